@@ -1,0 +1,1 @@
+"""Probe, decode, encode, mux: the only package that imports FFmpeg (through PyAV)."""

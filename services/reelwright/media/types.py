@@ -1,0 +1,125 @@
+"""What a source is, and one decoded frame of it: plain values shared by probe, decoder, ledger and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pydantic import BaseModel, ConfigDict
+
+from reelwright.media.picture import Picture
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bars(_Value):
+    """Black borders of the stored picture, in luma samples, even where the chroma is subsampled.
+
+    `fill` is the median code value per plane inside the bars, at the source's depth.
+    """
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+    fill: tuple[int, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a border at all."""
+        return bool(self.left or self.top or self.right or self.bottom)
+
+
+class ColourInfo(_Value):
+    """FFmpeg's numbers for colour (ITU-T H.273 code points; range: 1 limited, 2 full, 0 unknown)."""
+
+    range: int = 0
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+
+
+class VideoInfo(_Value):
+    """The video stream that is restored.
+
+    `pix_fmt` is the pipeline's format after a lossless or documented conversion from `source_pix_fmt`.
+    Sizes are of the stored picture before rotation. `time_base` is "num/den"; `start_pts` in its units.
+    `field_order` is progressive, tff, bff or telecine (detected, not only flagged).
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    pix_fmt: str
+    source_pix_fmt: str
+    time_base: str
+    start_pts: int
+    average_rate: str
+    frames_estimate: int
+    sample_aspect_ratio: str = "1/1"
+    rotation: int = 0
+    field_order: str = "progressive"
+    colour: ColourInfo = ColourInfo()
+    bars: Bars = Bars()
+
+    @property
+    def tick(self) -> Fraction:
+        """Seconds per unit of PTS."""
+        return Fraction(self.time_base)
+
+
+class StreamInfo(_Value):
+    """Another stream of the source: audio, subtitle, attachment or data."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str = ""
+    title: str = ""
+    details: str = ""
+
+
+class Chapter(_Value):
+    """A chapter; times in seconds as exact fractions "num/den"."""
+
+    start: str
+    end: str
+    title: str
+
+
+class SourceInfo(_Value):
+    """What `probe` found in a file. `duration` is in seconds, 0 when unknown."""
+
+    location: str
+    container: str
+    duration: float
+    size: int
+    video: VideoInfo
+    streams: tuple[StreamInfo, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    metadata: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """One frame of the source, in presentation order.
+
+    Attributes:
+        index: 0 for the title's first frame.
+        pts: in the video stream's time base; strictly increasing.
+        duration: in the same units, 0 when unknown.
+        picture: the active area (bars left out), in VideoInfo.pix_fmt.
+        shot_start: the first frame of a shot; always true for index 0.
+        concealed: the frame stands in for one that did not decode.
+    """
+
+    index: int
+    pts: int
+    duration: int
+    picture: Picture
+    shot_start: bool
+    concealed: bool = False

@@ -1,0 +1,42 @@
+"""Who a run is: the same source, recipe and engine are the same run, wherever and whenever they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import IO
+
+from reelwright.titles.recipe import Recipe
+
+# Enough of a file to tell it from any other, yet the same few ranges whether it lies on a disk or in an object store.
+_EDGE = 4 << 20
+_SAMPLE = 256 << 10
+_SAMPLES = 64
+
+
+def content_fingerprint(stream: IO[bytes]) -> str:
+    """SHA-256 over a seekable stream's size, its first and last 4 MiB and 64 even samples of 256 KiB, as hex.
+
+    Files up to 24 MiB are read whole. Damage between the samples of a larger file is caught later: each segment's
+    plan carries the digest of what was decoded.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    sha = hashlib.sha256(size.to_bytes(8, "big"))
+    for start, length in _ranges(size):
+        stream.seek(start)
+        sha.update(stream.read(length))
+    return sha.hexdigest()
+
+
+def _ranges(size: int) -> list[tuple[int, int]]:
+    if size <= 2 * _EDGE + _SAMPLE * _SAMPLES:
+        return [(0, size)]
+    step = (size - _SAMPLE) // (_SAMPLES + 1)
+    middle = [(step * (i + 1), _SAMPLE) for i in range(_SAMPLES)]
+    return [(0, _EDGE), *middle, (size - _EDGE, _EDGE)]
+
+
+def run_id(fingerprint: str, recipe: Recipe, engine_identity: str) -> str:
+    """The run's name: 20 hex digits of SHA-256 over fingerprint, canonical recipe and engine identity."""
+    text = "\n".join(("reelwright-run-1", fingerprint, recipe.canonical(), engine_identity))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,0 +1,136 @@
+"""The recipe: what to do to a film, as a small typed document. Unknown keys are refused with the nearest right one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reelwright.titles.errors import RecipeError
+
+Profile = Literal["web", "master", "hevc10", "av1", "prores"]
+
+
+class Grain(BaseModel):
+    """`keep`: share of what the network took away that is put back; 0 is clean, 1 is all of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    keep: float = Field(default=0.4, ge=0.0, le=1.0)
+
+
+class Recipe(BaseModel):
+    """A resolved recipe.
+
+    Attributes:
+        scale: enlargement of the picture's width and height.
+        model: a packaged model's name or the path of a safetensors file.
+        profile: codec and container of the film.
+        grain: what becomes of the grain.
+        deinterlace: `auto` detects interlaced sources; the frame rate is kept either way.
+        bars: `keep` leaves black borders out of restoration and puts them back; `crop` leaves them off;
+            `ignore` restores them like picture.
+        on_damage: `fail` ends the title at a packet that does not decode; `conceal` lets the previous frame stand in.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    scale: Literal[2, 3, 4] = 2
+    model: str = "reel-s"
+    profile: Profile = "web"
+    grain: Grain = Grain()
+    deinterlace: Literal["auto", "on", "off"] = "auto"
+    bars: Literal["keep", "crop", "ignore"] = "keep"
+    on_damage: Literal["fail", "conceal"] = "fail"
+
+    def canonical(self) -> str:
+        """The recipe as JSON with sorted keys: the form that enters the run identity."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def recipe_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+    """Every key of a recipe in dotted form, e.g. `grain.keep`."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += recipe_keys(inner, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship."""
+    folder = resources.files("reelwright.titles") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name_or_path: str = "faithful", overrides: dict[str, str] | None = None) -> Recipe:
+    """Reads a named recipe, or a .toml/.yaml file, and applies dotted overrides such as `{"grain.keep": "0"}`.
+
+    Raises:
+        RecipeError: unknown name or key (with the nearest right one), a value out of range, an unreadable file.
+    """
+    document = _read(name_or_path)
+    for dotted, text in (overrides or {}).items():
+        _assign(document, dotted, yaml.safe_load(text) if text else text)
+    return parse_recipe(document, where=name_or_path)
+
+
+def parse_recipe(document: dict[str, Any], where: str = "recipe") -> Recipe:
+    """Validates a document into a Recipe.
+
+    Raises:
+        RecipeError: see `load_recipe`.
+    """
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(f"unknown key {key!r}", where, _nearest(key, recipe_keys())) from None
+        raise RecipeError(f"{key}: {first['msg']} (got {first['input']!r})", where, "correct the value") from None
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    path = Path(name_or_path)
+    packaged = resources.files("reelwright.titles") / "recipes" / f"{name_or_path}.toml"
+    if path.suffix in {".toml", ".yaml", ".yml"}:
+        return _parse_file(path)
+    if packaged.is_file():
+        return tomllib.loads(packaged.read_text())
+    raise RecipeError(f"no recipe named {name_or_path!r}", "", _nearest(name_or_path, recipe_names()))
+
+
+def _parse_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+        document = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except OSError as error:
+        raise RecipeError(error.strerror or "cannot be read", str(path), "give a recipe's name or file") from None
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"not a valid recipe: {error}", str(path), "write it as TOML or YAML") from None
+    if not isinstance(document, dict):
+        raise RecipeError("not a valid recipe: no keys in it", str(path), "write KEY = VALUE lines")
+    return document
+
+
+def _assign(document: dict[str, Any], dotted: str, value: object) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        below = document.setdefault(parent, {})
+        if not isinstance(below, dict):
+            raise RecipeError(f"unknown key {dotted!r}", "--set", _nearest(dotted, recipe_keys()))
+        document = below
+    document[last] = value
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
