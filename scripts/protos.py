@@ -1,0 +1,35 @@
+"""Generates services/reelwright/wire from protos/. Run by `make protos`; a test checks that the result is current."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from grpc_tools import protoc
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "protos"
+
+
+def generate(target: Path) -> None:
+    """Writes the generated modules into `target` (a package directory)."""
+    sources = sorted(str(path) for path in (PROTOS / "reelwright" / "v1").glob("*.proto"))
+    arguments = ["protoc", f"-I{PROTOS}", f"--python_out={target}", f"--pyi_out={target}", f"--grpc_python_out={target}"]
+    if protoc.main([*arguments, *sources]) != 0:
+        raise SystemExit("protoc failed")
+    nested = target / "reelwright" / "v1"
+    for path in nested.iterdir():
+        # protoc derives imports from the proto package; ours live in reelwright.wire.
+        text = re.sub(r"\bfrom reelwright\.v1 import", "from reelwright.wire import", path.read_text())
+        (target / path.name).write_text(text)
+        path.unlink()
+    nested.rmdir()
+    nested.parent.rmdir()
+    for path in target.glob("*_pb2_grpc.py"):
+        if "Stub" not in path.read_text():
+            path.unlink()
+
+
+if __name__ == "__main__":
+    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "services" / "reelwright" / "wire")

@@ -1,0 +1,79 @@
+"""What every bus promises. `tests/contract/bus.py` holds each transport to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from reelwright.titles.errors import InternalError
+
+
+class BusFull(InternalError):
+    """A publish waited longer than its timeout for room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message as consumed.
+
+    Attributes:
+        topic: where it was published.
+        partition: which of the topic's partitions; records of one key share it and keep their order.
+        offset: its place in the partition, from 0.
+        key: decides the partition.
+        value: the message.
+        headers: small text metadata.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Consumer(Protocol):
+    """One member of a consumer group. Not thread-safe but for `wake`."""
+
+    def poll(self, timeout: float, limit: int = 64) -> list[Record]:
+        """Up to `limit` records, waiting at most `timeout` seconds for the first; empty when none came."""
+
+    def done(self, record: Record) -> None:
+        """Marks a record finished.
+
+        The group's offset moves to the contiguous watermark of finished records, so a record that is not marked is
+        delivered again after a crash or a rebalance, with everything behind it in its partition.
+        """
+
+    def pause(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Delivers nothing from these (topic, partition) pairs until `resume`."""
+
+    def resume(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Undoes `pause`."""
+
+    def wake(self) -> None:
+        """Makes a waiting `poll` return at once; safe from any thread."""
+
+    def close(self) -> None:
+        """Leaves the group; what was not marked done goes to the remaining members or to the next one."""
+
+
+class Bus(Protocol):
+    """A connection to the bus. Thread-safe."""
+
+    def publish(
+        self, topic: str, key: bytes, value: bytes, headers: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> None:
+        """Publishes and returns once the bus has the message; waits while the bus is full (backpressure).
+
+        Raises:
+            BusFull: `timeout` seconds passed without room; None waits for ever.
+        """
+
+    def consumer(self, topics: Sequence[str], group: str) -> Consumer:
+        """Joins `group` on `topics`. A new group starts at the oldest record that is still held."""
+
+    def close(self) -> None:
+        """Releases the connection; waiting publishers raise BusFull."""

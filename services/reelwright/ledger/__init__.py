@@ -1,0 +1,1 @@
+"""The one durable truth: plan, segment records, manifest and report of each run."""

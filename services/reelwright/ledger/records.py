@@ -1,0 +1,144 @@
+"""The ledger's documents. All JSON, all written once and whole.
+
+    RUN/title.json                what the run is: request, source, engine          (decoder, first)
+    RUN/plan/000007.json          SegmentPlan                                       (decoder)
+    RUN/plan/end.json             PlanEnd                                           (decoder, last)
+    RUN/plan/000007-3.jpg         sample: source frame of the segment's 4th shot sample   (decoder)
+    RUN/segments/000007.mkv       encoded frames                                    (encoder)
+    RUN/segments/000007-3.jpg     sample: the same frame restored                   (encoder)
+    RUN/segments/000007.json      SegmentRecord, the commit                         (encoder, after the rest)
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from reelwright.media.types import SourceInfo
+from reelwright.titles.recipe import Recipe
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TitleRecord(_Document):
+    """What a run is. `fingerprint` is titles.identity.content_fingerprint of the source."""
+
+    run: str
+    source: SourceInfo
+    recipe: Recipe
+    fingerprint: str
+    engine: str
+    model_sha256: str
+    version: str
+    out_pix_fmt: str
+    out_width: int
+    out_height: int
+
+
+class PlannedFrame(_Document):
+    """A frame of the plan; `pts` and `duration` in the source's video time base."""
+
+    pts: int
+    duration: int
+    shot_start: bool = False
+    sample: bool = False
+    concealed: bool = False
+
+
+class SegmentPlan(_Document):
+    """A segment as decoded. `source_digest` is SHA-256 over the active pictures' samples in order, as hex."""
+
+    segment: int
+    first_frame: int
+    frames: tuple[PlannedFrame, ...]
+    source_digest: str
+
+
+class PlanEnd(_Document):
+    """The source was read to its end. `truncated_at` is the PTS of a cut that `conceal` ended the film at."""
+
+    segments: int
+    frames: int
+    truncated_at: int | None = None
+
+
+class SegmentRecord(_Document):
+    """A committed segment.
+
+    Attributes:
+        segment: its number.
+        first_frame: index in the title of its first frame.
+        frames: what was encoded, in presentation order.
+        frame_digests: SHA-256 of each restored picture as handed to the video encoder (bars included), as hex.
+        file_sha256: of the encoded file, as hex.
+        file_bytes: its size.
+        engine: identity of the engine that restored it.
+        seconds: wall seconds per stage (restoration, encode).
+    """
+
+    segment: int
+    first_frame: int
+    frames: tuple[PlannedFrame, ...]
+    frame_digests: tuple[str, ...]
+    file_sha256: str
+    file_bytes: int
+    engine: str
+    seconds: dict[str, float]
+
+
+class StreamOutcome(_Document):
+    """What became of a source stream: copied, converted or left out, and why."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str = ""
+    outcome: str
+    reason: str = ""
+    packets: int = 0
+    sha256: str = ""
+
+
+class ShotEntry(_Document):
+    """A shot of the finished film: first frame, frame count and the title frame index of its sample."""
+
+    first_frame: int
+    frames: int
+    sample_frame: int
+
+
+class Manifest(_Document):
+    """What a film is and how it came to be; `reelwright verify` checks the film against it.
+
+    `pts` are of the film's video stream in units of `time_base` as the film's container holds them;
+    `source_pts` in the source's. `lossless` says that the frame digests hold for the decoded film.
+    """
+
+    format: str = "reelwright-manifest-1"
+    run: str
+    version: str
+    engine: str
+    model_sha256: str
+    recipe: Recipe
+    source: SourceInfo
+    source_fingerprint: str
+    film: str
+    film_sha256: str
+    film_bytes: int
+    width: int
+    height: int
+    pix_fmt: str
+    frames_in: int
+    frames_out: int
+    concealed: tuple[int, ...]
+    truncated_at: int | None
+    time_base: str
+    pts: tuple[int, ...]
+    source_pts: tuple[int, ...]
+    lossless: bool
+    frame_digests: tuple[str, ...]
+    streams: tuple[StreamOutcome, ...]
+    chapters: int
+    shots: tuple[ShotEntry, ...]
+    seconds: dict[str, float]

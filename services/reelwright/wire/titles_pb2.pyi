@@ -1,0 +1,82 @@
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class TitleRequest(_message.Message):
+    __slots__ = ("run", "source", "output", "ledger", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    RECIPE_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_CLASS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    source: str
+    output: str
+    ledger: str
+    recipe: str
+    fingerprint: str
+    priority_class: str
+    engine: str
+    model_sha256: str
+    deadline: float
+    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., ledger: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    TITLE_PLANNED_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FINISHED_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FAILED_FIELD_NUMBER: _ClassVar[int]
+    TITLE_CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    title_planned: TitlePlanned
+    segment_committed: SegmentCommitted
+    title_finished: TitleFinished
+    title_failed: TitleFailed
+    title_cancelled: TitleCancelled
+    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ...) -> None: ...
+
+class TitlePlanned(_message.Message):
+    __slots__ = ("segments", "frames")
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    segments: int
+    frames: int
+    def __init__(self, segments: _Optional[int] = ..., frames: _Optional[int] = ...) -> None: ...
+
+class SegmentCommitted(_message.Message):
+    __slots__ = ("segment", "frames")
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    segment: int
+    frames: int
+    def __init__(self, segment: _Optional[int] = ..., frames: _Optional[int] = ...) -> None: ...
+
+class TitleFinished(_message.Message):
+    __slots__ = ("output", "frames")
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    output: str
+    frames: int
+    def __init__(self, output: _Optional[str] = ..., frames: _Optional[int] = ...) -> None: ...
+
+class TitleFailed(_message.Message):
+    __slots__ = ("reason", "exit_code")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    exit_code: int
+    def __init__(self, reason: _Optional[str] = ..., exit_code: _Optional[int] = ...) -> None: ...
+
+class TitleCancelled(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
