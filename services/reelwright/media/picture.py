@@ -102,3 +102,19 @@ class Picture:
     def tobytes(self) -> bytes:
         """The samples, planes in order without padding."""
         return b"".join(np.ascontiguousarray(plane).tobytes() for plane in self.planes)
+
+
+def without_neutral_chroma(picture: Picture) -> Picture:
+    """The luma alone (gray at the same depth) when no chroma sample is further than one 8-bit level from neutral.
+
+    Black and white then travels and is restored as one plane, and what comes back has exactly neutral chroma: no tint.
+    """
+    layout = picture.format
+    slack = 1 << (layout.depth - 8)
+    if layout.planes == 1 or any(
+        int(plane.max()) > layout.neutral + slack or int(plane.min()) < layout.neutral - slack
+        for plane in picture.planes[1:]
+    ):
+        return picture
+    gray = "gray" if layout.depth == 8 else f"gray{layout.depth}le"
+    return Picture(gray, picture.width, picture.height, picture.planes[:1])

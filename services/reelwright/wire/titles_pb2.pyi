@@ -6,11 +6,10 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TitleRequest(_message.Message):
-    __slots__ = ("run", "source", "output", "ledger", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline")
+    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
-    LEDGER_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_CLASS_FIELD_NUMBER: _ClassVar[int]
@@ -20,14 +19,13 @@ class TitleRequest(_message.Message):
     run: str
     source: str
     output: str
-    ledger: str
     recipe: str
     fingerprint: str
     priority_class: str
     engine: str
     model_sha256: str
     deadline: float
-    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., ledger: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled")

@@ -1,0 +1,1 @@
+"""Turns titles into shot-aligned segments of frame batches and publishes them."""

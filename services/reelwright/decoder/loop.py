@@ -1,0 +1,112 @@
+"""The decoder's loop: titles in, batches out, committed segments back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from reelwright.bus.protocol import Bus, Consumer, Record
+from reelwright.bus.topics import EVENTS, TITLES, run_key
+from reelwright.decoder.settings import DecoderSettings
+from reelwright.decoder.title import decode_title
+from reelwright.decoder.window import Window
+from reelwright.ledger.store import RunLedger
+from reelwright.titles.errors import UserError
+from reelwright.wire.titles_pb2 import Event, TitleFailed, TitleRequest
+
+log = logging.getLogger(__name__)
+
+GROUP = "decoder"
+_POLL_SECONDS = 0.5
+
+
+class Decoder:
+    """Decodes titles until told to stop.
+
+    Args:
+        bus: the bus.
+        ledger: opens a run's ledger by its name.
+        settings: the decoder's.
+    """
+
+    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], settings: DecoderSettings) -> None:
+        self._bus, self._ledger, self._settings = bus, ledger, settings
+        self._windows: dict[str, Window] = {}
+        self._lock = threading.Lock()
+
+    def run(self, stop: threading.Event) -> None:
+        """Serves until `stop` is set; a title under way is left where it is and is taken up by the next decoder."""
+        titles = self._bus.consumer([TITLES], GROUP)
+        # Every decoder hears every event: any of them may hold the window that a commit releases.
+        events = self._bus.consumer([EVENTS], f"{GROUP}-{uuid.uuid4().hex}")
+        listener = threading.Thread(target=self._listen, args=(events, stop), name="decoder-events")
+        listener.start()
+        try:
+            with ThreadPoolExecutor(self._settings.titles, thread_name_prefix="decode") as pool:
+                self._serve(titles, pool, stop)
+                self._end_all()
+        finally:
+            listener.join()
+            events.close()
+            titles.close()
+
+    def _serve(self, titles: Consumer, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+        room = threading.Semaphore(self._settings.titles)
+        finished: list[Record] = []
+        while not stop.is_set():
+            if not room.acquire(timeout=_POLL_SECONDS):
+                continue
+            records = titles.poll(_POLL_SECONDS, limit=1)
+            if not records:
+                room.release()
+            for record in records:
+                task = pool.submit(self._title, record)
+                task.add_done_callback(lambda _, record=record: finished.append(record))
+                task.add_done_callback(lambda _: room.release())
+            while finished and not stop.is_set():
+                titles.done(finished.pop())
+
+    def _title(self, record: Record) -> None:
+        request = TitleRequest.FromString(record.value)
+        window = Window(self._settings.window)
+        with self._lock:
+            self._windows[request.run] = window
+        try:
+            decode_title(request, self._ledger(request.run), self._bus, window, self._settings)
+        except UserError as error:
+            self._fail(request.run, str(error), error.exit_code)
+        except Exception as error:
+            log.exception("title failed", extra={"run": request.run})
+            self._fail(request.run, f"decoder: {type(error).__name__}: {error}", 1)
+
+    def _fail(self, run: str, reason: str, exit_code: int) -> None:
+        event = Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code))
+        self._bus.publish(EVENTS, run_key(run), event.SerializeToString())
+
+    def _listen(self, events: Consumer, stop: threading.Event) -> None:
+        while not stop.is_set():
+            for record in events.poll(_POLL_SECONDS):
+                self._heard(Event.FromString(record.value))
+                events.done(record)
+        self._end_all()
+
+    def _heard(self, event: Event) -> None:
+        with self._lock:
+            window = self._windows.get(event.run)
+        if window is None:
+            return
+        kind = event.WhichOneof("event")
+        if kind == "segment_committed":
+            window.leave(event.segment_committed.segment)
+        elif kind in {"title_failed", "title_cancelled", "title_finished"}:
+            window.end()
+            with self._lock:
+                self._windows.pop(event.run, None)
+
+    def _end_all(self) -> None:
+        with self._lock:
+            for window in self._windows.values():
+                window.end()

@@ -1,0 +1,126 @@
+"""Publishes a title's segments, batch by batch, and writes each one's plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from reelwright.bus.protocol import Bus
+from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.decoder.segmenter import Batch
+from reelwright.decoder.window import Window
+from reelwright.ledger.records import PlannedFrame, SegmentPlan, TitleRecord
+from reelwright.ledger.store import RunLedger
+from reelwright.media.film import jpeg
+from reelwright.media.picture import Picture, without_neutral_chroma
+from reelwright.media.transport import encode_payload
+from reelwright.media.types import DecodedFrame
+from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, Work
+from reelwright.wire.titles_pb2 import TitleRequest
+
+SAMPLE_WIDTH = 1280
+
+
+class SegmentPublisher:
+    """Publishes what the ledger does not hold yet.
+
+    Args:
+        request: what was asked for.
+        title: the run as the ledger knows it.
+        ledger: its ledger.
+        bus: where batches go.
+        window: the title's backpressure.
+        codec: transport codec of frames.
+    """
+
+    def __init__(
+        self, request: TitleRequest, title: TitleRecord, ledger: RunLedger, bus: Bus, window: Window, codec: str
+    ) -> None:
+        self._title, self._ledger, self._bus, self._window, self._codec = title, ledger, bus, window, codec
+        self._topic = FRAMES[request.priority_class or "standard"]
+        self._committed = ledger.committed()
+        self._work = Work(
+            scale=title.recipe.scale,
+            model=title.recipe.model,
+            model_sha256=title.model_sha256,
+            grain_keep=title.recipe.grain.keep,
+            pix_fmt=title.out_pix_fmt,
+        )
+
+    def segment(self, number: int, stream: Iterator[Batch]) -> int:
+        """Publishes a segment and writes its plan; a committed one is only read, to keep the plan's thread.
+
+        Returns:
+            The number of frames in it; meaningless when the window ended meanwhile.
+
+        Raises:
+            LedgerError: the ledger holds another plan for this segment.
+        """
+        skip = number in self._committed
+        sha = hashlib.sha256()
+        frames: list[PlannedFrame] = []
+        first = 0
+        if not skip and not self._window.enter(number):
+            return 0
+        for batch in stream:
+            if self._window.ended:
+                break
+            first = first if frames else batch.frames[0].index
+            for frame, sample in zip(batch.frames, batch.samples, strict=True):
+                for plane in frame.picture.planes:
+                    sha.update(plane.data)
+                if sample and not skip:
+                    self._put_sample(number, len(frames), frame.picture)
+                frames.append(_planned(frame, sample))
+            if batch.last:
+                # Written before the segment can be complete, so that a committed segment always has its plan.
+                self._put_plan(number, first, frames, sha.hexdigest())
+            if not skip:
+                self._publish(batch)
+        return len(frames)
+
+    def _put_plan(self, number: int, first: int, frames: list[PlannedFrame], digest: str) -> None:
+        self._ledger.put_plan(
+            SegmentPlan(segment=number, first_frame=first, frames=tuple(frames), source_digest=digest)
+        )
+
+    def _put_sample(self, segment: int, offset: int, picture: Picture) -> None:
+        self._ledger.put_plan_sample(segment, offset, jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH))
+
+    def _publish(self, batch: Batch) -> None:
+        pictures = [frame.picture for frame in batch.frames]
+        gray = [without_neutral_chroma(picture) for picture in pictures]
+        if all(picture.format.planes == 1 for picture in gray):
+            pictures = gray
+        message = FrameBatch(
+            run=self._title.run,
+            segment=batch.segment,
+            batch=batch.number,
+            first_frame=batch.frames[0].index,
+            frames=[_info(frame, sample) for frame, sample in zip(batch.frames, batch.samples, strict=True)],
+            last=batch.last,
+            work=self._work,
+            payload=encode_payload(pictures, self._codec),
+        )
+        key = segment_key(self._title.run, batch.segment)
+        self._bus.publish(self._topic, key, message.SerializeToString())
+
+
+def _planned(frame: DecodedFrame, sample: bool) -> PlannedFrame:
+    return PlannedFrame(
+        pts=frame.pts,
+        duration=frame.duration,
+        shot_start=frame.shot_start,
+        sample=sample,
+        concealed=frame.concealed,
+    )
+
+
+def _info(frame: DecodedFrame, sample: bool) -> FrameInfo:
+    return FrameInfo(
+        pts=frame.pts,
+        duration=frame.duration,
+        shot_start=frame.shot_start,
+        sample=sample,
+        concealed=frame.concealed,
+    )

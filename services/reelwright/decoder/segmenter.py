@@ -1,0 +1,77 @@
+"""Cuts a stream of frames into segments and batches.
+
+The cut is a pure function of source and recipe, never of settings or of what was done before: a resumed run must find
+the same segments. So its lengths are constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from reelwright.media.types import DecodedFrame
+
+# A second of film at least and two at most: the GOP length that streaming services ask for, and short enough that a
+# killed run loses seconds, not minutes.
+SEGMENT_MIN_FRAMES = 24
+SEGMENT_MAX_FRAMES = 48
+# A title shows its first committed segment early, so that a person sees that it works.
+FIRST_SEGMENT_MAX_FRAMES = 24
+# Large frames shorten segments and batches, so that the window bounds bytes too.
+SEGMENT_MAX_BYTES = 320 << 20
+BATCH_MAX_FRAMES = 4
+BATCH_MAX_BYTES = 8 << 20
+# A shot's first frame may still be a dissolve or black; the later one stands for the shot when it is long enough.
+SAMPLE_OFFSETS = (0, 18)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A few consecutive frames of one segment.
+
+    Attributes:
+        segment: number of the segment in the title.
+        number: number of the batch in the segment.
+        frames: the frames, in order; `samples[i]` says that `frames[i]` stands for its shot in the report.
+        last: the segment ends with this batch.
+    """
+
+    segment: int
+    number: int
+    frames: tuple[DecodedFrame, ...]
+    samples: tuple[bool, ...]
+    last: bool
+
+
+def lengths(frame_bytes_in: int, frame_bytes_out: int) -> tuple[int, int]:
+    """Most frames per segment and per batch for pictures of these sizes in bytes."""
+    segment = min(SEGMENT_MAX_FRAMES, max(2, SEGMENT_MAX_BYTES // (frame_bytes_in + frame_bytes_out)))
+    batch = min(BATCH_MAX_FRAMES, max(1, BATCH_MAX_BYTES // frame_bytes_in))
+    return segment, batch
+
+
+def batches(frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: int) -> Iterator[Batch]:
+    """Yields the batches of a title in order; memory holds one batch.
+
+    Args:
+        frames: the title's frames in presentation order.
+        segment_frames: most frames per segment.
+        batch_frames: most frames per batch.
+    """
+    segment = number = in_segment = in_shot = 0
+    pending: list[DecodedFrame] = []
+    samples: list[bool] = []
+    for frame in frames:
+        longest = min(segment_frames, FIRST_SEGMENT_MAX_FRAMES) if segment == 0 else segment_frames
+        ends = in_segment >= longest or (frame.shot_start and in_segment >= min(SEGMENT_MIN_FRAMES, longest))
+        if pending and (ends or len(pending) == batch_frames):
+            yield Batch(segment, number, tuple(pending), tuple(samples), last=ends)
+            pending, samples, number = [], [], number + 1
+        if ends:
+            segment, number, in_segment = segment + 1, 0, 0
+        in_shot = 0 if frame.shot_start else in_shot + 1
+        pending.append(frame)
+        samples.append(in_shot in SAMPLE_OFFSETS)
+        in_segment += 1
+    if pending:
+        yield Batch(segment, number, tuple(pending), tuple(samples), last=True)

@@ -1,0 +1,89 @@
+"""One title, from its source to published batches and a plan in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import reelwright
+from reelwright.bus.protocol import Bus
+from reelwright.bus.topics import EVENTS, run_key
+from reelwright.decoder.publish import SegmentPublisher
+from reelwright.decoder.segmenter import batches, lengths
+from reelwright.decoder.settings import DecoderSettings
+from reelwright.decoder.window import Window
+from reelwright.ledger.fingerprint import source_fingerprint
+from reelwright.ledger.records import PlanEnd, TitleRecord
+from reelwright.ledger.store import RunLedger
+from reelwright.media.bars import output_size
+from reelwright.media.picture import pixel_format
+from reelwright.media.probe import probe
+from reelwright.media.profiles import out_pix_fmt
+from reelwright.media.reader import FrameReader
+from reelwright.media.types import DecodedFrame, SourceInfo
+from reelwright.telemetry import metrics
+from reelwright.titles.errors import InputError
+from reelwright.titles.recipe import Recipe
+from reelwright.wire.titles_pb2 import Event, TitlePlanned, TitleRequest
+
+
+def decode_title(
+    request: TitleRequest, ledger: RunLedger, bus: Bus, window: Window, settings: DecoderSettings
+) -> None:
+    """Publishes every segment of a title that is not committed yet and writes its plan.
+
+    Returns early, with no plan end written, when the window ends.
+
+    Raises:
+        InputError: the source cannot be used, or is not the one that was submitted.
+        LedgerError: the plan in the ledger is not this source's.
+    """
+    info = _source(request, settings)
+    title = _describe(request, info)
+    ledger.put_title(title)
+    publisher = SegmentPublisher(request, title, ledger, bus, window, settings.codec)
+    reader = FrameReader(info, title.recipe)
+    stream = batches(_counted(reader), *_lengths(info, title))
+    segments = frames = 0
+    for number, segment in groupby(stream, key=lambda batch: batch.segment):
+        count = publisher.segment(number, segment)
+        if window.ended:
+            return
+        segments, frames = number + 1, frames + count
+    ledger.put_plan_end(PlanEnd(segments=segments, frames=frames, truncated_at=reader.truncated_at))
+    planned = Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames))
+    bus.publish(EVENTS, run_key(title.run), planned.SerializeToString())
+
+
+def _source(request: TitleRequest, settings: DecoderSettings) -> SourceInfo:
+    if source_fingerprint(request.source) != request.fingerprint:
+        raise InputError("not the file that was submitted", request.source, "submit it again")
+    return probe(request.source, settings.limits)
+
+
+def _describe(request: TitleRequest, info: SourceInfo) -> TitleRecord:
+    recipe = Recipe.model_validate_json(request.recipe)
+    width, height = output_size(info.video, recipe)
+    return TitleRecord(
+        run=request.run,
+        source=info,
+        recipe=recipe,
+        fingerprint=request.fingerprint,
+        engine=request.engine,
+        model_sha256=request.model_sha256,
+        version=reelwright.__version__,
+        out_pix_fmt=out_pix_fmt(recipe.profile, info.video.pix_fmt),
+        out_width=width,
+        out_height=height,
+    )
+
+
+def _lengths(info: SourceInfo, title: TitleRecord) -> tuple[int, int]:
+    source = pixel_format(info.video.pix_fmt).frame_bytes(info.video.width, info.video.height)
+    return lengths(source, pixel_format(title.out_pix_fmt).frame_bytes(title.out_width, title.out_height))
+
+
+def _counted(frames: Iterator[DecodedFrame] | FrameReader) -> Iterator[DecodedFrame]:
+    for frame in frames:
+        metrics.FRAMES_DECODED.inc()
+        yield frame
