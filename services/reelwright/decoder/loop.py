@@ -15,7 +15,7 @@ from reelwright.decoder.title import decode_title
 from reelwright.decoder.window import Window
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import UserError
-from reelwright.wire.titles_pb2 import Event, TitleFailed, TitleRequest
+from reelwright.wire.titles_pb2 import Event, TitleFailed, TitleRequest, TitleStarted
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ class Decoder:
         window = Window(self._settings.window)
         with self._lock:
             self._windows[request.run] = window
+        self._tell(Event(run=request.run, title_started=TitleStarted()))
         try:
             decode_title(request, self._ledger(request.run), self._bus, window, self._settings)
         except UserError as error:
@@ -83,8 +84,10 @@ class Decoder:
             self._fail(request.run, f"decoder: {type(error).__name__}: {error}", 1)
 
     def _fail(self, run: str, reason: str, exit_code: int) -> None:
-        event = Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code))
-        self._bus.publish(EVENTS, run_key(run), event.SerializeToString())
+        self._tell(Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code)))
+
+    def _tell(self, event: Event) -> None:
+        self._bus.publish(EVENTS, run_key(event.run), event.SerializeToString())
 
     def _listen(self, events: Consumer, stop: threading.Event) -> None:
         while not stop.is_set():

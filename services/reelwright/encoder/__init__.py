@@ -1,0 +1,1 @@
+"""Reassembles restored batches into encoded segments, commits them, and assembles finished films."""

@@ -1,0 +1,117 @@
+"""One segment under way: batches in, encoded file and record out."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from reelwright.encoder.reassembly import Reassembly
+from reelwright.ledger.records import PlannedFrame, SegmentRecord, TitleRecord
+from reelwright.ledger.store import RunLedger
+from reelwright.media.bars import put_back
+from reelwright.media.encode import FilmFormat, SegmentEncoder, film_format
+from reelwright.media.film import jpeg
+from reelwright.media.picture import Picture
+from reelwright.media.profiles import profile_spec
+from reelwright.media.transport import decode_payload
+from reelwright.telemetry import metrics
+from reelwright.wire.frames_pb2 import FrameInfo, RestoredBatch
+
+SAMPLE_WIDTH = 1280
+
+
+class SegmentWork:
+    """Encodes one segment as its batches come and commits it when the last is in. Used by one thread at a time.
+
+    Args:
+        number: the segment.
+        title: the run it belongs to.
+        ledger: the run's ledger.
+        scratch: folder for the file under way.
+    """
+
+    def __init__(self, number: int, title: TitleRecord, ledger: RunLedger, scratch: Path | None) -> None:
+        self._number, self._title, self._ledger = number, title, ledger
+        self._folder = Path(tempfile.mkdtemp(prefix="reelwright-segment-", dir=scratch))
+        self._path = self._folder / f"{number:06d}.mkv"
+        self._film: FilmFormat = film_format(title)
+        self._encoder = SegmentEncoder(self._path, profile_spec(title.recipe.profile), self._film)
+        self._order = Reassembly()
+        self._frames: list[PlannedFrame] = []
+        self._digests: list[str] = []
+        self._first_frame = 0
+        self._engine = ""
+        self._seconds = {"restoration": 0.0, "encode": 0.0}
+
+    def add(self, batch: RestoredBatch) -> SegmentRecord | None:
+        """Encodes what is now in order; the record once the segment is committed.
+
+        Raises:
+            CorruptPayload: the batch's bytes are damaged; nothing of it was used.
+            OutputError: the scratch folder or the ledger cannot be written.
+        """
+        for ready in self._order.add(batch):
+            self._encode(ready)
+        return self._commit() if self._order.complete else None
+
+    def close(self) -> None:
+        """Drops what is under way; harmless after a commit."""
+        self._encoder.abort()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _encode(self, batch: RestoredBatch) -> None:
+        started = time.perf_counter()
+        pictures = decode_payload(batch.payload)
+        if not self._frames:
+            self._first_frame = batch.first_frame
+        for info, picture in zip(batch.frames, pictures, strict=True):
+            self._add(info, picture)
+        self._engine = batch.engine
+        self._seconds["restoration"] += batch.seconds
+        elapsed = time.perf_counter() - started
+        self._seconds["encode"] += elapsed
+        metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
+        metrics.FRAMES_ENCODED.inc(len(pictures))
+
+    def _add(self, info: FrameInfo, restored: Picture) -> None:
+        recipe, video = self._title.recipe, self._title.source.video
+        picture = put_back(restored, video, recipe)
+        self._encoder.add(picture, info.pts, info.duration)
+        if info.sample:
+            image = jpeg(restored, video.colour, SAMPLE_WIDTH)
+            self._ledger.put_segment_sample(self._number, len(self._frames), image)
+        self._frames.append(
+            PlannedFrame(
+                pts=info.pts,
+                duration=info.duration,
+                shot_start=info.shot_start,
+                sample=info.sample,
+                concealed=info.concealed,
+            )
+        )
+        self._digests.append(picture.digest())
+
+    def _commit(self) -> SegmentRecord:
+        started = time.perf_counter()
+        self._encoder.finish()
+        self._seconds["encode"] += time.perf_counter() - started
+        with self._path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        record = SegmentRecord(
+            segment=self._number,
+            first_frame=self._first_frame,
+            frames=tuple(self._frames),
+            frame_digests=tuple(self._digests),
+            file_sha256=sha256,
+            file_bytes=self._path.stat().st_size,
+            engine=self._engine,
+            seconds=self._seconds,
+        )
+        # Object first, then record: a record in the ledger promises that its file is whole.
+        self._ledger.put_segment_file(self._number, self._path)
+        self._ledger.commit(record)
+        metrics.SEGMENTS_COMMITTED.inc()
+        return record

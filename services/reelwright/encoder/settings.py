@@ -1,0 +1,21 @@
+"""The encoder's settings: `REELWRIGHT_ENCODER_*`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class EncoderSettings(BaseSettings):
+    """How much an encoder does at once.
+
+    Attributes:
+        lanes: segments encoded at the same time, one thread each.
+        scratch: folder for files under way; the system's temporary folder when not set.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="REELWRIGHT_ENCODER_", frozen=True)
+    lanes: int = Field(default=1, ge=1)
+    scratch: Path | None = None
