@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from reelwright.bus.events import EventListener, publish_event
 from reelwright.bus.protocol import Bus, Consumer, Record
-from reelwright.bus.topics import EVENTS, TITLES, run_key
+from reelwright.bus.topics import TITLES
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title import decode_title
 from reelwright.decoder.window import Window
@@ -41,16 +41,13 @@ class Decoder:
         """Serves until `stop` is set; a title under way is left where it is and is taken up by the next decoder."""
         titles = self._bus.consumer([TITLES], GROUP)
         # Every decoder hears every event: any of them may hold the window that a commit releases.
-        events = self._bus.consumer([EVENTS], f"{GROUP}-{uuid.uuid4().hex}")
-        listener = threading.Thread(target=self._listen, args=(events, stop), name="decoder-events")
-        listener.start()
+        listener = EventListener(self._bus, self._heard)
         try:
             with ThreadPoolExecutor(self._settings.titles, thread_name_prefix="decode") as pool:
                 self._serve(titles, pool, stop)
                 self._end_all()
         finally:
-            listener.join()
-            events.close()
+            listener.close()
             titles.close()
 
     def _serve(self, titles: Consumer, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
@@ -74,7 +71,7 @@ class Decoder:
         window = Window(self._settings.window)
         with self._lock:
             self._windows[request.run] = window
-        self._tell(Event(run=request.run, title_started=TitleStarted()))
+        publish_event(self._bus, Event(run=request.run, title_started=TitleStarted()))
         try:
             decode_title(request, self._ledger(request.run), self._bus, window, self._settings)
         except UserError as error:
@@ -84,17 +81,7 @@ class Decoder:
             self._fail(request.run, f"decoder: {type(error).__name__}: {error}", 1)
 
     def _fail(self, run: str, reason: str, exit_code: int) -> None:
-        self._tell(Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code)))
-
-    def _tell(self, event: Event) -> None:
-        self._bus.publish(EVENTS, run_key(event.run), event.SerializeToString())
-
-    def _listen(self, events: Consumer, stop: threading.Event) -> None:
-        while not stop.is_set():
-            for record in events.poll(_POLL_SECONDS):
-                self._heard(Event.FromString(record.value))
-                events.done(record)
-        self._end_all()
+        publish_event(self._bus, Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code)))
 
     def _heard(self, event: Event) -> None:
         with self._lock:

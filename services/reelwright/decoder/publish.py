@@ -34,7 +34,13 @@ class SegmentPublisher:
     """
 
     def __init__(
-        self, request: TitleRequest, title: TitleRecord, ledger: RunLedger, bus: Bus, window: Window, codec: str
+        self,
+        request: TitleRequest,
+        title: TitleRecord,
+        ledger: RunLedger,
+        bus: Bus,
+        window: Window,
+        codec: str,
     ) -> None:
         self._title, self._ledger, self._bus, self._window, self._codec = title, ledger, bus, window, codec
         self._topic = FRAMES[request.priority_class or "standard"]
@@ -85,7 +91,9 @@ class SegmentPublisher:
         )
 
     def _put_sample(self, segment: int, offset: int, picture: Picture) -> None:
-        self._ledger.put_plan_sample(segment, offset, jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH))
+        self._ledger.put_plan_sample(
+            segment, offset, jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH)
+        )
 
     def _publish(self, batch: Batch) -> None:
         pictures = [frame.picture for frame in batch.frames]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 import reelwright
+from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus
-from reelwright.bus.topics import EVENTS, run_key
 from reelwright.decoder.publish import SegmentPublisher
 from reelwright.decoder.segmenter import batches, lengths
 from reelwright.decoder.settings import DecoderSettings
@@ -52,7 +52,7 @@ def decode_title(
         segments, frames = number + 1, frames + count
     ledger.put_plan_end(PlanEnd(segments=segments, frames=frames, truncated_at=reader.truncated_at))
     planned = Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames))
-    bus.publish(EVENTS, run_key(title.run), planned.SerializeToString())
+    publish_event(bus, planned)
 
 
 def _source(request: TitleRequest, settings: DecoderSettings) -> SourceInfo:

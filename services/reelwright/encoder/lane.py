@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus, Record
-from reelwright.bus.topics import EVENTS, run_key
 from reelwright.encoder.segment import SegmentWork
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import LedgerError, UserError
@@ -104,7 +104,7 @@ class Lane:
             work.close()
             self._release(segment)
             committed = SegmentCommitted(segment=batch.segment, frames=len(record.frames))
-            self._tell(Event(run=batch.run, segment_committed=committed))
+            publish_event(self._bus, Event(run=batch.run, segment_committed=committed))
             self._committed(batch.run)
 
     def _release(self, segment: Segment) -> None:
@@ -114,7 +114,7 @@ class Lane:
 
     def _fail(self, run: str, reason: str, exit_code: int) -> None:
         self._drop(run)
-        self._tell(Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code)))
+        publish_event(self._bus, Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code)))
 
     def _drop(self, run: str) -> None:
         self._dropped.add(run)
@@ -123,6 +123,3 @@ class Lane:
             if work is not None:
                 work.close()
             self._release(segment)
-
-    def _tell(self, event: Event) -> None:
-        self._bus.publish(EVENTS, run_key(event.run), event.SerializeToString())

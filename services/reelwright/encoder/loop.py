@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from reelwright.bus.events import EventListener, publish_event
 from reelwright.bus.protocol import Bus, Consumer, Record
-from reelwright.bus.topics import EVENTS, RESTORED, run_key, segment_key
+from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.encoder.finish import finish_title, ready
 from reelwright.encoder.lane import Lane
 from reelwright.encoder.settings import EncoderSettings
@@ -43,49 +44,53 @@ class Encoder:
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set; segments that are not whole by then are left to redelivery."""
         restored = self._bus.consumer([RESTORED], GROUP)
-        events = self._bus.consumer([EVENTS], GROUP)
         with ThreadPoolExecutor(1, thread_name_prefix="assemble") as self._assembler:
-            lanes = [
-                Lane(self._bus, self._ledger, self._settings.scratch, self._finished.append, self._finish_if_ready)
+            self._lanes = [
+                Lane(
+                    self._bus,
+                    self._ledger,
+                    self._settings.scratch,
+                    self._finished.append,
+                    self._finish_if_ready,
+                )
                 for _ in range(self._settings.lanes)
             ]
-            listener = threading.Thread(target=self._listen, args=(events, lanes, stop), name="encoder-events")
-            listener.start()
+            # One encoder starts an assembly, but every encoder must hear that a run was dropped.
+            listeners = [
+                EventListener(self._bus, self._planned, GROUP),
+                EventListener(self._bus, self._heard),
+            ]
             try:
-                self._serve(restored, lanes, stop)
+                self._serve(restored, stop)
             finally:
-                listener.join()
-                for lane in lanes:
-                    lane.close()
+                for part in (*listeners, *self._lanes):
+                    part.close()
                 self._acknowledge(restored)
                 restored.close()
-                events.close()
 
-    def _serve(self, restored: Consumer, lanes: list[Lane], stop: threading.Event) -> None:
+    def _serve(self, restored: Consumer, stop: threading.Event) -> None:
         while not stop.is_set():
             for record in restored.poll(_POLL_SECONDS, limit=4):
                 batch = RestoredBatch.FromString(record.value)
                 key = segment_key(batch.run, batch.segment)
-                lanes[zlib.crc32(key) % len(lanes)].add(record, batch)
+                self._lanes[zlib.crc32(key) % len(self._lanes)].add(record, batch)
             self._acknowledge(restored)
 
     def _acknowledge(self, restored: Consumer) -> None:
         while self._finished:
             restored.done(self._finished.popleft())
 
-    def _listen(self, events: Consumer, lanes: list[Lane], stop: threading.Event) -> None:
-        while not stop.is_set():
-            for record in events.poll(_POLL_SECONDS):
-                event = Event.FromString(record.value)
-                kind = event.WhichOneof("event")
-                if kind == "title_planned":
-                    self._finish_if_ready(event.run)
-                for lane in lanes:
-                    if kind in {"title_failed", "title_cancelled"}:
-                        lane.drop(event.run)
-                    elif kind == "title_started":
-                        lane.admit(event.run)
-                events.done(record)
+    def _planned(self, event: Event) -> None:
+        if event.HasField("title_planned"):
+            self._finish_if_ready(event.run)
+
+    def _heard(self, event: Event) -> None:
+        kind = event.WhichOneof("event")
+        for lane in self._lanes:
+            if kind in {"title_failed", "title_cancelled"}:
+                lane.drop(event.run)
+            elif kind == "title_started":
+                lane.admit(event.run)
 
     def _finish_if_ready(self, run: str) -> None:
         """Starts the assembly once; several encoders doing so at once is harmless, since each writes the same film."""
@@ -107,4 +112,4 @@ class Encoder:
             event = Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=1))
         with self._lock:
             self._assembling.discard(run)
-        self._bus.publish(EVENTS, run_key(run), event.SerializeToString())
+        publish_event(self._bus, event)

@@ -1,0 +1,49 @@
+"""Events: how services tell each other what happened to a title."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+
+from reelwright.bus.protocol import Bus
+from reelwright.bus.topics import EVENTS, run_key
+from reelwright.wire.titles_pb2 import Event
+
+_POLL_SECONDS = 0.5
+
+
+def publish_event(bus: Bus, event: Event) -> None:
+    """Publishes an event; a run's events keep their order."""
+    bus.publish(EVENTS, run_key(event.run), event.SerializeToString())
+
+
+class EventListener:
+    """Hands every event to a handler, on a thread of its own, from construction until `close`.
+
+    Args:
+        bus: the bus.
+        handle: called with each event, one at a time.
+        group: members of one group share the events; None hears them all.
+    """
+
+    def __init__(self, bus: Bus, handle: Callable[[Event], None], group: str | None = None) -> None:
+        self._handle = handle
+        self._stop = threading.Event()
+        # Joined here and not on the thread: nothing published after construction is missed.
+        self._consumer = bus.consumer([EVENTS], group or f"listener-{uuid.uuid4().hex}")
+        self._thread = threading.Thread(target=self._run, name="events")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening and waits for the handler to return."""
+        self._stop.set()
+        self._consumer.wake()
+        self._thread.join()
+        self._consumer.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            for record in self._consumer.poll(_POLL_SECONDS):
+                self._handle(Event.FromString(record.value))
+                self._consumer.done(record)
