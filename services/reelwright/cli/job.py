@@ -1,0 +1,133 @@
+"""A restoration as the command line knows it: where the film comes from, where it goes, and which run it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from reelwright.ledger.fingerprint import source_fingerprint
+from reelwright.ledger.manifest import read_manifest
+from reelwright.ledger.records import Manifest
+from reelwright.media.profiles import profile_spec
+from reelwright.restoration.engine import engine_identity
+from reelwright.restoration.models import ModelFile, resolve_model
+from reelwright.titles.errors import OutputError
+from reelwright.titles.identity import run_id
+from reelwright.titles.recipe import Recipe
+from reelwright.wire.titles_pb2 import TitleRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One film to restore here.
+
+    Attributes:
+        source: the film.
+        output: where the restored film goes.
+        recipe: what to do.
+        model: the network's file.
+        engine: which engine runs it (auto, openvino, torch).
+        threads: CPU threads of the network.
+        request: the title as the services know it.
+    """
+
+    source: str
+    output: Path
+    recipe: Recipe
+    model: ModelFile
+    engine: str
+    threads: int
+    request: TitleRequest
+
+    @property
+    def ledger(self) -> Path:
+        """The folder that holds the run, on the output's file system so that the film moves into place at once."""
+        return self.output.parent / ".reelwright"
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.ledger / self.request.run
+
+    @property
+    def manifest(self) -> Path:
+        """Where the manifest goes."""
+        return self.output.with_name(self.output.name + ".manifest.json")
+
+    @property
+    def report(self) -> Path:
+        """Where the report goes."""
+        return self.output.with_name(self.output.name + ".report.html")
+
+    def finished(self) -> Manifest | None:
+        """The manifest when this very run's film is already at the output."""
+        if not (self.output.is_file() and self.manifest.is_file() and self.report.is_file()):
+            return None
+        manifest = read_manifest(self.manifest)
+        whole = manifest.film_bytes == self.output.stat().st_size
+        return manifest if manifest.run == self.request.run and whole else None
+
+    def deliver(self, manifest: Manifest) -> None:
+        """Moves film, manifest and report from the run's folder to the output and removes the folder.
+
+        Raises:
+            OutputError: the output cannot be written; the finished film stays in the run's folder.
+        """
+        try:
+            os.replace(self.folder / manifest.film, self.output)
+            os.replace(self.folder / "report.html", self.report)
+            os.replace(self.folder / "manifest.json", self.manifest)
+        except OSError as error:
+            reason = error.strerror or "cannot be written"
+            raise OutputError(reason, str(self.output), f"the finished film is in {self.folder}") from None
+        self.clear()
+
+    def clear(self) -> None:
+        """Removes the run's folder, and the folder around it when no other run uses it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.ledger.is_dir() and not any(self.ledger.iterdir()):
+            self.ledger.rmdir()
+
+
+def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, threads: int | None) -> Job:
+    """Resolves what was asked for, touching nothing.
+
+    Raises:
+        UserError: no such source or model, or an output that cannot be written.
+    """
+    suffix = profile_spec(recipe.profile).suffix
+    output = output or Path(source).with_name(f"{Path(source).stem}.restored{suffix}")
+    _check_output(Path(source), output, suffix, recipe.profile)
+    fingerprint = source_fingerprint(source)
+    model = resolve_model(recipe.model)
+    threads = threads or os.cpu_count() or 1
+    identity = engine_identity(engine, model)
+    request = TitleRequest(
+        run=run_id(fingerprint, recipe, identity),
+        source=source,
+        output=str(output),
+        recipe=recipe.canonical(),
+        fingerprint=fingerprint,
+        priority_class="standard",
+        engine=identity,
+        model_sha256=model.sha256,
+    )
+    return Job(source, output, recipe, model, engine, threads, request)
+
+
+def _check_output(source: Path, output: Path, suffix: str, profile: str) -> None:
+    where = str(output)
+    if output.is_dir():
+        raise OutputError("is a directory", where, "give a file name")
+    if output.suffix.lower() != suffix:
+        raise OutputError(f"profile {profile} writes {suffix} files", where, f"name it {output.stem}{suffix}")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise OutputError("is the source itself", where, "the original is never touched: give another name")
+    if not output.parent.is_dir():
+        raise OutputError("no such folder", str(output.parent), "create it first")
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise OutputError("not writable", str(output.parent), "choose another folder or mend its permissions")
+    if output.exists() and not os.access(output, os.W_OK):
+        raise OutputError("not writable", where, "choose another name or mend its permissions")

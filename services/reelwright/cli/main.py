@@ -1,0 +1,64 @@
+"""The `reelwright` command: its verbs, and what a person sees when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+import typer
+
+from reelwright import __version__
+from reelwright.cli import age, models, probe, restore, verify
+from reelwright.titles.errors import REPORT_AT, ReelwrightError, UserError
+
+app = typer.Typer(
+    name="reelwright",
+    help="Restores films: every frame, its sound and its soul.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (restore, verify, probe, models, age):
+    app.command()(module.command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line and leaves with its exit code: 0 done, 2 the person can mend it, 1 our failure."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; the exit code. Never raises."""
+    try:
+        return app(args=arguments, standalone_mode=False) or 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        _say(error.format_message())
+        return 2
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _say("stopped; run the same command again to go on from the last committed segment")
+        return 130
+    except UserError as error:
+        _say(str(error))
+        return error.exit_code
+    except ReelwrightError as error:
+        _say(f"{error}; {REPORT_AT}")
+        return error.exit_code
+    except Exception:  # noqa: BLE001 - the last resort: whatever it is, it is ours
+        traceback.print_exc()
+        _say(f"this is a failure of ours; {REPORT_AT}")
+        return 1
+
+
+def _say(line: str) -> None:
+    typer.echo(f"reelwright: {' '.join(line.split())}", err=True)

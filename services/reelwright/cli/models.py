@@ -1,0 +1,17 @@
+"""`reelwright models`: what is installed."""
+
+from __future__ import annotations
+
+import typer
+
+
+def command() -> None:
+    """List the installed models with their hashes and cards."""
+    from reelwright.restoration.models import list_models
+
+    for model in list_models():
+        typer.echo(f"{model.name}  x{model.scale}  sha256:{model.sha256}")
+        typer.echo(model.card)
+
+
+command.__name__ = "models"

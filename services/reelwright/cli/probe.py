@@ -1,0 +1,49 @@
+"""`reelwright probe`: what is in a file and what would be done to it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+RECIPE_HELP = "A recipe's name (faithful, clean, archive) or a .toml/.yaml file."
+SET_HELP = "Overrides a recipe key, e.g. grain.keep=0; may be given again."
+
+
+def command(
+    source: Annotated[str, typer.Argument(metavar="IN", help="The film.")],
+    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "faithful",
+    assign: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
+) -> None:
+    """Show what is in a film and what a recipe would do to it."""
+    from reelwright.cli.overrides import resolve_recipe
+    from reelwright.media.bars import output_size
+    from reelwright.media.probe import probe
+
+    resolved = resolve_recipe(recipe, assign)
+    info = probe(source)
+    if as_json:
+        typer.echo(info.model_dump_json(indent=2))
+        return
+    video = info.video
+    width, height = output_size(video, resolved)
+    typer.echo(f"{source}: {info.container}, {info.duration:.1f} s, {info.size} bytes")
+    typer.echo(f"  picture   {video.codec} {video.width}x{video.height} {video.source_pix_fmt}, {video.field_order}")
+    typer.echo(f"  timing    {video.average_rate} frames/s on average, about {video.frames_estimate} frames")
+    if video.bars.any:
+        bars = video.bars
+        typer.echo(f"  bars      left {bars.left}, top {bars.top}, right {bars.right}, bottom {bars.bottom}")
+    for stream in info.streams:
+        typer.echo(f"  {stream.kind:<9} {stream.codec} {stream.details} {stream.language}".rstrip())
+    if info.chapters:
+        typer.echo(f"  chapters  {len(info.chapters)}")
+    for note in info.notes:
+        typer.echo(f"  note      {note}")
+    typer.echo(
+        f"would become {width}x{height}, {resolved.profile}, by {resolved.model}, grain kept {resolved.grain.keep:g}, "
+        f"bars: {resolved.bars}, deinterlace: {resolved.deinterlace}, damage: {resolved.on_damage}"
+    )
+
+
+command.__name__ = "probe"

@@ -1,0 +1,24 @@
+"""`reelwright verify`: checks a film against its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    film: Annotated[Path, typer.Argument(metavar="OUT", help="A restored film; its manifest lies beside it.")],
+) -> int:
+    """Check a restored film against its manifest; exit code 0 when all of it holds, 1 when not."""
+    from reelwright.ledger.verify import verify
+
+    report = verify(film)
+    for check in report.checks:
+        typer.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
+    typer.echo(f"{film}: {'verified' if report.ok else 'does not match its manifest'}")
+    return 0 if report.ok else 1
+
+
+command.__name__ = "verify"
