@@ -1,0 +1,54 @@
+# `make demo` and `make test` work from a fresh clone; each installs what it needs into .venv and nowhere else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv is used when it is there because it is faster; pip does the same.
+UV := $(shell command -v uv 2>/dev/null)
+ifdef UV
+INSTALL := uv pip install --quiet --python $(BIN)/python
+else
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help demo test unit check bench fuzz protos clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.local: pyproject.toml | $(BIN)/python
+	$(INSTALL) -e '.[local]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(INSTALL) -e '.[local,torch,dev]'
+	@touch $@ $(VENV)/.local
+
+demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4 restores yours
+	$(BIN)/python scripts/demo.py $(FILM)
+
+test: $(VENV)/.dev check  ## every check and every test
+	$(BIN)/python -m pytest -q
+
+unit: $(VENV)/.dev  ## the fast tests alone
+	$(BIN)/python -m pytest -q tests/unit
+
+check: $(VENV)/.dev  ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## the figures in the README
+	$(BIN)/python -m tests.bench
+
+fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=20000
+	REELWRIGHT_FUZZ=$(or $(N),20000) $(BIN)/python -m pytest -q tests/integration/test_fuzz.py --timeout=0
+
+protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
+	$(BIN)/python scripts/protos.py
+
+clean:  ## remove what was installed and made
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
