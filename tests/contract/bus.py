@@ -1,0 +1,386 @@
+"""What every bus must do. A transport's test module subclasses these suites and supplies the `make_bus` fixture:
+a callable `(max_bytes=...) -> Bus` whose buses are closed after the test. Topics and groups are new in every test,
+so a broker may be shared."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+import pytest
+
+from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
+
+PATIENCE = 30.0
+"""Seconds after which a condition that has not come true fails a test; never waited for in a passing one."""
+
+
+class MakeBus(Protocol):
+    def __call__(self, max_bytes: int = 1 << 20) -> Bus: ...
+
+
+def collect(consumer: Consumer, count: int) -> list[Record]:
+    """Polls until `count` records came."""
+    records: list[Record] = []
+    deadline = time.monotonic() + PATIENCE
+    while len(records) < count:
+        assert time.monotonic() < deadline, f"{len(records)} of {count} records came"
+        records += consumer.poll(0.2)
+    return records
+
+
+def collect_from(consumers: list[Consumer], values: set[bytes]) -> dict[bytes, Consumer]:
+    """Polls all consumers, marking what comes as done, until each value was seen; tells who saw it last."""
+    seen: dict[bytes, Consumer] = {}
+    deadline = time.monotonic() + PATIENCE
+    while seen.keys() != values:
+        assert time.monotonic() < deadline, f"{len(seen)} of {len(values)} records came"
+        for consumer in consumers:
+            for record in consumer.poll(0.05):
+                seen[record.value] = consumer
+                consumer.done(record)
+    return seen
+
+
+def nothing_comes(consumer: Consumer) -> bool:
+    return consumer.poll(0.05) == []
+
+
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def finishes(thread: threading.Thread) -> bool:
+    thread.join(PATIENCE)
+    return not thread.is_alive()
+
+
+def values(records: list[Record]) -> list[bytes]:
+    return [record.value for record in records]
+
+
+@pytest.fixture
+def topic() -> str:
+    return f"contract-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def group() -> str:
+    return f"group-{uuid.uuid4().hex[:12]}"
+
+
+class BusContract:
+    """Holds for every transport."""
+
+    topic = staticmethod(topic)
+    group = staticmethod(group)
+
+    def test_a_record_arrives_whole(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Key, value, headers and topic reach the consumer as they were published."""
+        bus = make_bus()
+        bus.publish(topic, b"key", b"value \x00\xff", {"reason": "für"})
+        (record,) = collect(bus.consumer([topic], group), 1)
+        assert (record.topic, record.key, record.value, dict(record.headers)) == (
+            topic,
+            b"key",
+            b"value \x00\xff",
+            {"reason": "für"},
+        )
+
+    def test_order_within_a_key(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Records of one key come in the order they were published, with rising offsets in one partition."""
+        bus = make_bus()
+        for number in range(60):
+            bus.publish(topic, b"run/%d" % (number % 3), b"%d" % number)
+        records = collect(bus.consumer([topic], group), 60)
+        for key in range(3):
+            mine = [record for record in records if record.key == b"run/%d" % key]
+            assert values(mine) == [b"%d" % number for number in range(key, 60, 3)]
+            assert len({record.partition for record in mine}) == 1
+            assert [record.offset for record in mine] == sorted({record.offset for record in mine})
+
+    def test_a_new_group_starts_at_the_oldest(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """What was published before the first consumer joined is delivered to it."""
+        bus = make_bus()
+        bus.publish(topic, b"k", b"early")
+        consumer = bus.consumer([topic], group)
+        bus.publish(topic, b"k", b"late")
+        assert values(collect(consumer, 2)) == [b"early", b"late"]
+
+    def test_several_topics(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """One consumer reads all the topics it asked for."""
+        bus = make_bus()
+        bus.publish(topic, b"k", b"one")
+        bus.publish(topic + "-2", b"k", b"two")
+        records = collect(bus.consumer([topic, topic + "-2"], group), 2)
+        assert {(record.topic, record.value) for record in records} == {(topic, b"one"), (topic + "-2", b"two")}
+
+    def test_members_share_a_group(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Two members of a group divide the partitions: both get records, and none has a partition of the other."""
+        bus = make_bus()
+        members = [bus.consumer([topic], group), bus.consumer([topic], group)]
+        deadline = time.monotonic() + PATIENCE
+        while not all(member.assignment() for member in members) or set(members[0].assignment()) & set(
+            members[1].assignment()
+        ):
+            assert time.monotonic() < deadline, "the partitions were not divided"
+            for member in members:
+                assert nothing_comes(member)
+        sent = {b"%d" % number for number in range(64)}
+        for value in sent:
+            bus.publish(topic, value, value)
+        seen = collect_from(members, sent)
+        assert {id(consumer) for consumer in seen.values()} == {id(member) for member in members}
+
+    def test_every_group_gets_everything(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Two groups each receive every record, whatever the other has finished."""
+        bus = make_bus()
+        one, two = bus.consumer([topic], group), bus.consumer([topic], group + "-2")
+        sent = [b"%d" % number for number in range(10)]
+        for value in sent:
+            bus.publish(topic, b"k", value)
+        for record in collect(one, 10):
+            one.done(record)
+        assert values(collect(two, 10)) == sent
+
+    def test_redelivery_after_close(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """What a member had not marked done when it left is delivered to the next member of its group."""
+        bus = make_bus()
+        first = bus.consumer([topic], group)
+        for number in range(4):
+            bus.publish(topic, b"k", b"%d" % number)
+        records = collect(first, 4)
+        first.done(records[0])
+        first.done(records[1])
+        first.close()
+        assert values(collect(bus.consumer([topic], group), 2)) == [b"2", b"3"]
+
+    def test_redelivery_to_a_member_that_stays(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """When a member leaves, those that stay take over its unfinished records."""
+        bus = make_bus()
+        stays, leaves = bus.consumer([topic], group), bus.consumer([topic], group)
+        sent = {b"%d" % number for number in range(32)}
+        for value in sent:
+            bus.publish(topic, value, value)
+        deadline = time.monotonic() + PATIENCE
+        kept: list[Record] = []
+        while not kept:
+            assert time.monotonic() < deadline, "the second member got nothing"
+            nothing_comes(stays)
+            kept = leaves.poll(0.05)
+        leaves.close()
+        lost = {record.value for record in kept}
+        taken: set[bytes] = set()
+        while not lost <= taken:
+            assert time.monotonic() < deadline, "the unfinished records did not come"
+            taken |= {record.value for record in stays.poll(0.05)}
+
+    def test_done_out_of_order(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Finishing later records does not finish an earlier one: it comes again, with all that is behind it."""
+        bus = make_bus()
+        first = bus.consumer([topic], group)
+        for number in range(4):
+            bus.publish(topic, b"k", b"%d" % number)
+        records = collect(first, 4)
+        for index in (0, 2, 3):
+            first.done(records[index])
+        first.close()
+        assert values(collect(bus.consumer([topic], group), 3)) == [b"1", b"2", b"3"]
+
+    def test_done_closes_the_gap(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Once the earliest record is finished too, nothing that was finished before comes again."""
+        bus = make_bus()
+        first = bus.consumer([topic], group)
+        for number in range(4):
+            bus.publish(topic, b"k", b"%d" % number)
+        records = collect(first, 4)
+        for index in (3, 1, 2, 0):
+            first.done(records[index])
+        first.close()
+        bus.publish(topic, b"k", b"new")
+        assert values(collect(bus.consumer([topic], group), 1)) == [b"new"]
+
+    def test_done_twice_is_harmless(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Marking a record done again changes nothing."""
+        bus = make_bus()
+        first = bus.consumer([topic], group)
+        bus.publish(topic, b"k", b"a")
+        bus.publish(topic, b"k", b"b")
+        records = collect(first, 2)
+        first.done(records[0])
+        first.done(records[0])
+        first.close()
+        assert values(collect(bus.consumer([topic], group), 1)) == [b"b"]
+
+    def test_pause_and_resume(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A paused partition delivers nothing while others go on; resumed, it delivers what it held back."""
+        bus = make_bus()
+        consumer = bus.consumer([topic, topic + "-2"], group)
+        bus.publish(topic, b"k", b"first")
+        bus.publish(topic + "-2", b"k", b"other")
+        collect(consumer, 2)
+        paused = [slot for slot in consumer.assignment() if slot[0] == topic]
+        assert paused
+        consumer.pause(paused)
+        bus.publish(topic, b"k", b"held back")
+        bus.publish(topic + "-2", b"k", b"goes on")
+        assert values(collect(consumer, 1)) == [b"goes on"]
+        assert nothing_comes(consumer)
+        consumer.resume(paused)
+        assert values(collect(consumer, 1)) == [b"held back"]
+
+    def test_a_poll_takes_no_more_than_its_limit(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A poll returns at most `limit` records and the rest come later, none lost."""
+        bus = make_bus()
+        consumer = bus.consumer([topic], group)
+        for number in range(5):
+            bus.publish(topic, b"k", b"%d" % number)
+        taken: list[Record] = []
+        deadline = time.monotonic() + PATIENCE
+        while len(taken) < 5:
+            assert time.monotonic() < deadline
+            part = consumer.poll(0.2, limit=2)
+            assert len(part) <= 2
+            taken += part
+        assert values(taken) == [b"%d" % number for number in range(5)]
+
+    def test_an_empty_poll_returns(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A poll without records returns an empty list when its time is over."""
+        assert nothing_comes(make_bus().consumer([topic], group))
+
+    def test_wake_ends_a_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """`wake` from another thread ends a poll that would wait for longer than the test may take."""
+        consumer = make_bus().consumer([topic], group)
+        waiting = in_thread(lambda: consumer.poll(10 * PATIENCE))
+        consumer.wake()
+        assert finishes(waiting)
+
+    def test_wake_before_the_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A `wake` that comes before the poll ends that poll, so none is ever missed; the next one works again."""
+        bus = make_bus()
+        consumer = bus.consumer([topic], group)
+        consumer.wake()
+        assert finishes(in_thread(lambda: consumer.poll(10 * PATIENCE)))
+        bus.publish(topic, b"k", b"v")
+        assert values(collect(consumer, 1)) == [b"v"]
+
+    def test_publishers_in_many_threads(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Eight threads publish at once, each key by one thread: nothing is lost or doubled and order within a key holds."""
+        bus = make_bus()
+
+        def publish(thread: int) -> None:
+            for number in range(25):
+                bus.publish(topic, b"%d" % thread, b"%d:%d" % (thread, number))
+
+        threads = [in_thread(lambda thread=thread: publish(thread)) for thread in range(8)]
+        records = collect(bus.consumer([topic], group), 200)
+        assert all(finishes(thread) for thread in threads)
+        for thread in range(8):
+            mine = [record.value for record in records if record.key == b"%d" % thread]
+            assert mine == [b"%d:%d" % (thread, number) for number in range(25)]
+
+
+class BoundedBusContract:
+    """Holds for a bus that keeps its records in memory and so makes publishers wait for consumers."""
+
+    topic = staticmethod(topic)
+    group = staticmethod(group)
+
+    def test_a_full_topic_refuses(self, make_bus: MakeBus, topic: str) -> None:
+        """A publish to a full topic raises BusFull after its timeout, and the record is not taken."""
+        bus = make_bus(max_bytes=1000)
+        bus.publish(topic, b"k", bytes(900))
+        with pytest.raises(BusFull):
+            bus.publish(topic, b"k", bytes(900), timeout=0.01)
+        bus.publish(topic, b"k", bytes(50), timeout=0.01)
+
+    def test_a_publisher_waits_for_done(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A publisher waits until a consumer is done with enough; having been delivered is not enough."""
+        bus = make_bus(max_bytes=1000)
+        consumer = bus.consumer([topic], group)
+        bus.publish(topic, b"k", bytes(900))
+        (record,) = collect(consumer, 1)
+        with pytest.raises(BusFull):
+            bus.publish(topic, b"k", bytes(800), timeout=0.01)
+        publisher = in_thread(lambda: bus.publish(topic, b"k", bytes(700)))
+        consumer.done(record)
+        assert finishes(publisher)
+        assert values(collect(consumer, 1)) == [bytes(700)]
+
+    def test_every_group_must_be_done(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Room comes only when the slowest group is done."""
+        bus = make_bus(max_bytes=1000)
+        fast, slow = bus.consumer([topic], group), bus.consumer([topic], group + "-2")
+        bus.publish(topic, b"k", bytes(900))
+        fast.done(collect(fast, 1)[0])
+        with pytest.raises(BusFull):
+            bus.publish(topic, b"k", bytes(900), timeout=0.01)
+        slow.done(collect(slow, 1)[0])
+        bus.publish(topic, b"k", bytes(900), timeout=0.01)
+
+    def test_topics_fill_apart(self, make_bus: MakeBus, topic: str) -> None:
+        """A full topic holds up no other."""
+        bus = make_bus(max_bytes=1000)
+        bus.publish(topic, b"k", bytes(900))
+        bus.publish(topic + "-2", b"k", bytes(900), timeout=0.01)
+
+    def test_an_outsize_record_passes(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A record larger than the bound passes through an empty topic instead of never."""
+        bus = make_bus(max_bytes=1000)
+        bus.publish(topic, b"k", bytes(5000), timeout=0.01)
+        assert values(collect(bus.consumer([topic], group), 1)) == [bytes(5000)]
+
+    def test_a_waiting_consumer_is_served(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A consumer that needs more records than fit before it can finish the first one gets them: no lock-up."""
+        bus = make_bus(max_bytes=1000)
+        consumer = bus.consumer([topic], group)
+        publisher = in_thread(lambda: [bus.publish(topic, b"k", bytes(400)) for _ in range(10)])
+        records = collect(consumer, 10)
+        assert finishes(publisher)
+        for record in records:
+            consumer.done(record)
+
+    def test_a_paused_consumer_is_not_waiting(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A consumer that polls with a partition paused does not make room in it."""
+        bus = make_bus(max_bytes=1000)
+        consumer = bus.consumer([topic], group)
+        bus.publish(topic, b"k", bytes(900))
+        collect(consumer, 1)
+        consumer.pause(consumer.assignment())
+        waiting = in_thread(lambda: consumer.poll(10 * PATIENCE))
+        with pytest.raises(BusFull):
+            bus.publish(topic, b"k", bytes(900), timeout=0.05)
+        consumer.wake()
+        assert finishes(waiting)
+
+    def test_close_ends_waits(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Closing the bus ends a waiting publish with BusFull and a waiting poll with nothing."""
+        bus = make_bus(max_bytes=1000)
+        bus.publish(topic, b"k", bytes(900))
+        outcomes: list[str] = []
+
+        def publish() -> None:
+            try:
+                bus.publish(topic, b"k", bytes(900))
+            except BusFull:
+                outcomes.append("full")
+
+        publisher = in_thread(publish)
+        consumer = bus.consumer([topic + "-2"], group)
+        poller = in_thread(lambda: outcomes.append("empty" if consumer.poll(10 * PATIENCE) == [] else "record"))
+        bus.close()
+        assert finishes(publisher)
+        assert finishes(poller)
+        assert sorted(outcomes) == ["empty", "full"]
+
+    def test_closing_a_consumer_ends_its_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A poll in another thread ends when its consumer is closed."""
+        consumer = make_bus().consumer([topic], group)
+        poller = in_thread(lambda: consumer.poll(10 * PATIENCE))
+        consumer.close()
+        assert finishes(poller)

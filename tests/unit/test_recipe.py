@@ -1,0 +1,76 @@
+"""Recipes are small, typed, and say what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reelwright.titles.errors import RecipeError
+from reelwright.titles.recipe import load_recipe, recipe_keys, recipe_names
+
+
+def test_every_shipped_recipe_is_valid() -> None:
+    """The recipes in the package load."""
+    assert recipe_names() == ["archive", "clean", "faithful"]
+    assert {load_recipe(name).profile for name in recipe_names()} == {"web", "master"}
+
+
+def test_an_override_wins_over_the_recipe() -> None:
+    """`--set grain.keep=0` reaches the recipe."""
+    assert load_recipe("archive", {"grain.keep": "0", "scale": "4"}).grain.keep == 0
+    assert load_recipe("archive", {"scale": "4"}).scale == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [("grane.keep", "0", "grain.keep"), ("grain.kep", "0", "grain.keep"), ("scael", "2", "scale"), ("bar", "crop", "bars")],
+)
+def test_an_unknown_key_names_the_nearest(key: str, value: str, hint: str) -> None:
+    """A slip of the finger is answered with the key that was meant."""
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("faithful", {key: value})
+    assert f"did you mean '{hint}'?" in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    """A slip in the recipe's name is answered with the recipe that was meant."""
+    with pytest.raises(RecipeError, match="did you mean 'faithful'"):
+        load_recipe("faithfull")
+
+
+@pytest.mark.parametrize(("key", "value"), [("grain.keep", "1.5"), ("scale", "7"), ("profile", "vhs"), ("bars", "yes")])
+def test_a_value_out_of_range_is_refused_by_its_key(key: str, value: str) -> None:
+    """The line names the key and the value."""
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("faithful", {key: value})
+    assert key in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["scale = [", "just words", "", "a: [", "\x00"])
+@pytest.mark.parametrize("suffix", [".toml", ".yaml"])
+def test_a_broken_recipe_file_is_one_line(tmp_path: Path, text: str, suffix: str) -> None:
+    """A file that is no recipe gets one line with its path."""
+    path = tmp_path / f"mine{suffix}"
+    path.write_text(text)
+    if text == "" and suffix == ".toml":
+        assert load_recipe(str(path)).scale == 2
+        return
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_and_toml_say_the_same(tmp_path: Path) -> None:
+    """Both forms give one recipe."""
+    (tmp_path / "a.toml").write_text("scale = 3\n[grain]\nkeep = 0.25\n")
+    (tmp_path / "a.yaml").write_text("scale: 3\ngrain:\n  keep: 0.25\n")
+    assert load_recipe(str(tmp_path / "a.toml")) == load_recipe(str(tmp_path / "a.yaml"))
+
+
+def test_keys_are_dotted() -> None:
+    """The documented keys are the model's own."""
+    assert "grain.keep" in recipe_keys()
+    assert "on_damage" in recipe_keys()

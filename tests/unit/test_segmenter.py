@@ -1,0 +1,80 @@
+"""Segments and batches are a pure function of the frames."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelwright.decoder.segmenter import (
+    FIRST_SEGMENT_MAX_FRAMES,
+    SEGMENT_MAX_BYTES,
+    SEGMENT_MIN_FRAMES,
+    Batch,
+    batches,
+    lengths,
+)
+from reelwright.media.picture import Picture
+from reelwright.media.types import DecodedFrame
+
+PICTURE = Picture("gray", 2, 2, (np.zeros((2, 2), np.uint8),))
+CUTS = st.lists(st.booleans(), min_size=1, max_size=300)
+
+
+def film(cuts: list[bool]) -> list[DecodedFrame]:
+    return [DecodedFrame(i, i * 10, 10, PICTURE, shot_start=i == 0 or cut) for i, cut in enumerate(cuts)]
+
+
+def segments(cuts: list[bool], longest: int = 48, batch: int = 4) -> list[list[Batch]]:
+    return [list(group) for _, group in groupby(batches(film(cuts), longest, batch), key=lambda b: b.segment)]
+
+
+@given(CUTS, st.integers(2, 60), st.integers(1, 6))
+def test_every_frame_is_in_exactly_one_batch_in_order(cuts: list[bool], longest: int, batch: int) -> None:
+    """Joined again, the batches are the film."""
+    joined = [frame.index for part in batches(film(cuts), longest, batch) for frame in part.frames]
+    assert joined == list(range(len(cuts)))
+
+
+@given(CUTS, st.integers(2, 60), st.integers(1, 6))
+def test_only_the_last_batch_of_a_segment_says_so(cuts: list[bool], longest: int, batch: int) -> None:
+    """A reader knows a segment's end from its batches alone."""
+    for number, segment in enumerate(segments(cuts, longest, batch)):
+        assert [part.last for part in segment] == [False] * (len(segment) - 1) + [True]
+        assert [part.number for part in segment] == list(range(len(segment)))
+        assert {part.segment for part in segment} == {number}
+
+
+@given(CUTS)
+def test_a_segment_ends_at_a_cut_or_at_its_greatest_length(cuts: list[bool]) -> None:
+    """No segment ends in the middle of a shot unless it is as long as it may be."""
+    found = segments(cuts)
+    for number, (segment, following) in enumerate(zip(found, found[1:], strict=False)):
+        frames = sum(len(part.frames) for part in segment)
+        longest = FIRST_SEGMENT_MAX_FRAMES if number == 0 else 48
+        at_cut = following[0].frames[0].shot_start and frames >= SEGMENT_MIN_FRAMES
+        assert frames == longest or (at_cut and frames < longest)
+
+
+@given(CUTS)
+def test_every_shot_has_a_sample(cuts: list[bool]) -> None:
+    """The report can show each shot."""
+    shots = 0
+    sampled = set()
+    for part in batches(film(cuts), 48, 4):
+        for frame, sample in zip(part.frames, part.samples, strict=True):
+            shots += frame.shot_start
+            if sample:
+                sampled.add(shots)
+    assert sampled == set(range(1, shots + 1))
+
+
+def test_large_frames_make_short_segments() -> None:
+    """The bytes of a segment are bounded, whatever the size of a frame."""
+    out = 3840 * 2160 * 3
+    segment, batch = lengths(out // 4, out)
+    assert segment * (out // 4 + out) <= SEGMENT_MAX_BYTES
+    assert batch == 1
+    assert lengths(480 * 360 * 3 // 2, 960 * 720 * 3 // 2) == (48, 4)
