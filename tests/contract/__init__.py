@@ -1,0 +1,6 @@
+"""Suites that every implementation of a seam must pass."""
+
+import pytest
+
+# Shared suites deserve the same readable failures as test modules.
+pytest.register_assert_rewrite("tests.contract.bus")

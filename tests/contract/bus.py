@@ -1,6 +1,9 @@
-"""What every bus must do. A transport's test module subclasses these suites and supplies the `make_bus` fixture:
-a callable `(max_bytes=...) -> Bus` whose buses are closed after the test. Topics and groups are new in every test,
-so a broker may be shared."""
+"""What every bus must do.
+
+A transport's test module subclasses these suites and supplies the `make_bus` fixture: a callable
+`(max_bytes=...) -> Bus` whose buses are closed after the test. Topics and groups are new in every test, so a broker
+may be shared.
+"""
 
 from __future__ import annotations
 
@@ -46,39 +49,40 @@ def collect_from(consumers: list[Consumer], values: set[bytes]) -> dict[bytes, C
 
 
 def nothing_comes(consumer: Consumer) -> bool:
+    """A short poll brings no record."""
     return consumer.poll(0.05) == []
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:
+    """Starts `work` beside the test."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
 
 
 def finishes(thread: threading.Thread) -> bool:
+    """Waits for the thread's end."""
     thread.join(PATIENCE)
     return not thread.is_alive()
 
 
 def values(records: list[Record]) -> list[bytes]:
+    """The records' values in the order they came."""
     return [record.value for record in records]
 
 
-@pytest.fixture
-def topic() -> str:
-    return f"contract-{uuid.uuid4().hex[:12]}"
+class _Names:
+    @pytest.fixture
+    def topic(self) -> str:
+        return f"contract-{uuid.uuid4().hex[:12]}"
+
+    @pytest.fixture
+    def group(self) -> str:
+        return f"group-{uuid.uuid4().hex[:12]}"
 
 
-@pytest.fixture
-def group() -> str:
-    return f"group-{uuid.uuid4().hex[:12]}"
-
-
-class BusContract:
+class BusContract(_Names):
     """Holds for every transport."""
-
-    topic = staticmethod(topic)
-    group = staticmethod(group)
 
     def test_a_record_arrives_whole(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """Key, value, headers and topic reach the consumer as they were published."""
@@ -270,7 +274,7 @@ class BusContract:
         assert values(collect(consumer, 1)) == [b"v"]
 
     def test_publishers_in_many_threads(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Eight threads publish at once, each key by one thread: nothing is lost or doubled and order within a key holds."""
+        """Eight threads publish at once: nothing is lost or doubled, and each thread's key keeps its order."""
         bus = make_bus()
 
         def publish(thread: int) -> None:
@@ -285,11 +289,8 @@ class BusContract:
             assert mine == [b"%d:%d" % (thread, number) for number in range(25)]
 
 
-class BoundedBusContract:
+class BoundedBusContract(_Names):
     """Holds for a bus that keeps its records in memory and so makes publishers wait for consumers."""
-
-    topic = staticmethod(topic)
-    group = staticmethod(group)
 
     def test_a_full_topic_refuses(self, make_bus: MakeBus, topic: str) -> None:
         """A publish to a full topic raises BusFull after its timeout, and the record is not taken."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,25 +11,23 @@ from hypothesis import strategies as st
 from reelwright.bus.watermark import Watermark
 
 
-@given(st.lists(st.integers(0, 60), unique=True, min_size=1).map(sorted), st.data())
-def test_position_is_the_lowest_unfinished_offset(offsets: list[int], data: st.DataObject) -> None:
-    """Whatever is delivered and finished in whatever order, the position is the lowest offset that is not finished."""
-    mark = Watermark(offsets[0])
-    delivered: list[int] = []
-    finished: set[int] = set()
-    ahead = list(offsets)
-    while ahead or len(finished) < len(offsets):
-        if ahead and data.draw(st.booleans()):
-            delivered.append(ahead.pop(0))
-            mark.deliver(delivered[-1])
-        elif choices := [offset for offset in delivered if offset not in finished]:
-            offset = data.draw(st.sampled_from(choices))
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 12)), min_size=1, max_size=40))
+def test_position_is_the_lowest_unfinished_offset(records: list[tuple[int, int]]) -> None:
+    """However finishes lag behind deliveries and offsets leave gaps, the position is the lowest unfinished offset."""
+    offsets = list(accumulate(gap for gap, _ in records))
+    finish_at = {offset: turn + lag for turn, (offset, (_, lag)) in enumerate(zip(offsets, records, strict=True))}
+    mark = Watermark()
+    still_open: list[int] = []
+    for turn in range(len(records) + 13):
+        if turn < len(offsets):
+            mark.deliver(offsets[turn])
+            still_open.append(offsets[turn])
+        for offset in [offset for offset in still_open if finish_at[offset] <= turn]:
             before = mark.position
-            finished.add(offset)
+            still_open.remove(offset)
             assert mark.done(offset) == (mark.position != before)
-        still_open = [offset for offset in delivered if offset not in finished]
-        assert mark.position == (still_open[0] if still_open else delivered[-1] + 1 if delivered else offsets[0])
-        assert mark.outstanding == len(still_open)
+            assert mark.position == (still_open[0] if still_open else offsets[min(turn, len(offsets) - 1)] + 1)
+            assert mark.outstanding == len(still_open)
     assert mark.position == offsets[-1] + 1
 
 

@@ -47,6 +47,9 @@ class Consumer(Protocol):
         delivered again after a crash or a rebalance, with everything behind it in its partition.
         """
 
+    def assignment(self) -> list[tuple[str, int]]:
+        """The (topic, partition) pairs this member has now; a rebalance changes them."""
+
     def pause(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Delivers nothing from these (topic, partition) pairs until `resume`."""
 
@@ -64,7 +67,12 @@ class Bus(Protocol):
     """A connection to the bus. Thread-safe."""
 
     def publish(
-        self, topic: str, key: bytes, value: bytes, headers: Mapping[str, str] | None = None, timeout: float | None = None
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Publishes and returns once the bus has the message; waits while the bus is full (backpressure).
 
