@@ -1,12 +1,14 @@
 """The ledger's documents. All JSON, all written once and whole.
 
-    RUN/title.json                what the run is: request, source, engine          (decoder, first)
-    RUN/plan/000007.json          SegmentPlan                                       (decoder)
-    RUN/plan/end.json             PlanEnd                                           (decoder, last)
-    RUN/plan/000007-3.jpg         sample: source frame of the segment's 4th shot sample   (decoder)
-    RUN/segments/000007.mkv       encoded frames                                    (encoder)
-    RUN/segments/000007-3.jpg     sample: the same frame restored                   (encoder)
-    RUN/segments/000007.json      SegmentRecord, the commit                         (encoder, after the rest)
+    RUN/title.json                what the run is: request, source, engine                  (decoder, first)
+    RUN/plan/000007.json          SegmentPlan                                               (decoder)
+    RUN/plan/end.json             PlanEnd                                                   (decoder, last)
+    RUN/plan/000007-18.jpg        sample: the segment's frame 18, as the source has it      (decoder)
+    RUN/segments/000007-HASH.mkv  encoded frames, named by 12 digits of their SHA-256       (encoder)
+    RUN/segments/000007-18.jpg    sample: the same frame restored                           (encoder)
+    RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
+
+Both samples of a pair show the same area of the picture. docs/ledger.md describes every field.
 """
 
 from __future__ import annotations
