@@ -1,0 +1,165 @@
+"""Transport codecs: lossless, checked, and never worse than an error on damage."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelwright.media.picture import PIXEL_FORMATS, Picture
+from reelwright.media.transport import choose_codec, decode_payload, encode_payload
+from reelwright.titles.errors import CorruptPayload
+from reelwright.wire.frames_pb2 import Payload
+
+CODECS = ["raw", "zstd", "delta-zstd", "auto"]
+
+
+def noise(pix_fmt: str, width: int, height: int, seed: int) -> Picture:
+    """A picture that does not compress."""
+    layout = PIXEL_FORMATS[pix_fmt]
+    rng = np.random.default_rng(seed)
+    planes = tuple(
+        rng.integers(0, 1 << layout.depth, layout.plane_shape(p, width, height)).astype(layout.dtype)
+        for p in range(layout.planes)
+    )
+    return Picture(pix_fmt, width, height, planes)
+
+
+def flat(pix_fmt: str, width: int, height: int) -> Picture:
+    """A picture of mid-gray."""
+    layout = PIXEL_FORMATS[pix_fmt]
+    shapes = [layout.plane_shape(p, width, height) for p in range(layout.planes)]
+    return Picture(pix_fmt, width, height, tuple(np.full(s, layout.neutral, layout.dtype) for s in shapes))
+
+
+@given(
+    pix_fmt=st.sampled_from(sorted(PIXEL_FORMATS)),
+    width=st.integers(1, 33),
+    height=st.integers(1, 17),
+    frames=st.integers(1, 4),
+    codec=st.sampled_from(CODECS),
+    seed=st.integers(0, 1000),
+)
+def test_round_trip(pix_fmt: str, width: int, height: int, frames: int, codec: str, seed: int) -> None:
+    """Every format, size and codec brings back the same samples."""
+    pictures = [noise(pix_fmt, width, height, seed + i) for i in range(frames)]
+    back = decode_payload(Payload.FromString(encode_payload(pictures, codec).SerializeToString()))
+    assert [p.digest() for p in back] == [p.digest() for p in pictures]
+    assert all(
+        a.shape == b.shape and a.dtype == b.dtype and a.flags.c_contiguous
+        for p, q in zip(back, pictures, strict=True)
+        for a, b in zip(p.planes, q.planes, strict=True)
+    )
+
+
+@given(
+    pix_fmt=st.sampled_from([*sorted(PIXEL_FORMATS), "", "rgb24"]),
+    width=st.integers(0, 2**32 - 1),
+    height=st.integers(0, 2**32 - 1),
+    frames=st.integers(0, 2**32 - 1),
+    codec=st.sampled_from(["raw", "zstd", "delta-zstd", "auto", "", "lzma"]),
+    content=st.binary(max_size=64),
+    honest=st.booleans(),
+)
+def test_arbitrary_payloads(
+    pix_fmt: str, width: int, height: int, frames: int, codec: str, content: bytes, honest: bool
+) -> None:
+    """A payload of any field values and bytes is either decoded to what it says or refused as corrupt."""
+    digest = hashlib.sha256(content).digest() if honest else b"?"
+    payload = Payload(
+        pix_fmt=pix_fmt, width=width, height=height, frames=frames, codec=codec, digest=digest, inline=content
+    )
+    try:
+        pictures = decode_payload(payload)
+    except CorruptPayload:
+        return
+    assert honest
+    assert len(pictures) == frames
+
+
+@given(codec=st.sampled_from(["raw", "zstd", "delta-zstd"]), cut=st.integers(0, 400), flip=st.integers(0, 10**6))
+def test_damaged_bytes(codec: str, cut: int, flip: int) -> None:
+    """Cut or flipped bytes are refused, even when the digest was made to match them."""
+    pictures = [noise("yuv420p10le", 24, 16, flip % 7)]
+    payload = encode_payload(pictures, codec)
+    damaged = bytearray(payload.inline)
+    damaged[flip % len(damaged)] ^= 1 + flip % 255
+    damaged = damaged[: max(0, len(damaged) - cut)]
+    payload.inline = bytes(damaged)
+    with pytest.raises(CorruptPayload):
+        decode_payload(payload)
+    payload.digest = hashlib.sha256(payload.inline).digest()
+    if cut:
+        with pytest.raises(CorruptPayload):
+            decode_payload(payload)
+
+
+@pytest.mark.parametrize("codec", ["raw", "zstd", "delta-zstd"])
+def test_extra_bytes(codec: str) -> None:
+    """Bytes behind the samples are refused."""
+    payload = encode_payload([noise("gray", 8, 8, 0)], codec)
+    payload.inline += b"\0"
+    payload.digest = hashlib.sha256(payload.inline).digest()
+    with pytest.raises(CorruptPayload):
+        decode_payload(payload)
+
+
+def test_claimed_size_is_not_allocated() -> None:
+    """A zstd frame that claims terabytes is refused without allocating them."""
+    small = zstandard.ZstdCompressor(level=1).compress(b"\0" * 64)
+    payload = Payload(
+        pix_fmt="gray",
+        width=1 << 20,
+        height=1 << 20,
+        frames=1,
+        codec="zstd",
+        digest=hashlib.sha256(small).digest(),
+        inline=small,
+    )
+    with pytest.raises(CorruptPayload, match="claims"):
+        decode_payload(payload)
+
+
+def test_claim_check() -> None:
+    """Bytes fetched from the store are decoded in place of inline ones, and checked the same."""
+    pictures = [noise("yuv422p", 10, 6, 3)]
+    payload = encode_payload(pictures, "delta-zstd")
+    coded = payload.inline
+    payload.reference = "memory://batch"
+    assert decode_payload(payload, coded)[0].digest() == pictures[0].digest()
+    with pytest.raises(CorruptPayload):
+        decode_payload(payload, coded[:-1])
+
+
+def test_auto_chooses_what_pays() -> None:
+    """A slow link compresses what compresses, sends noise as it is, and one process sends everything as it is."""
+    assert choose_codec(flat("gray", 640, 360), link=50e6) != "raw"
+    assert choose_codec(noise("gray", 640, 360, 0), link=125e6) == "raw"
+    assert choose_codec(flat("gray", 640, 360), link=math.inf) == "raw"
+    steps = np.random.default_rng(0).integers(-1, 2, (360, 640))
+    gradient = np.cumsum(steps, axis=1).astype(np.uint8)
+    assert choose_codec(Picture("gray", 640, 360, (gradient,)), link=50e6) == "delta-zstd"
+
+
+def test_callers_mistakes() -> None:
+    """Mixed sizes, no pictures and unknown codecs are the caller's fault, not corruption."""
+    for pictures, codec in (
+        ([], "raw"),
+        ([flat("gray", 4, 4), flat("gray", 4, 6)], "raw"),
+        ([flat("gray", 4, 4)], "gzip"),
+    ):
+        with pytest.raises(ValueError, match=r"picture|unknown"):
+            encode_payload(pictures, codec)
+
+
+def test_needs_no_ffmpeg() -> None:
+    """Transport imports on a machine without FFmpeg."""
+    script = "import sys; sys.modules['av'] = None; import reelwright.media.transport"
+    subprocess.run([sys.executable, "-c", script], check=True)
