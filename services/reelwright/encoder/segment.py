@@ -79,7 +79,7 @@ class SegmentWork:
     def _add(self, info: FrameInfo, restored: Picture) -> None:
         recipe, video = self._title.recipe, self._title.source.video
         picture = put_back(restored, video, recipe)
-        self._encoder.add(picture, info.pts, info.duration)
+        self._encoder.add(picture)
         if info.sample:
             image = jpeg(restored, video.colour, SAMPLE_WIDTH)
             self._ledger.put_segment_sample(self._number, len(self._frames), image)

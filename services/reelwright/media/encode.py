@@ -1,0 +1,217 @@
+"""Encodes one segment of a film into a file of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.codec.context import Flags as CodecFlags
+from av.container.core import Flags as ContainerFlags
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from reelwright.ledger.records import TitleRecord
+from reelwright.media.picture import Picture, Plane
+from reelwright.media.profiles import ProfileSpec, encoded_size
+from reelwright.media.types import ColourInfo, VideoInfo
+from reelwright.titles.errors import OutputError
+
+# Encoders refuse rates beyond a few hundred; the rate only guides them, since assembly stamps the frames.
+_RATES = (Fraction(1), Fraction(240))
+_UNSPECIFIED = 2
+_BT709, _BT601 = 1, 6
+_UNTAGGED = ColourInfo()
+# PyAV's stub has this flag as a Flag, its containers want a number.
+_BITEXACT = cast("int", ContainerFlags.bitexact.value)
+
+# SVT-AV1 writes a page about itself to stderr for each encoder it opens; it reads its level from here alone.
+os.environ.setdefault("SVT_LOG", "1")
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFormat:
+    """The film's video stream.
+
+    Attributes:
+        width: columns of the pictures, before any padding that the codec needs.
+        height: their rows.
+        pix_fmt: a key of PIXEL_FORMATS.
+        time_base: seconds per unit of PTS and duration.
+        average_rate: frames per second; 0 when unknown.
+        sample_aspect_ratio: width of a sample over its height.
+        rotation: degrees counter-clockwise by which a player turns the picture.
+        colour: the tags that bitstream and container carry.
+    """
+
+    width: int
+    height: int
+    pix_fmt: str
+    time_base: Fraction
+    average_rate: Fraction
+    sample_aspect_ratio: Fraction = Fraction(1)
+    rotation: int = 0
+    colour: ColourInfo = _UNTAGGED
+
+
+def film_format(title: TitleRecord) -> FilmFormat:
+    """The format of a title's film."""
+    video = title.source.video
+    return FilmFormat(
+        width=title.out_width,
+        height=title.out_height,
+        pix_fmt=title.out_pix_fmt,
+        time_base=video.tick,
+        average_rate=_fraction(video.average_rate),
+        sample_aspect_ratio=_fraction(video.sample_aspect_ratio) or Fraction(1),
+        rotation=video.rotation,
+        colour=film_colour(video, title.out_width, title.out_height),
+    )
+
+
+def film_colour(video: VideoInfo, width: int, height: int) -> ColourInfo:
+    """The source's colour tags; a matrix that it leaves open is written down where enlarging would change its meaning.
+
+    Players take an untagged picture for BT.601 up to 576 lines and narrower than 1280, for BT.709 beyond (mpv's and
+    VLC's rule). An enlarged film would cross that line and change its colours.
+    """
+    before = presumed_matrix(video.width, video.height)
+    if video.colour.matrix != _UNSPECIFIED or before == presumed_matrix(width, height):
+        return video.colour
+    return video.colour.model_copy(update={"matrix": before})
+
+
+def presumed_matrix(width: int, height: int) -> int:
+    """The H.273 matrix that players presume for an untagged picture of this size."""
+    return _BT709 if width >= 1280 or height > 576 else _BT601
+
+
+class SegmentEncoder:
+    """Encodes the pictures of one segment, in order, into a small Matroska file that starts a closed GOP.
+
+    The file holds the pictures and their order; their times are stamped on at assembly, from the plan. The same
+    pictures give the same bytes, in any process and with any number of threads. Used by one thread at a time.
+
+    Args:
+        path: the file to write.
+        spec: the film's profile.
+        film: its format.
+        threads: codec threads, where their number does not change the bytes.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, spec: ProfileSpec, film: FilmFormat, threads: int = 1) -> None:
+        self._path, self._film, self._colour = path, film, film.colour
+        self._size = encoded_size(spec, film.width, film.height)
+        self._frames, self._ended = 0, False
+        with output_errors(path):
+            self._container = av.open(path, "w", format="matroska")
+            # Without it the muxer writes random identifiers and the library's version.
+            self._container.flags |= _BITEXACT
+            rate = _encoder_rate(film.average_rate)
+            stream = self._container.add_stream(spec.encoder, rate=rate, options=dict(spec.options))
+            self._stream = cast("VideoStream", stream)
+            self._configure(spec.fixed_threads or threads)
+            self._container.start_encoding()
+
+    def _configure(self, threads: int) -> None:
+        context = self._stream.codec_context
+        context.width, context.height = self._size
+        context.pix_fmt = self._film.pix_fmt
+        context.time_base = 1 / context.framerate
+        context.thread_count = threads
+        context.flags |= int(CodecFlags.bitexact)
+        context.sample_aspect_ratio = self._film.sample_aspect_ratio
+        set_colour(context, self._colour)
+
+    def add(self, picture: Picture) -> None:
+        """Encodes the next picture.
+
+        Raises:
+            ValueError: it is not of the film's format and size.
+            OutputError: the file cannot be written.
+        """
+        film = self._film
+        if (picture.pix_fmt, picture.width, picture.height) != (film.pix_fmt, film.width, film.height):
+            raise ValueError(
+                f"a picture of {picture.pix_fmt} {picture.width}x{picture.height} in a film of "
+                f"{film.pix_fmt} {film.width}x{film.height}"
+            )
+        frame = video_frame(picture, self._size)
+        set_colour(frame, self._colour)
+        frame.pts, frame.time_base = self._frames, self._stream.codec_context.time_base
+        self._frames += 1
+        with output_errors(self._path):
+            self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Completes the file.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with output_errors(self._path):
+            self._container.mux(self._stream.encode(None))
+            self._ended = True
+            self._container.close()
+
+    def abort(self) -> None:
+        """Drops the file; nothing happens after `finish` or a second time."""
+        if self._ended:
+            return
+        self._ended = True
+        with suppress(OSError):
+            self._container.close()
+        self._path.unlink(missing_ok=True)
+
+
+def video_frame(picture: Picture, size: tuple[int, int] | None = None) -> av.VideoFrame:
+    """The picture as FFmpeg's frame: one copy; columns and rows up to `size` repeat the edge."""
+    width, height = size or (picture.width, picture.height)
+    frame = av.VideoFrame(width, height, picture.pix_fmt)
+    for plane, samples in zip(frame.planes, picture.planes, strict=True):
+        rows = np.frombuffer(memoryview(plane), picture.format.dtype).reshape(plane.height, -1)
+        _fill(cast("Plane", rows[:, : plane.width]), samples)
+    return frame
+
+
+def _fill(target: Plane, samples: Plane) -> None:
+    rows, columns = samples.shape
+    target[:rows, :columns] = samples
+    target[:rows, columns:] = samples[:, -1:]
+    target[rows:] = target[rows - 1]
+
+
+def set_colour(target: av.VideoFrame | VideoCodecContext, colour: ColourInfo) -> None:
+    """Writes colour tags onto a frame or an encoder."""
+    target.color_range = colour.range
+    target.color_primaries = colour.primaries
+    target.color_trc = colour.transfer
+    target.colorspace = colour.matrix
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write `path` into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or "cannot be written"
+        raise OutputError(reason, str(path), "free some space or choose another place") from error
+
+
+def _encoder_rate(rate: Fraction) -> Fraction:
+    return min(max(rate, _RATES[0]), _RATES[1]) if rate > 0 else Fraction(25)
+
+
+def _fraction(text: str) -> Fraction:
+    numerator, _, denominator = text.partition("/")
+    return Fraction(int(numerator), int(denominator or 1)) if int(denominator or 1) else Fraction(0)
