@@ -29,7 +29,7 @@ def scene(index: float, pix_fmt: str = "yuv420p", width: int = 160, height: int 
         rows, columns = fmt.plane_shape(plane, width, height)
         step = shift >> (fmt.chroma_width_shift if plane else 0)
         texture = _texture(shot * 3 + plane, rows, columns + _MARGIN)[:, step : step + columns]
-        centre, span = ((60 + 70 * (shot % 2), 40.0) if plane == 0 else (128, 20.0))
+        centre, span = (60 + 70 * (shot % 2), 40.0) if plane == 0 else (128, 20.0)
         values = np.clip(centre + span * texture, 16, 235) * (1 << (fmt.depth - 8))
         planes.append(np.ascontiguousarray(values.astype(fmt.dtype)))
     return Picture(pix_fmt, width, height, tuple(planes))

@@ -1,0 +1,162 @@
+"""Opening a source so that nothing but the file itself is ever read.
+
+Three locks, each enough by itself: libavformat gets an open file and no name to resolve, every further file or
+address that a demuxer asks for is refused, and only demuxers of real containers may run (so no playlist,
+concatenation script, session description or image sequence).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NoReturn, cast
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from reelwright.titles.errors import InputError
+
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska,webm",
+    "avi",
+    "mpegts",
+    "mpeg",
+    "mpegvideo",
+    "asf",
+    "flv",
+    "ogg",
+    "nut",
+    "mxf",
+    "gxf",
+    "dv",
+    "ivf",
+    "yuv4mpegpipe",
+    # Sound alone: opened to say so.
+    "wav",
+    "mp3",
+    "flac",
+    "aac",
+    "aiff",
+)
+# Large enough that reading through Python costs nothing; a power of two near what demuxers seek by.
+_READ_BYTES = 256 << 10
+_STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
+_HEADS: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "a still image"),
+    (b"\xff\xd8\xff", "a still image"),
+    (b"GIF8", "a still image"),
+    (b"BM", "a still image"),
+    (b"II*\0", "a still image"),
+    (b"MM\0*", "a still image"),
+    (b"#EXTM3U", "a playlist"),
+    (b"ffconcat", "a playlist"),
+    (b"[playlist]", "a playlist"),
+    (b"v=0", "a session description (SDP)"),
+    (b"<", "a text or playlist file"),
+)
+
+
+@contextmanager
+def open_file(location: str) -> Iterator[IO[bytes]]:
+    """Opens the bytes of a source for reading.
+
+    Raises:
+        InputError: missing, not a file, empty or unreadable.
+    """
+    if "://" in location:
+        raise InputError("not a local file", location, "download the film and give its path")
+    path = Path(location)
+    if path.is_dir():
+        raise InputError("a folder, not a film", location, "name one film file in it")
+    try:
+        handle = path.open("rb")
+    except FileNotFoundError:
+        raise InputError("no such file", location, "check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "cannot be opened"
+        raise InputError(reason.lower(), location, "check the file and its permissions") from None
+    with handle:
+        if not handle.seekable() or not handle.read(1):
+            raise InputError("the file is empty", location, "copy the film again")
+        handle.seek(0)
+        yield handle
+
+
+@contextmanager
+def open_source(location: str) -> Iterator[InputContainer]:
+    """Opens a source's container.
+
+    Raises:
+        InputError: see `open_file`; also what is no film container, or one without a readable header.
+    """
+    with open_file(location) as handle:
+        head = handle.read(512)
+        handle.seek(0)
+        try:
+            container = av.open(
+                handle,
+                "r",
+                container_options={"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"},
+                metadata_errors="replace",
+                buffer_size=_READ_BYTES,
+                io_open=_refuse,
+            )
+        except (av.FFmpegError, OSError, ValueError, RuntimeError):
+            raise _unreadable(location, head) from None
+        with container:
+            _refuse_stills(container, location)
+            yield container
+
+
+def video_stream(container: InputContainer, location: str) -> VideoStream:
+    """The stream that is the film: the first one that is not a cover picture, marked default where several are.
+
+    Raises:
+        InputError: no such stream, or one that no decoder here reads.
+    """
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
+    if not streams:
+        raise InputError("there is no picture in it, only sound or data", location, "give a file with a video stream")
+    stream = next((s for s in streams if s.disposition & Disposition.default), streams[0])
+    if cast("object", stream.codec_context) is None:
+        raise InputError("its video codec is not known here", location, "convert it to H.264 or FFV1 first")
+    return stream
+
+
+def _refuse(url: str, _flags: int, _options: object) -> NoReturn:
+    raise PermissionError(f"a media file must not open {url}")
+
+
+def _refuse_stills(container: InputContainer, location: str) -> None:
+    brand = container.metadata.get("major_brand", "").strip()
+    if brand in _STILL_BRANDS:
+        raise InputError("a still image, not a film", location, "give a film file")
+
+
+def _unreadable(location: str, head: bytes) -> InputError:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for mark, kind in _HEADS:
+        if start.startswith(mark):
+            return InputError(f"{kind}, not a film", location, "give the film file itself")
+    if head[4:8] == b"ftyp":
+        return InputError(
+            "the MP4 has no readable index (moov); it was cut off or never finished",
+            location,
+            "copy the whole file again, or rebuild its index with a repair tool",
+        )
+    if _is_text(head):
+        return InputError("a text file, not a film", location, "give the film file itself")
+    return InputError(
+        "not a film container this program reads, or its header is damaged",
+        location,
+        "give an MP4, MOV, MKV, AVI, MPEG, TS, MXF or WebM file",
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)

@@ -1,0 +1,182 @@
+"""What is in a file: the film to restore, its streams and chapters, its borders and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from reelwright.media.bars import detect_bars
+from reelwright.media.container import open_file, open_source, video_stream
+from reelwright.media.damage import missing_bytes
+from reelwright.media.decode import Decoder, RawFrame
+from reelwright.media.fields import detect_field_order
+from reelwright.media.formats import colour_of, conversion, picture_of
+from reelwright.media.limits import Limits
+from reelwright.media.picture import Picture
+from reelwright.media.sampling import sample_runs
+from reelwright.media.types import Bars, Chapter, SourceInfo, StreamInfo, VideoInfo
+from reelwright.titles.errors import InputError
+
+if TYPE_CHECKING:
+    # A name of PyAV's stubs alone.
+    from av.container.core import Chapter as SourceChapter
+
+_MAX_RATE = 1000
+
+
+def probe(location: str, limits: Limits | None = None) -> SourceInfo:
+    """Looks into a file.
+
+    Raises:
+        InputError: no such file, not a film, a film without a picture, or a picture outside the limits.
+    """
+    limits = limits or Limits()
+    with open_file(location) as handle:
+        missing = missing_bytes(handle)
+        size = handle.seek(0, 2)
+    with open_source(location) as container:
+        stream = video_stream(container, location)
+        _check_size(stream.codec_context.width, stream.codec_context.height, limits, location)
+        first = _first_frame(container, stream, location)
+        _check_size(first.frame.width, first.frame.height, limits, location)
+        chosen = conversion(first.frame.format.name)
+        duration = _duration(container, stream, first)
+        video = _video(stream, first, duration)
+        info = SourceInfo(
+            location=location,
+            container=container.format.name,
+            duration=float(duration),
+            size=size,
+            video=video,
+            streams=tuple(_stream(other) for other in container.streams if other.index != stream.index),
+            chapters=tuple(_chapter(chapter) for chapter in container.chapters()),
+            metadata=dict(container.metadata),
+        )
+    field_order, bars = _sampled(info, duration)
+    notes = [chosen.note] if chosen.note else []
+    if field_order == "telecine":
+        notes.append("telecine: film frames were spread over interlaced video")
+    if missing:
+        notes.append(f"the file is cut off: {missing} bytes are missing at its end")
+    video = video.model_copy(update={"field_order": field_order, "bars": bars})
+    return info.model_copy(update={"video": video, "notes": tuple(notes)})
+
+
+def _check_size(width: int, height: int, limits: Limits, location: str) -> None:
+    if not width or not height:
+        return
+    if min(width, height) < limits.min_side:
+        raise InputError(
+            f"its picture is {width}x{height}, too small to restore",
+            location,
+            f"the least is {limits.min_side} on each side",
+        )
+    if width > limits.max_width or height > limits.max_height:
+        raise InputError(
+            f"its picture is {width}x{height}, too large",
+            location,
+            f"the most is {limits.max_width}x{limits.max_height}; scale it down first",
+        )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, location: str) -> RawFrame:
+    first = next(iter(Decoder(container, stream, location, conceal=True)), None)
+    if first is None:
+        raise InputError(
+            "its video stream holds not one frame that decodes", location, "give a file whose film is in it"
+        )
+    return first
+
+
+def _duration(container: InputContainer, stream: VideoStream, first: RawFrame) -> Fraction:
+    """Seconds of film: the stream's own, or what the container lasts from the stream's first frame on."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    before = first.pts * Fraction(stream.time_base or 1) - Fraction(container.start_time or 0, av.time_base)
+    return max(Fraction(0), Fraction(container.duration or 0, av.time_base) - before)
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Frames per second, 0 when unknown. Some demuxers give the rate of their clock, which no film has."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.codec_context.framerate)
+    return next((Fraction(rate) for rate in rates if rate and rate <= _MAX_RATE), Fraction(0))
+
+
+def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInfo:
+    frame = first.frame
+    rate = _rate(stream)
+    return VideoInfo(
+        index=stream.index,
+        codec=stream.codec_context.codec.canonical_name,
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=conversion(frame.format.name).target,
+        source_pix_fmt=frame.format.name,
+        time_base=_text(Fraction(stream.time_base or 1)),
+        start_pts=first.pts,
+        average_rate=_text(rate),
+        frames_estimate=stream.frames or round(duration * rate),
+        sample_aspect_ratio=_text(Fraction(stream.sample_aspect_ratio or 1)),
+        rotation=frame.rotation,
+        colour=colour_of(frame),
+    )
+
+
+def _stream(stream: Stream) -> StreamInfo:
+    context: Any = stream.codec_context
+    details = ""
+    if isinstance(stream, AudioStream):
+        details = f"{stream.sample_rate} Hz, {stream.layout.name}"
+    return StreamInfo(
+        index=stream.index,
+        kind=stream.type,
+        codec=context.codec.canonical_name if context is not None else stream.metadata.get("mimetype", ""),
+        language=stream.metadata.get("language", ""),
+        title=stream.metadata.get("title", stream.metadata.get("filename", "")),
+        details=details,
+    )
+
+
+def _chapter(chapter: SourceChapter) -> Chapter:
+    unit = Fraction(chapter["time_base"] or 1)
+    return Chapter(
+        start=_text(chapter["start"] * unit),
+        end=_text(chapter["end"] * unit),
+        title=chapter["metadata"].get("title", ""),
+    )
+
+
+def _sampled(info: SourceInfo, duration: Fraction) -> tuple[str, Bars]:
+    """Field order and borders, from frames all over the film."""
+    video = info.video
+    pictures: list[Picture] = []
+    with open_source(info.location) as container:
+        stream = video_stream(container, info.location)
+
+        def runs() -> Iterator[list[av.VideoFrame]]:
+            for run in sample_runs(container, stream, video.frames_estimate, video.start_pts, duration):
+                alike = [frame for frame in run if _alike(frame, video)]
+                pictures.extend(_spread(alike))
+                yield alike
+
+        field_order = detect_field_order(runs())
+    return field_order, detect_bars(pictures)
+
+
+def _alike(frame: av.VideoFrame, video: VideoInfo) -> bool:
+    return (frame.width, frame.height, frame.format.name) == (video.width, video.height, video.source_pix_fmt)
+
+
+def _spread(run: Sequence[av.VideoFrame]) -> list[Picture]:
+    return [picture_of(run[-1], Bars())] if run else []
+
+
+def _text(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"

@@ -1,0 +1,86 @@
+"""A title's frames, one after another, as the rest of the pipeline wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reelwright.media.container import open_file, open_source, video_stream
+from reelwright.media.damage import cut_short, missing_bytes, timestamp
+from reelwright.media.decode import Decoder, RawFrame
+from reelwright.media.deinterlace import deinterlaced
+from reelwright.media.formats import picture_of
+from reelwright.media.picture import Picture
+from reelwright.media.shots import with_shots
+from reelwright.media.types import Bars, DecodedFrame, SourceInfo
+from reelwright.titles.errors import InputError
+from reelwright.titles.recipe import Recipe
+
+
+class FrameReader:
+    """Iterates over a title's frames in presentation order; each iteration reads the file anew and alike.
+
+    Args:
+        info: what `probe` found.
+        recipe: decides on fields (`deinterlace`), borders (`bars`) and damage (`on_damage`).
+        threads: decoder threads; results do not depend on them.
+
+    Attributes:
+        truncated_at: PTS at which a cut file ended, known once it was read with `on_damage = "conceal"`.
+        notes: repairs of timestamps, one line for each kind, known once the file was read.
+
+    Iterating raises DamagedSource, with `on_damage = "fail"`, for a frame that does not decode or a cut file, and
+    InputError for a picture that changes size or format on the way.
+    """
+
+    def __init__(self, info: SourceInfo, recipe: Recipe, *, threads: int = 2) -> None:
+        self._info, self._recipe, self._threads = info, recipe, threads
+        self._bars = Bars() if recipe.bars == "ignore" else info.video.bars
+        self.truncated_at: int | None = None
+        self.notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[DecodedFrame]:
+        location, conceal = self._info.location, self._recipe.on_damage == "conceal"
+        with open_file(location) as handle:
+            missing = missing_bytes(handle)
+        if missing and not conceal:
+            raise cut_short(location, missing)
+        with open_source(location) as container:
+            stream = video_stream(container, location)
+            decoder = Decoder(container, stream, location, conceal=conceal, cut=missing > 0, threads=self._threads)
+            yield from self._numbered(self._pictures(self._whole(self._checked(decoder))))
+            self.notes = decoder.notes
+            self.truncated_at = decoder.end if decoder.broke_off else None
+
+    def _checked(self, frames: Iterable[RawFrame]) -> Iterator[RawFrame]:
+        video = self._info.video
+        expected = (video.width, video.height, video.source_pix_fmt)
+        for raw in frames:
+            found = (raw.frame.width, raw.frame.height, raw.frame.format.name)
+            if found != expected:
+                at = timestamp((raw.pts - video.start_pts) * video.tick)
+                raise InputError(
+                    f"its picture changes from {_described(expected)} to {_described(found)}",
+                    f"{self._info.location} at {at}",
+                    "split it there and restore the parts by themselves",
+                )
+            yield raw
+
+    def _whole(self, frames: Iterable[RawFrame]) -> Iterable[RawFrame]:
+        order, choice = self._info.video.field_order, self._recipe.deinterlace
+        if choice == "off" or (choice == "auto" and order == "progressive"):
+            return frames
+        return deinterlaced(frames, order)
+
+    def _pictures(self, frames: Iterable[RawFrame]) -> Iterator[tuple[RawFrame, Picture]]:
+        for raw in frames:
+            yield raw, picture_of(raw.frame, self._bars)
+
+    def _numbered(self, pictures: Iterable[tuple[RawFrame, Picture]]) -> Iterator[DecodedFrame]:
+        paired = (((raw, picture), picture) for raw, picture in pictures)
+        for index, ((raw, picture), starts) in enumerate(with_shots(paired)):
+            yield DecodedFrame(index, raw.pts, raw.duration, picture, starts, raw.concealed)
+
+
+def _described(picture: tuple[int, int, str]) -> str:
+    width, height, pix_fmt = picture
+    return f"{width}x{height} {pix_fmt}"
