@@ -29,7 +29,7 @@ _UNSPECIFIED = 2
 _BT709, _BT601 = 1, 6
 _UNTAGGED = ColourInfo()
 # PyAV's stub has this flag as a Flag, its containers want a number.
-_BITEXACT = cast("int", ContainerFlags.bitexact.value)
+BITEXACT = cast("int", ContainerFlags.bitexact.value)
 
 # SVT-AV1 writes a page about itself to stderr for each encoder it opens; it reads its level from here alone.
 os.environ.setdefault("SVT_LOG", "1")
@@ -115,8 +115,8 @@ class SegmentEncoder:
         with output_errors(path):
             self._container = av.open(path, "w", format="matroska")
             # Without it the muxer writes random identifiers and the library's version.
-            self._container.flags |= _BITEXACT
-            rate = _encoder_rate(film.average_rate)
+            self._container.flags |= BITEXACT
+            rate = encoder_rate(film.average_rate)
             stream = self._container.add_stream(spec.encoder, rate=rate, options=dict(spec.options))
             self._stream = cast("VideoStream", stream)
             self._configure(spec.fixed_threads or threads)
@@ -208,7 +208,8 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(reason, str(path), "free some space or choose another place") from error
 
 
-def _encoder_rate(rate: Fraction) -> Fraction:
+def encoder_rate(rate: Fraction) -> Fraction:
+    """The rate a segment is encoded at: the film's where encoders take it; its frames lie 1/rate apart in the file."""
     return min(max(rate, _RATES[0]), _RATES[1]) if rate > 0 else Fraction(25)
 
 

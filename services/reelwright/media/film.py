@@ -1,0 +1,195 @@
+"""Reads a finished film back, and makes stills of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.stream import AttachmentStream, Stream
+from numpy.typing import NDArray
+
+from reelwright.ledger.records import StreamOutcome
+from reelwright.media.carriers import PayloadDigest
+from reelwright.media.container import open_source, video_stream
+from reelwright.media.damage import SliceChecks
+from reelwright.media.encode import presumed_matrix, set_colour, video_frame
+from reelwright.media.formats import picture_of
+from reelwright.media.picture import Picture
+from reelwright.media.streams import codec_name, is_cover
+from reelwright.media.types import Bars, ColourInfo
+from reelwright.titles.errors import CorruptPayload
+
+_JPEG_QUALITY = 85
+_LIMITED, _FULL = 1, 2
+_Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FilmTimeline:
+    """A film's pictures in time, in presentation order.
+
+    Attributes:
+        time_base: seconds per unit of `pts` and `durations`.
+        pts: of each frame that a player shows.
+        durations: of each, 0 where the container does not say.
+        width: stored columns.
+        height: stored rows.
+        pix_fmt: FFmpeg's name.
+    """
+
+    time_base: Fraction
+    pts: tuple[int, ...]
+    durations: tuple[int, ...]
+    width: int
+    height: int
+    pix_fmt: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDigest:
+    """One of a film's other streams; `packets` and `sha256` as StreamOutcome counts them."""
+
+    index: int
+    kind: str
+    codec: str
+    packets: int
+    sha256: str
+
+
+def read_timeline(path: str | Path) -> FilmTimeline:
+    """The film's timeline, read from its packets without decoding them.
+
+    Raises:
+        InputError: not a film that can be opened.
+    """
+    with open_source(str(path)) as container:
+        stream = video_stream(container, str(path))
+        shown = sorted(
+            (packet.pts, packet.duration or 0)
+            for packet in container.demux(stream)
+            if packet.size and packet.pts is not None and not packet.is_discard
+        )
+        return FilmTimeline(
+            time_base=Fraction(stream.time_base or 1),
+            pts=tuple(pts for pts, _ in shown),
+            durations=tuple(duration for _, duration in shown),
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            pix_fmt=stream.codec_context.pix_fmt or "",
+        )
+
+
+def frame_digests(path: str | Path, threads: int = 0) -> Iterator[str]:
+    """`Picture.digest()` of each decoded frame, in presentation order; FFV1's slice CRCs are checked on the way.
+
+    Args:
+        path: the film.
+        threads: decoder threads; 0 for one per core.
+
+    Raises:
+        InputError: not a film that can be opened.
+        CorruptPayload: a frame does not decode or a slice does not match its CRC.
+    """
+    with open_source(str(path)) as container:
+        stream = video_stream(container, str(path))
+        stream.codec_context.thread_count = threads
+        checks = SliceChecks() if stream.codec_context.name == "ffv1" else None
+        count = 0
+        try:
+            for packet in container.demux(stream):
+                if checks is not None and packet.size and checks.broken(bytes(packet)):
+                    raise CorruptPayload(f"{path}: frame {count} does not match its checksum")
+                for frame in packet.decode():
+                    yield picture_of(frame, Bars()).digest()
+                    count += 1
+        except av.FFmpegError as error:
+            raise CorruptPayload(f"{path}: frame {count} does not decode: {error.strerror}") from None
+
+
+def stream_digests(path: str | Path) -> tuple[StreamDigest, ...]:
+    """The film's streams beside its picture, read packet by packet; a chapter track is not one of them.
+
+    Raises:
+        InputError: not a film that can be opened.
+    """
+    with open_source(str(path)) as container:
+        main = video_stream(container, str(path))
+        others = [s for s in container.streams if s.index != main.index and s.type != "data"]
+        read = _payloads(container, [s for s in others if not isinstance(s, AttachmentStream)])
+        return tuple(_digest_of(stream, read.get(stream.index)) for stream in others)
+
+
+def missing_copies(path: str | Path, outcomes: tuple[StreamOutcome, ...]) -> tuple[StreamOutcome, ...]:
+    """The streams that were copied into the film and are not, or not unchanged, in it now.
+
+    Raises:
+        InputError: not a film that can be opened.
+    """
+    held = [digest.sha256 for digest in stream_digests(path)]
+    missing = []
+    for outcome in outcomes:
+        if outcome.outcome != "copied":
+            continue
+        if outcome.sha256 in held:
+            held.remove(outcome.sha256)
+        else:
+            missing.append(outcome)
+    return tuple(missing)
+
+
+def jpeg(picture: Picture, colour: ColourInfo, max_width: int) -> bytes:
+    """The picture as a JPEG file, no wider than `max_width`, its code values read by the colour tags."""
+    width = min(max_width, picture.width)
+    height = max(1, round(picture.height * width / picture.width))
+    image = _gray(picture, colour) if picture.format.planes == 1 else _bgr(picture, colour)
+    if width < picture.width:
+        image = cast("_Image", cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return coded.tobytes()
+
+
+def _bgr(picture: Picture, colour: ColourInfo) -> _Image:
+    frame = video_frame(picture)
+    set_colour(frame, _explicit(picture, colour))
+    return cast("_Image", frame.reformat(format="bgr24", dst_color_range=_FULL, threads=1).to_ndarray())
+
+
+def _gray(picture: Picture, colour: ColourInfo) -> _Image:
+    """Luma spread to 0..255: limited range runs from 16 to 235, scaled to the depth (ITU-R BT.709, 4.6)."""
+    full = colour.range == _FULL
+    black, span = (0, 255) if full else (16, 219)
+    unit = 1 << (picture.format.depth - 8)
+    codes = np.arange(256 * unit, dtype=np.float32) / unit
+    table = np.clip(np.rint((codes - black) * (255 / span)), 0, 255).astype(np.uint8)
+    return table[picture.planes[0]]
+
+
+def _explicit(picture: Picture, colour: ColourInfo) -> ColourInfo:
+    """The tags with nothing left to the scaler's presumption."""
+    matrix = presumed_matrix(picture.width, picture.height) if colour.matrix in {0, 2} else colour.matrix
+    return colour.model_copy(update={"matrix": matrix, "range": colour.range or _LIMITED})
+
+
+def _payloads(container: InputContainer, streams: list[Stream]) -> dict[int, PayloadDigest]:
+    digests = {stream.index: PayloadDigest(codec_name(stream)) for stream in streams}
+    for packet in container.demux(streams) if streams else ():
+        if packet.size:
+            digests[packet.stream.index].add(packet)
+    return digests
+
+
+def _digest_of(stream: Stream, read: PayloadDigest | None) -> StreamDigest:
+    kind = "cover" if is_cover(stream) else stream.type
+    if isinstance(stream, AttachmentStream):
+        sha256 = hashlib.sha256(stream.data).hexdigest()
+        return StreamDigest(stream.index, kind, codec_name(stream), 1, sha256)
+    assert read is not None
+    return StreamDigest(stream.index, kind, codec_name(stream), read.packets, read.hexdigest())

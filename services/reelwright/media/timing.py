@@ -1,0 +1,107 @@
+"""When each packet of the film's picture is decoded and shown."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from av.packet import Packet
+from av.stream import Stream
+
+from reelwright.ledger.records import PlannedFrame
+from reelwright.titles.errors import InternalError
+
+# MP4 counts a track's time in whole units of 1/timescale; finer than this keeps sound in place to 0.1 ms.
+_COARSEST_SCALE = 10_000
+_FINEST_SCALE = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInput:
+    """An encoded segment; its file is read only until the next one is asked for.
+
+    Attributes:
+        path: as `SegmentEncoder` wrote it.
+        frames: its frames in presentation order; `pts` and `duration` in the film format's time base.
+    """
+
+    path: Path
+    frames: Sequence[PlannedFrame]
+
+
+class PictureClock:
+    """Stamps the packets of consecutive segments with the plan's times.
+
+    PTS are the frames'. DTS are the same times in order, begun `reorder` frames early, so that each packet is decoded
+    no later than it is shown (ISO/IEC 14496-12 asks for rising DTS alone; H.264 C.4 bounds the reordering).
+
+    Args:
+        reorder: frames by which decoding order runs ahead of presentation.
+        shift: units added to every time.
+    """
+
+    def __init__(self, reorder: int, shift: int) -> None:
+        self._reorder, self._shift = reorder, shift
+        self._dts: deque[int] = deque()
+        self._segment: SegmentInput | None = None
+        self._seen: set[int] = set()
+        self._begun = False
+
+    def begin(self, segment: SegmentInput) -> None:
+        """Takes up the next segment."""
+        times = [frame.pts + self._shift for frame in segment.frames]
+        if not self._begun:
+            step = _step(segment.frames)
+            self._dts.extend(times[0] - step * early for early in range(self._reorder, 0, -1))
+            self._begun = True
+        self._dts.extend(times)
+        self._segment, self._seen = segment, set()
+
+    def stamp(self, packet: Packet[Stream], index: int) -> None:
+        """Sets the times of the segment's packet that shows its frame `index`.
+
+        Raises:
+            InternalError: the file holds a frame twice, one that is not planned, or reorders more than it should.
+        """
+        assert self._segment is not None
+        if index in self._seen or not 0 <= index < len(self._segment.frames):
+            raise InternalError(f"{self._segment.path.name}: frame {index} is not planned or comes twice")
+        self._seen.add(index)
+        frame, dts = self._segment.frames[index], self._dts.popleft()
+        packet.pts, packet.dts = frame.pts + self._shift, dts
+        packet.duration = frame.duration or _step(self._segment.frames, index)
+        if packet.pts < dts:
+            raise InternalError(f"{self._segment.path.name}: frame {index} is decoded after it is shown")
+
+    def end(self) -> None:
+        """Checks that the segment was whole.
+
+        Raises:
+            InternalError: a planned frame is not in its file.
+        """
+        assert self._segment is not None
+        if len(self._seen) != len(self._segment.frames):
+            missing = len(self._segment.frames) - len(self._seen)
+            raise InternalError(f"{self._segment.path.name}: {missing} of its frames are missing")
+
+
+def timescale(time_base: Fraction) -> int:
+    """Units per second for an MP4 track that holds whole units of `time_base` exactly, or to 10 ns at the finest."""
+    scale = time_base.denominator
+    if scale > _FINEST_SCALE:
+        return _FINEST_SCALE
+    while scale < _COARSEST_SCALE:
+        scale *= 2
+    return scale
+
+
+def _step(frames: Sequence[PlannedFrame], index: int = 0) -> int:
+    """Units from a frame to the next; for a last frame of unknown duration, from the one before."""
+    if index + 1 < len(frames):
+        return frames[index + 1].pts - frames[index].pts
+    if index:
+        return frames[index].pts - frames[index - 1].pts
+    return frames[index].duration or 1
