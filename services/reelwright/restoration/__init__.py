@@ -1,0 +1,1 @@
+"""Makes pictures larger and sharper: networks, the engines that run them, tiling, chroma and grain."""

@@ -1,0 +1,97 @@
+"""Which networks there are: those that ship, and any safetensors file that a person brings."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from reelwright.restoration.network import Network
+from reelwright.titles.errors import ModelError
+
+# A safetensors header longer than this is refused by the reference reader too.
+_HEADER_LIMIT = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A network on disk.
+
+    Attributes:
+        name: what a recipe calls it.
+        path: its safetensors file.
+        sha256: of the file, as hex.
+        network: its shape; None for a network of another family, which the torch engine loads through spandrel.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    network: Network | None
+
+    @property
+    def card(self) -> str:
+        """The model card: what it was made from and what it does; empty when none lies beside the file."""
+        card = self.path.with_suffix(".md")
+        return card.read_text() if card.exists() else ""
+
+
+def list_models() -> list[ModelFile]:
+    """The networks that ship, by name."""
+    return [_load(path.stem, path) for path in sorted(_weights().glob("*.safetensors"))]
+
+
+def resolve_model(name_or_path: str) -> ModelFile:
+    """The packaged network of that name, or the safetensors file at that path.
+
+    Raises:
+        ModelError: neither exists, or the file is not a safetensors file.
+    """
+    packaged = _weights() / f"{name_or_path}.safetensors"
+    if packaged.is_file():
+        return _load(name_or_path, packaged)
+    path = Path(name_or_path)
+    if path.is_file():
+        return _load(path.stem, path)
+    if path.suffix or "/" in name_or_path:
+        raise ModelError("no such model file", name_or_path, "check the path")
+    names = [path.stem for path in sorted(_weights().glob("*.safetensors"))]
+    close = difflib.get_close_matches(name_or_path, names, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    raise ModelError(f"no model named {name_or_path!r}", "", hint)
+
+
+def _weights() -> Path:
+    return Path(str(resources.files("reelwright.restoration"))) / "weights"
+
+
+def _load(name: str, path: Path) -> ModelFile:
+    try:
+        metadata = _metadata(path)
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(error.strerror or "cannot be read", str(path), "check the file") from None
+    return ModelFile(name, path, sha256, Network.from_metadata(metadata))
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file, read without its runtime: 8 bytes of length, then JSON."""
+    with path.open("rb") as stream:
+        head = stream.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        text = stream.read(length) if 2 <= length <= _HEADER_LIMIT else b""
+    try:
+        header = json.loads(text)
+        tensors = {key: value for key, value in header.items() if key != "__metadata__"}
+        end = max(value["data_offsets"][1] for value in tensors.values())
+        if len(text) != length or path.stat().st_size != 8 + length + end:
+            raise ValueError("truncated")
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        remedy = "convert it to safetensors (a pickle can run code when it is loaded)"
+        raise ModelError("not a safetensors file", str(path), remedy) from None
+    return dict(header.get("__metadata__", {}))

@@ -1,0 +1,86 @@
+"""Restores one picture: luma through the network, chroma by a linear filter, grain back at the recipe's share."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
+from reelwright.restoration.chroma import enlarge_chroma, neutral_chroma, quantise
+from reelwright.restoration.engine import Engine
+
+Luma = NDArray[np.float32]
+
+# Frames are restored in parallel already; OpenCV's own threads would only fight over the cores.
+cv2.setNumThreads(1)
+
+
+class Restorer:
+    """Restores pictures; each result is a function of its picture alone. Thread-safe.
+
+    Args:
+        engine: runs the network.
+        scale: enlargement of the result: 2, 3 or 4.
+        grain_keep: share, 0 to 1, of what the network took away that is put back.
+    """
+
+    def __init__(self, engine: Engine, scale: int, grain_keep: float) -> None:
+        self._engine, self._scale, self._grain_keep = engine, scale, grain_keep
+
+    @property
+    def engine(self) -> str:
+        """Identity of the engine."""
+        return self._engine.identity
+
+    def restore(self, picture: Picture, out_pix_fmt: str, *, full_range: bool = False) -> Picture:
+        """The picture, `scale` times as wide and high.
+
+        Args:
+            picture: the active area of a frame.
+            out_pix_fmt: pixel format of the result; where it has chroma and `picture` has none, neutral.
+            full_range: code values span the whole depth instead of the studio range.
+        """
+        source, target = picture.format, pixel_format(out_pix_fmt)
+        size = (picture.width * self._scale, picture.height * self._scale)
+        gain = _gain(source, target, full_range)
+        planes: list[Plane] = [self._luma(picture.planes[0], source, target, gain)]
+        if target.planes == 3:
+            for chroma in picture.planes[1:] or (None, None):
+                if chroma is None:
+                    planes.append(neutral_chroma(target, size))
+                else:
+                    planes.append(enlarge_chroma(chroma, source, target, size, self._scale, gain))
+        return Picture(out_pix_fmt, *size, tuple(planes))
+
+    def _luma(self, plane: Plane, source: PixelFormat, target: PixelFormat, gain: float) -> Plane:
+        top = np.float32((1 << source.depth) - 1)
+        luma = plane.astype(np.float32) / top
+        restored = self._with_grain(luma, self._enlarge(luma))
+        return quantise(restored * (top * np.float32(gain)), target)
+
+    def _enlarge(self, luma: Luma) -> Luma:
+        enlarged = self._engine.upscale(luma)
+        if self._engine.scale == self._scale:
+            return enlarged
+        size = (luma.shape[1] * self._scale, luma.shape[0] * self._scale)
+        smaller = self._scale < self._engine.scale
+        method = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
+        return np.asarray(cv2.resize(enlarged, size, interpolation=method), np.float32)
+
+    def _with_grain(self, luma: Luma, clean: Luma) -> Luma:
+        """Puts a share back of what is in the source and no longer in the clean enlargement, itself enlarged."""
+        if self._grain_keep == 0:
+            return clean
+        columns, rows = luma.shape[1], luma.shape[0]
+        taken = luma - cv2.resize(clean, (columns, rows), interpolation=cv2.INTER_AREA)
+        taken *= np.float32(self._grain_keep)
+        size = (columns * self._scale, rows * self._scale)
+        return np.asarray(clean + cv2.resize(taken, size, interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _gain(source: PixelFormat, target: PixelFormat, full_range: bool) -> float:
+    """Code values of `target` per code value of `source` (ITU-R BT.709 and BT.2100: studio range scales by shifts)."""
+    if full_range:
+        return ((1 << target.depth) - 1) / ((1 << source.depth) - 1)
+    return 2.0 ** (target.depth - source.depth)
