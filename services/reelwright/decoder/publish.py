@@ -19,6 +19,8 @@ from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, Work
 from reelwright.wire.titles_pb2 import TitleRequest
 
 SAMPLE_WIDTH = 1280
+# FFmpeg's number for samples that span the whole depth.
+FULL_RANGE = 2
 
 
 class SegmentPublisher:
@@ -51,6 +53,7 @@ class SegmentPublisher:
             model_sha256=title.model_sha256,
             grain_keep=title.recipe.grain.keep,
             pix_fmt=title.out_pix_fmt,
+            full_range=title.source.video.colour.range == FULL_RANGE,
         )
 
     def segment(self, number: int, stream: Iterator[Batch]) -> int:
