@@ -1,0 +1,184 @@
+"""The dispatcher's whole state and its decisions: which batch goes to which worker. No thread, clock or network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from reelwright.dispatcher.leases import LeaseTable, Returned
+from reelwright.dispatcher.queue import Batch, BatchKey, ReadyQueue
+from reelwright.telemetry import metrics
+from reelwright.wire.dispatch_pb2 import DispatcherMessage, Revoke
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """A worker with an open stream.
+
+    Attributes:
+        name: its own, unique among workers.
+        models: SHA-256 of the models it serves, as hex.
+        send: puts a message on its stream; never waits.
+        hang_up: ends its stream.
+        credits: batches it has room for.
+        draining: it takes nothing more and will go.
+    """
+
+    name: str
+    models: frozenset[str]
+    send: Callable[[DispatcherMessage], None]
+    hang_up: Callable[[], None]
+    credits: int = 0
+    draining: bool = False
+
+
+class Desk:
+    """Takes batches in, leases them out, and tells when each one is settled. Used by one thread.
+
+    Args:
+        leases: the lease table.
+        finished: called once for each batch that needs no more work: restored, or of a run that was dropped.
+        given_up: called once for each batch that failed too often, with the last reason.
+    """
+
+    def __init__(
+        self,
+        leases: LeaseTable,
+        finished: Callable[[Batch], None],
+        given_up: Callable[[Batch, str], None],
+    ) -> None:
+        self._leases, self._finished, self._given_up = leases, finished, given_up
+        self._batches: dict[BatchKey, Batch] = {}
+        self._ready = ReadyQueue()
+        self._workers: dict[str, Worker] = {}
+        self._draining = False
+
+    @property
+    def leased(self) -> int:
+        """Batches in workers' hands."""
+        return len(self._leases)
+
+    def add(self, batch: Batch) -> None:
+        """Takes a batch in; one that is held already is not taken twice."""
+        if batch.key not in self._batches:
+            self._batches[batch.key] = batch
+            self._ready.put(batch)
+            self._match()
+
+    def join(self, worker: Worker) -> None:
+        """A worker opened its stream; an older stream of the same name is taken for dead."""
+        if former := self._workers.get(worker.name):
+            self.leave(former)
+            former.hang_up()
+        self._workers[worker.name] = worker
+
+    def leave(self, worker: Worker) -> None:
+        """A worker's stream ended; its batches go to others."""
+        if self._workers.get(worker.name) is worker:
+            del self._workers[worker.name]
+            self._take_back(self._leases.leave(worker.name, orderly=worker.draining))
+
+    def pull(self, worker: Worker, credits_: int) -> None:
+        """A worker has room for more batches."""
+        worker.credits += credits_
+        self._match()
+
+    def receipt(self, lease_id: str) -> None:
+        """A restored batch is on the bus."""
+        key = self._leases.receipt(lease_id)
+        if key is not None:
+            batch = self._batches.pop(key)
+            # It may wait here again when the receipt comes after the lease's end.
+            self._ready.discard(batch)
+            self._finished(batch)
+            self._match()
+
+    def failure(self, lease_id: str, reason: str) -> None:
+        """A worker could not restore a batch."""
+        self._take_back([self._leases.failure(lease_id, reason)])
+
+    def hand_back(self, worker: Worker, lease_id: str) -> None:
+        """A worker drains, and gives a batch back untouched if `lease_id` names one."""
+        worker.draining = True
+        worker.credits = 0
+        self._take_back([self._leases.hand_back(lease_id)])
+
+    def tick(self) -> None:
+        """Acts on the time that passed; to be called a few times a second."""
+        self._take_back(self._leases.expire())
+
+    def drop_run(self, run: str) -> None:
+        """Forgets what is held of a run, and tells the workers that hold some of it."""
+        self._ready.drop_run(run)
+        holders: set[str] = set()
+        for batch in [batch for batch in self._batches.values() if batch.run == run]:
+            holders |= {lease.worker for lease in self._leases.forget(batch.key)}
+            del self._batches[batch.key]
+            self._finished(batch)
+        for name in holders & self._workers.keys():
+            self._workers[name].send(DispatcherMessage(revoke=Revoke(run=run)))
+        self._match()
+
+    def drain(self) -> None:
+        """Leases nothing more."""
+        self._draining = True
+
+    def _take_back(self, returned: Iterable[Returned | None]) -> None:
+        for back in returned:
+            if back is None:
+                continue
+            batch = self._batches[back.key]
+            _count(back)
+            if back.given_up:
+                self._leases.forget(back.key)
+                del self._batches[back.key]
+                self._given_up(batch, back.reason)
+            else:
+                self._ready.put(batch)
+        self._match()
+
+    def _match(self) -> None:
+        while not self._draining and any(self._lease_one(worker) for worker in self._by_load()):
+            pass
+        metrics.BATCHES_QUEUED.set(len(self._ready))
+        metrics.BATCHES_IN_FLIGHT.set(len(self._leases))
+        metrics.WORKERS_CONNECTED.set(len(self._workers))
+
+    def _by_load(self) -> list[Worker]:
+        """Workers with room, the least burdened first, so that none idles while another hoards."""
+        hungry = [worker for worker in self._workers.values() if worker.credits > 0]
+        return sorted(hungry, key=lambda worker: self._leases.held_by(worker.name))
+
+    def _lease_one(self, worker: Worker) -> bool:
+        batch = self._ready.take(lambda candidate: self._suits(candidate, worker))
+        if batch is None:
+            return False
+        worker.credits -= 1
+        lease = self._leases.grant(batch.key, worker.name)
+        message = DispatcherMessage()
+        message.lease.lease = lease.id
+        message.lease.seconds = self._leases.seconds
+        message.lease.batch.ParseFromString(batch.value)
+        worker.send(message)
+        return True
+
+    def _suits(self, batch: Batch, worker: Worker) -> bool:
+        if batch.model_sha256 not in worker.models:
+            return False
+        avoided = self._leases.avoided(batch.key)
+        return worker.name not in avoided or not any(
+            batch.model_sha256 in other.models and other.name not in avoided for other in self._workers.values()
+        )
+
+
+def _count(back: Returned) -> None:
+    if back.cause == "expiry":
+        metrics.LEASE_EXPIRIES.inc()
+    if back.given_up:
+        metrics.DEAD_LETTERS.inc()
+    elif back.cause != "hand_back":
+        metrics.RETRIES.labels(cause=back.cause).inc()
+    log.info("batch came back", extra={"batch": back.key, "cause": back.cause, "reason": back.reason})

@@ -1,0 +1,170 @@
+"""Frames from the bus into the dispatcher, and their records' end: done when restored, dead letter when given up."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from google.protobuf.message import DecodeError
+
+from reelwright.bus.events import publish_event
+from reelwright.bus.protocol import Bus, BusFull, Record
+from reelwright.bus.topics import DEAD_LETTER, FRAMES
+from reelwright.dispatcher.queue import Batch, BatchKey
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.wire.frames_pb2 import FrameBatch
+from reelwright.wire.titles_pb2 import Event, TitleFailed
+
+log = logging.getLogger(__name__)
+
+GROUP = "dispatcher"
+_POLL_SECONDS = 0.5
+# A poll may overshoot the bounds by this many batches.
+_POLL_LIMIT = 4
+_DEAD_LETTER_SECONDS = 5.0
+# What a lease adds to the batch in it, generously.
+_LEASE_BYTES = 1024
+_PRIORITY = {topic: priority for priority, topic in FRAMES.items()}
+
+
+@dataclass(slots=True)
+class _Held:
+    """A batch and every record it came in: a replay brings it again before the first one is settled."""
+
+    batch: Batch
+    records: list[Record] = field(default_factory=list)
+
+
+class Intake:
+    """Consumes the frames topics on the thread that calls `run`; the other methods are safe from any thread.
+
+    Args:
+        bus: the bus.
+        settings: the dispatcher's.
+        accept: called with each new batch.
+    """
+
+    def __init__(self, bus: Bus, settings: DispatcherSettings, accept: Callable[[Batch], None]) -> None:
+        self._bus, self._settings, self._accept = bus, settings, accept
+        self._held: dict[BatchKey, _Held] = {}
+        self._count: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._settled: deque[tuple[Batch, str | None]] = deque()
+        self._taking, self._running = True, True
+        self._consumer = bus.consumer(list(FRAMES.values()), GROUP)
+
+    def finished(self, batch: Batch) -> None:
+        """The batch needs no more work."""
+        self._settle_later(batch, None)
+
+    def given_up(self, batch: Batch, reason: str) -> None:
+        """The batch failed too often."""
+        self._settle_later(batch, reason)
+
+    def drain(self) -> None:
+        """Takes no more batches in, and goes on settling those that are held."""
+        self._taking = False
+        self._consumer.wake()
+
+    def stop(self) -> None:
+        """Ends `run`; what is not settled is delivered again."""
+        self._running = False
+        self._consumer.wake()
+
+    def run(self) -> None:
+        """Serves until `stop`."""
+        try:
+            while self._running:
+                self._settle()
+                self._throttle()
+                for record in self._consumer.poll(_POLL_SECONDS, limit=_POLL_LIMIT):
+                    self._take(record)
+            self._settle()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Leaves the group without having run."""
+        self._consumer.close()
+
+    def _settle_later(self, batch: Batch, reason: str | None) -> None:
+        self._settled.append((batch, reason))
+        self._consumer.wake()
+
+    def _take(self, record: Record) -> None:
+        try:
+            batch = _read(record)
+        except DecodeError as error:
+            self._refuse(record, f"unreadable batch: {error}")
+            return
+        if len(record.value) > self._settings.max_message_bytes - _LEASE_BYTES:
+            self._refuse(record, f"a batch of {len(record.value)} bytes exceeds max_message_bytes")
+            return
+        held = self._held.get(batch.key)
+        if held is None:
+            held = self._held[batch.key] = _Held(batch)
+            self._count[record.topic] += 1
+            self._bytes[record.topic] += len(record.value)
+            self._accept(batch)
+        held.records.append(record)
+
+    def _refuse(self, record: Record, reason: str) -> None:
+        run = record.key.decode(errors="replace").partition("/")[0]
+        self._bury(record, run, reason)
+        self._consumer.done(record)
+
+    def _settle(self) -> None:
+        while self._settled:
+            batch, reason = self._settled.popleft()
+            held = self._held.pop(batch.key)
+            topic = FRAMES[batch.priority]
+            self._count[topic] -= 1
+            self._bytes[topic] -= len(batch.value)
+            if reason is not None:
+                last = batch.first_frame + batch.frames - 1
+                what = f"frames {batch.first_frame}-{last} could not be restored"
+                self._bury(held.records[0], batch.run, f"{what}; last attempt: {reason}")
+            for record in held.records:
+                self._consumer.done(record)
+
+    def _throttle(self) -> None:
+        """Holds back the classes of which enough is held; a class never waits for another."""
+        for topic in FRAMES.values():
+            slots = [slot for slot in self._consumer.assignment() if slot[0] == topic]
+            if self._full(topic):
+                self._consumer.pause(slots)
+            else:
+                self._consumer.resume(slots)
+
+    def _full(self, topic: str) -> bool:
+        return (
+            not self._taking
+            or self._count[topic] >= self._settings.hold_batches
+            or self._bytes[topic] >= self._settings.hold_bytes
+        )
+
+    def _bury(self, record: Record, run: str, reason: str) -> None:
+        """Keeps the record for whoever looks into it, and fails its title."""
+        reason = " ".join(reason.split())
+        log.error("batch given up", extra={"run": run, "reason": reason})
+        headers = {**record.headers, "reason": reason, "topic": record.topic}
+        try:
+            self._bus.publish(DEAD_LETTER, record.key, record.value, headers, timeout=_DEAD_LETTER_SECONDS)
+        except BusFull as error:
+            # The title must fail all the same: the dead letter only helps to find out why.
+            log.error("dead letter lost", extra={"run": run, "reason": str(error)})
+        publish_event(self._bus, Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=1)))
+
+
+def _read(record: Record) -> Batch:
+    message = FrameBatch.FromString(record.value)
+    return Batch(
+        key=(message.run, message.segment, message.batch),
+        priority=_PRIORITY[record.topic],
+        model_sha256=message.work.model_sha256,
+        first_frame=message.first_frame,
+        frames=len(message.frames),
+        value=record.value,
+    )

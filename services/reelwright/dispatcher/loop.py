@@ -1,0 +1,139 @@
+"""The dispatcher: frames in from the bus, leases out over gRPC, receipts back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from reelwright.bus.events import EventListener
+from reelwright.bus.protocol import Bus
+from reelwright.dispatcher.desk import Desk
+from reelwright.dispatcher.intake import Intake
+from reelwright.dispatcher.leases import LeaseTable
+from reelwright.dispatcher.queue import Batch
+from reelwright.dispatcher.service import start_server
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.wire.titles_pb2 import Event
+
+_TICK_SECONDS = 0.2
+_ENDED = frozenset({"title_failed", "title_cancelled", "title_finished"})
+
+
+class Dispatcher:
+    """A dispatcher on threads of its own, from `start` to `close`.
+
+    The desk lives on the thread of an asyncio loop, and so do the gRPC streams; the bus, whose calls wait, has the
+    intake's thread.
+
+    Args:
+        bus: the bus.
+        settings: the dispatcher's.
+    """
+
+    def __init__(self, bus: Bus, settings: DispatcherSettings) -> None:
+        self._bus, self._settings = bus, settings
+        self._address: Future[str] = Future()
+        self._outcome: Future[None] = Future()
+        self._drain_seconds = settings.drain_seconds
+        self._thread = threading.Thread(target=self._main, name="dispatcher")
+
+    @property
+    def serving(self) -> bool:
+        """Whether workers can connect."""
+        return self._address.done() and not self._outcome.done()
+
+    def start(self) -> str:
+        """Begins to serve.
+
+        Returns:
+            The address that workers dial.
+
+        Raises:
+            UnavailableError: the address of the settings cannot be listened on.
+        """
+        self._thread.start()
+        return self._address.result()
+
+    def close(self, drain_seconds: float | None = None) -> None:
+        """Stops: leases nothing new and gives what is leased some time to finish.
+
+        Args:
+            drain_seconds: how long; the settings' if None.
+
+        Raises:
+            Exception: whatever ended the dispatcher before.
+        """
+        if drain_seconds is not None:
+            self._drain_seconds = drain_seconds
+        if self.serving:
+            self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+        self._outcome.result()
+
+    def run(self, stop: threading.Event) -> None:
+        """Serves until `stop` is set, then drains; ends early, with the reason, when it cannot go on."""
+        self.start()
+        self._outcome.add_done_callback(lambda _: stop.set())
+        stop.wait()
+        self.close()
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._serve())
+            self._outcome.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - raised again by `start` or `close`
+            self._outcome.set_exception(error)
+            if not self._address.done():
+                self._address.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        intake = Intake(self._bus, self._settings, self._accept)
+        self._desk = Desk(self._lease_table(), intake.finished, intake.given_up)
+        try:
+            server, address = await start_server(self._desk, self._settings)
+        except BaseException:
+            intake.close()
+            raise
+        listener = EventListener(self._bus, self._heard)
+        # Its own executor thread, so that its failure ends the dispatcher instead of leaving it deaf.
+        feeding = asyncio.create_task(asyncio.to_thread(intake.run))
+        self._address.set_result(address)
+        try:
+            await self._tick_until(lambda: self._closing.is_set() or feeding.done())
+            intake.drain()
+            self._desk.drain()
+            end = time.monotonic() + self._drain_seconds
+            await self._tick_until(lambda: not self._desk.leased or time.monotonic() >= end)
+        finally:
+            await server.stop(grace=None)
+            intake.stop()
+            await asyncio.to_thread(listener.close)
+            await feeding
+
+    def _lease_table(self) -> LeaseTable:
+        settings = self._settings
+        return LeaseTable(
+            settings.lease_seconds,
+            settings.attempts,
+            settings.losses,
+            settings.prefer_other_seconds,
+            time.monotonic,
+        )
+
+    async def _tick_until(self, over: Callable[[], bool]) -> None:
+        while not over():
+            self._desk.tick()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def _accept(self, batch: Batch) -> None:
+        self._loop.call_soon_threadsafe(self._desk.add, batch)
+
+    def _heard(self, event: Event) -> None:
+        # Only what is held is dropped. What comes later is restored in vain rather than refused: the same run may
+        # have been asked for again, and events and frames are not ordered among each other.
+        if event.WhichOneof("event") in _ENDED:
+            self._loop.call_soon_threadsafe(self._desk.drop_run, event.run)

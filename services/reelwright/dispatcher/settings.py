@@ -1,0 +1,37 @@
+"""The dispatcher's settings: `REELWRIGHT_DISPATCHER_*`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DispatcherSettings(BaseSettings):
+    """How batches are leased.
+
+    Attributes:
+        address: where gRPC listens: `host:port` (port 0 picks a free one) or `unix:/path`.
+        lease_seconds: time a worker has for a batch, waiting in its prefetch included. Generous, because a worker
+            that dies is noticed by its broken stream; this is for one that hangs.
+        attempts: failures reported by workers after which a batch is given up.
+        losses: broken streams and expired leases after which a batch is given up. More than `attempts`, since
+            most of them are not the batch's fault.
+        prefer_other_seconds: how long a batch that came back waits for a worker that has not failed it.
+        hold_batches: batches of each class held at once, waiting and leased together.
+        hold_bytes: the same in bytes; whichever is reached first.
+        max_message_bytes: largest gRPC message.
+        drain_seconds: time that leased batches get to finish when the dispatcher stops.
+        metrics_port: where /metrics, /healthz and /readyz are served; nowhere when not set.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DISPATCHER_", frozen=True)
+    address: str = "127.0.0.1:0"
+    lease_seconds: float = Field(default=300.0, gt=0)
+    attempts: int = Field(default=3, ge=1)
+    losses: int = Field(default=8, ge=1)
+    prefer_other_seconds: float = Field(default=10.0, ge=0)
+    hold_batches: int = Field(default=64, ge=1)
+    hold_bytes: int = Field(default=128 << 20, ge=1)
+    max_message_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    drain_seconds: float = Field(default=20.0, ge=0)
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)

@@ -1,0 +1,106 @@
+"""The stream to the dispatcher: opened, kept, opened again."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+
+from reelwright.inference.jobs import Send
+from reelwright.inference.settings import InferenceSettings
+from reelwright.wire.dispatch_pb2 import DispatcherMessage, WorkerMessage
+from reelwright.wire.dispatch_pb2_grpc import DispatchStub
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.05
+_CLOSE_SECONDS = 1.0
+
+
+class Link:
+    """Holds a stream on a thread of its own from `start` to `close`.
+
+    Args:
+        settings: the worker's.
+        opened: called with the stream's `send` when one is begun; the first message must be a Hello.
+        act: called with each message.
+        lost: called when the stream has ended, however it did.
+    """
+
+    def __init__(
+        self,
+        settings: InferenceSettings,
+        opened: Callable[[Send], None],
+        act: Callable[[DispatcherMessage], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._channel = grpc.insecure_channel(settings.dispatcher, options=_options(settings))
+        self._stub = DispatchStub(self._channel)  # type: ignore[no-untyped-call]
+        # Pauses double from 50 ms up to this and are jittered.
+        self._longest_pause = settings.retry_seconds
+        self._opened, self._act, self._lost = opened, act, lost
+        self._closing = threading.Event()
+        self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="link")
+
+    def start(self) -> None:
+        """Begins to connect."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the stream after what was sent; a dispatcher that does not answer is left after a second."""
+        self._closing.set()
+        self._outbox.put(None)
+        self._thread.join(_CLOSE_SECONDS)
+        self._channel.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._closing.is_set():
+            began = time.monotonic()
+            self._session()
+            # A stream that held for a while was a good one: its end is news, not another failed attempt.
+            held = time.monotonic() - began > self._longest_pause
+            pause = _FIRST_PAUSE if held else min(2 * pause, self._longest_pause)
+            self._closing.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers, hides nothing
+
+    def _session(self) -> None:
+        self._outbox = outbox = queue.SimpleQueue[WorkerMessage | None]()
+        if self._closing.is_set():
+            return
+        self._opened(outbox.put)
+        try:
+            for message in self._stub.Work(iter(outbox.get, None)):
+                self._act(message)
+        except grpc.RpcError as error:
+            if not self._closing.is_set():
+                log.info("no stream to the dispatcher", extra={"reason": str(error.code())})
+        except ValueError:
+            # What grpc says when the channel was closed between two attempts.
+            pass
+        finally:
+            outbox.put(None)
+            self._lost()
+
+
+def _options(settings: InferenceSettings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.initial_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE)),
+        ("grpc.min_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE)),
+        ("grpc.max_reconnect_backoff_ms", int(1000 * settings.retry_seconds)),
+        # The dispatcher is a neighbour; what leads out of the house is no way to it.
+        ("grpc.enable_http_proxy", 0),
+        # Workers of one process would else share a connection and its flow-control window.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]

@@ -1,0 +1,43 @@
+"""The inference worker's settings: `REELWRIGHT_INFERENCE_*`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+class InferenceSettings(BaseSettings):
+    """How a worker works.
+
+    Attributes:
+        dispatcher: its address: `host:port` or `unix:/path`.
+        name: the worker's name, unique among those of a dispatcher.
+        parallel: batches restored at the same time, one thread each.
+        prefetch: batches held beyond those, so that no thread waits for the next one or for the bus.
+        codec: transport codec of restored frames; `auto` chooses what pays, once per run.
+        drain_seconds: time that batches under way get to finish when the worker stops; after it they are handed
+            back at the next frame.
+        retry_seconds: longest pause between attempts to reach the dispatcher.
+        max_message_bytes: largest gRPC message.
+        metrics_port: where /metrics, /healthz and /readyz are served; nowhere when not set.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
+    dispatcher: str = "127.0.0.1:7010"
+    name: str = Field(default_factory=_name, min_length=1)
+    parallel: int = Field(default=1, ge=1)
+    prefetch: int = Field(default=2, ge=1)
+    codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"
+    drain_seconds: float = Field(default=30.0, ge=0)
+    retry_seconds: float = Field(default=5.0, gt=0)
+    max_message_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)

@@ -1,0 +1,633 @@
+"""Dispatcher and workers over real gRPC: whatever happens to a worker, every batch comes out restored."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from reelwright.bus.local import LocalBus
+from reelwright.bus.protocol import Record
+from reelwright.bus.topics import DEAD_LETTER, EVENTS, FRAMES, RESTORED, run_key, segment_key
+from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.inference.settings import InferenceSettings
+from reelwright.inference.worker import Worker
+from reelwright.media.picture import Picture
+from reelwright.media.transport import decode_payload, encode_payload
+from reelwright.titles.errors import UnavailableError
+from reelwright.wire.dispatch_pb2 import (
+    DispatcherMessage,
+    Failure,
+    HandBack,
+    Hello,
+    Lease,
+    Pull,
+    Receipt,
+    WorkerMessage,
+)
+from reelwright.wire.dispatch_pb2_grpc import DispatchStub
+from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, RestoredBatch, Work
+from reelwright.wire.titles_pb2 import Event, TitleCancelled
+
+MODEL = "ab" * 32
+PATIENCE = 60.0
+FRAMES_PER_BATCH = 2
+BatchKey = tuple[str, int, int]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Waits for a condition that another thread brings about."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.005)
+
+
+def picture(value: int, size: int = 16) -> Picture:
+    """A gray picture of one value."""
+    return Picture("gray", size, size, (np.full((size, size), value % 251, np.uint8),))
+
+
+def batch(run: str, segment: int, number: int, model: str = MODEL, size: int = 16) -> FrameBatch:
+    """A batch whose pictures hold the index of their frame."""
+    first = 100 * segment + FRAMES_PER_BATCH * number
+    return FrameBatch(
+        run=run,
+        segment=segment,
+        batch=number,
+        first_frame=first,
+        frames=[FrameInfo(pts=10 * (first + i), duration=10) for i in range(FRAMES_PER_BATCH)],
+        work=Work(scale=2, model="m", model_sha256=model, pix_fmt="gray"),
+        payload=encode_payload([picture(first + i, size) for i in range(FRAMES_PER_BATCH)], "raw"),
+    )
+
+
+def key(message: FrameBatch | RestoredBatch) -> BatchKey:
+    """Run, segment and batch number."""
+    return message.run, message.segment, message.batch
+
+
+class Doubler:
+    """Enlarges by repeating samples; `before` may hold it up, count, or raise."""
+
+    models = (MODEL,)
+    engine = "doubler-1"
+
+    def __init__(self, before: Callable[[Picture], None] = lambda _: None) -> None:
+        self._before = before
+
+    def restore(self, picture: Picture, work: Work) -> Picture:
+        self._before(picture)
+        planes = tuple(plane.repeat(work.scale, 0).repeat(work.scale, 1) for plane in picture.planes)
+        return Picture(picture.pix_fmt, picture.width * work.scale, picture.height * work.scale, planes)
+
+
+class RawWorker:
+    """A worker of the test's own: speaks the protocol, restores nothing, does what the test says."""
+
+    def __init__(self, address: str, name: str, models: tuple[str, ...] = (MODEL,)) -> None:
+        self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
+        self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self.say(hello=Hello(worker=name, version="test", models=models))
+        self._call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))
+        self._inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def say(self, **message: object) -> None:
+        """Sends a message."""
+        self._outbox.put(WorkerMessage(**message))  # type: ignore[arg-type]
+
+    def lease(self) -> Lease:
+        """The next lease."""
+        message = self._inbox.get(timeout=PATIENCE)
+        assert message.HasField("lease"), message
+        return message.lease
+
+    def revoked(self) -> str:
+        """The run of the next message, which is a revocation."""
+        return self._inbox.get(timeout=PATIENCE).revoke.run
+
+    @property
+    def silent(self) -> bool:
+        """Nothing came that was not taken."""
+        return self._inbox.empty()
+
+    def hang_up(self) -> None:
+        """Ends the stream in order."""
+        self._outbox.put(None)
+        self._thread.join(PATIENCE)
+        self._channel.close()
+
+    def die(self) -> None:
+        """Breaks the stream off."""
+        self._call.cancel()
+        self.hang_up()
+
+    def _listen(self) -> None:
+        try:
+            for message in self._call:
+                self._inbox.put(message)
+        except grpc.RpcError:
+            pass
+
+
+class House:
+    """A bus, a dispatcher, workers, and what came out on the bus."""
+
+    def __init__(self, address: str, **settings: object) -> None:
+        self.bus = LocalBus(partitions=4, max_bytes=8 << 20)
+        self.dispatcher = Dispatcher(self.bus, DispatcherSettings(address=address, **settings))  # type: ignore[arg-type]
+        self.address = self.dispatcher.start()
+        self._workers: list[Worker] = []
+        self._raw: list[RawWorker] = []
+        self._out = self.bus.consumer([RESTORED, EVENTS, DEAD_LETTER], "test")
+        self._records: list[Record] = []
+
+    def worker(self, name: str, restorer: Doubler | None = None, **settings: object) -> Worker:
+        """Starts a worker."""
+        known = InferenceSettings(dispatcher=self.address, name=name, codec="raw", **settings)  # type: ignore[arg-type]
+        worker = Worker(self.bus, restorer or Doubler(), known)
+        self._workers.append(worker)
+        worker.start()
+        return worker
+
+    def raw(self, name: str, models: tuple[str, ...] = (MODEL,)) -> RawWorker:
+        """Connects a worker of the test's own."""
+        self._raw.append(RawWorker(self.address, name, models))
+        return self._raw[-1]
+
+    def publish(self, *batches: FrameBatch, priority: str = "standard") -> None:
+        """Publishes batches as a decoder does."""
+        for message in batches:
+            self.bus.publish(FRAMES[priority], segment_key(message.run, message.segment), message.SerializeToString())
+
+    def records(self, topic: str) -> list[Record]:
+        """What came on a topic so far."""
+        for record in self._out.poll(0.01):
+            self._out.done(record)
+            self._records.append(record)
+        return [record for record in self._records if record.topic == topic]
+
+    def restored(self) -> Counter[BatchKey]:
+        """How often each batch was restored so far."""
+        return Counter(key(RestoredBatch.FromString(record.value)) for record in self.records(RESTORED))
+
+    def failed(self) -> list[tuple[str, str, int]]:
+        """Run, reason and exit code of each TitleFailed so far."""
+        events = [Event.FromString(record.value) for record in self.records(EVENTS)]
+        return [
+            (event.run, event.title_failed.reason, event.title_failed.exit_code)
+            for event in events
+            if event.HasField("title_failed")
+        ]
+
+    def frames_held(self) -> int:
+        """Bytes of frames that the bus still holds, that is, which are not done."""
+        return sum(self.bus.held_bytes(topic) for topic in FRAMES.values())
+
+    def close(self) -> None:
+        """Stops everything."""
+        for raw in self._raw:
+            raw.hang_up()
+        for worker in self._workers:
+            worker.close()
+        self.dispatcher.close(drain_seconds=0)
+        self.bus.close()
+
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A place to listen: loopback or a socket file."""
+    if request.param == "tcp":
+        return "127.0.0.1:0"
+    folder: Path = tmp_path_factory.mktemp("s")
+    return f"unix:{folder}/d"
+
+
+@pytest.fixture
+def house() -> Iterator[MakeHouse]:
+    """Builds houses; afterwards none of their threads may be left."""
+    before = set(threading.enumerate())
+    built: list[House] = []
+
+    def build(address: str = "127.0.0.1:0", **settings: object) -> House:
+        built.append(House(address, **settings))
+        return built[-1]
+
+    yield build
+    for each in built:
+        each.close()
+    until(lambda: not [t for t in threading.enumerate() if t not in before and not t.daemon], "threads to end")
+
+
+def test_many_batches_through_three_workers(house: MakeHouse, address: str) -> None:
+    """Every batch of two runs comes out once, with its frames' places in time and the right samples."""
+    h = house(address)
+    for name in "abc":
+        h.worker(name, parallel=2)
+    sent = [batch(run, segment, number) for segment in range(4) for number in range(10) for run in ("r1", "r2")]
+    h.publish(*sent)
+    until(lambda: len(h.restored()) == len(sent), "all batches")
+    assert set(h.restored().values()) == {1}
+    by_key = {key(message): message for message in sent}
+    for record in h.records(RESTORED):
+        out = RestoredBatch.FromString(record.value)
+        source = by_key[key(out)]
+        assert record.key == segment_key(out.run, out.segment)
+        assert (out.first_frame, list(out.frames), out.last) == (source.first_frame, list(source.frames), source.last)
+        assert (out.engine, out.worker in "abc") == ("doubler-1", True)
+        pictures = decode_payload(out.payload)
+        assert [int(p.planes[0][0, 0]) for p in pictures] == [
+            (source.first_frame + i) % 251 for i in range(FRAMES_PER_BATCH)
+        ]
+        assert {(p.width, p.height) for p in pictures} == {(32, 32)}
+    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+
+
+def test_frames_are_done_only_with_their_receipt(house: MakeHouse) -> None:
+    """A batch on lease is held on the bus; the receipt releases it, and not before every one ahead of it."""
+    h = house()
+    raw = h.raw("w")
+    h.publish(batch("r", 0, 0), batch("r", 0, 1))
+    raw.say(pull=Pull(credits=2))
+    first, second = raw.lease(), raw.lease()
+    both = h.frames_held()
+    raw.say(receipt=Receipt(lease=second.lease))
+    raw.say(pull=Pull(credits=1))
+    h.publish(batch("r", 1, 0))
+    third = raw.lease()
+    assert h.frames_held() > both
+    raw.say(receipt=Receipt(lease=first.lease))
+    raw.say(receipt=Receipt(lease=third.lease))
+    until(lambda: h.frames_held() == 0, "the bus to let go")
+
+
+def test_credits_bound_the_leases(house: MakeHouse) -> None:
+    """A worker gets as many leases as it asked for and no more."""
+    h = house()
+    raw = h.raw("w")
+    raw.say(pull=Pull(credits=2))
+    h.publish(*[batch("r", 0, number) for number in range(5)])
+    leases = [raw.lease(), raw.lease()]
+    raw.say(receipt=Receipt(lease=leases[0].lease))
+    raw.say(pull=Pull(credits=1))
+    assert raw.lease().batch.batch == 2
+    assert raw.silent
+
+
+def test_a_dead_workers_batches_go_to_another(house: MakeHouse, address: str) -> None:
+    """A stream that breaks in the middle of its leases puts them back, and another worker restores them."""
+    h = house(address)
+    dying = h.raw("dying")
+    dying.say(pull=Pull(credits=3))
+    h.publish(*[batch("r", 0, number) for number in range(3)])
+    leased = {dying.lease().batch.batch for _ in range(3)}
+    assert leased == {0, 1, 2}
+    h.worker("living")
+    dying.die()
+    until(lambda: len(h.restored()) == 3, "the batches from the dead worker")
+    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+
+
+def test_a_hung_workers_lease_expires(house: MakeHouse) -> None:
+    """A worker that says nothing loses its lease after its time, though its stream is open."""
+    h = house(lease_seconds=0.3, prefer_other_seconds=0)
+    hung = h.raw("hung")
+    hung.say(pull=Pull(credits=1))
+    h.publish(batch("r", 0, 0))
+    assert hung.lease().seconds == pytest.approx(0.3)
+    h.worker("living")
+    until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch from the hung worker")
+    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+
+
+def test_a_late_receipt_counts(house: MakeHouse) -> None:
+    """A receipt for a lease that has expired finishes the batch, which is leased to no one else any more."""
+    h = house(lease_seconds=0.3)
+    slow = h.raw("slow")
+    slow.say(pull=Pull(credits=1))
+    h.publish(batch("r", 0, 0))
+    late = slow.lease()
+    other = h.raw("other")
+    other.say(pull=Pull(credits=1))
+    assert other.lease().batch == late.batch
+    slow.say(receipt=Receipt(lease=late.lease))
+    until(lambda: h.frames_held() == 0, "the batch to be done")
+
+
+def test_a_failure_goes_to_another_worker(house: MakeHouse) -> None:
+    """What one worker cannot restore, another does; the title does not fail."""
+
+    def refuse(_: Picture) -> None:
+        raise RuntimeError("no memory on this device")
+
+    h = house(attempts=2)
+    h.worker("broken", Doubler(refuse), parallel=1, prefetch=1)
+    h.worker("sound", parallel=1, prefetch=1)
+    sent = [batch("r", 0, number) for number in range(12)]
+    h.publish(*sent)
+    until(lambda: len(h.restored()) == 12, "all batches")
+    assert h.failed() == []
+    assert h.records(DEAD_LETTER) == []
+
+
+def test_a_lone_worker_gets_its_failures_again(house: MakeHouse) -> None:
+    """With no other worker there, a batch goes back to the one that failed it."""
+    tries: list[int] = []
+
+    def fail_once(_: Picture) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("once")
+
+    h = house(attempts=2, prefer_other_seconds=3600)
+    h.worker("only", Doubler(fail_once))
+    h.publish(batch("r", 0, 0))
+    until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
+
+
+def test_poison_fails_its_title_and_no_other(house: MakeHouse) -> None:
+    """A batch that fails on every attempt ends as a dead letter and a TitleFailed; other runs come out whole."""
+
+    def choke(picture: Picture) -> None:
+        if int(picture.planes[0][0, 0]) == 106:
+            raise ValueError("cannot\nrestore this")
+
+    h = house(attempts=3)
+    for name in "ab":
+        h.worker(name, Doubler(choke))
+    good = [batch("good", 3, number) for number in range(8)]
+    h.publish(batch("bad", 1, 3), *good)
+    until(lambda: h.failed() and len(h.restored()) == len(good), "the failure and the good run")
+    ((run, reason, exit_code),) = h.failed()
+    assert (run, exit_code) == ("bad", 1)
+    assert "frames 106-107" in reason
+    assert "ValueError: cannot restore this" in reason
+    (letter,) = h.records(DEAD_LETTER)
+    assert key(FrameBatch.FromString(letter.value)) == ("bad", 1, 3)
+    assert letter.headers["reason"] == reason
+    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+
+
+def test_a_worker_killer_is_given_up(house: MakeHouse) -> None:
+    """A batch whose workers' streams keep breaking is not tried for ever."""
+    h = house(losses=2)
+    h.publish(batch("r", 0, 0))
+    for name in ("one", "two"):
+        raw = h.raw(name)
+        raw.say(pull=Pull(credits=1))
+        raw.lease()
+        raw.die()
+    until(h.failed, "the title to fail")
+    assert "worker two: was lost" in h.failed()[0][1]
+
+
+def test_an_unreadable_batch_fails_its_title(house: MakeHouse) -> None:
+    """Bytes that are no FrameBatch fail the title that their key names, and hold nothing up."""
+    h = house()
+    h.worker("w")
+    h.bus.publish(FRAMES["standard"], segment_key("broken", 0), b"\xff\xff\xff")
+    h.publish(batch("r", 0, 0))
+    until(lambda: h.failed() and h.restored(), "the failure and the good batch")
+    assert h.failed()[0][0] == "broken"
+    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+
+
+def test_an_outsize_batch_fails_its_title(house: MakeHouse) -> None:
+    """A batch that no gRPC message may carry fails with a clear reason instead of breaking streams."""
+    h = house(max_message_bytes=1 << 20)
+    h.worker("w")
+    h.publish(batch("r", 0, 0, size=1024))
+    until(h.failed, "the title to fail")
+    assert "max_message_bytes" in h.failed()[0][1]
+
+
+def test_a_stopping_worker_hands_back(house: MakeHouse) -> None:
+    """A worker that stops finishes what is under way and hands back the rest, which costs no attempt."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Picture) -> None:
+        entered.set()
+        assert go_on.wait(PATIENCE)
+
+    h = house(attempts=1, losses=1)
+    stopping = h.worker("stopping", Doubler(hold), parallel=1, prefetch=3)
+    sent = [batch("r", 0, number) for number in range(4)]
+    h.publish(*sent)
+    assert entered.wait(PATIENCE)
+    closer = threading.Thread(target=stopping.close)
+    closer.start()
+    h.worker("staying")
+    until(lambda: len(h.restored()) == 3, "the batches handed back")
+    go_on.set()
+    closer.join(PATIENCE)
+    until(lambda: h.restored() == {key(message): 1 for message in sent}, "the one that was under way")
+    assert h.failed() == []
+
+
+def test_a_worker_out_of_time_hands_back_what_it_began(house: MakeHouse) -> None:
+    """After its grace a stopping worker leaves a batch at the next frame; it costs no attempt."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Picture) -> None:
+        entered.set()
+        assert go_on.wait(PATIENCE)
+
+    h = house(attempts=1, losses=1)
+    stopping = h.worker("stopping", Doubler(hold))
+    h.publish(batch("r", 0, 0))
+    assert entered.wait(PATIENCE)
+    closer = threading.Thread(target=lambda: stopping.close(drain_seconds=0))
+    closer.start()
+    until(stopping._abandon.is_set, "the end of the grace")
+    go_on.set()
+    closer.join(PATIENCE)
+    assert h.restored() == {}
+    h.worker("staying")
+    until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch handed back")
+
+
+def test_another_model_is_never_leased(house: MakeHouse) -> None:
+    """A worker gets no batch of a model it does not serve; the batch waits for one that does."""
+    h = house()
+    wrong = h.raw("wrong", models=("cd" * 32,))
+    wrong.say(pull=Pull(credits=5))
+    h.publish(batch("r", 0, 0), batch("r2", 0, 0, model="cd" * 32))
+    assert wrong.lease().batch.run == "r2"
+    h.worker("right")
+    until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
+    assert wrong.silent
+
+
+def test_classes_go_in_order(house: MakeHouse) -> None:
+    """Express goes before standard before bulk, whatever came first."""
+    h = house()
+    for name in ("bulk", "standard", "express"):
+        h.publish(batch(name, 0, 0), priority=name)
+    # A worker of no use sees nothing; when one does come, all three classes wait.
+    until(lambda: h.dispatcher._desk._ready.__len__() == 3, "all three to be taken in")
+    raw = h.raw("w")
+    raw.say(pull=Pull(credits=3))
+    assert [raw.lease().batch.run for _ in range(3)] == ["express", "standard", "bulk"]
+
+
+def test_a_cancelled_run_is_dropped(house: MakeHouse) -> None:
+    """A cancelled title's waiting batches are dropped, its leases revoked, its records done; other runs go on."""
+    h = house()
+    raw = h.raw("w")
+    raw.say(pull=Pull(credits=1))
+    h.publish(batch("gone", 0, 0), batch("gone", 0, 1))
+    assert raw.lease().batch.run == "gone"
+    h.publish(batch("stays", 0, 0))
+    h.bus.publish(EVENTS, run_key("gone"), Event(run="gone", title_cancelled=TitleCancelled()).SerializeToString())
+    assert raw.revoked() == "gone"
+    raw.say(pull=Pull(credits=1))
+    last = raw.lease()
+    assert last.batch.run == "stays"
+    raw.say(receipt=Receipt(lease=last.lease))
+    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+
+
+def test_workers_drop_a_revoked_run(house: MakeHouse) -> None:
+    """A worker drops a revoked run's batches, begun or not, and goes on with others."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Picture) -> None:
+        entered.set()
+        assert go_on.wait(PATIENCE)
+
+    h = house()
+    worker = h.worker("w", Doubler(hold), parallel=1, prefetch=2)
+    h.publish(*[batch("gone", 0, number) for number in range(6)])
+    assert entered.wait(PATIENCE)
+    h.bus.publish(EVENTS, run_key("gone"), Event(run="gone", title_cancelled=TitleCancelled()).SerializeToString())
+    until(lambda: all(job.dropped for job in list(worker._jobs._jobs.values())), "the revocation")
+    go_on.set()
+    h.publish(batch("stays", 0, 0))
+    until(lambda: h.restored() == {("stays", 0, 0): 1}, "the other run")
+    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+
+
+def test_backpressure_reaches_the_decoder(house: MakeHouse) -> None:
+    """With no worker the dispatcher takes in a bounded number of batches and the publisher waits; then all is done."""
+    h = house(hold_batches=8)
+    sent = [batch("r", segment, number, size=256) for segment in range(4) for number in range(40)]
+    total = sum(len(message.SerializeToString()) for message in sent)
+    assert total > 2 * (8 << 20)
+    publisher = threading.Thread(target=lambda: h.publish(*sent))
+    publisher.start()
+    until(lambda: h.frames_held() > (8 << 20) - (1 << 18), "the bus to fill")
+    until(lambda: len(h.dispatcher._desk._batches) >= 8, "the dispatcher to fill")
+    assert h.frames_held() <= (8 << 20) + 12 * (1 << 18)
+    assert len(h.dispatcher._desk._batches) <= 8 + 4
+    assert publisher.is_alive()
+    for name in "ab":
+        h.worker(name)
+    until(lambda: len(h.restored()) == len(sent), "all batches")
+    publisher.join(PATIENCE)
+    assert set(h.restored().values()) == {1}
+
+
+def test_workers_find_a_dispatcher_that_comes_back(house: MakeHouse, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A worker outlives its dispatcher: it connects to the next one, which gets again what was not finished."""
+    where = f"unix:{tmp_path_factory.mktemp('s')}/d"
+    h = house(where)
+    gate = threading.Event()
+    h.worker("w", Doubler(lambda _: gate.wait(PATIENCE) and None), retry_seconds=0.1)
+    h.publish(*[batch("r", 0, number) for number in range(5)])
+    until(lambda: h.dispatcher._desk.leased, "a lease")
+    h.dispatcher.close(drain_seconds=0)
+    gate.set()
+    h.dispatcher = Dispatcher(h.bus, DispatcherSettings(address=where))
+    h.dispatcher.start()
+    until(lambda: len(h.restored()) == 5 and h.frames_held() == 0, "all batches from the second dispatcher")
+
+
+def test_a_full_restored_topic_holds_the_workers(house: MakeHouse) -> None:
+    """While nobody takes restored batches the worker waits with its credits used up, and stops at once when told."""
+    h = house()
+    h._out.pause(h._out.assignment())
+    big = [batch("r", 0, number, size=1024) for number in range(3)]
+    worker = h.worker("w", parallel=1, prefetch=1)
+    h.publish(*big)
+    until(lambda: h.bus.held_bytes(RESTORED) > 4 << 20, "the first restored batch")
+    worker.close(drain_seconds=0)
+    assert h.bus.held_bytes(RESTORED) <= 9 << 20
+
+
+def test_a_stream_without_hello_is_refused(house: MakeHouse) -> None:
+    """A stream that does not begin with a named Hello ends with INVALID_ARGUMENT."""
+    h = house()
+    with grpc.insecure_channel(h.address) as channel:
+        call = DispatchStub(channel).Work(iter([WorkerMessage(pull=Pull(credits=1))]))
+        with pytest.raises(grpc.RpcError) as caught:
+            next(call)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_second_stream_of_a_worker_replaces_the_first(house: MakeHouse) -> None:
+    """When a worker connects again before its old stream was noticed dead, the old one's leases go back at once."""
+    h = house(prefer_other_seconds=3600)
+    old = h.raw("same")
+    old.say(pull=Pull(credits=1))
+    h.publish(batch("r", 0, 0))
+    first = old.lease()
+    new = h.raw("same")
+    new.say(pull=Pull(credits=1))
+    again = new.lease()
+    assert (again.batch, again.lease != first.lease) == (first.batch, True)
+    new.say(receipt=Receipt(lease=again.lease))
+    until(lambda: h.frames_held() == 0, "the batch to be done")
+
+
+def test_words_about_unknown_leases_are_ignored(house: MakeHouse) -> None:
+    """Receipts, failures and hand-backs of leases that never were change nothing."""
+    h = house(attempts=1)
+    raw = h.raw("w")
+    raw.say(receipt=Receipt(lease="nonsense"))
+    raw.say(failure=Failure(lease="nonsense", reason="x"))
+    raw.say(hand_back=HandBack(lease="nonsense"))
+    raw.say(pull=Pull(credits=1))
+    h.publish(batch("r", 0, 0))
+    assert raw.lease().batch.run == "r"
+    assert h.failed() == []
+
+
+def test_draining_finishes_what_is_leased(house: MakeHouse) -> None:
+    """A dispatcher that drains leases nothing new and takes the receipts of what is out; the rest stays on the bus."""
+    h = house()
+    raw = h.raw("w")
+    raw.say(pull=Pull(credits=1))
+    h.publish(batch("r", 0, 0), batch("r", 1, 0))
+    lease = raw.lease()
+    closer = threading.Thread(target=lambda: h.dispatcher.close(drain_seconds=PATIENCE))
+    closer.start()
+    until(lambda: h.dispatcher._desk._draining, "the drain")
+    raw.say(pull=Pull(credits=1))
+    raw.say(receipt=Receipt(lease=lease.lease))
+    closer.join(PATIENCE)
+    assert not closer.is_alive()
+    assert raw.silent
+    left = h.bus.consumer([FRAMES["standard"]], "dispatcher")
+    (record,) = left.poll(PATIENCE)
+    assert FrameBatch.FromString(record.value).segment == 1 - lease.batch.segment
+
+
+def test_an_address_in_use_is_the_users_to_mend(house: MakeHouse) -> None:
+    """A dispatcher that cannot listen says so in one line."""
+    h = house()
+    second = Dispatcher(h.bus, DispatcherSettings(address=h.address))
+    with pytest.raises(UnavailableError, match="cannot listen"):
+        second.start()
