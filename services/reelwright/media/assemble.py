@@ -17,8 +17,9 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from reelwright.ledger.records import StreamOutcome
+from reelwright.media import matroska
 from reelwright.media.container import open_source, video_stream
-from reelwright.media.encode import BITEXACT, FilmFormat, encoder_rate, output_errors, set_colour
+from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.streams import Carriage, carry_streams, kept_metadata
 from reelwright.media.timing import PictureClock, SegmentInput, timescale
@@ -113,6 +114,9 @@ class _Assembly:
         self._out, self._source, self._other = out, source, other
         self._spec, self._film, self._shift = spec, film, shift
         self._main = video_stream(other, source.location)
+        # MP4 takes the samples' shape from the codec's parameters.
+        anamorphic = film.sample_aspect_ratio != 1 and spec.container == "matroska"
+        self._display_ratio = film.sample_aspect_ratio * film.width / film.height if anamorphic else None
         self._frames = 0
         self._notes: list[str] = []
 
@@ -131,6 +135,8 @@ class _Assembly:
                 container.close()
             raise
         container.close()
+        if self._display_ratio:
+            matroska.set_display_ratio(self._out, self._display_ratio)
         return self._result(carriage)
 
     def _muxer_options(self) -> dict[str, str]:
@@ -152,12 +158,14 @@ class _Assembly:
         if film.average_rate > 0:
             context.framerate = film.average_rate
         context.sample_aspect_ratio = film.sample_aspect_ratio
-        set_colour(context, film.colour)
+        set_colour(context, coded_colour(self._spec, film.colour))
         if film.rotation:
             video.set_display_rotation(film.rotation)
         video.time_base = film.time_base
         video.disposition = self._main.disposition or Disposition.default
         video.metadata.update(kept_metadata(self._main.metadata))
+        if self._display_ratio:
+            video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
         self._extradata = template.codec_context.extradata
         return video
 

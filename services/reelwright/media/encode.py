@@ -18,6 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from reelwright.ledger.records import TitleRecord
+from reelwright.media.formats import EXACT
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.types import ColourInfo, VideoInfo
@@ -26,6 +27,7 @@ from reelwright.titles.errors import OutputError
 # Encoders refuse rates beyond a few hundred; the rate only guides them, since assembly stamps the frames.
 _RATES = (Fraction(1), Fraction(240))
 _UNSPECIFIED = 2
+_LIMITED, _FULL = 1, 2
 _BT709, _BT601 = 1, 6
 _UNTAGGED = ColourInfo()
 # PyAV's stub has this flag as a Flag, its containers want a number.
@@ -87,6 +89,11 @@ def film_colour(video: VideoInfo, width: int, height: int) -> ColourInfo:
     return video.colour.model_copy(update={"matrix": before})
 
 
+def coded_colour(spec: ProfileSpec, colour: ColourInfo) -> ColourInfo:
+    """The tags of the coded film: a codec of limited range gets full-range pictures converted."""
+    return colour.model_copy(update={"range": _LIMITED}) if spec.limited and colour.range == _FULL else colour
+
+
 def presumed_matrix(width: int, height: int) -> int:
     """The H.273 matrix that players presume for an untagged picture of this size."""
     return _BT709 if width >= 1280 or height > 576 else _BT601
@@ -109,7 +116,8 @@ class SegmentEncoder:
     """
 
     def __init__(self, path: Path, spec: ProfileSpec, film: FilmFormat, threads: int = 1) -> None:
-        self._path, self._film, self._colour = path, film, film.colour
+        self._path, self._film = path, film
+        self._colour = coded_colour(spec, film.colour)
         self._size = encoded_size(spec, film.width, film.height)
         self._frames, self._ended = 0, False
         with output_errors(path):
@@ -145,12 +153,20 @@ class SegmentEncoder:
                 f"a picture of {picture.pix_fmt} {picture.width}x{picture.height} in a film of "
                 f"{film.pix_fmt} {film.width}x{film.height}"
             )
-        frame = video_frame(picture, self._size)
+        frame = self._ranged(video_frame(picture, self._size))
         set_colour(frame, self._colour)
         frame.pts, frame.time_base = self._frames, self._stream.codec_context.time_base
         self._frames += 1
         with output_errors(self._path):
             self._container.mux(self._stream.encode(frame))
+
+    def _ranged(self, frame: av.VideoFrame) -> av.VideoFrame:
+        given, coded = self._film.colour.range, self._colour.range
+        if given == coded:
+            return frame
+        return frame.reformat(
+            format=frame.format.name, src_color_range=given, dst_color_range=coded, interpolation=EXACT, threads=1
+        )
 
     def finish(self) -> None:
         """Completes the file.

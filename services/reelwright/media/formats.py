@@ -20,7 +20,7 @@ _BT709 = 1
 _SMPTE170M = 6
 # swscale's names of the same two matrices.
 _SCALER_MATRIX = {_BT709: "ITU709", _SMPTE170M: "ITU601"}
-_EXACT = int(
+EXACT = int(
     Interpolation.BILINEAR
     | Interpolation.ACCURATE_RND
     | Interpolation.BITEXACT
@@ -139,13 +139,13 @@ def _converted(frame: av.VideoFrame, chosen: Conversion) -> av.VideoFrame:
             format=chosen.target,
             dst_colorspace=matrix,
             dst_color_range=_LIMITED,
-            interpolation=_EXACT,
+            interpolation=EXACT,
             threads=1,
         )
     # Naming one range for both sides keeps the code values as they are.
     same = frame.color_range or _LIMITED
     return frame.reformat(
-        format=chosen.target, src_color_range=same, dst_color_range=same, interpolation=_EXACT, threads=1
+        format=chosen.target, src_color_range=same, dst_color_range=same, interpolation=EXACT, threads=1
     )
 
 

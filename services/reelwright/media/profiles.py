@@ -27,6 +27,7 @@ class ProfileSpec:
         muxer: its options.
         suffix: of the film's file name.
         codec_tag: four characters that players of this container expect; empty for libavformat's choice.
+        limited: the codec means limited range whatever the tags say.
         lossless: the decoded film is bit for bit what was encoded.
         audio: encoder for sound that the container cannot hold.
         unplayable: sound that libavformat would write to this container but that its common players do not play;
@@ -46,6 +47,7 @@ class ProfileSpec:
     even: bool = False
     reorder: int = 0
     codec_tag: str = ""
+    limited: bool = False
     lossless: bool = False
     unplayable: tuple[str, ...] = ()
 
@@ -124,6 +126,7 @@ _PROFILES: dict[str, ProfileSpec] = {
             container="mov",
             suffix=".mov",
             codec_tag="apch",
+            limited=True,
             audio="pcm_s24le",
             subtitles="mov_text",
         ),
