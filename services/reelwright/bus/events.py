@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import EVENTS, run_key
-from reelwright.wire.titles_pb2 import Event
+from reelwright.telemetry import metrics
+from reelwright.titles import errors
+from reelwright.titles.errors import UserError
+from reelwright.wire.titles_pb2 import Event, TitleFailed
 
 _POLL_SECONDS = 0.5
 
@@ -16,6 +19,24 @@ _POLL_SECONDS = 0.5
 def publish_event(bus: Bus, event: Event) -> None:
     """Publishes an event; a run's events keep their order."""
     bus.publish(EVENTS, run_key(event.run), event.SerializeToString())
+
+
+def title_failure(run: str, service: str, error: Exception) -> Event:
+    """The event that a title ended with `error` in `service`; counts it."""
+    metrics.TITLES_FAILED.inc()
+    if isinstance(error, UserError):
+        reason, code = str(error), error.exit_code
+    else:
+        reason, code = f"{service}: {type(error).__name__}: {error}", 1
+    return Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=code, error=type(error).__name__))
+
+
+def error_of(failure: TitleFailed) -> errors.ReelwrightError:
+    """The error that a failed title's event tells of; a plain UserError where only its exit code is known."""
+    kind = getattr(errors, failure.error, None)
+    if isinstance(kind, type) and issubclass(kind, UserError):
+        return kind(failure.reason)
+    return UserError(failure.reason) if failure.exit_code == UserError.exit_code else errors.TitleFailed(failure.reason)
 
 
 class EventListener:

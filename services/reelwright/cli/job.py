@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelwright.ledger.fingerprint import source_fingerprint
-from reelwright.ledger.manifest import read_manifest
+from reelwright.media.fingerprint import source_fingerprint
+from reelwright.ledger.manifest import manifest_location, read_manifest
 from reelwright.ledger.records import Manifest
+from reelwright.ledger.report.page import report_location
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.engine import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
@@ -52,42 +54,47 @@ class Job:
         return self.ledger / self.request.run
 
     @property
-    def manifest(self) -> Path:
-        """Where the manifest goes."""
-        return self.output.with_name(self.output.name + ".manifest.json")
+    def film(self) -> Path:
+        """The finished film in the run's folder, before it is delivered."""
+        return self.folder / f"film{profile_spec(self.recipe.profile).suffix}"
 
     @property
     def report(self) -> Path:
         """Where the report goes."""
-        return self.output.with_name(self.output.name + ".report.html")
+        return Path(report_location(str(self.output)))
 
     def finished(self) -> Manifest | None:
         """The manifest when this very run's film is already at the output."""
-        if not (self.output.is_file() and self.manifest.is_file() and self.report.is_file()):
+        manifest_path = Path(manifest_location(str(self.output)))
+        if not (self.output.is_file() and manifest_path.is_file() and self.report.is_file()):
             return None
-        manifest = read_manifest(self.manifest)
+        manifest = read_manifest(str(self.output))
         whole = manifest.film_bytes == self.output.stat().st_size
         return manifest if manifest.run == self.request.run and whole else None
 
-    def deliver(self, manifest: Manifest) -> None:
-        """Moves film, manifest and report from the run's folder to the output and removes the folder.
+    def deliver(self) -> None:
+        """Moves film, report and manifest from the run's folder to the output and removes the folder.
 
         Raises:
             OutputError: the output cannot be written; the finished film stays in the run's folder.
         """
+        film, output = str(self.film), str(self.output)
         try:
-            os.replace(self.folder / manifest.film, self.output)
-            os.replace(self.folder / "report.html", self.report)
-            os.replace(self.folder / "manifest.json", self.manifest)
+            # The manifest last: with it in place the film counts as finished.
+            for locate in (str, report_location, manifest_location):
+                Path(locate(film)).replace(locate(output))
         except OSError as error:
             reason = error.strerror or "cannot be written"
-            raise OutputError(reason, str(self.output), f"the finished film is in {self.folder}") from None
+            raise OutputError(reason, output, f"the finished film is in {self.folder}") from None
         self.clear()
 
     def clear(self) -> None:
-        """Removes the run's folder, and the folder around it when no other run uses it."""
+        """Removes the run's folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.ledger.is_dir() and not any(self.ledger.iterdir()):
+
+    def tidy(self) -> None:
+        """Removes the folder of runs when nothing is left in it."""
+        with suppress(OSError):
             self.ledger.rmdir()
 
 

@@ -22,13 +22,14 @@ def command(
     metrics_port: Annotated[int | None, typer.Option(help="Serve Prometheus metrics on this port.")] = None,
 ) -> None:
     """Restore one film. Run again after an interruption, it goes on where it stopped."""
-    from reelwright.cli.job import Job, run_job
+    from reelwright.cli.job import make_job
     from reelwright.cli.overrides import resolve_recipe
+    from reelwright.cli.run import run_job
 
-    resolved = resolve_recipe(recipe, assign, scale, profile)
-    job = Job.of(source, output, resolved, engine, threads)
+    job = make_job(source, output, resolve_recipe(recipe, assign, scale, profile), engine, threads)
     manifest = run_job(job, metrics_port)
-    typer.echo(f"film    {job.output}  {manifest.width}x{manifest.height}, {manifest.frames_out} frames, 0 lost")
+    lost = manifest.frames_in - manifest.frames_out
+    typer.echo(f"film    {job.output}  {manifest.width}x{manifest.height}, {manifest.frames_out} frames, {lost} lost")
     typer.echo(f"report  {job.report}")
     for stream in manifest.streams:
         if stream.reason:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from reelwright.bus.events import EventListener, publish_event
+from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.protocol import Bus, Consumer, Record
 from reelwright.bus.topics import TITLES
 from reelwright.decoder.settings import DecoderSettings
@@ -15,7 +15,7 @@ from reelwright.decoder.title import decode_title
 from reelwright.decoder.window import Window
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import UserError
-from reelwright.wire.titles_pb2 import Event, TitleFailed, TitleRequest, TitleStarted
+from reelwright.wire.titles_pb2 import Event, TitleRequest, TitleStarted
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +74,10 @@ class Decoder:
         publish_event(self._bus, Event(run=request.run, title_started=TitleStarted()))
         try:
             decode_title(request, self._ledger(request.run), self._bus, window, self._settings)
-        except UserError as error:
-            self._fail(request.run, str(error), error.exit_code)
         except Exception as error:
-            log.exception("title failed", extra={"run": request.run})
-            self._fail(request.run, f"decoder: {type(error).__name__}: {error}", 1)
-
-    def _fail(self, run: str, reason: str, exit_code: int) -> None:
-        publish_event(self._bus, Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code)))
+            if not isinstance(error, UserError):
+                log.exception("title failed", extra={"run": request.run})
+            publish_event(self._bus, title_failure(request.run, "decoder", error))
 
     def _heard(self, event: Event) -> None:
         with self._lock:

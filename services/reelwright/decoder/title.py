@@ -12,7 +12,7 @@ from reelwright.decoder.publish import SegmentPublisher
 from reelwright.decoder.segmenter import batches, lengths
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.window import Window
-from reelwright.ledger.fingerprint import source_fingerprint
+from reelwright.media.fingerprint import source_fingerprint
 from reelwright.ledger.records import PlanEnd, TitleRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.media.bars import output_size

@@ -1,17 +1,80 @@
-"""The end of a title: from committed segments to film, manifest and report."""
+"""The end of a title: from committed segments to film, manifest and report, all in the run's folder."""
 
 from __future__ import annotations
 
-import logging
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from reelwright.ledger.records import SegmentRecord
-from reelwright.ledger.store import RunLedger
-
-log = logging.getLogger(__name__)
+from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
+from reelwright.ledger.records import Manifest, TitleRecord
+from reelwright.ledger.report.page import write_report
+from reelwright.ledger.store import RunLedger, file_sha256
+from reelwright.media.assemble import AssembledFilm, assemble_film
+from reelwright.media.encode import film_format
+from reelwright.media.film import read_timeline
+from reelwright.media.profiles import profile_spec
+from reelwright.media.timing import SegmentInput
+from reelwright.telemetry import metrics
+from reelwright.titles.errors import LedgerError
 
 
 def ready(ledger: RunLedger) -> bool:
     """Whether the plan is whole and each of its segments committed."""
     end = ledger.plan_end()
     return end is not None and ledger.committed() >= set(range(end.segments))
+
+
+def finish_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
+    """Assembles the film and writes film, report and manifest into the run's folder, the manifest last.
+
+    Raises:
+        OutputError: there is no room for the film.
+        LedgerError: plan, records and film do not account for every frame.
+    """
+    title = ledger.title()
+    if title is None:
+        raise LedgerError(f"run {ledger.run} has segments but no title record")
+    spec = profile_spec(title.recipe.profile)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="reelwright-film-", dir=scratch) as folder, metrics.timed("assemble"):
+        path = ledger.film_draft(f"film{spec.suffix}", Path(folder))
+        film = film_format(title)
+        assembled = assemble_film(path, _segments(ledger, Path(folder)), title.source, spec, film)
+        facts = _facts(path, title, assembled, time.perf_counter() - started)
+        manifest = build_manifest(ledger, facts)
+        film_location = ledger.put_film(path, f"film{spec.suffix}")
+    write_report(manifest, ledger, film_location)
+    write_manifest(manifest, film_location)
+    metrics.TITLES_FINISHED.inc()
+    metrics.FRAMES_LOST.inc(manifest.frames_in - manifest.frames_out)
+    return manifest
+
+
+def _segments(ledger: RunLedger, scratch: Path) -> Iterator[SegmentInput]:
+    end = ledger.plan_end()
+    for number in range(end.segments if end else 0):
+        record = ledger.segment(number)
+        if record is None:
+            raise LedgerError(f"run {ledger.run}: segment {number} is not committed")
+        yield SegmentInput(ledger.segment_file(record, scratch), record.frames)
+
+
+def _facts(path: Path, title: TitleRecord, assembled: AssembledFilm, seconds: float) -> FilmFacts:
+    timeline = read_timeline(path)
+    return FilmFacts(
+        name=path.name,
+        sha256=file_sha256(path),
+        size=path.stat().st_size,
+        width=assembled.width,
+        height=assembled.height,
+        pix_fmt=title.out_pix_fmt,
+        time_base=timeline.time_base,
+        pts=timeline.pts,
+        lossless=profile_spec(title.recipe.profile).lossless,
+        streams=assembled.streams,
+        chapters=assembled.chapters,
+        seconds={"assemble": seconds},
+        notes=(*title.source.notes, *assembled.notes),
+    )

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from reelwright.bus.events import publish_event
+from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, Record
 from reelwright.encoder.segment import SegmentWork
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import LedgerError, UserError
 from reelwright.wire.frames_pb2 import RestoredBatch
-from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleFailed
+from reelwright.wire.titles_pb2 import Event, SegmentCommitted
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +82,11 @@ class Lane:
         self._records.setdefault(segment, []).append(record)
         try:
             self._encode(segment, batch)
-        except UserError as error:
-            self._fail(batch.run, str(error), error.exit_code)
         except Exception as error:
-            log.exception("segment failed", extra={"run": batch.run, "segment": batch.segment})
-            self._fail(batch.run, f"encoder: segment {batch.segment}: {type(error).__name__}: {error}", 1)
+            if not isinstance(error, UserError):
+                log.exception("segment failed", extra={"run": batch.run, "segment": batch.segment})
+            self._drop(batch.run)
+            publish_event(self._bus, title_failure(batch.run, f"encoder, segment {batch.segment}", error))
 
     def _encode(self, segment: Segment, batch: RestoredBatch) -> None:
         work = self._works.get(segment)
@@ -111,10 +111,6 @@ class Lane:
         self._works.pop(segment, None)
         for record in self._records.pop(segment, []):
             self._done(record)
-
-    def _fail(self, run: str, reason: str, exit_code: int) -> None:
-        self._drop(run)
-        publish_event(self._bus, Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=exit_code)))
 
     def _drop(self, run: str) -> None:
         self._dropped.add(run)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from reelwright.bus.events import EventListener, publish_event
+from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.protocol import Bus, Consumer, Record
 from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.encoder.finish import finish_title, ready
@@ -18,7 +18,7 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import UserError
 from reelwright.wire.frames_pb2 import RestoredBatch
-from reelwright.wire.titles_pb2 import Event, TitleFailed, TitleFinished
+from reelwright.wire.titles_pb2 import Event, TitleFinished
 
 log = logging.getLogger(__name__)
 
@@ -102,14 +102,12 @@ class Encoder:
 
     def _finish(self, run: str) -> None:
         try:
-            manifest = finish_title(self._ledger(run))
+            manifest = finish_title(self._ledger(run), self._settings.scratch)
             event = Event(run=run, title_finished=TitleFinished(frames=manifest.frames_out))
-        except UserError as error:
-            event = Event(run=run, title_failed=TitleFailed(reason=str(error), exit_code=error.exit_code))
         except Exception as error:
-            log.exception("assembly failed", extra={"run": run})
-            reason = f"assembly: {type(error).__name__}: {error}"
-            event = Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=1))
+            if not isinstance(error, UserError):
+                log.exception("assembly failed", extra={"run": run})
+            event = title_failure(run, "assembly", error)
         with self._lock:
             self._assembling.discard(run)
         publish_event(self._bus, event)

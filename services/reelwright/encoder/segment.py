@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from reelwright.encoder.reassembly import Reassembly
 from reelwright.ledger.records import PlannedFrame, SegmentRecord, TitleRecord
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.store import RunLedger, file_sha256
 from reelwright.media.bars import put_back
 from reelwright.media.encode import FilmFormat, SegmentEncoder, film_format
 from reelwright.media.film import jpeg
@@ -98,14 +97,12 @@ class SegmentWork:
         started = time.perf_counter()
         self._encoder.finish()
         self._seconds["encode"] += time.perf_counter() - started
-        with self._path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         record = SegmentRecord(
             segment=self._number,
             first_frame=self._first_frame,
             frames=tuple(self._frames),
             frame_digests=tuple(self._digests),
-            file_sha256=sha256,
+            file_sha256=file_sha256(self._path),
             file_bytes=self._path.stat().st_size,
             engine=self._engine,
             seconds=self._seconds,

@@ -124,6 +124,25 @@ class Folder:
             with local.open("rb") as source:
                 self._publish(name, lambda file: shutil.copyfileobj(source, file, 1 << 20), exclusive=False)
 
+    def draft(self, name: str) -> Path | None:
+        """Where a local folder's file may be written before `adopt`; None when the folder is remote."""
+        if not self._local:
+            return None
+        target = Path(self._path(name))
+        return target.with_name(f"{TEMPORARY}{name}")
+
+    def adopt(self, name: str, draft: Path) -> None:
+        """Gives a draft its name, whole and durable.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._reporting(name):
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            _move(draft, Path(self._path(name)), exclusive=False)
+            _sync_folder(draft.parent)
+
     def download(self, name: str, scratch: Path) -> Path:
         """A local path that holds a file: the file itself here, a copy in `scratch` when the folder is remote.
 

@@ -121,6 +121,18 @@ class RunLedger:
         where = self._folder.where(name)
         raise LedgerError(f"{where}: not the file that was committed; remove {_record(record.segment)} and run again")
 
+    def film_draft(self, name: str, scratch: Path) -> Path:
+        """A local path to write the film to: in the run's folder when that is local, so that it need not be copied."""
+        return self._folder.draft(name) or scratch / name
+
+    def put_film(self, draft: Path, name: str) -> str:
+        """Gives the finished film its name in the run's folder; its fsspec location."""
+        if self._folder.draft(name) == draft:
+            self._folder.adopt(name, draft)
+        else:
+            self._folder.upload(name, draft)
+        return self._folder.where(name)
+
     def is_committed(self, segment: int) -> bool:
         """Whether a segment is done."""
         return self._folder.exists(_record(segment))

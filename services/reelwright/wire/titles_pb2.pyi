@@ -74,12 +74,14 @@ class TitleFinished(_message.Message):
     def __init__(self, output: _Optional[str] = ..., frames: _Optional[int] = ...) -> None: ...
 
 class TitleFailed(_message.Message):
-    __slots__ = ("reason", "exit_code")
+    __slots__ = ("reason", "exit_code", "error")
     REASON_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     reason: str
     exit_code: int
-    def __init__(self, reason: _Optional[str] = ..., exit_code: _Optional[int] = ...) -> None: ...
+    error: str
+    def __init__(self, reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
 
 class TitleCancelled(_message.Message):
     __slots__ = ()

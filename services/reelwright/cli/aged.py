@@ -1,0 +1,96 @@
+"""Ages a whole film: decode, damage, encode, with the sound as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from reelwright.aging import Ager, age_preset
+from reelwright.ledger.folder import output_error
+from reelwright.ledger.records import PlannedFrame
+from reelwright.media.assemble import assemble_film
+from reelwright.media.encode import FilmFormat, SegmentEncoder
+from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
+from reelwright.media.probe import probe
+from reelwright.media.profiles import profile_spec
+from reelwright.media.reader import FrameReader
+from reelwright.media.timing import SegmentInput
+from reelwright.media.types import SourceInfo
+from reelwright.titles.errors import OutputError
+from reelwright.titles.recipe import Recipe
+
+# What an old film looks like after a broadcaster's or a web site's encoder: visible loss, not ruin.
+_RATE = {"preset": "veryfast", "crf": "24"}
+_TARGET = pixel_format("yuv420p")
+
+
+def age_film(source: str, output: Path, preset: str, seed: int, shrink: int) -> int:
+    """Writes an aged copy of a film as H.264 in MP4; the number of frames.
+
+    Args:
+        source: a clean film.
+        output: an .mp4 file; replaced if it is there.
+        preset: a name of `aging.PRESETS`.
+        seed: which copy: the same seed gives the same file.
+        shrink: divides width and height; both are rounded down to even numbers.
+
+    Raises:
+        UserError: a source that cannot be read, an output that cannot be written, an unknown preset.
+    """
+    if output.suffix.lower() != ".mp4":
+        raise OutputError("an aged film is an .mp4 file", str(output), f"name it {output.stem}.mp4")
+    damage = age_preset(preset)
+    info = probe(source)
+    film = _format(info, shrink)
+    ager = Ager(damage, seed, film.width, film.height)
+    spec = dataclasses.replace(profile_spec("web"), options=_RATE)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".reelwright-age-", dir=output.parent) as folder:
+            segment, draft = Path(folder) / "segment.mkv", Path(folder) / "film.mp4"
+            encoder = SegmentEncoder(segment, spec, film)
+            frames = []
+            for frame in FrameReader(info, Recipe(bars="ignore")):
+                small = _small(frame.picture, film)
+                encoder.add(dataclasses.replace(small, planes=ager.age(frame.index, small.planes)))
+                frames.append(PlannedFrame(pts=frame.pts, duration=frame.duration))
+            encoder.finish()
+            assemble_film(draft, [SegmentInput(segment, frames)], info, spec, film)
+            draft.replace(output)
+    except OSError as error:
+        raise output_error(error, str(output)) from None
+    return len(frames)
+
+
+def _format(info: SourceInfo, shrink: int) -> FilmFormat:
+    video = info.video
+    return FilmFormat(
+        width=max(2, video.width // shrink // 2 * 2),
+        height=max(2, video.height // shrink // 2 * 2),
+        pix_fmt=_TARGET.name,
+        time_base=video.tick,
+        average_rate=Fraction(video.average_rate),
+        sample_aspect_ratio=Fraction(video.sample_aspect_ratio),
+        rotation=video.rotation,
+        colour=video.colour,
+    )
+
+
+def _small(picture: Picture, film: FilmFormat) -> Picture:
+    """The picture at the film's size, 8 bits, 4:2:0."""
+    planes: list[Plane] = [
+        _resized(plane, picture.format, _TARGET.plane_shape(index, film.width, film.height))
+        for index, plane in enumerate(picture.planes)
+    ]
+    while len(planes) < _TARGET.planes:
+        planes.append(np.full(_TARGET.plane_shape(1, film.width, film.height), _TARGET.neutral, np.uint8))
+    return Picture(_TARGET.name, film.width, film.height, tuple(planes))
+
+
+def _resized(plane: Plane, source: PixelFormat, shape: tuple[int, int]) -> Plane:
+    resized = cv2.resize(plane.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.clip(np.rint(resized / (1 << (source.depth - 8))), 0, 255).astype(np.uint8)

@@ -1,0 +1,108 @@
+"""The four services in one process, on an in-process bus: the same loops that a cluster runs apart."""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from reelwright.bus.events import EventListener, error_of
+from reelwright.bus.local import LocalBus
+from reelwright.bus.topics import ALL, TITLES, run_key
+from reelwright.cli.job import Job
+from reelwright.decoder.loop import Decoder
+from reelwright.decoder.settings import DecoderSettings
+from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.encoder.loop import Encoder
+from reelwright.encoder.settings import EncoderSettings
+from reelwright.inference.restorer import EngineRestorer
+from reelwright.inference.settings import InferenceSettings
+from reelwright.inference.worker import Worker
+from reelwright.ledger.store import RunLedger
+from reelwright.restoration.engine import create_engine
+from reelwright.telemetry import metrics
+from reelwright.wire.titles_pb2 import Event
+
+_BUS_BYTES = 1 << 30
+_TICK_SECONDS = 0.25
+
+
+def restore_here(job: Job, tick: Callable[[], None]) -> None:
+    """Restores a job's film into its run's folder.
+
+    Args:
+        job: what to restore.
+        tick: called a few times a second while it goes on.
+
+    Raises:
+        UserError: the source or the output must be mended.
+        TitleFailed: a failure of ours.
+    """
+    engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
+    bus = LocalBus(max_bytes=_BUS_BYTES)
+    metrics.watch_bus(ALL, bus.held_bytes)
+    outcome: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        # Closed from the last line up: first the listener, then source to sink, then the bus under them.
+        stack.callback(bus.close)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelwright-"))
+        address = f"unix:{folder}/dispatch"
+        dispatcher = Dispatcher(bus, DispatcherSettings(address=address, metrics_port=None))
+        worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw", metrics_port=None)
+        worker = Worker(bus, EngineRestorer(engine, job.model), worker_settings)
+        dispatcher.start()
+        stack.callback(dispatcher.close, 0.0)
+        worker.start()
+        stack.callback(worker.close, 0.0)
+
+        def ledger(run: str) -> RunLedger:
+            return RunLedger(str(job.ledger), run)
+
+        encoder = Encoder(bus, ledger, EncoderSettings(scratch=job.folder))
+        decoder = Decoder(bus, ledger, DecoderSettings(titles=1, codec="raw"))
+        for service in (encoder, decoder):
+            running = _Running(service.run, outcome.put)
+            stack.callback(running.close)
+        listener = EventListener(bus, outcome.put)
+        stack.callback(listener.close)
+        bus.publish(TITLES, run_key(job.request.run), job.request.SerializeToString())
+        _wait(outcome, tick)
+
+
+class _Running:
+    """A service's loop on a thread; what ends it before its time is passed on."""
+
+    def __init__(self, run: Callable[[threading.Event], None], broke: Callable[[Exception], None]) -> None:
+        self._stop = threading.Event()
+        self._run, self._broke = run, broke
+        self._thread = threading.Thread(target=self._main)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            self._run(self._stop)
+        except Exception as error:  # noqa: BLE001 - passed on, not swallowed
+            self._broke(error)
+
+
+def _wait(outcome: queue.SimpleQueue[Event | Exception], tick: Callable[[], None]) -> None:
+    """Returns when the title is finished; raises when it failed or a service broke."""
+    while True:
+        tick()
+        try:
+            news = outcome.get(timeout=_TICK_SECONDS)
+        except queue.Empty:
+            continue
+        if isinstance(news, Exception):
+            raise news
+        if news.HasField("title_failed"):
+            raise error_of(news.title_failed)
+        if news.HasField("title_finished"):
+            return
