@@ -476,8 +476,7 @@ def test_classes_go_in_order(house: MakeHouse) -> None:
     h = house()
     for name in ("bulk", "standard", "express"):
         h.publish(batch(name, 0, 0), priority=name)
-    # A worker of no use sees nothing; when one does come, all three classes wait.
-    until(lambda: h.dispatcher._desk._ready.__len__() == 3, "all three to be taken in")
+    until(lambda: len(h.dispatcher._desk._ready) == 3, "all three to be taken in")
     raw = h.raw("w")
     raw.say(pull=Pull(credits=3))
     assert [raw.lease().batch.run for _ in range(3)] == ["express", "standard", "bulk"]
@@ -512,6 +511,7 @@ def test_workers_drop_a_revoked_run(house: MakeHouse) -> None:
     worker = h.worker("w", Doubler(hold), parallel=1, prefetch=2)
     h.publish(*[batch("gone", 0, number) for number in range(6)])
     assert entered.wait(PATIENCE)
+    until(lambda: len(h.dispatcher._desk._batches) == 6, "all to be taken in")
     h.bus.publish(EVENTS, run_key("gone"), Event(run="gone", title_cancelled=TitleCancelled()).SerializeToString())
     until(lambda: all(job.dropped for job in list(worker._jobs._jobs.values())), "the revocation")
     go_on.set()

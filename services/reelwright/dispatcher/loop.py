@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 
 from reelwright.bus.events import EventListener
@@ -19,6 +19,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.wire.titles_pb2 import Event
 
 _TICK_SECONDS = 0.2
+_DRAIN_TICK_SECONDS = 0.02
 _ENDED = frozenset({"title_failed", "title_cancelled", "title_finished"})
 
 
@@ -99,15 +100,14 @@ class Dispatcher:
             intake.close()
             raise
         listener = EventListener(self._bus, self._heard)
-        # Its own executor thread, so that its failure ends the dispatcher instead of leaving it deaf.
+        # A task, so that its failure ends the dispatcher instead of leaving it deaf.
         feeding = asyncio.create_task(asyncio.to_thread(intake.run))
+        feeding.add_done_callback(lambda _: self._closing.set())
         self._address.set_result(address)
         try:
-            await self._tick_until(lambda: self._closing.is_set() or feeding.done())
+            await self._lease_until_closing()
             intake.drain()
-            self._desk.drain()
-            end = time.monotonic() + self._drain_seconds
-            await self._tick_until(lambda: not self._desk.leased or time.monotonic() >= end)
+            await self._drain()
         finally:
             await server.stop(grace=None)
             intake.stop()
@@ -124,10 +124,18 @@ class Dispatcher:
             time.monotonic,
         )
 
-    async def _tick_until(self, over: Callable[[], bool]) -> None:
-        while not over():
+    async def _lease_until_closing(self) -> None:
+        while not self._closing.is_set():
             self._desk.tick()
-            await asyncio.sleep(_TICK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _TICK_SECONDS)
+
+    async def _drain(self) -> None:
+        self._desk.drain()
+        end = time.monotonic() + self._drain_seconds
+        while self._desk.leased and time.monotonic() < end:
+            self._desk.tick()
+            await asyncio.sleep(_DRAIN_TICK_SECONDS)
 
     def _accept(self, batch: Batch) -> None:
         self._loop.call_soon_threadsafe(self._desk.add, batch)

@@ -21,6 +21,9 @@ class InferenceSettings(BaseSettings):
     Attributes:
         dispatcher: its address: `host:port` or `unix:/path`.
         name: the worker's name, unique among those of a dispatcher.
+        model: the network it serves: a packaged one's name or a safetensors file.
+        engine: what runs the network.
+        threads: CPU threads of the network; every core when not set.
         parallel: batches restored at the same time, one thread each.
         prefetch: batches held beyond those, so that no thread waits for the next one or for the bus.
         codec: transport codec of restored frames; `auto` chooses what pays, once per run.
@@ -34,6 +37,9 @@ class InferenceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
     dispatcher: str = "127.0.0.1:7010"
     name: str = Field(default_factory=_name, min_length=1)
+    model: str = "reel-s"
+    engine: Literal["auto", "openvino", "torch"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
     parallel: int = Field(default=1, ge=1)
     prefetch: int = Field(default=2, ge=1)
     codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"
