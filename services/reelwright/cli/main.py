@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import traceback
 
-import click
 import typer
 
 from reelwright import __version__
 from reelwright.cli import age, models, probe, restore, verify
-from reelwright.titles.errors import REPORT_AT, ReelwrightError, UserError
+from reelwright.titles.errors import REPORT_AT, Interrupted, ReelwrightError, UserError
 
 app = typer.Typer(
     name="reelwright",
@@ -39,25 +38,23 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command; the exit code. Never raises."""
     try:
-        return app(args=arguments, standalone_mode=False) or 0
-    except click.exceptions.Exit as leave:
-        return leave.exit_code
-    except click.ClickException as error:
-        _say(error.format_message())
-        return 2
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _say("stopped; run the same command again to go on from the last committed segment")
-        return 130
+        app(args=arguments, prog_name="reelwright")
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else 1
     except UserError as error:
+        _say(str(error))
+        return error.exit_code
+    except Interrupted as error:
         _say(str(error))
         return error.exit_code
     except ReelwrightError as error:
         _say(f"{error}; {REPORT_AT}")
         return error.exit_code
-    except Exception:  # noqa: BLE001 - the last resort: whatever it is, it is ours
+    except Exception:
         traceback.print_exc()
         _say(f"this is a failure of ours; {REPORT_AT}")
         return 1
+    return 0
 
 
 def _say(line: str) -> None:

@@ -10,8 +10,8 @@ def command() -> None:
     from reelwright.restoration.models import list_models
 
     for model in list_models():
-        typer.echo(f"{model.name}  x{model.scale}  sha256:{model.sha256}")
-        typer.echo(model.card)
+        scale = model.network.scale if model.network else "?"
+        typer.echo(f"{model.name}  x{scale}  sha256:{model.sha256}\n{model.path}\n\n{model.card}")
 
 
 command.__name__ = "models"

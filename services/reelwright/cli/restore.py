@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from reelwright.cli.probe import RECIPE_HELP, SET_HELP
+from reelwright.titles.errors import Interrupted
 
 
 def command(
@@ -27,7 +28,10 @@ def command(
     from reelwright.cli.run import run_job
 
     job = make_job(source, output, resolve_recipe(recipe, assign, scale, profile), engine, threads)
-    manifest = run_job(job, metrics_port)
+    try:
+        manifest = run_job(job, metrics_port)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; the same command goes on from the last committed segment") from None
     lost = manifest.frames_in - manifest.frames_out
     typer.echo(f"film    {job.output}  {manifest.width}x{manifest.height}, {manifest.frames_out} frames, {lost} lost")
     typer.echo(f"report  {job.report}")

@@ -10,7 +10,7 @@ import typer
 
 def command(
     film: Annotated[Path, typer.Argument(metavar="OUT", help="A restored film; its manifest lies beside it.")],
-) -> int:
+) -> None:
     """Check a restored film against its manifest; exit code 0 when all of it holds, 1 when not."""
     from reelwright.ledger.verify import verify
 
@@ -18,7 +18,8 @@ def command(
     for check in report.checks:
         typer.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
     typer.echo(f"{film}: {'verified' if report.ok else 'does not match its manifest'}")
-    return 0 if report.ok else 1
+    if not report.ok:
+        raise typer.Exit(1)
 
 
 command.__name__ = "verify"

@@ -8,6 +8,7 @@ ReelwrightError
 │   ├── ModelError              the model named or supplied
 │   ├── OutputError             the place where the film should go
 │   └── UnavailableError        a broker, store or service that does not answer
+├── Interrupted (exit 130)      the person stopped it; what was finished stays
 └── InternalError (exit 1)      ours: carries a way to report it
     ├── TitleFailed             a batch failed on every attempt; names the frame range
     ├── CorruptPayload          bytes that do not match their digest; the batch is fetched again
@@ -68,6 +69,12 @@ class OutputError(UserError):
 
 class UnavailableError(UserError):
     """A broker, store or service does not answer."""
+
+
+class Interrupted(ReelwrightError):
+    """The person stopped it; what was finished stays."""
+
+    exit_code = 130  # 128 + SIGINT, as shells have it
 
 
 class InternalError(ReelwrightError):
