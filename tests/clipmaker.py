@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from av.packet import Packet
+from av.stream import Disposition
 from reelwright.media.picture import Picture
 
 _AUDIO_RATE = 48000
@@ -159,3 +160,43 @@ def _subtitle_packets(words: Any, duration: Fraction, *, prefixed: bool) -> list
         packet.duration = 800
         packets.append(packet)
     return packets
+
+
+def write_sound(path: Path, seconds: Fraction, *, cover: Picture | None = None, empty_video: bool = False) -> None:
+    """A file with a tone and no film: alone, with a cover picture, or with a video stream that holds no frame."""
+    with av.open(str(path), "w") as out:
+        audio = _audio_stream(out, {".wav": "pcm_s16le", ".mp3": "libmp3lame"}.get(path.suffix, "aac"))
+        packets = _audio_packets(audio, Fraction(0), seconds)
+        if empty_video:
+            _video_stream(out, Film([]), Picture("yuv420p", 160, 120, ()))
+        if cover:
+            picture = out.add_stream("mjpeg", rate=1)
+            picture.width, picture.height, picture.pix_fmt = cover.width, cover.height, "yuvj420p"
+            picture.disposition = Disposition.attached_pic
+            packets += [*picture.encode(frame_of(cover, "yuvj420p")), *picture.encode(None)]
+        for packet in packets:
+            out.mux(packet)
+
+
+def write_changing(path: Path, pictures: Sequence[Picture], rate: Fraction) -> None:
+    """One MPEG-2 stream, with a new encoder wherever the pictures change size."""
+    with av.open(str(path), "w") as out:
+        sizes = dict.fromkeys((picture.width, picture.height) for picture in pictures)
+        stream = _video_stream(out, Film([], rate=rate, codec="mpeg2video", options={"b": "2M"}), pictures[0])
+        out.start_encoding()
+        for size in sizes:
+            encoder = av.CodecContext.create("mpeg2video", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = *size, pictures[0].pix_fmt
+            encoder.time_base, encoder.framerate, encoder.bit_rate = 1 / rate, rate, 2_000_000
+            for number, picture in enumerate(pictures):
+                if (picture.width, picture.height) == size:
+                    frame = frame_of(picture)
+                    frame.pts, frame.time_base = number, 1 / rate
+                    _mux_all(out, stream, encoder.encode(frame))
+            _mux_all(out, stream, encoder.encode(None))
+
+
+def _mux_all(out: Any, stream: Any, packets: list[Packet[Any]]) -> None:
+    for packet in packets:
+        packet.stream = stream
+        out.mux(packet)

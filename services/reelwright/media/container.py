@@ -14,6 +14,7 @@ from typing import IO, NoReturn, cast
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -126,6 +127,21 @@ def video_stream(container: InputContainer, location: str) -> VideoStream:
     if cast("object", stream.codec_context) is None:
         raise InputError("its video codec is not known here", location, "convert it to H.264 or FFV1 first")
     return stream
+
+
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The stream's packets that hold something, from where the container stands.
+
+    Raises:
+        av.FFmpegError: the container cannot be read on; calling again reads what comes after.
+    """
+    while True:
+        try:
+            yield from (packet for packet in container.demux(stream) if packet.size)
+        except IndexError:
+            # PyAV trips over the first packet of a stream that the header did not announce; it is not ours.
+            continue
+        return
 
 
 def _refuse(url: str, _flags: int, _options: object) -> NoReturn:

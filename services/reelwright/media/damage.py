@@ -23,11 +23,11 @@ def timestamp(seconds: Fraction) -> str:
     return f"-{text}" if seconds < 0 and total else text
 
 
-def damaged(location: str, seconds: Fraction) -> DamagedSource:
-    """The error for a frame that does not decode at `seconds` of the film."""
+def damaged(where: str) -> DamagedSource:
+    """The error for a frame that does not decode; `where` names the file and the time."""
     return DamagedSource(
         "the film is damaged here and a frame does not decode",
-        f"{location} at {timestamp(seconds)}",
+        where,
         "use a better copy, or set on_damage=conceal to let the frame before stand in",
     )
 
@@ -42,10 +42,10 @@ def cut_short(location: str, missing: int) -> DamagedSource:
 
 
 def missing_bytes(handle: IO[bytes]) -> int:
-    """Bytes that a Matroska or MP4 file's own structure promises and the file does not have; 0 for a whole file.
+    """Bytes that a Matroska, MP4 or AVI file's own structure promises and the file lacks; 0 for a whole file.
 
-    Reads RFC 8794 (EBML) element sizes and ISO/IEC 14496-12 box sizes at the top level alone. Other containers
-    state no size that can be trusted, and give 0.
+    Reads the sizes of EBML elements (RFC 8794), ISO/IEC 14496-12 boxes and the first RIFF chunk, at the top level
+    alone. Other containers state none, and give 0.
     """
     size = handle.seek(0, io.SEEK_END)
     handle.seek(0)
@@ -54,9 +54,17 @@ def missing_bytes(handle: IO[bytes]) -> int:
         end = _ebml_end(handle)
     elif head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
         end = _boxes_end(handle, size)
+    elif head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        end = _riff_end(head)
     else:
         end = 0
     return max(0, end - size)
+
+
+def _riff_end(head: bytes) -> int:
+    length = int.from_bytes(head[4:8], "little")
+    # A recorder that could not seek back leaves the largest number, or one below it, in place of the size.
+    return 8 + length if length < 0xFFFF0000 else 0
 
 
 def _ebml_end(handle: IO[bytes]) -> int:
@@ -111,22 +119,29 @@ class SliceChecks:
 
     def broken(self, packet: bytes) -> bool:
         """Whether a slice of the frame does not match its CRC; False for a stream that carries none."""
-        whole = _slices_match(packet)
+        slices = _slices(packet, trailer=8)
         if self._coded is None:
-            self._coded = whole
-        return self._coded and not whole
+            # The sizes chain back to the packet's start with one length of trailer alone, even where samples are
+            # damaged.
+            plain = _slices(packet, trailer=3)
+            self._coded = bool(slices) if bool(slices) != bool(plain) else None
+        return bool(self._coded) and not (slices and all(map(_crc_fits, slices)))
 
 
-def _slices_match(packet: bytes) -> bool:
-    """Whether the packet is a chain of slices, each ending in its size, a status byte and a CRC that fits."""
-    end = len(packet)
+def _slices(packet: bytes, trailer: int) -> list[bytes]:
+    """The packet's slices with their trailers, last first; empty when their sizes do not add up to the packet."""
+    slices, end = [], len(packet)
     while end > 0:
-        if end < 8:
-            return False
-        start = end - 8 - int.from_bytes(packet[end - 8 : end - 5], "big")
-        # The CRC's polynomial is zlib's, most significant bit first and without inversion, hence the mirrored
-        # bytes and the register that starts and ends at 0.
-        if start < 0 or zlib.crc32(packet[start:end].translate(_REVERSED), 0xFFFFFFFF) != 0xFFFFFFFF:
-            return False
+        size = int.from_bytes(packet[max(0, end - trailer) : end][:3], "big")
+        start = end - trailer - size
+        if start < 0 or not size:
+            return []
+        slices.append(packet[start:end])
         end = start
-    return bool(packet)
+    return slices
+
+
+def _crc_fits(coded: bytes) -> bool:
+    # The CRC's polynomial is zlib's, most significant bit first and without inversion, hence the mirrored bytes and
+    # the register that starts and ends at 0.
+    return zlib.crc32(coded.translate(_REVERSED), 0xFFFFFFFF) == 0xFFFFFFFF

@@ -1,34 +1,25 @@
-"""Packets in, frames out, and an account of every one of them.
-
-A packet either becomes a frame at its own time or is damage; which is found by keeping the timestamps of what went
-into the decoder and striking off those that came out.
-"""
+"""Packets in, frames out: every frame at its own time, and what does not decode named or stood in for."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from reelwright.media.damage import SliceChecks, damaged
+from reelwright.media.account import Account, Expected, codec_name
+from reelwright.media.container import packets
+from reelwright.media.damage import SliceChecks, damaged, timestamp
 from reelwright.titles.errors import InputError
 
 # These decoders patch what they cannot read and flag the frame, which keeps later frames closer to the film than
 # giving the frame up; all others are told to give up.
 _PATCHING = {"h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "vc1"}
 _PATCHING |= {"wmv1", "wmv2", "wmv3", "flv1"}
-# Here a packet always is a frame, so one that gives none is damage even if the decoder does not complain. Others
-# have packets that show nothing by design (hidden references, second fields, "not coded" frames).
-_FRAME_PER_PACKET = {"mpeg1video", "mpeg2video", "av1", "ffv1", "prores", "mjpeg", "dvvideo"}
-# These containers hold the order of decoding, not the time of showing; a frame takes the earliest time not yet taken.
-_DECODE_TIMES = {"avi", "asf"}
 # How often in a row the demuxer may fail before the rest of the file is given up.
 _DEMUX_ATTEMPTS = 16
 # A longer step back in time is a second recording, not jitter.
@@ -74,11 +65,11 @@ class Decoder:
     ) -> None:
         self._container, self._stream, self._where, self._conceal = container, stream, location, conceal
         self._tick = Fraction(stream.time_base or Fraction(1, 1000))
-        self._account = _Account(stream, by_decode_time=container.format.name in _DECODE_TIMES)
-        self._slices = SliceChecks() if _codec(stream) == "ffv1" else None
+        self._account = Account(stream, container.format.name)
+        self._slices = SliceChecks() if codec_name(stream) == "ffv1" else None
         self._origin: int | None = None
         self._last: RawFrame | None = None
-        self._lost: list[_Expected] = []
+        self._lost: list[Expected] = []
         self._shifted = 0
         self.broke_off = cut
         self.end = 0
@@ -105,13 +96,15 @@ class Decoder:
 
     def _packets(self) -> Iterator[Packet[VideoStream] | None]:
         """The stream's packets, then None to flush the decoder."""
-        failures = 0
+        failures, last = 0, None
         while failures < _DEMUX_ATTEMPTS:
             try:
-                for packet in self._container.demux(self._stream):
-                    if packet.size:
-                        failures = 0
-                        yield packet
+                for packet in packets(self._container, self._stream):
+                    failures = 0
+                    if last is not None and packet.dts is not None:
+                        self._refuse_restart(last, packet.dts)
+                    last = packet.dts if packet.dts is not None else last
+                    yield packet
                 break
             except (av.FFmpegError, OSError):
                 failures += 1
@@ -134,8 +127,11 @@ class Decoder:
         return frames
 
     def _placed(self, frame: av.VideoFrame) -> Iterator[RawFrame]:
+        self._refuse_change(frame)
         lost, entry = self._account.came_out(frame)
         self._lost += self._damage_or_nothing(lost)
+        if entry is None:
+            return
         if entry.failed or frame.is_corrupt:
             self._account.distrust()
             self._lost += self._damage_or_nothing([entry])
@@ -154,22 +150,19 @@ class Decoder:
             yield self._timed(self._last.frame if self._last else first, entry, concealed=True)
         self._lost = []
 
-    def _damage_or_nothing(self, lost: list[_Expected]) -> list[_Expected]:
+    def _damage_or_nothing(self, lost: list[Expected]) -> list[Expected]:
         if lost and not self._conceal:
             raise self._damage(lost[0].pts)
         return lost
 
     def _damage(self, pts: int | None) -> InputError:
-        origin = self._origin if self._origin is not None else (self._stream.start_time or 0)
-        return damaged(self._where, ((pts if pts is not None else self.end) - origin) * self._tick)
+        return damaged(self._at(pts if pts is not None else self.end))
 
-    def _timed(self, frame: av.VideoFrame, entry: _Expected, *, concealed: bool) -> RawFrame:
+    def _timed(self, frame: av.VideoFrame, entry: Expected, *, concealed: bool) -> RawFrame:
         """Gives the frame its time: its own, or the next free one where that would not go forward."""
         pts = entry.pts if entry.pts is not None else self.end
         last = self._last
         if last is not None and pts <= last.pts:
-            if (last.pts - pts) * self._tick > _MAX_STEP_BACK:
-                raise self._restarts(last.pts)
             pts = last.pts + 1
         self._shifted += entry.pts != pts
         if self._origin is None:
@@ -178,96 +171,37 @@ class Decoder:
         self._last = RawFrame(frame, pts, entry.duration, concealed)
         return self._last
 
-    def _restarts(self, pts: int) -> InputError:
-        return InputError(
-            f"its clock starts over after {float((pts - (self._origin or 0)) * self._tick):.3f} s; "
-            "it is several recordings in one file",
-            self._where,
-            "split it, or rewrite its timestamps by remuxing it",
-        )
+    def _refuse_restart(self, last: int, dts: int) -> None:
+        if (last - dts) * self._tick > _MAX_STEP_BACK:
+            raise InputError(
+                "its clock starts over; it is several recordings in one file",
+                self._at(last),
+                "split it there, or rewrite its timestamps by remuxing it",
+            )
+
+    def _refuse_change(self, frame: av.VideoFrame) -> None:
+        if self._last is None:
+            return
+        before, after = _described(self._last.frame), _described(frame)
+        if before != after:
+            raise InputError(
+                f"its picture changes from {before} to {after}",
+                self._at(frame.pts if frame.pts is not None else self.end),
+                "split it there and restore the parts by themselves",
+            )
+
+    def _at(self, pts: int) -> str:
+        origin = self._origin if self._origin is not None else (self._stream.start_time or 0)
+        return f"{self._where} at {timestamp((pts - origin) * self._tick)}"
 
 
-def _codec(stream: VideoStream) -> str:
-    return stream.codec_context.codec.canonical_name
+def _described(frame: av.VideoFrame) -> str:
+    return f"{frame.width}x{frame.height} {frame.format.name}"
 
 
 def _options(stream: VideoStream) -> dict[str, str]:
-    return {"err_detect": "crccheck" if _codec(stream) in _PATCHING else "crccheck+explode"}
-
-
-@dataclass(slots=True)
-class _Expected:
-    pts: int | None
-    duration: int
-    failed: bool = False
-
-
-class _Account:
-    """What went into the decoder and has not come out. `silent` counts packets that showed nothing by design."""
-
-    def __init__(self, stream: VideoStream, *, by_decode_time: bool) -> None:
-        self._context = stream.codec_context
-        self._by_decode_time = by_decode_time
-        # Once something is broken, nothing is by design any more.
-        self._strict = _codec(stream) in _FRAME_PER_PACKET
-        self._open: list[tuple[int, int, _Expected]] = []
-        self._serial = 0
-        self._started = False
-        self.silent = 0
-
-    def fed(self, packet: Packet[Any]) -> _Expected | None:
-        time = packet.dts if self._by_decode_time else packet.pts
-        # What an edit list cuts off is decoded but never shown.
-        if packet.is_discard:
-            return None
-        entry = _Expected(time, packet.duration or 0)
-        if time is not None:
-            self._serial += 1
-            heapq.heappush(self._open, (time, self._serial, entry))
-        return entry
-
-    def failed(self, entry: _Expected) -> None:
-        entry.failed = True
-        self.distrust()
-
-    def distrust(self) -> None:
-        self._strict = self._started = True
-
-    def came_out(self, frame: av.VideoFrame) -> tuple[list[_Expected], _Expected]:
-        """Strikes the frame off. Returns what was passed over and is damage, and the frame's own entry."""
-        if self._by_decode_time:
-            return self._earliest()
-        if frame.pts is None:
-            return [], _Expected(None, frame.duration)
-        passed = []
-        while self._open and self._open[0][0] < frame.pts:
-            passed.append(heapq.heappop(self._open)[2])
-        lost = self._judged(passed)
-        self._started = True
-        if self._open and self._open[0][0] == frame.pts:
-            return lost, heapq.heappop(self._open)[2]
-        return lost, _Expected(frame.pts, frame.duration)
-
-    def never_came_out(self) -> list[_Expected]:
-        return self._judged([heapq.heappop(self._open)[2] for _ in range(len(self._open))])
-
-    def _earliest(self) -> tuple[list[_Expected], _Expected]:
-        lost: list[_Expected] = []
-        while self._open and self._open[0][2].failed:
-            lost.append(heapq.heappop(self._open)[2])
-        entry = heapq.heappop(self._open)[2] if self._open else _Expected(None, 0)
-        # No decoder holds back more than its reordering depth; what is older gave no picture.
-        while len(self._open) > self._context.reorder_depth + 1 and not self._open[0][2].failed:
-            heapq.heappop(self._open)
-            self.silent += 1
-        return lost, entry
-
-    def _judged(self, passed: list[_Expected]) -> list[_Expected]:
-        """Which of the packets that gave no frame are damage.
-
-        Pictures before the first one shown are not: a recording that starts between two key frames begins with some
-        that refer to what was never recorded, and every player leaves them out.
-        """
-        lost = [entry for entry in passed if entry.failed or (self._strict and self._started)]
-        self.silent += len(passed) - len(lost)
-        return lost
+    options = {"err_detect": "crccheck" if codec_name(stream) in _PATCHING else "crccheck+explode"}
+    if stream.codec_context.name == "libdav1d":
+        # Its own frame threads, which report errors late too.
+        options["max_frame_delay"] = "1"
+    return options

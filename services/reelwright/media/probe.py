@@ -132,7 +132,7 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInf
 def _stream(stream: Stream) -> StreamInfo:
     context: Any = stream.codec_context
     details = ""
-    if isinstance(stream, AudioStream):
+    if isinstance(stream, AudioStream) and context is not None:
         details = f"{stream.sample_rate} Hz, {stream.layout.name}"
     return StreamInfo(
         index=stream.index,

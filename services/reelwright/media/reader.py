@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reelwright.media.container import open_file, open_source, video_stream
-from reelwright.media.damage import cut_short, missing_bytes, timestamp
+from reelwright.media.damage import cut_short, missing_bytes
 from reelwright.media.decode import Decoder, RawFrame
 from reelwright.media.deinterlace import deinterlaced
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
 from reelwright.media.types import Bars, DecodedFrame, SourceInfo
-from reelwright.titles.errors import InputError
 from reelwright.titles.recipe import Recipe
 
 
@@ -47,23 +46,9 @@ class FrameReader:
         with open_source(location) as container:
             stream = video_stream(container, location)
             decoder = Decoder(container, stream, location, conceal=conceal, cut=missing > 0, threads=self._threads)
-            yield from self._numbered(self._pictures(self._whole(self._checked(decoder))))
+            yield from self._numbered(self._pictures(self._whole(decoder)))
             self.notes = decoder.notes
             self.truncated_at = decoder.end if decoder.broke_off else None
-
-    def _checked(self, frames: Iterable[RawFrame]) -> Iterator[RawFrame]:
-        video = self._info.video
-        expected = (video.width, video.height, video.source_pix_fmt)
-        for raw in frames:
-            found = (raw.frame.width, raw.frame.height, raw.frame.format.name)
-            if found != expected:
-                at = timestamp((raw.pts - video.start_pts) * video.tick)
-                raise InputError(
-                    f"its picture changes from {_described(expected)} to {_described(found)}",
-                    f"{self._info.location} at {at}",
-                    "split it there and restore the parts by themselves",
-                )
-            yield raw
 
     def _whole(self, frames: Iterable[RawFrame]) -> Iterable[RawFrame]:
         order, choice = self._info.video.field_order, self._recipe.deinterlace
@@ -80,7 +65,3 @@ class FrameReader:
         for index, ((raw, picture), starts) in enumerate(with_shots(paired)):
             yield DecodedFrame(index, raw.pts, raw.duration, picture, starts, raw.concealed)
 
-
-def _described(picture: tuple[int, int, str]) -> str:
-    width, height, pix_fmt = picture
-    return f"{width}x{height} {pix_fmt}"

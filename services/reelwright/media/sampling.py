@@ -11,6 +11,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from reelwright.media.container import packets
+
 # Places in the film, and consecutive frames at each: enough to meet several scenes, and for `idet` to judge motion.
 _PLACES = 24
 _RUN = 12
@@ -46,7 +48,7 @@ def sample_runs(
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Frames that decode whole; what does not is the reader's business."""
     try:
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             yield from _frames(packet)
     except (av.FFmpegError, OSError):
         return

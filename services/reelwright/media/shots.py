@@ -24,7 +24,7 @@ _THRESHOLD = 10.0
 _MIN_SHOT = 6
 # Frames a flash, a splice or a torn frame lasts at most.
 _FLASH = 4
-# Small enough to cost little, large enough that a face still counts.
+# Columns of the small picture, at least: little work, and a face still counts.
 _WIDTH = 160
 
 
@@ -68,14 +68,14 @@ def _difference(one: Small, other: Small) -> float:
 
 
 def _small(picture: Picture) -> Small:
-    """The luma, 8-bit and at most 160 samples wide."""
+    """The luma, 8-bit and about 160 samples wide: means over squares of k x k samples."""
     luma = picture.planes[0]
     height, width = luma.shape
-    if width > _WIDTH:
-        # Whole rows are skipped first: averaging all of a large frame costs more than the rest of the detector.
-        rows = luma[:: max(1, width // (2 * _WIDTH))]
-        size = (_WIDTH, max(16, round(height * _WIDTH / width)))
-        luma = cv2.resize(rows, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    k = min(width // _WIDTH, height)
+    if k > 1:
+        # Of a large square two rows are as good as all. Whole multiples keep OpenCV on its fast path.
+        rows = luma[: height // k * k : k // 2 if k % 2 == 0 else 1, : width // k * k]
+        luma = cv2.resize(rows, (width // k, height // k), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return np.ascontiguousarray(luma >> (picture.format.depth - 8), np.uint8)
 
 

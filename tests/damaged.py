@@ -1,0 +1,176 @@
+"""Files that must be refused, or read with their damage accounted for, made from the clips of `tests.clips`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from tests import clipmaker
+from tests.clipmaker import Film
+from tests.clips import clip, folder
+from tests.scenes import scene
+
+
+@cache
+def bad_file(name: str) -> Path:
+    """The file called `name`; see `REFUSED`."""
+    suffix, build = _BUILDERS[name]
+    path = folder() / f"{name}.{suffix}"
+    build(path)
+    return path
+
+
+def cut(source: str, share: Fraction) -> Path:
+    """A clip of which only the first `share` of the bytes is left."""
+    whole = clip(source)
+    path = folder() / f"{source}-cut-{share.numerator}-{share.denominator}{whole.suffix}"
+    data = whole.read_bytes()
+    path.write_bytes(data[: len(data) * share.numerator // share.denominator])
+    return path
+
+
+def broken(source: str, *packets: int, kind: str = "noise") -> Path:
+    """A clip in which the payload of these packets (in decoding order) is noise, zeros or has a few bits flipped."""
+    whole = clip(source)
+    data = bytearray(whole.read_bytes())
+    with av.open(str(whole)) as container:
+        payloads = [(packet.pos or 0, bytes(packet)) for packet in container.demux(video=0) if packet.size]
+    for number in packets:
+        block, payload = payloads[number]
+        at = data.index(payload, block)
+        data[at : at + len(payload)] = _spoilt(payload, kind)
+    path = folder() / f"{source}-{kind}-{'-'.join(map(str, packets))}{whole.suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def _spoilt(payload: bytes, kind: str) -> bytes:
+    if kind == "zeros":
+        return bytes(len(payload))
+    rng = random.Random(len(payload))
+    if kind == "noise":
+        return rng.randbytes(len(payload))
+    spoilt = bytearray(payload)
+    for _ in range(4):
+        spoilt[rng.randrange(len(spoilt) // 3, len(spoilt))] ^= 1 << rng.randrange(8)
+    return bytes(spoilt)
+
+
+def _text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content)
+
+
+def _image(path: Path) -> None:
+    cv2.imwrite(str(path), scene(0).planes[0])
+
+
+def _sized(width: int, height: int) -> Callable[[Path], object]:
+    def build(path: Path) -> None:
+        picture = scene(0, "yuv420p", 64, 64)
+        planes = tuple(
+            np.resize(plane, (height >> bool(index), width >> bool(index)))
+            for index, plane in enumerate(picture.planes)
+        )
+        large = type(picture)("yuv420p", width, height, planes)
+        clipmaker.write(path, Film([(Fraction(0), large)], codec="mjpeg", pix_fmt="yuvj420p"))
+
+    return build
+
+
+def _sound(path: Path) -> None:
+    clipmaker.write_sound(path, Fraction(1))
+
+
+def _no_frames(path: Path) -> None:
+    clipmaker.write_sound(path, Fraction(1), empty_video=True)
+
+
+def _covered_sound(path: Path) -> None:
+    clipmaker.write_sound(path, Fraction(1), cover=scene(0))
+
+
+def _growing(path: Path) -> None:
+    """A film whose picture changes size after a second, as recordings of broadcasts do."""
+    pictures = [scene(i, "yuv420p", *((160, 120) if i < 25 else (176, 144))) for i in range(50)]
+    clipmaker.write_changing(path, pictures, Fraction(25))
+
+
+def _restarting(path: Path) -> None:
+    """Two recordings one after the other in one file, each with its own clock."""
+    path.write_bytes(clip("mpeg2_ps").read_bytes() * 2)
+
+
+_M3U8 = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXTINF:2,\n{target}\n#EXT-X-ENDLIST\n"
+_MPD = (
+    '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
+    '<Representation id="1"><BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>'
+)
+_SDP = (
+    "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+)
+
+
+def _naming(text: str) -> Callable[[Path], object]:
+    """A file that asks for another one, which exists and is a film."""
+    return lambda path: path.write_text(text.format(target=clip("bframes_ts")))
+
+
+_BUILDERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "empty": ("mp4", lambda path: path.write_bytes(b"")),
+    "folder": ("mp4", lambda path: path.mkdir(exist_ok=True)),
+    "text": ("mp4", _text("Dear reader,\nthis is not a film.\n" * 40)),
+    "noise": ("mp4", lambda path: path.write_bytes(random.Random(1).randbytes(40_000))),
+    "png": ("png", _image),
+    "jpeg": ("jpg", _image),
+    "tiff": ("tif", _image),
+    "bmp": ("bmp", _image),
+    "png_named_mp4": ("mp4", lambda path: path.write_bytes(bad_file("png").read_bytes())),
+    "sound": ("m4a", _sound),
+    "sound_wav": ("wav", _sound),
+    "sound_with_cover": ("mp3", _covered_sound),
+    "no_frames": ("mkv", _no_frames),
+    "no_moov": ("mp4", lambda path: path.write_bytes(cut("rate_25", Fraction(1, 2)).read_bytes())),
+    "tiny": ("avi", _sized(16, 16)),
+    "huge": ("avi", _sized(8000, 6000)),
+    "hls": ("m3u8", _naming(_M3U8)),
+    "hls_named_mp4": ("mp4", _naming(_M3U8)),
+    "ffconcat": ("ffconcat", _naming("ffconcat version 1.0\nfile '{target}'\n")),
+    "concat_named_mkv": ("mkv", _naming("ffconcat version 1.0\nfile '{target}'\n")),
+    "dash": ("mpd", _naming(_MPD)),
+    "sdp": ("sdp", _text(_SDP)),
+    "growing": ("mkv", _growing),
+    "restarting": ("mpg", _restarting),
+}
+
+# Refused by `probe`, each with words that its message must hold.
+REFUSED: dict[str, str] = {
+    "empty": "empty",
+    "folder": "folder",
+    "text": "text file",
+    "noise": "not a film container",
+    "png": "still image",
+    "jpeg": "still image",
+    "tiff": "still image",
+    "bmp": "still image",
+    "png_named_mp4": "still image",
+    "sound": "no picture",
+    "sound_wav": "no picture",
+    "sound_with_cover": "no picture",
+    "no_frames": "not one frame",
+    "no_moov": "moov",
+    "tiny": "16x16",
+    "huge": "8000x6000",
+    "hls": "playlist",
+    "hls_named_mp4": "playlist",
+    "ffconcat": "playlist",
+    "concat_named_mkv": "playlist",
+    "dash": "playlist",
+    "sdp": "SDP",
+}
