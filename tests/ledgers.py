@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 from uuid import uuid4
 
-from reelwright.ledger.records import PlannedFrame, SegmentPlan, SegmentRecord, TitleRecord
+from reelwright.ledger.records import SegmentPlan, SegmentRecord, TitleRecord
 from reelwright.ledger.store import RunLedger
-from reelwright.media.types import SourceInfo, VideoInfo
+from reelwright.media.types import PlannedFrame, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
 
 RUN = "0123456789abcdef0123"

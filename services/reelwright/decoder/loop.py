@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.protocol import Bus, Consumer, Record
@@ -61,8 +62,7 @@ class Decoder:
                 room.release()
             for record in records:
                 task = pool.submit(self._title, record)
-                task.add_done_callback(lambda _, record=record: finished.append(record))
-                task.add_done_callback(lambda _: room.release())
+                task.add_done_callback(partial(_ended, record, finished, room))
             while finished and not stop.is_set():
                 titles.done(finished.pop())
 
@@ -96,3 +96,8 @@ class Decoder:
         with self._lock:
             for window in self._windows.values():
                 window.end()
+
+
+def _ended(record: Record, finished: list[Record], room: threading.Semaphore, _task: Future[None]) -> None:
+    finished.append(record)
+    room.release()

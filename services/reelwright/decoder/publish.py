@@ -9,12 +9,12 @@ from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.decoder.segmenter import Batch
 from reelwright.decoder.window import Window
-from reelwright.ledger.records import PlannedFrame, SegmentPlan, TitleRecord
+from reelwright.ledger.records import SegmentPlan, TitleRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.media.film import jpeg
 from reelwright.media.picture import Picture, without_neutral_chroma
 from reelwright.media.transport import encode_payload
-from reelwright.media.types import DecodedFrame
+from reelwright.media.types import DecodedFrame, PlannedFrame
 from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, Work
 from reelwright.wire.titles_pb2 import TitleRequest
 

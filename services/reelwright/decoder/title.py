@@ -12,10 +12,10 @@ from reelwright.decoder.publish import SegmentPublisher
 from reelwright.decoder.segmenter import batches, lengths
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.window import Window
-from reelwright.media.fingerprint import source_fingerprint
 from reelwright.ledger.records import PlanEnd, TitleRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.media.bars import output_size
+from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.picture import pixel_format
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt

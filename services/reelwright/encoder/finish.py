@@ -40,7 +40,7 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="reelwright-film-", dir=scratch) as folder, metrics.timed("assemble"):
         path = ledger.film_draft(f"film{spec.suffix}", Path(folder))
-        film = film_format(title)
+        film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         assembled = assemble_film(path, _segments(ledger, Path(folder)), title.source, spec, film)
         facts = _facts(path, title, assembled, time.perf_counter() - started)
         manifest = build_manifest(ledger, facts)

@@ -63,8 +63,10 @@ class Encoder:
             try:
                 self._serve(restored, stop)
             finally:
-                for part in (*listeners, *self._lanes):
-                    part.close()
+                for listener in listeners:
+                    listener.close()
+                for lane in self._lanes:
+                    lane.close()
                 self._acknowledge(restored)
                 restored.close()
 

@@ -8,14 +8,15 @@ import time
 from pathlib import Path
 
 from reelwright.encoder.reassembly import Reassembly
-from reelwright.ledger.records import PlannedFrame, SegmentRecord, TitleRecord
+from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.store import RunLedger, file_sha256
 from reelwright.media.bars import put_back
-from reelwright.media.encode import FilmFormat, SegmentEncoder, film_format
+from reelwright.media.encode import SegmentEncoder, film_format
 from reelwright.media.film import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.transport import decode_payload
+from reelwright.media.types import PlannedFrame
 from reelwright.telemetry import metrics
 from reelwright.wire.frames_pb2 import FrameInfo, RestoredBatch
 
@@ -36,8 +37,8 @@ class SegmentWork:
         self._number, self._title, self._ledger = number, title, ledger
         self._folder = Path(tempfile.mkdtemp(prefix="reelwright-segment-", dir=scratch))
         self._path = self._folder / f"{number:06d}.mkv"
-        self._film: FilmFormat = film_format(title)
-        self._encoder = SegmentEncoder(self._path, profile_spec(title.recipe.profile), self._film)
+        film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
+        self._encoder = SegmentEncoder(self._path, profile_spec(title.recipe.profile), film)
         self._order = Reassembly()
         self._frames: list[PlannedFrame] = []
         self._digests: list[str] = []

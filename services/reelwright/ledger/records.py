@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from reelwright.media.types import SourceInfo
+from reelwright.media.types import PlannedFrame, SourceInfo, StreamOutcome
 from reelwright.titles.recipe import Recipe
 
 
@@ -36,16 +36,6 @@ class TitleRecord(_Document):
     out_pix_fmt: str
     out_width: int
     out_height: int
-
-
-class PlannedFrame(_Document):
-    """A frame of the plan; `pts` and `duration` in the source's video time base."""
-
-    pts: int
-    duration: int
-    shot_start: bool = False
-    sample: bool = False
-    concealed: bool = False
 
 
 class SegmentPlan(_Document):
@@ -89,19 +79,6 @@ class SegmentRecord(_Document):
     seconds: dict[str, float]
 
 
-class StreamOutcome(_Document):
-    """What became of a source stream: copied, converted or left out, and why."""
-
-    index: int
-    kind: str
-    codec: str
-    language: str = ""
-    outcome: str
-    reason: str = ""
-    packets: int = 0
-    sha256: str = ""
-
-
 class ShotEntry(_Document):
     """A shot of the finished film: first frame, frame count and the title frame index of its sample."""
 
@@ -114,7 +91,8 @@ class Manifest(_Document):
     """What a film is and how it came to be; `reelwright verify` checks the film against it.
 
     `pts` are of the film's video stream in units of `time_base` as the film's container holds them;
-    `source_pts` in the source's. `lossless` says that the frame digests hold for the decoded film.
+    `source_pts` in the source's. `lossless` says that the frame digests hold for the decoded film. `notes` are
+    sentences for a person: conversions, and what the container does not hold.
     """
 
     format: str = "reelwright-manifest-1"
@@ -144,3 +122,4 @@ class Manifest(_Document):
     chapters: int
     shots: tuple[ShotEntry, ...]
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()

@@ -16,14 +16,13 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from reelwright.ledger.records import StreamOutcome
 from reelwright.media import matroska
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.streams import Carriage, carry_streams, kept_metadata
 from reelwright.media.timing import PictureClock, SegmentInput, timescale
-from reelwright.media.types import SourceInfo
+from reelwright.media.types import SourceInfo, StreamOutcome
 from reelwright.titles.errors import InternalError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
-from reelwright.ledger.records import StreamOutcome
+from reelwright.media.types import StreamOutcome
 
 
 class Carrier(Protocol):

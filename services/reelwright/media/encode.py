@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -17,12 +18,11 @@ from av.container.core import Flags as ContainerFlags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from reelwright.ledger.records import TitleRecord
 from reelwright.media.formats import EXACT
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.types import ColourInfo, VideoInfo
-from reelwright.titles.errors import OutputError
+from reelwright.titles.errors import InternalError, OutputError
 
 # Encoders refuse rates beyond a few hundred; the rate only guides them, since assembly stamps the frames.
 _RATES = (Fraction(1), Fraction(240))
@@ -62,18 +62,17 @@ class FilmFormat:
     colour: ColourInfo = _UNTAGGED
 
 
-def film_format(title: TitleRecord) -> FilmFormat:
-    """The format of a title's film."""
-    video = title.source.video
+def film_format(video: VideoInfo, width: int, height: int, pix_fmt: str) -> FilmFormat:
+    """The format of a film of the source's `video` with pictures of this size and pixel format."""
     return FilmFormat(
-        width=title.out_width,
-        height=title.out_height,
-        pix_fmt=title.out_pix_fmt,
+        width=width,
+        height=height,
+        pix_fmt=pix_fmt,
         time_base=video.tick,
         average_rate=_fraction(video.average_rate),
         sample_aspect_ratio=_fraction(video.sample_aspect_ratio) or Fraction(1),
         rotation=video.rotation,
-        colour=film_colour(video, title.out_width, title.out_height),
+        colour=film_colour(video, width, height),
     )
 
 
@@ -125,7 +124,7 @@ class SegmentEncoder:
             # Without it the muxer writes random identifiers and the library's version.
             self._container.flags |= BITEXACT
             rate = encoder_rate(film.average_rate)
-            stream = self._container.add_stream(spec.encoder, rate=rate, options=dict(spec.options))
+            stream = self._container.add_stream(spec.encoder, rate=rate, options=_options(spec, film, self._size))
             self._stream = cast("VideoStream", stream)
             self._configure(spec.fixed_threads or threads)
             self._container.start_encoding()
@@ -222,6 +221,27 @@ def output_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or "cannot be written"
         raise OutputError(reason, str(path), "free some space or choose another place") from error
+
+
+def _options(spec: ProfileSpec, film: FilmFormat, size: tuple[int, int]) -> dict[str, str]:
+    options = dict(spec.options)
+    if spec.slices:
+        options["slices"] = str(_slices(spec.encoder, spec.slices, film.pix_fmt, size))
+    return options
+
+
+@cache
+def _slices(encoder: str, wanted: int, pix_fmt: str, size: tuple[int, int]) -> int:
+    """The number nearest to `wanted` into which FFV1 cuts such a picture: chroma and luma must part at one place."""
+    for slices in sorted(range(1, 4 * wanted), key=lambda count: abs(count - wanted)):
+        context = cast("VideoCodecContext", av.CodecContext.create(encoder, "w"))
+        context.width, context.height = size
+        context.pix_fmt, context.time_base = pix_fmt, Fraction(1, 25)
+        context.options = {"level": "3", "slices": str(slices)}
+        with suppress(av.FFmpegError):
+            context.open()
+            return slices
+    raise InternalError(f"{encoder} takes no picture of {size[0]}x{size[1]} {pix_fmt}")
 
 
 def encoder_rate(rate: Fraction) -> Fraction:

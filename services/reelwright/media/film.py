@@ -16,7 +16,6 @@ from av.container import InputContainer
 from av.stream import AttachmentStream, Stream
 from numpy.typing import NDArray
 
-from reelwright.ledger.records import StreamOutcome
 from reelwright.media.carriers import PayloadDigest
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.damage import SliceChecks
@@ -24,7 +23,7 @@ from reelwright.media.encode import presumed_matrix, set_colour, video_frame
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.streams import codec_name, is_cover
-from reelwright.media.types import Bars, ColourInfo
+from reelwright.media.types import Bars, ColourInfo, StreamOutcome
 from reelwright.titles.errors import CorruptPayload
 
 _JPEG_QUALITY = 85

@@ -20,6 +20,7 @@ class ProfileSpec:
         options: the encoder's options. None of them may let the bytes depend on the number of threads.
         fixed_threads: codec threads where their number would change the bytes (x264, x265, SVT-AV1 run on one; the
             segments are what runs in parallel); None where it does not.
+        slices: parts a picture is cut into, or the nearest number that its size allows; 0 leaves it to the codec.
         even: the codec holds even widths and heights only: in 4:2:0 the crop of an H.264 or HEVC bitstream counts
             chroma samples, and FFmpeg's ProRes encoder garbles the chroma of an odd width.
         reorder: frames by which decoding order runs ahead of presentation (B-frames).
@@ -44,6 +45,7 @@ class ProfileSpec:
     subtitles: str
     muxer: Mapping[str, str] = field(default_factory=dict)
     fixed_threads: int | None = None
+    slices: int = 0
     even: bool = False
     reorder: int = 0
     codec_tag: str = ""
@@ -83,8 +85,9 @@ _PROFILES: dict[str, ProfileSpec] = {
         ProfileSpec(
             name="master",
             encoder="ffv1",
+            options={"level": "3", "slicecrc": "1", "g": "1", "coder": "1", "context": "0"},
             # Slices bound what a damaged byte can spoil, and let threads share a picture.
-            options={"level": "3", "slices": "16", "slicecrc": "1", "g": "1", "coder": "1", "context": "0"},
+            slices=16,
             container="matroska",
             suffix=".mkv",
             audio="flac",

@@ -19,10 +19,10 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
-from reelwright.ledger.records import StreamOutcome
 from reelwright.media.carriers import AudioConversion, Carrier, Clock, Copy, TextConversion
 from reelwright.media.container import open_source
 from reelwright.media.profiles import ProfileSpec
+from reelwright.media.types import StreamOutcome
 
 # Tags that describe the old file and not the film in it.
 _OF_THE_FILE = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from av.packet import Packet
 from av.stream import Stream
 
-from reelwright.ledger.records import PlannedFrame
+from reelwright.media.types import PlannedFrame
 from reelwright.titles.errors import InternalError
 
 # MP4 counts a track's time in whole units of 1/timescale; finer than this keeps sound in place to 0.1 ms.

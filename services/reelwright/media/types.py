@@ -104,6 +104,29 @@ class SourceInfo(_Value):
     notes: tuple[str, ...] = ()
 
 
+class PlannedFrame(_Value):
+    """A frame of the plan; `pts` and `duration` in the source's video time base."""
+
+    pts: int
+    duration: int
+    shot_start: bool = False
+    sample: bool = False
+    concealed: bool = False
+
+
+class StreamOutcome(_Value):
+    """What became of a source stream: copied, converted or left out, and why."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str = ""
+    outcome: str
+    reason: str = ""
+    packets: int = 0
+    sha256: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
     """One frame of the source, in presentation order.

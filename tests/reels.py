@@ -1,0 +1,157 @@
+"""Runs a clip through encode and assemble with nothing restored: a film whose every frame and packet is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelwright.media.assemble import AssembledFilm, assemble_film
+from reelwright.media.encode import FilmFormat, SegmentEncoder, film_colour
+from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
+from reelwright.media.probe import probe
+from reelwright.media.profiles import ProfileSpec, out_pix_fmt, profile_spec
+from reelwright.media.reader import FrameReader
+from reelwright.media.timing import SegmentInput
+from reelwright.media.types import DecodedFrame, PlannedFrame, SourceInfo
+from reelwright.titles.recipe import Recipe
+
+PROFILES = ("web", "master", "hevc10", "av1", "prores")
+
+
+@dataclass(frozen=True)
+class Reel:
+    """A film and what it was made of."""
+
+    path: Path
+    info: SourceInfo
+    spec: ProfileSpec
+    film: FilmFormat
+    segments: tuple[SegmentInput, ...]
+    pictures: tuple[Picture, ...]
+    result: AssembledFilm
+
+
+def make_reel(source: Path, profile: str, folder: Path, *, segment: int = 20, limit: int = 10**6) -> Reel:
+    """Encodes a source's first `limit` frames in segments and assembles them."""
+    info = probe(str(source))
+    spec = profile_spec(profile)
+    frames = _first(FrameReader(info, Recipe(bars="ignore", deinterlace="off")), limit)
+    pix_fmt = out_pix_fmt(profile, info.video.pix_fmt)
+    pictures = tuple(recast(frame.picture, pix_fmt) for frame in frames)
+    film = film_of(info, pictures[0])
+    segments = tuple(_segments(frames, pictures, folder, spec, film, segment))
+    path = folder / f"film{spec.suffix}"
+    result = assemble_film(path, segments, info, spec, film)
+    return Reel(path, info, spec, film, segments, pictures, result)
+
+
+def film_of(info: SourceInfo, picture: Picture) -> FilmFormat:
+    """The format of a film of pictures like this one."""
+    return FilmFormat(
+        picture.width,
+        picture.height,
+        picture.pix_fmt,
+        info.video.tick,
+        Fraction(info.video.average_rate),
+        Fraction(info.video.sample_aspect_ratio),
+        info.video.rotation,
+        film_colour(info.video, picture.width, picture.height),
+    )
+
+
+def write_segment(
+    path: Path, spec: ProfileSpec, film: FilmFormat, pictures: Iterable[Picture], threads: int = 1
+) -> Path:
+    """Encodes one segment."""
+    encoder = SegmentEncoder(path, spec, film, threads)
+    for picture in pictures:
+        encoder.add(picture)
+    encoder.finish()
+    return path
+
+
+def recast(picture: Picture, pix_fmt: str) -> Picture:
+    """The picture in another format with the same code values, scaled to the depth; gray gets neutral chroma."""
+    layout = PIXEL_FORMATS[pix_fmt]
+    planes: list[Plane] = []
+    for index in range(layout.planes):
+        rows, columns = layout.plane_shape(index, picture.width, picture.height)
+        if picture.format.planes == 1 and index:
+            planes.append(np.full((rows, columns), layout.neutral, layout.dtype))
+            continue
+        samples = picture.planes[index].astype(np.float32) * 2.0 ** (layout.depth - picture.format.depth)
+        if samples.shape != (rows, columns):
+            samples = cv2.resize(samples, (columns, rows), interpolation=cv2.INTER_AREA)
+        planes.append(np.ascontiguousarray(samples.astype(layout.dtype)))
+    return Picture(pix_fmt, picture.width, picture.height, tuple(planes))
+
+
+def decoded(path: Path) -> Iterator[tuple[Fraction, list[NDArray[np.float64]]]]:
+    """Time in seconds and planes of each frame as PyAV alone decodes them, at 8-bit scale."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            wide = max(component.bits for component in frame.format.components) > 8
+            dtype, unit = (np.uint16, 4.0) if wide else (np.uint8, 1.0)
+            planes = []
+            for plane in frame.planes:
+                rows: Any = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
+                planes.append(rows[:, : plane.width] / unit)
+            yield frame.pts * frame.time_base, planes
+
+
+def far(picture: Picture, planes: Sequence[NDArray[np.float64]]) -> float:
+    """The largest mean difference of a plane to the picture's, in 8-bit levels."""
+    unit = 2.0 ** (picture.format.depth - 8)
+    return max(
+        float(np.abs(plane[: own.shape[0], : own.shape[1]] - own / unit).mean())
+        for own, plane in zip(picture.planes, planes, strict=True)
+    )
+
+
+def demuxed(path: Path, kind: str) -> list[Any]:
+    """The packets of the first stream of a kind, as PyAV alone demuxes them."""
+    with av.open(str(path)) as container:
+        stream = next(s for s in container.streams if s.type == kind)
+        return [packet for packet in container.demux(stream) if packet.size]
+
+
+def sound(path: Path, index: int = 0) -> tuple[Fraction, NDArray[np.float64]]:
+    """Time of the first decoded sample in seconds, and all samples of the first channel in [-1, 1]."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=index))
+    start = frames[0].pts * frames[0].time_base
+    scale = {"s16": 2.0**15, "s32": 2.0**31}.get(frames[0].format.packed.name, 1.0)
+    arrays = [frame.to_ndarray() for frame in frames]
+    channels = 1 if frames[0].format.is_planar else len(frames[0].layout.channels)
+    return start, np.concatenate([array[0][::channels] for array in arrays]) / scale
+
+
+def _first(frames: Iterable[DecodedFrame], limit: int) -> list[DecodedFrame]:
+    taken = []
+    for frame in frames:
+        taken.append(frame)
+        if len(taken) == limit:
+            break
+    return taken
+
+
+def _segments(
+    frames: Sequence[DecodedFrame],
+    pictures: Sequence[Picture],
+    folder: Path,
+    spec: ProfileSpec,
+    film: FilmFormat,
+    length: int,
+) -> Iterator[SegmentInput]:
+    for start in range(0, len(frames), length):
+        path = write_segment(folder / f"{start:06d}.mkv", spec, film, pictures[start : start + length])
+        planned = [PlannedFrame(pts=f.pts, duration=f.duration) for f in frames[start : start + length]]
+        yield SegmentInput(path, planned)
