@@ -39,13 +39,15 @@ def enlarge_chroma(
 
 def neutral_chroma(target: PixelFormat, size: tuple[int, int]) -> Plane:
     """A chroma plane without colour for a picture of `size` (columns, rows)."""
-    return np.full(target.plane_shape(1, *size), target.neutral, target.dtype)
+    shape = target.plane_shape(1, *size)
+    return quantise(np.full(shape, target.neutral, np.float32), target)
 
 
 def quantise(samples: Samples, target: PixelFormat) -> Plane:
     """Code values rounded to the nearest and held to the depth of `target`."""
     top = (1 << target.depth) - 1
-    return np.clip(np.rint(samples), 0, top).astype(target.dtype)
+    codes = np.clip(np.rint(samples), 0, top)
+    return codes.astype(np.uint8) if target.depth == 8 else codes.astype(np.uint16)
 
 
 def _affine(scale: int, source_shift: int, target_shift: int, *, sited_left: bool) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ def spans(length: int, largest: int, halo: int, multiple: int) -> list[Span]:
     count = -(-(length - 2 * halo) // step)
     size = _up(-(-(length - 2 * halo) // count) + 2 * halo, multiple)
     starts = [min(length - size, _up(number * (length - size) // (count - 1), multiple)) for number in range(count)]
-    edges = [0, *((before + size + after) // 2 for before, after in zip(starts, starts[1:], strict=False)), length]
+    edges = [0, *((before + size + after) // 2 for before, after in pairwise(starts)), length]
     return [Span(start, size, edges[i], edges[i + 1]) for i, start in enumerate(starts)]
 
 
@@ -73,12 +74,12 @@ def run_tiled(
     """
     rows, columns = luma.shape
     bottom, right = _up(rows, multiple) - rows + MARGIN, _up(columns, multiple) - columns + MARGIN
-    padded = cv2.copyMakeBorder(luma, MARGIN, bottom, MARGIN, right, cv2.BORDER_REFLECT_101)
+    padded = np.asarray(cv2.copyMakeBorder(luma, MARGIN, bottom, MARGIN, right, cv2.BORDER_REFLECT_101), np.float32)
     halo = _up(halo, multiple)
     down = spans(padded.shape[0], largest[0], halo, multiple)
     across = spans(padded.shape[1], largest[1], halo, multiple)
     if len(down) == len(across) == 1:
-        whole = run(np.asarray(padded, np.float32))
+        whole = run(padded)
     else:
         whole = np.empty((padded.shape[0] * scale, padded.shape[1] * scale), np.float32)
         for y in down:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -36,7 +37,7 @@ class ReelNet(nn.Module):
         self.network = network
         inner = [network.channels] * (network.layers - 1)
         widths = [network.unshuffle**2, *inner, (network.unshuffle * network.scale) ** 2]
-        for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        for layer, (before, after) in enumerate(pairwise(widths)):
             self.add_module(f"conv{layer}", nn.Conv2d(before, after, 3, padding=1))
 
     def forward(self, luma: Tensor) -> Tensor:
@@ -89,10 +90,10 @@ class TorchEngine:
     def _run(self, window: Luma) -> Luma:
         with self._lock, torch.inference_mode():
             tensor = torch.from_numpy(window)[None, None].to(self._device, self._dtype)
-            return self._call(tensor).float().cpu().numpy()[0, 0]
+            return np.asarray(self._call(tensor).float().cpu().numpy()[0, 0], np.float32)
 
     def _ready(self, net: nn.Module) -> nn.Module:
-        return net.eval().to(self._device, self._dtype, memory_format=torch.channels_last)
+        return net.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
 
     def _foreign(self, model: ModelFile) -> tuple[int, Callable[[Tensor], Tensor]]:
         import spandrel  # noqa: PLC0415 - only foreign networks need it
