@@ -21,7 +21,7 @@ from reelwright.media.container import open_source, video_stream
 from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.streams import Carriage, carry_streams, kept_metadata
-from reelwright.media.timing import PictureClock, SegmentInput, timescale
+from reelwright.media.timing import PictureClock, SegmentInput, movie_scale, timescale
 from reelwright.media.types import SourceInfo, StreamOutcome
 from reelwright.titles.errors import InternalError
 
@@ -143,9 +143,9 @@ class _Assembly:
         # The film's zero is the source's: sound that starts before it must not push the picture back.
         options["avoid_negative_ts"] = "disabled"
         if self._spec.container != "matroska":
-            scale = str(timescale(self._film.time_base))
-            # Edit lists, which place the first frame and sample, count in the movie's scale.
-            options |= {"video_track_timescale": scale, "movie_timescale": scale}
+            scale = timescale(self._film.time_base)
+            # Edit lists, which place the first frame and sample, and chapters count in the movie's scale.
+            options |= {"video_track_timescale": str(scale), "movie_timescale": str(movie_scale(scale))}
         return options
 
     def _add_video(self, container: OutputContainer, template: VideoStream) -> VideoStream:
@@ -201,6 +201,18 @@ class _Assembly:
         self, first: SegmentInput, pending: Iterator[SegmentInput], video: VideoStream
     ) -> Iterator[Packet[Stream]]:
         clock = PictureClock(self._spec.reorder, round(self._shift / self._film.time_base))
+        held: Packet[Stream] | None = None
+        for packet in self._stamped(first, pending, clock):
+            if held is not None:
+                yield held
+            packet.stream, held = video, packet
+        if held is not None:
+            clock.last(held)
+            yield held
+
+    def _stamped(
+        self, first: SegmentInput, pending: Iterator[SegmentInput], clock: PictureClock
+    ) -> Iterator[Packet[Stream]]:
         segment: SegmentInput | None = first
         while segment is not None:
             clock.begin(segment)
@@ -212,7 +224,7 @@ class _Assembly:
                 for packet in cast("Iterator[Packet[Stream]]", container.demux(stream)):
                     if packet.size:
                         clock.stamp(packet, round(cast("int", packet.pts) * packet.time_base * rate))
-                        packet.time_base, packet.stream = self._film.time_base, video
+                        packet.time_base = self._film.time_base
                         yield packet
             clock.end()
             self._frames += len(segment.frames)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
 
 from av.packet import Packet
@@ -48,15 +49,16 @@ class PictureClock:
         self._dts: deque[int] = deque()
         self._segment: SegmentInput | None = None
         self._seen: set[int] = set()
-        self._begun = False
+        self._lead: int | None = None
+        self._start = 0
 
     def begin(self, segment: SegmentInput) -> None:
         """Takes up the next segment."""
         times = [frame.pts + self._shift for frame in segment.frames]
-        if not self._begun:
+        if self._lead is None:
             step = _step(segment.frames)
+            self._start, self._lead = times[0], step * self._reorder
             self._dts.extend(times[0] - step * early for early in range(self._reorder, 0, -1))
-            self._begun = True
         self._dts.extend(times)
         self._segment, self._seen = segment, set()
 
@@ -87,6 +89,19 @@ class PictureClock:
             missing = len(self._segment.frames) - len(self._seen)
             raise InternalError(f"{self._segment.path.name}: {missing} of its frames are missing")
 
+    def last(self, packet: Packet[Stream]) -> None:
+        """Lets the film's last packet last until the film is over.
+
+        MP4 adds up durations in decoding order, where the frame that is shown last need not come last.
+        """
+        assert self._segment is not None
+        assert packet.pts is not None
+        assert packet.dts is not None
+        frames = self._segment.frames
+        length = frames[-1].pts + (frames[-1].duration or _step(frames, len(frames) - 1)) + self._shift - self._start
+        left = length - (packet.dts - self._start + (self._lead or 0))
+        packet.duration = max(packet.duration or 0, min(left, self._start + length - packet.pts))
+
 
 def timescale(time_base: Fraction) -> int:
     """Units per second for an MP4 track that holds whole units of `time_base` exactly, or to 10 ns at the finest."""
@@ -96,6 +111,12 @@ def timescale(time_base: Fraction) -> int:
     while scale < _COARSEST_SCALE:
         scale *= 2
     return scale
+
+
+def movie_scale(track: int) -> int:
+    """Units per second for an MP4's edits and chapters: whole units of its track's, and milliseconds where they fit."""
+    common = lcm(track, 1000)
+    return common if common <= _FINEST_SCALE else track
 
 
 def _step(frames: Sequence[PlannedFrame], index: int = 0) -> int:

@@ -1,0 +1,288 @@
+"""Films: every frame at its source's time, in sync, tagged alike, and the same bytes each time."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from fractions import Fraction
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from reelwright.ledger.records import PlannedFrame
+from reelwright.media.assemble import assemble_film
+from reelwright.media.film import frame_digests, jpeg, read_timeline
+from reelwright.media.picture import Picture
+from reelwright.media.profiles import profile_spec
+from reelwright.media.timing import SegmentInput
+from reelwright.media.types import ColourInfo
+from reelwright.titles.errors import CorruptPayload, InternalError, OutputError
+from tests.clips import clip, truth
+from tests.films import whole_film
+from tests.reels import PROFILES, Reel, decoded, demuxed, far, make_reel, sound, write_segment
+from tests.scenes import scene
+
+TIMES = (
+    "rate_23976",
+    "rate_24",
+    "rate_2997",
+    "rate_50",
+    "rate_23976_mkv",
+    "vfr_mp4",
+    "vfr_mkv",
+    "bframes_mp4",
+    "bframes_ts",
+    "mpeg2_ps",
+    "mpeg4_avi",
+    "late_start_mp4",
+    "late_start_mkv",
+    "negative_start",
+    "edit_list",
+    "short",
+)
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+@pytest.mark.parametrize("name", TIMES)
+def test_every_frame_keeps_its_time(name: str, profile: str, tmp_path: Path) -> None:
+    """Each frame that was written into the source is in the film once, at its own time to the container's unit."""
+    reel = make_reel(clip(name), profile, tmp_path)
+    packets = sorted(demuxed(reel.path, "video"), key=lambda packet: packet.pts)
+    unit = packets[0].time_base
+    times = [packet.pts * unit + 0 for packet in packets]
+    # Matroska counts in milliseconds; MP4 counts in a whole fraction of the source's unit.
+    slack = unit if profile == "master" else 0
+    source_slack = reel.info.video.tick
+    planned = [frame.pts * source_slack + reel.result.shift for s in reel.segments for frame in s.frames]
+    assert len(times) == reel.result.frames == len(truth(name).times)
+    assert all(abs(time - plan) <= slack for time, plan in zip(times, planned, strict=True))
+    written = [time + reel.result.shift for time in truth(name).times]
+    assert all(abs(time - true) <= slack + source_slack for time, true in zip(times, written, strict=True))
+    assert not any(packet.is_discard for packet in packets)
+
+
+@pytest.mark.parametrize("profile", ["hevc10", "av1", "prores"])
+@pytest.mark.parametrize("name", ["rate_2997", "vfr_mp4"])
+def test_other_profiles_keep_time(name: str, profile: str, tmp_path: Path) -> None:
+    """Every other profile keeps constant and variable rates exactly too."""
+    reel = make_reel(clip(name), profile, tmp_path)
+    timeline = read_timeline(reel.path)
+    assert [pts * timeline.time_base for pts in timeline.pts] == list(truth(name).times)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_segments_join_without_a_seam(profile: str, tmp_path: Path) -> None:
+    """Decoding the film gives every picture in its place across segments, and decoding times rise strictly."""
+    reel = make_reel(clip("bframes_mp4"), profile, tmp_path, segment=7)
+    frames = list(decoded(reel.path))
+    assert len(frames) == len(reel.pictures)
+    for (time, planes), (number, picture) in zip(frames, enumerate(reel.pictures), strict=True):
+        assert time == Fraction(number, 25)
+        assert far(picture, planes) < 3
+    packets = demuxed(reel.path, "video")
+    dts = [packet.dts for packet in packets if packet.dts is not None]
+    assert all(a < b for a, b in pairwise(dts))
+    assert all(packet.dts is None or packet.dts <= packet.pts for packet in packets)
+    reordered = [packet.pts for packet in packets] != sorted(packet.pts for packet in packets)
+    assert reordered == (reel.spec.reorder > 0)
+
+
+def test_master_is_lossless(tmp_path: Path) -> None:
+    """The archive film decodes bit for bit to the pictures that were encoded, and damage to it is noticed."""
+    reel = make_reel(clip("yuv422p"), "master", tmp_path)
+    assert list(frame_digests(reel.path)) == [picture.digest() for picture in reel.pictures]
+    data = bytearray(reel.path.read_bytes())
+    packet = demuxed(reel.path, "video")[30]
+    data[packet.pos + packet.size // 2] ^= 0x10
+    reel.path.write_bytes(data)
+    with pytest.raises(CorruptPayload, match="frame 30"):
+        list(frame_digests(reel.path))
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+@pytest.mark.parametrize("name", ["rate_25", "late_start_mp4", "bframes_ts", "vfr_mkv"])
+def test_sound_stays_in_sync(name: str, profile: str, tmp_path: Path) -> None:
+    """Each sound sample is heard at the source's time to the container's unit, and the picture's lead is the same."""
+    reel = make_reel(clip(name), profile, tmp_path)
+    before, tone = sound(clip(name))
+    after, copy = sound(reel.path)
+    # Where the film's container knows no priming, the decoder gives those samples too, before the film's zero.
+    early = round((before - after) * 48000)
+    unit = max(demuxed(reel.path, "audio")[0].time_base, Fraction(1, 48000))
+    offset = best_offset(tone, copy, early)
+    heard = after + Fraction(offset, 48000)
+    assert abs(heard - before - reel.result.shift) <= unit + reel.info.video.tick
+
+
+def best_offset(tone: np.ndarray, copy: np.ndarray, near: int) -> int:
+    """Where in `copy` the samples 5000.. of `tone` recur exactly, less 5000."""
+    probe = tone[5000:5200]
+    for offset in sorted(range(max(near - 2000, -5000), near + 2000), key=lambda guess: abs(guess - near)):
+        if np.allclose(copy[5000 + offset : 5200 + offset], probe, atol=1e-4):
+            return offset
+    raise AssertionError("the sound is not in the film")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", ["anamorphic", "rotated", "bt601", "full_range", "hdr"])
+def test_the_look_is_tagged_alike(name: str, profile: str, tmp_path: Path) -> None:
+    """Sample shape, rotation and colour tags are read back as the source has them."""
+    reel = make_reel(clip(name), profile, tmp_path)
+    ours, theirs = look(reel.path), look(clip(name))
+    if profile == "prores":
+        theirs["range"] = 1
+    if theirs["range"] == 0:
+        # The source does not say; limited is what players take that for, and what some encoders write down.
+        assert ours.pop("range") in {0, 1}
+        del theirs["range"]
+    assert ours == theirs
+
+
+def look(path: Path) -> dict[str, object]:
+    """How a player is told to show a film."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frame = next(container.decode(stream))
+        return {
+            "shape": stream.sample_aspect_ratio or 1,
+            "rotation": frame.rotation,
+            "range": int(frame.color_range),
+            "colour": (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace)),
+            "rate": stream.average_rate,
+        }
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_chapters(profile: str, tmp_path: Path) -> None:
+    """All chapters of a film keep their times and titles."""
+    film = whole_film("sintel_with_14_chapters")
+    reel = make_reel(film, profile, tmp_path, limit=12)
+    with av.open(str(film)) as before, av.open(str(reel.path)) as after:
+        expected = [(c["start"] * c["time_base"], c["metadata"].get("title")) for c in before.chapters()]
+        found = [(c["start"] * c["time_base"], c["metadata"].get("title")) for c in after.chapters()]
+    assert found == expected
+    assert reel.result.chapters == len(expected)
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_metadata(profile: str, tmp_path: Path) -> None:
+    """Title and languages go with the film; the old file's own description does not."""
+    reel = make_reel(clip("streams_mp4"), profile, tmp_path)
+    with av.open(str(reel.path)) as container:
+        assert container.metadata["title"] == "A clip"
+        # The muxer's own name, without the version that would change the bytes.
+        assert container.metadata.get("encoder", "Lavf") == "Lavf"
+        assert container.streams.audio[0].metadata["language"] == "eng"
+        assert len(container.chapters()) == 3
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_the_last_frame_is_held(profile: str, tmp_path: Path) -> None:
+    """A film of varying rate ends when its last frame's own time is over."""
+    pictures = [scene(i) for i in range(3)] if profile == "web" else [scene(i, "yuv420p10le") for i in range(3)]
+    reel = make_reel(clip("short"), profile, tmp_path)
+    film = dataclasses.replace(reel.film, time_base=Fraction(1, 1000))
+    planned = [PlannedFrame(pts=pts, duration=held) for pts, held in ((0, 40), (40, 500), (540, 1300))]
+    path = write_segment(tmp_path / "held.mkv", reel.spec, film, pictures)
+    assemble_film(tmp_path / "held", [SegmentInput(path, planned)], reel.info, reel.spec, film)
+    with av.open(str(tmp_path / "held")) as container:
+        assert Fraction(container.duration or 0, av.time_base) == Fraction(1840, 1000)
+    assert read_timeline(tmp_path / "held").pts[-1] * read_timeline(tmp_path / "held").time_base == Fraction(540, 1000)
+
+
+def test_a_late_clock_is_brought_near_zero(tmp_path: Path) -> None:
+    """A capture that starts hours into a broadcast does not begin with hours of nothing, and says so."""
+    reel = make_reel(clip("rate_25"), "web", tmp_path)
+    hours = 3 * 3600 * 12800
+    late = [
+        SegmentInput(s.path, [f.model_copy(update={"pts": f.pts + hours}) for f in s.frames]) for s in reel.segments
+    ]
+    source = dataclasses.replace(reel.film)
+    result = assemble_film(tmp_path / "late.mp4", late, reel.info, reel.spec, source)
+    assert result.shift == -3 * 3600
+    assert any("clock" in note for note in result.notes)
+    assert read_timeline(tmp_path / "late.mp4").pts == read_timeline(reel.path).pts
+
+
+def test_odd_sizes_are_said(tmp_path: Path) -> None:
+    """A padded film says so, and its pictures are the source's with the edge repeated."""
+    reel = make_reel(clip("odd_420"), "web", tmp_path)
+    assert (reel.result.width, reel.result.height) == (162, 122)
+    assert any("161x121" in note for note in reel.result.notes)
+    _, planes = next(decoded(reel.path))
+    assert np.abs(planes[0][:, -1] - planes[0][:, -2]).mean() < 2
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_same_film_is_the_same_bytes(profile: str, tmp_path: Path) -> None:
+    """Assembling twice gives the same file."""
+    reel = make_reel(clip("streams_mkv"), profile, tmp_path)
+    again = tmp_path / "again"
+    assemble_film(again, reel.segments, reel.info, reel.spec, reel.film)
+    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(reel.path.read_bytes()).digest()
+
+
+def test_web_films_start_at_once(tmp_path: Path) -> None:
+    """The index of an MP4 lies before its pictures, so that a browser need not load it whole."""
+    reel = make_reel(clip("rate_25"), "web", tmp_path)
+    data = reel.path.read_bytes()
+    assert 0 < data.index(b"moov") < data.index(b"mdat")
+
+
+def test_segments_must_make_one_film(tmp_path: Path) -> None:
+    """Missing frames, foreign segments and no segments fail instead of making a film of them."""
+    reel = make_reel(clip("rate_25"), "web", tmp_path)
+    out = tmp_path / "other.mp4"
+
+    def refused(reel: Reel, segments: list[SegmentInput], match: str) -> None:
+        with pytest.raises(InternalError, match=match):
+            assemble_film(out, segments, reel.info, reel.spec, reel.film)
+
+    first, *rest = reel.segments
+    refused(reel, [], "at least one frame")
+    refused(reel, [SegmentInput(first.path, first.frames[:-1]), *rest], "not planned")
+    refused(reel, [SegmentInput(first.path, [*first.frames, first.frames[-1]]), *rest], "missing")
+    wider = dataclasses.replace(reel.film, width=320, height=240)
+    foreign = write_segment(tmp_path / "f.mkv", reel.spec, wider, [scene(0, "yuv420p", 320, 240)])
+    refused(reel, [first, SegmentInput(foreign, rest[0].frames[:1])], "setup differs")
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_no_room_for_the_film(profile: str, tmp_path: Path) -> None:
+    """A full disk and a missing folder are one clear line each."""
+    reel = make_reel(clip("rate_25"), profile, tmp_path)
+    for place, reason in ((Path("/dev/full"), "No space left"), (tmp_path / "nowhere" / "film", "No such file")):
+        with pytest.raises(OutputError, match=reason):
+            assemble_film(place, reel.segments, reel.info, reel.spec, reel.film)
+
+
+@pytest.mark.parametrize(("pix_fmt", "gray"), [("gray", True), ("gray10le", True), ("yuv420p", False)])
+@pytest.mark.parametrize("colour_range", [1, 2])
+def test_stills(pix_fmt: str, gray: bool, colour_range: int) -> None:
+    """A still shows black and white as the tags mean them, and is no wider than asked."""
+    depth = 10 if pix_fmt.endswith("10le") else 8
+    black, white = (0, 255) if colour_range == 2 else (16, 235)
+    luma = np.full((64, 128), black, np.uint16 if depth == 10 else np.uint8) << (depth - 8)
+    luma[:, 64:] = white << (depth - 8)
+    chroma = () if gray else (np.full((32, 64), 128, np.uint8),) * 2
+    image = jpeg(Picture(pix_fmt, 128, 64, (luma, *chroma)), ColourInfo(range=colour_range), 32)
+    with av.open(BytesIO(image)) as container:
+        shown = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    assert shown.shape == (16, 32, 3)
+    assert shown[:, :12].max() <= 3
+    assert shown[:, 20:].min() >= 252
+
+
+def test_profiles_have_their_containers(tmp_path: Path) -> None:
+    """Apple's players find HEVC by hvc1 and ProRes HQ by apch."""
+    for profile, tag in (("hevc10", "hvc1"), ("prores", "apch"), ("web", "avc1"), ("av1", "av01")):
+        folder = tmp_path / profile
+        folder.mkdir()
+        reel = make_reel(clip("short"), profile, folder)
+        with av.open(str(reel.path)) as container:
+            assert container.streams.video[0].codec_context.codec_tag == tag
+        assert reel.path.suffix == profile_spec(profile).suffix
