@@ -1,0 +1,215 @@
+"""Mutated films: small real files, damaged at random but repeatably, and what must hold for each of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from reelwright.cli.main import run
+from reelwright.media.probe import probe
+from reelwright.media.reader import FrameReader
+from reelwright.media.types import SourceInfo
+from reelwright.titles.errors import InputError, UserError
+from reelwright.titles.recipe import Recipe
+from tests.clipmaker import Film, write
+from tests.scenes import scene
+
+FRAMES = 12
+WIDTH, HEIGHT = 64, 48
+_LENGTHS = (1, 2, 4, 16, 64, 256, 2048)
+# Values that parsers get wrong: signs, powers of two and their neighbours.
+_NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
+
+# One small film per demuxer and decoder that strangers' old films come in.
+FILMS: dict[str, dict[str, Any]] = {
+    "h264.mp4": {"options": {"bf": "2"}, "audio": "aac", "chapters": 2, "subtitles": "mov_text"},
+    "fragmented.mp4": {"container_options": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g": "4"}},
+    "h264.mkv": {"options": {"bf": "2"}, "audio": "aac", "chapters": 2, "subtitles": "subrip", "attachment": True},
+    "h264.ts": {"options": {"bf": "2"}, "audio": "mp2", "start": Fraction(10), "audio_start": Fraction(10)},
+    "hevc.mkv": {"codec": "libx265", "options": {"preset": "ultrafast", "x265-params": "log-level=0"}},
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}},
+    "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12", "svtav1-params": "lp=1"}},
+    "ffv1.mkv": {"codec": "ffv1", "options": {"level": "3", "slicecrc": "1", "slices": "4"}},
+    "prores.mov": {"codec": "prores_ks", "fmt": "yuv422p10le", "options": {"profile": "0"}},
+    "mpeg2.mpg": {"codec": "mpeg2video", "options": {"bf": "2", "b": "500k"}, "start": Fraction(1)},
+    "mpeg2.ts": {"codec": "mpeg2video", "options": {"bf": "2", "b": "500k"}},
+    "mpeg2.mxf": {"codec": "mpeg2video", "options": {"b": "500k"}},
+    "mpeg4.avi": {"codec": "mpeg4", "options": {"bf": "2", "b": "500k"}, "audio": "mp2"},
+    "mjpeg.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+    "raw.avi": {"codec": "rawvideo", "fmt": "yuv420p"},
+    "wmv2.asf": {"codec": "wmv2", "options": {"b": "500k"}},
+    "flv1.flv": {"codec": "flv", "options": {"b": "500k"}},
+}
+
+
+class Finding(AssertionError):
+    """A mutated film met something that must never happen."""
+
+
+def make_films(folder: Path) -> None:
+    """Writes every film of FILMS into `folder`."""
+    for name, film in FILMS.items():
+        options = dict(film)
+        fmt, start = options.pop("fmt", "yuv420p"), options.pop("start", Fraction(0))
+        shots = [(start + Fraction(i, 25), scene(i, fmt, WIDTH, HEIGHT)) for i in range(FRAMES)]
+        write(folder / name, Film(shots, **options))
+
+
+def mutated(films: Path, seed: int, number: int) -> tuple[str, bytes]:
+    """Mutation `number` of a seed: the film it came from, with what was done to it, and its bytes."""
+    rng = random.Random(f"{seed}/{number}")
+    name = list(FILMS)[number % len(FILMS)]
+    data = bytearray((films / name).read_bytes())
+    steps = []
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
+        kind = rng.choice(list(_KINDS))
+        _KINDS[kind](rng, data)
+        steps.append(kind)
+    return f"{name} ({', '.join(steps)})", bytes(data)
+
+
+def examine(path: Path, whole: bool) -> str:
+    """Reads a film as the product does; `whole` also restores what is readable. The outcome in one word.
+
+    Raises:
+        Finding: anything but a clean film or one clear line.
+    """
+    try:
+        info = probe(str(path))
+        times = _read(info, "fail")
+    except UserError as error:
+        _check_line(error)
+        times = None
+        if "info" not in locals():
+            return "refused"
+    concealed = _concealed(info)
+    if times is not None and concealed != times:
+        raise Finding(f"a sound film reads otherwise when damage is concealed: {times} became {concealed}")
+    if whole and concealed:
+        _restore(path, len(concealed), "fail" if times else "conceal")
+    return "whole" if times is not None else "damaged" if concealed else "unreadable"
+
+
+def _concealed(info: SourceInfo) -> list[int] | None:
+    try:
+        return _read(info, "conceal")
+    except InputError as error:
+        _check_line(error)
+        return None
+
+
+def _read(info: SourceInfo, on_damage: Literal["fail", "conceal"]) -> list[int]:
+    """Reads every frame; their PTS."""
+    bars = info.video.bars
+    size = (info.video.width - bars.left - bars.right, info.video.height - bars.top - bars.bottom)
+    times: list[int] = []
+    for frame in FrameReader(info, Recipe(on_damage=on_damage)):
+        if frame.index != len(times):
+            raise Finding(f"frame {frame.index} came where {len(times)} belongs")
+        if times and frame.pts <= times[-1]:
+            raise Finding(f"frame {frame.index} at {frame.pts} comes after {times[-1]}")
+        if (frame.picture.width, frame.picture.height) != size or frame.picture.pix_fmt != info.video.pix_fmt:
+            raise Finding(f"frame {frame.index} is not {size} {info.video.pix_fmt}")
+        if frame.concealed and on_damage == "fail":
+            raise Finding(f"frame {frame.index} was concealed without leave")
+        times.append(frame.pts)
+    return times
+
+
+def _check_line(error: UserError) -> None:
+    line = str(error)
+    if not line or "\n" in line or "Errno" in line:
+        raise Finding(f"not one clear line: {line!r}")
+
+
+def _restore(path: Path, frames: int, on_damage: str) -> None:
+    """Restores a film that can be read and checks that the film holds every frame of it."""
+    output = path.with_name("restored.mp4")
+    arguments = ["restore", str(path), "-o", str(output), "--threads", "1", "--set", f"on_damage={on_damage}"]
+    code, said = _run(arguments)
+    if code != 0:
+        raise Finding(f"exit code {code}: {said}")
+    manifest = json.loads(output.with_name(output.name + ".manifest.json").read_text())
+    if not manifest["frames_in"] == manifest["frames_out"] == frames:
+        raise Finding(f"{frames} frames became {manifest['frames_in']} and {manifest['frames_out']}")
+    code, said = _run(["verify", str(output)])
+    if code != 0:
+        raise Finding(f"verify: {said}")
+
+
+def _run(arguments: list[str]) -> tuple[int, str]:
+    said = io.StringIO()
+    with redirect_stderr(said), redirect_stdout(said):
+        code = run(arguments)
+    return code, said.getvalue()
+
+
+def _flip_bits(rng: random.Random, data: bytearray) -> None:
+    for _ in range(rng.choice((1, 3, 20))):
+        data[_place(rng, data)] ^= 1 << rng.randrange(8)
+
+
+def _zero(rng: random.Random, data: bytearray) -> None:
+    start = _place(rng, data)
+    end = min(len(data), start + rng.choice(_LENGTHS))
+    data[start:end] = bytes(end - start)
+
+
+def _noise(rng: random.Random, data: bytearray) -> None:
+    start = _place(rng, data)
+    end = min(len(data), start + rng.choice(_LENGTHS))
+    data[start:end] = rng.randbytes(end - start)
+
+
+def _delete(rng: random.Random, data: bytearray) -> None:
+    start = _place(rng, data)
+    del data[start : start + rng.choice(_LENGTHS)]
+
+
+def _insert(rng: random.Random, data: bytearray) -> None:
+    start = _place(rng, data)
+    data[start:start] = rng.randbytes(rng.choice(_LENGTHS))
+
+
+def _truncate(rng: random.Random, data: bytearray) -> None:
+    del data[_place(rng, data) :]
+
+
+def _number(rng: random.Random, data: bytearray) -> None:
+    """Writes a number that parsers get wrong over a field, mostly of a header."""
+    width = rng.choice((1, 2, 4, 8))
+    start = _place(rng, data)
+    value = rng.choice(_NUMBERS) % (1 << (8 * width))
+    data[start : start + width] = value.to_bytes(width, rng.choice(("big", "little")))
+
+
+def _splice(rng: random.Random, data: bytearray) -> None:
+    """Puts a piece of the film somewhere else in it."""
+    start, to = _place(rng, data), _place(rng, data)
+    data[to:to] = data[start : start + rng.choice((64, 512, 4096))]
+
+
+def _place(rng: random.Random, data: bytearray) -> int:
+    """An offset: anywhere, or among the headers that most files have at one end or the other."""
+    if not data:
+        data += b"\0"
+    near = min(len(data), 1500)
+    return rng.choice((rng.randrange(len(data)), rng.randrange(near), len(data) - 1 - rng.randrange(near)))
+
+
+_KINDS: dict[str, Callable[[random.Random, bytearray], None]] = {
+    "bits": _flip_bits,
+    "zeros": _zero,
+    "noise": _noise,
+    "deletion": _delete,
+    "insertion": _insert,
+    "truncation": _truncate,
+    "number": _number,
+    "splice": _splice,
+}
