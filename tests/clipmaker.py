@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.packet import Packet
 from av.stream import Disposition
+
 from reelwright.media.picture import Picture
 
 _AUDIO_RATE = 48000

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from reelwright.media.picture import Picture
-
 from tests import clipmaker, mp4edit
 from tests.clipmaker import Film
 from tests.scenes import boxed, scene, telecined, woven
 
 F = Fraction
 PAL = F(25)
+_ZERO = F(0)
 COUNT = 48
 
 
@@ -70,7 +70,7 @@ def _made(name: str) -> tuple[Path, Truth]:
     return path, build(path)
 
 
-def _steady(rate: Fraction = PAL, count: int = COUNT, start: Fraction = F(0), **film: Any) -> Callable[[Path], Truth]:
+def _steady(rate: Fraction = PAL, count: int = COUNT, start: Fraction = _ZERO, **film: Any) -> Callable[[Path], Truth]:
     """Frames at a constant rate from `start`; `size`, `fmt` say what the scene is drawn in."""
     width, height = film.pop("size", (160, 120))
     fmt = film.pop("fmt", "yuv420p")
@@ -180,6 +180,7 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], Truth]]] = {
     "yuv422p10_prores": ("mov", _steady(codec="prores_ks", fmt="yuv422p10le", options={"profile": "3"})),
     "yuv444p12_ffv1": ("mkv", _steady(codec="ffv1", fmt="yuv444p12le", options={"level": "3"})),
     "ffv1": ("mkv", _steady(codec="ffv1", options={"level": "3", "slicecrc": "1", "slices": "4"})),
+    "ffv1_unchecked": ("mkv", _steady(codec="ffv1", options={"level": "3", "slicecrc": "0"})),
     "packed_uyvy": ("avi", _steady(codec="rawvideo", fmt="yuv422p", pix_fmt="uyvy422")),
     "bottom_up_bgr": ("avi", _steady(codec="rawvideo", fmt="yuv444p", pix_fmt="bgr24")),
     "rgb": ("mkv", _steady(codec="ffv1", fmt="yuv444p", pix_fmt="gbrp10le")),

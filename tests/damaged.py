@@ -102,6 +102,12 @@ def _growing(path: Path) -> None:
     clipmaker.write_changing(path, pictures, Fraction(25))
 
 
+def _doubled(path: Path) -> None:
+    """A film in which the fifth and sixth of 24 frames have one and the same time."""
+    times = [Fraction(i - (i == 5), 25) for i in range(24)]
+    clipmaker.write(path, Film([(time, scene(i)) for i, time in enumerate(times)], codec="ffv1"))
+
+
 def _restarting(path: Path) -> None:
     """Two recordings one after the other in one file, each with its own clock."""
     path.write_bytes(clip("mpeg2_ps").read_bytes() * 2)
@@ -145,6 +151,7 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "concat_named_mkv": ("mkv", _naming("ffconcat version 1.0\nfile '{target}'\n")),
     "dash": ("mpd", _naming(_MPD)),
     "sdp": ("sdp", _text(_SDP)),
+    "doubled": ("mkv", _doubled),
     "growing": ("mkv", _growing),
     "restarting": ("mpg", _restarting),
 }

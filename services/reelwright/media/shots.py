@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from typing import TypeVar
 
 import av
@@ -24,6 +25,8 @@ _THRESHOLD = 10.0
 _MIN_SHOT = 6
 # Frames a flash, a splice or a torn frame lasts at most.
 _FLASH = 4
+# scdet looks at no clock, but a filter graph wants one.
+_TICK = Fraction(1, 25)
 # Columns of the small picture, at least: little work, and a face still counts.
 _WIDTH = 160
 
@@ -33,33 +36,47 @@ def with_shots(items: Iterable[tuple[Item, Picture]]) -> Iterator[tuple[Item, bo
 
     Looks `_FLASH` frames ahead, so that many items are held back. Depends on the pictures alone.
     """
-    scores = _Scores()
+    scores, judge = _Scores(), _Judge()
     window: deque[tuple[Item, Small, float]] = deque()
-    before: Small | None = None
-    length = 0
     for item, picture in items:
         small = _small(picture)
         window.append((item, small, scores.of(small)))
         if len(window) > _FLASH:
-            item_out, before, starts = _judge(before, window, length)
-            length = 1 if starts else length + 1
-            yield item_out, starts
+            done, frame, score = window.popleft()
+            yield done, judge.starts(frame, score, [later for _, later, _ in window])
     while window:
-        item_out, before, starts = _judge(before, window, length)
-        length = 1 if starts else length + 1
-        yield item_out, starts
+        done, frame, score = window.popleft()
+        yield done, judge.starts(frame, score, [later for _, later, _ in window])
 
 
-def _judge(before: Small | None, window: deque[tuple[Item, Small, float]], length: int) -> tuple[Item, Small, bool]:
-    """Takes the window's first frame out: the item, its small picture, whether it starts a shot."""
-    item, small, score = window.popleft()
-    if before is None:
-        return item, small, True
-    if score < _THRESHOLD or length < _MIN_SHOT:
-        return item, small, False
-    # After a flash the old shot goes on: a frame soon after is nearer to the one before it than a cut allows.
-    flash = any(_difference(before, later) < _difference(before, small) / 2 for _, later, _ in window)
-    return item, small, not flash
+class _Judge:
+    """Decides frame by frame, in order, whether a shot starts."""
+
+    def __init__(self) -> None:
+        self._before: Small | None = None
+        self._length = 0
+        self._steady: Small | None = None
+        self._flashed = 0
+
+    def starts(self, small: Small, score: float, ahead: Sequence[Small]) -> bool:
+        """Whether the frame starts a shot, given its score and up to `_FLASH` frames that follow."""
+        before, self._before = self._before, small
+        cut = before is None or self._cuts(before, small, score, ahead)
+        self._length = 1 if cut else self._length + 1
+        self._flashed = max(0, self._flashed - 1)
+        return cut
+
+    def _cuts(self, before: Small, small: Small, score: float, ahead: Sequence[Small]) -> bool:
+        if score < _THRESHOLD or self._length < _MIN_SHOT:
+            return False
+        jump = _difference(before, small) / 2
+        if self._flashed and self._steady is not None and _difference(self._steady, small) < jump:
+            return False
+        # After a flash the old shot goes on: a frame soon after is nearer to the one before it than a cut allows.
+        if any(_difference(before, later) < jump for later in ahead):
+            self._steady, self._flashed = before, _FLASH + 1
+            return False
+        return True
 
 
 def _difference(one: Small, other: Small) -> float:
@@ -95,6 +112,6 @@ class _Scores:
 
     def _built(self, frame: av.VideoFrame) -> Graph:
         graph = Graph()
-        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format)
+        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_TICK)
         graph.link_nodes(source, graph.add("scdet", f"threshold={_THRESHOLD}"), graph.add("buffersink")).configure()
         return graph

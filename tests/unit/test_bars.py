@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reelwright.media.bars import crop, detect_bars, output_size, put_back
+from reelwright.media.picture import Picture
+from reelwright.media.types import Bars, VideoInfo
+from reelwright.titles.recipe import Recipe
+from tests.scenes import boxed, scene
+
+_SIZE = (320, 240)
+
+
+def _film(pix_fmt: str = "yuv420p") -> list[Picture]:
+    return [scene(i * 7, pix_fmt, *_SIZE) for i in range(12)]
+
+
+def _sides(bars: Bars) -> tuple[int, int, int, int]:
+    return bars.left, bars.top, bars.right, bars.bottom
+
+
+def _video(picture: Picture, bars: Bars) -> VideoInfo:
+    return VideoInfo(
+        index=0,
+        codec="ffv1",
+        width=picture.width,
+        height=picture.height,
+        pix_fmt=picture.pix_fmt,
+        source_pix_fmt=picture.pix_fmt,
+        time_base="1/25",
+        start_pts=0,
+        average_rate="25/1",
+        frames_estimate=1,
+        bars=bars,
+    )
+
+
+@pytest.mark.parametrize("sides", [(40, 0, 40, 0), (0, 30, 0, 30), (20, 12, 24, 16), (8, 0, 0, 0)])
+def test_black_borders_are_found_where_they_are(sides: tuple[int, int, int, int]) -> None:
+    """Pillarbox, letterbox, both at once and a single side are measured exactly."""
+    assert _sides(detect_bars([boxed(picture, *sides) for picture in _film()])) == sides
+
+
+def test_borders_are_rounded_to_the_chroma_grid() -> None:
+    """An odd border loses its last line to the picture, so that no chroma sample is cut."""
+    assert _sides(detect_bars([boxed(picture, 21, 13, 25, 17) for picture in _film()])) == (20, 12, 24, 16)
+
+
+def test_borders_of_full_chroma_keep_odd_widths() -> None:
+    """Without chroma subsampling there is no grid to round to."""
+    film = [boxed(picture, 21, 13, 25, 17) for picture in _film("yuv444p")]
+    assert _sides(detect_bars(film)) == (21, 13, 25, 17)
+
+
+def test_noise_in_the_borders_does_not_hide_them() -> None:
+    """A worn print's borders are neither even nor quite black."""
+    film = [boxed(picture, 40, 0, 40, 0, noise=8) for picture in _film()]
+    assert _sides(detect_bars(film)) == (40, 0, 40, 0)
+
+
+def test_a_soft_edge_stays_with_the_picture() -> None:
+    """Lines where a border fades into the picture are picture; the border before them is still found."""
+    film = []
+    for picture in _film():
+        planes = [plane.copy() for plane in boxed(picture, 40, 0, 40, 0).planes]
+        for step, share in enumerate((0.25, 0.5, 0.75)):
+            column = picture.planes[0][:, 40 + step]
+            planes[0][:, 40 + step] = 16 + (np.maximum(column, 16) - 16) * share
+        film.append(Picture(picture.pix_fmt, *_SIZE, tuple(planes)))
+    bars = detect_bars(film)
+    assert bars.left in {40, 42}
+    assert bars.right == 40
+
+
+def test_borders_are_found_at_ten_bits_with_their_level() -> None:
+    """The level to put back is in code values of the source's depth."""
+    bars = detect_bars([boxed(picture, 40, 0, 40, 0) for picture in _film("yuv420p10le")])
+    assert _sides(bars) == (40, 0, 40, 0)
+    assert bars.fill == (64, 512, 512)
+
+
+def test_a_film_without_borders_has_none() -> None:
+    """Picture up to the edge is not border."""
+    assert not detect_bars(_film()).any
+
+
+def test_a_scene_dark_at_its_sides_has_no_borders() -> None:
+    """Darkness that moves with the picture is picture."""
+    film = []
+    for index, picture in enumerate(_film()):
+        luma = picture.planes[0].copy()
+        luma[:, : 60 + 4 * index] = luma[:, : 60 + 4 * index] // 8 + 14
+        film.append(Picture(picture.pix_fmt, *_SIZE, (luma, *picture.planes[1:])))
+    assert not detect_bars(film).any
+
+
+def test_a_dark_film_has_no_borders() -> None:
+    """Where hardly anything is lit there is no proof of a border."""
+    film = []
+    for picture in _film():
+        luma = np.full_like(picture.planes[0], 17)
+        luma[100:140, 150:190] = 90
+        film.append(Picture(picture.pix_fmt, *_SIZE, (luma, *picture.planes[1:])))
+    assert not detect_bars(film).any
+
+
+def test_a_border_that_one_scene_fills_is_none() -> None:
+    """A film that opens up to the full frame for a scene keeps its full frame."""
+    film = [boxed(picture, 40, 0, 40, 0) for picture in _film()[:-1]] + _film()[-1:]
+    assert not detect_bars(film).any
+
+
+def test_dark_frames_do_not_hide_borders() -> None:
+    """Fades to black between the scenes say nothing either way."""
+    black = boxed(scene(0, "yuv420p", *_SIZE), 160, 0, 160, 0)
+    film = [boxed(picture, 40, 0, 40, 0) for picture in _film()] + [black] * 12
+    assert _sides(detect_bars(film)) == (40, 0, 40, 0)
+
+
+_LAYOUTS = st.sampled_from(["gray", "yuv420p", "yuv422p10le", "yuv444p12le"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pix_fmt=_LAYOUTS,
+    size=st.tuples(st.integers(48, 81), st.integers(48, 81)),
+    halves=st.tuples(*[st.integers(0, 8)] * 4),
+)
+def test_what_was_cropped_is_put_back_where_it_was(
+    pix_fmt: str, size: tuple[int, int], halves: tuple[int, int, int, int]
+) -> None:
+    """Cropping and putting back gives the picture's own samples inside borders of one level, for any layout."""
+    left, top, right, bottom = (2 * half for half in halves)
+    whole = scene(3, pix_fmt, *size)
+    fill = tuple(range(5, 5 + whole.format.planes))
+    bars = Bars(left=left, top=top, right=right, bottom=bottom, fill=fill)
+    inner = crop(whole, bars)
+    assert (inner.width, inner.height) == (size[0] - left - right, size[1] - top - bottom)
+    recipe = Recipe(scale=2)
+    video = _video(whole, bars)
+    doubled = Picture(
+        pix_fmt,
+        inner.width * 2,
+        inner.height * 2,
+        tuple(
+            np.ascontiguousarray(plane.repeat(2, 0).repeat(2, 1)[:rows, :columns])
+            for plane, (rows, columns) in zip(
+                inner.planes,
+                (inner.format.plane_shape(p, inner.width * 2, inner.height * 2) for p in range(whole.format.planes)),
+                strict=True,
+            )
+        ),
+    )
+    film = put_back(doubled, video, recipe)
+    assert (film.width, film.height) == output_size(video, recipe) == (size[0] * 2, size[1] * 2)
+    again = crop(film, Bars(left=left * 2, top=top * 2, right=right * 2, bottom=bottom * 2))
+    assert again.digest() == doubled.digest()
+    if bars.top:
+        assert all((plane[0] == level).all() for plane, level in zip(film.planes, fill, strict=True))
+
+
+def test_borders_follow_the_film_to_another_depth_and_layout() -> None:
+    """Black of an 8-bit gray source is black, without colour, in a 10-bit colour film."""
+    bars = Bars(left=8, right=8, fill=(16,))
+    video = _video(scene(0, "gray", 64, 64), bars)
+    film = put_back(scene(0, "yuv420p10le", 96, 128), video, Recipe(scale=2))
+    assert [int(plane[0, 0]) for plane in film.planes] == [64, 512, 512]
+
+
+@pytest.mark.parametrize(("choice", "width"), [("keep", 128), ("crop", 96), ("ignore", 128)])
+def test_the_recipe_decides_on_the_borders(choice: str, width: int) -> None:
+    """Borders are kept, cropped or restored like picture."""
+    video = _video(scene(0, "yuv420p", 64, 64), Bars(left=8, right=8, fill=(16, 128, 128)))
+    recipe = Recipe.model_validate({"bars": choice, "scale": 2})
+    assert output_size(video, recipe) == (width, 128)
+    restored = scene(0, "yuv420p", 128 if choice == "ignore" else 96, 128)
+    film = put_back(restored, video, recipe)
+    assert (film.width, film.height) == (width, 128)
