@@ -13,13 +13,12 @@ import av
 import numpy as np
 import pytest
 
-from reelwright.ledger.records import PlannedFrame
 from reelwright.media.assemble import assemble_film
 from reelwright.media.film import frame_digests, jpeg, read_timeline
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.timing import SegmentInput
-from reelwright.media.types import ColourInfo
+from reelwright.media.types import ColourInfo, PlannedFrame
 from reelwright.titles.errors import CorruptPayload, InternalError, OutputError
 from tests.clips import clip, truth
 from tests.films import whole_film

@@ -1,22 +1,36 @@
-"""The ways a source's other streams travel into the film: as they are, as converted sound, as converted text."""
+"""How a source's other streams travel into the film, and what their copies are told by."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from typing import Protocol
 
 import av
-from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
-from av.filter import Graph
+from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
-from av.subtitles.stream import SubtitleStream
 
+from reelwright.media.profiles import ProfileSpec
 from reelwright.media.types import StreamOutcome
+
+# Tags that describe the old file and not the film in it.
+_OF_THE_FILE = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "duration",
+    "bps",
+    "number_of_frames",
+    "number_of_bytes",
+    "vendor_id",
+    "timecode",
+}
 
 
 class Carrier(Protocol):
@@ -114,130 +128,8 @@ class Copy:
 
     def outcome(self) -> StreamOutcome:
         """See Carrier."""
-        update = {"outcome": "copied", "reason": _lost(self._lost), "packets": self._digest.packets}
+        update = {"outcome": "copied", "reason": lost(self._lost), "packets": self._digest.packets}
         return self._about.model_copy(update={**update, "sha256": self._digest.hexdigest()})
-
-
-class AudioConversion:
-    """Decodes sound and encodes it anew; gaps become silence, so that what follows stays in sync.
-
-    Args:
-        about: the stream's outcome; its reason says why and into what.
-        stream: the source's.
-        target: the film's, with an encoder.
-        clock: the film's time.
-    """
-
-    def __init__(self, about: StreamOutcome, stream: AudioStream, target: AudioStream, clock: Clock) -> None:
-        self._about, self._stream, self._target, self._clock = about, stream, target, clock
-        self._graph: Graph | None = None
-        self._layout = ("", "", 0)
-        self._packets = self._lost = 0
-
-    def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See Carrier."""
-        self._clock.stamp(packet)
-        try:
-            frames = self._stream.decode(packet)
-        except av.FFmpegError:
-            self._lost += 1
-            return
-        for frame in frames:
-            yield from self._frame(frame)
-
-    def flush(self) -> Iterator[Packet[Stream]]:
-        """See Carrier."""
-        for frame in self._stream.decode(None):
-            yield from self._frame(frame)
-        yield from self._drain()
-        yield from self._encode(None)
-
-    def outcome(self) -> StreamOutcome:
-        """See Carrier."""
-        reason = self._about.reason + ("; " if self._lost else "") + _lost(self._lost)
-        return self._about.model_copy(update={"outcome": "converted", "reason": reason, "packets": self._packets})
-
-    def _frame(self, frame: AudioFrame) -> Iterator[Packet[Stream]]:
-        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if layout != self._layout:
-            yield from self._drain()
-            self._graph, self._layout = _gap_filler(frame), layout
-        assert self._graph is not None
-        self._graph.push(frame)
-        yield from self._pull(self._graph)
-
-    def _drain(self) -> Iterator[Packet[Stream]]:
-        if self._graph is not None:
-            self._graph.push(None)
-            yield from self._pull(self._graph)
-
-    def _pull(self, graph: Graph) -> Iterator[Packet[Stream]]:
-        while True:
-            try:
-                frame = graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return
-            assert isinstance(frame, AudioFrame)
-            yield from self._encode(frame)
-
-    def _encode(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
-        for packet in self._target.encode(frame):
-            self._packets += 1
-            yield packet
-
-
-class TextConversion:
-    """Decodes text subtitles and writes them as the film's kind, with each one's own time.
-
-    Args:
-        about: the stream's outcome; its reason says why and into what.
-        stream: the source's.
-        target: the film's, with an encoder.
-        clock: the film's time.
-    """
-
-    def __init__(self, about: StreamOutcome, stream: SubtitleStream, target: SubtitleStream, clock: Clock) -> None:
-        self._about, self._stream, self._target, self._clock = about, stream, target, clock
-        self._packets = self._lost = 0
-
-    def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See Carrier."""
-        try:
-            text = self._stream.codec_context.decode2(packet)
-        except av.FFmpegError:
-            self._lost += 1
-            return
-        if text is None or not len(text):
-            return
-        coded = self._target.codec_context.encode_subtitle(text)
-        coded.time_base = packet.time_base
-        coded.pts, coded.dts, coded.duration = packet.pts, packet.dts, packet.duration
-        coded.stream = self._target
-        self._clock.stamp(coded)
-        self._packets += 1
-        yield coded
-
-    def flush(self) -> Iterator[Packet[Stream]]:
-        """See Carrier."""
-        return iter(())
-
-    def outcome(self) -> StreamOutcome:
-        """See Carrier."""
-        reason = self._about.reason + ("; " if self._lost else "") + _lost(self._lost)
-        return self._about.model_copy(update={"outcome": "converted", "reason": reason, "packets": self._packets})
-
-
-def _gap_filler(frame: AudioFrame) -> Graph:
-    graph = Graph()
-    source = graph.add_abuffer(
-        sample_rate=frame.sample_rate,
-        format=frame.format.name,
-        layout=frame.layout.name,
-        time_base=frame.time_base or Fraction(1, frame.sample_rate),
-    )
-    # One sample per second of stretching is none; only gaps and overlaps beyond 0.1 s are filled or cut.
-    graph.link_nodes(source, graph.add("aresample", "async=1"), graph.add("abuffersink")).configure()
-    return graph
 
 
 def _unwrapped_aac(stream: Stream) -> BitStreamFilterContext | None:
@@ -251,5 +143,38 @@ def _unwrapped_aac(stream: Stream) -> BitStreamFilterContext | None:
     return BitStreamFilterContext("aac_adtstoasc", stream)
 
 
-def _lost(packets: int) -> str:
+def lost(packets: int) -> str:
+    """How many damaged packets are missing, for an outcome's reason; empty for none."""
     return f"{packets} damaged packets left out" if packets else ""
+
+
+def holds(spec: ProfileSpec, add: Callable[[OutputContainer], object]) -> bool:
+    """Whether libavformat writes a header of this container with the stream that `add` adds."""
+    trial = av.open(io.BytesIO(), "w", format=spec.container)
+    try:
+        add(trial)
+        trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    finally:
+        with suppress(av.FFmpegError, ValueError):
+            trial.close()
+    return True
+
+
+def dressed(target: Stream, stream: Stream) -> Stream:
+    """Gives the film's stream the source stream's language, title and role."""
+    target.disposition = stream.disposition
+    target.metadata.update(kept_metadata(stream.metadata))
+    return target
+
+
+def kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Tags that are about the film, not about the file that held it."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in _OF_THE_FILE
+        and not key.startswith("_STATISTICS")
+        and not (key.lower() == "handler_name" and value.endswith("Handler"))
+    }
