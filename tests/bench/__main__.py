@@ -1,0 +1,19 @@
+"""`make bench`: every figure of the README, measured here and now."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from tests.bench import bench_model, bench_pipeline
+
+
+def main() -> None:
+    """Runs the benches one after another."""
+    print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    bench_model.main()
+    bench_pipeline.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""What the pipeline itself costs: each stage alone, then all of them together, in one run on one machine.
+
+CPU seconds come from the operating system's accounting of this process and of the restoration's, not from clocks in
+the code, so nothing can hide between the stages.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from reelwright.media.encode import SegmentEncoder, film_format
+from reelwright.media.picture import Picture
+from reelwright.media.probe import probe
+from reelwright.media.profiles import profile_spec
+from reelwright.media.reader import FrameReader
+from reelwright.restoration.engine import create_engine
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.restore import Restorer
+from reelwright.titles.recipe import Recipe
+from tests.films import whole_film
+
+CORES = os.cpu_count() or 1
+REELWRIGHT = Path(sys.executable).with_name("reelwright")
+_ALONE_FRAMES = 60
+
+
+@dataclass(frozen=True)
+class PipelineFigures:
+    """CPU seconds per frame of each stage alone and of the whole, and what follows from them."""
+
+    frames: int
+    size: str
+    decode: float
+    network: float
+    encode: float
+    whole: float
+    wall: float
+    first_commit: float
+
+    @property
+    def outside(self) -> float:
+        """Share of the CPU spent outside decode, network and encode."""
+        return 1 - (self.decode + self.network + self.encode) / self.whole
+
+    @property
+    def efficiency(self) -> float:
+        """Speed reached over the speed that the cores allow for the three stages alone."""
+        allowed = CORES / (self.decode + self.network + self.encode)
+        return self.frames / self.wall / allowed
+
+
+def looped(source: Path, target: Path, times: int) -> None:
+    """The film `times` over, packets copied."""
+    with av.open(str(source)) as first, av.open(str(target), "w") as film:
+        stream = film.add_stream_from_template(first.streams.video[0])
+        span = int(first.streams.video[0].duration or 0)
+        for turn in range(times):
+            first.seek(0)
+            for packet in first.demux(first.streams.video[0]):
+                if packet.size:
+                    packet.pts, packet.dts = packet.pts + turn * span, packet.dts + turn * span
+                    packet.stream = stream
+                    film.mux(packet)
+
+
+def measure(film: Path) -> PipelineFigures:
+    """Measures `film`: decode, network and encode alone, then `reelwright restore`."""
+    info = probe(str(film))
+    pictures: list[Picture] = []
+    decode, count = _per_frame(lambda: sum(1 for _ in FrameReader(info, Recipe())))
+    pictures = [frame.picture for frame in itertools.islice(FrameReader(info, Recipe()), _ALONE_FRAMES)]
+    engine = create_engine("openvino", resolve_model("reel-s"), threads=CORES, streams=CORES)
+    lumas = [picture.planes[0].astype(np.float32) / 255 for picture in pictures]
+    engine.upscale(lumas[0])
+    with ThreadPoolExecutor(CORES) as pool:
+        network, _ = _per_frame(lambda: sum(1 for _ in pool.map(engine.upscale, lumas)))
+    restorer = Restorer(engine, 2, Recipe().grain.keep)
+    restored = [restorer.restore(picture, "yuv420p") for picture in pictures]
+    encode, _ = _per_frame(lambda: _encode(restored, info.video.average_rate))
+    with tempfile.TemporaryDirectory() as folder:
+        whole, wall, first = _restore(film, Path(folder))
+    size = f"{pictures[0].width}x{pictures[0].height}"
+    return PipelineFigures(count, size, decode, network, encode, whole / count, wall, first)
+
+
+def _per_frame(work: Callable[[], int]) -> tuple[float, int]:
+    before = time.process_time()
+    count = work()
+    return (time.process_time() - before) / count, count
+
+
+def _encode(pictures: list[Picture], rate: str) -> int:
+    first = pictures[0]
+    video = probe(str(whole_film("chaplin"))).video.model_copy(update={"average_rate": rate})
+    film = film_format(video, first.width, first.height, first.pix_fmt)
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = SegmentEncoder(Path(folder) / "segment.mkv", profile_spec("web"), film)
+        for picture in pictures:
+            encoder.add(picture)
+        encoder.finish()
+    return len(pictures)
+
+
+def _restore(film: Path, folder: Path) -> tuple[float, float, float]:
+    """CPU seconds, wall seconds, and wall seconds to the first committed segment."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    first = 0.0
+    command = [REELWRIGHT, "restore", film, "-o", folder / "out.mp4"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            if not first and any(_records(folder)):
+                first = time.monotonic() - started
+            time.sleep(0.05)
+    wall = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall, first
+
+
+def _records(folder: Path) -> Iterator[Path]:
+    return folder.glob(".reelwright/*/segments/*.json")
+
+
+def main(times: int = 4) -> PipelineFigures:
+    """Measures the real film looped `times` and prints a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "film.mp4"
+        looped(whole_film("chaplin"), film, times)
+        found = measure(film)
+    print(f"pipeline: {found.frames} frames of {found.size}, x2, {CORES} cores")
+    for name in ("decode", "network", "encode", "whole"):
+        print(f"  {name:<8} {1000 * getattr(found, name):7.1f} ms CPU per frame")
+    print(f"  outside decode, network and encode: {100 * found.outside:.1f} % of the CPU (goal: at most 5)")
+    print(f"  speed: {found.frames / found.wall:.2f} fps, {found.efficiency:.2f} of what the cores allow (goal: 0.9)")
+    print(f"  first committed segment after {found.first_commit:.1f} s (goal: under 10)")
+    return found
+
+
+if __name__ == "__main__":
+    main()
