@@ -1,0 +1,37 @@
+"""Writes a checkpoint's averaged weights as safetensors: `python -m training.export RUN.pt reel-s.safetensors`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.numpy import save
+
+from reelwright.restoration.network import Network
+
+
+def export(checkpoint: Path, target: Path) -> int:
+    """Writes `target`, whole or not at all; the steps the weights were trained for."""
+    state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network = Network(**state["network"])
+    tensors = {name: tensor.float().contiguous().numpy() for name, tensor in state["average"].items()}
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.write_bytes(save(tensors, network.to_metadata()))
+    draft.replace(target)
+    return int(state["step"])
+
+
+def main() -> None:
+    """Reads the command line and exports."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("target", type=Path)
+    given = parser.parse_args()
+    print(f"{given.target}: weights after {export(given.checkpoint, given.target)} steps")
+
+
+if __name__ == "__main__":
+    main()
