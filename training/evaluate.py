@@ -133,9 +133,8 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.0, help="share of the grain that is put back")
     given = parser.parse_args()
     restorer = Restorer(create_engine(given.engine, resolve_model(given.model), threads=2), 2, given.keep)
-    print(
-        f"{restorer.engine}, grain {given.keep:g}, {given.frames} frames a clip\n\n{'clip':28}{'preset':14}bicubic  network   gain"
-    )
+    print(f"{restorer.engine}, grain {given.keep:g}, {given.frames} frames a clip\n")
+    print(f"{'clip':28}{'preset':14}bicubic  network   gain")
     gains = []
     for clip in given.clips or held_out_clips():
         for preset in PRESETS:

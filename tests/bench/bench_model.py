@@ -1,0 +1,147 @@
+"""The network alone: its frames per second beside SPAN's, and its PSNR-Y above bicubic.
+
+`python -m tests.bench.bench_model`. Both networks run in OpenVINO with the settings that the product uses, in turns
+of a few seconds, so that whatever else the machine does slows both alike. `reel-s` is timed as the product runs it,
+borders, tiling and the bicubic enlargement included; SPAN is timed bare.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from reelwright.aging import PRESETS
+from reelwright.restoration.engine import create_engine
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.openvino_engine import compile_options
+from reelwright.restoration.restore import Restorer
+from training.evaluate import evaluate, held_out_clips
+
+ROWS, COLUMNS = 360, 480
+THREADS = STREAMS = 2
+SPAN = Path(__file__).resolve().parents[3] / "shared" / "weights" / "span_x2_ch48.safetensors"
+_TURNS, _SECONDS = 4, 3.0
+
+Frame = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBench:
+    """The figures.
+
+    Attributes:
+        engine: identity of the engine that ran `reel-s`.
+        fps: of reel-s, x2, on 480x360.
+        span_fps: of SPAN x2 with 48 channels on the same; None where it cannot be run.
+        span_missing: why not; empty otherwise.
+        gain: PSNR-Y above bicubic in dB on aged film, averaged over clips and presets.
+        clips: clips that `gain` averages over.
+    """
+
+    engine: str
+    fps: float
+    span_fps: float | None
+    span_missing: str
+    gain: float
+    clips: int
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as fast as SPAN; None where SPAN cannot be run."""
+        return self.fps / self.span_fps if self.span_fps else None
+
+
+def measure(turns: int = _TURNS, seconds: float = _SECONDS) -> ModelBench:
+    """Measures everything in one run."""
+    engine = create_engine("openvino", resolve_model("reel-s"), THREADS, STREAMS)
+    frame = np.random.default_rng(0).random((ROWS, COLUMNS), np.float32)
+    missing = _span_missing()
+    works: list[Callable[[], object]] = [lambda: engine.upscale(frame)]
+    if not missing:
+        works.append(_span(frame))
+    rates = _in_turns(works, turns, seconds)
+    restorer, clips = Restorer(engine, 2, 0.0), held_out_clips()
+    gains = [evaluate(restorer, clip, preset).gain for clip in clips for preset in PRESETS]
+    span_fps = rates[1] if not missing else None
+    return ModelBench(engine.identity, rates[0], span_fps, missing, sum(gains) / len(gains), len(clips))
+
+
+def _span_missing() -> str:
+    if not SPAN.exists():
+        return "its weights are not on this machine"
+    absent = [name for name in ("torch", "spandrel") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(absent)} not installed" if absent else ""
+
+
+def _span(luma: Frame) -> Callable[[], object]:
+    """Runs SPAN on one frame: RGB, as it was trained."""
+    import spandrel  # noqa: PLC0415 - the bench runs without it too
+    import torch  # noqa: PLC0415
+
+    frame = np.repeat(luma[None, None], 3, axis=1)
+    net: Any = spandrel.ModelLoader().load_from_file(SPAN)
+    graph = ov.convert_model(net.model.float().eval(), example_input=torch.from_numpy(frame))
+    graph.reshape(list(frame.shape))
+    compiled = ov.Core().compile_model(graph, "CPU", compile_options(THREADS, STREAMS, "auto"))
+    # A request holds one frame's buffers: each thread has its own.
+    requests = [compiled.create_infer_request() for _ in range(STREAMS)]
+
+    def work() -> object:
+        request = requests.pop()
+        try:
+            return request.infer({0: frame}, share_inputs=True)
+        finally:
+            requests.append(request)
+
+    return work
+
+
+def _in_turns(works: list[Callable[[], object]], turns: int, seconds: float) -> list[float]:
+    """Frames per second of each work, STREAMS frames at a time, measured in alternation."""
+    for work in works:
+        work()
+    done, spent = [0] * len(works), [0.0] * len(works)
+    for _ in range(turns):
+        for index, work in enumerate(works):
+            began = time.perf_counter()
+            done[index] += _repeat(work, began + seconds)
+            spent[index] += time.perf_counter() - began
+    return [frames / taken for frames, taken in zip(done, spent, strict=True)]
+
+
+def _repeat(work: Callable[[], object], until: float) -> int:
+    def loop() -> int:
+        count = 0
+        while time.perf_counter() < until:
+            work()
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(STREAMS) as pool:
+        return sum(future.result() for future in [pool.submit(loop) for _ in range(STREAMS)])
+
+
+def main() -> None:
+    """Prints the figures."""
+    found = measure()
+    print(f"{found.engine}, {THREADS} threads, {STREAMS} frames at a time, {COLUMNS}x{ROWS} to x2")
+    print(f"reel-s       {found.fps:6.2f} fps")
+    if found.span_fps is None:
+        print(f"SPAN x2 ch48 not measured: {found.span_missing}")
+    else:
+        print(f"SPAN x2 ch48 {found.span_fps:6.2f} fps")
+        print(f"ratio        {found.ratio:6.2f}   (to reach: 4)")
+    print(f"PSNR-Y above bicubic on aged film, {found.clips} clips: {found.gain:+.2f} dB   (to reach: 1.4)")
+
+
+if __name__ == "__main__":
+    main()
