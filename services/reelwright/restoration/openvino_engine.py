@@ -36,13 +36,7 @@ class OpenVinoEngine:
         assert model.network is not None
         self._network = model.network
         self._weights = load_file(str(model.path))
-        self._options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if resolve_precision(precision) == "bf16" else "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": min(streams, threads),
-            # Pinned threads cannot make way for the encoder's and the decoder's.
-            "ENABLE_CPU_PINNING": False,
-        }
+        self._options = compile_options(threads, streams, precision)
         self._streams = streams
         self._requests: dict[tuple[int, int], queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
@@ -76,6 +70,17 @@ class OpenVinoEngine:
                     pool.put(compiled.create_infer_request())
                 self._requests[shape] = pool
             return self._requests[shape]
+
+
+def compile_options(threads: int, streams: int, precision: Precision) -> dict[str, Any]:
+    """What OpenVINO is told when it compiles a network for the CPU; arguments as `OpenVinoEngine`."""
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if resolve_precision(precision) == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": min(streams, threads),
+        # Pinned threads cannot make way for the encoder's and the decoder's.
+        "ENABLE_CPU_PINNING": False,
+    }
 
 
 def build_graph(network: Network, weights: dict[str, NDArray[Any]], shape: tuple[int, int]) -> ov.Model:
