@@ -490,6 +490,7 @@ def test_a_cancelled_run_is_dropped(house: MakeHouse) -> None:
     h.publish(batch("gone", 0, 0), batch("gone", 0, 1))
     assert raw.lease().batch.run == "gone"
     h.publish(batch("stays", 0, 0))
+    until(lambda: len(h.dispatcher._desk._batches) == 3, "all to be taken in")
     h.bus.publish(EVENTS, run_key("gone"), Event(run="gone", title_cancelled=TitleCancelled()).SerializeToString())
     assert raw.revoked() == "gone"
     raw.say(pull=Pull(credits=1))
@@ -545,14 +546,16 @@ def test_workers_find_a_dispatcher_that_comes_back(house: MakeHouse, tmp_path_fa
     where = f"unix:{tmp_path_factory.mktemp('s')}/d"
     h = house(where)
     gate = threading.Event()
-    h.worker("w", Doubler(lambda _: gate.wait(PATIENCE) and None), retry_seconds=0.1)
+    worker = h.worker("w", Doubler(lambda _: gate.wait(PATIENCE) and None), retry_seconds=0.1)
     h.publish(*[batch("r", 0, number) for number in range(5)])
     until(lambda: h.dispatcher._desk.leased, "a lease")
     h.dispatcher.close(drain_seconds=0)
+    until(lambda: not worker.connected, "the worker to notice")
     gate.set()
     h.dispatcher = Dispatcher(h.bus, DispatcherSettings(address=where))
     h.dispatcher.start()
     until(lambda: len(h.restored()) == 5 and h.frames_held() == 0, "all batches from the second dispatcher")
+    assert sum(h.restored().values()) <= 6, "only what was begun may be done twice"
 
 
 def test_a_full_restored_topic_holds_the_workers(house: MakeHouse) -> None:

@@ -263,6 +263,19 @@ def test_dropping_a_run_settles_all_of_it() -> None:
     assert len(ward.finished) == 3
 
 
+def test_a_late_receipt_takes_a_batch_out_of_the_queue() -> None:
+    """A batch that waits for its next worker is finished by a late receipt and leased to nobody."""
+    ward = Ward()
+    ward.join("slow", credits_=1)
+    ward.desk.add(batch("r"))
+    ward.clock.now += 60
+    ward.desk.tick()
+    ward.desk.receipt(ward.inbox["slow"][0].lease)
+    ward.join("other", credits_=1)
+    assert [b.key for b in ward.finished] == [("r", 0, 0)]
+    assert ward.inbox["other"] == []
+
+
 @settings(max_examples=60, stateful_step_count=50, deadline=None)
 class DeskMachine(RuleBasedStateMachine):
     """Whatever workers do, a batch is leased to one at a time, and is settled exactly once or still there."""
