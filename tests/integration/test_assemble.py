@@ -200,8 +200,7 @@ def test_a_late_clock_is_brought_near_zero(tmp_path: Path) -> None:
     late = [
         SegmentInput(s.path, [f.model_copy(update={"pts": f.pts + hours}) for f in s.frames]) for s in reel.segments
     ]
-    source = dataclasses.replace(reel.film)
-    result = assemble_film(tmp_path / "late.mp4", late, reel.info, reel.spec, source)
+    result = assemble_film(tmp_path / "late.mp4", late, reel.info, reel.spec, reel.film)
     assert result.shift == -3 * 3600
     assert any("clock" in note for note in result.notes)
     assert read_timeline(tmp_path / "late.mp4").pts == read_timeline(reel.path).pts

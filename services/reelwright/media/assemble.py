@@ -22,7 +22,7 @@ from reelwright.media.container import open_source, video_stream
 from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.streams import Carriage, carry_streams
-from reelwright.media.timing import PictureClock, SegmentInput, movie_scale, timescale
+from reelwright.media.timing import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.types import SourceInfo, StreamOutcome
 from reelwright.titles.errors import InternalError
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     # PyAV has this shape in its stubs alone.
     from av.container.core import Chapter as FilmChapter
 
-# A film keeps its source's clock, unless that starts so late that players would show a long blank: broadcast captures
-# count from an arbitrary hour.
-_LATEST_START = 60
 _CHAPTER_UNIT = Fraction(1, 1_000_000)
 
 
@@ -83,22 +80,9 @@ def assemble_film(
     if first is None or not first.frames:
         raise InternalError("a film needs at least one frame")
     with open_source(source.location) as other:
-        shift = film_shift(first.frames[0].pts * film.time_base, other)
+        shift = film_shift(first.frames[0].pts * film.time_base, Fraction(other.start_time or 0, av.time_base))
         with output_errors(out):
             return _Assembly(out, source, other, spec, film, shift).write(first, pending)
-
-
-def film_shift(start: Fraction, source: InputContainer) -> Fraction:
-    """Seconds to add to the source's times.
-
-    Args:
-        start: the first frame's time in seconds.
-        source: for the time its earliest stream starts.
-    """
-    if start < 0:
-        return -start
-    earliest = min(start, Fraction(source.start_time or 0, 1_000_000)) if source.start_time else start
-    return -earliest if earliest > _LATEST_START else Fraction(0)
 
 
 class _Assembly:

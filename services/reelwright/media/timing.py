@@ -1,4 +1,4 @@
-"""When each packet of the film's picture is decoded and shown."""
+"""The film's clock: when each packet of its picture is decoded and shown, and in what units."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from av.stream import Stream
 from reelwright.media.types import PlannedFrame
 from reelwright.titles.errors import InternalError
 
+# A film keeps its source's clock, unless that starts so late that players would show a long blank: broadcast captures
+# count from an arbitrary hour.
+_LATEST_START = 60
 # MP4 counts a track's time in whole units of 1/timescale; finer than this keeps sound in place to 0.1 ms.
 _COARSEST_SCALE = 10_000
 _FINEST_SCALE = 100_000_000
@@ -101,6 +104,19 @@ class PictureClock:
         length = frames[-1].pts + (frames[-1].duration or _step(frames, len(frames) - 1)) + self._shift - self._start
         left = length - (packet.dts - self._start + (self._lead or 0))
         packet.duration = max(packet.duration or 0, min(left, self._start + length - packet.pts))
+
+
+def film_shift(start: Fraction, earliest: Fraction) -> Fraction:
+    """Seconds to add to the source's times.
+
+    Args:
+        start: the first frame's time in seconds.
+        earliest: the time the source's first stream starts.
+    """
+    if start < 0:
+        return -start
+    begin = min(start, earliest) if earliest else start
+    return -begin if begin > _LATEST_START else Fraction(0)
 
 
 def timescale(time_base: Fraction) -> int:
