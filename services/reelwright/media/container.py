@@ -7,6 +7,7 @@ concatenation script, session description or image sequence).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +100,7 @@ def open_source(location: str) -> Iterator[InputContainer]:
         handle.seek(0)
         try:
             container = av.open(
-                handle,
+                _Bytes(handle),
                 "r",
                 container_options={"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"},
                 metadata_errors="replace",
@@ -142,6 +143,24 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
             # PyAV trips over the first packet of a stream that the header did not announce; it is not ours.
             continue
         return
+
+
+class _Bytes:
+    """A file as libavformat reads it: a seek to nowhere, which damaged files ask for, is answered by an error number.
+
+    PyAV would keep an exception for some later, unrelated call, and print it when there is one already.
+    """
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._seek = handle.seek
+        self.name, self.read, self.tell = handle.name, handle.read, handle.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """The new position, or a negative error number."""
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -errno.EINVAL
 
 
 def _refuse(url: str, _flags: int, _options: object) -> NoReturn:
