@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reelwright.ledger.folder import output_error
+
+# Each failure means that another process has just finished; this many in a row mean that the place is not usable.
+_ATTEMPTS = 100
 
 
 @contextmanager
@@ -33,9 +36,8 @@ def run_lock(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
 
 
 def _acquire(path: Path, on_wait: Callable[[], None] | None) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = _open(path)
         try:
             on_wait = _lock(handle, on_wait)
             if _is(path, handle):
@@ -44,6 +46,19 @@ def _acquire(path: Path, on_wait: Callable[[], None] | None) -> int:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _open(path: Path) -> int:
+    """Opens the lock file and makes what is missing; whoever is done may remove file and folder at any moment."""
+    for _ in range(_ATTEMPTS):
+        with suppress(FileNotFoundError, FileExistsError):
+            return _make(path)
+    return _make(path)
+
+
+def _make(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 def _lock(handle: int, on_wait: Callable[[], None] | None) -> Callable[[], None] | None:
