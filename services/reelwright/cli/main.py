@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
@@ -37,6 +38,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command; the exit code. Never raises."""
+    # gRPC writes its own news to stderr, such as that a peer has left; only what it calls an error is one.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         app(args=arguments, prog_name="reelwright")
     except SystemExit as leave:
