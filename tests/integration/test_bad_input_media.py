@@ -168,6 +168,21 @@ def test_a_cut_file_is_read_up_to_the_cut_only_when_asked(name: str) -> None:
     assert reader.truncated_at == frames[-1].pts + frames[-1].duration
 
 
+@pytest.mark.parametrize(("name", "mark"), [("bframes_mkv", b"\x1f\x43\xb6\x75"), ("mpeg4_avi", b"00dc")])
+def test_frames_that_the_demuxer_skips_are_missed(name: str, mark: bytes) -> None:
+    """A broken header makes libavformat leave out whole stretches; that is damage, not a shorter film."""
+    data = bytearray(clip(name).read_bytes())
+    at = data.index(mark, len(data) // 2)
+    data[at : at + 8] = bytes(8)
+    path = folder() / f"skipping-{name}{clip(name).suffix}"
+    path.write_bytes(data)
+    with pytest.raises(DamagedSource, match="00:00:0"):
+        _read(path)
+    frames, reader = _read(path, on_damage="conceal")
+    assert frames
+    assert any("may be missing" in note for note in reader.notes)
+
+
 def test_a_whole_film_is_not_truncated() -> None:
     """Reading to the end of a whole file reports no cut."""
     _, reader = _read(clip("bframes_mkv"), on_damage="conceal")

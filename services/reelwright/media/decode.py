@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from reelwright.media.account import Account, Expected, codec_name
 from reelwright.media.container import packets
 from reelwright.media.damage import SliceChecks, damaged, timestamp
+from reelwright.media.structure import Chain
 from reelwright.titles.errors import InputError
 
 # These decoders patch what they cannot read and flag the frame, which keeps later frames closer to the film than
@@ -46,6 +47,7 @@ class Decoder:
         conceal: let the frame before stand in for a damaged one rather than raise.
         cut: the file is known to end early, so what is broken at its end is left out.
         threads: slice threads; results do not depend on them.
+        chain: the file's structure, followed as the film is read.
 
     Attributes:
         notes: what was repaired on the way, complete after iteration.
@@ -62,6 +64,7 @@ class Decoder:
         conceal: bool,
         cut: bool = False,
         threads: int = 1,
+        chain: Chain | None = None,
     ) -> None:
         self._container, self._stream, self._where, self._conceal = container, stream, location, conceal
         self._tick = Fraction(stream.time_base or Fraction(1, 1000))
@@ -71,6 +74,8 @@ class Decoder:
         self._last: RawFrame | None = None
         self._lost: list[Expected] = []
         self._shifted = 0
+        self._chain = chain
+        self._gaps: list[str] = []
         self.broke_off = cut
         self.end = 0
         stream.codec_context.options = _options(stream)
@@ -81,7 +86,7 @@ class Decoder:
     @property
     def notes(self) -> tuple[str, ...]:
         """One line for each kind of repair."""
-        notes = []
+        notes = list(self._gaps)
         if self._account.silent:
             notes.append(f"{self._account.silent} packets hold no picture of their own")
         if self._shifted:
@@ -101,6 +106,7 @@ class Decoder:
             try:
                 for packet in packets(self._container, self._stream):
                     failures = 0
+                    self._follow(packet.pos)
                     if last is not None and packet.dts is not None:
                         self._refuse_restart(last, packet.dts)
                     last = packet.dts if packet.dts is not None else last
@@ -112,7 +118,19 @@ class Decoder:
                 if not self._conceal:
                     raise self._damage(self.end) from None
         self.broke_off = self.broke_off or failures > 0
+        if not self.broke_off:
+            self._follow(None)
         yield None
+
+    def _follow(self, offset: int | None) -> None:
+        """Sees to it that the demuxer did not skip anything on the way to `offset`."""
+        if self._chain is None or not self._chain.broken_before(offset):
+            return
+        self._account.distrust()
+        if not self._conceal:
+            raise self._damage(self.end)
+        at = self._at(self.end).removeprefix(f"{self._where} at ")
+        self._gaps.append(f"the file is damaged at {at}: frames and sound may be missing there")
 
     def _decoded(self, packet: Packet[VideoStream] | None) -> list[av.VideoFrame]:
         entry = self._account.fed(packet) if packet is not None else None

@@ -11,6 +11,7 @@ from reelwright.media.deinterlace import deinterlaced
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
+from reelwright.media.structure import Chain
 from reelwright.media.types import Bars, DecodedFrame, SourceInfo
 from reelwright.titles.recipe import Recipe
 
@@ -39,13 +40,19 @@ class FrameReader:
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         location, conceal = self._info.location, self._recipe.on_damage == "conceal"
-        with open_file(location) as handle:
-            missing = missing_bytes(handle)
-        if missing and not conceal:
-            raise cut_short(location, missing)
-        with open_source(location) as container:
-            stream = video_stream(container, location)
-            decoder = Decoder(container, stream, location, conceal=conceal, cut=missing > 0, threads=self._threads)
+        with open_file(location) as beside, open_source(location) as container:
+            missing = missing_bytes(beside)
+            if missing and not conceal:
+                raise cut_short(location, missing)
+            decoder = Decoder(
+                container,
+                video_stream(container, location),
+                location,
+                conceal=conceal,
+                cut=missing > 0,
+                threads=self._threads,
+                chain=Chain(beside),
+            )
             yield from self._numbered(self._pictures(self._whole(decoder)))
             self.notes = decoder.notes
             self.truncated_at = decoder.end if decoder.broke_off else None
@@ -64,4 +71,3 @@ class FrameReader:
         paired = (((raw, picture), picture) for raw, picture in pictures)
         for index, ((raw, picture), starts) in enumerate(with_shots(paired)):
             yield DecodedFrame(index, raw.pts, raw.duration, picture, starts, raw.concealed)
-
