@@ -20,6 +20,7 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.timing import SegmentInput
 from reelwright.media.types import ColourInfo, PlannedFrame
 from reelwright.titles.errors import CorruptPayload, InternalError, OutputError
+from tests.clipmaker import Film, write
 from tests.clips import clip, truth
 from tests.films import whole_film
 from tests.reels import PROFILES, Reel, decoded, demuxed, far, make_reel, sound, write_segment
@@ -195,15 +196,16 @@ def test_the_last_frame_is_held(profile: str, tmp_path: Path) -> None:
 
 def test_a_late_clock_is_brought_near_zero(tmp_path: Path) -> None:
     """A capture that starts hours into a broadcast does not begin with hours of nothing, and says so."""
-    reel = make_reel(clip("rate_25"), "web", tmp_path)
-    hours = 3 * 3600 * 12800
-    late = [
-        SegmentInput(s.path, [f.model_copy(update={"pts": f.pts + hours}) for f in s.frames]) for s in reel.segments
-    ]
-    result = assemble_film(tmp_path / "late.mp4", late, reel.info, reel.spec, reel.film)
-    assert result.shift == -3 * 3600
-    assert any("clock" in note for note in result.notes)
-    assert read_timeline(tmp_path / "late.mp4").pts == read_timeline(reel.path).pts
+    begin = Fraction(3 * 3600)
+    source = tmp_path / "source.mkv"
+    shots = [(begin + Fraction(i, 25), scene(i)) for i in range(48)]
+    write(source, Film(shots, audio="aac", audio_start=begin))
+    reel = make_reel(source, "web", tmp_path)
+    assert abs(reel.result.shift + begin) < 1
+    assert any("clock" in note for note in reel.result.notes)
+    timeline = read_timeline(reel.path)
+    assert timeline.pts[0] * timeline.time_base == begin + reel.result.shift
+    assert sound(reel.path)[0] == pytest.approx(sound(source)[0] + reel.result.shift, abs=0.0011)
 
 
 def test_odd_sizes_are_said(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.media.timing import PictureClock, SegmentInput, timescale
+from reelwright.media.timing import PictureClock, SegmentInput, film_shift, timescale
 from reelwright.media.types import PlannedFrame
 from reelwright.titles.errors import InternalError
 
@@ -87,3 +87,12 @@ def test_timescale_holds_the_unit(unit: Fraction) -> None:
 def test_timescale_is_bounded() -> None:
     """A nanosecond clock does not overflow MP4's 32-bit durations."""
     assert timescale(Fraction(1, 10**9)) == 10**8
+
+
+@pytest.mark.parametrize(
+    ("start", "earliest", "shift"),
+    [(0, 0, 0), (5, 5, 0), (-1, -1, 1), (100, 0, 0), (7200, 7199, -7199), (7200, None, -7200), (61, 59, 0)],
+)
+def test_the_film_keeps_the_sources_clock(start: int, earliest: int | None, shift: int) -> None:
+    """Only times below zero and hours of nothing move a film, and then no stream is moved below zero by it."""
+    assert film_shift(Fraction(start), None if earliest is None else Fraction(earliest)) == shift

@@ -80,7 +80,8 @@ def assemble_film(
     if first is None or not first.frames:
         raise InternalError("a film needs at least one frame")
     with open_source(source.location) as other:
-        shift = film_shift(first.frames[0].pts * film.time_base, Fraction(other.start_time or 0, av.time_base))
+        earliest = None if other.start_time is None else Fraction(other.start_time, av.time_base)
+        shift = film_shift(first.frames[0].pts * film.time_base, earliest)
         with output_errors(out):
             return _Assembly(out, source, other, spec, film, shift).write(first, pending)
 

@@ -106,16 +106,16 @@ class PictureClock:
         packet.duration = max(packet.duration or 0, min(left, self._start + length - packet.pts))
 
 
-def film_shift(start: Fraction, earliest: Fraction) -> Fraction:
+def film_shift(start: Fraction, earliest: Fraction | None) -> Fraction:
     """Seconds to add to the source's times.
 
     Args:
         start: the first frame's time in seconds.
-        earliest: the time the source's first stream starts.
+        earliest: the time the source's first stream starts; None where it does not say.
     """
     if start < 0:
         return -start
-    begin = min(start, earliest) if earliest else start
+    begin = start if earliest is None else min(start, earliest)
     return -begin if begin > _LATEST_START else Fraction(0)
 
 
