@@ -336,6 +336,7 @@ def test_a_failure_goes_to_another_worker(house: MakeHouse) -> None:
     h = house(attempts=2)
     h.worker("broken", Doubler(refuse), parallel=1, prefetch=1)
     h.worker("sound", parallel=1, prefetch=1)
+    until(lambda: len(h.dispatcher._desk._workers) == 2, "both workers to connect")
     sent = [batch("r", 0, number) for number in range(12)]
     h.publish(*sent)
     until(lambda: len(h.restored()) == 12, "all batches")
