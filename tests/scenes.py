@@ -7,6 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
 from reelwright.media.picture import PIXEL_FORMATS, Picture
 
 Samples = NDArray[np.float32]
