@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from reelwright.bus.assignment import share_out
-from reelwright.bus.local import LocalBus
-from reelwright.bus.protocol import Bus
+from reelwright.bus.local import LocalBus, LocalConsumer
+from reelwright.bus.protocol import Bus, Record
 from tests.contract.bus import BoundedBusContract, BusContract, MakeBus, collect
 
 
@@ -72,3 +73,83 @@ def test_partitions_are_dealt_evenly(partitions: int, members: list[int], data: 
         had = {partition for partition, owner in owners.items() if owner == member}
         kept = {partition for partition in had if dealt[partition] == member}
         assert len(kept) == min(len(had), share)
+
+
+@settings(max_examples=60, stateful_step_count=30, deadline=None)
+class BusMachine(RuleBasedStateMachine):
+    """However members come, go, read and finish, no group misses a record and nothing finished in turn comes again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bus = LocalBus(partitions=3)
+        self.sent: dict[str, list[bytes]] = {}
+        self.members: list[tuple[str, LocalConsumer]] = []
+        self.unfinished: dict[LocalConsumer, list[Record]] = {}
+        self.finished: dict[str, set[tuple[int, int]]] = {"g": set(), "h": set()}
+        self.count = 0
+        for group in self.finished:
+            # A group that has joined once is owed every record from then on.
+            self.bus.consumer(["t"], group).close()
+
+    def forget_what_moved(self) -> None:
+        for _, member in self.members:
+            mine = {partition for _, partition in member.assignment()}
+            self.unfinished[member] = [r for r in self.unfinished[member] if r.partition in mine]
+
+    @rule(key=st.sampled_from("abcde"))
+    def publish(self, key: str) -> None:
+        self.count += 1
+        self.sent.setdefault(key, []).append(b"%d" % self.count)
+        self.bus.publish("t", key.encode(), b"%d" % self.count)
+
+    @rule(group=st.sampled_from("gh"))
+    def join(self, group: str) -> None:
+        member = self.bus.consumer(["t"], group)
+        self.members.append((group, member))
+        self.unfinished[member] = []
+        self.forget_what_moved()
+
+    @precondition(lambda self: self.members)
+    @rule(data=st.data(), limit=st.integers(1, 5))
+    def poll(self, data: st.DataObject, limit: int) -> None:
+        group, member = data.draw(st.sampled_from(self.members))
+        records = member.poll(0, limit)
+        assert len(records) <= limit
+        for record in records:
+            settled = self.finished[group]
+            below = {(record.partition, offset) for offset in range(record.offset + 1)}
+            assert not below <= settled, "came again though it and all before it were finished"
+        self.unfinished[member] += records
+
+    @precondition(lambda self: any(self.unfinished.values()))
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        group, member = data.draw(st.sampled_from([m for m in self.members if self.unfinished[m[1]]]))
+        record = data.draw(st.sampled_from(self.unfinished[member]))
+        self.unfinished[member].remove(record)
+        self.finished[group].add((record.partition, record.offset))
+        member.done(record)
+
+    @precondition(lambda self: self.members)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        group, member = data.draw(st.sampled_from(self.members))
+        self.members.remove((group, member))
+        del self.unfinished[member]
+        member.close()
+        self.forget_what_moved()
+
+    def teardown(self) -> None:
+        for _, member in self.members:
+            member.close()
+        for group in self.finished:
+            heir = self.bus.consumer(["t"], group)
+            while records := heir.poll(0):
+                for record in records:
+                    self.finished[group].add((record.partition, record.offset))
+                    heir.done(record)
+            heir.close()
+            assert len(self.finished[group]) == sum(len(values) for values in self.sent.values())
+
+
+TestBusMachine = BusMachine.TestCase
