@@ -50,7 +50,8 @@ def decode_title(
         if window.ended:
             return
         segments, frames = number + 1, frames + count
-    ledger.put_plan_end(PlanEnd(segments=segments, frames=frames, truncated_at=reader.truncated_at))
+    notes = tuple(reader.notes)
+    ledger.put_plan_end(PlanEnd(segments=segments, frames=frames, truncated_at=reader.truncated_at, notes=notes))
     planned = Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames))
     publish_event(bus, planned)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
-from reelwright.ledger.records import Manifest, TitleRecord
+from reelwright.ledger.records import Manifest, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.store import RunLedger, file_sha256
 from reelwright.media.assemble import AssembledFilm, assemble_film
@@ -33,16 +33,16 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
         OutputError: there is no room for the film.
         LedgerError: plan, records and film do not account for every frame.
     """
-    title = ledger.title()
-    if title is None:
-        raise LedgerError(f"run {ledger.run} has segments but no title record")
+    title, end = ledger.title(), ledger.plan_end()
+    if title is None or end is None:
+        raise LedgerError(f"run {ledger.run} has segments but no whole plan")
     spec = profile_spec(title.recipe.profile)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="reelwright-film-", dir=scratch) as folder, metrics.timed("assemble"):
         path = ledger.film_draft(f"film{spec.suffix}", Path(folder))
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
-        assembled = assemble_film(path, _segments(ledger, Path(folder)), title.source, spec, film)
-        facts = _facts(path, title, assembled, time.perf_counter() - started)
+        assembled = assemble_film(path, _segments(ledger, end, Path(folder)), title.source, spec, film)
+        facts = _facts(path, title, end, assembled, time.perf_counter() - started)
         manifest = build_manifest(ledger, facts)
         film_location = ledger.put_film(path, f"film{spec.suffix}")
     write_report(manifest, ledger, film_location)
@@ -52,16 +52,15 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
     return manifest
 
 
-def _segments(ledger: RunLedger, scratch: Path) -> Iterator[SegmentInput]:
-    end = ledger.plan_end()
-    for number in range(end.segments if end else 0):
+def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[SegmentInput]:
+    for number in range(end.segments):
         record = ledger.segment(number)
         if record is None:
             raise LedgerError(f"run {ledger.run}: segment {number} is not committed")
         yield SegmentInput(ledger.segment_file(record, scratch), record.frames)
 
 
-def _facts(path: Path, title: TitleRecord, assembled: AssembledFilm, seconds: float) -> FilmFacts:
+def _facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFilm, seconds: float) -> FilmFacts:
     timeline = read_timeline(path)
     return FilmFacts(
         name=path.name,
@@ -76,5 +75,5 @@ def _facts(path: Path, title: TitleRecord, assembled: AssembledFilm, seconds: fl
         streams=assembled.streams,
         chapters=assembled.chapters,
         seconds={"assemble": seconds},
-        notes=(*title.source.notes, *assembled.notes),
+        notes=(*title.source.notes, *end.notes, *assembled.notes),
     )

@@ -48,11 +48,15 @@ class SegmentPlan(_Document):
 
 
 class PlanEnd(_Document):
-    """The source was read to its end. `truncated_at` is the PTS of a cut that `conceal` ended the film at."""
+    """The source was read to its end.
+
+    `truncated_at` is the PTS of a cut that `conceal` ended the film at; `notes` are what reading it showed.
+    """
 
     segments: int
     frames: int
     truncated_at: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 class SegmentRecord(_Document):

@@ -42,6 +42,7 @@ class FilmTimeline:
         width: stored columns.
         height: stored rows.
         pix_fmt: FFmpeg's name.
+        chapters: how many there are.
     """
 
     time_base: Fraction
@@ -50,6 +51,7 @@ class FilmTimeline:
     width: int
     height: int
     pix_fmt: str
+    chapters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def read_timeline(path: str | Path) -> FilmTimeline:
             width=stream.codec_context.width,
             height=stream.codec_context.height,
             pix_fmt=stream.codec_context.pix_fmt or "",
+            chapters=len(container.chapters()),
         )
 
 

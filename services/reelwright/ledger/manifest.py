@@ -1,0 +1,216 @@
+"""The manifest beside a film: what it is and how it came to be, with every frame accounted for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from pydantic import ValidationError
+
+from reelwright.ledger.folder import Folder
+from reelwright.ledger.records import (
+    Manifest,
+    PlanEnd,
+    PlannedFrame,
+    SegmentRecord,
+    ShotEntry,
+    StreamOutcome,
+    TitleRecord,
+)
+from reelwright.ledger.store import RunLedger
+from reelwright.titles.errors import InputError, LedgerError
+
+SUFFIX = ".manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FilmFacts:
+    """The assembled film, as read back from its file.
+
+    Attributes:
+        name: the file's name without its folder.
+        sha256: of the file's bytes, as hex.
+        size: in bytes.
+        width: of the stored picture, in luma samples.
+        height: the same.
+        pix_fmt: of the video stream.
+        time_base: seconds per unit of `pts`.
+        pts: of each frame in presentation order, as the container holds them.
+        lossless: decoding gives the restored frames back, so their digests hold for the film.
+        streams: what became of the source's other streams.
+        chapters: how many the film has.
+        seconds: wall seconds per stage that the segment records do not hold.
+        notes: what the person should know: conversions, what the container does not hold.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    width: int
+    height: int
+    pix_fmt: str
+    time_base: Fraction
+    pts: Sequence[int]
+    lossless: bool
+    streams: tuple[StreamOutcome, ...] = ()
+    chapters: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
+    """Accounts for every frame of a finished run; reads one segment's documents at a time.
+
+    Raises:
+        LedgerError: the run is not finished, or plan, records and film disagree about a frame or its time.
+    """
+    title, end = _finished(ledger)
+    frames: list[PlannedFrame] = []
+    digests: list[str] = []
+    seconds: Counter[str] = Counter(film.seconds)
+    for record in _records(ledger, end):
+        frames += record.frames
+        digests += record.frame_digests
+        seconds.update(record.seconds)
+    source_pts = tuple(frame.pts for frame in frames)
+    _agree(ledger.run, film, source_pts, title.source.video.tick)
+    return Manifest(
+        run=ledger.run,
+        version=title.version,
+        engine=title.engine,
+        model_sha256=title.model_sha256,
+        recipe=title.recipe,
+        source=title.source,
+        source_fingerprint=title.fingerprint,
+        film=film.name,
+        film_sha256=film.sha256,
+        film_bytes=film.size,
+        width=film.width,
+        height=film.height,
+        pix_fmt=film.pix_fmt,
+        frames_in=end.frames,
+        frames_out=len(film.pts),
+        concealed=tuple(index for index, frame in enumerate(frames) if frame.concealed),
+        truncated_at=end.truncated_at,
+        time_base=f"{film.time_base.numerator}/{film.time_base.denominator}",
+        pts=tuple(film.pts),
+        source_pts=source_pts,
+        lossless=film.lossless,
+        frame_digests=tuple(digests),
+        streams=film.streams,
+        chapters=film.chapters,
+        shots=tuple(shots_of(frames)),
+        seconds={stage: round(spent, 3) for stage, spent in sorted(seconds.items())},
+        notes=film.notes,
+    )
+
+
+def shots_of(frames: Iterable[PlannedFrame]) -> Iterator[ShotEntry]:
+    """The shots of a film in order; the last sample of each stands for it, its first frame where there is none."""
+    first, count, sample = 0, 0, 0
+    for index, frame in enumerate(frames):
+        if frame.shot_start and count:
+            yield ShotEntry(first_frame=first, frames=count, sample_frame=sample)
+            first, count, sample = index, 0, index
+        count += 1
+        sample = index if frame.sample else sample
+    if count:
+        yield ShotEntry(first_frame=first, frames=count, sample_frame=sample)
+
+
+def worst_time_error(
+    pts: Sequence[int], time_base: Fraction, source_pts: Sequence[int], source_tick: Fraction
+) -> float:
+    """How far a frame is from its source's time at most, in units of the film's time base.
+
+    Times count from the first frame. A container rounds each time to its own unit, so up to 1 is exact.
+
+    Args:
+        pts: the film's, one per frame, in units of `time_base` seconds.
+        time_base: seconds per unit of `pts`.
+        source_pts: the source's, as many, in units of `source_tick` seconds.
+        source_tick: seconds per unit of `source_pts`.
+    """
+    if not pts:
+        return 0.0
+    ratio = source_tick / time_base
+    # In integers: a long film has hundreds of thousands of frames.
+    up, down = ratio.numerator, ratio.denominator
+    start = pts[0] * down - source_pts[0] * up
+    worst = max(abs(ours * down - theirs * up - start) for ours, theirs in zip(pts, source_pts, strict=True))
+    return worst / down
+
+
+def manifest_location(film: str) -> str:
+    """Where a film's manifest lies: beside it, under its full name."""
+    return film + SUFFIX
+
+
+def write_manifest(manifest: Manifest, film: str) -> None:
+    """Writes the manifest beside the film at an fsspec location, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    folder, name = beside(manifest_location(film))
+    folder.replace(name, manifest.model_dump_json().encode())
+
+
+def read_manifest(film: str) -> Manifest:
+    """Reads the manifest beside the film at an fsspec location.
+
+    Raises:
+        InputError: there is none, or it is not whole.
+        OutputError: its folder cannot be read.
+    """
+    location = manifest_location(film)
+    folder, name = beside(location)
+    data = folder.read(name)
+    if data is None:
+        raise InputError("no such manifest", location, "keep the manifest beside its film, under the same name")
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise InputError(f"not a whole manifest: {reason}", location, "restore the film again") from None
+
+
+def beside(location: str) -> tuple[Folder, str]:
+    """The folder a file lies in, and its name there."""
+    parent, slash, name = location.rpartition("/")
+    return Folder(parent + slash if parent.endswith(":/") else parent or slash or "."), name
+
+
+def _finished(ledger: RunLedger) -> tuple[TitleRecord, PlanEnd]:
+    title, end = ledger.title(), ledger.plan_end()
+    if title is None or end is None:
+        raise LedgerError(f"run {ledger.run}: there is no manifest of a source that was not read to its end")
+    return title, end
+
+
+def _records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]:
+    """The records of a run in order, each checked against its plan."""
+    frames = 0
+    for segment in range(end.segments):
+        plan, record = ledger.plan(segment), ledger.segment(segment)
+        where = f"run {ledger.run}, segment {segment}"
+        if plan is None or record is None:
+            raise LedgerError(f"{where}: {'planned' if plan else 'not planned'} but not committed")
+        if plan.frames != record.frames or len(record.frame_digests) != len(plan.frames):
+            raise LedgerError(f"{where}: the frames encoded are not the frames planned")
+        if not plan.first_frame == record.first_frame == frames:
+            raise LedgerError(f"{where}: starts at frame {record.first_frame} after {frames} frames")
+        frames += len(plan.frames)
+        yield record
+    if frames != end.frames:
+        raise LedgerError(f"run {ledger.run}: {end.frames} frames were read and {frames} restored")
+
+
+def _agree(run: str, film: FilmFacts, source_pts: Sequence[int], source_tick: Fraction) -> None:
+    if len(film.pts) != len(source_pts):
+        raise LedgerError(f"run {run}: {len(source_pts)} frames were restored and {len(film.pts)} are in the film")
+    error = worst_time_error(film.pts, film.time_base, source_pts, source_tick)
+    if error > 1:
+        raise LedgerError(f"run {run}: a frame of the film is {float(error * film.time_base):.6f} s off its time")

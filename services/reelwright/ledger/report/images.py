@@ -1,0 +1,103 @@
+"""Sample pictures for the report, made to fit a budget of bytes. Imports OpenCV."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+# Sharp enough to judge a restoration by, and light enough for a phone to open.
+BUDGET_BYTES = 40_000_000
+IMAGE_BYTES = 1_000_000
+# Base64 writes 4 characters for 3 bytes; a little is left for the page itself.
+_SHARE = Fraction(7, 10)
+# Long edges that are tried in turn, each with its JPEG quality, until a picture fits its share.
+_LADDER = ((1920, 90), (1600, 88), (1280, 85), (960, 82), (720, 80), (540, 75), (400, 70), (280, 65), (200, 60))
+_THUMB_HEIGHT, _THUMB_QUALITY = 96, 70
+
+
+@dataclass(slots=True)
+class Budget:
+    """Bytes that are left for pictures; each may take its even share, and what one saves the others get.
+
+    Attributes:
+        images: pictures still to come.
+        left: bytes left for them.
+    """
+
+    images: int
+    left: int = int(BUDGET_BYTES * _SHARE)
+
+    def fit(self, jpeg: bytes, rotation: int = 0) -> str | None:
+        """A JPEG as a data URI, turned upright and made smaller as far as its share demands.
+
+        Args:
+            jpeg: the sample as stored.
+            rotation: degrees, clockwise, that a player turns the picture by.
+
+        Returns:
+            The URI; None when the bytes are no picture.
+        """
+        share = min(IMAGE_BYTES, self.left // max(1, self.images))
+        image = _decode(jpeg, rotation)
+        if image is None:
+            return None
+        coded = jpeg if rotation == 0 and len(jpeg) <= share else _shrink(image, share)
+        self.images, self.left = self.images - 1, self.left - len(coded)
+        return _uri(coded)
+
+
+def thumbnail(jpeg: bytes, aspect: Fraction, rotation: int = 0) -> str | None:
+    """A small picture for the filmstrip as a data URI; None when the bytes are no picture.
+
+    Args:
+        jpeg: the sample as stored.
+        aspect: width over height as displayed, which square pixels must have.
+        rotation: degrees, clockwise, that a player turns the picture by.
+    """
+    image = _decode(jpeg, rotation)
+    if image is None:
+        return None
+    size = (max(1, round(_THUMB_HEIGHT * aspect)), _THUMB_HEIGHT)
+    return _uri(_encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), _THUMB_QUALITY))
+
+
+def shape_of(jpeg: bytes) -> tuple[int, int] | None:
+    """Width and height of a stored JPEG; None when the bytes are no picture."""
+    image = _decode(jpeg, 0)
+    return None if image is None else (image.shape[1], image.shape[0])
+
+
+def _decode(jpeg: bytes, rotation: int) -> Image | None:
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        return None
+    return np.ascontiguousarray(np.rot90(image, -(rotation // 90))).astype(np.uint8, copy=False)
+
+
+def _shrink(image: Image, most: int) -> bytes:
+    coded = b""
+    long_edge = max(image.shape[:2])
+    for edge, quality in _LADDER:
+        scale = min(1.0, edge / long_edge)
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        coded = _encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), quality)
+        if len(coded) <= most:
+            break
+    return coded
+
+
+def _encode(image: cv2.typing.MatLike, quality: int) -> bytes:
+    done, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done, "OpenCV writes every 8-bit picture as JPEG"
+    return coded.tobytes()
+
+
+def _uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

@@ -1,0 +1,155 @@
+"""Writes a film's report."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reelwright.ledger.manifest import beside
+from reelwright.ledger.records import Manifest, ShotEntry
+from reelwright.ledger.report import words
+from reelwright.ledger.report.images import Budget, shape_of, thumbnail
+from reelwright.ledger.store import RunLedger
+
+SUFFIX = ".report.html"
+# Past this many shots pictures would be too small to judge, so evenly spaced shots are shown.
+MOST_SHOTS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class ShotView:
+    """A shot as the filmstrip shows it; pictures are data URIs, empty where there is none.
+
+    Attributes:
+        number: of the shot in the film, from 1.
+        frame: index of the sample frame.
+        at: when that frame is shown.
+        thumb: small picture of the restored frame.
+        before: the source's frame.
+        after: the same frame restored.
+    """
+
+    number: int
+    frame: int
+    at: str
+    thumb: str
+    before: str
+    after: str
+
+
+def report_location(film: str) -> str:
+    """Where a film's report lies: beside it, under its full name."""
+    return film + SUFFIX
+
+
+def write_report(manifest: Manifest, ledger: RunLedger, film: str) -> None:
+    """Writes the report beside the film at an fsspec location, whole or not at all; memory holds one shot at a time.
+
+    Raises:
+        OutputError: it cannot be written.
+        LedgerError: the ledger cannot be read.
+    """
+    folder, name = beside(report_location(film))
+    with TemporaryDirectory(prefix="reelwright-report-") as scratch:
+        page = Path(scratch) / "report.html"
+        with page.open("wb") as stream:
+            _template(manifest, ledger).dump(stream, encoding="utf-8")
+        folder.upload(name, page)
+
+
+def _template(manifest: Manifest, ledger: RunLedger):  # type: ignore[no-untyped-def]
+    environment = Environment(
+        loader=PackageLoader("reelwright.ledger.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = spaced(manifest.shots, MOST_SHOTS)
+    style, script = _asset("report.css"), _asset("report.js")
+    lost = max(0, manifest.frames_in - manifest.frames_out)
+    return environment.get_template("report.html.j2").stream(
+        m=manifest,
+        title=words.title_of(manifest),
+        words=words,
+        source_facts=words.source_facts(manifest),
+        film_facts=words.film_facts(manifest),
+        deeds=words.deeds(manifest),
+        lost=lost,
+        doubled=max(0, manifest.frames_out - manifest.frames_in),
+        whole=manifest.frames_in == manifest.frames_out,
+        aspect=float(_aspect(manifest, ledger)),
+        shown=len(shown),
+        shots=_views(manifest, ledger, shown),
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        style_hash=_csp_hash(style),
+        script_hash=_csp_hash(script),
+    )
+
+
+def spaced(shots: Sequence[ShotEntry], most: int) -> list[tuple[int, ShotEntry]]:
+    """At most `most` of the shots, evenly spaced from the first on, each with its index."""
+    step = max(1, -(-len(shots) // most))
+    return [(index, shots[index]) for index in range(0, len(shots), step)]
+
+
+def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterator[ShotView]:
+    rotation = manifest.source.video.rotation
+    aspect = _aspect(manifest, ledger)
+    budget = Budget(images=2 * len(shown))
+    for (index, shot), (segment, offset) in zip(shown, _places(ledger, shown), strict=True):
+        before, after = ledger.plan_sample(segment, offset), ledger.segment_sample(segment, offset)
+        yield ShotView(
+            number=index + 1,
+            frame=shot.sample_frame,
+            at=words.moment(manifest, shot.sample_frame),
+            thumb=(after and thumbnail(after, aspect, rotation)) or "",
+            before=(before and budget.fit(before, rotation)) or "",
+            after=(after and budget.fit(after, rotation)) or "",
+        )
+
+
+def _places(ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterator[tuple[int, int]]:
+    """Segment and offset in it of each shot's sample."""
+    segment = first = count = 0
+    for _, shot in shown:
+        while not first <= shot.sample_frame < first + count:
+            plan = ledger.plan(segment)
+            assert plan is not None, "the manifest was built from a whole plan"
+            first, count, segment = plan.first_frame, len(plan.frames), segment + 1
+        yield segment - 1, shot.sample_frame - first
+
+
+def _aspect(manifest: Manifest, ledger: RunLedger) -> Fraction:
+    """Width over height of a sample as displayed: the picture's area, its pixels' shape, its rotation."""
+    pixel = Fraction(manifest.source.video.sample_aspect_ratio.replace(":", "/")) or Fraction(1)
+    width, height = _sample_shape(manifest, ledger)
+    aspect = Fraction(width, height) * pixel
+    return 1 / aspect if manifest.source.video.rotation % 180 else aspect
+
+
+def _sample_shape(manifest: Manifest, ledger: RunLedger) -> tuple[int, int]:
+    for segment, offset in _places(ledger, [(0, shot) for shot in manifest.shots[:1]]):
+        sample = ledger.segment_sample(segment, offset)
+        shape = shape_of(sample) if sample else None
+        if shape:
+            return shape
+    return manifest.width, manifest.height
+
+
+def _asset(name: str) -> str:
+    return (resources.files("reelwright.ledger.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,153 @@
+"""The manifest in words and figures for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import PurePosixPath
+
+from reelwright.ledger.records import Manifest
+from reelwright.media.types import VideoInfo
+from reelwright.titles.recipe import Recipe
+
+_PROFILES = {
+    "web": "H.264, 8 bits, in MP4: plays everywhere",
+    "master": "FFV1 level 3 with slice checksums, in Matroska: lossless, for the archive",
+    "hevc10": "HEVC, 10 bits",
+    "av1": "AV1, 10 bits",
+    "prores": "ProRes 422 HQ, for editing",
+}
+_FIELDS = {"tff": "interlaced, top field first", "bff": "interlaced, bottom field first", "telecine": "telecined"}
+
+
+def title_of(manifest: Manifest) -> str:
+    """What to call the film: its title in the metadata, else its file's name."""
+    return manifest.source.metadata.get("title", "").strip() or PurePosixPath(manifest.source.location).stem
+
+
+def source_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Names and values of what the source is."""
+    source, video = manifest.source, manifest.source.video
+    facts = [
+        ("File", PurePosixPath(source.location).name),
+        ("Picture", f"{video.width} × {video.height}{_shape(video)}"),
+        ("Video", f"{video.codec}, {video.source_pix_fmt}"),
+        ("Rate", rate(manifest)),
+        ("Scan", _FIELDS.get(video.field_order, "progressive")),
+        ("Container", source.container),
+        ("Size", size(source.size)),
+    ]
+    return facts
+
+
+def film_facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Names and values of what the film is."""
+    return [
+        ("File", manifest.film),
+        ("Picture", f"{manifest.width} × {manifest.height}{_shape(manifest.source.video)}"),
+        ("Video", f"{_PROFILES[manifest.recipe.profile].split(':')[0]} ({manifest.pix_fmt})"),
+        ("Length", timecode(duration(manifest))),
+        ("Chapters", str(manifest.chapters)),
+        ("Size", size(manifest.film_bytes)),
+    ]
+
+
+def deeds(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What was done, as (heading, sentence) pairs."""
+    recipe, video = manifest.recipe, manifest.source.video
+    yield (
+        f"Enlarged {recipe.scale}×",
+        f"The model {PurePosixPath(recipe.model).name} restored the brightness of every frame. Colour comes from the "
+        "source alone, so nothing was coloured in.",
+    )
+    yield _grain(recipe)
+    if video.field_order != "progressive":
+        yield _scan(recipe, video)
+    if video.bars.any:
+        yield _bars(recipe, video)
+    if manifest.concealed:
+        count = len(manifest.concealed)
+        yield (
+            "Damage concealed",
+            f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode; the previous frame stands in.",
+        )
+    yield "Encoded", f"{_PROFILES[recipe.profile]}."
+
+
+def duration(manifest: Manifest) -> Fraction:
+    """Seconds from the first frame to the end of the last, which lasts as long as the others on average."""
+    count = len(manifest.pts)
+    if count < 2:
+        return Fraction(0)
+    return (manifest.pts[-1] - manifest.pts[0]) * Fraction(manifest.time_base) * Fraction(count, count - 1)
+
+
+def moment(manifest: Manifest, frame: int) -> str:
+    """When a frame is shown, counted from the first."""
+    return timecode((manifest.pts[frame] - manifest.pts[0]) * Fraction(manifest.time_base))
+
+
+def timecode(seconds: Fraction) -> str:
+    """Seconds as h:mm:ss.mmm, without the hours when there are none."""
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02d}" if hours else str(minutes)
+    return f"{head}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def rate(manifest: Manifest) -> str:
+    """Frames per second, and whether they vary by more than the source's unit of time."""
+    steps = [after - before for before, after in zip(manifest.source_pts, manifest.source_pts[1:], strict=False)]
+    average = f"{float(Fraction(manifest.source.video.average_rate)):.3f}".rstrip("0").rstrip(".")
+    return f"{average} fps{', variable' if steps and max(steps) - min(steps) > 1 else ''}"
+
+
+def size(count: int) -> str:
+    """Bytes for a person, in decimal units."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def spent(seconds: float) -> str:
+    """A stage's time for a person."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+def _shape(video: VideoInfo) -> str:
+    pixel = Fraction(video.sample_aspect_ratio.replace(":", "/"))
+    shape = "" if pixel == 1 else f", pixels {pixel.numerator}:{pixel.denominator}"
+    return f"{shape}, turned by {video.rotation}°" if video.rotation else shape
+
+
+def _grain(recipe: Recipe) -> tuple[str, str]:
+    if recipe.grain.keep == 0:
+        return "Grain removed", "What the network took away as grain and noise stays away."
+    if recipe.grain.keep == 1:
+        return "Grain kept", "All of the film's grain was put back."
+    return (
+        f"{recipe.grain.keep:.0%} of the grain kept",
+        "That share of what the network took away was put back, so that the film looks like film.",
+    )
+
+
+def _scan(recipe: Recipe, video: VideoInfo) -> tuple[str, str]:
+    if recipe.deinterlace == "off" or (video.field_order == "telecine" and recipe.deinterlace == "auto"):
+        return "Fields left as they are", f"The source is {_FIELDS[video.field_order]}; it was not deinterlaced."
+    return "Deinterlaced", f"The source is {_FIELDS[video.field_order]}. Its frame rate was kept."
+
+
+def _bars(recipe: Recipe, video: VideoInfo) -> tuple[str, str]:
+    sides = ("left", "top", "right", "bottom")
+    found = ", ".join(f"{side} {getattr(video.bars, side)}" for side in sides if getattr(video.bars, side))
+    fate = {
+        "keep": "They were left out of restoration and put back.",
+        "crop": "They were cropped.",
+        "ignore": "They were restored like the picture.",
+    }[recipe.bars]
+    return "Black borders", f"Found in the source ({found} lines). {fate}"

@@ -1,0 +1,119 @@
+"""Checks a film against its manifest, by reading the film alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+
+from reelwright.ledger.manifest import read_manifest, worst_time_error
+from reelwright.ledger.records import Manifest
+from reelwright.ledger.store import file_sha256
+from reelwright.media.film import FilmTimeline, frame_digests, missing_copies, read_timeline
+from reelwright.titles.errors import CorruptPayload, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: its name, whether it holds, and a line for the person."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """Every check of one film."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of them hold."""
+        return all(check.ok for check in self.checks)
+
+
+def verify(film: Path) -> VerifyReport:
+    """Checks checksum, frame count, every PTS, lossless frames, stream copies and chapters.
+
+    Raises:
+        InputError: there is no such film, or no whole manifest beside it.
+    """
+    if not film.is_file():
+        raise InputError("no such film", str(film), "check the path")
+    manifest = read_manifest(str(film))
+    checks = [_checksum(film, manifest), _accounting(manifest)]
+    try:
+        timeline = read_timeline(film)
+    except InputError as error:
+        return VerifyReport((*checks, Check("film", ok=False, detail=f"cannot be read: {error.what}")))
+    checks += [_count(timeline, manifest), _times(timeline, manifest), _source_times(manifest)]
+    if manifest.lossless:
+        checks.append(_guarded("frame digests", lambda: _digests(film, manifest)))
+    checks.append(_guarded("stream copies", lambda: _streams(film, manifest)))
+    found = timeline.chapters
+    checks.append(Check("chapters", found == manifest.chapters, f"{found} of {manifest.chapters}"))
+    return VerifyReport(tuple(checks))
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except (CorruptPayload, InputError) as error:
+        return Check(name, ok=False, detail=str(error))
+
+
+def _checksum(film: Path, manifest: Manifest) -> Check:
+    found = file_sha256(film)
+    same = found == manifest.film_sha256
+    return Check("checksum", same, f"sha256 {found[:16]}" + ("" if same else f", not {manifest.film_sha256[:16]}"))
+
+
+def _accounting(manifest: Manifest) -> Check:
+    lost = manifest.frames_in - manifest.frames_out
+    return Check("accounting", lost == 0, f"{manifest.frames_in} frames in, {manifest.frames_out} out")
+
+
+def _count(timeline: FilmTimeline, manifest: Manifest) -> Check:
+    found = len(timeline.pts)
+    return Check("frames", found == manifest.frames_out, f"{found} of {manifest.frames_out}")
+
+
+def _times(timeline: FilmTimeline, manifest: Manifest) -> Check:
+    unit = Fraction(manifest.time_base)
+    for index, (found, wanted) in enumerate(zip_longest(timeline.pts, manifest.pts)):
+        if found is None or wanted is None or found * timeline.time_base != wanted * unit:
+            return Check("times", ok=False, detail=f"frame {index} is not at its time")
+    return Check("times", ok=True, detail=f"every PTS as in the manifest, in units of {manifest.time_base} s")
+
+
+def _source_times(manifest: Manifest) -> Check:
+    if len(manifest.pts) != len(manifest.source_pts):
+        return Check("source times", ok=False, detail=f"{len(manifest.source_pts)} frames in the source")
+    unit, tick = Fraction(manifest.time_base), manifest.source.video.tick
+    error = worst_time_error(manifest.pts, unit, manifest.source_pts, tick)
+    return Check("source times", error <= 1, f"at most {float(error * unit) * 1000:.3f} ms from the source's")
+
+
+def _digests(film: Path, manifest: Manifest) -> Check:
+    pairs = zip_longest(frame_digests(film), manifest.frame_digests)
+    wrong = list(_differing(pairs))
+    if wrong:
+        return Check("frame digests", ok=False, detail=f"{len(wrong)} frames differ, the first is frame {wrong[0]}")
+    return Check("frame digests", ok=True, detail=f"all {len(manifest.frame_digests)} frames to the bit")
+
+
+def _differing(pairs: Iterator[tuple[str | None, str | None]]) -> Iterator[int]:
+    return (index for index, (found, wanted) in enumerate(pairs) if found != wanted)
+
+
+def _streams(film: Path, manifest: Manifest) -> Check:
+    copied = [outcome for outcome in manifest.streams if outcome.outcome == "copied"]
+    missing = missing_copies(film, manifest.streams)
+    if missing:
+        names = ", ".join(f"{outcome.kind} {outcome.index}" for outcome in missing)
+        return Check("stream copies", ok=False, detail=f"not as in the source: {names}")
+    return Check("stream copies", ok=True, detail=f"{len(copied)} streams packet for packet")
