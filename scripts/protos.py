@@ -15,8 +15,8 @@ PROTOS = ROOT / "protos"
 def generate(target: Path) -> None:
     """Writes the generated modules into `target` (a package directory)."""
     sources = sorted(str(path) for path in (PROTOS / "reelwright" / "v1").glob("*.proto"))
-    arguments = ["protoc", f"-I{PROTOS}", f"--python_out={target}", f"--pyi_out={target}", f"--grpc_python_out={target}"]
-    if protoc.main([*arguments, *sources]) != 0:
+    outputs = [f"--{kind}_out={target}" for kind in ("python", "pyi", "grpc_python")]
+    if protoc.main(["protoc", f"-I{PROTOS}", *outputs, *sources]) != 0:
         raise SystemExit("protoc failed")
     nested = target / "reelwright" / "v1"
     for path in nested.iterdir():

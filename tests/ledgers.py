@@ -58,6 +58,7 @@ def title_of(location: str = "a.mp4", engine: str = "test", video: VideoInfo | N
         run=RUN,
         source=SourceInfo(location=location, container="mp4", duration=1.0, size=1, video=video),
         recipe=Recipe(),
+        output="film.mp4",
         fingerprint="f0",
         engine=engine,
         model_sha256="m0",

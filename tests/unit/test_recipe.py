@@ -24,7 +24,12 @@ def test_an_override_wins_over_the_recipe() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "hint"),
-    [("grane.keep", "0", "grain.keep"), ("grain.kep", "0", "grain.keep"), ("scael", "2", "scale"), ("bar", "crop", "bars")],
+    [
+        ("grane.keep", "0", "grain.keep"),
+        ("grain.kep", "0", "grain.keep"),
+        ("scael", "2", "scale"),
+        ("bar", "crop", "bars"),
+    ],
 )
 def test_an_unknown_key_names_the_nearest(key: str, value: str, hint: str) -> None:
     """A slip of the finger is answered with the key that was meant."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 from hypothesis import given
@@ -51,7 +51,7 @@ def test_only_the_last_batch_of_a_segment_says_so(cuts: list[bool], longest: int
 def test_a_segment_ends_at_a_cut_or_at_its_greatest_length(cuts: list[bool]) -> None:
     """No segment ends in the middle of a shot unless it is as long as it may be."""
     found = segments(cuts)
-    for number, (segment, following) in enumerate(zip(found, found[1:], strict=False)):
+    for number, (segment, following) in enumerate(pairwise(found)):
         frames = sum(len(part.frames) for part in segment)
         longest = FIRST_SEGMENT_MAX_FRAMES if number == 0 else 48
         at_cut = following[0].frames[0].shot_start and frames >= SEGMENT_MIN_FRAMES

@@ -1,4 +1,4 @@
-"""`reelwright age`: makes a clean film look like an old print, so that anyone can see a before, an after and the truth."""
+"""`reelwright age`: makes a clean film look old, so that anyone can see a before, an after and the truth."""
 
 from __future__ import annotations
 

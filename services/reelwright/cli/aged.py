@@ -9,10 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reelwright.aging import Ager, age_preset
 from reelwright.ledger.folder import output_error
-from reelwright.media.types import PlannedFrame
 from reelwright.media.assemble import assemble_film
 from reelwright.media.encode import FilmFormat, SegmentEncoder
 from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
@@ -20,7 +20,7 @@ from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.timing import SegmentInput
-from reelwright.media.types import SourceInfo
+from reelwright.media.types import PlannedFrame, SourceInfo
 from reelwright.titles.errors import OutputError
 from reelwright.titles.recipe import Recipe
 
@@ -56,7 +56,7 @@ def age_film(source: str, output: Path, preset: str, seed: int, shrink: int) -> 
             frames = []
             for frame in FrameReader(info, Recipe(bars="ignore")):
                 small = _small(frame.picture, film)
-                encoder.add(dataclasses.replace(small, planes=ager.age(frame.index, small.planes)))
+                encoder.add(Picture(_TARGET.name, film.width, film.height, ager.age(frame.index, small)))
                 frames.append(PlannedFrame(pts=frame.pts, duration=frame.duration))
             encoder.finish()
             assemble_film(draft, [SegmentInput(segment, frames)], info, spec, film)
@@ -80,17 +80,17 @@ def _format(info: SourceInfo, shrink: int) -> FilmFormat:
     )
 
 
-def _small(picture: Picture, film: FilmFormat) -> Picture:
-    """The picture at the film's size, 8 bits, 4:2:0."""
-    planes: list[Plane] = [
+def _small(picture: Picture, film: FilmFormat) -> tuple[NDArray[np.uint8], ...]:
+    """The picture's planes at the film's size, 8 bits, 4:2:0."""
+    planes = [
         _resized(plane, picture.format, _TARGET.plane_shape(index, film.width, film.height))
         for index, plane in enumerate(picture.planes)
     ]
     while len(planes) < _TARGET.planes:
         planes.append(np.full(_TARGET.plane_shape(1, film.width, film.height), _TARGET.neutral, np.uint8))
-    return Picture(_TARGET.name, film.width, film.height, tuple(planes))
+    return tuple(planes)
 
 
-def _resized(plane: Plane, source: PixelFormat, shape: tuple[int, int]) -> Plane:
+def _resized(plane: Plane, source: PixelFormat, shape: tuple[int, int]) -> NDArray[np.uint8]:
     resized = cv2.resize(plane.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
     return np.clip(np.rint(resized / (1 << (source.depth - 8))), 0, 255).astype(np.uint8)

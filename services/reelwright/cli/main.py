@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     except ReelwrightError as error:
         _say(f"{error}; {REPORT_AT}")
         return error.exit_code
-    except Exception:
+    except Exception:  # noqa: BLE001 - the last resort: whatever it is, it is ours
         traceback.print_exc()
         _say(f"this is a failure of ours; {REPORT_AT}")
         return 1

@@ -50,11 +50,10 @@ def restore_here(job: Job, tick: Callable[[], None]) -> None:
         stack.callback(bus.close)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelwright-"))
         address = f"unix:{folder}/dispatch"
-        dispatcher = Dispatcher(bus, DispatcherSettings(address=address, metrics_port=None))
+        dispatcher = Dispatcher(bus, DispatcherSettings(address=address, drain_seconds=0, metrics_port=None))
         worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw", metrics_port=None)
         worker = Worker(bus, EngineRestorer(engine, job.model), worker_settings)
-        dispatcher.start()
-        stack.callback(dispatcher.close, 0.0)
+        stack.callback(_Running(dispatcher.run, outcome.put).close)
         worker.start()
         stack.callback(worker.close, 0.0)
 
@@ -64,8 +63,7 @@ def restore_here(job: Job, tick: Callable[[], None]) -> None:
         encoder = Encoder(bus, ledger, EncoderSettings(scratch=job.folder))
         decoder = Decoder(bus, ledger, DecoderSettings(titles=1, codec="raw"))
         for service in (encoder, decoder):
-            running = _Running(service.run, outcome.put)
-            stack.callback(running.close)
+            stack.callback(_Running(service.run, outcome.put).close)
         listener = EventListener(bus, outcome.put)
         stack.callback(listener.close)
         bus.publish(TITLES, run_key(job.request.run), job.request.SerializeToString())

@@ -94,9 +94,7 @@ class SegmentPublisher:
         )
 
     def _put_sample(self, segment: int, offset: int, picture: Picture) -> None:
-        self._ledger.put_plan_sample(
-            segment, offset, jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH)
-        )
+        self._ledger.put_plan_sample(segment, offset, jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH))
 
     def _publish(self, batch: Batch) -> None:
         pictures = [frame.picture for frame in batch.frames]

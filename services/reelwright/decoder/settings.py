@@ -20,9 +20,7 @@ class DecoderSettings(BaseSettings):
         limits: what sources are accepted.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="REELWRIGHT_DECODER_", env_nested_delimiter="__", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DECODER_", env_nested_delimiter="__", frozen=True)
     titles: int = Field(default=2, ge=1)
     window: int = Field(default=3, ge=2)
     codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"

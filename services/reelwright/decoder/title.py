@@ -27,9 +27,7 @@ from reelwright.titles.recipe import Recipe
 from reelwright.wire.titles_pb2 import Event, TitlePlanned, TitleRequest
 
 
-def decode_title(
-    request: TitleRequest, ledger: RunLedger, bus: Bus, window: Window, settings: DecoderSettings
-) -> None:
+def decode_title(request: TitleRequest, ledger: RunLedger, bus: Bus, window: Window, settings: DecoderSettings) -> None:
     """Publishes every segment of a title that is not committed yet and writes its plan.
 
     Returns early, with no plan end written, when the window ends.
@@ -69,6 +67,7 @@ def _describe(request: TitleRequest, info: SourceInfo) -> TitleRecord:
         run=request.run,
         source=info,
         recipe=recipe,
+        output=request.output,
         fingerprint=request.fingerprint,
         engine=request.engine,
         model_sha256=request.model_sha256,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
 from reelwright.ledger.records import Manifest, PlanEnd, TitleRecord
@@ -63,7 +63,7 @@ def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[Segmen
 def _facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFilm, seconds: float) -> FilmFacts:
     timeline = read_timeline(path)
     return FilmFacts(
-        name=path.name,
+        name=PurePath(title.output).name,
         sha256=file_sha256(path),
         size=path.stat().st_size,
         width=assembled.width,
@@ -75,5 +75,5 @@ def _facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFil
         streams=assembled.streams,
         chapters=assembled.chapters,
         seconds={"assemble": seconds},
-        notes=(*title.source.notes, *end.notes, *assembled.notes),
+        notes=(*end.notes, *assembled.notes),
     )

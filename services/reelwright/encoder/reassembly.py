@@ -23,9 +23,7 @@ class Reassembly:
         if batch.last:
             self._last = batch.batch
         if self._last is not None and batch.batch > self._last:
-            raise InternalError(
-                f"segment {batch.segment}: batch {batch.batch} lies behind the last, {self._last}"
-            )
+            raise InternalError(f"segment {batch.segment}: batch {batch.batch} lies behind the last, {self._last}")
         if batch.batch >= self._next:
             self._waiting.setdefault(batch.batch, batch)
         ready = []

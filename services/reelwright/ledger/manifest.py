@@ -10,16 +10,9 @@ from fractions import Fraction
 from pydantic import ValidationError
 
 from reelwright.ledger.folder import Folder
-from reelwright.ledger.records import (
-    Manifest,
-    PlanEnd,
-    PlannedFrame,
-    SegmentRecord,
-    ShotEntry,
-    StreamOutcome,
-    TitleRecord,
-)
+from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
 from reelwright.ledger.store import RunLedger
+from reelwright.media.types import PlannedFrame, StreamOutcome
 from reelwright.titles.errors import InputError, LedgerError
 
 SUFFIX = ".manifest.json"

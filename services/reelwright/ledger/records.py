@@ -24,11 +24,15 @@ class _Document(BaseModel):
 
 
 class TitleRecord(_Document):
-    """What a run is. `fingerprint` is titles.identity.content_fingerprint of the source."""
+    """What a run is.
+
+    `output` is where the film is wanted; `fingerprint` is titles.identity.content_fingerprint of the source.
+    """
 
     run: str
     source: SourceInfo
     recipe: Recipe
+    output: str
     fingerprint: str
     engine: str
     model_sha256: str

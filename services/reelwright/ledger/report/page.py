@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.environment import TemplateStream
 from markupsafe import Markup
 
 from reelwright.ledger.manifest import beside
@@ -62,11 +63,11 @@ def write_report(manifest: Manifest, ledger: RunLedger, film: str) -> None:
     with TemporaryDirectory(prefix="reelwright-report-") as scratch:
         page = Path(scratch) / "report.html"
         with page.open("wb") as stream:
-            _template(manifest, ledger).dump(stream, encoding="utf-8")
+            _page(manifest, ledger).dump(stream, encoding="utf-8")
         folder.upload(name, page)
 
 
-def _template(manifest: Manifest, ledger: RunLedger):  # type: ignore[no-untyped-def]
+def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
     environment = Environment(
         loader=PackageLoader("reelwright.ledger.report"),
         autoescape=True,

@@ -28,7 +28,7 @@ def title_of(manifest: Manifest) -> str:
 def source_facts(manifest: Manifest) -> list[tuple[str, str]]:
     """Names and values of what the source is."""
     source, video = manifest.source, manifest.source.video
-    facts = [
+    return [
         ("File", PurePosixPath(source.location).name),
         ("Picture", f"{video.width} × {video.height}{_shape(video)}"),
         ("Video", f"{video.codec}, {video.source_pix_fmt}"),
@@ -37,7 +37,6 @@ def source_facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("Container", source.container),
         ("Size", size(source.size)),
     ]
-    return facts
 
 
 def film_facts(manifest: Manifest) -> list[tuple[str, str]]:
@@ -57,8 +56,10 @@ def deeds(manifest: Manifest) -> Iterator[tuple[str, str]]:
     recipe, video = manifest.recipe, manifest.source.video
     yield (
         f"Enlarged {recipe.scale}×",
-        f"The model {PurePosixPath(recipe.model).name} restored the brightness of every frame. Colour comes from the "
-        "source alone, so nothing was coloured in.",
+        (
+            f"The model {PurePosixPath(recipe.model).name} restored the brightness of every frame. Colour comes from "
+            "the source alone, so nothing was coloured in."
+        ),
     )
     yield _grain(recipe)
     if video.field_order != "progressive":
@@ -69,7 +70,7 @@ def deeds(manifest: Manifest) -> Iterator[tuple[str, str]]:
         count = len(manifest.concealed)
         yield (
             "Damage concealed",
-            f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode; the previous frame stands in.",
+            f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode; the one before stands in.",
         )
     yield "Encoded", f"{_PROFILES[recipe.profile]}."
 
