@@ -80,7 +80,8 @@ def _choose(name: str, model: ModelFile) -> str:
     chosen = name if name != "auto" else _best(model)
     if chosen == "openvino" and model.network is None:
         raise ModelError("not a reel network", str(model.path), "use --engine torch, which loads it through spandrel")
-    if util.find_spec(chosen) is None:
+    needed = [chosen] if model.network is not None else [chosen, "spandrel"]
+    if any(util.find_spec(runtime) is None for runtime in needed):
         raise ModelError(f"the {chosen} engine is not installed", model.name, f"pip install 'reelwright[{chosen}]'")
     return chosen
 

@@ -9,12 +9,15 @@ import struct
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from reelwright.restoration.network import Network
 from reelwright.titles.errors import ModelError
 
 # A safetensors header longer than this is refused by the reference reader too.
 _HEADER_LIMIT = 100_000_000
+# Tensors that numpy, and so every engine, reads.
+_KINDS = {"F32", "F16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +74,45 @@ def _weights() -> Path:
 
 def _load(name: str, path: Path) -> ModelFile:
     try:
-        metadata = _metadata(path)
+        header = _header(path)
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(error.strerror or "cannot be read", str(path), "check the file") from None
-    return ModelFile(name, path, sha256, Network.from_metadata(metadata))
+    return ModelFile(name, path, sha256, _network(header, path))
 
 
-def _metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file, read without its runtime: 8 bytes of length, then JSON."""
+def _network(header: dict[str, Any], path: Path) -> Network | None:
+    """The `reel` network of a file, which must hold just its tensors; None for another family."""
+    try:
+        network = Network.from_metadata(dict(header.get("__metadata__", {})))
+        if network is None:
+            return None
+        tensors = {name: value for name, value in header.items() if name != "__metadata__"}
+        shapes = {name: value["shape"] for name, value in tensors.items()}
+        # The number first: a file may claim any number of layers.
+        if len(shapes) != 2 * network.layers or shapes != network.shapes():
+            raise ValueError("other tensors")
+        if not {value["dtype"] for value in tensors.values()} <= _KINDS:
+            raise ValueError("of another kind")
+    except (ValueError, TypeError, KeyError):
+        what = "its tensors are not those of the reel network it names"
+        raise ModelError(what, str(path), "export it again") from None
+    return network
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file, read without its runtime: 8 bytes of length, then JSON."""
     with path.open("rb") as stream:
         head = stream.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
         text = stream.read(length) if 2 <= length <= _HEADER_LIMIT else b""
     try:
-        header = json.loads(text)
-        tensors = {key: value for key, value in header.items() if key != "__metadata__"}
-        end = max(value["data_offsets"][1] for value in tensors.values())
+        header: dict[str, Any] = json.loads(text)
+        end = max(value["data_offsets"][1] for name, value in header.items() if name != "__metadata__")
         if len(text) != length or path.stat().st_size != 8 + length + end:
             raise ValueError("truncated")
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         remedy = "convert it to safetensors (a pickle can run code when it is loaded)"
-        raise ModelError("not a safetensors file", str(path), remedy) from None
-    return dict(header.get("__metadata__", {}))
+        raise ModelError("not a safetensors file, or cut short", str(path), remedy) from None
+    return header

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 ARCHITECTURE = "reel-1"
 
@@ -40,10 +41,30 @@ class Network:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> Network | None:
-        """The network that a file's metadata describes; None when the file is not of this family."""
+        """The network that a file's metadata describes; None when the file is not of this family.
+
+        Raises:
+            ValueError: the file says it is of this family but not which network.
+        """
         if metadata.get("architecture") != ARCHITECTURE:
             return None
-        return cls(**json.loads(metadata["network"]))
+        try:
+            network = cls(**json.loads(metadata["network"]))
+            sound = network.channels > 0 and network.layers > 1 and network.unshuffle > 0 and network.scale in {2, 3, 4}
+        except (KeyError, TypeError):
+            sound = False
+        if not sound:
+            raise ValueError("no such reel network")
+        return network
+
+    def shapes(self) -> dict[str, list[int]]:
+        """The shape of every tensor, by name."""
+        inner = [self.channels] * (self.layers - 1)
+        widths = [self.unshuffle**2, *inner, (self.unshuffle * self.scale) ** 2]
+        found: dict[str, list[int]] = {}
+        for (weight, bias), (before, after) in zip(self.names(), pairwise(widths), strict=True):
+            found[weight], found[bias] = [after, before, 3, 3], [after]
+        return found
 
     def names(self) -> list[tuple[str, str]]:
         """The tensor names (weight, bias) of each convolution in order; weights are (out, in, 3, 3)."""

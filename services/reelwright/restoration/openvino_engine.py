@@ -17,9 +17,12 @@ from safetensors.numpy import load_file
 from reelwright.restoration.engine import Precision, describe
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.network import Network
-from reelwright.restoration.tiling import run_tiled
+from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, run_tiled
 
 Luma = NDArray[np.float32]
+
+# Frame sizes whose compiled network is kept: a worker meets many titles, and each size holds memory.
+_SIZES_KEPT = 4
 
 
 class OpenVinoEngine:
@@ -30,14 +33,22 @@ class OpenVinoEngine:
         threads: CPU threads in all.
         streams: frames computed at the same time.
         precision: of the convolutions; the enlargement they are added to is always float32.
+        largest: most rows and columns of a window.
     """
 
-    def __init__(self, model: ModelFile, threads: int, streams: int, precision: Precision) -> None:
+    def __init__(
+        self,
+        model: ModelFile,
+        threads: int,
+        streams: int,
+        precision: Precision,
+        largest: tuple[int, int] = (MAX_ROWS, MAX_COLUMNS),
+    ) -> None:
         assert model.network is not None
         self._network = model.network
         self._weights = load_file(str(model.path))
         self._options = compile_options(threads, streams, precision)
-        self._streams = streams
+        self._streams, self._largest = streams, largest
         self._requests: dict[tuple[int, int], queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
         self.identity = describe("openvino", resolve_precision(precision), model)
@@ -47,7 +58,7 @@ class OpenVinoEngine:
         """See `Engine.upscale`."""
         network = self._network
         rows, columns = luma.shape
-        detail = run_tiled(luma, self._run, network.scale, network.halo, network.unshuffle)
+        detail = run_tiled(luma, self._run, network.scale, network.halo, network.unshuffle, self._largest)
         size = (columns * network.scale, rows * network.scale)
         return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC) + detail, np.float32)
 
@@ -68,6 +79,8 @@ class OpenVinoEngine:
                 pool: queue.LifoQueue[Any] = queue.LifoQueue()
                 for _ in range(self._streams):
                     pool.put(compiled.create_infer_request())
+                if len(self._requests) == _SIZES_KEPT:
+                    del self._requests[next(iter(self._requests))]
                 self._requests[shape] = pool
             return self._requests[shape]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -18,7 +17,7 @@ from torch.nn import functional
 from reelwright.restoration.engine import Precision, describe
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.network import Network
-from reelwright.restoration.tiling import run_tiled
+from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, run_tiled
 from reelwright.titles.errors import ModelError
 
 Luma = NDArray[np.float32]
@@ -35,9 +34,9 @@ class ReelNet(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        inner = [network.channels] * (network.layers - 1)
-        widths = [network.unshuffle**2, *inner, (network.unshuffle * network.scale) ** 2]
-        for layer, (before, after) in enumerate(pairwise(widths)):
+        shapes = network.shapes()
+        for layer, (weight, _) in enumerate(network.names()):
+            after, before, *_ = shapes[weight]
             self.add_module(f"conv{layer}", nn.Conv2d(before, after, 3, padding=1))
 
     def forward(self, luma: Tensor) -> Tensor:
@@ -56,13 +55,17 @@ class TorchEngine:
         model: a `reel` network, or any that spandrel knows.
         threads: CPU threads in all.
         precision: of the network; the enlargement that a `reel` network adds to is always float32.
+        largest: most rows and columns of a window.
 
     Raises:
         ModelError: spandrel does not know the file's architecture, or it is no enlarging image network.
     """
 
-    def __init__(self, model: ModelFile, threads: int, precision: Precision) -> None:
+    def __init__(
+        self, model: ModelFile, threads: int, precision: Precision, largest: tuple[int, int] = (MAX_ROWS, MAX_COLUMNS)
+    ) -> None:
         torch.set_num_threads(threads)
+        self._largest = largest
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype = torch.bfloat16 if resolve_precision(precision) == "bf16" else torch.float32
         # One frame at a time: torch already spreads a frame over the device.
@@ -81,7 +84,7 @@ class TorchEngine:
     def upscale(self, luma: Luma) -> Luma:
         """See `Engine.upscale`."""
         rows, columns = luma.shape
-        result = run_tiled(luma, self._run, self.scale, self._halo, self._multiple)
+        result = run_tiled(luma, self._run, self.scale, self._halo, self._multiple, self._largest)
         if self._adds_to_bicubic:
             size = (columns * self.scale, rows * self.scale)
             result = result + cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC)
