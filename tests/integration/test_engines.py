@@ -1,0 +1,156 @@
+"""The engines on real weights: the same pixels whatever the tiling, the threads, the runtime."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reelwright.media.picture import Picture
+from reelwright.restoration.engine import Precision, create_engine, engine_identity
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.openvino_engine import OpenVinoEngine
+from reelwright.restoration.restore import Restorer
+from reelwright.titles.errors import ModelError
+from tests.optional import optional
+from tests.scenes import scene
+
+Luma = NDArray[np.float32]
+
+REEL_S = resolve_model("reel-s")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+SPAN = Path(__file__).resolve().parents[3] / "shared" / "weights" / "span_x2_ch48.safetensors"
+PICKLE = SPAN.with_name("realesr-animevideov3.pth")
+
+
+def frame(width: int = 200, height: int = 150, index: int = 0) -> Luma:
+    """A textured frame under grain, in [0, 1]."""
+    luma = scene(index, "gray", width, height).planes[0].astype(np.float32) / 255
+    noise = np.random.default_rng(index).normal(0, 0.04, luma.shape)
+    return np.asarray(np.clip(luma + noise, 0, 1), np.float32)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("size", [(200, 150), (161, 121)])
+def test_tiles_change_no_pixel(precision: Precision, size: tuple[int, int]) -> None:
+    """Windows of several sizes over a frame give, bit for bit, what one window over it gives."""
+    luma = frame(*size)
+    whole = OpenVinoEngine(REEL_S, 1, 1, precision).upscale(luma)
+    for largest in ((64, 72), (96, 1344), (100, 90)):
+        tiled = OpenVinoEngine(REEL_S, 1, 1, precision, largest).upscale(luma)
+        assert np.array_equal(tiled, whole), largest
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_threads_and_parallel_frames_change_no_pixel(precision: Precision) -> None:
+    """The number of threads, of streams and of frames under way at once is a matter of speed alone."""
+    frames = [frame(index=index) for index in range(6)]
+    one = OpenVinoEngine(REEL_S, 1, 1, precision)
+    wanted = [one.upscale(luma) for luma in frames]
+    for threads, streams in ((2, 1), (2, 2), (4, 3)):
+        engine = OpenVinoEngine(REEL_S, threads, streams, precision)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(engine.upscale, frames))
+        assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True)), (threads, streams)
+
+
+def test_a_worker_that_meets_many_sizes_still_answers_right() -> None:
+    """More frame sizes than are kept compiled, met in turns and at once, give what each gives alone."""
+    sizes = [(32 + 8 * number, 40) for number in range(7)]
+    engine = OpenVinoEngine(REEL_S, 2, 2, "fp32")
+    wanted = [OpenVinoEngine(REEL_S, 1, 1, "fp32").upscale(frame(*size)) for size in sizes]
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda size: engine.upscale(frame(*size)), sizes * 2))
+    assert all(np.array_equal(a, b) for a, b in zip(found, wanted * 2, strict=True))
+
+
+def test_bf16_stays_within_a_level() -> None:
+    """The faster arithmetic moves no sample by two 8-bit levels, and the mean one by a tenth."""
+    luma = frame()
+    exact, fast = (OpenVinoEngine(REEL_S, 2, 1, precision).upscale(luma) for precision in PRECISIONS)
+    deviation = np.abs(fast - exact) * 255
+    assert deviation.max() < 2
+    assert deviation.mean() < 0.1
+
+
+def test_the_network_restores_better_than_bicubic() -> None:
+    """On a grainy frame whose truth is known, the shipped weights come a decibel nearer than bicubic does."""
+    truth = cv2.GaussianBlur(scene(0, "gray", 320, 240).planes[0], (0, 0), 2.5).astype(np.float32) / 255
+    small = cv2.resize(truth, (160, 120), interpolation=cv2.INTER_AREA)
+    noisy = np.asarray(small + np.random.default_rng(0).normal(0, 0.03, small.shape), np.float32)
+    bicubic = cv2.resize(noisy, (320, 240), interpolation=cv2.INTER_CUBIC)
+    restored = OpenVinoEngine(REEL_S, 2, 1, "fp32").upscale(noisy)
+    errors = [float(np.square(picture - truth).mean()) for picture in (bicubic, restored)]
+    assert 10 * np.log10(errors[0] / errors[1]) > 1
+
+
+def test_an_engine_is_known_by_its_identity_before_it_exists() -> None:
+    """A run is named before its network is loaded, so both ways of asking agree; precision and model are in it."""
+    for precision in PRECISIONS:
+        engine = create_engine("openvino", REEL_S, precision=precision)
+        assert engine.identity == engine_identity("openvino", REEL_S, precision)
+        assert REEL_S.sha256[:12] in engine.identity
+    assert engine_identity("openvino", REEL_S, "fp32").split()[1] == "fp32"
+
+
+def test_torch_and_openvino_agree_within_a_level_of_ten_bits() -> None:
+    """At full precision the reference engine and the CPU engine give the same picture."""
+    optional("torch")
+    luma = frame()
+    reference = create_engine("torch", REEL_S, threads=2, precision="fp32")
+    difference = np.abs(reference.upscale(luma) - OpenVinoEngine(REEL_S, 2, 1, "fp32").upscale(luma))
+    assert difference.max() * 1023 < 1
+    assert reference.identity == engine_identity("torch", REEL_S, "fp32")
+    restored = [
+        Restorer(engine, 2, 0.4).restore(scene(0, "yuv420p10le"), "yuv420p10le").planes
+        for engine in (reference, OpenVinoEngine(REEL_S, 2, 1, "fp32"))
+    ]
+    for a, b in itertools.chain(zip(*restored, strict=True)):
+        assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+
+
+def test_a_network_of_another_family_restores_through_torch() -> None:
+    """A person's own network, here SPAN, enlarges luma without tint and without a seam at the border."""
+    optional("torch")
+    optional("spandrel")
+    if not SPAN.exists():
+        pytest.skip("the weights are not on this machine")
+    model = resolve_model(str(SPAN))
+    assert model.network is None
+    with pytest.raises(ModelError, match="--engine torch"):
+        create_engine("openvino", model)
+    engine = create_engine("auto", model, threads=2)
+    assert engine.identity.startswith("torch-")
+    picture = scene(0, "gray", 64, 48)
+    found = Restorer(engine, 2, 0.0).restore(picture, "yuv420p")
+    bicubic = cv2.resize(picture.planes[0], (128, 96), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(found.planes[0].astype(int) - bicubic).mean() < 8
+    assert all((plane == 128).all() for plane in found.planes[1:])
+    assert Picture("yuv420p", 128, 96, found.planes).digest() == found.digest()
+
+
+def test_a_safetensors_file_without_a_network_is_refused_in_one_line(tmp_path: Path) -> None:
+    """What spandrel does not know ends in a line for the person, not in a traceback."""
+    optional("torch")
+    optional("spandrel")
+    from safetensors.numpy import save_file  # noqa: PLC0415 - beside its use
+
+    path = tmp_path / "other.safetensors"
+    save_file({"body.weight": np.zeros((2, 2), np.float32)}, str(path))
+    with pytest.raises(ModelError) as caught:
+        create_engine("auto", resolve_model(str(path)))
+    assert "spandrel cannot load it" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickled_network_is_refused() -> None:
+    """A .pth file is never unpickled."""
+    if not PICKLE.exists():
+        pytest.skip("the weights are not on this machine")
+    with pytest.raises(ModelError, match="a pickle can run code"):
+        resolve_model(str(PICKLE))

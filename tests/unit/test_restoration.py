@@ -1,0 +1,146 @@
+"""One picture restored: depth, range, grain, sizes, colour."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reelwright.media.picture import PIXEL_FORMATS, Picture
+from reelwright.restoration.engine import Engine, create_engine
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.restore import Restorer
+from tests.scenes import scene
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """The shipped network at full precision."""
+    return create_engine("openvino", resolve_model("reel-s"), threads=1, precision="fp32")
+
+
+def flat(pix_fmt: str, luma: int, width: int = 24, height: int = 16) -> Picture:
+    """A picture of one luma code value and no colour."""
+    layout = PIXEL_FORMATS[pix_fmt]
+    shapes = [layout.plane_shape(plane, width, height) for plane in range(layout.planes)]
+    values = [luma, layout.neutral, layout.neutral]
+    planes = tuple(np.full(shape, value, layout.dtype) for shape, value in zip(shapes, values, strict=False))
+    return Picture(pix_fmt, width, height, planes)
+
+
+def halved(luma: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Made half as large by averaging."""
+    rows, columns = luma.shape
+    small = cv2.resize(np.asarray(luma, np.float32), (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "full_range", "before", "after"),
+    [
+        ("gray", "gray10le", False, 16, 64),
+        ("gray", "gray10le", False, 235, 940),
+        ("gray", "gray12le", False, 235, 3760),
+        ("gray10le", "gray", False, 940, 235),
+        ("gray", "gray10le", True, 255, 1023),
+        ("gray", "gray10le", True, 0, 0),
+        ("gray10le", "gray10le", False, 502, 502),
+        ("gray10le", "gray", True, 1023, 255),
+    ],
+)
+def test_levels_keep_their_meaning_at_another_depth(
+    engine: Engine, source: str, target: str, full_range: bool, before: int, after: int
+) -> None:
+    """Black stays black and white white: studio levels scale by powers of two, full-range ones by their maxima."""
+    neutral = Restorer(_Bicubic(), 2, 0.0)
+    found = neutral.restore(flat(source, before), target, full_range=full_range).planes[0]
+    assert (found == after).all()
+    restored = Restorer(engine, 2, 0.4).restore(flat(source, before), target, full_range=full_range).planes[0]
+    # The network may differ by a little on a flat, never by what a wrong range would make of it.
+    assert np.abs(restored.astype(int) - after).max() <= max(2, (1 << PIXEL_FORMATS[target].depth) // 128)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [(17, 16), (33, 21), (64, 47)])
+@pytest.mark.parametrize("pix_fmt", ["gray", "yuv420p", "yuv422p10le", "yuv444p12le"])
+def test_any_size_and_format_is_enlarged(engine: Engine, pix_fmt: str, size: tuple[int, int], scale: int) -> None:
+    """Odd sides included, every plane of the result has the shape its format wants."""
+    width, height = size
+    found = Restorer(engine, scale, 0.4).restore(scene(0, pix_fmt, width, height), pix_fmt)
+    layout = PIXEL_FORMATS[pix_fmt]
+    assert (found.width, found.height) == (width * scale, height * scale)
+    for index, plane in enumerate(found.planes):
+        assert plane.shape == layout.plane_shape(index, width * scale, height * scale)
+        assert plane.dtype == layout.dtype
+        assert plane.flags.c_contiguous
+
+
+@pytest.mark.parametrize("target", ["yuv420p", "yuv422p10le", "yuv444p12le"])
+def test_gray_comes_out_without_tint(engine: Engine, target: str) -> None:
+    """A black-and-white picture gets exactly neutral chroma where the film's format has chroma."""
+    found = Restorer(engine, 2, 0.4).restore(scene(0, "gray", 40, 30), target)
+    neutral = PIXEL_FORMATS[target].neutral
+    assert all((plane == neutral).all() for plane in found.planes[1:])
+
+
+def test_luma_does_not_depend_on_colour(engine: Engine) -> None:
+    """The network sees luma alone: with the colour taken away every luma sample is the same."""
+    coloured = scene(0, "yuv420p", 64, 48)
+    gray = Picture("gray", 64, 48, coloured.planes[:1])
+    restorer = Restorer(engine, 2, 0.4)
+    assert np.array_equal(restorer.restore(coloured, "yuv420p").planes[0], restorer.restore(gray, "gray").planes[0])
+
+
+def grainy() -> Picture:
+    """A scene under strong grain, at twelve bits so that rounding hides nothing."""
+    clean = scene(0, "gray12le", 96, 80)
+    noise = np.random.default_rng(5).normal(0, 120, clean.planes[0].shape)
+    luma = np.clip(clean.planes[0] + noise, 0, 4095).astype(np.uint16)
+    return Picture("gray12le", 96, 80, (luma,))
+
+
+def restored(engine: Engine, keep: float) -> NDArray[np.float32]:
+    """The grainy scene's luma code values, enlarged with this share of the grain kept."""
+    return Restorer(engine, 2, keep).restore(grainy(), "gray12le").planes[0].astype(np.float32)
+
+
+def test_grain_put_back_in_full_makes_the_result_agree_with_the_source(engine: Engine) -> None:
+    """Made small again, a film that keeps all of its grain is the source, but for what enlarging itself takes."""
+    source = grainy().planes[0].astype(np.float32)
+    clean, full = (halved(restored(engine, keep)) - source for keep in (0.0, 1.0))
+    assert full.std() < 0.35 * clean.std()
+
+
+def test_without_grain_the_clean_result_of_the_network_is_left(engine: Engine) -> None:
+    """Keeping nothing gives what the network gives and no more."""
+    luma = grainy().planes[0].astype(np.float32) / 4095
+    assert np.array_equal(restored(engine, 0.0), np.clip(np.rint(engine.upscale(luma) * 4095), 0, 4095))
+
+
+def test_grain_between_is_linear(engine: Engine) -> None:
+    """Half the grain is half of the way from none to all."""
+    none, half, full = (restored(engine, keep) for keep in (0.0, 0.5, 1.0))
+    inside = (full > 0) & (full < 4095) & (none > 0) & (none < 4095)
+    assert np.abs(half - (none + full) / 2)[inside].max() <= 1.0
+
+
+def test_three_and_four_times_agree_with_twice(engine: Engine) -> None:
+    """Other enlargements show the same picture in the same place."""
+    picture = scene(0, "gray12le", 64, 48)
+    twice = Restorer(engine, 2, 0.0).restore(picture, "gray12le").planes[0]
+    for scale in (3, 4):
+        other = Restorer(engine, scale, 0.0).restore(picture, "gray12le").planes[0].astype(np.float32)
+        back = cv2.resize(other, (128, 96), interpolation=cv2.INTER_AREA)
+        inner = np.s_[8:-8, 8:-8]
+        # A shift by a quarter of a sample alone would make several times this of the scene's texture.
+        assert np.abs(back - twice)[inner].mean() < 0.02 * np.ptp(twice)
+
+
+class _Bicubic:
+    """An engine whose network has learnt nothing."""
+
+    identity, scale = "bicubic", 2
+
+    def upscale(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.resize(luma, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)
