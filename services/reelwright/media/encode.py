@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import av
+import cv2
 import numpy as np
 from av.codec.context import Flags as CodecFlags
 from av.container.core import Flags as ContainerFlags
@@ -24,6 +25,8 @@ from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.types import ColourInfo, VideoInfo
 from reelwright.titles.errors import InternalError, OutputError
 
+# CPU_AVX512_SKX of OpenCV's cvdef.h: AVX-512 F, CD, BW, DQ and VL, the set that x264 asks for.
+_AVX512_SKX = 256
 # Encoders refuse rates beyond a few hundred; the rate only guides them, since assembly stamps the frames.
 _RATES = (Fraction(1), Fraction(240))
 _UNSPECIFIED = 2
@@ -227,6 +230,10 @@ def _options(spec: ProfileSpec, film: FilmFormat, size: tuple[int, int]) -> dict
     options = dict(spec.options)
     if spec.slices:
         options["slices"] = str(_slices(spec.encoder, spec.slices, film.pix_fmt, size))
+    if spec.encoder == "libx264" and cv2.checkHardwareSupport(_AVX512_SKX):
+        # Its AVX-512 code for macroblock trees uses memory that was never written, where the width is no multiple of
+        # 128, and so now and then gives other bytes for the same pictures. Every such processor has AVX2.
+        options["x264-params"] = "asm=avx2"
     return options
 
 
