@@ -37,11 +37,12 @@ def resolution(path: Path) -> Fraction:
 @pytest.mark.parametrize("name", clips.FILMS)
 def test_every_frame_comes_back_once_in_order_at_its_own_time(name: str, tmp_path: Path) -> None:
     """Frames out are frames in, each at the time at which a player shows it in the source."""
-    output = tmp_path / "out.mp4"
-    manifest = restore(clips.clip(name), output)
+    source, output = clips.clip(name), tmp_path / "out.mp4"
+    manifest = restore(source, output)
     wanted, found = clips.truth(name).times, shown(output)
     assert manifest["frames_in"] == manifest["frames_out"] == len(wanted) == len(found)
-    tick = resolution(output)
+    # Matroska rounds what was written to its milliseconds before it ever reaches us.
+    tick = max(resolution(source), resolution(output))
     start = found[0] - wanted[0]
     # A container without room for a late or negative start may shift picture and sound together, never one alone.
     assert all(abs(f - w - start) <= tick for f, w in zip(found, wanted, strict=True))
