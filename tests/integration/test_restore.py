@@ -123,6 +123,20 @@ def test_a_real_film_keeps_frames_and_sound(name: str, tmp_path: Path) -> None:
     assert sounds(output) == sounds(source)
 
 
+def test_no_flicker_is_added(tmp_path: Path) -> None:
+    """The mean brightness of every restored frame is its source frame's."""
+    source, output = real_film("chaplin"), tmp_path / "out.mp4"
+    restore(source, output)
+    difference = np.array(brightness(output)) - np.array(brightness(source))
+    assert float(np.abs(difference).max()) < 0.75
+
+
+def brightness(path: Path) -> list[float]:
+    """Mean luma code value of every frame."""
+    with av.open(str(path)) as film:
+        return [float(frame.to_ndarray()[: frame.height].mean()) for frame in film.decode(video=0)]
+
+
 def sounds(path: Path) -> list[tuple[Fraction, bytes]]:
     """Time in seconds, to the nearest millisecond, and bytes of every audio packet."""
     with av.open(str(path)) as film:
