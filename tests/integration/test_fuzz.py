@@ -61,9 +61,7 @@ def _lane(films: Path, folder: Path, lane: int) -> Tally:
     tally, numbers = Tally(), list(range(lane, COUNT, WORKERS))
     while numbers:
         ours, theirs = multiprocessing.Pipe()
-        worker = multiprocessing.get_context("spawn").Process(
-            target=_examine, args=(films, folder, numbers, theirs)
-        )
+        worker = multiprocessing.get_context("spawn").Process(target=_examine, args=(films, folder, numbers, theirs))
         worker.start()
         theirs.close()
         done = _collect(ours, numbers, tally)

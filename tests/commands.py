@@ -1,0 +1,60 @@
+"""The `reelwright` command as a person runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+COMMAND = str(Path(sys.executable).with_name("reelwright"))
+# Long for an idle machine, so that only a hang reaches it.
+PATIENCE_SECONDS = 240.0
+_LOOK_SECONDS = 0.002
+
+
+def reelwright(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end."""
+    command = [COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, **options)
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """Starts the command."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([COMMAND, *map(str, arguments)], **{**pipes, **options})
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
+    """Waits for a condition; False when the process ended before it came true."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if process.poll() is not None:
+            return False
+        assert time.monotonic() < deadline, "it hangs"
+        time.sleep(_LOOK_SECONDS)
+    return True
+
+
+def errors_of(stderr: str) -> list[str]:
+    """What was said on stderr beside the signs of life of a long restoration."""
+    return [line for line in stderr.splitlines() if " frames, " not in line]
+
+
+def manifest_of(film: Path) -> dict[str, Any]:
+    """The manifest beside a film."""
+    return dict(json.loads(film.with_name(film.name + ".manifest.json").read_text()))
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, as hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file under a folder with its hash, and every folder."""
+    return {str(path.relative_to(folder)): sha256(path) if path.is_file() else "" for path in sorted(folder.rglob("*"))}

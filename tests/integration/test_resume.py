@@ -1,0 +1,184 @@
+"""Killed at any moment and run again, a film comes out bit-identical; runs at the same time do no harm."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from reelwright.cli.main import run
+from tests import clips
+from tests.commands import errors_of, manifest_of, reelwright, sha256, start, tree, wait_until
+
+FILM = "long"
+# One worker thread, so that there are many moments between the first and the last segment on a fast machine too.
+OPTIONS = ("--threads", "1")
+DELIVERED = {"out.mp4", "out.mp4.manifest.json", "out.mp4.report.html"}
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """The film as it comes out when nothing happens to it: its hash, manifest and number of segments."""
+
+    sha256: str
+    manifest: dict[str, Any]
+    segments: int
+
+
+@cache
+def undisturbed() -> Undisturbed:
+    """Made once."""
+    output = clips.folder() / "undisturbed" / "out.mp4"
+    output.parent.mkdir()
+    segments = resume(output)
+    return Undisturbed(sha256(output), manifest_of(output), segments)
+
+
+def records(folder: Path) -> list[Path]:
+    """The records of committed segments under way in `folder`."""
+    return [path for path in folder.glob(".reelwright/*/segments/*.json") if not path.name.startswith(".")]
+
+
+def drafted(folder: Path) -> bool:
+    """Whether a film is being assembled in `folder`."""
+    return any(folder.glob(".reelwright/*/.part-film*"))
+
+
+def kill_when(condition: Callable[[], bool], output: Path) -> bool:
+    """Restores until `condition` holds and kills the process then; False when the film was finished before."""
+    process = start("restore", clips.clip(FILM), "-o", output, *OPTIONS)
+    met = wait_until(condition, process)
+    process.kill()
+    process.communicate()
+    return met
+
+
+def resume(output: Path) -> int:
+    """Runs the command again to its end in this process; how many segments it had to make."""
+    before = REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0
+    assert run(["restore", str(clips.clip(FILM)), "-o", str(output), *OPTIONS]) == 0
+    return int((REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0) - before)
+
+
+def check(output: Path) -> None:
+    """The film is the undisturbed one, whole, and nothing else is left."""
+    manifest = undisturbed().manifest
+    assert sha256(output) == undisturbed().sha256
+    for key in ("run", "frames_in", "frames_out", "pts", "source_pts", "frame_digests", "shots", "film_sha256"):
+        assert manifest_of(output)[key] == manifest[key]
+    assert len(manifest_of(output)["pts"]) == len(clips.truth(FILM).times)
+    assert run(["verify", str(output)]) == 0
+
+
+@pytest.mark.parametrize("moment", ["planned", "first", "middle", "assembly"])
+def test_a_killed_restoration_goes_on_where_it_was(moment: str, tmp_path: Path) -> None:
+    """After SIGKILL the committed segments are taken as they are, the rest is made, and the film is bit-identical."""
+    output = tmp_path / "out.mp4"
+    conditions = {
+        "planned": lambda: any(tmp_path.glob(".reelwright/*/plan/*.json")),
+        "first": lambda: len(records(tmp_path)) >= 1,
+        "middle": lambda: len(records(tmp_path)) >= undisturbed().segments // 2,
+        "assembly": lambda: drafted(tmp_path),
+    }
+    total = undisturbed().segments
+    assert kill_when(conditions[moment], output), "the film was finished before it could be killed"
+    assert not output.exists()
+    committed = len(records(tmp_path))
+    assert resume(output) == total - committed
+    assert set(tree(tmp_path)) == DELIVERED
+    check(output)
+
+
+def test_a_restoration_killed_again_and_again_arrives(tmp_path: Path) -> None:
+    """Kills at seeded points, each a few documents after the one before, cost only what was under way."""
+    output, rng = tmp_path / "out.mp4", random.Random(3)
+
+    def documents() -> int:
+        return sum(1 for path in tmp_path.glob(".reelwright/*/*/*") if path.suffix in {".json", ".mkv", ".jpg"})
+
+    for _ in range(4):
+        target = documents() + rng.randrange(1, 9)
+        if not kill_when(lambda target=target: documents() >= target, output):  # type: ignore[misc]
+            break
+    resume(output)
+    assert set(tree(tmp_path)) == DELIVERED
+    check(output)
+
+
+def test_an_interrupted_restoration_says_so_and_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C ends with 130 and one line, and the next run takes up the committed segments."""
+    output = tmp_path / "out.mp4"
+    total = undisturbed().segments
+    process = start("restore", clips.clip(FILM), "-o", output, *OPTIONS)
+    assert wait_until(lambda: len(records(tmp_path)) >= 1, process)
+    process.send_signal(signal.SIGINT)
+    said, complained = process.communicate()
+    assert process.returncode == 130
+    assert said == ""
+    assert len(errors_of(complained)) == 1, complained
+    assert "goes on from the last committed segment" in complained
+    committed = len(records(tmp_path))
+    assert not output.exists()
+    assert resume(output) == total - committed < total
+    check(output)
+
+
+def test_a_finished_film_costs_nothing(tmp_path: Path) -> None:
+    """The same command again finds the film, touches nothing and commits nothing."""
+    output = tmp_path / "out.mp4"
+    resume(output)
+    before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+    assert resume(output) == 0
+    assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
+
+
+def test_a_damaged_film_is_made_again(tmp_path: Path) -> None:
+    """A film that is shorter than its manifest says, or has lost it, is no finished film."""
+    output = tmp_path / "out.mp4"
+    resume(output)
+    output.write_bytes(output.read_bytes()[:-100])
+    assert resume(output) == undisturbed().segments
+    output.with_name("out.mp4.manifest.json").unlink()
+    assert resume(output) == undisturbed().segments
+    check(output)
+
+
+def test_the_same_restoration_twice_at_once_gives_one_film(tmp_path: Path) -> None:
+    """Two processes with the same request both succeed, and the film is as if there had been one."""
+    output = tmp_path / "out.mp4"
+    both = [start("restore", clips.clip(FILM), "-o", output, *OPTIONS) for _ in range(2)]
+    ends = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], ends
+    assert all("240 frames, 0 lost" in said for said, _ in ends)
+    assert set(tree(tmp_path)) == DELIVERED
+    check(output)
+
+
+def test_two_films_in_one_folder_at_once_do_not_meet(tmp_path: Path) -> None:
+    """Restorations to different names in the same folder, of the same film and of another, all come out right."""
+    wanted = {"out.mp4": FILM, "same.mp4": FILM, "other.mp4": "rate_24"}
+    running = [start("restore", clips.clip(source), "-o", tmp_path / name, *OPTIONS) for name, source in wanted.items()]
+    ends = [process.communicate() for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], ends
+    assert sha256(tmp_path / "out.mp4") == sha256(tmp_path / "same.mp4") == undisturbed().sha256
+    assert manifest_of(tmp_path / "other.mp4")["frames_out"] == len(clips.truth("rate_24").times)
+    assert not (tmp_path / ".reelwright").exists()
+
+
+def test_the_last_recipe_wins(tmp_path: Path) -> None:
+    """Another recipe to the same output replaces the film, its manifest and its report together."""
+    output = tmp_path / "out.mp4"
+    for keep in ("0", "1"):
+        done = reelwright("restore", clips.clip("rate_24"), "-o", output, "--set", f"grain.keep={keep}")
+        assert done.returncode == 0, done.stderr
+        assert manifest_of(output)["recipe"]["grain"]["keep"] == float(keep)
+        assert manifest_of(output)["film_sha256"] == sha256(output)
+        assert run(["verify", str(output)]) == 0
+    assert set(tree(tmp_path)) == DELIVERED
