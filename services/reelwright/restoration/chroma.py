@@ -44,9 +44,11 @@ def neutral_chroma(target: PixelFormat, size: tuple[int, int]) -> Plane:
 
 
 def quantise(samples: Samples, target: PixelFormat) -> Plane:
-    """Code values rounded to the nearest and held to the depth of `target`."""
-    top = (1 << target.depth) - 1
-    codes = np.clip(np.rint(samples), 0, top)
+    """Code values rounded to the nearest and held to the depth of `target`; `samples` is overwritten.
+
+    In place, because fresh pages for each step of a large plane cost more than the step.
+    """
+    codes = np.clip(np.rint(samples, out=samples), 0, (1 << target.depth) - 1, out=samples)
     return codes.astype(np.uint8) if target.depth == 8 else codes.astype(np.uint16)
 
 

@@ -27,7 +27,7 @@ class Engine(Protocol):
     scale: int
 
     def upscale(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Luma (H, W) in [0, 1] to (scale * H, scale * W); results may leave [0, 1] a little."""
+        """Luma (H, W) in [0, 1] to a new array (scale * H, scale * W) that may leave [0, 1] a little."""
 
 
 def create_engine(

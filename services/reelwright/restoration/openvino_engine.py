@@ -60,7 +60,9 @@ class OpenVinoEngine:
         rows, columns = luma.shape
         detail = run_tiled(luma, self._run, network.scale, network.halo, network.unshuffle, self._largest)
         size = (columns * network.scale, rows * network.scale)
-        return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC) + detail, np.float32)
+        enlarged = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), np.float32)
+        enlarged += detail
+        return enlarged
 
     def _run(self, window: Luma) -> Luma:
         pool = self._pool((window.shape[0], window.shape[1]))

@@ -57,7 +57,8 @@ class Restorer:
         top = np.float32((1 << source.depth) - 1)
         luma = plane.astype(np.float32) / top
         restored = self._with_grain(luma, self._enlarge(luma))
-        return quantise(restored * (top * np.float32(gain)), target)
+        restored *= top * np.float32(gain)
+        return quantise(restored, target)
 
     def _enlarge(self, luma: Luma) -> Luma:
         enlarged = self._engine.upscale(luma)
@@ -69,14 +70,15 @@ class Restorer:
         return np.asarray(cv2.resize(enlarged, size, interpolation=method), np.float32)
 
     def _with_grain(self, luma: Luma, clean: Luma) -> Luma:
-        """Puts a share back of what is in the source and no longer in the clean enlargement, itself enlarged."""
+        """Puts a share back, into `clean` itself, of what the enlargement took away, itself enlarged."""
         if self._grain_keep == 0:
             return clean
         columns, rows = luma.shape[1], luma.shape[0]
         taken = luma - cv2.resize(clean, (columns, rows), interpolation=cv2.INTER_AREA)
         taken *= np.float32(self._grain_keep)
         size = (columns * self._scale, rows * self._scale)
-        return np.asarray(clean + cv2.resize(taken, size, interpolation=cv2.INTER_CUBIC), np.float32)
+        clean += cv2.resize(taken, size, interpolation=cv2.INTER_CUBIC)
+        return clean
 
 
 def _gain(source: PixelFormat, target: PixelFormat, full_range: bool) -> float:
