@@ -51,3 +51,11 @@ def gray_in_colour() -> Path:
     ]
     write(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(plain)]))
     return path
+
+
+@cache
+def small_film(frames: int) -> Path:
+    """A film of 64x48 with sound and a shot a second: many segments for little work."""
+    path = clips.folder() / f"small-{frames}.mp4"
+    write(path, Film([(clips.F(i, 25), scene(i, "yuv420p", 64, 48)) for i in range(frames)], audio="aac"))
+    return path
