@@ -48,8 +48,7 @@ class PixelFormat:
     def frame_bytes(self, width: int, height: int) -> int:
         """Bytes of one picture without padding."""
         samples = sum(
-            rows * columns
-            for rows, columns in (self.plane_shape(p, width, height) for p in range(self.planes))
+            rows * columns for rows, columns in (self.plane_shape(p, width, height) for p in range(self.planes))
         )
         return samples * (1 if self.depth == 8 else 2)
 
