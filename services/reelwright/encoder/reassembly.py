@@ -22,8 +22,9 @@ class Reassembly:
         """
         if batch.last:
             self._last = batch.batch
-        if self._last is not None and batch.batch > self._last:
-            raise InternalError(f"segment {batch.segment}: batch {batch.batch} lies behind the last, {self._last}")
+        highest = max(batch.batch, *self._waiting, 0)
+        if self._last is not None and highest > self._last:
+            raise InternalError(f"segment {batch.segment}: batch {highest} lies behind the last, {self._last}")
         if batch.batch >= self._next:
             self._waiting.setdefault(batch.batch, batch)
         ready = []
