@@ -21,8 +21,8 @@ from tests import fuzzing
 COUNT = int(os.environ.get("REELWRIGHT_FUZZ", "2000" if os.environ.get("CI") else "300"))
 SEED = int(os.environ.get("REELWRIGHT_FUZZ_SEED", "1"))
 WORKERS = os.cpu_count() or 1
-# Every so many readable films go through the whole pipeline, which costs a hundred times as much.
-RESTORE_EVERY = 40
+# Every so many readable films go through the whole pipeline, which costs fifty times as much.
+RESTORE_EVERY = 20
 # A hundred times what the slowest takes on an idle core: beyond this it hangs.
 HANG_SECONDS = 120.0
 MEMORY_BYTES = 6 << 30

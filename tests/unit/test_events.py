@@ -1,0 +1,69 @@
+"""What ends a title in a service reaches the person as the same error, in one line."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from reelwright.bus.events import EventListener, error_of, publish_event, title_failure
+from reelwright.bus.local import LocalBus
+from reelwright.titles import errors
+from reelwright.titles.errors import ReelwrightError, UserError
+from reelwright.wire.titles_pb2 import Event, TitleFailed, TitleStarted
+
+_USER_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, UserError)]
+
+
+def through_the_wire(error: Exception) -> ReelwrightError:
+    event = Event.FromString(title_failure("run", "decoder", error).SerializeToString())
+    return error_of(event.title_failed)
+
+
+@pytest.mark.parametrize("kind", _USER_ERRORS)
+def test_a_users_error_keeps_its_kind_and_its_line(kind: type[UserError]) -> None:
+    """What, where and remedy are read as they were written, and the exit code is 2."""
+    error = kind("cannot be read", "a: b; film.mp4", "copy it again; then retry")
+    arrived = through_the_wire(error)
+    assert type(arrived) is kind
+    assert str(arrived) == str(error)
+    assert arrived.exit_code == 2
+
+
+@pytest.mark.parametrize("error", [ValueError("odd\nvalue"), errors.CorruptPayload("bad bytes"), OSError(5, "I/O")])
+def test_any_other_error_is_a_failure_of_ours(error: Exception) -> None:
+    """It names the service, the kind and the reason, and the exit code is 1."""
+    arrived = through_the_wire(error)
+    assert type(arrived) is errors.TitleFailed
+    assert str(arrived) == f"decoder: {type(error).__name__}: {error}"
+    assert arrived.exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["", "NoSuchError", "TitleFailed", "ReelwrightError", "annotations", "REPORT_AT"])
+@pytest.mark.parametrize(("code", "kind"), [(2, UserError), (1, errors.TitleFailed)])
+def test_an_unknown_name_falls_back_on_the_exit_code(name: str, code: int, kind: type[ReelwrightError]) -> None:
+    """A service of another version may name an error that is not known here; nothing but user errors is built."""
+    arrived = error_of(TitleFailed(reason="why", exit_code=code, error=name))
+    assert type(arrived) is kind
+    assert str(arrived) == "why"
+
+
+def test_a_listener_hears_all_from_its_construction_on() -> None:
+    """Events published before it looks for the first time are heard, in the order of their run."""
+    bus, heard, whole = LocalBus(), list[str](), threading.Event()
+
+    def handle(event: Event) -> None:
+        heard.append(event.WhichOneof("event"))
+        if len(heard) == 3:
+            whole.set()
+
+    listener = EventListener(bus, handle)
+    try:
+        publish_event(bus, Event(run="r", title_started=TitleStarted()))
+        publish_event(bus, title_failure("r", "decoder", ValueError("x")))
+        publish_event(bus, Event(run="r", title_started=TitleStarted()))
+        assert whole.wait(30)
+    finally:
+        listener.close()
+        bus.close()
+    assert heard == ["title_started", "title_failed", "title_started"]
