@@ -25,13 +25,14 @@ def picture(path: str, frame: int) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Writes the picture."""
-    source, film, frame, x, y, width, height = (*sys.argv[1:3], *map(int, sys.argv[3:8]))
+    source, film, target = sys.argv[1], sys.argv[2], sys.argv[8]
+    frame, x, y, width, height = (int(argument) for argument in sys.argv[3:8])
     restored = picture(film, frame)
     size = (restored.shape[1], restored.shape[0])
     enlarged = cv2.resize(picture(source, frame), size, interpolation=cv2.INTER_CUBIC)
     parts = [image[y : y + height, x : x + width] for image in (enlarged, restored)]
     line = np.full((height, 4, 3), 255, np.uint8)
-    cv2.imwrite(sys.argv[8], np.hstack([parts[0], line, parts[1]]), [cv2.IMWRITE_JPEG_QUALITY, 92])
+    cv2.imwrite(target, np.hstack([parts[0], line, parts[1]]), [cv2.IMWRITE_JPEG_QUALITY, 92])
 
 
 if __name__ == "__main__":
