@@ -39,7 +39,7 @@ class Budget:
 
         Args:
             jpeg: the sample as stored.
-            rotation: degrees, clockwise, that a player turns the picture by.
+            rotation: degrees counter-clockwise by which a player turns the picture.
 
         Returns:
             The URI; None when the bytes are no picture.
@@ -59,7 +59,7 @@ def thumbnail(jpeg: bytes, aspect: Fraction, rotation: int = 0) -> str | None:
     Args:
         jpeg: the sample as stored.
         aspect: width over height as displayed, which square pixels must have.
-        rotation: degrees, clockwise, that a player turns the picture by.
+        rotation: degrees counter-clockwise by which a player turns the picture.
     """
     image = _decode(jpeg, rotation)
     if image is None:
@@ -78,7 +78,7 @@ def _decode(jpeg: bytes, rotation: int) -> Image | None:
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         return None
-    return np.ascontiguousarray(np.rot90(image, -(rotation // 90))).astype(np.uint8, copy=False)
+    return np.ascontiguousarray(np.rot90(image, rotation // 90)).astype(np.uint8, copy=False)
 
 
 def _shrink(image: Image, most: int) -> bytes:

@@ -77,17 +77,16 @@ def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
     )
     shown = spaced(manifest.shots, MOST_SHOTS)
     style, script = _asset("report.css"), _asset("report.js")
-    lost = max(0, manifest.frames_in - manifest.frames_out)
+    distinct = len(set(manifest.pts))
     return environment.get_template("report.html.j2").stream(
         m=manifest,
         title=words.title_of(manifest),
         words=words,
-        source_facts=words.source_facts(manifest),
-        film_facts=words.film_facts(manifest),
+        rows=words.comparison(manifest),
         deeds=words.deeds(manifest),
-        lost=lost,
-        doubled=max(0, manifest.frames_out - manifest.frames_in),
-        whole=manifest.frames_in == manifest.frames_out,
+        lost=max(0, manifest.frames_in - distinct),
+        doubled=max(0, manifest.frames_out - distinct),
+        whole=manifest.frames_in == manifest.frames_out == distinct,
         aspect=float(_aspect(manifest, ledger)),
         shown=len(shown),
         shots=_views(manifest, ledger, shown),
@@ -133,7 +132,7 @@ def _places(ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterat
 
 def _aspect(manifest: Manifest, ledger: RunLedger) -> Fraction:
     """Width over height of a sample as displayed: the picture's area, its pixels' shape, its rotation."""
-    pixel = Fraction(manifest.source.video.sample_aspect_ratio.replace(":", "/")) or Fraction(1)
+    pixel = Fraction(manifest.source.video.sample_aspect_ratio)
     width, height = _sample_shape(manifest, ledger)
     aspect = Fraction(width, height) * pixel
     return 1 / aspect if manifest.source.video.rotation % 180 else aspect

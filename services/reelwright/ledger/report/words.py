@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import PurePosixPath
 
 from reelwright.ledger.records import Manifest
-from reelwright.media.types import VideoInfo
+from reelwright.media.types import SourceInfo, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Recipe
 
 _PROFILES = {
@@ -17,6 +17,7 @@ _PROFILES = {
     "av1": "AV1, 10 bits",
     "prores": "ProRes 422 HQ, for editing",
 }
+_CODECS = {"web": "h264", "master": "ffv1", "hevc10": "hevc", "av1": "av1", "prores": "prores"}
 _FIELDS = {"tff": "interlaced, top field first", "bff": "interlaced, bottom field first", "telecine": "telecined"}
 
 
@@ -25,29 +26,21 @@ def title_of(manifest: Manifest) -> str:
     return manifest.source.metadata.get("title", "").strip() or PurePosixPath(manifest.source.location).stem
 
 
-def source_facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Names and values of what the source is."""
+def comparison(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """Rows of (what, in the source, in the film)."""
     source, video = manifest.source, manifest.source.video
+    scan = _FIELDS.get(video.field_order, "progressive")
     return [
-        ("File", PurePosixPath(source.location).name),
-        ("Picture", f"{video.width} × {video.height}{_shape(video)}"),
-        ("Video", f"{video.codec}, {video.source_pix_fmt}"),
-        ("Rate", rate(manifest)),
-        ("Scan", _FIELDS.get(video.field_order, "progressive")),
-        ("Container", source.container),
-        ("Size", size(source.size)),
-    ]
-
-
-def film_facts(manifest: Manifest) -> list[tuple[str, str]]:
-    """Names and values of what the film is."""
-    return [
-        ("File", manifest.film),
-        ("Picture", f"{manifest.width} × {manifest.height}{_shape(manifest.source.video)}"),
-        ("Video", f"{_PROFILES[manifest.recipe.profile].split(':')[0]} ({manifest.pix_fmt})"),
-        ("Length", timecode(duration(manifest))),
-        ("Chapters", str(manifest.chapters)),
-        ("Size", size(manifest.film_bytes)),
+        ("File", PurePosixPath(source.location).name, manifest.film),
+        ("Picture", f"{video.width} × {video.height}", f"{manifest.width} × {manifest.height}"),
+        ("Pixels", _pixels(video), _pixels(video)),
+        ("Video", f"{video.codec}, {video.source_pix_fmt}", f"{_CODECS[manifest.recipe.profile]}, {manifest.pix_fmt}"),
+        ("Rate", rate(manifest), rate(manifest)),
+        ("Scan", scan, "progressive" if _deinterlaced(manifest) else scan),
+        ("Length", timecode(Fraction(source.duration)), timecode(duration(manifest))),
+        ("Chapters", str(len(source.chapters)), str(manifest.chapters)),
+        ("Container", _container(source), PurePosixPath(manifest.film).suffix.removeprefix(".").lower()),
+        ("Size", size(source.size), size(manifest.film_bytes)),
     ]
 
 
@@ -62,8 +55,8 @@ def deeds(manifest: Manifest) -> Iterator[tuple[str, str]]:
         ),
     )
     yield _grain(recipe)
-    if video.field_order != "progressive":
-        yield _scan(recipe, video)
+    if video.field_order != "progressive" or recipe.deinterlace == "on":
+        yield _scan(manifest)
     if video.bars.any:
         yield _bars(recipe, video)
     if manifest.concealed:
@@ -73,6 +66,12 @@ def deeds(manifest: Manifest) -> Iterator[tuple[str, str]]:
             f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode; the one before stands in.",
         )
     yield "Encoded", f"{_PROFILES[recipe.profile]}."
+
+
+def stream_words(stream: StreamOutcome) -> str:
+    """A stream's codec and language, as far as they say anything."""
+    codec = "" if stream.codec == stream.kind else stream.codec
+    return ", ".join(word for word in (codec, stream.language.replace("und", "")) if word)
 
 
 def duration(manifest: Manifest) -> Fraction:
@@ -120,10 +119,21 @@ def spent(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
-def _shape(video: VideoInfo) -> str:
-    pixel = Fraction(video.sample_aspect_ratio.replace(":", "/"))
-    shape = "" if pixel == 1 else f", pixels {pixel.numerator}:{pixel.denominator}"
-    return f"{shape}, turned by {video.rotation}°" if video.rotation else shape
+def _pixels(video: VideoInfo) -> str:
+    pixel = Fraction(video.sample_aspect_ratio)
+    shape = "square" if pixel == 1 else f"{pixel.numerator}:{pixel.denominator}"
+    return f"{shape}, shown turned by {abs(video.rotation)}°" if video.rotation else shape
+
+
+def _container(source: SourceInfo) -> str:
+    """One name of the several that FFmpeg has for a family of containers: the file's own suffix where it is one."""
+    names, suffix = source.container.split(","), PurePosixPath(source.location).suffix.removeprefix(".").lower()
+    return suffix if suffix in names else names[0]
+
+
+def _deinterlaced(manifest: Manifest) -> bool:
+    choice = manifest.recipe.deinterlace
+    return choice == "on" or (choice == "auto" and manifest.source.video.field_order != "progressive")
 
 
 def _grain(recipe: Recipe) -> tuple[str, str]:
@@ -137,10 +147,14 @@ def _grain(recipe: Recipe) -> tuple[str, str]:
     )
 
 
-def _scan(recipe: Recipe, video: VideoInfo) -> tuple[str, str]:
-    if recipe.deinterlace == "off" or (video.field_order == "telecine" and recipe.deinterlace == "auto"):
-        return "Fields left as they are", f"The source is {_FIELDS[video.field_order]}; it was not deinterlaced."
-    return "Deinterlaced", f"The source is {_FIELDS[video.field_order]}. Its frame rate was kept."
+def _scan(manifest: Manifest) -> tuple[str, str]:
+    order = manifest.source.video.field_order
+    found = f"The source is {_FIELDS.get(order, order)}"
+    if not _deinterlaced(manifest):
+        return "Fields left as they are", f"{found}; it was not deinterlaced."
+    if order == "telecine":
+        return "Pull-down undone", f"{found}. The film's own frames were put together again; their number was kept."
+    return "Deinterlaced", f"{found}. Its frame rate was kept."
 
 
 def _bars(recipe: Recipe, video: VideoInfo) -> tuple[str, str]:
@@ -151,4 +165,4 @@ def _bars(recipe: Recipe, video: VideoInfo) -> tuple[str, str]:
         "crop": "They were cropped.",
         "ignore": "They were restored like the picture.",
     }[recipe.bars]
-    return "Black borders", f"Found in the source ({found} lines). {fate}"
+    return "Black borders", f"Found in the source, in samples: {found}. {fate}"

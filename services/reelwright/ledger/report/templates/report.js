@@ -37,11 +37,13 @@
   function showShot(index, focus = false) {
     current = clamp(index, 0, shots.length - 1);
     const shot = shots[current], data = shot.dataset;
+    // Half a pair compares nothing.
+    const pair = Boolean(data.before && data.after);
     for (const [image, source] of [[before, data.before], [after, data.after]]) {
-      image.hidden = !source;
-      if (source) image.src = source; else image.removeAttribute("src");
+      image.hidden = !pair;
+      if (pair) image.src = source; else image.removeAttribute("src");
     }
-    missing.hidden = Boolean(data.before && data.after);
+    missing.hidden = pair;
     shots.forEach((other) => {
       other.tabIndex = other === shot ? 0 : -1;
       other.setAttribute("aria-current", String(other === shot));
@@ -115,5 +117,8 @@
   stage.style.setProperty("--aspect", viewer.dataset.aspect);
   showSplit();
   showView();
-  if (shots.length) showShot(0);
+  // Open on a shot with something to see: titles and fades are small JPEGs.
+  const detail = shots.map((shot) => shot.dataset.after.length);
+  const telling = detail.findIndex((length) => length >= 0.6 * Math.max(...detail));
+  if (shots.length) showShot(telling);
 })();
