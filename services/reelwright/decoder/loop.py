@@ -21,7 +21,7 @@ from reelwright.wire.titles_pb2 import Event, TitleRequest, TitleStarted
 log = logging.getLogger(__name__)
 
 GROUP = "decoder"
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.1
 
 
 class Decoder:

@@ -23,7 +23,7 @@ from reelwright.wire.titles_pb2 import Event, TitleFinished
 log = logging.getLogger(__name__)
 
 GROUP = "encoder"
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.1
 
 
 class Encoder:
