@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from uuid import uuid4
 
-from reelwright.ledger.records import SegmentPlan, SegmentRecord, TitleRecord
+import cv2
+import numpy as np
+
+from reelwright.ledger.manifest import FilmFacts
+from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.media.types import PlannedFrame, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
@@ -74,3 +80,58 @@ def put_file(ledger: RunLedger, folder: Path, segment: int, content: bytes) -> N
     local = folder / f"{uuid4().hex}.mkv"
     local.write_bytes(content)
     ledger.put_segment_file(segment, local)
+
+
+def sample_of(index: int, width: int, height: int) -> bytes:
+    """A JPEG with detail, another for each index."""
+    rows, columns = np.mgrid[:height, :width]
+    shade = (rows * (3 + index % 5) + columns * (2 + index % 7)) % 256
+    done, coded = cv2.imencode(".jpg", shade.astype(np.uint8))
+    assert done
+    return coded.tobytes()
+
+
+def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[PlannedFrame, ...]:
+    """The frames of shots of these lengths at one tick each; the first of a shot and its third are samples."""
+    offsets = [offset for length in shots for offset in range(length)]
+    return tuple(
+        PlannedFrame(
+            pts=index, duration=1, shot_start=offset == 0, sample=offset in (0, 2), concealed=index in concealed
+        )
+        for index, offset in enumerate(offsets)
+    )
+
+
+def put_run(
+    ledger: RunLedger, folder: Path, title: TitleRecord, frames: Sequence[PlannedFrame], segment: int = 5
+) -> None:
+    """A run whose every segment, of `segment` frames, is committed, with samples of the title's size."""
+    ledger.put_title(title)
+    video = title.source.video
+    for number, first in enumerate(range(0, len(frames), segment)):
+        part = tuple(frames[first : first + segment])
+        ledger.put_plan(SegmentPlan(segment=number, first_frame=first, frames=part, source_digest="d0"))
+        for offset in (offset for offset, frame in enumerate(part) if frame.sample):
+            index = first + offset
+            ledger.put_plan_sample(number, offset, sample_of(index, video.width, video.height))
+            ledger.put_segment_sample(number, offset, sample_of(index, title.out_width, title.out_height))
+        put_file(ledger, folder, number, b"film")
+        fields = {"first_frame": first, "frames": part, "frame_digests": ("aa",) * len(part)}
+        ledger.commit(record_of(number).model_copy(update=fields))
+    ledger.put_plan_end(PlanEnd(segments=-(-len(frames) // segment), frames=len(frames)))
+
+
+def film_of(frames: int, **more: object) -> FilmFacts:
+    """A film of that many frames at 25 fps; `more` sets other fields."""
+    fields: dict[str, object] = {
+        "name": "film.mp4",
+        "sha256": "ab" * 32,
+        "size": 1000,
+        "width": 8,
+        "height": 8,
+        "pix_fmt": "yuv420p",
+        "time_base": Fraction(1, 25),
+        "pts": range(frames),
+        "lossless": False,
+    }
+    return FilmFacts(**(fields | more))  # type: ignore[arg-type]

@@ -18,8 +18,12 @@ IMAGE_BYTES = 1_000_000
 # Base64 writes 4 characters for 3 bytes; a little is left for the page itself.
 _SHARE = Fraction(7, 10)
 # Long edges that are tried in turn, each with its JPEG quality, until a picture fits its share.
-_LADDER = ((1920, 90), (1600, 88), (1280, 85), (960, 82), (720, 80), (540, 75), (400, 70), (280, 65), (200, 60))
-_THUMB_HEIGHT, _THUMB_QUALITY = 96, 70
+_LADDER = (
+    *((1920, 90), (1600, 88), (1280, 85), (960, 82), (720, 80)),
+    *((540, 75), (400, 70), (280, 65), (200, 60), (140, 50)),
+)
+_THUMB_LADDER = ((256, 70), (192, 60), (128, 50), (96, 40))
+_THUMB_HEIGHT = 96
 
 
 @dataclass(slots=True)
@@ -27,7 +31,7 @@ class Budget:
     """Bytes that are left for pictures; each may take its even share, and what one saves the others get.
 
     Attributes:
-        images: pictures still to come.
+        images: pictures still to come, thumbnails among them.
         left: bytes left for them.
     """
 
@@ -44,28 +48,37 @@ class Budget:
         Returns:
             The URI; None when the bytes are no picture.
         """
-        share = min(IMAGE_BYTES, self.left // max(1, self.images))
+        share = self._share()
         image = _decode(jpeg, rotation)
         if image is None:
             return None
-        coded = jpeg if rotation == 0 and len(jpeg) <= share else _shrink(image, share)
-        self.images, self.left = self.images - 1, self.left - len(coded)
-        return _uri(coded)
+        coded = jpeg if rotation == 0 and len(jpeg) <= share else _shrink(image, share, _LADDER)
+        return self._take(coded)
 
+    def thumbnail(self, jpeg: bytes, aspect: Fraction, rotation: int = 0) -> str | None:
+        """A small picture for the filmstrip, as `fit`.
 
-def thumbnail(jpeg: bytes, aspect: Fraction, rotation: int = 0) -> str | None:
-    """A small picture for the filmstrip as a data URI; None when the bytes are no picture.
+        Args:
+            jpeg: the sample as stored.
+            aspect: width over height as displayed, which square pixels must have.
+            rotation: degrees counter-clockwise by which a player turns the picture.
+        """
+        share = self._share()
+        image = _decode(jpeg, rotation)
+        if image is None:
+            return None
+        size = (max(1, round(_THUMB_HEIGHT * aspect)), _THUMB_HEIGHT)
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return self._take(_shrink(small, share, _THUMB_LADDER))
 
-    Args:
-        jpeg: the sample as stored.
-        aspect: width over height as displayed, which square pixels must have.
-        rotation: degrees counter-clockwise by which a player turns the picture.
-    """
-    image = _decode(jpeg, rotation)
-    if image is None:
-        return None
-    size = (max(1, round(_THUMB_HEIGHT * aspect)), _THUMB_HEIGHT)
-    return _uri(_encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), _THUMB_QUALITY))
+    def _share(self) -> int:
+        share = min(IMAGE_BYTES, self.left // max(1, self.images))
+        self.images -= 1
+        return share
+
+    def _take(self, coded: bytes) -> str:
+        self.left -= len(coded)
+        return "data:image/jpeg;base64," + base64.b64encode(coded).decode()
 
 
 def shape_of(jpeg: bytes) -> tuple[int, int] | None:
@@ -81,23 +94,16 @@ def _decode(jpeg: bytes, rotation: int) -> Image | None:
     return np.ascontiguousarray(np.rot90(image, rotation // 90)).astype(np.uint8, copy=False)
 
 
-def _shrink(image: Image, most: int) -> bytes:
+def _shrink(image: cv2.typing.MatLike, most: int, ladder: tuple[tuple[int, int], ...]) -> bytes:
     coded = b""
     long_edge = max(image.shape[:2])
-    for edge, quality in _LADDER:
+    for edge, quality in ladder:
         scale = min(1.0, edge / long_edge)
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        coded = _encode(cv2.resize(image, size, interpolation=cv2.INTER_AREA), quality)
+        smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+        done, buffer = cv2.imencode(".jpg", smaller, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        assert done, "OpenCV writes every 8-bit picture as JPEG"
+        coded = buffer.tobytes()
         if len(coded) <= most:
             break
     return coded
-
-
-def _encode(image: cv2.typing.MatLike, quality: int) -> bytes:
-    done, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert done, "OpenCV writes every 8-bit picture as JPEG"
-    return coded.tobytes()
-
-
-def _uri(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()

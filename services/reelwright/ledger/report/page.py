@@ -18,12 +18,12 @@ from markupsafe import Markup
 from reelwright.ledger.manifest import beside
 from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import words
-from reelwright.ledger.report.images import Budget, shape_of, thumbnail
+from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.store import RunLedger
 
 SUFFIX = ".report.html"
 # Past this many shots pictures would be too small to judge, so evenly spaced shots are shown.
-MOST_SHOTS = 3000
+MOST_SHOTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,14 @@ def spaced(shots: Sequence[ShotEntry], most: int) -> list[tuple[int, ShotEntry]]
 def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterator[ShotView]:
     rotation = manifest.source.video.rotation
     aspect = _aspect(manifest, ledger)
-    budget = Budget(images=2 * len(shown))
+    budget = Budget(images=3 * len(shown))
     for (index, shot), (segment, offset) in zip(shown, _places(ledger, shown), strict=True):
         before, after = ledger.plan_sample(segment, offset), ledger.segment_sample(segment, offset)
         yield ShotView(
             number=index + 1,
             frame=shot.sample_frame,
             at=words.moment(manifest, shot.sample_frame),
-            thumb=(after and thumbnail(after, aspect, rotation)) or "",
+            thumb=(after and budget.thumbnail(after, aspect, rotation)) or "",
             before=(before and budget.fit(before, rotation)) or "",
             after=(after and budget.fit(after, rotation)) or "",
         )

@@ -1,0 +1,144 @@
+"""The manifest: every frame accounted for, and refused where one is not."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reelwright.ledger.manifest import (
+    build_manifest,
+    manifest_location,
+    read_manifest,
+    shots_of,
+    worst_time_error,
+    write_manifest,
+)
+from reelwright.ledger.records import PlanEnd
+from reelwright.ledger.store import RunLedger
+from reelwright.titles.errors import InputError, LedgerError
+from tests.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
+
+FRAMES = planned((7, 1, 4), concealed=(3,))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> RunLedger:
+    """A finished run of twelve frames in three segments."""
+    ledger = RunLedger(str(tmp_path / "ledger"), RUN)
+    put_run(ledger, tmp_path, title_of(), FRAMES)
+    return ledger
+
+
+def test_every_frame_is_accounted_for(ledger: RunLedger) -> None:
+    """Counts, times, digests, concealed frames and seconds of all segments are in the manifest, in order."""
+    manifest = build_manifest(ledger, film_of(12, seconds={"assemble": 2.0}))
+    assert manifest.frames_in == manifest.frames_out == 12
+    assert manifest.pts == manifest.source_pts == tuple(range(12))
+    assert len(manifest.frame_digests) == 12
+    assert manifest.concealed == (3,)
+    assert manifest.seconds == {"assemble": 2.0, "encode": 3.0}
+
+
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_shots_cover_the_film_once(lengths: list[int]) -> None:
+    """Shots follow one another without gap or overlap, and each one's sample is one of its own sampled frames."""
+    frames = planned(lengths)
+    shots = list(shots_of(frames))
+    assert [shot.frames for shot in shots] == lengths
+    assert [shot.first_frame for shot in shots] == [sum(lengths[:i]) for i in range(len(lengths))]
+    for shot in shots:
+        assert shot.first_frame <= shot.sample_frame < shot.first_frame + shot.frames
+        assert frames[shot.sample_frame].sample
+
+
+@given(
+    steps=st.lists(st.integers(1, 5000), min_size=1, max_size=50),
+    start=st.integers(-10_000, 10_000),
+    unit=st.sampled_from([Fraction(1, 1000), Fraction(1, 90_000), Fraction(1, 16_000), Fraction(1001, 24_000)]),
+)
+def test_rounding_to_a_container_is_no_error_and_more_is(steps: list[int], start: int, unit: Fraction) -> None:
+    """Times rounded to the container's unit pass wherever the film starts; one of them moved by two units does not."""
+    source = [start + sum(steps[:i]) for i in range(len(steps) + 1)]
+    tick = Fraction(1, 600)
+    film = [round(pts * tick / unit) + 77 for pts in source]
+    assert worst_time_error(film, unit, source, tick) <= 1
+    film[-1] += 2
+    assert worst_time_error(film, unit, source, tick) >= 1
+    film[-1] += 1
+    assert worst_time_error(film, unit, source, tick) > 1
+
+
+@pytest.mark.parametrize(
+    ("film", "words"),
+    [
+        (film_of(11), "12 frames were restored and 11 are in the film"),
+        (film_of(13), "12 frames were restored and 13 are in the film"),
+        (film_of(12, pts=[*range(11), 13]), "off its time"),
+    ],
+)
+def test_a_film_with_other_frames_is_refused(ledger: RunLedger, film: object, words: str) -> None:
+    """A frame lost, doubled or at another time ends the title; nothing is papered over."""
+    with pytest.raises(LedgerError, match=words):
+        build_manifest(ledger, film)  # type: ignore[arg-type]
+
+
+def test_an_unfinished_run_has_no_manifest(tmp_path: Path) -> None:
+    """Neither a source that was not read to its end nor an uncommitted segment makes a manifest."""
+    ledger = RunLedger(str(tmp_path), RUN)
+    with pytest.raises(LedgerError, match="not read to its end"):
+        build_manifest(ledger, film_of(12))
+    put_run(ledger, tmp_path, title_of(), FRAMES)
+    (tmp_path / RUN / "segments" / "000001.json").unlink()
+    with pytest.raises(LedgerError, match="segment 1: planned but not committed"):
+        build_manifest(ledger, film_of(12))
+
+
+def test_frames_that_were_not_planned_are_refused(ledger: RunLedger, tmp_path: Path) -> None:
+    """A record that holds other frames than its plan names its segment."""
+    (tmp_path / "ledger" / RUN / "segments" / "000002.json").unlink()
+    put_file(ledger, tmp_path, 2, b"film")
+    ledger.commit(record_of(2).model_copy(update={"first_frame": 10}))
+    with pytest.raises(LedgerError, match="segment 2: the frames encoded are not the frames planned"):
+        build_manifest(ledger, film_of(12))
+
+
+def test_frames_read_but_in_no_segment_are_refused(tmp_path: Path) -> None:
+    """The decoder's own count must come out at the end."""
+    ledger = RunLedger(str(tmp_path), RUN)
+    put_run(ledger, tmp_path, title_of(), FRAMES)
+    (tmp_path / RUN / "plan" / "end.json").unlink()
+    ledger.put_plan_end(PlanEnd(segments=3, frames=13))
+    with pytest.raises(LedgerError, match="13 frames were read and 12 restored"):
+        build_manifest(ledger, film_of(12))
+
+
+@pytest.mark.parametrize("place", ["fïlm & 映画 #1.mp4", "deep/er/film.mp4"])
+def test_a_manifest_comes_back_as_written(ledger: RunLedger, tmp_path: Path, place: str) -> None:
+    """It lies beside its film under the film's full name, and is read back equal."""
+    manifest = build_manifest(ledger, film_of(12))
+    film = str(tmp_path / place)
+    write_manifest(manifest, film)
+    assert Path(manifest_location(film)).is_file()
+    assert read_manifest(film) == manifest
+
+
+@given(cut=st.floats(0, 0.999))
+@settings(max_examples=20, deadline=None)
+def test_a_cut_manifest_is_the_persons_to_mend(tmp_path_factory: pytest.TempPathFactory, cut: float) -> None:
+    """A manifest that is missing or not whole is one clear line, never a traceback."""
+    folder = tmp_path_factory.mktemp("cut")
+    ledger = RunLedger(str(folder), RUN)
+    put_run(ledger, folder, title_of(), planned((2,)))
+    film = str(folder / "film.mp4")
+    with pytest.raises(InputError, match="no such manifest"):
+        read_manifest(film)
+    write_manifest(build_manifest(ledger, film_of(2)), film)
+    path = Path(manifest_location(film))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(cut * len(whole))])
+    with pytest.raises(InputError, match="not a whole manifest"):
+        read_manifest(film)
