@@ -164,16 +164,25 @@ def read_manifest(film: str) -> Manifest:
     if data is None:
         raise InputError("no such manifest", location, "keep the manifest beside its film, under the same name")
     try:
-        return Manifest.model_validate_json(data)
+        manifest = Manifest.model_validate_json(data)
+        clocks = (Fraction(manifest.time_base), manifest.source.video.tick)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise InputError(f"not a whole manifest: {reason}", location, "restore the film again") from None
+        raise _not_whole(location, error.errors()[0]["msg"]) from None
+    except (ValueError, ZeroDivisionError):
+        raise _not_whole(location, "a time base that is no number") from None
+    if min(clocks) <= 0:
+        raise _not_whole(location, "a time base that is not above zero")
+    return manifest
 
 
 def beside(location: str) -> tuple[Folder, str]:
     """The folder a file lies in, and its name there."""
     parent, slash, name = location.rpartition("/")
     return Folder(parent + slash if parent.endswith(":/") else parent or slash or "."), name
+
+
+def _not_whole(location: str, reason: str) -> InputError:
+    return InputError(f"not a whole manifest: {reason}", location, "restore the film again")
 
 
 def _finished(ledger: RunLedger) -> tuple[TitleRecord, PlanEnd]:
