@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
+from math import ceil
 from typing import Protocol
 
 import av
@@ -31,6 +32,8 @@ _OF_THE_FILE = {
     "vendor_id",
     "timecode",
 }
+# MP4 counts sound in samples. Times closer than one of the slowest sound's would be one time there, which it refuses.
+_LEAST_STEP = Fraction(1, 8000)
 
 
 class Carrier(Protocol):
@@ -87,8 +90,8 @@ class Clock:
         ticks = round(self._shift / packet.time_base)
         known = packet.pts if packet.dts is None else packet.dts
         dts = (known or 0) + ticks
-        if self._last is not None and dts <= self._last:
-            dts = self._last + 1
+        if self._last is not None:
+            dts = max(dts, self._last + ceil(_LEAST_STEP / packet.time_base))
         pts = dts if packet.pts is None else max(packet.pts + ticks, dts)
         packet.pts, packet.dts, self._last = pts, dts, dts
 
