@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -12,6 +13,11 @@ from contextlib import contextmanager
 from fcntl import F_DUPFD, fcntl
 from pathlib import Path
 from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = [
@@ -24,6 +30,7 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--hide-scrollbars",
     "--remote-debugging-pipe",
 ]
 # Chromium reads commands from descriptor 3 and writes to 4; Popen cannot place descriptors by itself.
@@ -57,7 +64,10 @@ class Page:
             self.events.append(answer)
 
     def open(self, path: Path) -> None:
-        """Opens a file and waits until it is loaded."""
+        """Opens a file without any network and waits until it is loaded; forgets the events of the page before."""
+        offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        self.call("Network.emulateNetworkConditions", **offline)
+        self.events.clear()
         self.call("Page.navigate", url=path.as_uri())
         while not self.seen("Page.loadEventFired"):
             self.events.append(self._next())
@@ -74,7 +84,7 @@ class Page:
 
     def press(self, key: str) -> None:
         """Presses and releases a key."""
-        codes = {"ArrowLeft": 37, "ArrowRight": 39, "Home": 36, "End": 35}
+        codes = {"Tab": 9, "PageUp": 33, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
         for kind in ("rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key])
 
@@ -90,6 +100,23 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
+    def screenshot(self) -> NDArray[np.uint8]:
+        """The window as it is drawn: (rows, columns, 3), BGR."""
+        data = self.call("Page.captureScreenshot", format="png")["data"]
+        picture = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        return picture.astype(np.uint8, copy=False)
+
+    def requests(self) -> list[str]:
+        """Addresses that the page asked for, without those it carries in itself."""
+        sent = [event["request"]["url"] for event in self.seen("Network.requestWillBeSent")]
+        return [url for url in sent if not url.startswith("data:")]
+
+    def complaints(self) -> list[str]:
+        """What the console was told: errors, and violations of the page's own policy."""
+        logged = [event["entry"]["text"] for event in self.seen("Log.entryAdded")]
+        return logged + [str(event) for event in self.seen("Runtime.exceptionThrown")]
+
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._left:
             more = os.read(self._answers, 1 << 20)
@@ -101,8 +128,13 @@ class Page:
 
 @contextmanager
 def browser(profile: Path) -> Iterator[Page]:
-    """A tab of a new browser with a profile of its own; both end with the block."""
-    assert CHROMIUM is not None
+    """A tab of a new browser with a profile of its own; both end with the block.
+
+    The test is skipped where there is no browser, except in CI.
+    """
+    if CHROMIUM is None and os.environ.get("CI") != "true":
+        pytest.skip("needs Chromium")
+    assert CHROMIUM, "CI installs Chromium"
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     # Above 9, so that placing one descriptor does not overwrite the other.
