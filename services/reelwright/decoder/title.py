@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import reelwright
@@ -41,15 +42,16 @@ def decode_title(request: TitleRequest, ledger: RunLedger, bus: Bus, window: Win
     ledger.put_title(title)
     publisher = SegmentPublisher(request, title, ledger, bus, window, settings.codec)
     reader = FrameReader(info, title.recipe)
-    stream = batches(_counted(reader), *_lengths(info, title))
+    seconds = {"decode": 0.0}
+    stream = batches(_counted(reader, seconds), *_lengths(info, title))
     segments = frames = 0
     for number, segment in groupby(stream, key=lambda batch: batch.segment):
         count = publisher.segment(number, segment)
         if window.ended:
             return
         segments, frames = number + 1, frames + count
-    notes = tuple(reader.notes)
-    ledger.put_plan_end(PlanEnd(segments=segments, frames=frames, truncated_at=reader.truncated_at, notes=notes))
+    notes, cut = tuple(reader.notes), reader.truncated_at
+    ledger.put_plan_end(PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds))
     planned = Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames))
     publish_event(bus, planned)
 
@@ -83,7 +85,13 @@ def _lengths(info: SourceInfo, title: TitleRecord) -> tuple[int, int]:
     return lengths(source, pixel_format(title.out_pix_fmt).frame_bytes(title.out_width, title.out_height))
 
 
-def _counted(frames: Iterator[DecodedFrame] | FrameReader) -> Iterator[DecodedFrame]:
+def _counted(frames: Iterable[DecodedFrame], seconds: dict[str, float]) -> Iterator[DecodedFrame]:
+    """The frames, counted; what reading them takes is added to `seconds["decode"]`."""
+    started = time.perf_counter()
     for frame in frames:
+        elapsed = time.perf_counter() - started
+        seconds["decode"] += elapsed
+        metrics.STAGE_SECONDS.labels(stage="decode").inc(elapsed)
         metrics.FRAMES_DECODED.inc()
         yield frame
+        started = time.perf_counter()

@@ -63,6 +63,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     frames: list[PlannedFrame] = []
     digests: list[str] = []
     seconds: Counter[str] = Counter(film.seconds)
+    seconds.update(end.seconds)
     for record in _records(ledger, end):
         frames += record.frames
         digests += record.frame_digests

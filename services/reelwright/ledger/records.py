@@ -54,13 +54,15 @@ class SegmentPlan(_Document):
 class PlanEnd(_Document):
     """The source was read to its end.
 
-    `truncated_at` is the PTS of a cut that `conceal` ended the film at; `notes` are what reading it showed.
+    `truncated_at` is the PTS of a cut that `conceal` ended the film at; `notes` are what reading it showed; `seconds`
+    are the wall seconds per stage (decode).
     """
 
     segments: int
     frames: int
     truncated_at: int | None = None
     notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = {}
 
 
 class SegmentRecord(_Document):

@@ -63,7 +63,7 @@ class RunLedger:
 
     def put_plan_end(self, end: PlanEnd) -> None:
         """Writes that the plan is complete."""
-        self._put("plan/end.json", end, set())
+        self._put("plan/end.json", end, {"seconds"})
 
     def plan_end(self) -> PlanEnd | None:
         """The plan's totals; None before the source is read to its end."""
