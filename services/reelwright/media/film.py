@@ -138,7 +138,8 @@ def missing_copies(path: str | Path, outcomes: tuple[StreamOutcome, ...]) -> tup
     held = [digest.sha256 for digest in stream_digests(path)]
     missing = []
     for outcome in outcomes:
-        if outcome.outcome != "copied":
+        # MP4 drops a track in which there is nothing.
+        if outcome.outcome != "copied" or not outcome.packets:
             continue
         if outcome.sha256 in held:
             held.remove(outcome.sha256)
