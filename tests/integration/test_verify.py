@@ -135,6 +135,24 @@ def test_a_changed_frame_of_a_lossless_film_is_found(master: Path) -> None:
     assert "frame 20" in detail(master, "frame digests")
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda m: {"frames_in": m["frames_in"] + 1}, "accounting"),
+        (lambda m: {"source_pts": [*m["source_pts"][:-1], m["source_pts"][-1] + 2000]}, "source times"),
+        (lambda _: {"chapters": 1}, "chapters"),
+    ],
+    ids=["a frame lost", "other source times", "a chapter lost"],
+)
+def test_a_manifest_that_admits_a_fault_fails(
+    film: Path, change: Callable[[dict[str, Any]], dict[str, Any]], named: str
+) -> None:
+    """A film may be the file that was written and still not be what its source was."""
+    document = json.loads(manifest_path(film).read_text())
+    manifest_path(film).write_text(json.dumps(document | change(document)))
+    assert failed(film) == {named}
+
+
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
 def test_a_truncated_film_is_found(film: Path, share: float, capfd: pytest.CaptureFixture[str]) -> None:
     """A film cut off anywhere fails checks with exit code 1, and no traceback reaches the person."""
@@ -178,7 +196,7 @@ def test_a_missing_film_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[st
 _VALUES = st.none() | st.integers(-3, 3) | st.sampled_from(["", "0/1", "1/0", "x", "1/1000"]) | st.just([])
 
 
-@given(st.data())
+@given(data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_manifest_breaks_verify(
     films: dict[str, Path], data: st.DataObject, capfd: pytest.CaptureFixture[str]
@@ -245,7 +263,9 @@ def remux(
     """Writes the film anew with other packets."""
     harmed = film.with_stem("harmed")
     with av.open(str(film)) as source, av.open(str(harmed), "w", options=_same_clock(film)) as target:
-        kinds = {s.index: target.add_stream_from_template(s) for s in (source.streams.video[0], source.streams.audio[0])}
+        kinds = {
+            s.index: target.add_stream_from_template(s) for s in (source.streams.video[0], source.streams.audio[0])
+        }
         clock = source.streams.video[0].time_base
         packets = [p for p in source.demux(video=0, audio=0) if p.size]
         kept = video([p for p in packets if p.stream.type == "video"])
@@ -260,7 +280,7 @@ def remux(
 def reencode(film: Path, at: int) -> None:
     """Writes the film anew with one sample of frame `at` changed by 1."""
     harmed = film.with_stem("harmed")
-    with av.open(str(film)) as source, av.open(str(harmed), "w") as target:
+    with av.open(str(film)) as source, av.open(str(harmed), "w", options=_same_clock(film)) as target:
         old, sound = source.streams.video[0], source.streams.audio[0]
         new = target.add_stream("ffv1", rate=25, options={"level": "3", "slicecrc": "1"})
         new.width, new.height, new.pix_fmt = old.width, old.height, old.pix_fmt
@@ -290,8 +310,9 @@ def change(frame: av.VideoFrame) -> None:
 
 
 def _same_clock(film: Path) -> dict[str, str]:
-    """Muxer options under which times come out as they are."""
-    return {} if film.suffix == ".mkv" else {"video_track_timescale": _timescale(film)}
+    """Muxer options under which times come out as they are: no shift for sound that starts early, the same units."""
+    unshifted = {"avoid_negative_ts": "disabled"}
+    return unshifted if film.suffix == ".mkv" else unshifted | {"video_track_timescale": _timescale(film)}
 
 
 def _timescale(film: Path) -> str:
