@@ -12,9 +12,11 @@ import pytest
 
 from reelwright.cli.main import run
 from tests import clips
+from tests.clipmaker import Film, write
 from tests.commands import errors_of, manifest_of, reelwright, tree
 from tests.damaged import REFUSED, bad_file, broken, cut
 from tests.films import small_film
+from tests.scenes import scene
 
 GOOD = "rate_25"
 
@@ -68,6 +70,15 @@ def test_a_film_that_becomes_another_leaves_nothing(
     line = refusal(capfd, tmp_path / "out.mp4", bad_file(name))
     assert f"{bad_file(name)} at 00:00:0" in line
     assert "split it there" in line
+
+
+def test_a_clock_that_leaps_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A frame that lies hours behind the one before is named by that one's time."""
+    source = clips.folder() / "leaping.mkv"
+    times = [Fraction(i, 25) + (7200 if i > 30 else 0) for i in range(40)]
+    write(source, Film([(time, scene(i, "yuv420p", 64, 48)) for i, time in enumerate(times)]))
+    line = refusal(capfd, tmp_path / "out.mp4", source, "--set", "on_damage=conceal")
+    assert f"{source} at 00:00:01.200: its clock leaps to 02:00:01.240" in line
 
 
 @pytest.mark.parametrize("name", ["bframes_mkv", "ffv1", "mpeg4_avi"])

@@ -25,6 +25,8 @@ _PATCHING |= {"wmv1", "wmv2", "wmv3", "flv1"}
 _DEMUX_ATTEMPTS = 16
 # A longer step back in time is a second recording, not jitter.
 _MAX_STEP_BACK = 1
+# No film holds a frame for an hour, and MP4 cannot hold one for a day.
+_MAX_STEP_AHEAD = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +179,21 @@ class Decoder:
         return damaged(self._at(pts if pts is not None else self.end))
 
     def _timed(self, frame: av.VideoFrame, entry: Expected, *, concealed: bool) -> RawFrame:
-        """Gives the frame its time: its own, or the next free one where that would not go forward."""
+        """Gives the frame its time: its own, or the next free one where that would not go forward.
+
+        Raises:
+            InputError: it lies further ahead than a film's clock goes in one step.
+        """
         pts = entry.pts if entry.pts is not None else self.end
         last = self._last
         if last is not None and pts <= last.pts:
             pts = last.pts + 1
+        if last is not None and (pts - last.pts) * self._tick > _MAX_STEP_AHEAD:
+            raise InputError(
+                f"its clock leaps to {timestamp(pts * self._tick)}",
+                self._at(last.pts),
+                "split it there, or rewrite its timestamps by remuxing it",
+            )
         self._shifted += entry.pts != pts
         if self._origin is None:
             self._origin = pts
