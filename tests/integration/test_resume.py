@@ -141,12 +141,15 @@ def test_a_finished_film_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_damaged_film_is_made_again(tmp_path: Path) -> None:
-    """A film that is shorter than its manifest says, or has lost it, is no finished film."""
+    """A film that is shorter than its manifest says, or whose manifest is broken or gone, is no finished film."""
     output = tmp_path / "out.mp4"
     resume(output)
     output.write_bytes(output.read_bytes()[:-100])
     assert resume(output) == undisturbed().segments
-    output.with_name("out.mp4.manifest.json").unlink()
+    manifest = output.with_name("out.mp4.manifest.json")
+    manifest.write_bytes(manifest.read_bytes()[:-100])
+    assert resume(output) == undisturbed().segments
+    manifest.unlink()
     assert resume(output) == undisturbed().segments
     check(output)
 

@@ -15,7 +15,7 @@ from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.engine import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
-from reelwright.titles.errors import OutputError
+from reelwright.titles.errors import InputError, OutputError
 from reelwright.titles.identity import run_id
 from reelwright.titles.recipe import Recipe
 from reelwright.wire.titles_pb2 import TitleRequest
@@ -68,7 +68,10 @@ class Job:
         manifest_path = Path(manifest_location(str(self.output)))
         if not (self.output.is_file() and manifest_path.is_file() and self.report.is_file()):
             return None
-        manifest = read_manifest(str(self.output))
+        try:
+            manifest = read_manifest(str(self.output))
+        except InputError:
+            return None  # what a broken manifest asks for is this very restoration
         whole = manifest.film_bytes == self.output.stat().st_size
         return manifest if manifest.run == self.request.run and whole else None
 
