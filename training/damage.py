@@ -23,6 +23,8 @@ Patch = NDArray[np.float32]
 PATCH = 128
 # How the picture was made smaller once is not known of any film; area is the commonest in transfers.
 _SHRINKING = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LINEAR)
+# Share of pairs that are nearly undamaged.
+_KEPT_WELL = 0.35
 _AHEAD = 6
 
 
@@ -66,7 +68,18 @@ def batches(
 def pair(photographs: Sequence[Photograph], rng: np.random.Generator) -> tuple[Patch, Patch]:
     """One pair: damaged (64, 64) and clean (128, 128), float32 in [0, 1]."""
     clean = _graded(_patch(photographs, rng), rng)
+    if rng.random() < _KEPT_WELL:
+        return _well_kept(clean, rng), clean
     return _compressed(_filmed(_small(clean, rng), rng), rng), clean
+
+
+def _well_kept(clean: Patch, rng: np.random.Generator) -> Patch:
+    """Half the size with hardly a scratch: from these the network learns to leave good film alone."""
+    soft = effects.blur(clean, rng.uniform(0.2, 0.6)) if rng.random() < 0.4 else clean
+    small = np.asarray(cv2.resize(soft, (PATCH // 2, PATCH // 2), interpolation=cv2.INTER_AREA), np.float32)
+    if rng.random() < 0.4:
+        small = effects.grain(small, GrainStock(float(rng.uniform(0, 0.015)), float(rng.uniform(0.3, 0.8))), rng, 1.0)
+    return _compressed(small, rng, likely=0.5, worst=75)
 
 
 def _patch(photographs: Sequence[Photograph], rng: np.random.Generator) -> Patch:
@@ -96,7 +109,7 @@ def _graded(patch: Patch, rng: np.random.Generator) -> Patch:
 
 def _small(clean: Patch, rng: np.random.Generator) -> Patch:
     """Half the size, seen through a lens before and a scanner after."""
-    soft = effects.blur(clean, rng.uniform(0.4, 1.5)) if rng.random() < 0.85 else clean
+    soft = effects.blur(clean, rng.uniform(0.2, 1.4)) if rng.random() < 0.8 else clean
     method = _SHRINKING[rng.integers(4)]
     small = np.asarray(cv2.resize(soft, (PATCH // 2, PATCH // 2), interpolation=method), np.float32)
     return effects.blur(small, rng.uniform(0.2, 0.7)) if rng.random() < 0.4 else small
@@ -105,7 +118,7 @@ def _small(clean: Patch, rng: np.random.Generator) -> Patch:
 def _filmed(small: Patch, rng: np.random.Generator) -> Patch:
     """Grain on nine in ten, dust on three in ten."""
     if rng.random() < 0.9:
-        strength = float(rng.beta(1.4, 2.2) * 0.09)
+        strength = float(rng.beta(1.3, 2.6) * 0.085)
         size, clumping = float(rng.uniform(0.3, 1.1)), float(rng.uniform(0, 0.45))
         small = effects.grain(small, GrainStock(strength, size, clumping, float(rng.uniform(0.1, 0.5))), rng, 1.0)
     if rng.random() < 0.3:
@@ -114,10 +127,10 @@ def _filmed(small: Patch, rng: np.random.Generator) -> Patch:
     return small
 
 
-def _compressed(small: Patch, rng: np.random.Generator) -> Patch:
-    """Eight bits, and the blocks of a transform codec on seven in ten."""
+def _compressed(small: Patch, rng: np.random.Generator, likely: float = 0.7, worst: int = 35) -> Patch:
+    """Eight bits, and `likely` the blocks of a transform codec of quality `worst` to 95."""
     codes = np.clip(small * 255 + 0.5, 0, 255).astype(np.uint8)
-    if rng.random() < 0.7:
-        _, jpeg = cv2.imencode(".jpg", codes, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(35, 95))])
+    if rng.random() < likely:
+        _, jpeg = cv2.imencode(".jpg", codes, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(worst, 95))])
         codes = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE), np.uint8)
     return np.asarray(codes.astype(np.float32) / 255, np.float32)

@@ -55,7 +55,8 @@ def photographs(folder: Path = FOLDER) -> list[Photograph]:
     Raises:
         SystemExit: there are none.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    # Links are other names for the same pictures; followed, they would be drawn many times over.
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and not p.is_symlink())
     found = [size for path in paths for size in _sizes(path)]
     if not found:
         raise SystemExit(f"no photographs in {folder}: run `python -m training.dataset` first")

@@ -3,7 +3,8 @@
 The truth is a clip that was not trained on, with what restoration must leave alone (weave, fading, vignette, flicker)
 applied at full size. The input is the truth at half the size, worn (blur, grain, dust, scratches) and sent through
 H.264, as an old print reaches people. Both the bicubic enlargement and the network's are rounded to 8 bits and held
-against the truth. Grain is not put back unless `--keep` says so.
+against the truth. Grain is not put back unless `--keep` says so. A last row shows each clip made
+smaller and not damaged at all; it does not count in the average.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from scripts.demo import fetch_clip
 Codes = NDArray[np.uint8]
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "clips"
+# Not a preset: the clip made smaller and nothing else, to see what the network does to film that needs no help.
+UNDAMAGED = "undamaged"
 FRAMES = 24
 _SEED = 0
 # What `reelwright age` writes: visible loss, not ruin.
@@ -74,13 +77,18 @@ def aged(clip: Path, preset: str, frames: int) -> tuple[list[Codes], list[Codes]
     worn, truths = [], []
     for index, luma in enumerate(_middle(clip, frames)):
         rows, columns = luma.shape[0] // 4 * 4, luma.shape[1] // 4 * 4
+        if preset == UNDAMAGED:
+            truths.append(luma[:rows, :columns])
+            small = cv2.resize(truths[-1], (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+            worn.append(np.asarray(small, np.uint8))
+            continue
         full = luma[:rows, :columns].astype(np.float32) / np.float32(255)
         truth = Ager(PRESETS[preset], _SEED, columns, rows).tone(index, full)
         small = cv2.resize(truth, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
         ager = Ager(PRESETS[preset], _SEED, columns // 2, rows // 2)
         worn.append(_codes(ager.wear(index, np.asarray(small, np.float32))))
         truths.append(_codes(truth))
-    return _through_h264(worn), truths
+    return (worn if preset == UNDAMAGED else _through_h264(worn)), truths
 
 
 def _middle(clip: Path, frames: int) -> Iterator[Codes]:
@@ -137,12 +145,13 @@ def main() -> None:
     print(f"{'clip':28}{'preset':14}bicubic  network   gain")
     gains = []
     for clip in given.clips or held_out_clips():
-        for preset in PRESETS:
+        for preset in (*PRESETS, UNDAMAGED):
             result = evaluate(restorer, clip, preset, given.frames)
-            gains.append(result.gain)
+            if preset != UNDAMAGED:
+                gains.append(result.gain)
             figures = f"{result.bicubic:7.2f}  {result.network:7.2f}  {result.gain:+5.2f}"
             print(f"{result.clip:28}{result.preset:14}{figures}", flush=True)
-    print(f"{'average':58}{sum(gains) / len(gains):+.2f} dB")
+    print(f"{'average of the aged':58}{sum(gains) / len(gains):+.2f} dB")
 
 
 if __name__ == "__main__":
