@@ -53,6 +53,27 @@ class FilmFacts:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class _Account:
+    """What the manifest keeps of the records; the records themselves would take ten times the memory."""
+
+    source_pts: list[int] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    concealed: list[int] = field(default_factory=list)
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    def frames(self, records: Iterable[SegmentRecord]) -> Iterator[PlannedFrame]:
+        """The records' frames, taken down on the way."""
+        for record in records:
+            self.digests += record.frame_digests
+            self.seconds.update(record.seconds)
+            for frame in record.frames:
+                if frame.concealed:
+                    self.concealed.append(len(self.source_pts))
+                self.source_pts.append(frame.pts)
+                yield frame
+
+
 def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     """Accounts for every frame of a finished run; reads one segment's documents at a time.
 
@@ -60,16 +81,12 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         LedgerError: the run is not finished, or plan, records and film disagree about a frame or its time.
     """
     title, end = _finished(ledger)
-    frames: list[PlannedFrame] = []
-    digests: list[str] = []
-    seconds: Counter[str] = Counter(film.seconds)
-    seconds.update(end.seconds)
-    for record in _records(ledger, end):
-        frames += record.frames
-        digests += record.frame_digests
-        seconds.update(record.seconds)
-    source_pts = tuple(frame.pts for frame in frames)
+    account = _Account()
+    shots = tuple(shots_of(account.frames(_records(ledger, end))))
+    source_pts = tuple(account.source_pts)
     _agree(ledger.run, film, source_pts, title.source.video.tick)
+    for spent in (film.seconds, end.seconds):
+        account.seconds.update(spent)
     return Manifest(
         run=ledger.run,
         version=title.version,
@@ -86,17 +103,17 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         pix_fmt=film.pix_fmt,
         frames_in=end.frames,
         frames_out=len(film.pts),
-        concealed=tuple(index for index, frame in enumerate(frames) if frame.concealed),
+        concealed=tuple(account.concealed),
         truncated_at=end.truncated_at,
         time_base=f"{film.time_base.numerator}/{film.time_base.denominator}",
         pts=tuple(film.pts),
         source_pts=source_pts,
         lossless=film.lossless,
-        frame_digests=tuple(digests),
+        frame_digests=tuple(account.digests),
         streams=film.streams,
         chapters=film.chapters,
-        shots=tuple(shots_of(frames)),
-        seconds={stage: round(spent, 3) for stage, spent in sorted(seconds.items())},
+        shots=shots,
+        seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
         notes=film.notes,
     )
 
