@@ -134,7 +134,7 @@ def _records(folder: Path) -> Iterator[Path]:
     return folder.glob(".reelwright/*/segments/*.json")
 
 
-def main(times: int = 4) -> PipelineFigures:
+def main(times: int = 6) -> PipelineFigures:
     """Measures the real film looped `times` and prints a table."""
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"
