@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from tests.bench import bench_model, bench_pipeline
+from tests.bench import bench_model, bench_pipeline, bench_promises
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
     print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     bench_model.main()
     bench_pipeline.main()
+    bench_promises.main()
 
 
 if __name__ == "__main__":
