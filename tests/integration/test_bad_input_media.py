@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -65,14 +67,39 @@ def test_addresses_and_libav_urls_are_no_paths(location: str) -> None:
         probe(location)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind this user")
-def test_an_unreadable_file_is_named() -> None:
-    """A file without read permission is refused as such."""
-    path = folder() / "secret.mp4"
+@contextmanager
+def bound_by_permissions() -> Iterator[None]:
+    """Root reads everything, so for a while it is the user nobody."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_unreadable_file_is_named(readable: bool, tmp_path: Path) -> None:
+    """A file without read permission, or in a folder without, is refused as such."""
+    place = tmp_path / "place"
+    place.mkdir()
+    path = place / "secret.mp4"
     path.write_bytes(clip("rate_25").read_bytes())
     path.chmod(0)
-    with pytest.raises(InputError, match="permission"):
-        probe(str(path))
+    place.chmod(0o755 if readable else 0)
+    try:
+        with bound_by_permissions(), pytest.raises(InputError, match="permission"):
+            probe(str(path))
+    finally:
+        place.chmod(0o755)
+
+
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    """A named pipe without a writer does not hang the reader."""
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(InputError, match="not a regular file"):
+        probe(str(tmp_path / "pipe.mp4"))
 
 
 def test_a_playlist_reaches_neither_network_nor_disk() -> None:

@@ -109,8 +109,8 @@ def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, thre
     """
     suffix = profile_spec(recipe.profile).suffix
     output = output or Path(source).with_name(f"{Path(source).stem}.restored{suffix}")
-    _check_output(Path(source), output, suffix, recipe.profile)
     fingerprint = source_fingerprint(source)
+    _check_output(Path(source), output, suffix, recipe.profile)
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1
     identity = engine_identity(engine, model)

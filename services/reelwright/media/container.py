@@ -8,6 +8,7 @@ concatenation script, session description or image sequence).
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,9 +73,13 @@ def open_file(location: str) -> Iterator[IO[bytes]]:
     if "://" in location:
         raise InputError("not a local file", location, "download the film and give its path")
     path = Path(location)
-    if path.is_dir():
-        raise InputError("a folder, not a film", location, "name one film file in it")
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError("a folder, not a film", location, "name one film file in it")
+        if not stat.S_ISREG(mode):
+            # Opening a pipe would wait for its writer, and a device may have no end.
+            raise InputError("not a regular file", location, "copy the film to a disk first")
         handle = path.open("rb")
     except FileNotFoundError:
         raise InputError("no such file", location, "check the path") from None
@@ -82,7 +87,7 @@ def open_file(location: str) -> Iterator[IO[bytes]]:
         reason = getattr(error, "strerror", None) or "cannot be opened"
         raise InputError(reason.lower(), location, "check the file and its permissions") from None
     with handle:
-        if not handle.seekable() or not handle.read(1):
+        if not handle.read(1):
             raise InputError("the file is empty", location, "copy the film again")
         handle.seek(0)
         yield handle
