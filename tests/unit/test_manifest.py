@@ -106,6 +106,39 @@ def test_frames_that_were_not_planned_are_refused(ledger: RunLedger, tmp_path: P
         build_manifest(ledger, film_of(12))
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"frames": FRAMES[5:9]}, "the frames encoded are not the frames planned"),
+        ({"frames": (*FRAMES[5:9], FRAMES[10])}, "the frames encoded are not the frames planned"),
+        ({"frame_digests": ("aa",) * 4}, "the frames encoded are not the frames planned"),
+        ({"first_frame": 6}, "starts at frame 6 after 5 frames"),
+    ],
+)
+def test_a_record_that_contradicts_its_plan_is_refused(
+    ledger: RunLedger, tmp_path: Path, changed: dict[str, object], words: str
+) -> None:
+    """A frame too few, another time, a digest too few or another place in the title: the segment is named."""
+    record = ledger.segment(1)
+    assert record is not None
+    path = tmp_path / "ledger" / RUN / "segments" / "000001.json"
+    path.write_text(record.model_copy(update=changed).model_dump_json())
+    with pytest.raises(LedgerError, match=f"segment 1: {words}"):
+        build_manifest(ledger, film_of(12))
+
+
+@pytest.mark.parametrize("clock", ["1/0", "0/1", "-1/25", "a tick", ""])
+def test_a_clock_that_cannot_be_is_the_persons_to_mend(ledger: RunLedger, tmp_path: Path, clock: str) -> None:
+    """A manifest whose times are in no unit of time is one clear line, whichever of its two clocks it is."""
+    manifest, film = build_manifest(ledger, film_of(12)), str(tmp_path / "film.mp4")
+    video = manifest.source.video.model_copy(update={"time_base": clock})
+    source = manifest.source.model_copy(update={"video": video})
+    for broken in ({"time_base": clock}, {"source": source}):
+        write_manifest(manifest.model_copy(update=broken), film)
+        with pytest.raises(InputError, match="not a whole manifest: a time base"):
+            read_manifest(film)
+
+
 def test_frames_read_but_in_no_segment_are_refused(tmp_path: Path) -> None:
     """The decoder's own count must come out at the end."""
     ledger = RunLedger(str(tmp_path), RUN)

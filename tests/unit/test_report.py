@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tracemalloc
 from fractions import Fraction
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tests.ledgers
 from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.records import Manifest, ShotEntry, TitleRecord
 from reelwright.ledger.report import page, words
-from reelwright.ledger.report.images import Budget
+from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import report_location, spaced, write_report
 from reelwright.ledger.store import RunLedger
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
@@ -232,14 +235,54 @@ def test_pictures_keep_to_their_budget(count: int, share: int, noisy: list[bool]
 
     The smallest share is what a film of the most shots that a report shows leaves to each.
     """
-    noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
-    heavy = cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    heavy = heavy_sample()
     budget = Budget(images=count, left=count * share)
     samples = [heavy if noisy[i] else sample_of(i, 320, 240) for i in range(count)]
     uris = [budget.thumbnail(s, Fraction(16, 9)) if i % 3 == 0 else budget.fit(s) for i, s in enumerate(samples)]
     assert all(uris)
     assert budget.left >= 0
     assert sum(len(uri or "") * 3 // 4 for uri in uris) <= count * share + 40 * count
+
+
+def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole file, markup included, is within what 2,000 shots of the same kind would make 40 MB of."""
+    shots, page_itself = 60, 40_000
+    left = shots * BUDGET_BYTES * 7 // 10 // page.MOST_SHOTS
+    monkeypatch.setattr(page, "Budget", partial(Budget, left=left))
+    monkeypatch.setattr(tests.ledgers, "sample_of", lambda *_: heavy_sample())
+    document = report(tmp_path, shots=(2,) * shots)
+    assert len(document.shots) == shots
+    assert all(shot["data-before"] and shot["data-after"] for shot in document.shots)
+    written = (tmp_path / "film.mp4.report.html").stat().st_size
+    assert written <= shots * BUDGET_BYTES // page.MOST_SHOTS + page_itself
+
+
+def test_memory_does_not_grow_with_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times the shots make four times the page in the same memory."""
+    monkeypatch.setattr(tests.ledgers, "sample_of", lambda *_: heavy_sample())
+    few, many = (peak_of_writing(tmp_path / str(count), count) for count in (10, 40))
+    assert few[0] * 3 < many[0]
+    assert many[1] < 1.2 * few[1]
+
+
+def heavy_sample() -> bytes:
+    """A JPEG of nothing but noise."""
+    noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
+    return bytes(cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+
+
+def peak_of_writing(folder: Path, count: int) -> tuple[int, int]:
+    """Bytes of the report of a film of `count` shots, and the most memory that writing it took."""
+    folder.mkdir()
+    ledger = RunLedger(str(folder / "ledger"), RUN)
+    frames = planned((2,) * count)
+    put_run(ledger, folder, title_of(), frames)
+    manifest, film = build_manifest(ledger, film_of(len(frames))), str(folder / "film.mp4")
+    tracemalloc.start()
+    write_report(manifest, ledger, film)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return Path(report_location(film)).stat().st_size, peak
 
 
 def test_a_light_picture_is_kept_to_the_byte() -> None:
