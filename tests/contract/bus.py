@@ -324,11 +324,14 @@ class BoundedBusContract(_Names):
         slow.done(collect(slow, 1)[0])
         bus.publish(topic, b"k", bytes(900), timeout=0.01)
 
-    def test_topics_fill_apart(self, make_bus: MakeBus, topic: str) -> None:
+    def test_topics_fill_apart(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """A full topic holds up no other."""
         bus = make_bus(max_bytes=1000)
         bus.publish(topic, b"k", bytes(900))
-        bus.publish(topic + "-2", b"k", bytes(900), timeout=0.01)
+        with pytest.raises(BusFull):
+            bus.publish(topic, b"k", bytes(900), timeout=0.01)
+        bus.publish(topic + "-2", b"k", b"second" * 150, timeout=0.01)
+        assert values(collect(bus.consumer([topic + "-2"], group), 1)) == [b"second" * 150]
 
     def test_an_outsize_record_passes(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """A record larger than the bound passes through an empty topic instead of never."""

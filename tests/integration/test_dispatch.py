@@ -179,6 +179,8 @@ def test_a_lone_worker_gets_its_failures_again(house: MakeHouse) -> None:
     h.worker("only", Doubler(fail_once))
     h.publish(batch("r", 0, 0))
     until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
+    assert len(tries) > 1
+    assert h.failed() == []
 
 
 def test_poison_fails_its_title_and_no_other(house: MakeHouse) -> None:

@@ -162,4 +162,4 @@ def test_callers_mistakes() -> None:
 def test_needs_no_ffmpeg() -> None:
     """Transport imports on a machine without FFmpeg."""
     script = "import sys; sys.modules['av'] = None; import reelwright.media.transport"
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
