@@ -56,6 +56,12 @@ class Consumer(Protocol):
     def resume(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Undoes `pause`."""
 
+    def rewind(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Delivers again, from these (topic, partition) pairs, every record that is not done.
+
+        For a consumer that took records and cannot go on with them: a full disk, a store that does not answer.
+        """
+
     def wake(self) -> None:
         """Makes a waiting `poll` return at once; safe from any thread."""
 
@@ -82,6 +88,9 @@ class Bus(Protocol):
 
     def consumer(self, topics: Sequence[str], group: str) -> Consumer:
         """Joins `group` on `topics`. A new group starts at the oldest record that is still held."""
+
+    def listener(self, topics: Sequence[str]) -> Consumer:
+        """A reader of its own, in no group: hears every record published from now on, and remembers nothing."""
 
     def close(self) -> None:
         """Releases the connection; waiting publishers raise BusFull."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from pydantic import ValidationError
 
-from reelwright.ledger.folder import Folder
+from reelwright.store.folder import Folder
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.media.types import PlannedFrame, StreamOutcome

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from reelwright.ledger.folder import TEMPORARY, Folder
+from reelwright.store.folder import TEMPORARY, Folder
 from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
 from reelwright.titles.errors import LedgerError
 

@@ -7,11 +7,12 @@ ReelwrightError
 │   ├── RecipeError             the recipe or one of its keys
 │   ├── ModelError              the model named or supplied
 │   ├── OutputError             the place where the film should go
-│   └── UnavailableError        a broker, store or service that does not answer
+│   └── UnavailableError        a broker, store or service that does not answer or has no room: waiting may help
 ├── Interrupted (exit 130)      the person stopped it; what was finished stays
 └── InternalError (exit 1)      ours: carries a way to report it
     ├── TitleFailed             a batch failed on every attempt; names the frame range
-    ├── CorruptPayload          bytes that do not match their digest; the batch is fetched again
+    ├── UnusableMessage         a message that cannot be read, or of a format from the future
+    ├── CorruptPayload          bytes that do not match their digest, or are gone; the segment is published again
     └── LedgerError             the ledger holds something impossible
 """
 
@@ -68,7 +69,10 @@ class OutputError(UserError):
 
 
 class UnavailableError(UserError):
-    """A broker, store or service does not answer."""
+    """A broker, store or service does not answer or has no room.
+
+    The one error that passes by itself: a command reports it and leaves, a service waits and tries again.
+    """
 
 
 class Interrupted(ReelwrightError):
@@ -85,8 +89,12 @@ class TitleFailed(InternalError):
     """A title that could not be finished; the message names the frame range and the reason."""
 
 
+class UnusableMessage(InternalError):
+    """A message that cannot be read, or of a format that a later version writes."""
+
+
 class CorruptPayload(InternalError):
-    """Bytes that do not match the digest they were sent with."""
+    """Bytes that do not match the digest they were sent with, or that are gone from the store."""
 
 
 class LedgerError(InternalError):

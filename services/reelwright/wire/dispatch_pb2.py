@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from reelwright.wire import frames_pb2 as reelwright_dot_v1_dot_frames__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1creelwright/v1/dispatch.proto\x12\rreelwright.v1\x1a\x1areelwright/v1/frames.proto\"\xea\x01\n\rWorkerMessage\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.HelloH\x00\x12#\n\x04pull\x18\x02 \x01(\x0b\x32\x13.reelwright.v1.PullH\x00\x12)\n\x07receipt\x18\x03 \x01(\x0b\x32\x16.reelwright.v1.ReceiptH\x00\x12)\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x16.reelwright.v1.FailureH\x00\x12,\n\thand_back\x18\x05 \x01(\x0b\x32\x17.reelwright.v1.HandBackH\x00\x42\t\n\x07message\"n\n\x11\x44ispatcherMessage\x12%\n\x05lease\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.LeaseH\x00\x12\'\n\x06revoke\x18\x02 \x01(\x0b\x32\x15.reelwright.v1.RevokeH\x00\x42\t\n\x07message\"8\n\x05Hello\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\"\x17\n\x04Pull\x12\x0f\n\x07\x63redits\x18\x01 \x01(\r\"\x18\n\x07Receipt\x12\r\n\x05lease\x18\x01 \x01(\t\"(\n\x07\x46\x61ilure\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x19\n\x08HandBack\x12\r\n\x05lease\x18\x01 \x01(\t\"Q\n\x05Lease\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12(\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x19.reelwright.v1.FrameBatch\"\x15\n\x06Revoke\x12\x0b\n\x03run\x18\x01 \x01(\t2V\n\x08\x44ispatch\x12J\n\x04Work\x12\x1c.reelwright.v1.WorkerMessage\x1a .reelwright.v1.DispatcherMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1creelwright/v1/dispatch.proto\x12\rreelwright.v1\x1a\x1areelwright/v1/frames.proto\"\xea\x01\n\rWorkerMessage\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.HelloH\x00\x12#\n\x04pull\x18\x02 \x01(\x0b\x32\x13.reelwright.v1.PullH\x00\x12)\n\x07receipt\x18\x03 \x01(\x0b\x32\x16.reelwright.v1.ReceiptH\x00\x12)\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x16.reelwright.v1.FailureH\x00\x12,\n\thand_back\x18\x05 \x01(\x0b\x32\x17.reelwright.v1.HandBackH\x00\x42\t\n\x07message\"n\n\x11\x44ispatcherMessage\x12%\n\x05lease\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.LeaseH\x00\x12\'\n\x06revoke\x18\x02 \x01(\x0b\x32\x15.reelwright.v1.RevokeH\x00\x42\t\n\x07message\"J\n\x05Hello\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12\x10\n\x08protocol\x18\x04 \x01(\r\"\x17\n\x04Pull\x12\x0f\n\x07\x63redits\x18\x01 \x01(\r\"\x18\n\x07Receipt\x12\r\n\x05lease\x18\x01 \x01(\t\"B\n\x07\x46\x61ilure\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x18\n\x10payload_unusable\x18\x03 \x01(\x08\"\x19\n\x08HandBack\x12\r\n\x05lease\x18\x01 \x01(\t\"Q\n\x05Lease\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12(\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x19.reelwright.v1.FrameBatch\"\x15\n\x06Revoke\x12\x0b\n\x03run\x18\x01 \x01(\t2V\n\x08\x44ispatch\x12J\n\x04Work\x12\x1c.reelwright.v1.WorkerMessage\x1a .reelwright.v1.DispatcherMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,19 +37,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCHERMESSAGE']._serialized_start=312
   _globals['_DISPATCHERMESSAGE']._serialized_end=422
   _globals['_HELLO']._serialized_start=424
-  _globals['_HELLO']._serialized_end=480
-  _globals['_PULL']._serialized_start=482
-  _globals['_PULL']._serialized_end=505
-  _globals['_RECEIPT']._serialized_start=507
-  _globals['_RECEIPT']._serialized_end=531
-  _globals['_FAILURE']._serialized_start=533
-  _globals['_FAILURE']._serialized_end=573
-  _globals['_HANDBACK']._serialized_start=575
-  _globals['_HANDBACK']._serialized_end=600
-  _globals['_LEASE']._serialized_start=602
-  _globals['_LEASE']._serialized_end=683
-  _globals['_REVOKE']._serialized_start=685
-  _globals['_REVOKE']._serialized_end=706
-  _globals['_DISPATCH']._serialized_start=708
-  _globals['_DISPATCH']._serialized_end=794
+  _globals['_HELLO']._serialized_end=498
+  _globals['_PULL']._serialized_start=500
+  _globals['_PULL']._serialized_end=523
+  _globals['_RECEIPT']._serialized_start=525
+  _globals['_RECEIPT']._serialized_end=549
+  _globals['_FAILURE']._serialized_start=551
+  _globals['_FAILURE']._serialized_end=617
+  _globals['_HANDBACK']._serialized_start=619
+  _globals['_HANDBACK']._serialized_end=644
+  _globals['_LEASE']._serialized_start=646
+  _globals['_LEASE']._serialized_end=727
+  _globals['_REVOKE']._serialized_start=729
+  _globals['_REVOKE']._serialized_end=750
+  _globals['_DISPATCH']._serialized_start=752
+  _globals['_DISPATCH']._serialized_end=838
 # @@protoc_insertion_point(module_scope)

@@ -30,14 +30,16 @@ class DispatcherMessage(_message.Message):
     def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("worker", "version", "models")
+    __slots__ = ("worker", "version", "models", "protocol")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     worker: str
     version: str
     models: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, worker: _Optional[str] = ..., version: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ...) -> None: ...
+    protocol: int
+    def __init__(self, worker: _Optional[str] = ..., version: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., protocol: _Optional[int] = ...) -> None: ...
 
 class Pull(_message.Message):
     __slots__ = ("credits",)
@@ -52,12 +54,14 @@ class Receipt(_message.Message):
     def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
 class Failure(_message.Message):
-    __slots__ = ("lease", "reason")
+    __slots__ = ("lease", "reason", "payload_unusable")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_UNUSABLE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     reason: str
-    def __init__(self, lease: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    payload_unusable: bool
+    def __init__(self, lease: _Optional[str] = ..., reason: _Optional[str] = ..., payload_unusable: _Optional[bool] = ...) -> None: ...
 
 class HandBack(_message.Message):
     __slots__ = ("lease",)

@@ -28,26 +28,30 @@ class TitleRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "title_started")
+    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted")
     RUN_FIELD_NUMBER: _ClassVar[int]
     TITLE_PLANNED_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_COMMITTED_FIELD_NUMBER: _ClassVar[int]
     TITLE_FINISHED_FIELD_NUMBER: _ClassVar[int]
     TITLE_FAILED_FIELD_NUMBER: _ClassVar[int]
     TITLE_CANCELLED_FIELD_NUMBER: _ClassVar[int]
-    TITLE_STARTED_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_WANTED_FIELD_NUMBER: _ClassVar[int]
     run: str
     title_planned: TitlePlanned
     segment_committed: SegmentCommitted
     title_finished: TitleFinished
     title_failed: TitleFailed
     title_cancelled: TitleCancelled
-    title_started: TitleStarted
-    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., title_started: _Optional[_Union[TitleStarted, _Mapping]] = ...) -> None: ...
+    segment_wanted: SegmentWanted
+    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., segment_wanted: _Optional[_Union[SegmentWanted, _Mapping]] = ...) -> None: ...
 
-class TitleStarted(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+class SegmentWanted(_message.Message):
+    __slots__ = ("segment", "reason")
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    segment: int
+    reason: str
+    def __init__(self, segment: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TitlePlanned(_message.Message):
     __slots__ = ("segments", "frames")
