@@ -1,0 +1,126 @@
+"""Role processes of a cluster under test, and the ways to trouble one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.commands import COMMAND, PATIENCE_SECONDS
+
+_LOOK_SECONDS = 0.05
+
+
+def until(condition: Callable[[], object], what: str, patience: float = PATIENCE_SECONDS) -> None:
+    """Waits for a condition that another process brings about."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(_LOOK_SECONDS)
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Process:
+    """One role's process, and the ways to trouble it. Started on construction.
+
+    Attributes:
+        role: decoder, dispatcher, inference or encoder.
+        name: unique in its cluster; its log is `name`.log in the cluster's folder.
+        port: where it serves metrics and health.
+        env: what its environment has beside the test's own.
+    """
+
+    def __init__(self, role: str, name: str, port: int, env: dict[str, str], folder: Path) -> None:
+        self.role, self.name, self.port, self.env = role, name, port, env
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [COMMAND, "serve", role, "--metrics-port", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **env},
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> None:
+        """SIGTERM; returns at once."""
+        self._process.terminate()
+
+    def freeze(self) -> None:
+        """SIGSTOP: it is there, and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def wait(self, patience: float = PATIENCE_SECONDS) -> int:
+        """Waits for its end; the exit code."""
+        return self._process.wait(patience)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page on its port; status 0 while nothing answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it says that it takes work."""
+        return self.get("/readyz")[0] == 200
+
+    def metric(self, sample: str, **labels: str) -> float:
+        """A sample of its metrics, summed over the labels that are not given; 0 where there is none."""
+        found = 0.0
+        for family in text_string_to_metric_families(self.get("/metrics")[1]):
+            for told in family.samples:
+                if told.name == sample and labels.items() <= told.labels.items():
+                    found += told.value
+        return found
+
+    def memory_bytes(self) -> int:
+        """Resident memory as the kernel counts it; 0 once it is gone."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it logged so far, those of its predecessors of this name first; a line that is no JSON fails."""
+        for line in self.log.read_text().splitlines():
+            yield json.loads(line)
