@@ -40,7 +40,7 @@ def test_metrics_are_served_and_well_named() -> None:
     assert status == 200
     assert {"reelwright_frames_lost", "reelwright_stage_seconds", "reelwright_bus_held_bytes"} <= {f.name for f in ours}
     labels = {label for family in ours for sample in family.samples for label in sample.labels}
-    assert labels <= {"stage", "cause", "topic"}
+    assert labels <= {"stage", "cause", "topic", "version", "role"}
     assert not [f.name for f in ours if re.search(r"_(ms|milliseconds|kb|mb|minutes)\b", f.name)]
     assert not [s.name for f in ours for s in f.samples if s.name.endswith("_created")]
 
@@ -71,13 +71,13 @@ def test_timed_counts_failures_too() -> None:
 
 
 def test_health_and_readiness() -> None:
-    """Health says the process lives; readiness follows what the service says at the time; other paths are 404."""
-    state = {"ready": False}
-    with TelemetryServer(0, ready=lambda: state["ready"]) as server:
+    """Health says the process lives; readiness says what is missing at the time; other paths are 404."""
+    state = {"missing": "a broker"}
+    with TelemetryServer(0, missing=lambda: state["missing"]) as server:
         assert get(server, "/healthz")[0] == 200
-        assert get(server, "/readyz")[0] == 503
-        state["ready"] = True
-        assert get(server, "/readyz?verbose")[0] == 200
+        assert get(server, "/readyz") == (503, "a broker\n")
+        state["missing"] = ""
+        assert get(server, "/readyz?verbose") == (200, "ready\n")
         assert get(server, "/")[0] == 404
 
 

@@ -15,6 +15,8 @@ from prometheus_client import Counter, Gauge, disable_created_metrics
 # A `_created` series beside each counter doubles the page and answers no question.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+BUILD_INFO = Gauge("reelwright_build_info", "1, labelled with what runs here.", ["version", "role"])
+
 FRAMES_DECODED = Counter("reelwright_frames_decoded", "Frames read from sources.")
 FRAMES_RESTORED = Counter("reelwright_frames_restored", "Frames restored and accepted by the bus.")
 FRAMES_ENCODED = Counter("reelwright_frames_encoded", "Frames handed to a video encoder.")

@@ -20,20 +20,21 @@ _TEXT = "text/plain; charset=utf-8"
 class TelemetryServer:
     """Serves metrics and health from construction until `close`.
 
-    `/healthz` answers 200 while the process can answer at all; `/readyz` answers 200 or 503 as `ready` says.
+    `/healthz` answers 200 while the process can answer at all; `/readyz` answers 200, or 503 with what is missing.
 
     Args:
         port: TCP port; 0 picks a free one.
-        ready: whether the service takes work; called on a thread of the server's for every request.
+        missing: what the service lacks to take work, in one line; empty when it takes work. Called on a thread of the
+            server's for every request.
         host: address to listen on; the default is reachable from this machine alone.
 
     Raises:
         UnavailableError: the port cannot be listened on.
     """
 
-    def __init__(self, port: int, ready: Callable[[], bool] = lambda: True, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, missing: Callable[[], str] = lambda: "", host: str = "127.0.0.1") -> None:
         try:
-            self._server = _Server((host, port), ready)
+            self._server = _Server((host, port), missing)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UnavailableError(f"cannot listen: {reason}", f"{host}:{port}", "give another port") from None
@@ -65,8 +66,8 @@ class TelemetryServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], ready: Callable[[], bool]) -> None:
-        self.ready = ready
+    def __init__(self, address: tuple[str, int], missing: Callable[[], str]) -> None:
+        self.missing = missing
         super().__init__(address, _Handler)
 
 
@@ -83,9 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/healthz":
             self._answer(HTTPStatus.OK, _TEXT, b"ok\n")
         elif path == "/readyz":
-            ready = self.server.ready()
-            status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-            self._answer(status, _TEXT, b"ready\n" if ready else b"not ready\n")
+            missing = self.server.missing()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
+            self._answer(status, _TEXT, f"{missing or 'ready'}\n".encode())
         else:
             self._answer(HTTPStatus.NOT_FOUND, _TEXT, b"try /metrics, /healthz or /readyz\n")
 
