@@ -1,0 +1,16 @@
+"""Servers that tests share, each started once per run, when a test first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from scripts.servers.kafka import KafkaServer
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaServer]:
+    """A running broker with every kind of listener. A test that stops or freezes it brings it back."""
+    with KafkaServer(secure=True) as server:
+        yield server
