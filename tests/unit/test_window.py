@@ -18,16 +18,18 @@ def entering(pool: ThreadPoolExecutor, window: Window, segment: int) -> Future[b
 
 @given(size=st.integers(1, 5), commits=st.lists(st.integers(0, 30), max_size=40))
 def test_there_is_never_more_in_flight_than_the_window(size: int, commits: list[int]) -> None:
-    """A producer that runs ahead is held at the window, whatever is committed, twice or unknown."""
-    window, flying, segment = Window(size), set[int](), 0
+    """A producer that runs ahead is held at the window, whatever is committed, twice, early or unknown."""
+    window, flying, committed, segment = Window(size), set[int](), set[int](), 0
     for commit in commits:
         while len(flying) < size:
-            assert window.enter(segment)
-            flying.add(segment)
+            assert window.enter(segment) == (segment not in committed)
+            flying |= {segment} - committed
             segment += 1
         window.leave(commit)
+        committed.add(commit)
         flying.discard(commit)
         assert len(flying) <= size
+    assert window.committed == committed
 
 
 def test_a_commit_lets_the_next_segment_in() -> None:
@@ -41,6 +43,19 @@ def test_a_commit_lets_the_next_segment_in() -> None:
         assert not third.done()
         window.leave(1)
         assert third.result(_PATIENCE)
+
+
+def test_a_committed_segment_needs_no_room() -> None:
+    """A segment that was committed, perhaps while it waited for room, is not published and takes no room."""
+    window = Window(1)
+    assert window.enter(0)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = entering(pool, window, 1)
+        assert not waiting.done()
+        window.leave(1)
+        assert waiting.result(_PATIENCE) is False
+    window.leave(0)
+    assert window.enter(2)
 
 
 def test_the_end_frees_everyone_who_waits() -> None:

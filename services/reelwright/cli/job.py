@@ -54,11 +54,6 @@ class Job:
         return self.ledger / self.request.run
 
     @property
-    def film(self) -> Path:
-        """The finished film in the run's folder, before it is delivered."""
-        return self.folder / f"film{profile_spec(self.recipe.profile).suffix}"
-
-    @property
     def report(self) -> Path:
         """Where the report goes."""
         return Path(report_location(str(self.output)))
@@ -74,22 +69,6 @@ class Job:
             return None  # what a broken manifest asks for is this very restoration
         whole = manifest.film_bytes == self.output.stat().st_size
         return manifest if manifest.run == self.request.run and whole else None
-
-    def deliver(self) -> None:
-        """Moves film, report and manifest from the run's folder to the output and removes the folder.
-
-        Raises:
-            OutputError: the output cannot be written; the finished film stays in the run's folder.
-        """
-        film, output = str(self.film), str(self.output)
-        try:
-            # The manifest last: with it in place the film counts as finished.
-            for locate in (str, report_location, manifest_location):
-                Path(locate(film)).replace(locate(output))
-        except OSError as error:
-            reason = error.strerror or "cannot be written"
-            raise OutputError(reason, output, f"the finished film is in {self.folder}") from None
-        self.clear()
 
     def clear(self) -> None:
         """Removes the run's folder."""

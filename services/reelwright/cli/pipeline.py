@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 from reelwright.bus.events import EventListener, error_of
 from reelwright.bus.local import LocalBus
+from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import ALL, TITLES, run_key
 from reelwright.cli.job import Job
 from reelwright.decoder.loop import Decoder
@@ -23,6 +24,7 @@ from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import Worker
 from reelwright.ledger.store import RunLedger
 from reelwright.restoration.engine import create_engine
+from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.wire.titles_pb2 import Event
 
@@ -44,6 +46,7 @@ def restore_here(job: Job, tick: Callable[[], None]) -> None:
     engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
     bus = LocalBus(max_bytes=_BUS_BYTES)
     metrics.watch_bus(ALL, bus.held_bytes)
+    claims = Claims(None, _BUS_BYTES)
     outcome: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
     with ExitStack() as stack:
         # Closed from the last line up: first the listener, then source to sink, then the bus under them.
@@ -60,13 +63,14 @@ def restore_here(job: Job, tick: Callable[[], None]) -> None:
         def ledger(run: str) -> RunLedger:
             return RunLedger(str(job.ledger), run)
 
-        encoder = Encoder(bus, ledger, EncoderSettings(scratch=job.folder))
-        decoder = Decoder(bus, ledger, DecoderSettings(titles=1, codec="raw"))
+        # A person waits: what a service would wait for, a full disk say, ends the command.
+        encoder = Encoder(bus, ledger, claims, EncoderSettings(scratch=job.folder, patient=False))
+        decoder = Decoder(bus, ledger, claims, DecoderSettings(titles=1, codec="raw", patient=False))
         for service in (encoder, decoder):
             stack.callback(_Running(service.run, outcome.put).close)
         listener = EventListener(bus, outcome.put)
         stack.callback(listener.close)
-        bus.publish(TITLES, run_key(job.request.run), job.request.SerializeToString())
+        publish_message(bus, TITLES, run_key(job.request.run), job.request)
         _wait(outcome, tick)
 
 

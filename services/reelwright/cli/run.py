@@ -45,6 +45,7 @@ def run_job(job: Job, metrics_port: int | None = None) -> Manifest:
             return done
         ledger = RunLedger(str(job.ledger), job.request.run)
         ledger.sweep()
+        ledger.clear_outcome()
         meter = ProgressMeter(info.video.frames_estimate or None, _committed_frames(ledger))
         try:
             with ProgressDisplay(meter, Path(job.source).name) as display:
@@ -52,8 +53,8 @@ def run_job(job: Job, metrics_port: int | None = None) -> Manifest:
         except InputError:
             job.clear()
             raise
-        manifest = read_manifest(str(job.film))
-        job.deliver()
+        manifest = read_manifest(str(job.output))
+        job.clear()
         return manifest
 
 

@@ -1,27 +1,37 @@
-"""The decoder's loop: titles in, batches out, committed segments back."""
+"""The decoder's loop: titles in, batches out, each title answered for until it has an outcome."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 
+from reelwright.bus.deadletter import bury
 from reelwright.bus.events import EventListener, publish_event, title_failure
-from reelwright.bus.protocol import Bus, Consumer, Record
-from reelwright.bus.topics import TITLES
+from reelwright.bus.messages import read_message
+from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
+from reelwright.bus.topics import FRAMES, TITLES
+from reelwright.decoder.keeper import Keeper
+from reelwright.decoder.roster import Roster, Title
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title import decode_title
 from reelwright.decoder.window import Window
 from reelwright.ledger.store import RunLedger
-from reelwright.titles.errors import UserError
-from reelwright.wire.titles_pb2 import Event, TitleRequest, TitleStarted
+from reelwright.store.claims import Claims
+from reelwright.titles.errors import UnavailableError, UnusableMessage, UserError
+from reelwright.titles.patience import Patience
+from reelwright.wire.titles_pb2 import TitleRequest
 
 log = logging.getLogger(__name__)
 
 GROUP = "decoder"
 _POLL_SECONDS = 0.1
+# Titles read ahead, so that the urgent ones among them go first; one more request is a kilobyte.
+_HOLD_TITLES = 1000
+# Between two passes over a source whose store does not answer.
+_PAUSE_SECONDS = 3.0
 
 
 class Decoder:
@@ -30,74 +40,91 @@ class Decoder:
     Args:
         bus: the bus.
         ledger: opens a run's ledger by its name.
+        claims: where payloads go that are too large for a message.
         settings: the decoder's.
     """
 
-    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], settings: DecoderSettings) -> None:
-        self._bus, self._ledger, self._settings = bus, ledger, settings
-        self._windows: dict[str, Window] = {}
-        self._lock = threading.Lock()
+    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims, settings: DecoderSettings) -> None:
+        self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
+        self._patience = Patience(endless=settings.patient)
+        self._roster = Roster(settings.titles, lambda: Window(settings.window), settings.stall_seconds)
+        self._finished: deque[Record] = deque()
+        self._running = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes titles."""
+        return self._running and self._bus.connected
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set; a title under way is left where it is and is taken up by the next decoder."""
         titles = self._bus.consumer([TITLES], GROUP)
-        # Every decoder hears every event: any of them may hold the window that a commit releases.
-        listener = EventListener(self._bus, self._heard)
+        keeper = Keeper(self._roster, self._bus, self._ledger, self._finished.append)
+        # Every decoder hears every event: any of them may hold the title.
+        listener = EventListener(self._bus, keeper.heard)
+        self._running = True
         try:
-            with ThreadPoolExecutor(self._settings.titles, thread_name_prefix="decode") as pool:
+            with ThreadPoolExecutor(self._settings.titles * len(FRAMES), thread_name_prefix="decode") as pool:
                 self._serve(titles, pool, stop)
-                self._end_all()
+                self._patience.stop()
+                self._roster.end_all()
         finally:
+            self._running = False
             listener.close()
+            keeper.close()
             titles.close()
 
     def _serve(self, titles: Consumer, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
-        room = threading.Semaphore(self._settings.titles)
-        finished: list[Record] = []
         while not stop.is_set():
-            if not room.acquire(timeout=_POLL_SECONDS):
-                continue
-            records = titles.poll(_POLL_SECONDS, limit=1)
-            if not records:
-                room.release()
-            for record in records:
-                task = pool.submit(self._title, record)
-                task.add_done_callback(partial(_ended, record, finished, room))
-            while finished and not stop.is_set():
-                titles.done(finished.pop())
+            assignment = titles.assignment()
+            if len(self._roster) < _HOLD_TITLES:
+                titles.resume(assignment)
+            else:
+                titles.pause(assignment)
+            for record in titles.poll(_POLL_SECONDS):
+                self._take(record)
+            self._roster.keep_only(titles.assignment())
+            while (title := self._roster.begin()) is not None:
+                pool.submit(self._pass, title)
+            while self._finished:
+                titles.done(self._finished.popleft())
 
-    def _title(self, record: Record) -> None:
-        request = TitleRequest.FromString(record.value)
-        window = Window(self._settings.window)
-        with self._lock:
-            self._windows[request.run] = window
-        publish_event(self._bus, Event(run=request.run, title_started=TitleStarted()))
+    def _take(self, record: Record) -> None:
         try:
-            decode_title(request, self._ledger(request.run), self._bus, window, self._settings)
+            request = read_message(record, TitleRequest)
+        except UnusableMessage as error:
+            bury(self._bus, record, str(error))
+            self._finished.append(record)
+        else:
+            self._roster.take(request, record)
+
+    def _pass(self, title: Title) -> None:
+        segments, pause = None, 0.0
+        try:
+            segments = self._decode(title)
+        except BusFull:
+            log.info("the bus is closed", extra={"run": title.run})
         except Exception as error:
-            if not isinstance(error, UserError):
-                log.exception("title failed", extra={"run": request.run})
-            publish_event(self._bus, title_failure(request.run, "decoder", error))
+            if isinstance(error, UnavailableError) and (self._settings.patient or title.window.ended):
+                log.warning("waiting", extra={"run": title.run, "reason": str(error)})
+                pause = _PAUSE_SECONDS
+            else:
+                self._fail(title, error)
+        self._roster.passed(title, segments, pause)
 
-    def _heard(self, event: Event) -> None:
-        with self._lock:
-            window = self._windows.get(event.run)
-        if window is None:
-            return
-        kind = event.WhichOneof("event")
-        if kind == "segment_committed":
-            window.leave(event.segment_committed.segment)
-        elif kind in {"title_failed", "title_cancelled", "title_finished"}:
-            window.end()
-            with self._lock:
-                self._windows.pop(event.run, None)
+    def _decode(self, title: Title) -> int | None:
+        ledger, window = self._ledger(title.run), title.window
+        if ledger.outcome() is not None:
+            title.over, title.looked = True, 0.0
+            return None
+        for segment in ledger.committed():
+            window.leave(segment)
+        return decode_title(title.request, ledger, self._bus, self._claims, window, self._settings, self._patience)
 
-    def _end_all(self) -> None:
-        with self._lock:
-            for window in self._windows.values():
-                window.end()
-
-
-def _ended(record: Record, finished: list[Record], room: threading.Semaphore, _task: Future[None]) -> None:
-    finished.append(record)
-    room.release()
+    def _fail(self, title: Title, error: Exception) -> None:
+        if not isinstance(error, UserError):
+            log.error("title failed", extra={"run": title.run}, exc_info=error)
+        event = title_failure(title.run, "decoder", error)
+        title.failure = event.title_failed
+        title.looked = 0.0
+        publish_event(self._bus, event)

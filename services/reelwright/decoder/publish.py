@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
+from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.decoder.segmenter import Batch
 from reelwright.decoder.window import Window
+from reelwright.ledger.frames import to_wire
 from reelwright.ledger.records import SegmentPlan, TitleRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.media.film import jpeg
 from reelwright.media.picture import Picture, without_neutral_chroma
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import DecodedFrame, PlannedFrame
-from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, Work
+from reelwright.store.claims import Claims
+from reelwright.titles.patience import Patience
+from reelwright.wire.frames_pb2 import FrameBatch, Work
 from reelwright.wire.titles_pb2 import TitleRequest
 
 SAMPLE_WIDTH = 1280
 # FFmpeg's number for samples that span the whole depth.
 FULL_RANGE = 2
+
+Result = TypeVar("Result")
 
 
 class SegmentPublisher:
@@ -31,8 +39,10 @@ class SegmentPublisher:
         title: the run as the ledger knows it.
         ledger: its ledger.
         bus: where batches go.
+        claims: where payloads go that are too large for a message.
         window: the title's backpressure.
         codec: transport codec of frames.
+        patience: waits for the store.
     """
 
     def __init__(
@@ -41,12 +51,16 @@ class SegmentPublisher:
         title: TitleRecord,
         ledger: RunLedger,
         bus: Bus,
+        claims: Claims,
         window: Window,
         codec: str,
+        patience: Patience,
     ) -> None:
-        self._title, self._ledger, self._bus, self._window, self._codec = title, ledger, bus, window, codec
+        self._title, self._ledger, self._bus, self._claims = title, ledger, bus, claims
+        self._window, self._codec, self._patience = window, codec, patience
         self._topic = FRAMES[request.priority_class or "standard"]
-        self._committed = ledger.committed()
+        # Beside the message and not in it: a batch is a function of source and recipe alone.
+        self._headers = {"deadline": f"{request.deadline:.0f}"} if request.deadline else {}
         self._work = Work(
             scale=title.recipe.scale,
             model=title.recipe.model,
@@ -64,69 +78,63 @@ class SegmentPublisher:
 
         Raises:
             LedgerError: the ledger holds another plan for this segment.
+            UnavailableError: the window ended while the store did not answer.
         """
-        skip = number in self._committed
+        publish = self._window.enter(number)
         sha = hashlib.sha256()
         frames: list[PlannedFrame] = []
         first = 0
-        if not skip and not self._window.enter(number):
-            return 0
         for batch in stream:
             if self._window.ended:
                 break
             first = first if frames else batch.frames[0].index
-            for frame, sample in zip(batch.frames, batch.samples, strict=True):
+            planned = [_planned(frame, sample) for frame, sample in zip(batch.frames, batch.samples, strict=True)]
+            for frame, plan in zip(batch.frames, planned, strict=True):
                 for plane in frame.picture.planes:
                     sha.update(plane.data)
-                if sample and not skip:
+                if plan.sample and publish:
                     self._put_sample(number, len(frames), frame.picture)
-                frames.append(_planned(frame, sample))
+                frames.append(plan)
             if batch.last:
                 # Written before the segment can be complete, so that a committed segment always has its plan.
                 self._put_plan(number, first, frames, sha.hexdigest())
-            if not skip:
-                self._publish(batch)
+            if publish:
+                self._publish(batch, planned)
         return len(frames)
 
     def _put_plan(self, number: int, first: int, frames: list[PlannedFrame], digest: str) -> None:
-        self._ledger.put_plan(
-            SegmentPlan(segment=number, first_frame=first, frames=tuple(frames), source_digest=digest)
-        )
+        plan = SegmentPlan(segment=number, first_frame=first, frames=tuple(frames), source_digest=digest)
+        self._wait(partial(self._ledger.put_plan, plan))
 
     def _put_sample(self, segment: int, offset: int, picture: Picture) -> None:
-        self._ledger.put_plan_sample(segment, offset, jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH))
+        image = jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH)
+        self._wait(partial(self._ledger.put_plan_sample, segment, offset, image))
 
-    def _publish(self, batch: Batch) -> None:
+    def _publish(self, batch: Batch, planned: list[PlannedFrame]) -> None:
         pictures = [frame.picture for frame in batch.frames]
         gray = [without_neutral_chroma(picture) for picture in pictures]
         if all(picture.format.planes == 1 for picture in gray):
             pictures = gray
+        payload = encode_payload(pictures, self._codec)
+        run = self._title.run
         message = FrameBatch(
-            run=self._title.run,
+            run=run,
             segment=batch.segment,
             batch=batch.number,
             first_frame=batch.frames[0].index,
-            frames=[_info(frame, sample) for frame, sample in zip(batch.frames, batch.samples, strict=True)],
+            frames=map(to_wire, planned),
             last=batch.last,
             work=self._work,
-            payload=encode_payload(pictures, self._codec),
+            payload=self._wait(partial(self._claims.check_in, payload, run, batch.segment)),
         )
-        key = segment_key(self._title.run, batch.segment)
-        self._bus.publish(self._topic, key, message.SerializeToString())
+        publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, self._headers)
+
+    def _wait(self, action: Callable[[], Result]) -> Result:
+        return self._patience(action, wanted=lambda: not self._window.ended)
 
 
 def _planned(frame: DecodedFrame, sample: bool) -> PlannedFrame:
     return PlannedFrame(
-        pts=frame.pts,
-        duration=frame.duration,
-        shot_start=frame.shot_start,
-        sample=sample,
-        concealed=frame.concealed,
-    )
-
-
-def _info(frame: DecodedFrame, sample: bool) -> FrameInfo:
-    return FrameInfo(
         pts=frame.pts,
         duration=frame.duration,
         shot_start=frame.shot_start,

@@ -14,10 +14,15 @@ class DecoderSettings(BaseSettings):
     """How much a decoder does at once.
 
     Attributes:
-        titles: titles decoded at the same time.
+        titles: titles of each priority class decoded at the same time, so that no class waits for another. A decode
+            mostly waits for its window.
         window: segments of a title in flight, from published to committed.
         codec: transport codec of frames (`auto` chooses what pays).
         limits: what sources are accepted.
+        stall_seconds: time without a commit after which a title is published again from its last committed segment,
+            in case the bus lost what it held; doubled each time up to an hour. What merely waits for workers is
+            published twice, so this is generous.
+        patient: wait for a store that does not answer or has no room, instead of failing the title.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DECODER_", env_nested_delimiter="__", frozen=True)
@@ -25,3 +30,5 @@ class DecoderSettings(BaseSettings):
     window: int = Field(default=3, ge=2)
     codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"
     limits: Limits = Limits()
+    stall_seconds: float = Field(default=300.0, gt=0)
+    patient: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import groupby
 
 import reelwright
@@ -22,25 +23,37 @@ from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame, SourceInfo
+from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import InputError
+from reelwright.titles.patience import Patience
 from reelwright.titles.recipe import Recipe
 from reelwright.wire.titles_pb2 import Event, TitlePlanned, TitleRequest
 
 
-def decode_title(request: TitleRequest, ledger: RunLedger, bus: Bus, window: Window, settings: DecoderSettings) -> None:
+def decode_title(
+    request: TitleRequest,
+    ledger: RunLedger,
+    bus: Bus,
+    claims: Claims,
+    window: Window,
+    settings: DecoderSettings,
+    patience: Patience,
+) -> int | None:
     """Publishes every segment of a title that is not committed yet and writes its plan.
 
-    Returns early, with no plan end written, when the window ends.
+    Returns:
+        How many segments the title has; None, with no plan end written, when the window ended before.
 
     Raises:
         InputError: the source cannot be used, or is not the one that was submitted.
         LedgerError: the plan in the ledger is not this source's.
+        UnavailableError: the source's store does not answer.
     """
     info = _source(request, settings)
     title = _describe(request, info)
-    ledger.put_title(title)
-    publisher = SegmentPublisher(request, title, ledger, bus, window, settings.codec)
+    patience(partial(ledger.put_title, title), wanted=lambda: not window.ended)
+    publisher = SegmentPublisher(request, title, ledger, bus, claims, window, settings.codec, patience)
     reader = FrameReader(info, title.recipe)
     seconds = {"decode": 0.0}
     stream = batches(_counted(reader, seconds), *_lengths(info, title))
@@ -48,12 +61,13 @@ def decode_title(request: TitleRequest, ledger: RunLedger, bus: Bus, window: Win
     for number, segment in groupby(stream, key=lambda batch: batch.segment):
         count = publisher.segment(number, segment)
         if window.ended:
-            return
+            return None
         segments, frames = number + 1, frames + count
     notes, cut = tuple(reader.notes), reader.truncated_at
-    ledger.put_plan_end(PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds))
-    planned = Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames))
-    publish_event(bus, planned)
+    end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
+    patience(partial(ledger.put_plan_end, end), wanted=lambda: not window.ended)
+    publish_event(bus, Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames)))
+    return segments
 
 
 def _source(request: TitleRequest, settings: DecoderSettings) -> SourceInfo:

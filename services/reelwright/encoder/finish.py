@@ -26,8 +26,11 @@ def ready(ledger: RunLedger) -> bool:
     return end is not None and ledger.committed() >= set(range(end.segments))
 
 
-def finish_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
+def finish_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
     """Assembles the film and writes film, report and manifest into the run's folder, the manifest last.
+
+    Returns:
+        The manifest, and where the film is wanted.
 
     Raises:
         OutputError: there is no room for the film.
@@ -47,9 +50,7 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
         film_location = ledger.put_film(path, f"film{spec.suffix}")
     write_report(manifest, ledger, film_location)
     write_manifest(manifest, film_location)
-    metrics.TITLES_FINISHED.inc()
-    metrics.FRAMES_LOST.inc(manifest.frames_in - manifest.frames_out)
-    return manifest
+    return manifest, title.output
 
 
 def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[SegmentInput]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Container
+from dataclasses import replace
+from functools import partial
 
+from reelwright.bus.deadletter import bury
 from reelwright.bus.events import publish_event, title_failure
-from reelwright.bus.protocol import Bus, Record
+from reelwright.bus.protocol import Bus, BusFull, Record
 from reelwright.encoder.segment import SegmentWork
+from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.store import RunLedger
-from reelwright.titles.errors import LedgerError, UserError
+from reelwright.store.claims import Claims
+from reelwright.titles.errors import CorruptPayload, UnavailableError, UnusableMessage, UserError
+from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import RestoredBatch
-from reelwright.wire.titles_pb2 import Event, SegmentCommitted
+from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +35,11 @@ class Lane:
     Args:
         bus: where events go.
         ledger: opens a run's ledger by its name.
-        scratch: folder for files under way.
+        claims: where payloads are that were too large for a message.
+        settings: the encoder's.
+        patience: waits for the store.
         done: called with each record that needs no redelivery; from the lane's thread.
+        again: called with a record whose partition must be delivered again; from the lane's thread.
         committed: called with a run whenever one of its segments is committed.
     """
 
@@ -38,30 +47,42 @@ class Lane:
         self,
         bus: Bus,
         ledger: Callable[[str], RunLedger],
-        scratch: Path | None,
+        claims: Claims,
+        settings: EncoderSettings,
+        patience: Patience,
         done: Callable[[Record], None],
+        again: Callable[[Record], None],
         committed: Callable[[str], None],
     ) -> None:
-        self._bus, self._ledger, self._scratch = bus, ledger, scratch
-        self._done, self._committed = done, committed
-        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(_BACKLOG)
+        self._bus, self._ledger, self._claims = bus, ledger, claims
+        self._settings, self._patience = settings, patience
+        self._done, self._again, self._committed = done, again, committed
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(_BACKLOG)
         self._works: dict[Segment, SegmentWork] = {}
+        # Without their values: the frames are in the encoder or in the reassembly.
         self._records: dict[Segment, list[Record]] = {}
-        self._dropped: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="encoder-lane")
         self._thread.start()
 
-    def add(self, record: Record, batch: RestoredBatch) -> None:
-        """Takes a restored batch; waits while the lane's backlog is full."""
-        self._queue.put(lambda: self._take(record, batch))
+    def add(self, record: Record, batch: RestoredBatch, timeout: float) -> bool:
+        """Takes a restored batch; False when the lane's backlog was full for `timeout` seconds."""
+        if not self._room.acquire(timeout=timeout):
+            return False
+        self._queue.put(partial(self._take, record, batch))
+        return True
 
     def drop(self, run: str) -> None:
-        """Forgets a run that failed or was cancelled: what is under way and what still comes."""
-        self._queue.put(lambda: self._drop(run))
+        """Forgets a run that failed or was cancelled."""
+        self._queue.put(partial(self._drop, run))
 
-    def admit(self, run: str) -> None:
-        """Takes a run again that was dropped."""
-        self._queue.put(lambda: self._dropped.discard(run))
+    def keep_only(self, slots: Container[tuple[str, int]]) -> None:
+        """Forgets the segments whose partitions another encoder has now."""
+        self._queue.put(partial(self._keep_only, slots))
+
+    def tend(self) -> None:
+        """Forgets the segments that were finished elsewhere or are wanted no more; to be called now and then."""
+        self._queue.put(self._tend)
 
     def close(self) -> None:
         """Finishes the batch under way and ends; segments that are not whole are left to redelivery."""
@@ -72,50 +93,100 @@ class Lane:
 
     def _run(self) -> None:
         while (task := self._queue.get()) is not None:
-            task()
+            try:
+                task()
+            except BusFull:
+                log.info("the bus is closed")
 
     def _take(self, record: Record, batch: RestoredBatch) -> None:
+        self._room.release()
         segment = (batch.run, batch.segment)
-        if batch.run in self._dropped:
-            self._done(record)
-            return
-        self._records.setdefault(segment, []).append(record)
+        self._records.setdefault(segment, []).append(replace(record, value=b""))
         try:
             self._encode(segment, batch)
+        except CorruptPayload as error:
+            log.warning("batch unusable", extra={"run": batch.run, "segment": batch.segment, "reason": str(error)})
+            wanted = SegmentWanted(segment=batch.segment, reason=str(error))
+            publish_event(self._bus, Event(run=batch.run, segment_wanted=wanted))
+        except UnusableMessage as error:
+            bury(self._bus, record, str(error))
+            self._release(segment)
+        except BusFull:
+            raise
         except Exception as error:
-            if not isinstance(error, UserError):
-                log.exception("segment failed", extra={"run": batch.run, "segment": batch.segment})
-            self._drop(batch.run)
-            publish_event(self._bus, title_failure(batch.run, f"encoder, segment {batch.segment}", error))
+            self._give_up(segment, error)
 
     def _encode(self, segment: Segment, batch: RestoredBatch) -> None:
         work = self._works.get(segment)
         if work is None:
-            ledger = self._ledger(batch.run)
-            if ledger.is_committed(batch.segment):
-                self._release(segment)
-                return
-            title = ledger.title()
-            if title is None:
-                raise LedgerError(f"run {batch.run} has restored frames but no title record")
-            work = self._works[segment] = SegmentWork(batch.segment, title, ledger, self._scratch)
+            work = self._patience(partial(self._open, segment))
+        if work is None:
+            self._release(segment)
+            return
+        self._works[segment] = work
         record = work.add(batch)
         if record is not None:
+            self._finish(segment, record)
+
+    def _open(self, segment: Segment) -> SegmentWork | None:
+        run, number = segment
+        ledger = self._ledger(run)
+        if ledger.is_committed(number) or ledger.outcome() is not None:
+            return None
+        title = ledger.title()
+        if title is None:
+            raise UnusableMessage(f"restored frames of run {run}, which the ledger does not know")
+        return SegmentWork(number, title, ledger, self._claims, self._settings.scratch, self._patience)
+
+    def _finish(self, segment: Segment, record: SegmentRecord) -> None:
+        run, number = segment
+        self._release(segment)
+        try:
+            self._claims.release(run, number)
+        except UnavailableError as error:
+            # They go with the run's folder at the latest.
+            log.info("payloads left behind", extra={"run": run, "reason": str(error)})
+        committed = SegmentCommitted(segment=number, frames=len(record.frames))
+        publish_event(self._bus, Event(run=run, segment_committed=committed))
+        self._committed(run)
+
+    def _give_up(self, segment: Segment, error: Exception) -> None:
+        run, number = segment
+        if isinstance(error, UnavailableError) and self._settings.patient:
+            log.warning("segment begins again", extra={"run": run, "segment": number, "reason": str(error)})
+            self._close(segment)
+            self._again(self._records.pop(segment)[0])
+            return
+        if not isinstance(error, UserError):
+            log.error("segment failed", extra={"run": run, "segment": number}, exc_info=error)
+        self._drop(run)
+        publish_event(self._bus, title_failure(run, f"encoder, segment {number}", error))
+
+    def _close(self, segment: Segment) -> None:
+        work = self._works.pop(segment, None)
+        if work is not None:
             work.close()
-            self._release(segment)
-            committed = SegmentCommitted(segment=batch.segment, frames=len(record.frames))
-            publish_event(self._bus, Event(run=batch.run, segment_committed=committed))
-            self._committed(batch.run)
 
     def _release(self, segment: Segment) -> None:
-        self._works.pop(segment, None)
+        self._close(segment)
         for record in self._records.pop(segment, []):
             self._done(record)
 
     def _drop(self, run: str) -> None:
-        self._dropped.add(run)
         for segment in [segment for segment in self._records if segment[0] == run]:
-            work = self._works.get(segment)
-            if work is not None:
-                work.close()
             self._release(segment)
+
+    def _keep_only(self, slots: Container[tuple[str, int]]) -> None:
+        for segment, records in list(self._records.items()):
+            if (records[0].topic, records[0].partition) not in slots:
+                self._close(segment)
+                del self._records[segment]
+
+    def _tend(self) -> None:
+        for run, number in list(self._records):
+            try:
+                ledger = self._ledger(run)
+                if ledger.is_committed(number) or ledger.outcome() is not None:
+                    self._release((run, number))
+            except UnavailableError:
+                return

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
-from reelwright.bus.events import EventListener, publish_event, title_failure
+from reelwright.bus.deadletter import bury
+from reelwright.bus.events import EventListener
+from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Consumer, Record
 from reelwright.bus.topics import RESTORED, segment_key
-from reelwright.encoder.finish import finish_title, ready
+from reelwright.encoder.assembly import Assembly
 from reelwright.encoder.lane import Lane
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.store import RunLedger
-from reelwright.titles.errors import UserError
+from reelwright.store.claims import Claims
+from reelwright.titles.errors import UnusableMessage
+from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import RestoredBatch
-from reelwright.wire.titles_pb2 import Event, TitleFinished
+from reelwright.wire.titles_pb2 import Event
 
 log = logging.getLogger(__name__)
 
 GROUP = "encoder"
 _POLL_SECONDS = 0.1
+_TEND_SECONDS = 10.0
+# Between two tries at a segment for which there was no room.
+_PAUSE_SECONDS = 2.0
 
 
 class Encoder:
@@ -32,84 +39,102 @@ class Encoder:
     Args:
         bus: the bus.
         ledger: opens a run's ledger by its name.
+        claims: where payloads are that were too large for a message.
         settings: the encoder's.
     """
 
-    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], settings: EncoderSettings) -> None:
-        self._bus, self._ledger, self._settings = bus, ledger, settings
+    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims, settings: EncoderSettings) -> None:
+        self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
+        self._patience = Patience(endless=settings.patient)
         self._finished: deque[Record] = deque()
-        self._assembling: set[str] = set()
-        self._lock = threading.Lock()
+        self._again: deque[tuple[float, Record]] = deque()
+        self._slots: set[tuple[str, int]] = set()
+        self._tended = time.monotonic()
+        self._running = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes restored frames."""
+        return self._running and self._bus.connected
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set; segments that are not whole by then are left to redelivery."""
         restored = self._bus.consumer([RESTORED], GROUP)
-        with ThreadPoolExecutor(1, thread_name_prefix="assemble") as self._assembler:
-            self._lanes = [
-                Lane(
-                    self._bus,
-                    self._ledger,
-                    self._settings.scratch,
-                    self._finished.append,
-                    self._finish_if_ready,
-                )
-                for _ in range(self._settings.lanes)
-            ]
-            # One encoder starts an assembly, but every encoder must hear that a run was dropped.
-            listeners = [
-                EventListener(self._bus, self._planned, GROUP),
-                EventListener(self._bus, self._heard),
-            ]
-            try:
-                self._serve(restored, stop)
-            finally:
-                for listener in listeners:
-                    listener.close()
-                for lane in self._lanes:
-                    lane.close()
-                self._acknowledge(restored)
-                restored.close()
+        self._assembly = Assembly(self._bus, self._ledger, self._settings)
+        self._lanes = [self._lane() for _ in range(self._settings.lanes)]
+        # One encoder assembles a film, but every encoder must hear that a run was dropped.
+        listeners = [
+            EventListener(self._bus, self._planned, GROUP),
+            EventListener(self._bus, self._heard),
+        ]
+        self._running = True
+        try:
+            self._serve(restored, stop)
+        finally:
+            self._running = False
+            self._patience.stop()
+            for listener in listeners:
+                listener.close()
+            for lane in self._lanes:
+                lane.close()
+            self._assembly.close()
+            self._acknowledge(restored)
+            restored.close()
+
+    def _lane(self) -> Lane:
+        return Lane(
+            self._bus,
+            self._ledger,
+            self._claims,
+            self._settings,
+            self._patience,
+            self._finished.append,
+            lambda record: self._again.append((time.monotonic() + _PAUSE_SECONDS, record)),
+            self._assembly.offer,
+        )
 
     def _serve(self, restored: Consumer, stop: threading.Event) -> None:
         while not stop.is_set():
             for record in restored.poll(_POLL_SECONDS, limit=4):
-                batch = RestoredBatch.FromString(record.value)
-                key = segment_key(batch.run, batch.segment)
-                self._lanes[zlib.crc32(key) % len(self._lanes)].add(record, batch)
+                self._take(record, stop)
             self._acknowledge(restored)
+            self._look_after(restored)
+
+    def _take(self, record: Record, stop: threading.Event) -> None:
+        try:
+            batch = read_message(record, RestoredBatch)
+        except UnusableMessage as error:
+            bury(self._bus, record, str(error))
+            self._finished.append(record)
+            return
+        key = segment_key(batch.run, batch.segment)
+        lane = self._lanes[zlib.crc32(key) % len(self._lanes)]
+        while not lane.add(record, batch, _POLL_SECONDS) and not stop.is_set():
+            pass
 
     def _acknowledge(self, restored: Consumer) -> None:
         while self._finished:
             restored.done(self._finished.popleft())
 
+    def _look_after(self, restored: Consumer) -> None:
+        slots = set(restored.assignment())
+        if self._slots - slots:
+            for lane in self._lanes:
+                lane.keep_only(slots)
+        self._slots = slots
+        while self._again and self._again[0][0] <= time.monotonic():
+            _, record = self._again.popleft()
+            restored.rewind([(record.topic, record.partition)])
+        if time.monotonic() - self._tended > _TEND_SECONDS:
+            self._tended = time.monotonic()
+            for lane in self._lanes:
+                lane.tend()
+
     def _planned(self, event: Event) -> None:
         if event.HasField("title_planned"):
-            self._finish_if_ready(event.run)
+            self._assembly.offer(event.run)
 
     def _heard(self, event: Event) -> None:
-        kind = event.WhichOneof("event")
-        for lane in self._lanes:
-            if kind in {"title_failed", "title_cancelled"}:
+        if event.WhichOneof("event") in {"title_failed", "title_cancelled"}:
+            for lane in self._lanes:
                 lane.drop(event.run)
-            elif kind == "title_started":
-                lane.admit(event.run)
-
-    def _finish_if_ready(self, run: str) -> None:
-        """Starts the assembly once; several encoders doing so at once is harmless, since each writes the same film."""
-        with self._lock:
-            if run in self._assembling or not ready(self._ledger(run)):
-                return
-            self._assembling.add(run)
-        self._assembler.submit(self._finish, run)
-
-    def _finish(self, run: str) -> None:
-        try:
-            manifest = finish_title(self._ledger(run), self._settings.scratch)
-            event = Event(run=run, title_finished=TitleFinished(frames=manifest.frames_out))
-        except Exception as error:
-            if not isinstance(error, UserError):
-                log.exception("assembly failed", extra={"run": run})
-            event = title_failure(run, "assembly", error)
-        with self._lock:
-            self._assembling.discard(run)
-        publish_event(self._bus, event)

@@ -14,8 +14,8 @@ class Reassembly:
         self._next = 0
         self._last: int | None = None
 
-    def add(self, batch: RestoredBatch) -> list[RestoredBatch]:
-        """The batches that are now in order, which may be none.
+    def add(self, batch: RestoredBatch) -> None:
+        """Takes a batch in; of two copies the first one counts.
 
         Raises:
             InternalError: a batch lies behind the one that ends the segment.
@@ -27,13 +27,21 @@ class Reassembly:
             raise InternalError(f"segment {batch.segment}: batch {highest} lies behind the last, {self._last}")
         if batch.batch >= self._next:
             self._waiting.setdefault(batch.batch, batch)
-        ready = []
-        while self._next in self._waiting:
-            ready.append(self._waiting.pop(self._next))
-            self._next += 1
-        return ready
+
+    def peek(self) -> RestoredBatch | None:
+        """The batch that comes next, if it is here; it stays until `advance` or `refuse`."""
+        return self._waiting.get(self._next)
+
+    def advance(self) -> None:
+        """The batch that `peek` gave was used."""
+        del self._waiting[self._next]
+        self._next += 1
+
+    def refuse(self) -> None:
+        """The batch that `peek` gave cannot be used: another copy of it is awaited."""
+        del self._waiting[self._next]
 
     @property
     def complete(self) -> bool:
-        """Every batch up to the last was given out."""
+        """Every batch up to the last was used."""
         return self._last is not None and self._next > self._last

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from reelwright.encoder.reassembly import Reassembly
+from reelwright.ledger.frames import from_wire
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.store import RunLedger, file_sha256
 from reelwright.media.bars import put_back
@@ -17,7 +19,11 @@ from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import PlannedFrame
+from reelwright.store.claims import Claims
+from reelwright.store.folder import output_error
 from reelwright.telemetry import metrics
+from reelwright.titles.errors import CorruptPayload
+from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameInfo, RestoredBatch
 
 SAMPLE_WIDTH = 1280
@@ -30,12 +36,27 @@ class SegmentWork:
         number: the segment.
         title: the run it belongs to.
         ledger: the run's ledger.
+        claims: where payloads are that were too large for a message.
         scratch: folder for the file under way.
+        patience: waits for the store.
+
+    Raises:
+        OutputError: the scratch folder cannot be written.
+        UnavailableError: it has no room.
     """
 
-    def __init__(self, number: int, title: TitleRecord, ledger: RunLedger, scratch: Path | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        title: TitleRecord,
+        ledger: RunLedger,
+        claims: Claims,
+        scratch: Path | None,
+        patience: Patience,
+    ) -> None:
         self._number, self._title, self._ledger = number, title, ledger
-        self._folder = Path(tempfile.mkdtemp(prefix="reelwright-segment-", dir=scratch))
+        self._claims, self._patience = claims, patience
+        self._folder = _folder(scratch)
         self._path = self._folder / f"{number:06d}.mkv"
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         self._encoder = SegmentEncoder(self._path, profile_spec(title.recipe.profile), film)
@@ -50,11 +71,20 @@ class SegmentWork:
         """Encodes what is now in order; the record once the segment is committed.
 
         Raises:
-            CorruptPayload: the batch's bytes are damaged; nothing of it was used.
-            OutputError: the scratch folder or the ledger cannot be written.
+            CorruptPayload: the bytes of the batch that comes next are damaged or gone; nothing of it was used, and
+                another copy of it is awaited.
+            OutputError: the scratch folder or the ledger cannot be written; the work must be closed.
+            UnavailableError: they have no room or do not answer; the work must be closed.
         """
-        for ready in self._order.add(batch):
-            self._encode(ready)
+        self._order.add(batch)
+        while (ready := self._order.peek()) is not None:
+            try:
+                pictures = self._pictures(ready)
+            except CorruptPayload:
+                self._order.refuse()
+                raise
+            self._encode(ready, pictures)
+            self._order.advance()
         return self._commit() if self._order.complete else None
 
     def close(self) -> None:
@@ -62,9 +92,15 @@ class SegmentWork:
         self._encoder.abort()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _encode(self, batch: RestoredBatch) -> None:
+    def _pictures(self, batch: RestoredBatch) -> list[Picture]:
+        content = self._patience(partial(self._claims.content, batch.payload))
+        pictures = decode_payload(batch.payload, content)
+        if len(pictures) != len(batch.frames):
+            raise CorruptPayload(f"{len(pictures)} pictures for {len(batch.frames)} frames")
+        return pictures
+
+    def _encode(self, batch: RestoredBatch, pictures: list[Picture]) -> None:
         started = time.perf_counter()
-        pictures = decode_payload(batch.payload)
         if not self._frames:
             self._first_frame = batch.first_frame
         for info, picture in zip(batch.frames, pictures, strict=True):
@@ -82,16 +118,9 @@ class SegmentWork:
         self._encoder.add(picture)
         if info.sample:
             image = jpeg(restored, video.colour, SAMPLE_WIDTH)
-            self._ledger.put_segment_sample(self._number, len(self._frames), image)
-        self._frames.append(
-            PlannedFrame(
-                pts=info.pts,
-                duration=info.duration,
-                shot_start=info.shot_start,
-                sample=info.sample,
-                concealed=info.concealed,
-            )
-        )
+            put = partial(self._ledger.put_segment_sample, self._number, len(self._frames), image)
+            self._patience(put)
+        self._frames.append(from_wire(info))
         self._digests.append(picture.digest())
 
     def _commit(self) -> SegmentRecord:
@@ -109,7 +138,14 @@ class SegmentWork:
             seconds=self._seconds,
         )
         # Object first, then record: a record in the ledger promises that its file is whole.
-        self._ledger.put_segment_file(self._number, self._path)
-        self._ledger.commit(record)
+        self._patience(partial(self._ledger.put_segment_file, self._number, self._path))
+        self._patience(partial(self._ledger.commit, record))
         metrics.SEGMENTS_COMMITTED.inc()
         return record
+
+
+def _folder(scratch: Path | None) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="reelwright-segment-", dir=scratch))
+    except OSError as error:
+        raise output_error(error, str(scratch or tempfile.gettempdir())) from None

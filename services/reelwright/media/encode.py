@@ -23,6 +23,7 @@ from reelwright.media.formats import EXACT
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.types import ColourInfo, VideoInfo
+from reelwright.store.folder import output_error
 from reelwright.titles.errors import InternalError, OutputError
 
 # CPU_AVX512_SKX of OpenCV's cvdef.h: AVX-512 F, CD, BW, DQ and VL, the set that x264 asks for.
@@ -218,12 +219,11 @@ def set_colour(target: av.VideoFrame | VideoCodecContext, colour: ColourInfo) ->
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write `path` into an OutputError."""
+    """Turns the operating system's refusal to write `path` into an OutputError, or UnavailableError for want of room."""
     try:
         yield
     except OSError as error:
-        reason = error.strerror or "cannot be written"
-        raise OutputError(reason, str(path), "free some space or choose another place") from error
+        raise output_error(error, str(path)) from error
 
 
 def _options(spec: ProfileSpec, film: FilmFormat, size: tuple[int, int]) -> dict[str, str]:

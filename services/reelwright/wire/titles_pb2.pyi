@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TitleRequest(_message.Message):
-    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline")
+    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class TitleRequest(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_FIELD_NUMBER: _ClassVar[int]
     run: str
     source: str
     output: str
@@ -25,7 +26,8 @@ class TitleRequest(_message.Message):
     engine: str
     model_sha256: str
     deadline: float
-    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ...) -> None: ...
+    submitted: float
+    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted")
