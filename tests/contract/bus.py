@@ -273,6 +273,60 @@ class BusContract(_Names):
         bus.publish(topic, b"k", b"v")
         assert values(collect(consumer, 1)) == [b"v"]
 
+    def test_rewind(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A rewound partition delivers again from its first unfinished record on; what was finished before it not."""
+        bus = make_bus()
+        consumer = bus.consumer([topic], group)
+        for number in range(4):
+            bus.publish(topic, b"k", b"%d" % number)
+        records = collect(consumer, 4)
+        consumer.done(records[0])
+        consumer.rewind(consumer.assignment())
+        again = collect(consumer, 3)
+        assert values(again) == [b"1", b"2", b"3"]
+        for record in again:
+            consumer.done(record)
+        consumer.close()
+        bus.publish(topic, b"k", b"new")
+        assert values(collect(bus.consumer([topic], group), 1)) == [b"new"]
+
+    def test_rewind_leaves_others_alone(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Only the partitions named are delivered again."""
+        bus = make_bus()
+        consumer = bus.consumer([topic, topic + "-2"], group)
+        bus.publish(topic, b"k", b"one")
+        bus.publish(topic + "-2", b"k", b"two")
+        collect(consumer, 2)
+        consumer.rewind([slot for slot in consumer.assignment() if slot[0] == topic])
+        assert values(collect(consumer, 1)) == [b"one"]
+        assert nothing_comes(consumer)
+
+    def test_listeners_hear_all_from_now_on(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Every listener hears every record published after it was made, finished or not, and none before."""
+        bus = make_bus()
+        bus.publish(topic, b"k", b"early")
+        listeners = [bus.listener([topic]), bus.listener([topic])]
+        sent = [b"%d" % number for number in range(5)]
+        for value in sent:
+            bus.publish(topic, b"k", value)
+        assert values(collect(listeners[0], 5)) == sent
+        for record in collect(listeners[1], 5):
+            listeners[1].done(record)
+        assert all(nothing_comes(listener) for listener in listeners)
+        listeners[0].close()
+        assert values(collect(bus.consumer([topic], group), 6)) == [b"early", *sent]
+
+    def test_wake_ends_a_listeners_poll(self, make_bus: MakeBus, topic: str) -> None:
+        """`wake` ends a listener's poll as any other's."""
+        listener = make_bus().listener([topic])
+        waiting = in_thread(lambda: listener.poll(10 * PATIENCE))
+        listener.wake()
+        assert finishes(waiting)
+
+    def test_connected(self, make_bus: MakeBus) -> None:
+        """A bus that answers says so."""
+        assert make_bus().connected
+
     def test_publishers_in_many_threads(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """Eight threads publish at once: nothing is lost or doubled, and each thread's key keeps its order."""
         bus = make_bus()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from reelwright.bus.assignment import share_out
-from reelwright.bus.local import LocalBus, LocalConsumer
+from reelwright.bus.local import LocalBus
+from reelwright.bus.local_consumer import LocalConsumer
 from reelwright.bus.protocol import Bus, Record
 from tests.contract.bus import BoundedBusContract, BusContract, MakeBus, collect
 
@@ -55,6 +56,21 @@ def test_values_are_handed_on_by_reference() -> None:
     value = bytes(1 << 20)
     bus.publish("t", b"k", value)
     assert collect(bus.consumer(["t"], "g"), 1)[0].value is value
+
+
+def test_a_listener_alone_lets_nothing_go() -> None:
+    """What only a listener has heard is kept for the first group; once a group is there, a listener's leaving frees."""
+    bus = LocalBus()
+    listener = bus.listener(["t"])
+    bus.publish("t", b"k", b"v")
+    collect(listener, 1)
+    consumer = bus.consumer(["t"], "g")
+    bus.publish("t", b"k", b"w")
+    for record in collect(consumer, 2):
+        consumer.done(record)
+    assert bus.held_bytes("t") == 2
+    listener.close()
+    assert bus.held_bytes("t") == 0
 
 
 @given(st.integers(1, 20), st.lists(st.integers(0, 9), max_size=6, unique=True), st.data())
@@ -129,6 +145,13 @@ class BusMachine(RuleBasedStateMachine):
         self.unfinished[member].remove(record)
         self.finished[group].add((record.partition, record.offset))
         member.done(record)
+
+    @precondition(lambda self: self.members)
+    @rule(data=st.data())
+    def rewind(self, data: st.DataObject) -> None:
+        _, member = data.draw(st.sampled_from(self.members))
+        member.rewind(member.assignment())
+        self.unfinished[member] = []
 
     @precondition(lambda self: self.members)
     @rule(data=st.data())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 
 import pytest
 
 from reelwright.bus.events import EventListener, error_of, publish_event, title_failure
 from reelwright.bus.local import LocalBus
+from reelwright.bus.topics import EVENTS
 from reelwright.titles import errors
 from reelwright.titles.errors import ReelwrightError, UserError
-from reelwright.wire.titles_pb2 import Event, TitleFailed, TitleStarted
+from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
 _USER_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, UserError)]
 
@@ -59,11 +61,26 @@ def test_a_listener_hears_all_from_its_construction_on() -> None:
 
     listener = EventListener(bus, handle)
     try:
-        publish_event(bus, Event(run="r", title_started=TitleStarted()))
+        publish_event(bus, Event(run="r", title_planned=TitlePlanned()))
         publish_event(bus, title_failure("r", "decoder", ValueError("x")))
-        publish_event(bus, Event(run="r", title_started=TitleStarted()))
+        publish_event(bus, Event(run="r", title_planned=TitlePlanned()))
         assert whole.wait(30)
     finally:
         listener.close()
         bus.close()
-    assert heard == ["title_started", "title_failed", "title_started"]
+    assert heard == ["title_planned", "title_failed", "title_planned"]
+
+
+def test_an_unreadable_event_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
+    """Garbage and an event of a later format are logged, and those behind them are heard."""
+    bus, heard = LocalBus(partitions=1), queue.Queue[str]()
+    listener = EventListener(bus, lambda event: heard.put(event.run))
+    try:
+        bus.publish(EVENTS, b"r", b"\xff garbage")
+        bus.publish(EVENTS, b"r", Event(run="later").SerializeToString(), {"format": "2"})
+        publish_event(bus, Event(run="good", title_planned=TitlePlanned()))
+        assert heard.get(timeout=30) == "good"
+    finally:
+        listener.close()
+        bus.close()
+    assert [record.message for record in caplog.records] == ["unusable event skipped"] * 2

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import uuid
 from collections.abc import Callable
 
-from reelwright.bus.protocol import Bus
+from reelwright.bus.messages import publish_message, read_message
+from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import EVENTS, run_key
 from reelwright.telemetry import metrics
 from reelwright.titles import errors
-from reelwright.titles.errors import UserError
+from reelwright.titles.errors import UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import Event, TitleFailed
+
+log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
 
 
 def publish_event(bus: Bus, event: Event) -> None:
     """Publishes an event; a run's events keep their order."""
-    bus.publish(EVENTS, run_key(event.run), event.SerializeToString())
+    publish_message(bus, EVENTS, run_key(event.run), event)
 
 
 def title_failure(run: str, service: str, error: Exception) -> Event:
@@ -42,6 +45,8 @@ def error_of(failure: TitleFailed) -> errors.ReelwrightError:
 class EventListener:
     """Hands every event to a handler, on a thread of its own, from construction until `close`.
 
+    An event that cannot be read is logged and skipped.
+
     Args:
         bus: the bus.
         handle: called with each event, one at a time.
@@ -52,7 +57,7 @@ class EventListener:
         self._handle = handle
         self._stop = threading.Event()
         # Joined here and not on the thread: nothing published after construction is missed.
-        self._consumer = bus.consumer([EVENTS], group or f"listener-{uuid.uuid4().hex}")
+        self._consumer = bus.listener([EVENTS]) if group is None else bus.consumer([EVENTS], group)
         self._thread = threading.Thread(target=self._run, name="events")
         self._thread.start()
 
@@ -66,5 +71,15 @@ class EventListener:
     def _run(self) -> None:
         while not self._stop.is_set():
             for record in self._consumer.poll(_POLL_SECONDS):
-                self._handle(Event.FromString(record.value))
+                self._hear(record)
                 self._consumer.done(record)
+
+    def _hear(self, record: Record) -> None:
+        try:
+            event = read_message(record, Event)
+        except UnusableMessage as error:
+            # Only progress is lost with it: the ledger has what happened, and whoever needs to know looks there too.
+            where = {"partition": record.partition, "offset": record.offset}
+            log.error("unusable event skipped", extra={**where, "reason": str(error)})
+            return
+        self._handle(event)

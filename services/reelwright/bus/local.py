@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from reelwright.bus.assignment import share_out
-from reelwright.bus.protocol import BusFull, Record
-from reelwright.bus.watermark import Watermark
-
-Slot = tuple[str, int]
-"""A topic and one of its partitions."""
+from reelwright.bus.local_consumer import LocalConsumer
+from reelwright.bus.protocol import BusFull, Record, Slot
 
 
 @dataclass(slots=True)
@@ -37,8 +35,12 @@ class _Topic:
 
 @dataclass(slots=True)
 class _Group:
-    """A consumer group: its members in the order they joined, who has which slot, and what is finished."""
+    """A consumer group: its members in the order they joined, who has which slot, and what is finished.
 
+    A listener is alone in a group of its own that leaves with it.
+    """
+
+    listening: bool = False
     members: list[LocalConsumer] = field(default_factory=list)
     owners: dict[Slot, LocalConsumer] = field(default_factory=dict)
     finished: dict[Slot, int] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class LocalBus:
         self._room = threading.Condition(self._lock)
         self._topics: dict[str, _Topic] = {}
         self._groups: dict[str, _Group] = {}
+        self._listeners = itertools.count()
         self._closed = False
 
     def publish(
@@ -100,13 +103,25 @@ class LocalBus:
         """Joins a group; see `Bus.consumer`."""
         with self._lock:
             team = self._groups.setdefault(group, _Group())
-            member = LocalConsumer(self, self._lock, team, tuple(topics))
-            team.members.append(member)
             for topic in topics:
                 for partition, log in enumerate(self._topic(topic).logs):
                     team.finished.setdefault((topic, partition), log.base)
-            self._rebalance(team)
-            return member
+            return self._join(group, topics)
+
+    def listener(self, topics: Sequence[str]) -> LocalConsumer:
+        """Hears what is published from now on; see `Bus.listener`."""
+        with self._lock:
+            group = f"listener {next(self._listeners)}"
+            team = self._groups[group] = _Group(listening=True)
+            for topic in topics:
+                for partition, log in enumerate(self._topic(topic).logs):
+                    team.finished[topic, partition] = log.end
+            return self._join(group, topics)
+
+    @property
+    def connected(self) -> bool:
+        """See `Bus.connected`."""
+        return not self._closed
 
     def held_bytes(self, topic: str) -> int:
         """Bytes of keys and values that `topic` holds now."""
@@ -114,7 +129,7 @@ class LocalBus:
             return self._topic(topic).held_bytes
 
     def make_room(self) -> None:
-        """Lets waiting publishers look again; with the lock held."""
+        """See `local_consumer.Host`."""
         self._room.notify_all()
 
     def close(self) -> None:
@@ -126,15 +141,27 @@ class LocalBus:
                 for member in group.members:
                     member.shut()
 
+    def _join(self, group: str, topics: Sequence[str]) -> LocalConsumer:
+        team = self._groups[group]
+        member = LocalConsumer(self, self._lock, group, tuple(topics), team.listening)
+        team.members.append(member)
+        self._rebalance(team)
+        return member
+
     def _topic(self, name: str) -> _Topic:
         return self._topics.setdefault(name, _Topic([_Log() for _ in range(self._partitions)]))
 
     def _has_room(self, topic: _Topic, slot: Slot, size: int) -> bool:
         if topic.held_bytes == 0 or topic.held_bytes + size <= self._max_bytes:
             return True
-        groups = [group for group in self._groups.values() if slot in group.finished]
+        groups = self._readers(slot)
         owners = self._owners(slot)
         return bool(groups) and len(owners) == len(groups) and all(owner.hungry_for(slot) for owner in owners)
+
+    def _readers(self, slot: Slot) -> list[_Group]:
+        """Whom a record waits for; no one while only listeners hear it, which is to keep it for a group to come."""
+        groups = [group for group in self._groups.values() if slot in group.finished]
+        return [] if all(group.listening for group in groups) else groups
 
     def _owners(self, slot: Slot) -> list[LocalConsumer]:
         return [group.owners[slot] for group in self._groups.values() if slot in group.owners]
@@ -155,18 +182,26 @@ class LocalBus:
             group.owners[slot] = to
             to.gain(slot, group.finished[slot])
 
-    def leave(self, group: _Group, member: LocalConsumer) -> None:
-        """Takes a member out of its group and deals its partitions to the others; with the lock held."""
+    def leave(self, member: LocalConsumer) -> None:
+        """See `local_consumer.Host`."""
+        group = self._groups[member.group]
         group.members.remove(member)
         self._rebalance(group)
+        if group.listening:
+            del self._groups[member.group]
+            for slot in group.finished:
+                self._let_go(slot)
         self._room.notify_all()
 
-    def finish(self, group: _Group, slot: Slot, position: int) -> None:
-        """Moves a group's finished offset and lets go of what no group needs any more; with the lock held."""
-        group.finished[slot] = position
-        low = min(other.finished[slot] for other in self._groups.values() if slot in other.finished)
+    def finish(self, group: str, slot: Slot, position: int) -> None:
+        """See `local_consumer.Host`."""
+        self._groups[group].finished[slot] = position
+        self._let_go(slot)
+
+    def _let_go(self, slot: Slot) -> None:
         topic = self._topics[slot[0]]
         log = topic.logs[slot[1]]
+        low = min((group.finished[slot] for group in self._readers(slot)), default=log.base)
         while log.base < low:
             record = log.records.popleft()
             log.base += 1
@@ -174,109 +209,6 @@ class LocalBus:
             self._room.notify_all()
 
     def read(self, slot: Slot, offset: int) -> Record | None:
-        """The record at `offset`, if there is one yet; with the lock held."""
+        """See `local_consumer.Host`."""
         log = self._topics[slot[0]].logs[slot[1]]
         return log.records[offset - log.base] if offset < log.end else None
-
-
-class LocalConsumer:
-    """A member of a consumer group on a LocalBus; made by `LocalBus.consumer`."""
-
-    def __init__(self, bus: LocalBus, lock: threading.Lock, group: _Group, topics: tuple[str, ...]) -> None:
-        self.topics = topics
-        self._bus, self._lock, self._group = bus, lock, group
-        self._news = threading.Condition(lock)
-        self._marks: dict[Slot, Watermark] = {}
-        self._paused: set[Slot] = set()
-        self._hungry = self._woken = self._closed = False
-
-    def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """See `Consumer.poll`; empty at once after `wake`, `close` or the bus's end."""
-        with self._lock:
-            if not self._ready():
-                self._hungry = True
-                self._bus.make_room()
-                self._news.wait_for(self._ready, timeout)
-                self._hungry = False
-            self._woken = False
-            return [] if self._closed else self._take(limit)
-
-    def done(self, record: Record) -> None:
-        """See `Consumer.done`; ignored for a partition that has moved on to another member."""
-        slot = (record.topic, record.partition)
-        with self._lock:
-            mark = self._marks.get(slot)
-            if mark is not None and mark.done(record.offset):
-                self._bus.finish(self._group, slot, mark.position)
-
-    def assignment(self) -> list[Slot]:
-        """See `Consumer.assignment`."""
-        with self._lock:
-            return list(self._marks)
-
-    def pause(self, partitions: Iterable[Slot]) -> None:
-        """See `Consumer.pause`."""
-        with self._lock:
-            self._paused |= self._marks.keys() & set(partitions)
-
-    def resume(self, partitions: Iterable[Slot]) -> None:
-        """See `Consumer.resume`."""
-        with self._lock:
-            self._paused -= set(partitions)
-
-    def wake(self) -> None:
-        """See `Consumer.wake`; a poll that has not begun yet is woken too."""
-        with self._lock:
-            self._woken = True
-            self._news.notify_all()
-
-    def close(self) -> None:
-        """See `Consumer.close`."""
-        with self._lock:
-            if not self._closed:
-                self.shut()
-                self._bus.leave(self._group, self)
-
-    # What follows is for the bus, which holds the lock.
-
-    def offer(self) -> None:
-        """There is a new record; one that waited is served by it and makes room for no other."""
-        self._hungry = False
-        self._news.notify_all()
-
-    def gain(self, slot: Slot, start: int) -> None:
-        """Takes over a partition from its group's finished offset."""
-        self._marks[slot] = Watermark(start)
-        self._news.notify_all()
-
-    def lose(self, slot: Slot) -> None:
-        """Gives a partition up."""
-        del self._marks[slot]
-        self._paused.discard(slot)
-
-    def shut(self) -> None:
-        """Ends this and every later poll."""
-        self._closed = True
-        self._news.notify_all()
-
-    def hungry_for(self, slot: Slot) -> bool:
-        """Whether a poll waits that a record in `slot` would end."""
-        return self._hungry and slot not in self._paused
-
-    def _ready(self) -> bool:
-        return self._woken or self._closed or any(self._bus.read(slot, self._marks[slot].next) for slot in self._open())
-
-    def _open(self) -> list[Slot]:
-        return [slot for slot in self._marks if slot not in self._paused]
-
-    def _take(self, limit: int) -> list[Record]:
-        records: list[Record] = []
-        for slot in self._open():
-            mark = self._marks[slot]
-            while len(records) < limit and (record := self._bus.read(slot, mark.next)):
-                mark.deliver(record.offset)
-                records.append(record)
-            if records and (records[-1].topic, records[-1].partition) == slot:
-                # Whoever was served goes to the back, so a busy partition does not keep the others waiting.
-                self._marks[slot] = self._marks.pop(slot)
-        return records

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from reelwright.titles.errors import InternalError
 
+Slot = tuple[str, int]
+"""A topic and one of its partitions."""
+
 
 class BusFull(InternalError):
     """A publish waited longer than its timeout for room."""
@@ -47,17 +50,17 @@ class Consumer(Protocol):
         delivered again after a crash or a rebalance, with everything behind it in its partition.
         """
 
-    def assignment(self) -> list[tuple[str, int]]:
+    def assignment(self) -> list[Slot]:
         """The (topic, partition) pairs this member has now; a rebalance changes them."""
 
-    def pause(self, partitions: Iterable[tuple[str, int]]) -> None:
+    def pause(self, partitions: Iterable[Slot]) -> None:
         """Delivers nothing from these (topic, partition) pairs until `resume`."""
 
-    def resume(self, partitions: Iterable[tuple[str, int]]) -> None:
+    def resume(self, partitions: Iterable[Slot]) -> None:
         """Undoes `pause`."""
 
-    def rewind(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Delivers again, from these (topic, partition) pairs, every record that is not done.
+    def rewind(self, partitions: Iterable[Slot]) -> None:
+        """Delivers again what these (topic, partition) pairs have from their first record that is not done on.
 
         For a consumer that took records and cannot go on with them: a full disk, a store that does not answer.
         """
@@ -82,15 +85,24 @@ class Bus(Protocol):
     ) -> None:
         """Publishes and returns once the bus has the message; waits while the bus is full (backpressure).
 
+        A message that was taken is not given up any more: while the bus does not answer, the publisher waits.
+
         Raises:
-            BusFull: `timeout` seconds passed without room; None waits for ever.
+            BusFull: `timeout` seconds passed without room (None waits for ever), or the bus was closed.
         """
 
     def consumer(self, topics: Sequence[str], group: str) -> Consumer:
         """Joins `group` on `topics`. A new group starts at the oldest record that is still held."""
 
     def listener(self, topics: Sequence[str]) -> Consumer:
-        """A reader of its own, in no group: hears every record published from now on, and remembers nothing."""
+        """A reader of its own, in no group: hears every record published from now on, and remembers nothing.
+
+        What it was given needs no `done`.
+        """
+
+    @property
+    def connected(self) -> bool:
+        """Whether the bus answered lately; a bus that does not is waited for, and the work goes on by itself."""
 
     def close(self) -> None:
         """Releases the connection; waiting publishers raise BusFull."""
