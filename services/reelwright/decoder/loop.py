@@ -104,7 +104,7 @@ class Decoder:
             segments = self._decode(title)
         except BusFull:
             log.info("the bus is closed", extra={"run": title.run})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             if isinstance(error, UnavailableError) and (self._settings.patient or title.window.ended):
                 log.warning("waiting", extra={"run": title.run, "reason": str(error)})
                 pause = _PAUSE_SECONDS

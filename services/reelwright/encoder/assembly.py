@@ -61,7 +61,7 @@ class Assembly:
                 self._finish(ledger)
         except BusFull:
             log.info("the bus is closed", extra={"run": run})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             self._failed(run, error)
         finally:
             with self._lock:

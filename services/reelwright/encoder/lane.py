@@ -113,7 +113,7 @@ class Lane:
             self._release(segment)
         except BusFull:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             self._give_up(segment, error)
 
     def _encode(self, segment: Segment, batch: RestoredBatch) -> None:

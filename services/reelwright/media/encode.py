@@ -24,7 +24,7 @@ from reelwright.media.picture import Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.types import ColourInfo, VideoInfo
 from reelwright.store.folder import output_error
-from reelwright.titles.errors import InternalError, OutputError
+from reelwright.titles.errors import InternalError
 
 # CPU_AVX512_SKX of OpenCV's cvdef.h: AVX-512 F, CD, BW, DQ and VL, the set that x264 asks for.
 _AVX512_SKX = 256
@@ -219,7 +219,7 @@ def set_colour(target: av.VideoFrame | VideoCodecContext, colour: ColourInfo) ->
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write `path` into an OutputError, or UnavailableError for want of room."""
+    """Turns the operating system's refusal to write `path` into an OutputError or UnavailableError."""
     try:
         yield
     except OSError as error:
