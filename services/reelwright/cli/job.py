@@ -89,24 +89,40 @@ def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, thre
     suffix = profile_spec(recipe.profile).suffix
     output = output or Path(source).with_name(f"{Path(source).stem}.restored{suffix}")
     fingerprint = source_fingerprint(source)
-    _check_output(Path(source), output, suffix, recipe.profile)
+    check_output(Path(source), output, suffix, recipe.profile)
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1
+    request = title_request(source, str(output), recipe, model, engine, fingerprint)
+    return Job(source, output, recipe, model, engine, threads, request)
+
+
+def title_request(
+    source: str, output: str, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
+) -> TitleRequest:
+    """The title as the services know it; the same source, recipe and engine are the same run.
+
+    Raises:
+        ModelError: the engine cannot run this model.
+    """
     identity = engine_identity(engine, model)
-    request = TitleRequest(
+    return TitleRequest(
         run=run_id(fingerprint, recipe, identity),
         source=source,
-        output=str(output),
+        output=output,
         recipe=recipe.canonical(),
         fingerprint=fingerprint,
         priority_class="standard",
         engine=identity,
         model_sha256=model.sha256,
     )
-    return Job(source, output, recipe, model, engine, threads, request)
 
 
-def _check_output(source: Path, output: Path, suffix: str, profile: str) -> None:
+def check_output(source: Path, output: Path, suffix: str, profile: str) -> None:
+    """Refuses, before any work, a place on this machine where the film cannot go.
+
+    Raises:
+        OutputError: another suffix than the profile's, the source itself, or not a place to write to.
+    """
     where = str(output)
     if output.is_dir():
         raise OutputError("is a directory", where, "give a file name")
