@@ -20,6 +20,8 @@ from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import Worker
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
+from reelwright.store.claims import Claims
+from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, Lease, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, RestoredBatch, Work
@@ -84,7 +86,7 @@ class RawWorker:
     def __init__(self, address: str, name: str, models: tuple[str, ...] = (MODEL,)) -> None:
         self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self.say(hello=Hello(worker=name, version="test", models=models))
+        self.say(hello=Hello(worker=name, version="test", models=models, protocol=PROTOCOL))
         self._call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))
         self._inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._listen)
@@ -103,6 +105,10 @@ class RawWorker:
     def revoked(self) -> str:
         """The run of the next message, which is a revocation."""
         return self._inbox.get(timeout=PATIENCE).revoke.run
+
+    def begin(self) -> str:
+        """The lease that the next message, which is a Begin, is about."""
+        return self._inbox.get(timeout=PATIENCE).begin.lease
 
     @property
     def silent(self) -> bool:
@@ -131,8 +137,9 @@ class RawWorker:
 class House:
     """A bus, a dispatcher, workers, and what came out on the bus."""
 
-    def __init__(self, address: str, **settings: object) -> None:
+    def __init__(self, address: str, claims: Claims | None = None, **settings: object) -> None:
         self.bus = LocalBus(partitions=4, max_bytes=8 << 20)
+        self.claims = claims or Claims(None, 1 << 30)
         self.dispatcher = Dispatcher(self.bus, DispatcherSettings(address=address, **settings))  # type: ignore[arg-type]
         self.address = self.dispatcher.start()
         self._workers: list[Worker] = []
@@ -143,7 +150,7 @@ class House:
     def worker(self, name: str, restorer: Doubler | None = None, **settings: object) -> Worker:
         """Starts a worker."""
         known = InferenceSettings(dispatcher=self.address, name=name, codec="raw", **settings)  # type: ignore[arg-type]
-        worker = Worker(self.bus, restorer or Doubler(), known)
+        worker = Worker(self.bus, self.claims, restorer or Doubler(), known)
         self._workers.append(worker)
         worker.start()
         return worker

@@ -10,17 +10,18 @@ import grpc
 import pytest
 
 from reelwright.bus.local import LocalBus
+from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import BusFull
 from reelwright.bus.topics import DEAD_LETTER, EVENTS, FRAMES, RESTORED, run_key, segment_key
-from reelwright.dispatcher.entry import serve as serve_dispatcher
+from reelwright.dispatcher.entry import create as create_dispatcher
 from reelwright.dispatcher.loop import Dispatcher
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.inference.entry import serve as serve_worker
-from reelwright.inference.settings import InferenceSettings
+from reelwright.inference.entry import create as create_worker
 from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
+from reelwright.store.claims import Claims
 from reelwright.titles.errors import ModelError, UnavailableError
-from reelwright.wire.dispatch_pb2 import Failure, HandBack, Pull, Receipt, WorkerMessage
+from reelwright.wire.dispatch_pb2 import Failure, HandBack, Pull, Ready, Receipt, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, TitleCancelled
@@ -207,16 +208,20 @@ def test_poison_fails_its_title_and_no_other(house: MakeHouse) -> None:
 
 
 def test_a_worker_killer_is_given_up(house: MakeHouse) -> None:
-    """A batch whose workers' streams keep breaking is not tried for ever."""
+    """A batch lost twice is restored alone; when its workers' streams break then too, it is given up."""
     h = house(losses=2)
     h.publish(batch("r", 0, 0))
-    for name in ("one", "two"):
-        raw = h.raw(name)
+    for number in range(4):
+        raw = h.raw(f"w{number}")
         raw.say(pull=Pull(credits=1))
-        raw.lease()
+        lease = raw.lease()
+        assert lease.alone == (number >= 2)
+        if lease.alone:
+            raw.say(ready=Ready(lease=lease.lease))
+            assert raw.begin() == lease.lease
         raw.die()
     until(h.failed, "the title to fail")
-    assert "worker two: was lost" in h.failed()[0][1]
+    assert "worker w3: was lost" in h.failed()[0][1]
 
 
 def test_an_unreadable_batch_fails_its_title(house: MakeHouse) -> None:
@@ -461,16 +466,21 @@ def test_an_address_in_use_is_the_users_to_mend(house: MakeHouse) -> None:
         second.start()
 
 
-def test_a_dispatcher_by_itself_serves_until_told(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """As a process of its own a dispatcher serves on its settings' address until it is told to stop."""
+def test_a_dispatcher_by_itself_serves_until_told(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a process of its own a dispatcher serves on its environment's address until it is told to stop."""
+    socket = tmp_path_factory.mktemp("s") / "d"
+    monkeypatch.setenv("REELWRIGHT_DISPATCHER_ADDRESS", f"unix:{socket}")
     bus, stop = LocalBus(), threading.Event()
-    settings = DispatcherSettings(address=f"unix:{tmp_path_factory.mktemp('s')}/d", metrics_port=0)
-    serving = threading.Thread(target=lambda: serve_dispatcher(bus, stop, settings))
+    dispatcher = create_dispatcher(bus)
+    assert not dispatcher.ready
+    serving = threading.Thread(target=dispatcher.run, args=(stop,))
     serving.start()
     message = batch("r", 0, 0)
-    bus.publish(FRAMES["standard"], segment_key("r", 0), message.SerializeToString())
-    until(lambda: Path(settings.address.removeprefix("unix:")).exists(), "the socket")
-    raw = RawWorker(settings.address, "w")
+    publish_message(bus, FRAMES["standard"], segment_key("r", 0), message)
+    until(lambda: dispatcher.ready, "the dispatcher to be ready")
+    raw = RawWorker(f"unix:{socket}", "w")
     raw.say(pull=Pull(credits=1))
     lease = raw.lease()
     assert lease.batch == message
@@ -480,6 +490,7 @@ def test_a_dispatcher_by_itself_serves_until_told(tmp_path_factory: pytest.TempP
     stop.set()
     serving.join(PATIENCE)
     assert not serving.is_alive()
+    assert not dispatcher.ready
 
 
 class MuteBus(LocalBus):
@@ -498,7 +509,8 @@ def test_a_dispatcher_that_cannot_go_on_says_so() -> None:
     assert stop.is_set()
 
 
-def test_a_worker_without_its_model_is_the_users_to_mend() -> None:
+def test_a_worker_without_its_model_is_the_users_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker whose model does not exist ends with a ModelError before it asks for work."""
+    monkeypatch.setenv("REELWRIGHT_INFERENCE_MODEL", "no-such-model")
     with pytest.raises(ModelError, match="no-such-model"):
-        serve_worker(LocalBus(), threading.Event(), InferenceSettings(model="no-such-model"))
+        create_worker(LocalBus(), Claims(None, 1 << 30))

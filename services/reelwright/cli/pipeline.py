@@ -53,9 +53,9 @@ def restore_here(job: Job, tick: Callable[[], None]) -> None:
         stack.callback(bus.close)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelwright-"))
         address = f"unix:{folder}/dispatch"
-        dispatcher = Dispatcher(bus, DispatcherSettings(address=address, drain_seconds=0, metrics_port=None))
-        worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw", metrics_port=None)
-        worker = Worker(bus, EngineRestorer(engine, job.model), worker_settings)
+        dispatcher = Dispatcher(bus, DispatcherSettings(address=address, drain_seconds=0))
+        worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw")
+        worker = Worker(bus, claims, EngineRestorer(engine, job.model), worker_settings)
         stack.callback(_Running(dispatcher.run, outcome.put).close)
         worker.start()
         stack.callback(worker.close, 0.0)

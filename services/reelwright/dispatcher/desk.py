@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reelwright.dispatcher.leases import LeaseTable, Returned
 from reelwright.dispatcher.queue import Batch, BatchKey, ReadyQueue
 from reelwright.telemetry import metrics
-from reelwright.wire.dispatch_pb2 import DispatcherMessage, Revoke
+from reelwright.wire.dispatch_pb2 import Begin, DispatcherMessage, Revoke
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Desk:
         leases: the lease table.
         finished: called once for each batch that needs no more work: restored, or of a run that was dropped.
         given_up: called once for each batch that failed too often, with the last reason.
+        unusable: called once for each batch whose bytes are damaged or gone, with the reason.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Desk:
         leases: LeaseTable,
         finished: Callable[[Batch], None],
         given_up: Callable[[Batch, str], None],
+        unusable: Callable[[Batch, str], None],
     ) -> None:
-        self._leases, self._finished, self._given_up = leases, finished, given_up
+        self._leases, self._finished, self._given_up, self._unusable = leases, finished, given_up, unusable
         self._batches: dict[BatchKey, Batch] = {}
         self._ready = ReadyQueue()
         self._workers: dict[str, Worker] = {}
@@ -86,8 +88,19 @@ class Desk:
         worker.credits += credits_
         self._match()
 
-    def receipt(self, lease_id: str) -> None:
+    def ready(self, worker: Worker, lease_id: str) -> None:
+        """A worker is free to begin a batch that was leased alone."""
+        self._leases.blame(lease_id)
+        # Said of a lapsed lease too, or the worker would wait for ever; its late receipt counts.
+        worker.send(DispatcherMessage(begin=Begin(lease=lease_id)))
+
+    def stalled(self, worker: Worker) -> None:
+        """What a worker restored does not get out."""
+        self._leases.stall(worker.name)
+
+    def receipt(self, worker: Worker, lease_id: str) -> None:
         """A restored batch is on the bus."""
+        self._leases.unstall(worker.name)
         key = self._leases.receipt(lease_id)
         if key is not None:
             batch = self._batches.pop(key)
@@ -99,6 +112,15 @@ class Desk:
     def failure(self, lease_id: str, reason: str) -> None:
         """A worker could not restore a batch."""
         self._take_back([self._leases.failure(lease_id, reason)])
+
+    def unusable(self, lease_id: str, reason: str) -> None:
+        """A batch's bytes are damaged or gone: whoever tries, it cannot be restored as it is."""
+        key = self._leases.receipt(lease_id)
+        if key is not None:
+            batch = self._batches.pop(key)
+            self._ready.discard(batch)
+            self._unusable(batch, reason)
+            self._match()
 
     def hand_back(self, worker: Worker, lease_id: str) -> None:
         """A worker drains, and gives a batch back untouched if `lease_id` names one."""
@@ -161,6 +183,7 @@ class Desk:
         message = DispatcherMessage()
         message.lease.lease = lease.id
         message.lease.seconds = self._leases.seconds
+        message.lease.alone = lease.alone
         message.lease.batch.ParseFromString(batch.value)
         worker.send(message)
         return True
@@ -178,7 +201,7 @@ def _count(back: Returned) -> None:
     if back.cause == "expiry":
         metrics.LEASE_EXPIRIES.inc()
     if back.given_up:
-        metrics.DEAD_LETTERS.inc()
+        pass
     elif back.cause != "hand_back":
         metrics.RETRIES.labels(cause=back.cause).inc()
     log.info("batch came back", extra={"batch": back.key, "cause": back.cause, "reason": back.reason})

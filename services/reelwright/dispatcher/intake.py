@@ -1,29 +1,27 @@
-"""Frames from the bus into the dispatcher, and their records' end: done when restored, dead letter when given up."""
+"""Frames from the bus into the dispatcher, and their records' end: restored, given up or to be published again."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from google.protobuf.message import DecodeError
-
+from reelwright.bus.deadletter import bury, run_of
 from reelwright.bus.events import publish_event
-from reelwright.bus.protocol import Bus, BusFull, Record
-from reelwright.bus.topics import DEAD_LETTER, FRAMES
+from reelwright.bus.messages import read_message
+from reelwright.bus.protocol import Bus, Record
+from reelwright.bus.topics import FRAMES
 from reelwright.dispatcher.queue import Batch, BatchKey
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.titles.errors import TitleFailed as TitleFailedError
+from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import FrameBatch
-from reelwright.wire.titles_pb2 import Event, TitleFailed
-
-log = logging.getLogger(__name__)
+from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
 
 GROUP = "dispatcher"
 _POLL_SECONDS = 0.5
 # A poll may overshoot the bounds by this many batches.
 _POLL_LIMIT = 4
-_DEAD_LETTER_SECONDS = 5.0
 # What a lease adds to the batch in it, generously.
 _LEASE_BYTES = 1024
 _PRIORITY = {topic: priority for priority, topic in FRAMES.items()}
@@ -51,17 +49,24 @@ class Intake:
         self._held: dict[BatchKey, _Held] = {}
         self._count: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
-        self._settled: deque[tuple[Batch, str | None]] = deque()
+        self._settled: deque[tuple[Batch, Callable[[_Held], None]]] = deque()
         self._taking, self._running = True, True
         self._consumer = bus.consumer(list(FRAMES.values()), GROUP)
 
     def finished(self, batch: Batch) -> None:
         """The batch needs no more work."""
-        self._settle_later(batch, None)
+        self._settle_later(batch, lambda _: None)
 
     def given_up(self, batch: Batch, reason: str) -> None:
-        """The batch failed too often."""
-        self._settle_later(batch, reason)
+        """The batch failed too often: it is a dead letter, and its title fails."""
+        last = batch.first_frame + batch.frames - 1
+        what = f"frames {batch.first_frame}-{last} could not be restored; last attempt: {reason}"
+        self._settle_later(batch, lambda held: self._bury(held.records[0], what))
+
+    def unusable(self, batch: Batch, reason: str) -> None:
+        """The batch's bytes are damaged or gone: its segment is asked for again."""
+        wanted = SegmentWanted(segment=batch.key[1], reason=" ".join(reason.split()))
+        self._settle_later(batch, lambda _: publish_event(self._bus, Event(run=batch.run, segment_wanted=wanted)))
 
     def drain(self) -> None:
         """Takes no more batches in, and goes on settling those that are held."""
@@ -89,18 +94,17 @@ class Intake:
         """Leaves the group without having run."""
         self._consumer.close()
 
-    def _settle_later(self, batch: Batch, reason: str | None) -> None:
-        self._settled.append((batch, reason))
+    def _settle_later(self, batch: Batch, act: Callable[[_Held], None]) -> None:
+        # What must be published is published on this object's thread: it may wait for the bus.
+        self._settled.append((batch, act))
         self._consumer.wake()
 
     def _take(self, record: Record) -> None:
         try:
-            batch = _read(record)
-        except DecodeError as error:
-            self._refuse(record, f"unreadable batch: {error}")
-            return
-        if len(record.value) > self._settings.max_message_bytes - _LEASE_BYTES:
-            self._refuse(record, f"a batch of {len(record.value)} bytes exceeds max_message_bytes")
+            batch = _read(record, self._settings.max_message_bytes - _LEASE_BYTES)
+        except UnusableMessage as error:
+            self._bury(record, str(error))
+            self._consumer.done(record)
             return
         held = self._held.get(batch.key)
         if held is None:
@@ -110,22 +114,14 @@ class Intake:
             self._accept(batch)
         held.records.append(record)
 
-    def _refuse(self, record: Record, reason: str) -> None:
-        run = record.key.decode(errors="replace").partition("/")[0]
-        self._bury(record, run, reason)
-        self._consumer.done(record)
-
     def _settle(self) -> None:
         while self._settled:
-            batch, reason = self._settled.popleft()
+            batch, act = self._settled.popleft()
             held = self._held.pop(batch.key)
             topic = FRAMES[batch.priority]
             self._count[topic] -= 1
             self._bytes[topic] -= len(batch.value)
-            if reason is not None:
-                last = batch.first_frame + batch.frames - 1
-                what = f"frames {batch.first_frame}-{last} could not be restored"
-                self._bury(held.records[0], batch.run, f"{what}; last attempt: {reason}")
+            act(held)
             for record in held.records:
                 self._consumer.done(record)
 
@@ -145,21 +141,18 @@ class Intake:
             or self._bytes[topic] >= self._settings.hold_bytes
         )
 
-    def _bury(self, record: Record, run: str, reason: str) -> None:
-        """Keeps the record for whoever looks into it, and fails its title."""
-        reason = " ".join(reason.split())
-        log.error("batch given up", extra={"run": run, "reason": reason})
-        headers = {**record.headers, "reason": reason, "topic": record.topic}
-        try:
-            self._bus.publish(DEAD_LETTER, record.key, record.value, headers, timeout=_DEAD_LETTER_SECONDS)
-        except BusFull as error:
-            # The title must fail all the same: the dead letter only helps to find out why.
-            log.error("dead letter lost", extra={"run": run, "reason": str(error)})
-        publish_event(self._bus, Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=1)))
+    def _bury(self, record: Record, reason: str) -> None:
+        """Keeps the record for whoever looks into it, and fails the title that its key names."""
+        bury(self._bus, record, reason)
+        if run := run_of(record):
+            failed = TitleFailed(reason=" ".join(reason.split()), exit_code=1, error=TitleFailedError.__name__)
+            publish_event(self._bus, Event(run=run, title_failed=failed))
 
 
-def _read(record: Record) -> Batch:
-    message = FrameBatch.FromString(record.value)
+def _read(record: Record, most_bytes: int) -> Batch:
+    message = read_message(record, FrameBatch)
+    if len(record.value) > most_bytes:
+        raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes")
     return Batch(
         key=(message.run, message.segment, message.batch),
         priority=_PRIORITY[record.topic],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,15 +13,32 @@ from reelwright.dispatcher.queue import BatchKey
 
 Cause = Literal["failure", "expiry", "disconnect", "hand_back"]
 
+# A worker that dies takes with it whatever waited in its prefetch. A batch lost once was unlucky, as a rule; one lost
+# twice may be what kills, and only being restored alone can tell.
+_SUSPECT_LOSSES = 2
+# A batch that kills before it is begun, by its size say, is never alone to blame; it must end all the same.
+_LOSSES_PER_LOSS_ALONE = 4
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True, eq=False)
 class Lease:
-    """A batch in a worker's hands until `deadline` on the table's clock."""
+    """A batch in a worker's hands.
+
+    Attributes:
+        id: unique among all dispatchers.
+        key: the batch.
+        worker: the worker's name.
+        deadline: when it ends, on the table's clock.
+        alone: the worker is to restore the batch with nothing else under way.
+        blamed: it does so now: what happens to it is the batch's doing.
+    """
 
     id: str
     key: BatchKey
     worker: str
     deadline: float
+    alone: bool
+    blamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,7 @@ class Returned:
 class _History:
     failures: int = 0
     losses: int = 0
+    losses_alone: int = 0
     failed_by: set[str] = field(default_factory=set)
     prefer_other_until: float = 0.0
     lapsed: set[str] = field(default_factory=set)
@@ -55,7 +74,7 @@ class LeaseTable:
     Args:
         seconds: how long a lease lasts.
         attempts: reported failures after which a batch is given up.
-        losses: expiries and disconnects after which it is.
+        losses: workers lost while they restored a batch alone after which it is.
         prefer_other: seconds for which a batch that came back should go to another worker.
         clock: seconds that only rise.
     """
@@ -66,6 +85,9 @@ class LeaseTable:
         self.seconds, self._attempts, self._losses = seconds, attempts, losses
         self._prefer_other, self._clock = prefer_other, clock
         self._active: dict[str, Lease] = {}
+        self._by_worker: defaultdict[str, dict[str, Lease]] = defaultdict(dict)
+        self._by_key: defaultdict[BatchKey, dict[str, Lease]] = defaultdict(dict)
+        self._stalled: set[str] = set()
         # A lease that lapsed still tells which batch a late receipt is for.
         self._lapsed: dict[str, BatchKey] = {}
         self._history: dict[BatchKey, _History] = {}
@@ -78,13 +100,29 @@ class LeaseTable:
 
     def held_by(self, worker: str) -> int:
         """Leases a worker has."""
-        return sum(lease.worker == worker for lease in self._active.values())
+        return len(self._by_worker.get(worker, ()))
 
     def grant(self, key: BatchKey, worker: str) -> Lease:
         """Leases a batch."""
-        lease = Lease(f"{self._prefix}-{next(self._numbers)}", key, worker, self._clock() + self.seconds)
-        self._active[lease.id] = lease
+        history = self._history.get(key)
+        alone = history is not None and history.losses >= _SUSPECT_LOSSES
+        lease = Lease(f"{self._prefix}-{next(self._numbers)}", key, worker, self._clock() + self.seconds, alone)
+        self._active[lease.id] = self._by_worker[worker][lease.id] = self._by_key[key][lease.id] = lease
         return lease
+
+    def blame(self, lease_id: str) -> None:
+        """The worker begins a batch leased alone, with nothing else under way; its time starts anew."""
+        lease = self._active.get(lease_id)
+        if lease is not None and lease.alone:
+            lease.blamed, lease.deadline = True, self._clock() + self.seconds
+
+    def stall(self, worker: str) -> None:
+        """What a worker restored waits for bus or store: its leases that expire now cost their batches nothing."""
+        self._stalled.add(worker)
+
+    def unstall(self, worker: str) -> None:
+        """The worker's batches get out again."""
+        self._stalled.discard(worker)
 
     def receipt(self, lease_id: str) -> BatchKey | None:
         """The batch is restored; a late receipt counts too, since the frames are on the bus.
@@ -114,14 +152,15 @@ class LeaseTable:
 
     def leave(self, worker: str, orderly: bool) -> list[Returned]:
         """Ends every lease of a worker whose stream ended; only a stream that broke costs its batches an attempt."""
-        held = [lease for lease in self._active.values() if lease.worker == worker]
+        self.unstall(worker)
+        held = list(self._by_worker.get(worker, {}).values())
         return self._lost(held, "hand_back" if orderly else "disconnect", "was lost")
 
     def forget(self, key: BatchKey) -> list[Lease]:
         """Drops all that is known of a batch; returns the leases that were active."""
-        dropped = [lease for lease in self._active.values() if lease.key == key]
+        dropped = list(self._by_key.get(key, {}).values())
         for lease in dropped:
-            del self._active[lease.id]
+            self._remove(lease)
         history = self._history.pop(key, None)
         for lapsed in history.lapsed if history else ():
             del self._lapsed[lapsed]
@@ -134,25 +173,39 @@ class LeaseTable:
             return frozenset()
         return frozenset(history.failed_by)
 
-    def _lost(self, leases: list[Lease], cause: Cause, what: str) -> list[Returned]:
-        returned = []
-        for lease in leases:
-            back = self._back(lease.id, cause, what)
-            assert back is not None
-            returned.append(back)
-        return returned
+    def _remove(self, lease: Lease) -> None:
+        del self._active[lease.id]
+        for index, name in ((self._by_worker, lease.worker), (self._by_key, lease.key)):
+            del index[name][lease.id]  # type: ignore[index]
+            if not index[name]:  # type: ignore[index]
+                del index[name]  # type: ignore[arg-type]
+
+    def _lost(self, leases: Iterable[Lease], cause: Cause, what: str) -> list[Returned]:
+        returned = [self._back(lease.id, cause, what) for lease in leases]
+        return [back for back in returned if back is not None]
 
     def _back(self, lease_id: str, cause: Cause, reason: str) -> Returned | None:
-        lease = self._active.pop(lease_id, None)
+        lease = self._active.get(lease_id)
         if lease is None:
             return None
+        self._remove(lease)
         history = self._history.setdefault(lease.key, _History())
         history.lapsed.add(lease_id)
         self._lapsed[lease_id] = lease.key
         if cause != "hand_back":
-            history.failures += cause == "failure"
-            history.losses += cause != "failure"
             history.failed_by.add(lease.worker)
             history.prefer_other_until = self._clock() + self._prefer_other
-        given_up = history.failures >= self._attempts or history.losses >= self._losses
+            self._count(history, lease, cause)
+        given_up = (
+            history.failures >= self._attempts
+            or history.losses_alone >= self._losses
+            or history.losses >= _LOSSES_PER_LOSS_ALONE * self._losses
+        )
         return Returned(lease.key, cause, given_up, f"worker {lease.worker}: {reason}")
+
+    def _count(self, history: _History, lease: Lease, cause: Cause) -> None:
+        if cause == "failure":
+            history.failures += 1
+        elif cause == "disconnect" or lease.worker not in self._stalled:
+            history.losses += 1
+            history.losses_alone += lease.blamed

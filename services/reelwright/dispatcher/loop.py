@@ -46,6 +46,11 @@ class Dispatcher:
         """Whether workers can connect."""
         return self._address.done() and not self._outcome.done()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it takes work: workers can connect, and the bus answers."""
+        return self.serving and self._bus.connected
+
     def start(self) -> str:
         """Begins to serve.
 
@@ -93,7 +98,7 @@ class Dispatcher:
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         intake = Intake(self._bus, self._settings, self._accept)
-        self._desk = Desk(self._lease_table(), intake.finished, intake.given_up)
+        self._desk = Desk(self._lease_table(), intake.finished, intake.given_up, intake.unusable)
         try:
             server, address = await start_server(self._desk, self._settings)
         except BaseException:

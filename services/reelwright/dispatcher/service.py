@@ -10,21 +10,15 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from reelwright import __version__
 from reelwright.dispatcher.desk import Desk, Worker
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.titles.errors import UnavailableError
-from reelwright.wire.dispatch_pb2 import DispatcherMessage, WorkerMessage
+from reelwright.wire import PROTOCOL
+from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchServicer, add_DispatchServicer_to_server
 
 log = logging.getLogger(__name__)
-
-# A peer whose machine vanished sends no FIN; pings notice it within half a minute.
-_KEEPALIVE = [
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-]
 
 
 class DispatchService(DispatchServicer):
@@ -40,6 +34,10 @@ class DispatchService(DispatchServicer):
         hello = (await anext(aiter(request_iterator), WorkerMessage())).hello
         if not hello.worker:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be a Hello with a name")
+        if hello.protocol != PROTOCOL:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, _mismatch(hello))
+        # Tells the worker that it is taken.
+        await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
         outbox: asyncio.Queue[DispatcherMessage | None] = asyncio.Queue()
         worker = Worker(hello.worker, frozenset(hello.models), outbox.put_nowait, lambda: outbox.put_nowait(None))
         self._desk.join(worker)
@@ -66,9 +64,15 @@ class DispatchService(DispatchServicer):
             case "pull":
                 self._desk.pull(worker, message.pull.credits)
             case "receipt":
-                self._desk.receipt(message.receipt.lease)
+                self._desk.receipt(worker, message.receipt.lease)
+            case "failure" if message.failure.payload_unusable:
+                self._desk.unusable(message.failure.lease, message.failure.reason)
             case "failure":
                 self._desk.failure(message.failure.lease, message.failure.reason)
+            case "ready":
+                self._desk.ready(worker, message.ready.lease)
+            case "stalled":
+                self._desk.stalled(worker)
             case "hand_back":
                 self._desk.hand_back(worker, message.hand_back.lease)
 
@@ -89,7 +93,7 @@ async def start_server(desk: Desk, settings: DispatcherSettings) -> tuple[grpc.a
             ("grpc.max_receive_message_length", size),
             # Without this two dispatchers on one port would each get half of the workers.
             ("grpc.so_reuseport", 0),
-            *_KEEPALIVE,
+            *_keepalive(settings.keepalive_seconds),
         ]
     )
     add_DispatchServicer_to_server(DispatchService(desk), server)  # type: ignore[no-untyped-call]
@@ -101,3 +105,23 @@ async def start_server(desk: Desk, settings: DispatcherSettings) -> tuple[grpc.a
     if settings.address.startswith("unix:"):
         return server, settings.address
     return server, f"{settings.address.rpartition(':')[0]}:{port}"
+
+
+def _mismatch(hello: Hello) -> str:
+    older = "worker" if hello.protocol < PROTOCOL else "dispatcher"
+    return (
+        f"worker {hello.worker} (version {hello.version}) speaks protocol {hello.protocol}, "
+        f"this dispatcher (version {__version__}) speaks {PROTOCOL}: upgrade the {older}"
+    )
+
+
+def _keepalive(seconds: float) -> list[tuple[str, int]]:
+    """A peer whose machine vanished, or that is frozen, sends no FIN; pings notice it."""
+    return [
+        ("grpc.keepalive_time_ms", int(1000 * seconds)),
+        ("grpc.keepalive_timeout_ms", int(1000 * seconds)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Workers ping as often as their own settings say; none is thrown out for it.
+        ("grpc.http2.max_ping_strikes", 0),
+    ]

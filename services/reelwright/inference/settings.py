@@ -7,7 +7,7 @@ import socket
 import uuid
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,7 +19,8 @@ class InferenceSettings(BaseSettings):
     """How a worker works.
 
     Attributes:
-        dispatcher: its address: `host:port` or `unix:/path`.
+        dispatcher: the dispatchers' addresses, separated by commas: `host:port` or `unix:/path`. The worker has a
+            stream to each.
         name: the worker's name, unique among those of a dispatcher.
         model: the network it serves: a packaged one's name or a safetensors file.
         engine: what runs the network.
@@ -30,8 +31,9 @@ class InferenceSettings(BaseSettings):
         drain_seconds: time that batches under way get to finish when the worker stops; after it they are handed
             back at the next frame.
         retry_seconds: longest pause between attempts to reach the dispatcher.
+        keepalive_seconds: a dispatcher is pinged this often, and taken for gone when it does not answer a ping for
+            as long.
         max_message_bytes: largest gRPC message.
-        metrics_port: where /metrics, /healthz and /readyz are served; nowhere when not set.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
@@ -45,5 +47,17 @@ class InferenceSettings(BaseSettings):
     codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"
     drain_seconds: float = Field(default=30.0, ge=0)
     retry_seconds: float = Field(default=5.0, gt=0)
+    keepalive_seconds: float = Field(default=5.0, gt=0)
     max_message_bytes: int = Field(default=64 << 20, ge=1 << 20)
-    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+
+    @property
+    def dispatchers(self) -> tuple[str, ...]:
+        """The dispatchers' addresses, each once."""
+        return tuple(dict.fromkeys(part.strip() for part in self.dispatcher.split(",") if part.strip()))
+
+    @field_validator("dispatcher")
+    @classmethod
+    def _names_one(cls, value: str) -> str:
+        if not value.replace(",", " ").split():
+            raise ValueError("give the address of at least one dispatcher, e.g. 127.0.0.1:7010")
+        return value

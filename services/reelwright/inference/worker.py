@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from reelwright import __version__
-from reelwright.bus.protocol import Bus, BusFull
-from reelwright.bus.topics import RESTORED, segment_key
-from reelwright.inference.jobs import Job, Jobs
+from reelwright.bus.protocol import Bus
+from reelwright.inference.jobs import Conversation, Job, Jobs
 from reelwright.inference.link import Link
+from reelwright.inference.outlet import GivenUp, Outlet
 from reelwright.inference.settings import InferenceSettings
 from reelwright.media.picture import Picture
-from reelwright.media.transport import choose_codec, decode_payload, encode_payload
+from reelwright.media.transport import decode_payload
+from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
-from reelwright.titles.errors import CorruptPayload
+from reelwright.titles.errors import CorruptPayload, UnavailableError
+from reelwright.titles.patience import Patience
+from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello
-from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch, Work
+from reelwright.wire.frames_pb2 import Work
 
 log = logging.getLogger(__name__)
-
-# How soon a publisher that waits for room notices that its batch is wanted no more.
-_PUBLISH_SECONDS = 0.2
-_RUNS_REMEMBERED = 16
 
 
 class PictureRestorer(Protocol):
@@ -44,43 +45,62 @@ class PictureRestorer(Protocol):
         """The picture as `work` wants it: enlarged by `scale`, in `pix_fmt`."""
 
 
-class _GivenUp(Exception):
-    """The batch under way is dropped or handed back."""
-
-
 class Worker:
     """A worker on threads of its own, from `start` to `close`.
 
-    Restoring threads only restore: coding for transport and waiting for the bus happen on others, and the next
-    batches are there already, so a core is idle only when there is no work.
+    Restoring threads only restore: fetching from the store, coding for transport and waiting for the bus happen on
+    others, and the next batches are there already, so a core is idle only when there is no work.
 
     Args:
         bus: where restored batches go.
+        claims: where payloads are that are too large for a message.
         restorer: does the work.
         settings: the worker's.
     """
 
-    def __init__(self, bus: Bus, restorer: PictureRestorer, settings: InferenceSettings) -> None:
-        self._bus, self._restorer, self._settings = bus, restorer, settings
-        hello = Hello(worker=settings.name, version=__version__, models=restorer.models)
-        self._jobs = Jobs(hello, settings.parallel + settings.prefetch)
-        self._codecs: dict[str, str] = {}
-        self._abandon = threading.Event()
-        self._restoring = ThreadPoolExecutor(settings.parallel, thread_name_prefix="restore")
+    def __init__(self, bus: Bus, claims: Claims, restorer: PictureRestorer, settings: InferenceSettings) -> None:
+        self._bus, self._claims, self._restorer, self._settings = bus, claims, restorer, settings
+        self._outlet = Outlet(bus, claims, settings.codec, settings.name, restorer.engine)
+        room = settings.parallel + settings.prefetch
+        self._jobs = Jobs(room, len(settings.dispatchers))
+        self._abandon, self._patience = threading.Event(), Patience()
+        self._restoring = [threading.Thread(target=self._work, name="restore") for _ in range(settings.parallel)]
+        self._fetching = ThreadPoolExecutor(room, thread_name_prefix="fetch")
         self._publishing = ThreadPoolExecutor(settings.parallel, thread_name_prefix="publish")
-        self._link = Link(settings, self._jobs.opened, self._act, self._jobs.lost)
+        hello = Hello(worker=settings.name, version=__version__, models=restorer.models, protocol=PROTOCOL)
+        self._links = [
+            Link(
+                address,
+                settings,
+                hello,
+                partial(self._jobs.opened, talk),
+                partial(self._act, talk),
+                partial(self._jobs.lost, talk),
+            )
+            for address, talk in zip(settings.dispatchers, self._jobs.conversations, strict=True)
+        ]
 
     @property
     def connected(self) -> bool:
-        """Whether a stream to the dispatcher is open or being opened."""
+        """Whether a stream to at least one dispatcher is open."""
         return self._jobs.connected
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes work: a dispatcher has taken its stream, and the bus answers."""
+        return self._jobs.connected and self._bus.connected
 
     def start(self) -> None:
         """Begins to ask for work."""
-        self._link.start()
+        for thread in self._restoring:
+            thread.start()
+        for link in self._links:
+            link.start()
 
     def close(self, drain_seconds: float | None = None) -> None:
         """Stops: hands back what is untouched and finishes what is under way.
+
+        What waits for the bus to have it waits until the bus is closed, if need be.
 
         Args:
             drain_seconds: how long that may take; after it, what is under way is handed back at its next frame.
@@ -88,9 +108,15 @@ class Worker:
         """
         self._jobs.drain(self._settings.drain_seconds if drain_seconds is None else drain_seconds)
         self._abandon.set()
-        self._restoring.shutdown()
+        self._patience.stop()
+        self._outlet.close()
+        self._jobs.close()
+        for thread in self._restoring:
+            thread.join()
+        self._fetching.shutdown()
         self._publishing.shutdown()
-        self._link.close()
+        for link in self._links:
+            link.close()
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set, then drains."""
@@ -98,25 +124,53 @@ class Worker:
         stop.wait()
         self.close()
 
-    def _act(self, message: DispatcherMessage) -> None:
-        if message.HasField("lease"):
-            job = self._jobs.take(message.lease)
-            if job is not None:
-                self._restoring.submit(self._restore, job)
-        elif message.HasField("revoke"):
-            self._jobs.revoke(message.revoke.run)
+    def _act(self, talk: Conversation, message: DispatcherMessage) -> None:
+        match message.WhichOneof("message"):
+            case "lease":
+                job = self._jobs.take(talk, message.lease)
+                if job is not None:
+                    self._fetch_for(job)
+            case "revoke":
+                self._jobs.revoke(message.revoke.run)
+            case "begin":
+                self._jobs.allow(message.begin.lease)
+
+    def _fetch_for(self, job: Job) -> None:
+        if job.batch.payload.HasField("reference"):
+            self._jobs.waits(job)
+            self._fetching.submit(self._fetch, job)
+        else:
+            self._jobs.supply(job)
+
+    def _fetch(self, job: Job) -> None:
+        payload = job.batch.payload
+        try:
+            content = self._patience(lambda: self._claims.content(payload), lambda: self._jobs.wanted(job))
+        except UnavailableError:
+            # The store came back too late for this job, which is another's by now or wanted no more.
+            return
+        except Exception as error:  # noqa: BLE001 - told to the dispatcher, whatever it is
+            log.warning("payload not fetched", extra={**_place(job), "reason": str(error)})
+            self._jobs.failure(job, error, payload_unusable=isinstance(error, CorruptPayload))
+        else:
+            self._jobs.supply(job, content)
+
+    def _work(self) -> None:
+        while (job := self._jobs.next()) is not None:
+            self._restore(job)
 
     def _restore(self, job: Job) -> None:
-        if not self._jobs.begin(job):
-            return
         started = time.perf_counter()
         try:
             restored = self._restored(job)
             self._publishing.submit(self._publish, job, restored, time.perf_counter() - started)
-        except _GivenUp:
+        except GivenUp:
             self._jobs.give_up(job)
+        except CorruptPayload as error:
+            log.warning("payload unusable", extra={**_place(job), "reason": str(error)})
+            self._jobs.failure(job, error, payload_unusable=not _as_sent(job))
         except Exception as error:
-            log.exception("batch failed", extra={"run": job.batch.run, "segment": job.batch.segment})
+            log.exception("batch failed", extra=_place(job))
             self._jobs.failure(job, error)
         finally:
             metrics.WORKER_BUSY_SECONDS.inc(time.perf_counter() - started)
@@ -124,63 +178,36 @@ class Worker:
     def _restored(self, job: Job) -> list[Picture]:
         batch = job.batch
         with metrics.timed("transport"):
-            pictures = decode_payload(batch.payload)
+            pictures = decode_payload(batch.payload, job.content)
         if len(pictures) != len(batch.frames):
             raise CorruptPayload(f"{len(pictures)} pictures for {len(batch.frames)} frames")
         restored = []
         with metrics.timed("restoration"):
             for picture in pictures:
                 if job.dropped or self._abandon.is_set():
-                    raise _GivenUp
+                    raise GivenUp
                 restored.append(self._restorer.restore(picture, batch.work))
         return restored
 
     def _publish(self, job: Job, restored: list[Picture], seconds: float) -> None:
+        self._jobs.waits(job)
         try:
-            with metrics.timed("transport"):
-                value = self._message(job.batch, restored, seconds).SerializeToString()
-            with metrics.timed("publish"):
-                self._put(job, value)
+            self._outlet.publish(job.batch, restored, seconds, lambda: not job.dropped)
             metrics.FRAMES_RESTORED.inc(len(restored))
             self._jobs.receipt(job)
-        except _GivenUp:
+        except GivenUp:
             self._jobs.give_up(job)
         except Exception as error:
-            log.exception("batch not published", extra={"run": job.batch.run, "segment": job.batch.segment})
+            log.exception("batch not published", extra=_place(job))
             self._jobs.failure(job, error)
 
-    def _message(self, batch: FrameBatch, restored: list[Picture], seconds: float) -> RestoredBatch:
-        return RestoredBatch(
-            run=batch.run,
-            segment=batch.segment,
-            batch=batch.batch,
-            first_frame=batch.first_frame,
-            frames=batch.frames,
-            last=batch.last,
-            payload=encode_payload(restored, self._codec(batch.run, restored[0])),
-            engine=self._restorer.engine,
-            worker=self._settings.name,
-            seconds=seconds,
-        )
 
-    def _codec(self, run: str, picture: Picture) -> str:
-        if self._settings.codec != "auto":
-            return self._settings.codec
-        codec = self._codecs.get(run) or choose_codec(picture)
-        if len(self._codecs) >= _RUNS_REMEMBERED:
-            self._codecs.clear()
-        self._codecs[run] = codec
-        return codec
+def _as_sent(job: Job) -> bool:
+    """Whether the coded bytes are those that were sent: then sending them again is no help."""
+    payload = job.batch.payload
+    coded = payload.inline if job.content is None else job.content
+    return hashlib.sha256(coded).digest() == payload.digest
 
-    def _put(self, job: Job, value: bytes) -> None:
-        key = segment_key(job.batch.run, job.batch.segment)
-        while not job.dropped:
-            try:
-                self._bus.publish(RESTORED, key, value, timeout=_PUBLISH_SECONDS)
-            except BusFull:
-                # A closed bus refuses at once, so the pause is ours to keep.
-                if self._abandon.wait(_PUBLISH_SECONDS / 4):
-                    break
-            else:
-                return
-        raise _GivenUp
+
+def _place(job: Job) -> dict[str, object]:
+    return {"run": job.batch.run, "segment": job.batch.segment, "batch": job.batch.batch}

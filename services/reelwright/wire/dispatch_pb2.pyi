@@ -8,26 +8,32 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkerMessage(_message.Message):
-    __slots__ = ("hello", "pull", "receipt", "failure", "hand_back")
+    __slots__ = ("hello", "pull", "receipt", "failure", "hand_back", "ready", "stalled")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     PULL_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     HAND_BACK_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    STALLED_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     pull: Pull
     receipt: Receipt
     failure: Failure
     hand_back: HandBack
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., pull: _Optional[_Union[Pull, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ...) -> None: ...
+    ready: Ready
+    stalled: Stalled
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., pull: _Optional[_Union[Pull, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., stalled: _Optional[_Union[Stalled, _Mapping]] = ...) -> None: ...
 
 class DispatcherMessage(_message.Message):
-    __slots__ = ("lease", "revoke")
+    __slots__ = ("lease", "revoke", "begin")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     REVOKE_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
     lease: Lease
     revoke: Revoke
-    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ...) -> None: ...
+    begin: Begin
+    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("worker", "version", "models", "protocol")
@@ -69,15 +75,33 @@ class HandBack(_message.Message):
     lease: str
     def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
+class Ready(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+
+class Stalled(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class Lease(_message.Message):
-    __slots__ = ("lease", "seconds", "batch")
+    __slots__ = ("lease", "seconds", "batch", "alone")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    ALONE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     seconds: float
     batch: _frames_pb2.FrameBatch
-    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[_Union[_frames_pb2.FrameBatch, _Mapping]] = ...) -> None: ...
+    alone: bool
+    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[_Union[_frames_pb2.FrameBatch, _Mapping]] = ..., alone: _Optional[bool] = ...) -> None: ...
+
+class Begin(_message.Message):
+    __slots__ = ("lease",)
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    lease: str
+    def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
 class Revoke(_message.Message):
     __slots__ = ("run",)
