@@ -1,0 +1,182 @@
+"""Runs a campaign: titles under way, one fault after another, and what came of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from tests.faults.check import Verdict
+from tests.faults.generator import Fault, faults, titles
+from tests.faults.kinds import usable_kinds
+from tests.faults.kinds.kind import Kind
+from tests.faults.shop import Shop
+from tests.faults.supervisor import Ended
+from tests.faults.world import World, open_world
+
+# Faults that may be under way at the same time: more than that is a dead site, not a bad day.
+_AT_ONCE = 6
+_LANES = 3
+# The next fault waits for a sign of life after so long without one, so that recovery can be told from bad luck ...
+_QUIET_SECONDS = 10.0
+# ... and the campaign is over when none comes.
+_DEAD_SECONDS = 240.0
+_LOOK_SECONDS = 0.1
+
+
+@dataclass
+class Happened:
+    """A fault that was injected.
+
+    Attributes:
+        fault: what was planned.
+        began, over: on `time.monotonic`.
+        recovery: seconds to the next committed segment; None when none came after it.
+        error: why it could not be injected; empty when it was.
+    """
+
+    fault: Fault
+    began: float
+    over: float = 0.0
+    recovery: float | None = None
+    error: str = ""
+
+
+@dataclass
+class Result:
+    """What came of a campaign.
+
+    Attributes:
+        happened: every fault.
+        verdicts: on every title.
+        ended: processes that ended by themselves.
+        most_bytes: largest resident memory of a process by role.
+        starts: processes started.
+        commits: segments committed.
+        silence: longest seconds between two commits.
+        seconds: from the first fault to the last.
+        outage: seconds to the next commit after the broker was down for `outage_seconds`; None when not tried.
+        broken: promises that did not hold, beside those on films.
+        notes: what this machine does not allow.
+    """
+
+    seed: int
+    outage_seconds: float
+    happened: list[Happened] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
+    most_bytes: dict[str, int] = field(default_factory=dict)
+    starts: int = 0
+    commits: int = 0
+    silence: float = 0.0
+    seconds: float = 0.0
+    outage: float | None = None
+    broken: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def run_campaign(
+    seed: int, count: int, outage_seconds: float, folder: Path, keep: Path, say: Callable[[str], None]
+) -> Result:
+    """Injects `count` faults and waits for every film.
+
+    Args:
+        seed: of faults and titles.
+        count: faults to inject.
+        outage_seconds: how long the broker is down at the end; 0 for not at all.
+        folder: an empty one for logs, data and films under way.
+        keep: for films that are not what they should be.
+        say: told of each fault and each verdict.
+    """
+    kinds, notes = usable_kinds()
+    result = Result(seed, outage_seconds, notes=notes)
+    with open_world(folder) as world:
+        shop = Shop(world, titles(seed), _LANES, keep)
+        with shop:
+            try:
+                _live(world, 0)
+                plan = islice(faults(seed, [kind.odds for kind in kinds]), count)
+                _inject(world, plan, {kind.name: kind for kind in kinds}, result, say)
+                if outage_seconds:
+                    _outage(world, result)
+            except _DeadError as error:
+                result.broken.append(str(error))
+        _close(world, shop, result)
+    return result
+
+
+class _DeadError(Exception):
+    """Nothing is committed any more."""
+
+
+def _live(world: World, moment: float) -> float:
+    """Waits for the first commit after a moment; how long after it came."""
+    while (came := world.commits.after(moment)) is None:
+        if world.commits.quiet_seconds > _DEAD_SECONDS:
+            raise _DeadError(f"nothing was committed for {_DEAD_SECONDS:.0f} s")
+        time.sleep(_LOOK_SECONDS)
+    return came
+
+
+def _inject(
+    world: World, plan: Iterator[Fault], kinds: dict[str, Kind], result: Result, say: Callable[[str], None]
+) -> None:
+    began = time.monotonic()
+    room = threading.Semaphore(_AT_ONCE)
+    running: list[Future[None]] = []
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fault") as pool:
+        for fault in plan:
+            time.sleep(fault.gap)
+            while world.commits.quiet_seconds > _QUIET_SECONDS:
+                if world.commits.quiet_seconds > _DEAD_SECONDS:
+                    raise _DeadError(f"nothing was committed for {_DEAD_SECONDS:.0f} s before fault {fault.number}")
+                time.sleep(_LOOK_SECONDS)
+            room.acquire()
+            happened = Happened(fault, time.monotonic())
+            result.happened.append(happened)
+            say(f"{happened.began - began:7.1f} s  fault {fault.number}: {fault.kind}, {fault.seconds:.1f} s")
+            task = pool.submit(_one, world, kinds[fault.kind], happened)
+            task.add_done_callback(lambda _: room.release())
+            running.append(task)
+    for task in running:
+        task.result()
+    result.seconds = time.monotonic() - began
+    _live(world, time.monotonic())
+    for happened in result.happened:
+        start = happened.began if kinds[happened.fault.kind].from_begin else happened.over
+        happened.recovery = world.commits.after(start)
+
+
+def _one(world: World, kind: Kind, happened: Happened) -> None:
+    luck = Random(happened.fault.luck)
+    try:
+        with kind.inject(world, luck):
+            happened.began = time.monotonic()
+            time.sleep(happened.fault.seconds)
+    except Exception as error:  # noqa: BLE001 - told in the report, and the campaign goes on
+        happened.error = f"{type(error).__name__}: {error}"
+    happened.over = time.monotonic()
+
+
+def _outage(world: World, result: Result) -> None:
+    """The broker is away for long, and nothing else is wrong: nobody dies of it, and work goes on by itself."""
+    before = world.supervisor.pids()
+    with world.broker_lock:
+        world.kafka.kill()
+        time.sleep(result.outage_seconds)
+        world.kafka.start()
+    result.outage = _live(world, time.monotonic())
+    if world.supervisor.pids() != before:
+        result.broken.append("a process ended while the broker was down")
+
+
+def _close(world: World, shop: Shop, result: Result) -> None:
+    result.verdicts = shop.verdicts
+    result.ended, result.most_bytes = world.supervisor.ended, world.supervisor.most_bytes
+    result.starts, result.commits = world.supervisor.starts, world.commits.count
+    result.silence = world.commits.longest_silence

@@ -1,0 +1,25 @@
+"""Every kind of fault, in one table."""
+
+from __future__ import annotations
+
+from tests.faults.kinds import clocks, disks, messages, network, processes, servers
+from tests.faults.kinds.kind import Kind
+from tests.faults.world import find_faketime
+
+KINDS: tuple[Kind, ...] = (
+    *processes.KINDS,
+    *servers.KINDS,
+    *messages.KINDS,
+    *network.KINDS,
+    *disks.KINDS,
+    *clocks.KINDS,
+)
+
+
+def usable_kinds() -> tuple[list[Kind], list[str]]:
+    """The kinds that this machine allows, and a line for each that it does not."""
+    if find_faketime() is None:
+        return [kind for kind in KINDS if kind not in clocks.SKEWS], [
+            "no clock was wrong: libfaketime is not installed"
+        ]
+    return list(KINDS), []

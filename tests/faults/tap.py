@@ -1,0 +1,128 @@
+"""Listens to every topic, so that real records can be published again, as they were or spoilt."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from random import Random
+from types import TracebackType
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from reelwright.bus.topics import ALL
+
+# Enough to reach back over several segments; frames are up to a megabyte each.
+_REMEMBERED = 48
+_POLL_MS = 500
+_PATIENCE_SECONDS = 120.0
+_LOOK_SECONDS = 0.2
+_REQUEST_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A record as it was published."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    def marked(self, name: str, value: str) -> Heard:
+        """The same record with a header of that value."""
+        others = tuple(header for header in self.headers if header[0] != name)
+        return replace(self, headers=(*others, (name, value.encode())))
+
+
+class Tap:
+    """Remembers the latest records of each topic and publishes records; a context manager.
+
+    Args:
+        bootstrap: the broker's address.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._heard: dict[str, deque[Heard]] = {topic: deque(maxlen=_REMEMBERED) for topic in ALL}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="tap", daemon=True)
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap, acks="all", max_request_size=_REQUEST_BYTES, delivery_timeout_ms=120_000
+        )
+
+    def __enter__(self) -> Tap:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._producer.close(timeout=1)
+
+    def pick(self, luck: Random, *topics: str) -> Heard:
+        """A record that was heard lately on one of the topics; waits for the first."""
+        return luck.choice(self.pool(*topics))
+
+    def pool(self, *topics: str) -> list[Heard]:
+        """Every record that is remembered of the topics; waits for the first.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while not (found := [record for topic in topics for record in list(self._heard[topic])]):
+            if time.monotonic() > end:
+                raise TimeoutError(f"no record on {', '.join(topics)}")
+            time.sleep(_LOOK_SECONDS)
+        return found
+
+    def publish(self, *records: Heard) -> None:
+        """Publishes records and waits until the broker has them."""
+        waiting = [
+            self._producer.send(
+                record.topic,
+                key=record.key,
+                value=record.value,
+                partition=record.partition,
+                headers=list(record.headers),
+            )
+            for record in records
+        ]
+        for future in waiting:
+            future.get(timeout=_PATIENCE_SECONDS)
+
+    def _listen(self) -> None:
+        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, auto_offset_reset="latest")
+        try:
+            self._assign(consumer)
+            while not self._stop.is_set():
+                for records in self._poll(consumer).values():
+                    for record in records:
+                        self._remember(record)
+        finally:
+            consumer.close()
+
+    def _assign(self, consumer: KafkaConsumer) -> None:
+        partitions = [TopicPartition(topic, p) for topic in ALL for p in consumer.partitions_for_topic(topic) or ()]
+        consumer.assign(partitions)
+        consumer.seek_to_end(*partitions)
+
+    def _poll(self, consumer: KafkaConsumer) -> dict[TopicPartition, list[object]]:
+        try:
+            return dict(consumer.poll(_POLL_MS))
+        except KafkaError:
+            self._stop.wait(_LOOK_SECONDS)
+            return {}
+
+    def _remember(self, record: object) -> None:
+        topic, key = record.topic, record.key  # type: ignore[attr-defined]
+        headers = tuple(record.headers)  # type: ignore[attr-defined]
+        value, partition = record.value, record.partition  # type: ignore[attr-defined]
+        if key is not None and value is not None:
+            self._heard[topic].append(Heard(topic, partition, key, value, headers))
