@@ -7,10 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.servers.kafka import KafkaServer
+from scripts.servers.s3 import S3Server
 
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaServer]:
     """A running broker with every kind of listener. A test that stops or freezes it brings it back."""
     with KafkaServer(secure=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A running S3 server with the bucket `films`. A test that stops or freezes it brings it back."""
+    with S3Server() as server:
         yield server

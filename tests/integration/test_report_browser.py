@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.report.page import report_location, write_report
+from reelwright.ledger.names import report_location
+from reelwright.ledger.report.page import write_report
 from reelwright.ledger.store import RunLedger
 from tests.browser import Page, browser
 from tests.ledgers import RUN, film_of, planned, put_run, title_of, video_of

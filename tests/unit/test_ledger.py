@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reelwright.ledger.locks import run_lock
 from reelwright.ledger.records import PlanEnd
 from reelwright.ledger.store import RunLedger
-from reelwright.titles.errors import LedgerError, OutputError
+from reelwright.titles.errors import LedgerError, OutputError, UnavailableError, UserError
 from tests.ledgers import RUN, plan_of, put_file, record_of, title_of
 
 
@@ -155,24 +155,27 @@ def test_the_first_writer_wins(
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "kind", "words"),
     [
-        (errno.ENOSPC, "no space left"),
-        (errno.EACCES, "not writable"),
-        (errno.EROFS, "the file system is read-only"),
+        (errno.ENOSPC, UnavailableError, "no space left"),
+        (errno.EDQUOT, UnavailableError, "the disk quota is used up"),
+        (errno.ESTALE, UnavailableError, "does not answer"),
+        (errno.EACCES, OutputError, "not writable"),
+        (errno.EROFS, OutputError, "the file system is read-only"),
     ],
 )
 def test_a_place_that_takes_nothing_is_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[UserError], words: str
 ) -> None:
-    """A full or read-only disk is the person's to mend, says where, and leaves no file behind."""
+    """A full disk may pass and a read-only one does not; either says where and leaves no file behind."""
 
     def refuse(_handle: int) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OutputError) as caught:
+    with pytest.raises(UserError) as caught:
         RunLedger(str(tmp_path), RUN).put_plan(plan_of(1))
+    assert type(caught.value) is kind
     line = str(caught.value)
     assert words in line
     assert str(tmp_path / RUN / "plan" / "000001.json") in line

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from reelwright.ledger.manifest import (
     build_manifest,
-    manifest_location,
     read_manifest,
     shots_of,
     worst_time_error,
     write_manifest,
 )
+from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import PlanEnd
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import InputError, LedgerError

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 import tests.ledgers
 from reelwright.ledger.manifest import build_manifest
+from reelwright.ledger.names import report_location
 from reelwright.ledger.records import Manifest, ShotEntry, TitleRecord
 from reelwright.ledger.report import page, words
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
-from reelwright.ledger.report.page import report_location, spaced, write_report
+from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.store import RunLedger
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.aging import Ager, age_preset
-from reelwright.store.folder import output_error
+from reelwright.store.failures import output_error
 from reelwright.media.assemble import assemble_film
 from reelwright.media.encode import FilmFormat, SegmentEncoder
 from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format

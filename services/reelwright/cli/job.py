@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelwright.ledger.manifest import manifest_location, read_manifest
+from reelwright.ledger.manifest import read_manifest
+from reelwright.ledger.names import manifest_location, report_location
 from reelwright.ledger.records import Manifest
-from reelwright.ledger.report.page import report_location
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.engine import engine_identity

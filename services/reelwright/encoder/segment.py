@@ -20,7 +20,7 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import PlannedFrame
 from reelwright.store.claims import Claims
-from reelwright.store.folder import output_error
+from reelwright.store.failures import output_error
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.patience import Patience

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from reelwright.store.folder import output_error
+from reelwright.store.failures import output_error
 
 # Each failure means that another process has just finished; this many in a row mean that the place is not usable.
 _ATTEMPTS = 100

@@ -9,13 +9,12 @@ from fractions import Fraction
 
 from pydantic import ValidationError
 
-from reelwright.store.folder import Folder
+from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.media.types import PlannedFrame, StreamOutcome
+from reelwright.store.folder import beside
 from reelwright.titles.errors import InputError, LedgerError
-
-SUFFIX = ".manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +153,6 @@ def worst_time_error(
     return worst / down
 
 
-def manifest_location(film: str) -> str:
-    """Where a film's manifest lies: beside it, under its full name."""
-    return film + SUFFIX
-
-
 def write_manifest(manifest: Manifest, film: str) -> None:
     """Writes the manifest beside the film at an fsspec location, whole or not at all.
 
@@ -191,12 +185,6 @@ def read_manifest(film: str) -> Manifest:
     if min(clocks) <= 0:
         raise _not_whole(location, "a time base that is not above zero")
     return manifest
-
-
-def beside(location: str) -> tuple[Folder, str]:
-    """The folder a file lies in, and its name there."""
-    parent, slash, name = location.rpartition("/")
-    return Folder(parent + slash if parent.endswith(":/") else parent or slash or "."), name
 
 
 def _not_whole(location: str, reason: str) -> InputError:

@@ -1,17 +1,22 @@
 """The ledger's documents. All JSON, all written once and whole.
 
-    RUN/title.json                what the run is: request, source, engine                  (decoder, first)
+    RUN/request.json              RunRequest: the run as submitted                          (whoever submits)
+    RUN/title.json                what the run is: source, recipe, engine                   (decoder, first)
     RUN/plan/000007.json          SegmentPlan                                               (decoder)
     RUN/plan/end.json             PlanEnd                                                   (decoder, last)
     RUN/plan/000007-18.jpg        sample: the segment's frame 18, as the source has it      (decoder)
     RUN/segments/000007-HASH.mkv  encoded frames, named by 12 digits of their SHA-256       (encoder)
     RUN/segments/000007-18.jpg    sample: the same frame restored                           (encoder)
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
+    RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
+    RUN/outcome.json              Outcome, the end                                          (whoever ends it first)
 
 Both samples of a pair show the same area of the picture. docs/ledger.md describes every field.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +26,52 @@ from reelwright.titles.recipe import Recipe
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunRequest(_Document):
+    """A run as it was submitted last.
+
+    Attributes:
+        run: its name.
+        source: location of the film.
+        output: location where the restored film is wanted.
+        recipe: canonical JSON of the resolved recipe.
+        fingerprint: titles.identity.content_fingerprint of the source.
+        priority_class: express, standard or bulk.
+        engine: identity of the engine it was submitted for.
+        model_sha256: of the model's file, as hex.
+        deadline: Unix seconds by which the film is wanted; 0 when nobody waits.
+        submitted: Unix seconds.
+    """
+
+    run: str
+    source: str
+    output: str
+    recipe: str
+    fingerprint: str
+    priority_class: str
+    engine: str
+    model_sha256: str
+    deadline: float = 0.0
+    submitted: float = 0.0
+
+
+class Outcome(_Document):
+    """How a run ended.
+
+    Attributes:
+        state: finished, failed or cancelled.
+        reason: of a failure, one line.
+        exit_code: of a failure: 2 when the person must mend the request or file, 1 when it is ours.
+        error: of a failure: the error's class in titles.errors.
+        output: of a finished run: where the film lies.
+    """
+
+    state: Literal["finished", "failed", "cancelled"]
+    reason: str = ""
+    exit_code: int = 0
+    error: str = ""
+    output: str = ""
 
 
 class TitleRecord(_Document):

@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from reelwright.store.folder import TEMPORARY, Folder
-from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
+from reelwright.ledger import delivery
+from reelwright.ledger.records import Manifest, Outcome, PlanEnd, RunRequest, SegmentPlan, SegmentRecord, TitleRecord
+from reelwright.store.folder import Folder
+from reelwright.store.local import TEMPORARY
 from reelwright.titles.errors import LedgerError
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -20,11 +22,16 @@ _TITLE_MAY_DIFFER = {"source", "output", "version"}
 # What may differ between two encodings of the same restored frames; `frame_digests` hold what may not.
 _RECORD_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds"}
 _RECORD_NAME = re.compile(r"(\d{6,})\.json")
+_RUN_NAME = re.compile(r"[0-9a-f]{20}")
+# What stays of a run that ended.
+_KEPT = ("title.json", "request.json", "outcome.json")
 _FILE_NAME = re.compile(r"(\d{6,})-([0-9a-f]{12})\.mkv")
 
 
 class RunLedger:
-    """Reads and writes one run's documents; any number of processes may do so at once.
+    """Reads and writes one run's documents; any number of threads and processes may do so at once.
+
+    Opening one asks nothing of the store.
 
     A write is whole or not at all. The first writer wins; the same content again changes nothing.
 
@@ -32,13 +39,33 @@ class RunLedger:
         root: fsspec location that holds the run folders, e.g. a local path or `s3://bucket/ledger`.
         run: the run's name.
 
-    Every method raises OutputError when the place cannot be read or written, and LedgerError when a document there
-    is not whole or contradicts the one being written.
+    Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
+    read or written, and LedgerError when a document there is not whole or contradicts the one being written.
     """
 
     def __init__(self, root: str, run: str) -> None:
         self.run = run
         self._folder = Folder(f"{root.rstrip('/')}/{run}")
+
+    def put_request(self, request: RunRequest) -> None:
+        """Writes the run as it is submitted now; what was submitted before is replaced."""
+        self._folder.replace("request.json", _bytes(request))
+
+    def request(self) -> RunRequest | None:
+        """The run as it was submitted last; None when it never was."""
+        return self._read("request.json", RunRequest)
+
+    def put_outcome(self, outcome: Outcome) -> bool:
+        """Writes how the run ended, unless that is written already; whether what stands now is this outcome."""
+        return self._folder.create("outcome.json", _bytes(outcome)) or self.outcome() == outcome
+
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it has not."""
+        return self._read("outcome.json", Outcome)
+
+    def clear_outcome(self) -> None:
+        """Lets a run that has ended begin again; its finished segments stay."""
+        self._folder.remove("outcome.json")
 
     def put_title(self, record: TitleRecord) -> None:
         """Writes what the run is; a later request for the same run may move its source or output."""
@@ -127,11 +154,23 @@ class RunLedger:
 
     def put_film(self, draft: Path, name: str) -> str:
         """Gives the finished film its name in the run's folder; its fsspec location."""
-        if self._folder.draft(name) == draft:
+        if self._folder.is_local:
             self._folder.adopt(name, draft)
         else:
             self._folder.upload(name, draft)
         return self._folder.where(name)
+
+    def deliver(self, output: str) -> Manifest:
+        """Moves or copies film, report and manifest to a location on any store; see `delivery.deliver`."""
+        return delivery.deliver(self.run, self._folder, output)
+
+    def whole_at(self, output: str) -> Manifest | None:
+        """The manifest when this run's whole film, its report and its manifest are at the output; else None."""
+        return delivery.whole_at(self.run, output)
+
+    def prune(self) -> None:
+        """Removes everything but what was asked for, what the run is and how it ended."""
+        self._folder.remove_all("", _KEPT)
 
     def is_committed(self, segment: int) -> bool:
         """Whether a segment is done."""
@@ -183,6 +222,16 @@ class RunLedger:
             reason = error.errors()[0]["msg"]
             where = self._folder.where(name)
             raise LedgerError(f"{where}: not a whole {kind.__name__} ({reason}); remove it and run again") from None
+
+
+def list_runs(root: str) -> list[str]:
+    """The runs that a ledger's root knows, by one listing; none where there is no such place yet.
+
+    Raises:
+        OutputError: it cannot be read.
+        UnavailableError: the store does not answer.
+    """
+    return [name for name in Folder(root).names("") if _RUN_NAME.fullmatch(name)]
 
 
 def file_sha256(path: Path) -> str:

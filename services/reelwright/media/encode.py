@@ -23,7 +23,7 @@ from reelwright.media.formats import EXACT
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.types import ColourInfo, VideoInfo
-from reelwright.store.folder import output_error
+from reelwright.store.failures import output_error
 from reelwright.titles.errors import InternalError
 
 # CPU_AVX512_SKX of OpenCV's cvdef.h: AVX-512 F, CD, BW, DQ and VL, the set that x264 asks for.

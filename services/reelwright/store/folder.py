@@ -1,212 +1,213 @@
-"""A folder on any fsspec file system whose files appear whole or not at all, even when the writer is killed."""
+"""A folder on any file system whose files appear whole or not at all, even when the writer is killed."""
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-from uuid import uuid4
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
-from reelwright.titles.errors import OutputError
-
-TEMPORARY = ".part-"
-# What file systems without hard links (exFAT, some network mounts) answer to link(2).
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_REMEDIES = {
-    errno.ENOSPC: ("no space left", "free some space or choose another place, then run again"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space or choose another place, then run again"),
-    errno.EACCES: ("not writable", "choose a folder you may write to"),
-    errno.EPERM: ("not writable", "choose a folder you may write to"),
-    errno.EROFS: ("the file system is read-only", "choose a folder you may write to"),
-    errno.ENOTDIR: ("a file stands where a folder is needed", "choose another place"),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
-}
-
-
-def output_error(error: OSError, where: str) -> OutputError:
-    """The one-line OutputError that says what an OSError at `where` means and what to do about it."""
-    what, remedy = _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "choose another place"))
-    return OutputError(what, where, remedy)
+from reelwright.store import local as disk
+from reelwright.store import remote
+from reelwright.store.failures import failure, failures, is_missing
+from reelwright.store.places import open_place
 
 
 class Folder:
-    """Files under one place. Names are relative, with `/` between parts; parents are made as needed.
+    """Files under one place. Names are relative, with `/` between parts; parents are made as needed. Thread-safe.
+
+    Opening one asks nothing of the store.
 
     Args:
-        location: an fsspec URL such as `s3://bucket/ledger`, or a local path.
+        location: `s3://bucket/name` or a local path; see `places`.
+
+    Every method raises UnavailableError when the store does not answer or is full, and OutputError when it refuses.
     """
 
     def __init__(self, location: str) -> None:
-        self._fs: Any
-        if "://" in location:
-            # Listings must be fresh: other processes write here too.
-            self._fs, base = fsspec.core.url_to_fs(location, use_listings_cache=False)
-        else:
-            self._fs, base = LocalFileSystem(), str(Path(location).absolute())
-        self._base = str(base).rstrip("/")
-        self._local = isinstance(self._fs, LocalFileSystem)
+        self._place = open_place(location)
+        self._base = self._place.path.rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine's file system."""
+        return self._place.local
 
     def where(self, name: str) -> str:
-        """The full address of a file, for messages."""
-        return str(self._fs.unstrip_protocol(self._path(name))) if not self._local else self._path(name)
+        """The full address of a file."""
+        return self._place.address(self._path(name))
 
     def read(self, name: str) -> bytes | None:
-        """A file's bytes; None when there is no such file.
-
-        Raises:
-            OutputError: it cannot be read.
-        """
+        """A file's bytes; None when there is no such file."""
         with self._reporting(name):
             try:
-                return bytes(self._fs.cat_file(self._path(name)))
-            except FileNotFoundError:
-                return None
+                if self._place.local:
+                    return Path(self._path(name)).read_bytes()
+                return remote.read(self._place, self._path(name))
+            except failures() as error:
+                if is_missing(error):
+                    return None
+                raise
+
+    def size(self, name: str) -> int | None:
+        """A file's size in bytes; None when there is no such file."""
+        with self._reporting(name):
+            try:
+                found = self._place.fs.info(self._path(name))
+            except failures() as error:
+                if is_missing(error):
+                    return None
+                raise
+        return int(found["size"]) if found["type"] == "file" else None
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
-        with self._reporting(name):
-            return bool(self._fs.exists(self._path(name)))
+        return self.size(name) is not None
 
     def names(self, folder: str) -> list[str]:
-        """Names of the files directly in a sub-folder, by one listing; empty when it does not exist."""
+        """Names of the files and folders directly in a sub-folder, by one listing; empty when it does not exist."""
         with self._reporting(folder):
             try:
-                found = self._fs.ls(self._path(folder), detail=False)
-            except FileNotFoundError:
-                return []
+                found = self._place.fs.ls(self._path(folder), detail=False)
+            except failures() as error:
+                if is_missing(error):
+                    return []
+                raise
         return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def create(self, name: str, data: bytes) -> bool:
-        """Writes a new file whole; False, and nothing is changed, when one of that name is there already.
-
-        Raises:
-            OutputError: it cannot be written; nothing is left behind.
-        """
+        """Writes a new file whole; False, and nothing is changed, when one of that name is there already."""
+        path = self._path(name)
         with self._reporting(name):
+            if not self._place.local:
+                return remote.create(self._place, path, data)
             try:
-                if self._local:
-                    self._publish(name, lambda file: file.write(data), exclusive=True)
-                else:
-                    self._fs.pipe_file(self._path(name), data, mode="create")
+                disk.publish(Path(path), lambda file: file.write(data), exclusive=True)
             except FileExistsError:
                 return False
         return True
 
-    def replace(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Writes a file whole, in place of any of that name.
 
-        Raises:
-            OutputError: it cannot be written; what was there stays.
+        Args:
+            name: its name.
+            data: its content.
+            durable: it must survive a power cut; where it need not, a local disk is not waited for.
         """
         with self._reporting(name):
-            if self._local:
-                self._publish(name, lambda file: file.write(data), exclusive=False)
+            if self._place.local:
+                target = Path(self._path(name))
+                disk.publish(target, lambda file: file.write(data), exclusive=False, durable=durable)
             else:
-                self._fs.pipe_file(self._path(name), data)
+                self._place.fs.pipe_file(self._path(name), data)
 
     def upload(self, name: str, local: Path) -> None:
-        """Copies a local file here whole, in place of any of that name.
-
-        Raises:
-            OutputError: it cannot be written; what was there stays.
-        """
+        """Copies a local file here whole, in place of any of that name."""
         with self._reporting(name):
-            if not self._local:
-                self._fs.put_file(str(local), self._path(name))
+            if not self._place.local:
+                remote.upload(self._place, self._path(name), local)
                 return
-            with local.open("rb") as source:
-                self._publish(name, lambda file: shutil.copyfileobj(source, file, 1 << 20), exclusive=False)
+            disk.publish(Path(self._path(name)), disk.copier(local), exclusive=False)
 
     def draft(self, name: str) -> Path | None:
-        """Where a local folder's file may be written before `adopt`; None when the folder is remote."""
-        if not self._local:
-            return None
-        target = Path(self._path(name))
-        return target.with_name(f"{TEMPORARY}{name}")
+        """A new path where a local folder's file may be written before `adopt`; None when the folder is remote."""
+        return disk.draft_path(Path(self._path(name))) if self._place.local else None
 
     def adopt(self, name: str, draft: Path) -> None:
-        """Gives a draft its name, whole and durable.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """Gives a draft its name, whole and durable."""
         with self._reporting(name):
-            with draft.open("rb") as file:
-                os.fsync(file.fileno())
-            _move(draft, Path(self._path(name)), exclusive=False)
-            _sync_folder(draft.parent)
+            disk.adopt(draft, Path(self._path(name)))
 
     def download(self, name: str, scratch: Path) -> Path:
         """A local path that holds a file: the file itself here, a copy in `scratch` when the folder is remote.
 
         Raises:
-            OutputError: there is no such file, or no room for the copy.
+            OutputError: there is no such file.
+            UnavailableError: no room for the copy, or the store does not answer.
         """
-        if self._local:
+        if self._place.local:
             return Path(self._path(name))
         target = scratch / name.rsplit("/", 1)[-1]
         with self._reporting(name):
-            self._fs.get_file(self._path(name), str(target))
+            remote.download(self._place, self._path(name), target)
         return target
+
+    def hand_over(self, name: str, target: Folder, target_name: str) -> bool:
+        """Gives a file to another folder, whole, in place of any of that name: moves it on one disk, else copies it.
+
+        Between folders of one store nothing passes through this machine; between two stores a copy in the system's
+        temporary folder does.
+
+        Returns:
+            Whether there is such a file; another process may have moved it before.
+        """
+        with target._reporting(target_name):
+            try:
+                self._give(name, target, target_name)
+            except failures() as error:
+                if is_missing(error):
+                    return False
+                raise
+        return True
 
     def remove(self, name: str) -> None:
         """Removes a file; nothing happens when it is gone already."""
         with self._reporting(name):
             try:
-                self._fs.rm_file(self._path(name))
-            except FileNotFoundError:
+                self._place.fs.rm_file(self._path(name))
+            except failures() as error:
+                if not is_missing(error):
+                    raise
+
+    def remove_all(self, folder: str, keep: Collection[str] = ()) -> None:
+        """Removes every file under a sub-folder; nothing happens when there is none.
+
+        Args:
+            folder: its name; empty for all.
+            keep: names, from the sub-folder on, of files that stay.
+        """
+        base = self._path(folder)
+        with self._reporting(folder):
+            if self._place.local:
+                disk.clear(Path(base), keep)
                 return
+            found = (str(path) for path in self._place.fs.find(base))
+            remote.remove(self._place, [path for path in found if path.removeprefix(f"{base}/") not in keep])
+
+    def _give(self, name: str, target: Folder, target_name: str) -> None:
+        path, wanted = self._path(name), target._path(target_name)
+        if self._place.local and target._place.local:
+            disk.adopt(Path(path), Path(wanted))
+        elif self._place.local:
+            remote.upload(target._place, wanted, Path(path))
+        elif target._place.protocol == self._place.protocol:
+            self._place.fs.cp_file(path, wanted)
+        elif target._place.local:
+            draft = disk.draft_path(Path(wanted))
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                remote.download(self._place, path, draft)
+                disk.adopt(draft, Path(wanted))
+            finally:
+                draft.unlink(missing_ok=True)
+        else:
+            with tempfile.TemporaryDirectory(prefix="reelwright-store-") as scratch:
+                remote.download(self._place, path, Path(scratch) / "file")
+                remote.upload(target._place, wanted, Path(scratch) / "file")
 
     def _path(self, name: str) -> str:
         return f"{self._base}/{name}" if name else self._base
-
-    def _publish(self, name: str, write: Callable[[IO[bytes]], object], *, exclusive: bool) -> None:
-        target = Path(self._path(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.parent / f"{TEMPORARY}{uuid4().hex}"
-        try:
-            with temporary.open("xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            _move(temporary, target, exclusive=exclusive)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
 
     @contextmanager
     def _reporting(self, name: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            raise output_error(error, self.where(name)) from None
+        except failures() as error:
+            raise failure(error, self.where(name)) from None
 
 
-def _move(temporary: Path, target: Path, *, exclusive: bool) -> None:
-    if not exclusive:
-        temporary.replace(target)
-        return
-    try:
-        target.hardlink_to(temporary)  # unlike a rename, fails when the name is taken
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        temporary.replace(target)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name itself survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def beside(location: str) -> tuple[Folder, str]:
+    """The folder a file lies in, and its name there."""
+    parent, slash, name = location.rpartition("/")
+    return Folder(parent + slash if parent.endswith(":/") else parent or slash or "."), name

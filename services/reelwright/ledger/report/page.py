@@ -15,13 +15,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.environment import TemplateStream
 from markupsafe import Markup
 
-from reelwright.ledger.manifest import beside
+from reelwright.ledger.names import report_location
 from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import words
 from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.store import RunLedger
+from reelwright.store.folder import beside
 
-SUFFIX = ".report.html"
 # Past this many shots pictures would be too small to judge, so evenly spaced shots are shown.
 MOST_SHOTS = 2000
 
@@ -45,11 +45,6 @@ class ShotView:
     thumb: str
     before: str
     after: str
-
-
-def report_location(film: str) -> str:
-    """Where a film's report lies: beside it, under its full name."""
-    return film + SUFFIX
 
 
 def write_report(manifest: Manifest, ledger: RunLedger, film: str) -> None:

@@ -1,0 +1,247 @@
+"""A real S3 server for tests, demos and `make up`: versitygw over a folder, on loopback.
+
+Go builds it once into `.cache/bin`. Where there is no Go, moto's server stands in: it keeps everything in memory, and
+lets anyone in.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import botocore.session
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from reelwright.titles.errors import UserError
+
+VERSION = "v1.8.0"
+REGION = "us-east-1"
+
+_CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bin"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_LOOK_SECONDS = 0.02
+
+
+class S3Server:
+    """A server whose port, keys and data stay the same through kills and restarts; a context manager.
+
+    Args:
+        folder: for objects and logs; a temporary one, removed on leaving the context, unless given.
+        port: a free one unless given.
+        bucket: made at the first start.
+
+    Attributes:
+        access_key: made at random, as is the secret.
+        secret_key: the secret that belongs to it.
+    """
+
+    def __init__(self, folder: Path | None = None, port: int = 0, bucket: str = "films") -> None:
+        self._temporary = folder is None
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="reelwright-s3-"))).resolve()
+        self.port = port or _free_port()
+        self.bucket = bucket
+        self.access_key, self.secret_key = self._keys()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> S3Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def endpoint(self) -> str:
+        """The server's URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment with which any S3 client finds this server."""
+        return self._env(self.access_key, self.secret_key)
+
+    @property
+    def has_users(self) -> bool:
+        """Whether it tells its users apart: moto does not."""
+        return shutil.which("go") is not None or (_CACHE / "versitygw").exists()
+
+    @property
+    def requests_log(self) -> Path:
+        """A line for each request, as S3's server access log has it."""
+        return self.folder / "requests.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None while it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self) -> None:
+        """Starts the server, with the objects of earlier starts, and returns once it answers and has its bucket.
+
+        Raises:
+            UserError: it cannot be built, or it ended at once.
+        """
+        if self.pid is not None:
+            return
+        command = self._command()
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, "ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a terminal's Ctrl-C is for whoever started us
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self.pid is None or time.monotonic() > deadline:
+                log_file = str(self.folder / "server.log")
+                raise UserError("the S3 server did not start", log_file, "read the end of that file")
+            time.sleep(_LOOK_SECONDS)
+        with suppress(ClientError):  # there already
+            self.client().create_bucket(Bucket=self.bucket)
+
+    def stop(self) -> None:
+        """Shuts the server down in order; kills it if that takes too long."""
+        if self._process is not None and self.pid is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL; the objects stay (moto's do not)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self) -> None:
+        """Stops and starts it."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay, nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def client(self) -> BaseClient:
+        """A client of botocore's, to look at the store from outside of the product."""
+        return botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(connect_timeout=5, read_timeout=60),
+        )
+
+    def add_user(self, name: str) -> dict[str, str]:
+        """Makes a user who may do nothing until a bucket's policy says so; the environment of a client that is it."""
+        secret = secrets.token_hex(20)
+        program = str(_CACHE / "versitygw")
+        subprocess.run(
+            [program, "admin", "create-user", "--access", name, "--secret", secret, "--role", "user"],
+            env={
+                **os.environ,
+                "ADMIN_ACCESS_KEY": self.access_key,
+                "ADMIN_SECRET_KEY": self.secret_key,
+                "ADMIN_ENDPOINT_URL": self.endpoint,
+            },
+            check=True,
+            capture_output=True,
+        )
+        return self._env(name, secret)
+
+    def _env(self, access: str, secret: str) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": access,
+            "AWS_SECRET_ACCESS_KEY": secret,
+        }
+
+    def _keys(self) -> tuple[str, str]:
+        """Those of earlier starts in this folder, else new ones."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = self.folder / "keys"
+        if not kept.exists():
+            kept.touch(mode=0o600)
+            kept.write_text(f"reel{secrets.token_hex(8)} {secrets.token_hex(20)}")
+        access, secret = kept.read_text().split()
+        return access, secret
+
+    def _command(self) -> list[str]:
+        if not self.has_users:
+            # Beside the interpreter, where `pip install moto[server]` puts it.
+            return [str(Path(sys.executable).with_name("moto_server")), "--host", "127.0.0.1", "--port", str(self.port)]
+        folders = {name: self.folder / name for name in ("objects", "attributes", "users")}
+        for folder in folders.values():
+            folder.mkdir(exist_ok=True)
+        common = ["--port", f"127.0.0.1:{self.port}", "--region", REGION, "--quiet"]
+        logs = ["--access-log", str(self.requests_log), "--iam-dir", str(folders["users"])]
+        # Beside the objects rather than in extended attributes, which not every file system has.
+        return [build(), *common, *logs, "posix", "--sidecar", str(folders["attributes"]), str(folders["objects"])]
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.endpoint, timeout=1):  # noqa: S310 - our own address
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.pid is not None:
+            os.kill(self.pid, number)
+
+
+def build() -> str:
+    """The path of versitygw, built by Go on first use.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    program = _CACHE / "versitygw"
+    if not program.exists():
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
+            package = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
+            env = {**os.environ, "GOBIN": scratch, "CGO_ENABLED": "0"}
+            done = subprocess.run(["go", "install", package], env=env, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise UserError(f"Go cannot build {package}: {done.stderr}", "", "check its settings and network")
+            # One rename: of several test runs that build at once each sees a whole program or none.
+            Path(scratch, "versitygw").rename(program)
+    return str(program)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,0 +1,74 @@
+"""Film, report and manifest on their way from the run's folder to where the person wants them."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from reelwright.ledger.names import MANIFEST, manifest_location, report_location
+from reelwright.ledger.records import Manifest
+from reelwright.store.folder import Folder, beside
+from reelwright.titles.errors import LedgerError
+
+
+def deliver(run: str, source: Folder, output: str) -> Manifest:
+    """Moves or copies a finished film to its output: film, report, and the manifest last, which completes it.
+
+    Called again after it was interrupted it goes on where it stopped; once all is there it changes nothing.
+
+    Args:
+        run: the run.
+        source: the run's folder.
+        output: location of the film, on any store.
+
+    Returns:
+        The film's manifest.
+
+    Raises:
+        OutputError: the output cannot be written.
+        UnavailableError: a store does not answer or is full.
+        LedgerError: there is no finished film in the folder, nor at the output.
+    """
+    found = [name for name in source.names("") if name.endswith(MANIFEST)]
+    manifest = _manifest(source, found[0]) if found else None
+    if manifest is None:
+        return _delivered(run, source, output)
+    film = found[0].removesuffix(MANIFEST)
+    target, name = beside(output)
+    source.hand_over(film, target, name)
+    if target.size(name) != manifest.film_bytes:
+        raise LedgerError(f"{target.where(name)}: not the film that was assembled in {source.where(film)}")
+    for locate in (report_location, manifest_location):
+        if not source.hand_over(locate(film), target, locate(name)) and not target.exists(locate(name)):
+            raise LedgerError(f"{source.where(locate(film))}: gone before it was delivered")
+    return manifest
+
+
+def whole_at(run: str, output: str) -> Manifest | None:
+    """The manifest when a run's film, whole by its size, its report and its manifest are at the output; else None.
+
+    Raises:
+        OutputError: the output cannot be read.
+        UnavailableError: its store does not answer.
+    """
+    target, name = beside(output)
+    manifest = _manifest(target, manifest_location(name))
+    if manifest is None or manifest.run != run:
+        return None
+    whole = target.size(name) == manifest.film_bytes and target.exists(report_location(name))
+    return manifest if whole else None
+
+
+def _manifest(folder: Folder, name: str) -> Manifest | None:
+    """A manifest; None when there is none, or one that is not whole: what it asks for is this very restoration."""
+    data = folder.read(name)
+    try:
+        return None if data is None else Manifest.model_validate_json(data)
+    except ValidationError:
+        return None
+
+
+def _delivered(run: str, source: Folder, output: str) -> Manifest:
+    manifest = whole_at(run, output)
+    if manifest is None:
+        raise LedgerError(f"{source.where('')}: there is no finished film to deliver")
+    return manifest
