@@ -24,7 +24,15 @@ def make_clip(title: Title, folder: Path) -> Path:
     path = folder / f"title-{title.number}{title.suffix}"
     shots = [(time, _picture(title, index)) for index, time in enumerate(_times(title))]
     unit = _TICK if title.variable else None
-    write(path, Film(shots, rate=Fraction(title.rate), time_base=unit, audio="aac" if title.sound else ""))
+    film = Film(
+        shots,
+        rate=Fraction(title.rate),
+        time_base=unit,
+        audio="aac" if title.sound else "",
+        # Or Matroska's muxer writes random identifiers, and the same title would be another run.
+        container_options={"fflags": "+bitexact"},
+    )
+    write(path, film)
     return path
 
 

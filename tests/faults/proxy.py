@@ -125,6 +125,8 @@ class Proxy:
         self._links.append(link)
         try:
             await asyncio.gather(link.pump(reader, far_writer), link.pump(far_reader, writer))
+        except asyncio.CancelledError:
+            return  # the proxies end, and asyncio would print this as an error of ours
         finally:
             self._links.remove(link)
             link.abort()

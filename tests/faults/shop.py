@@ -136,8 +136,7 @@ class _Order:
         title = self._title
         options = [*_recipe(title), "--class", title.priority]
         if title.deadline_seconds is not None:
-            due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + title.deadline_seconds))
-            options += ["--deadline", due]
+            options += ["--deadline", f"{title.deadline_seconds}s"]
         end = time.monotonic() + _SUBMIT_SECONDS
         while True:
             done = self._world.cluster.command(

@@ -56,8 +56,10 @@ def test_titles_are_of_many_kinds_and_none_is_twice() -> None:
 
 def test_a_title_is_the_same_file_every_time(tmp_path: Path) -> None:
     """The clip of a title is bit-identical when made again, so that its run is the same run."""
-    title = next(titles(7))
+    some = list(islice(titles(7), 20))
     first, second = tmp_path / "a", tmp_path / "b"
     first.mkdir()
     second.mkdir()
-    assert sha256(make_clip(title, first)) == sha256(make_clip(title, second))
+    for suffix in (".mp4", ".mkv"):
+        title = next(title for title in some if title.suffix == suffix and title.sound)
+        assert sha256(make_clip(title, first)) == sha256(make_clip(title, second))
