@@ -60,6 +60,7 @@ class Result:
         commits: segments committed.
         silence: longest seconds between two commits.
         seconds: from the first fault to the last.
+        alone: seconds from a kill of all processes of a role to the next commit, with no other fault.
         outage: seconds to the next commit after the broker was down for `outage_seconds`; None when not tried.
         broken: promises that did not hold, beside those on films.
         notes: what this machine does not allow.
@@ -75,6 +76,7 @@ class Result:
     commits: int = 0
     silence: float = 0.0
     seconds: float = 0.0
+    alone: dict[str, float] = field(default_factory=dict)
     outage: float | None = None
     broken: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -103,9 +105,11 @@ def run_campaign(
                 plan = islice(faults(seed, [kind.odds for kind in kinds]), count)
                 _inject(world, plan, {kind.name: kind for kind in kinds}, result, say)
                 if outage_seconds:
+                    _kill_alone(world, result)
                     _outage(world, result)
             except _DeadError as error:
                 result.broken.append(str(error))
+                shop.abandon()
         _close(world, shop, result)
     return result
 
@@ -161,6 +165,20 @@ def _one(world: World, kind: Kind, happened: Happened) -> None:
     except Exception as error:  # noqa: BLE001 - told in the report, and the campaign goes on
         happened.error = f"{type(error).__name__}: {error}"
     happened.over = time.monotonic()
+
+
+def _kill_alone(world: World, result: Result) -> None:
+    """Every process of a role is killed at once and started again, and nothing else is wrong."""
+    for role, slots in world.supervisor.slots.items():
+        _live(world, time.monotonic())
+        filled = slots[: world.supervisor.base[role]]
+        with world.supervisor.troubling(filled):
+            killed = time.monotonic()
+            for slot in filled:
+                world.supervisor.kill(slot)
+            for slot in filled:
+                world.supervisor.start(slot)
+        result.alone[role] = _live(world, killed)
 
 
 def _outage(world: World, result: Result) -> None:

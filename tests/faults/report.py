@@ -28,6 +28,9 @@ def broken_promises(result: Result) -> list[str]:
         elif "SIGKILL" in happened.fault.kind and (happened.recovery or 0) > RECOVERY_SECONDS:
             kind, number = happened.fault.kind, happened.fault.number
             broken.append(f"fault {number} ({kind}): {happened.recovery:.1f} s to the next committed segment")
+    for role, seconds in result.alone.items():
+        if seconds > RECOVERY_SECONDS:
+            broken.append(f"every {role} killed: {seconds:.1f} s to the next committed segment")
     if not result.verdicts:
         broken.append("no title was finished")
     return broken
@@ -58,6 +61,9 @@ def _head(result: Result) -> Iterator[str]:
     yield f"Seed {result.seed}: {faults} faults in {minutes:.0f} minutes, {len(result.verdicts)} titles, "
     yield f"{frames} frames, {result.commits} commits, {result.starts} processes started; longest time without a commit"
     yield f"{result.silence:.0f} s."
+    if result.alone:
+        told = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in result.alone.items())
+        yield f"All processes of one role killed, with no other fault, to the next commit: {told}."
     if result.outage is not None:
         yield f"Broker down for {result.outage_seconds:.0f} s: next commit {result.outage:.1f} s after its return."
     yield from result.notes

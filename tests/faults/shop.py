@@ -54,7 +54,7 @@ class Shop:
     def __init__(self, world: World, titles: Iterator[Title], lanes: int, keep: Path) -> None:
         self._world, self._titles, self._lanes, self._keep = world, titles, lanes, keep
         self.verdicts: dict[str, Verdict] = {}
-        self._closing = threading.Event()
+        self._closing, self._hopeless = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._serving_pool = ThreadPoolExecutor(lanes, thread_name_prefix="title")
         # Apart from those, so that a film that waits for its judge keeps no other from being made.
@@ -78,13 +78,18 @@ class Shop:
         for task in self._tasks:
             task.result()
 
+    def abandon(self) -> None:
+        """Waits no longer for titles that are under way: nothing comes any more."""
+        self._closing.set()
+        self._hopeless.set()
+
     def _serve(self) -> None:
         while not self._closing.is_set():
             with self._lock:
                 title = next(self._titles)
             folder = self._world.folder / "titles" / str(title.number)
             folder.mkdir(parents=True)
-            order = _Order(title, make_clip(title, folder), self._world)
+            order = _Order(title, make_clip(title, folder), self._world, self._hopeless)
             complaint = order.served()
             self._tasks.append(self._judging_pool.submit(self._judge, order, complaint))
 
@@ -99,8 +104,8 @@ class Shop:
 class _Order:
     """One title, from its submission to the verdict on its film."""
 
-    def __init__(self, title: Title, clip: Path, world: World) -> None:
-        self._title, self._clip, self._world = title, clip, world
+    def __init__(self, title: Title, clip: Path, world: World, hopeless: threading.Event) -> None:
+        self._title, self._clip, self._world, self._hopeless = title, clip, world, hopeless
         self.folder = clip.parent
         self._shelf: Shelf = world.shelf
         self._source = f"sources/{clip.name}"
@@ -153,13 +158,13 @@ class _Order:
     def _finish(self) -> str:
         name = f"{self._world.prefix}{self._run}/outcome.json"
         end = time.monotonic() + _TITLE_SECONDS
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._hopeless.is_set():
             document = patiently(lambda: self._shelf.get(name))
             if document:
                 outcome = json.loads(document)
                 return "" if outcome["state"] == "finished" else f"it {outcome['state']}: {outcome}"
             time.sleep(_LOOK_SECONDS)
-        return f"no outcome after {_TITLE_SECONDS:.0f} s"
+        return "it never ended"
 
     def _fetch(self) -> str:
         return "" if self._shelf.fetch(self._film, self._local()) else "finished, and there is no film"
