@@ -7,6 +7,7 @@ ReelwrightError
 │   ├── RecipeError             the recipe or one of its keys
 │   ├── ModelError              the model named or supplied
 │   ├── OutputError             the place where the film should go
+│   ├── BrokerError             the broker refuses the login, or its topics do not fit
 │   └── UnavailableError        a broker, store or service that does not answer or has no room: waiting may help
 ├── Interrupted (exit 130)      the person stopped it; what was finished stays
 └── InternalError (exit 1)      ours: carries a way to report it
@@ -66,6 +67,10 @@ class ModelError(UserError):
 
 class OutputError(UserError):
     """The output cannot be written."""
+
+
+class BrokerError(UserError):
+    """The broker answers and cannot be used: it refuses the login, or a topic does not fit. Waiting does not help."""
 
 
 class UnavailableError(UserError):
