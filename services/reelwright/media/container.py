@@ -1,13 +1,14 @@
 """Opening a source so that nothing but the file itself is ever read.
 
-Three locks, each enough by itself: libavformat gets an open file and no name to resolve, every further file or
-address that a demuxer asks for is refused, and only demuxers of real containers may run (so no playlist,
-concatenation script, session description or image sequence).
+Three locks, each enough by itself: libavformat gets an open file, or one that a store serves by ranges, and no name to
+resolve, every further file or address that a demuxer asks for is refused, and only demuxers of real containers may run
+(so no playlist, concatenation script, session description or image sequence).
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from reelwright.titles.errors import InputError
+from reelwright.store.places import open_place
+from reelwright.store.source import Source, open_ranged
+from reelwright.titles.errors import InputError, UserError
 
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -65,14 +68,21 @@ _HEADS: tuple[tuple[bytes, str], ...] = (
 
 @contextmanager
 def open_file(location: str) -> Iterator[IO[bytes]]:
-    """Opens the bytes of a source for reading.
+    """Opens the bytes of a source for reading: a local file, or one in a store, which is read by ranges.
 
     Raises:
         InputError: missing, not a file, empty or unreadable.
+        UnavailableError: its store does not answer.
     """
-    if "://" in location:
-        raise InputError("not a local file", location, "download the film and give its path")
-    path = Path(location)
+    place = open_place(location, InputError)
+    with _local(Path(place.path), location) if place.local else io.BufferedReader(open_ranged(place)) as handle:
+        if not handle.read(1):
+            raise InputError("the file is empty", location, "copy the film again")
+        handle.seek(0)
+        yield handle
+
+
+def _local(path: Path, location: str) -> io.BufferedReader:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -80,43 +90,51 @@ def open_file(location: str) -> Iterator[IO[bytes]]:
         if not stat.S_ISREG(mode):
             # Opening a pipe would wait for its writer, and a device may have no end.
             raise InputError("not a regular file", location, "copy the film to a disk first")
-        handle = path.open("rb")
+        return path.open("rb")
     except FileNotFoundError:
         raise InputError("no such file", location, "check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "cannot be opened"
         raise InputError(reason.lower(), location, "check the file and its permissions") from None
-    with handle:
-        if not handle.read(1):
-            raise InputError("the file is empty", location, "copy the film again")
-        handle.seek(0)
-        yield handle
 
 
 @contextmanager
-def open_source(location: str) -> Iterator[InputContainer]:
+def open_source(location: str, beside: IO[bytes] | None = None) -> Iterator[InputContainer]:
     """Opens a source's container.
 
+    Args:
+        location: where it lies.
+        beside: the same file, opened before; of a store's file what one has read the other need not fetch.
+
     Raises:
-        InputError: see `open_file`; also what is no film container, or one without a readable header.
+        InputError: see `open_file`; also what is no film container, or one without a readable header. Reading it later
+            may raise this when the file is removed or changes meanwhile.
+        UnavailableError: the store that it lies in does not answer; reading it later may raise this too.
     """
-    with open_file(location) as handle:
+    with _twin(beside) or open_file(location) as handle:
         head = handle.read(512)
         handle.seek(0)
-        try:
-            container = av.open(
-                _Bytes(handle),
-                "r",
-                container_options={"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"},
-                metadata_errors="replace",
-                buffer_size=_READ_BYTES,
-                io_open=_refuse,
-            )
-        except (av.FFmpegError, OSError, ValueError, RuntimeError):
-            raise _unreadable(location, head) from None
-        with container:
-            _refuse_stills(container, location)
-            yield container
+        source = _Bytes(handle)
+        with source.honest():
+            try:
+                container = av.open(
+                    source,
+                    "r",
+                    container_options={"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"},
+                    metadata_errors="replace",
+                    buffer_size=_READ_BYTES,
+                    io_open=_refuse,
+                )
+            except (av.FFmpegError, OSError, ValueError, RuntimeError):
+                raise _unreadable(location, head) from None
+            with container:
+                _refuse_stills(container, location)
+                yield container
+
+
+def _twin(beside: IO[bytes] | None) -> io.BufferedReader | None:
+    raw = getattr(beside, "raw", None)
+    return io.BufferedReader(raw.twin()) if isinstance(raw, Source) else None
 
 
 def video_stream(container: InputContainer, location: str) -> VideoStream:
@@ -151,21 +169,47 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
 
 
 class _Bytes:
-    """A file as libavformat reads it: a seek to nowhere, which damaged files ask for, is answered by an error number.
+    """A file as libavformat reads it.
 
-    PyAV would keep an exception for some later, unrelated call, and print it when there is one already.
+    A seek to nowhere, which damaged files ask for, is answered by an error number: PyAV would keep an exception for
+    some later, unrelated call, and print it when there is one already. A store that fails is another matter:
+    libavformat may take that for the end of the file, so the error is raised, once, and PyAV passes it on at the end of
+    the very call that reads. From then on there is nothing to read, and whatever comes of that, `honest` tells why.
     """
 
     def __init__(self, handle: IO[bytes]) -> None:
-        self._seek = handle.seek
-        self.name, self.read, self.tell = handle.name, handle.read, handle.tell
+        self._handle = handle
+        self._failure: UserError | None = None
+        self.name, self.tell = handle.name, handle.tell
+
+    def read(self, size: int) -> bytes:
+        """The next bytes; none after a failure."""
+        if self._failure is not None:
+            return b""
+        try:
+            return self._handle.read(size)
+        except UserError as error:
+            self._failure = error
+            raise
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """The new position, or a negative error number."""
         try:
-            return self._seek(offset, whence)
+            return self._handle.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return -errno.EINVAL
+
+    @contextmanager
+    def honest(self) -> Iterator[None]:
+        """Raises the failure to read in place of what it looked like, and where it looked like nothing."""
+        try:
+            yield
+        except Exception:
+            if self._failure is not None:
+                raise self._failure from None
+            raise
+        if self._failure is not None:
+            raise self._failure
 
 
 def _refuse(url: str, _flags: int, _options: object) -> NoReturn:

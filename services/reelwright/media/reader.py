@@ -40,7 +40,7 @@ class FrameReader:
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         location, conceal = self._info.location, self._recipe.on_damage == "conceal"
-        with open_file(location) as beside, open_source(location) as container:
+        with open_file(location) as beside, open_source(location, beside) as container:
             missing = missing_bytes(beside)
             if missing and not conceal:
                 raise cut_short(location, missing)
