@@ -10,7 +10,7 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo test unit check bench fuzz protos clean
+.PHONY: help demo up test unit check bench fuzz faults protos clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -22,12 +22,19 @@ $(VENV)/.local: pyproject.toml | $(BIN)/python
 	$(INSTALL) -e '.[local]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(INSTALL) -e '.[local,torch,dev]'
+$(VENV)/.cluster: pyproject.toml | $(BIN)/python
+	$(INSTALL) -e '.[local,cluster]'
 	@touch $@ $(VENV)/.local
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(INSTALL) -e '.[local,torch,cluster,dev]'
+	@touch $@ $(VENV)/.local $(VENV)/.cluster
 
 demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4 restores yours
 	$(BIN)/python scripts/demo.py $(FILM)
+
+up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C stops it
+	$(BIN)/python -m scripts.up
 
 test: $(VENV)/.dev check  ## every check and every test
 	$(BIN)/python -m pytest -q
@@ -47,8 +54,11 @@ bench: $(VENV)/.dev  ## the figures in the README
 fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=20000
 	REELWRIGHT_FUZZ=$(or $(N),20000) $(BIN)/python -m pytest -q tests/integration/test_fuzz.py --timeout=0
 
+faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7
+	$(BIN)/python -m tests.faults $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
+
 protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 	$(BIN)/python scripts/protos.py
 
 clean:  ## remove what was installed and made
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo up .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

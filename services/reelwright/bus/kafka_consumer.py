@@ -130,7 +130,7 @@ class KafkaMember:
                     commits.send_if_due()
                 with suppress(kafka_errors.RetriableError):
                     for part, batch in consumer.poll(timeout_ms=_POLL_MS, max_records=256).items():
-                        self._buffer.put((part.topic, part.partition), [_record(found) for found in batch])
+                        self._buffer.put((part.topic, part.partition), [to_record(found) for found in batch])
             if self.group is not None:
                 commits.finish()
         finally:
@@ -192,7 +192,8 @@ class KafkaMember:
         consumer.resume(*(paused - held))
 
 
-def _record(found: ConsumerRecord) -> Record:
+def to_record(found: ConsumerRecord) -> Record:
+    """The library's record as a Record."""
     headers = {name: text.decode(errors="replace") for name, text in found.headers}
     return Record(
         found.topic, found.partition, found.offset, bytes(found.key or b""), bytes(found.value or b""), headers

@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from reelwright import __version__
-from reelwright.cli import age, models, probe, restore, verify
+from reelwright.cli import age, cancel, deadletter, models, probe, restore, serve, status, submit, topics, verify
 from reelwright.titles.errors import REPORT_AT, Interrupted, ReelwrightError, UserError
 
 app = typer.Typer(
@@ -20,8 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (restore, verify, probe, models, age):
+for module in (restore, verify, probe, models, age, serve, submit, status, cancel):
     app.command()(module.command)
+for group in (topics, deadletter):
+    app.add_typer(group.app)
 
 
 @app.callback(invoke_without_command=True)

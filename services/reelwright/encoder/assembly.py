@@ -74,7 +74,7 @@ class Assembly:
         manifest, output = finish_title(ledger, self._settings.scratch)
         ledger.deliver(output)
         # Only after the film is in its place, and before anything that could make it again goes.
-        ledger.put_outcome(Outcome(state="finished", output=output))
+        ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out))
         ledger.prune()
         metrics.TITLES_FINISHED.inc()
         metrics.FRAMES_LOST.inc(manifest.frames_in - manifest.frames_out)

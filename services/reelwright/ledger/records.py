@@ -65,6 +65,7 @@ class Outcome(_Document):
         exit_code: of a failure: 2 when the person must mend the request or file, 1 when it is ours.
         error: of a failure: the error's class in titles.errors.
         output: of a finished run: where the film lies.
+        frames: of a finished run: of its film.
     """
 
     state: Literal["finished", "failed", "cancelled"]
@@ -72,6 +73,7 @@ class Outcome(_Document):
     exit_code: int = 0
     error: str = ""
     output: str = ""
+    frames: int = 0
 
 
 class TitleRecord(_Document):

@@ -88,6 +88,10 @@ class RunLedger:
         """A segment's plan; None before it is decoded."""
         return self._read(_plan(segment), SegmentPlan)
 
+    def planned(self) -> int:
+        """How many segments are planned so far, by one listing."""
+        return sum(_RECORD_NAME.fullmatch(name) is not None for name in self._folder.names("plan"))
+
     def put_plan_end(self, end: PlanEnd) -> None:
         """Writes that the plan is complete."""
         self._put("plan/end.json", end, {"seconds"})

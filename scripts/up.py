@@ -1,0 +1,240 @@
+"""`make up`: a broker, a store, one process of each role and, where it is installed, Prometheus, on this machine.
+
+Everything lies in `up/` (or where REELWRIGHT_UP_DATA says) and is taken up again by the next `make up`: data, logs,
+the ports that were chosen, and `env`, which a shell sources to reach it all. Ctrl-C stops it in order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import yaml
+
+from reelwright.titles.errors import UserError
+from scripts.servers.kafka import KafkaServer
+from scripts.servers.s3 import S3Server
+
+ROOT = Path(__file__).resolve().parent.parent
+REELWRIGHT = Path(sys.executable).with_name("reelwright")
+BUCKET = "films"
+
+# What runs, in the order of its start; stopped the other way round. A role that ends is started again.
+PROCESSES = {
+    "dispatcher": ["serve", "dispatcher"],
+    "encoder": ["serve", "encoder"],
+    "inference": ["serve", "inference"],
+    "decoder": ["serve", "decoder"],
+}
+# Taken where they are free, so that the addresses are the usual ones; others, chosen once, where they are not.
+PORTS = {
+    "kafka": 9092,
+    "s3": 9000,
+    "prometheus": 9090,
+    "grpc": 7010,
+    "dispatcher": 8081,
+    "encoder": 8082,
+    "inference": 8083,
+    "decoder": 8084,
+}
+_LOOK_SECONDS = 0.5
+_LONGEST_PAUSE = 10.0
+# One that lived this long did not die of what it was started with.
+_SETTLED_SECONDS = 30.0
+# More than the roles' grace and what they take after it.
+_STOP_SECONDS = 40.0
+
+
+class Role:
+    """A process that is kept running.
+
+    Args:
+        name: of the role and of its log.
+        command: what to run.
+        env: its environment.
+        log: where it writes.
+    """
+
+    def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path) -> None:
+        self.name, self._command, self._env, self._log = name, command, env, log
+        self._pause = 1.0
+        self._again = 0.0
+        self._start()
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        with self._log.open("ab") as log:
+            # In a session of its own: Ctrl-C is for this script, which stops things in order.
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env, start_new_session=True
+            )
+
+    def keep(self) -> None:
+        """Starts it again, after a pause, when it has ended."""
+        code, now = self._process.poll(), time.monotonic()
+        if code is None:
+            return
+        if not self._again:
+            self._pause = 1.0 if now - self._started > _SETTLED_SECONDS else min(2 * self._pause, _LONGEST_PAUSE)
+            self._again = now + self._pause
+            print(f"{self.name} ended with {code}; again in {self._pause:g} s, see {self._log}", flush=True)
+        elif now >= self._again:
+            self._again = 0.0
+            self._start()
+
+    def terminate(self) -> None:
+        """Asks it to stop."""
+        if self._process.poll() is None:
+            self._process.terminate()
+
+    def end(self, deadline: float) -> None:
+        """Waits for its end until `deadline` (of the monotonic clock), then kills it."""
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def main() -> None:
+    """Brings it all up and keeps it up until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    data = Path(os.environ.get("REELWRIGHT_UP_DATA", ROOT / "up"))
+    try:
+        with ExitStack() as stack:
+            _up(data, stack)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    except UserError as error:
+        sys.exit(f"make up: {error}")
+
+
+def _up(data: Path, stack: ExitStack) -> None:
+    (data / "logs").mkdir(parents=True, exist_ok=True)
+    ports = choose_ports(data / "ports.json")
+    print("starting the broker and the store (the first time they are fetched) ...", flush=True)
+    kafka = KafkaServer(data / "kafka", ports["kafka"])
+    stack.callback(kafka.stop)
+    kafka.start()
+    s3 = S3Server(data / "s3", ports["s3"])
+    stack.callback(s3.stop)
+    s3.start()
+    env = environment(kafka, s3, ports)
+    write_env(data / "env", env)
+    whole = {**os.environ, **env}
+    subprocess.run([REELWRIGHT, "topics", "apply"], check=True, env=whole, stdout=subprocess.DEVNULL)
+    roles = [
+        Role(
+            name,
+            [str(REELWRIGHT), *command, "--metrics-port", str(ports[name])],
+            whole,
+            data / "logs" / f"{name}.log",
+        )
+        for name, command in PROCESSES.items()
+    ]
+    stack.callback(stop, roles)
+    prometheus = start_prometheus(data, ports)
+    if prometheus is not None:
+        stack.callback(stop, [prometheus])
+        roles.append(prometheus)
+    tell(data, env, ports, prometheus is not None)
+    while True:
+        for role in roles:
+            role.keep()
+        time.sleep(_LOOK_SECONDS)
+
+
+def stop(roles: list[Role]) -> None:
+    """Stops roles together, each draining; what takes too long is killed."""
+    print("stopping " + ", ".join(role.name for role in roles), flush=True)
+    for role in reversed(roles):
+        role.terminate()
+    deadline = time.monotonic() + _STOP_SECONDS
+    for role in roles:
+        role.end(deadline)
+
+
+def choose_ports(file: Path) -> dict[str, int]:
+    """The ports to use: those of the file, which is written the first time; a broker's data knows its port."""
+    chosen: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    for name, usual in PORTS.items():
+        if name not in chosen:
+            chosen[name] = usual if _free(usual) else _any_port()
+    file.write_text(json.dumps(chosen, indent=2))
+    return chosen
+
+
+def _free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _any_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def environment(kafka: KafkaServer, s3: S3Server, ports: dict[str, int]) -> dict[str, str]:
+    """What roles and commands need to find the broker, the store and each other."""
+    return {
+        **kafka.env,
+        **s3.env,
+        "REELWRIGHT_STORE_LEDGER": f"s3://{BUCKET}/ledger",
+        "REELWRIGHT_DISPATCHER_ADDRESS": f"127.0.0.1:{ports['grpc']}",
+        "REELWRIGHT_INFERENCE_DISPATCHER": f"127.0.0.1:{ports['grpc']}",
+    }
+
+
+def write_env(file: Path, env: dict[str, str]) -> None:
+    """Writes an environment for a shell to source; it holds the store's key, so it is its owner's alone."""
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in env.items()))
+
+
+def start_prometheus(data: Path, ports: dict[str, int]) -> Role | None:
+    """Prometheus scraping every role; None where it is not installed."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        return None
+    scrapes = [{"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{ports[name]}"]}]} for name in PROCESSES]
+    settings = data / "prometheus.yml"
+    settings.write_text(yaml.safe_dump({"global": {"scrape_interval": "5s"}, "scrape_configs": scrapes}))
+    command = [
+        binary,
+        f"--config.file={settings}",
+        f"--storage.tsdb.path={data / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
+    ]
+    return Role("prometheus", command, dict(os.environ), data / "logs" / "prometheus.log")
+
+
+def tell(data: Path, env: dict[str, str], ports: dict[str, int], watched: bool) -> None:
+    """Says where everything is and what to try."""
+    shown = os.path.relpath(data)
+    prometheus = f"http://127.0.0.1:{ports['prometheus']}" if watched else "not installed (apt-get install prometheus)"
+    print(f"broker      {env['REELWRIGHT_BUS_BOOTSTRAP_SERVERS']}")
+    print(f"store       {env['AWS_ENDPOINT_URL']}, bucket {BUCKET}")
+    for name in PROCESSES:
+        print(f"{name:<11} http://127.0.0.1:{ports[name]}/metrics, log {shown}/logs/{name}.log")
+    print(f"prometheus  {prometheus}")
+    print("\nin another shell, in this folder:\n")
+    print(f"    set -a; . {shown}/env; set +a; PATH=$PWD/.venv/bin:$PATH")
+    print(f"    reelwright submit film.mp4 -o s3://{BUCKET}/restored.mp4")
+    print("    reelwright status --wait")
+    print("\nCtrl-C stops it all; nothing is lost by it.", flush=True)
+
+
+if __name__ == "__main__":
+    main()

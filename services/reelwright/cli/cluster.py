@@ -1,0 +1,61 @@
+"""Broker and store as roles and commands find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.settings import BusSettings
+from reelwright.cli.environment import read_settings
+from reelwright.ledger.store import RunLedger
+from reelwright.store.claims import Claims
+from reelwright.store.settings import StoreSettings
+
+
+def connect() -> KafkaBus:
+    """The bus of the environment, on a broker that answers and has the topics.
+
+    Raises:
+        UnavailableError: no broker answers, or topics are missing.
+        UserError: settings, login or topics that must be mended.
+    """
+    return KafkaBus.connect(read_settings(BusSettings))
+
+
+@contextmanager
+def connected() -> Iterator[KafkaBus]:
+    """`connect` for the length of a `with` block."""
+    bus = connect()
+    try:
+        yield bus
+    finally:
+        bus.close()
+
+
+def ledger_root() -> str:
+    """Where the cluster's ledger lies.
+
+    Raises:
+        UserError: REELWRIGHT_STORE_LEDGER is not set, or leads nowhere.
+    """
+    return read_settings(StoreSettings).ledger
+
+
+def open_ledger() -> Callable[[str], RunLedger]:
+    """What opens a run's ledger by its name.
+
+    Raises:
+        UserError: as `ledger_root`.
+    """
+    return partial(RunLedger, ledger_root())
+
+
+def open_claims() -> Claims:
+    """Where payloads go that are too large for a message.
+
+    Raises:
+        UserError: as `ledger_root`, and for sizes that are not valid.
+    """
+    return Claims(ledger_root(), read_settings(BusSettings).inline_bytes)
