@@ -99,8 +99,8 @@ class Cluster:
         """
         number = sum(process.role == role for process in self.processes)
         own = {**self.env, **env}
-        if role == "dispatcher":
-            own.setdefault("REELWRIGHT_DISPATCHER_ADDRESS", self._addresses[number])
+        if role == "dispatcher" and "REELWRIGHT_DISPATCHER_ADDRESS" not in own:
+            own["REELWRIGHT_DISPATCHER_ADDRESS"] = self._addresses[number]
         process = Process(role, name or f"{role}-{number}", free_port(), own, self.folder)
         self.processes.append(process)
         return process
