@@ -114,10 +114,10 @@ class Decoder:
 
     def _decode(self, title: Title) -> int | None:
         ledger, window = self._ledger(title.run), title.window
-        if ledger.outcome() is not None:
+        if self._patience(ledger.outcome, window.goes_on) is not None:
             title.over, title.looked = True, 0.0
             return None
-        for segment in ledger.committed():
+        for segment in self._patience(ledger.committed, window.goes_on):
             window.leave(segment)
         return decode_title(title.request, ledger, self._bus, self._claims, window, self._settings, self._patience)
 

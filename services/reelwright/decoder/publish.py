@@ -130,7 +130,7 @@ class SegmentPublisher:
         publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, self._headers)
 
     def _wait(self, action: Callable[[], Result]) -> Result:
-        return self._patience(action, wanted=lambda: not self._window.ended)
+        return self._patience(action, self._window.goes_on)
 
 
 def _planned(frame: DecodedFrame, sample: bool) -> PlannedFrame:

@@ -52,7 +52,7 @@ def decode_title(
     """
     info = _source(request, settings)
     title = _describe(request, info)
-    patience(partial(ledger.put_title, title), wanted=lambda: not window.ended)
+    patience(partial(ledger.put_title, title), window.goes_on)
     publisher = SegmentPublisher(request, title, ledger, bus, claims, window, settings.codec, patience)
     reader = FrameReader(info, title.recipe)
     seconds = {"decode": 0.0}
@@ -65,7 +65,7 @@ def decode_title(
         segments, frames = number + 1, frames + count
     notes, cut = tuple(reader.notes), reader.truncated_at
     end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
-    patience(partial(ledger.put_plan_end, end), wanted=lambda: not window.ended)
+    patience(partial(ledger.put_plan_end, end), window.goes_on)
     publish_event(bus, Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames)))
     return segments
 

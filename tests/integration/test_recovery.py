@@ -1,0 +1,176 @@
+"""Messages and objects that are lost or damaged on the way: the film comes out the same, or the title fails loudly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reelwright.bus.topics import EVENTS, FRAMES, RESTORED
+from reelwright.cli.main import run
+from reelwright.ledger.store import RunLedger
+from reelwright.titles.errors import UnavailableError
+from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
+from reelwright.wire.titles_pb2 import Event
+from tests import clips
+from tests.commands import sha256
+from tests.films import small_film
+from tests.house import until
+from tests.studio import Change, request_for, studio
+
+COUNT = 240
+
+
+@cache
+def undisturbed() -> str:
+    """SHA-256 of the film that a restoration without trouble gives."""
+    output = clips.folder() / "recovery" / "out.mp4"
+    output.parent.mkdir()
+    assert run(["restore", str(small_film(COUNT)), "-o", str(output)]) == 0
+    return sha256(output)
+
+
+def check(tmp_path: Path, change: Change, **options: object) -> None:
+    """The film comes out of a meddled studio as it should."""
+    request = request_for(small_film(COUNT), tmp_path / "out.mp4")
+    with studio(tmp_path / "ledger", change, **options) as here:
+        here.ask(request)
+        event = here.wait(request)
+        assert event.HasField("title_finished"), event
+        outcome = here.ledger(request.run).outcome()
+        assert outcome is not None
+        assert outcome.state == "finished"
+    assert sha256(tmp_path / "out.mp4") == undisturbed()
+
+
+class Once:
+    """Does something to the `nth` message that `chosen` picks, and to no other."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+
+    def due(self) -> bool:
+        self.left -= 1
+        return self.left == -1
+
+
+def flipped(content: bytes) -> bytes:
+    """The same bytes with one of them changed."""
+    return content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
+
+
+@pytest.mark.parametrize("nth", [0, 7])
+def test_a_restored_batch_damaged_on_its_way(tmp_path: Path, nth: int) -> None:
+    """Restored frames that do not match their digest are asked for again."""
+    once = Once(nth)
+
+    def change(topic: str, value: bytes) -> bytes:
+        if topic != RESTORED or not once.due():
+            return value
+        batch = RestoredBatch.FromString(value)
+        batch.payload.inline = flipped(batch.payload.inline)
+        return batch.SerializeToString()
+
+    check(tmp_path, change)
+
+
+def test_a_frame_batch_damaged_on_its_way(tmp_path: Path) -> None:
+    """Frames that do not match their digest are published again, and no worker is blamed."""
+    once = Once(5)
+
+    def change(topic: str, value: bytes) -> bytes:
+        if topic not in FRAMES.values() or not once.due():
+            return value
+        batch = FrameBatch.FromString(value)
+        batch.payload.inline = flipped(batch.payload.inline)
+        return batch.SerializeToString()
+
+    check(tmp_path, change)
+
+
+def test_stored_payloads(tmp_path: Path) -> None:
+    """With every payload in the store the film is the same, and no payload is left behind."""
+    check(tmp_path, lambda _topic, value: value, inline_bytes=0)
+    assert not list((tmp_path / "ledger").glob("*/payloads/*/*"))
+
+
+@pytest.mark.parametrize("topic", [RESTORED, FRAMES["standard"]])
+def test_a_stored_payload_that_is_gone(tmp_path: Path, topic: str) -> None:
+    """A payload that vanished from the store before it was used is made again."""
+    once = Once(3)
+
+    def change(where: str, value: bytes) -> bytes:
+        if where == topic and once.due():
+            kind = RestoredBatch if topic == RESTORED else FrameBatch
+            (tmp_path / "ledger" / kind.FromString(value).payload.reference).unlink()
+        return value
+
+    check(tmp_path, change, inline_bytes=0)
+
+
+@pytest.mark.parametrize("kind", ["segment_committed", "title_planned"])
+def test_lost_events(tmp_path: Path, kind: str) -> None:
+    """Without a word about commits, or with the plan's end said once in vain, the ledger tells what is done."""
+    once = Once(0)
+
+    def change(topic: str, value: bytes) -> bytes | None:
+        if topic != EVENTS or Event.FromString(value).WhichOneof("event") != kind:
+            return value
+        return None if kind == "segment_committed" or once.due() else value
+
+    check(tmp_path, change, window=6)
+
+
+def test_a_store_that_comes_and_goes(tmp_path: Path) -> None:
+    """A ledger that now and then does not answer delays a title and fails none."""
+    calls = 0
+
+    def shaky(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls % 200 < 40:
+                raise UnavailableError("no answer", "the store")
+            return method(*arguments)
+
+        return call
+
+    class Shaky(RunLedger):
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            return value if name.startswith("_") or not callable(value) else shaky(value)
+
+    check(tmp_path, lambda _topic, value: value, ledger=lambda run: Shaky(str(tmp_path / "ledger"), run))
+    assert calls > 70
+
+
+def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
+    """Frames damaged every time fail their title, with the segment; asked for again it goes on from its commits."""
+    broken = True
+
+    def change(topic: str, value: bytes) -> bytes:
+        if topic != RESTORED:
+            return value
+        batch = RestoredBatch.FromString(value)
+        if batch.segment == 4 and broken:
+            batch.payload.inline = flipped(batch.payload.inline)
+        return batch.SerializeToString()
+
+    request = request_for(small_film(COUNT), tmp_path / "out.mp4")
+    with studio(tmp_path / "ledger", change) as here:
+        here.ask(request)
+        failure = here.wait(request).title_failed
+        assert "segment 4" in failure.reason
+        assert "digest" in failure.reason
+        ledger = here.ledger(request.run)
+        until(lambda: ledger.outcome() is not None, "the outcome")
+        assert (ledger.outcome().state, ledger.outcome().exit_code) == ("failed", 1)
+        assert ledger.committed() >= {0, 1, 2, 3}
+        broken = False
+        ledger.clear_outcome()
+        here.ask(request)
+        assert here.wait(request).HasField("title_finished")
+    assert sha256(tmp_path / "out.mp4") == undisturbed()

@@ -1,0 +1,152 @@
+"""The four services in this process on the in-process bus, with somebody who meddles with what they say and store."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from reelwright.bus.events import EventListener
+from reelwright.bus.local import LocalBus
+from reelwright.bus.messages import publish_message
+from reelwright.bus.protocol import Consumer
+from reelwright.bus.topics import TITLES, run_key
+from reelwright.cli.job import make_job
+from reelwright.decoder.loop import Decoder
+from reelwright.decoder.settings import DecoderSettings
+from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.encoder.loop import Encoder
+from reelwright.encoder.settings import EncoderSettings
+from reelwright.inference.restorer import EngineRestorer
+from reelwright.inference.settings import InferenceSettings
+from reelwright.inference.worker import Worker
+from reelwright.ledger.store import RunLedger
+from reelwright.restoration.engine import Engine, create_engine
+from reelwright.restoration.models import resolve_model
+from reelwright.store.claims import Claims
+from reelwright.titles.recipe import Recipe
+from reelwright.wire.titles_pb2 import Event, TitleRequest
+from tests.commands import PATIENCE_SECONDS
+
+Change = Callable[[str, bytes], bytes | None]
+"""Given a topic and a message: what is published instead, or None to lose it."""
+
+
+class MeddledBus:
+    """A LocalBus whose messages pass through `change` first."""
+
+    def __init__(self, bus: LocalBus, change: Change) -> None:
+        self._bus, self._change = bus, change
+
+    @property
+    def connected(self) -> bool:
+        return self._bus.connected
+
+    def publish(
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        changed = self._change(topic, value)
+        if changed is not None:
+            self._bus.publish(topic, key, changed, headers, timeout)
+
+    def consumer(self, topics: Sequence[str], group: str) -> Consumer:
+        return self._bus.consumer(topics, group)
+
+    def listener(self, topics: Sequence[str]) -> Consumer:
+        return self._bus.listener(topics)
+
+    def close(self) -> None:
+        self._bus.close()
+
+
+@dataclass
+class Studio:
+    """What a running studio offers: ask it for titles and wait for their outcomes."""
+
+    bus: LocalBus
+    root: Path
+    events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
+
+    def ledger(self, run: str) -> RunLedger:
+        return RunLedger(str(self.root), run)
+
+    def ask(self, request: TitleRequest) -> None:
+        publish_message(self.bus, TITLES, run_key(request.run), request)
+
+    def wait(self, request: TitleRequest) -> Event:
+        """The event that ended the run."""
+        while True:
+            event = self.events.get(timeout=PATIENCE_SECONDS)
+            if event.run == request.run and event.WhichOneof("event") in {"title_finished", "title_failed"}:
+                return event
+
+
+@cache
+def _engine() -> Engine:
+    return create_engine("auto", resolve_model("reel-s"))
+
+
+def request_for(source: Path, output: Path, **recipe: object) -> TitleRequest:
+    """A request for a film, as the command line makes it."""
+    return make_job(str(source), output, Recipe(**recipe), "auto", 1).request
+
+
+@contextmanager
+def studio(
+    root: Path,
+    change: Change = lambda _topic, value: value,
+    ledger: Callable[[str], RunLedger] | None = None,
+    inline_bytes: int = 1 << 30,
+    window: int = 3,
+) -> Iterator[Studio]:
+    """Runs one of each service.
+
+    Args:
+        root: the ledger's root; also holds what is too large for a message.
+        change: what happens to each message that the services publish.
+        ledger: opens a run's ledger for decoder and encoder; plainly if not given.
+        inline_bytes: payloads above it go to the store.
+        window: segments of a title in flight.
+    """
+    real = LocalBus(max_bytes=256 << 20)
+    bus, claims = MeddledBus(real, change), Claims(str(root), inline_bytes)
+    here = Studio(real, root)
+    open_ledger = ledger or here.ledger
+    with ExitStack() as stack:
+        stack.callback(real.close)
+        dispatcher = Dispatcher(bus, DispatcherSettings(drain_seconds=0))
+        address = dispatcher.start()
+        stack.callback(dispatcher.close)
+        restorer = EngineRestorer(_engine(), resolve_model("reel-s"))
+        worker = Worker(bus, claims, restorer, InferenceSettings(dispatcher=address))
+        worker.start()
+        stack.callback(worker.close, 0.0)
+        for service in (
+            Encoder(bus, open_ledger, claims, EncoderSettings()),
+            Decoder(bus, open_ledger, claims, DecoderSettings(window=window)),
+        ):
+            stack.callback(_running(service.run))
+        stack.callback(EventListener(real, here.events.put).close)
+        yield here
+
+
+def _running(run: Callable[[threading.Event], None]) -> Callable[[], None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(stop,))
+    thread.start()
+
+    def close() -> None:
+        stop.set()
+        thread.join()
+
+    return close
