@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated, Literal
 
 import typer
+
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def command(
@@ -17,6 +20,9 @@ def command(
     ] = 8080,
 ) -> None:
     """Serve as one role of a cluster until SIGTERM. docs/operations.md has the settings."""
+    # Blocked in every thread from here on and waited for in one of their own: a handler could interrupt a thread that
+    # holds the very lock that stopping needs. Before the imports, since libraries start threads that inherit this.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     from reelwright.cli.service import serve
 
     code = serve(role, metrics_port)

@@ -12,6 +12,7 @@ from reelwright.bus.protocol import Bus
 from reelwright.cli.cluster import connect
 from reelwright.cli.environment import ServeSettings, naming_variables, read_settings
 from reelwright.cli.roles import UNREADY, Role, create
+from reelwright.cli.serve import STOP_SIGNALS
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import log_as_service
 from reelwright.telemetry.server import TelemetryServer
@@ -20,7 +21,6 @@ from reelwright.titles.patience import Patience
 
 log = logging.getLogger(__name__)
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 # What threads get to end once the bus is closed under them.
 _LAST_SECONDS = 5.0
 
@@ -31,10 +31,9 @@ def serve(role: str, port: int) -> int:
     Args:
         role: decoder, dispatcher, inference or encoder.
         port: of metrics and health; 0 picks a free one.
+
+    The caller has blocked STOP_SIGNALS.
     """
-    # Blocked in every thread from here on and waited for in one of its own: a handler could interrupt a thread that
-    # holds the very lock that stopping needs.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     log_as_service("WARNING")
     try:
         settings = read_settings(ServeSettings)
@@ -94,7 +93,7 @@ class _Process:
 
     def _work_until_stopped(self, bus: Bus) -> None:
         with naming_variables(f"REELWRIGHT_{self._role.upper()}_"):
-            self._work = create(self._role, bus)
+            self._work = create(self._role, bus, self._patience)
         self._lacks = ""
         log.info("serving", extra={"role": self._role})
         try:
@@ -115,11 +114,11 @@ class _Process:
         return "" if self._work.ready else UNREADY[self._role]
 
     def _await_signals(self) -> None:
-        signal.sigwait(_SIGNALS)
+        signal.sigwait(STOP_SIGNALS)
         log.info("stopping", extra={"role": self._role, "grace_seconds": self._grace_seconds})
         self._stop.set()
         self._patience.stop()
-        again = signal.sigtimedwait(_SIGNALS, self._grace_seconds)
+        again = signal.sigtimedwait(STOP_SIGNALS, self._grace_seconds)
         if again is not None:
             os._exit(128 + again.si_signo)
         log.warning("out of grace: what waits for the bus is cut off", extra={"role": self._role})
