@@ -74,11 +74,11 @@ class Studio:
     """What a running studio offers: ask it for titles and wait for their outcomes."""
 
     bus: LocalBus
-    root: Path
+    root: str
     events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
 
     def ledger(self, run: str) -> RunLedger:
-        return RunLedger(str(self.root), run)
+        return RunLedger(self.root, run)
 
     def ask(self, request: TitleRequest) -> None:
         publish_message(self.bus, TITLES, run_key(request.run), request)
@@ -103,7 +103,7 @@ def request_for(source: Path, output: Path, **recipe: object) -> TitleRequest:
 
 @contextmanager
 def studio(
-    root: Path,
+    root: str,
     change: Change = lambda _topic, value: value,
     ledger: Callable[[str], RunLedger] | None = None,
     inline_bytes: int = 1 << 30,
@@ -119,7 +119,7 @@ def studio(
         window: segments of a title in flight.
     """
     real = LocalBus(max_bytes=256 << 20)
-    bus, claims = MeddledBus(real, change), Claims(str(root), inline_bytes)
+    bus, claims = MeddledBus(real, change), Claims(root, inline_bytes)
     here = Studio(real, root)
     open_ledger = ledger or here.ledger
     with ExitStack() as stack:

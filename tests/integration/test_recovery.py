@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED
 from reelwright.cli.main import run
 from reelwright.ledger.store import RunLedger
-from reelwright.titles.errors import UnavailableError
+from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
+from scripts.servers.s3 import S3Server
 from tests import clips
 from tests.commands import sha256
 from tests.films import small_film
@@ -36,7 +35,7 @@ def undisturbed() -> str:
 def check(tmp_path: Path, change: Change, **options: object) -> None:
     """The film comes out of a meddled studio as it should."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with studio(tmp_path / "ledger", change, **options) as here:
+    with studio(str(tmp_path / "ledger"), change, **options) as here:
         here.ask(request)
         event = here.wait(request)
         assert event.HasField("title_finished"), event
@@ -124,27 +123,21 @@ def test_lost_events(tmp_path: Path, kind: str) -> None:
     check(tmp_path, change, window=6)
 
 
-def test_a_store_that_comes_and_goes(tmp_path: Path) -> None:
-    """A ledger that now and then does not answer delays a title and fails none."""
-    calls = 0
-
-    def shaky(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls % 200 < 40:
-                raise UnavailableError("no answer", "the store")
-            return method(*arguments)
-
-        return call
-
-    class Shaky(RunLedger):
-        def __getattribute__(self, name: str) -> Any:
-            value = super().__getattribute__(name)
-            return value if name.startswith("_") or not callable(value) else shaky(value)
-
-    check(tmp_path, lambda _topic, value: value, ledger=lambda run: Shaky(str(tmp_path / "ledger"), run))
-    assert calls > 70
+def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that dies in the middle of a title, twice, delays the title and fails nothing."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    root, patience = f"s3://films/{tmp_path.name}", Patience()
+    request = request_for(small_film(COUNT), tmp_path / "out.mp4")
+    with studio(root, ledger=lambda run: RunLedger(root, run, patience), inline_bytes=0) as here:
+        here.ask(request)
+        ledger = here.ledger(request.run)
+        for commits in (1, 4):
+            until(lambda commits=commits: len(ledger.committed()) >= commits, "commits")
+            s3.kill()
+            s3.start()
+        assert here.wait(request).HasField("title_finished")
+    assert sha256(tmp_path / "out.mp4") == undisturbed()
 
 
 def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
@@ -160,7 +153,7 @@ def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
         return batch.SerializeToString()
 
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with studio(tmp_path / "ledger", change) as here:
+    with studio(str(tmp_path / "ledger"), change) as here:
         here.ask(request)
         failure = here.wait(request).title_failed
         assert "segment 4" in failure.reason

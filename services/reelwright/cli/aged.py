@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.aging import Ager, age_preset
-from reelwright.store.failures import output_error
 from reelwright.media.assemble import assemble_film
 from reelwright.media.encode import FilmFormat, SegmentEncoder
 from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
@@ -21,6 +20,7 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.timing import SegmentInput
 from reelwright.media.types import PlannedFrame, SourceInfo
+from reelwright.store.failures import output_error
 from reelwright.titles.errors import OutputError
 from reelwright.titles.recipe import Recipe
 

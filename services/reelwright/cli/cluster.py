@@ -12,6 +12,7 @@ from reelwright.cli.environment import read_settings
 from reelwright.ledger.store import RunLedger
 from reelwright.store.claims import Claims
 from reelwright.store.settings import StoreSettings
+from reelwright.titles.patience import IMPATIENT, Patience
 
 
 def connect() -> KafkaBus:
@@ -43,19 +44,25 @@ def ledger_root() -> str:
     return read_settings(StoreSettings).ledger
 
 
-def open_ledger() -> Callable[[str], RunLedger]:
+def open_ledger(patience: Patience = IMPATIENT) -> Callable[[str], RunLedger]:
     """What opens a run's ledger by its name.
+
+    Args:
+        patience: waits for the store.
 
     Raises:
         UserError: as `ledger_root`.
     """
-    return partial(RunLedger, ledger_root())
+    return partial(RunLedger, ledger_root(), patience=patience)
 
 
-def open_claims() -> Claims:
+def open_claims(patience: Patience = IMPATIENT) -> Claims:
     """Where payloads go that are too large for a message.
+
+    Args:
+        patience: waits for the store.
 
     Raises:
         UserError: as `ledger_root`, and for sizes that are not valid.
     """
-    return Claims(ledger_root(), read_settings(BusSettings).inline_bytes)
+    return Claims(ledger_root(), read_settings(BusSettings).inline_bytes, patience)

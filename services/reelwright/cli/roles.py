@@ -6,6 +6,7 @@ import threading
 from typing import Protocol
 
 from reelwright.bus.protocol import Bus
+from reelwright.titles.patience import Patience
 
 UNREADY = {
     "decoder": "it takes no titles yet",
@@ -27,12 +28,13 @@ class Role(Protocol):
         """Serves until `stop` is set, then drains."""
 
 
-def create(role: str, bus: Bus) -> Role:
+def create(role: str, bus: Bus, patience: Patience) -> Role:
     """A role with the settings of the environment.
 
     Args:
         role: decoder, dispatcher, inference or encoder.
         bus: the bus.
+        patience: waits for the store, until the process is to stop.
 
     Raises:
         UserError: a setting, a model or the ledger's place that must be mended.
@@ -46,11 +48,12 @@ def create(role: str, bus: Bus) -> Role:
     if role == "inference":
         from reelwright.inference.entry import create as create_inference
 
+        # A worker waits only for as long as a batch is wanted of it.
         return create_inference(bus, open_claims())
     if role == "decoder":
         from reelwright.decoder.entry import create as create_decoder
 
-        return create_decoder(bus, open_ledger(), open_claims())
+        return create_decoder(bus, open_ledger(patience), open_claims(patience))
     from reelwright.encoder.entry import create as create_encoder
 
-    return create_encoder(bus, open_ledger(), open_claims())
+    return create_encoder(bus, open_ledger(patience), open_claims(patience))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def command(
-    film: Annotated[Path, typer.Argument(metavar="OUT", help="A restored film; its manifest lies beside it.")],
+    film: Annotated[str, typer.Argument(metavar="OUT", help="A restored film; its manifest lies beside it.")],
 ) -> None:
     """Check a restored film against its manifest; exit code 0 when all of it holds, 1 when not."""
     from reelwright.ledger.verify import verify

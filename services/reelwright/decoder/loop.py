@@ -21,7 +21,6 @@ from reelwright.decoder.window import Window
 from reelwright.ledger.store import RunLedger
 from reelwright.store.claims import Claims
 from reelwright.titles.errors import UnavailableError, UnusableMessage, UserError
-from reelwright.titles.patience import Patience
 from reelwright.wire.titles_pb2 import TitleRequest
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,6 @@ class Decoder:
 
     def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims, settings: DecoderSettings) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
-        self._patience = Patience(endless=settings.patient)
         self._roster = Roster(settings.titles, lambda: Window(settings.window), settings.stall_seconds)
         self._finished: deque[Record] = deque()
         self._running = False
@@ -66,7 +64,6 @@ class Decoder:
         try:
             with ThreadPoolExecutor(self._settings.titles * len(FRAMES), thread_name_prefix="decode") as pool:
                 self._serve(titles, pool, stop)
-                self._patience.stop()
                 self._roster.end_all()
         finally:
             self._running = False
@@ -114,12 +111,12 @@ class Decoder:
 
     def _decode(self, title: Title) -> int | None:
         ledger, window = self._ledger(title.run), title.window
-        if self._patience(ledger.outcome, window.goes_on) is not None:
+        if ledger.outcome() is not None:
             title.over, title.looked = True, 0.0
             return None
-        for segment in self._patience(ledger.committed, window.goes_on):
+        for segment in ledger.committed():
             window.leave(segment)
-        return decode_title(title.request, ledger, self._bus, self._claims, window, self._settings, self._patience)
+        return decode_title(title.request, ledger, self._bus, self._claims, window, self._settings)
 
     def _fail(self, title: Title, error: Exception) -> None:
         if not isinstance(error, UserError):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TypeVar
+from collections.abc import Iterator
 
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
@@ -20,15 +18,12 @@ from reelwright.media.picture import Picture, without_neutral_chroma
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import DecodedFrame, PlannedFrame
 from reelwright.store.claims import Claims
-from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameBatch, Work
 from reelwright.wire.titles_pb2 import TitleRequest
 
 SAMPLE_WIDTH = 1280
 # FFmpeg's number for samples that span the whole depth.
 FULL_RANGE = 2
-
-Result = TypeVar("Result")
 
 
 class SegmentPublisher:
@@ -42,7 +37,6 @@ class SegmentPublisher:
         claims: where payloads go that are too large for a message.
         window: the title's backpressure.
         codec: transport codec of frames.
-        patience: waits for the store.
     """
 
     def __init__(
@@ -54,10 +48,9 @@ class SegmentPublisher:
         claims: Claims,
         window: Window,
         codec: str,
-        patience: Patience,
     ) -> None:
         self._title, self._ledger, self._bus, self._claims = title, ledger, bus, claims
-        self._window, self._codec, self._patience = window, codec, patience
+        self._window, self._codec = window, codec
         self._topic = FRAMES[request.priority_class or "standard"]
         # Beside the message and not in it: a batch is a function of source and recipe alone.
         self._headers = {"deadline": f"{request.deadline:.0f}"} if request.deadline else {}
@@ -78,7 +71,7 @@ class SegmentPublisher:
 
         Raises:
             LedgerError: the ledger holds another plan for this segment.
-            UnavailableError: the window ended while the store did not answer.
+            UnavailableError: the store does not answer.
         """
         publish = self._window.enter(number)
         sha = hashlib.sha256()
@@ -104,11 +97,11 @@ class SegmentPublisher:
 
     def _put_plan(self, number: int, first: int, frames: list[PlannedFrame], digest: str) -> None:
         plan = SegmentPlan(segment=number, first_frame=first, frames=tuple(frames), source_digest=digest)
-        self._wait(partial(self._ledger.put_plan, plan))
+        self._ledger.put_plan(plan)
 
     def _put_sample(self, segment: int, offset: int, picture: Picture) -> None:
         image = jpeg(picture, self._title.source.video.colour, SAMPLE_WIDTH)
-        self._wait(partial(self._ledger.put_plan_sample, segment, offset, image))
+        self._ledger.put_plan_sample(segment, offset, image)
 
     def _publish(self, batch: Batch, planned: list[PlannedFrame]) -> None:
         pictures = [frame.picture for frame in batch.frames]
@@ -125,12 +118,9 @@ class SegmentPublisher:
             frames=map(to_wire, planned),
             last=batch.last,
             work=self._work,
-            payload=self._wait(partial(self._claims.check_in, payload, run, batch.segment)),
+            payload=self._claims.check_in(payload, run, batch.segment),
         )
         publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, self._headers)
-
-    def _wait(self, action: Callable[[], Result]) -> Result:
-        return self._patience(action, self._window.goes_on)
 
 
 def _planned(frame: DecodedFrame, sample: bool) -> PlannedFrame:

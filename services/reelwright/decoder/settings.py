@@ -22,7 +22,8 @@ class DecoderSettings(BaseSettings):
         stall_seconds: time without a commit after which a title is published again from its last committed segment,
             in case the bus lost what it held; doubled each time up to an hour. What merely waits for workers is
             published twice, so this is generous.
-        patient: wait for a store that does not answer or has no room, instead of failing the title.
+        patient: try again what passes by itself, a source's store that does not answer say, instead of failing the
+            title.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DECODER_", env_nested_delimiter="__", frozen=True)

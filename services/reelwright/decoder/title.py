@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import groupby
 
 import reelwright
@@ -26,7 +25,6 @@ from reelwright.media.types import DecodedFrame, SourceInfo
 from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import InputError
-from reelwright.titles.patience import Patience
 from reelwright.titles.recipe import Recipe
 from reelwright.wire.titles_pb2 import Event, TitlePlanned, TitleRequest
 
@@ -38,7 +36,6 @@ def decode_title(
     claims: Claims,
     window: Window,
     settings: DecoderSettings,
-    patience: Patience,
 ) -> int | None:
     """Publishes every segment of a title that is not committed yet and writes its plan.
 
@@ -48,12 +45,12 @@ def decode_title(
     Raises:
         InputError: the source cannot be used, or is not the one that was submitted.
         LedgerError: the plan in the ledger is not this source's.
-        UnavailableError: the source's store does not answer.
+        UnavailableError: the source's store does not answer, or the ledger's and patience is at its end.
     """
     info = _source(request, settings)
     title = _describe(request, info)
-    patience(partial(ledger.put_title, title), window.goes_on)
-    publisher = SegmentPublisher(request, title, ledger, bus, claims, window, settings.codec, patience)
+    ledger.put_title(title)
+    publisher = SegmentPublisher(request, title, ledger, bus, claims, window, settings.codec)
     reader = FrameReader(info, title.recipe)
     seconds = {"decode": 0.0}
     stream = batches(_counted(reader, seconds), *_lengths(info, title))
@@ -65,7 +62,7 @@ def decode_title(
         segments, frames = number + 1, frames + count
     notes, cut = tuple(reader.notes), reader.truncated_at
     end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
-    patience(partial(ledger.put_plan_end, end), window.goes_on)
+    ledger.put_plan_end(end)
     publish_event(bus, Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames)))
     return segments
 

@@ -51,10 +51,6 @@ class Window:
         """Whether `end` was called."""
         return self._ended
 
-    def goes_on(self) -> bool:
-        """Whether the title is still wanted, for whoever waits on its behalf."""
-        return not self._ended
-
     @property
     def committed(self) -> frozenset[int]:
         """The segments that are known to be committed."""

@@ -18,7 +18,6 @@ from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.store import RunLedger
 from reelwright.store.claims import Claims
 from reelwright.titles.errors import CorruptPayload, UnavailableError, UnusableMessage, UserError
-from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted
 
@@ -37,7 +36,6 @@ class Lane:
         ledger: opens a run's ledger by its name.
         claims: where payloads are that were too large for a message.
         settings: the encoder's.
-        patience: waits for the store.
         done: called with each record that needs no redelivery; from the lane's thread.
         again: called with a record whose partition must be delivered again; from the lane's thread.
         committed: called with a run whenever one of its segments is committed.
@@ -49,13 +47,12 @@ class Lane:
         ledger: Callable[[str], RunLedger],
         claims: Claims,
         settings: EncoderSettings,
-        patience: Patience,
         done: Callable[[Record], None],
         again: Callable[[Record], None],
         committed: Callable[[str], None],
     ) -> None:
         self._bus, self._ledger, self._claims = bus, ledger, claims
-        self._settings, self._patience = settings, patience
+        self._settings = settings
         self._done, self._again, self._committed = done, again, committed
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(_BACKLOG)
@@ -119,7 +116,7 @@ class Lane:
     def _encode(self, segment: Segment, batch: RestoredBatch) -> None:
         work = self._works.get(segment)
         if work is None:
-            work = self._patience(partial(self._open, segment))
+            work = self._open(segment)
         if work is None:
             self._release(segment)
             return
@@ -136,7 +133,7 @@ class Lane:
         title = ledger.title()
         if title is None:
             raise UnusableMessage(f"restored frames of run {run}, which the ledger does not know")
-        return SegmentWork(number, title, ledger, self._claims, self._settings.scratch, self._patience)
+        return SegmentWork(number, title, ledger, self._claims, self._settings.scratch)
 
     def _finish(self, segment: Segment, record: SegmentRecord) -> None:
         run, number = segment

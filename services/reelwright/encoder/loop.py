@@ -20,7 +20,6 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.store import RunLedger
 from reelwright.store.claims import Claims
 from reelwright.titles.errors import UnusableMessage
-from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 
@@ -45,7 +44,6 @@ class Encoder:
 
     def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims, settings: EncoderSettings) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
-        self._patience = Patience(endless=settings.patient)
         self._finished: deque[Record] = deque()
         self._again: deque[tuple[float, Record]] = deque()
         self._slots: set[tuple[str, int]] = set()
@@ -72,7 +70,6 @@ class Encoder:
             self._serve(restored, stop)
         finally:
             self._running = False
-            self._patience.stop()
             for listener in listeners:
                 listener.close()
             for lane in self._lanes:
@@ -87,7 +84,6 @@ class Encoder:
             self._ledger,
             self._claims,
             self._settings,
-            self._patience,
             self._finished.append,
             lambda record: self._again.append((time.monotonic() + _PAUSE_SECONDS, record)),
             self._assembly.offer,

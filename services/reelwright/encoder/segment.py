@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 from reelwright.encoder.reassembly import Reassembly
@@ -23,7 +22,6 @@ from reelwright.store.claims import Claims
 from reelwright.store.failures import output_error
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import CorruptPayload
-from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameInfo, RestoredBatch
 
 SAMPLE_WIDTH = 1280
@@ -38,7 +36,6 @@ class SegmentWork:
         ledger: the run's ledger.
         claims: where payloads are that were too large for a message.
         scratch: folder for the file under way.
-        patience: waits for the store.
 
     Raises:
         OutputError: the scratch folder cannot be written.
@@ -52,10 +49,8 @@ class SegmentWork:
         ledger: RunLedger,
         claims: Claims,
         scratch: Path | None,
-        patience: Patience,
     ) -> None:
-        self._number, self._title, self._ledger = number, title, ledger
-        self._claims, self._patience = claims, patience
+        self._number, self._title, self._ledger, self._claims = number, title, ledger, claims
         self._folder = _folder(scratch)
         self._path = self._folder / f"{number:06d}.mkv"
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
@@ -93,8 +88,7 @@ class SegmentWork:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _pictures(self, batch: RestoredBatch) -> list[Picture]:
-        content = self._patience(partial(self._claims.content, batch.payload))
-        pictures = decode_payload(batch.payload, content)
+        pictures = decode_payload(batch.payload, self._claims.content(batch.payload))
         if len(pictures) != len(batch.frames):
             raise CorruptPayload(f"{len(pictures)} pictures for {len(batch.frames)} frames")
         return pictures
@@ -118,8 +112,7 @@ class SegmentWork:
         self._encoder.add(picture)
         if info.sample:
             image = jpeg(restored, video.colour, SAMPLE_WIDTH)
-            put = partial(self._ledger.put_segment_sample, self._number, len(self._frames), image)
-            self._patience(put)
+            self._ledger.put_segment_sample(self._number, len(self._frames), image)
         self._frames.append(from_wire(info))
         self._digests.append(picture.digest())
 
@@ -138,8 +131,8 @@ class SegmentWork:
             seconds=self._seconds,
         )
         # Object first, then record: a record in the ledger promises that its file is whole.
-        self._patience(partial(self._ledger.put_segment_file, self._number, self._path))
-        self._patience(partial(self._ledger.commit, record))
+        self._ledger.put_segment_file(self._number, self._path)
+        self._ledger.commit(record)
         metrics.SEGMENTS_COMMITTED.inc()
         return record
 

@@ -14,7 +14,7 @@ class EncoderSettings(BaseSettings):
     Attributes:
         lanes: segments encoded at the same time, one thread each.
         scratch: folder for files under way; the system's temporary folder when not set.
-        patient: wait for a store or scratch folder that does not answer or has no room, instead of failing the title.
+        patient: try again what passes by itself, a full scratch folder say, instead of failing the title.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_ENCODER_", frozen=True)

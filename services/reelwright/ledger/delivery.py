@@ -33,7 +33,7 @@ def deliver(run: str, source: Folder, output: str) -> Manifest:
     if manifest is None:
         return _delivered(run, source, output)
     film = found[0].removesuffix(MANIFEST)
-    target, name = beside(output)
+    target, name = beside(output, source.patience)
     source.hand_over(film, target, name)
     if target.size(name) != manifest.film_bytes:
         raise LedgerError(f"{target.where(name)}: not the film that was assembled in {source.where(film)}")

@@ -14,6 +14,7 @@ from reelwright.ledger.records import Manifest, Outcome, PlanEnd, RunRequest, Se
 from reelwright.store.folder import Folder
 from reelwright.store.local import TEMPORARY
 from reelwright.titles.errors import LedgerError
+from reelwright.titles.patience import IMPATIENT, Patience
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -38,14 +39,15 @@ class RunLedger:
     Args:
         root: fsspec location that holds the run folders, e.g. a local path or `s3://bucket/ledger`.
         run: the run's name.
+        patience: waits for the store; see Folder.
 
     Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
     read or written, and LedgerError when a document there is not whole or contradicts the one being written.
     """
 
-    def __init__(self, root: str, run: str) -> None:
+    def __init__(self, root: str, run: str, patience: Patience = IMPATIENT) -> None:
         self.run = run
-        self._folder = Folder(f"{root.rstrip('/')}/{run}")
+        self._folder = Folder(f"{root.rstrip('/')}/{run}", patience)
 
     def put_request(self, request: RunRequest) -> None:
         """Writes the run as it is submitted now; what was submitted before is replaced."""

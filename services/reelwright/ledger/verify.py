@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 from reelwright.ledger.manifest import read_manifest, worst_time_error
 from reelwright.ledger.records import Manifest
-from reelwright.ledger.store import file_sha256
+from reelwright.media.container import open_file
 from reelwright.media.film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.titles.errors import CorruptPayload, InputError
 
@@ -36,16 +38,20 @@ class VerifyReport:
         return all(check.ok for check in self.checks)
 
 
-def verify(film: Path) -> VerifyReport:
+def verify(film: str | Path) -> VerifyReport:
     """Checks checksum, frame count, every PTS, lossless frames, stream copies and chapters.
+
+    Args:
+        film: its path, or its location in a store, where it is read by ranges.
 
     Raises:
         InputError: there is no such film, or no whole manifest beside it.
+        UnavailableError: the store that it lies in does not answer.
     """
-    if not film.is_file():
-        raise InputError("no such film", str(film), "check the path")
-    manifest = read_manifest(str(film))
-    checks = [_checksum(film, manifest), _accounting(manifest)]
+    film = str(film)
+    with open_file(film) as stream:
+        manifest = read_manifest(film)
+        checks = [_checksum(stream, manifest), _accounting(manifest)]
     try:
         timeline = read_timeline(film)
     except InputError as error:
@@ -66,8 +72,8 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, ok=False, detail=str(error))
 
 
-def _checksum(film: Path, manifest: Manifest) -> Check:
-    found = file_sha256(film)
+def _checksum(stream: IO[bytes], manifest: Manifest) -> Check:
+    found = hashlib.file_digest(cast("BinaryIO", stream), "sha256").hexdigest()
     same = found == manifest.film_sha256
     return Check("checksum", same, f"sha256 {found[:16]}" + ("" if same else f", not {manifest.film_sha256[:16]}"))
 
@@ -98,7 +104,7 @@ def _source_times(manifest: Manifest) -> Check:
     return Check("source times", error <= 1, f"at most {float(error * unit) * 1000:.3f} ms from the source's")
 
 
-def _digests(film: Path, manifest: Manifest) -> Check:
+def _digests(film: str, manifest: Manifest) -> Check:
     pairs = zip_longest(frame_digests(film), manifest.frame_digests)
     wrong = list(_differing(pairs))
     if wrong:
@@ -110,7 +116,7 @@ def _differing(pairs: Iterator[tuple[str | None, str | None]]) -> Iterator[int]:
     return (index for index, (found, wanted) in enumerate(pairs) if found != wanted)
 
 
-def _streams(film: Path, manifest: Manifest) -> Check:
+def _streams(film: str, manifest: Manifest) -> Check:
     copied = [outcome for outcome in manifest.streams if outcome.outcome == "copied"]
     missing = missing_copies(film, manifest.streams)
     if missing:

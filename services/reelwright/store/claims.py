@@ -6,6 +6,7 @@ import re
 
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import CorruptPayload, InputError
+from reelwright.titles.patience import IMPATIENT, Patience
 from reelwright.wire.frames_pb2 import Payload
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/payloads/[0-9]{6,}/[0-9a-f]{64}")
@@ -18,10 +19,11 @@ class Claims:
         root: the ledger's root, an fsspec location; None where there is no store, as in one process: everything
             stays inline then.
         inline_bytes: largest coded payload that stays in its message.
+        patience: waits for the store; see Folder.
     """
 
-    def __init__(self, root: str | None, inline_bytes: int) -> None:
-        self._folder = None if root is None else Folder(root)
+    def __init__(self, root: str | None, inline_bytes: int, patience: Patience = IMPATIENT) -> None:
+        self._folder = None if root is None else Folder(root, patience)
         self._inline_bytes = inline_bytes
 
     def check_in(self, payload: Payload, run: str, segment: int) -> Payload:

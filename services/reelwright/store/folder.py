@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial, wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from reelwright.store import local as disk
 from reelwright.store import remote
 from reelwright.store.failures import failure, failures, is_missing
 from reelwright.store.places import open_place
+from reelwright.titles.patience import IMPATIENT, Patience
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _patiently(
+    method: Callable[Concatenate[Folder, Arguments], Result],
+) -> Callable[Concatenate[Folder, Arguments], Result]:
+    """Repeats a method for as long as the folder's patience lasts."""
+
+    @wraps(method)
+    def call(folder: Folder, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        return folder.patience(partial(method, folder, *arguments, **named))
+
+    return call
 
 
 class Folder:
@@ -20,11 +38,14 @@ class Folder:
 
     Args:
         location: `s3://bucket/name` or a local path; see `places`.
+        patience: waits for a store that does not answer or is full; nobody does if not given.
 
-    Every method raises UnavailableError when the store does not answer or is full, and OutputError when it refuses.
+    Every method raises UnavailableError when the store does not answer or is full and patience is at its end, and
+    OutputError when it refuses.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, patience: Patience = IMPATIENT) -> None:
+        self.patience = patience
         self._place = open_place(location)
         self._base = self._place.path.rstrip("/")
 
@@ -37,6 +58,7 @@ class Folder:
         """The full address of a file."""
         return self._place.address(self._path(name))
 
+    @_patiently
     def read(self, name: str) -> bytes | None:
         """A file's bytes; None when there is no such file."""
         with self._reporting(name):
@@ -49,6 +71,7 @@ class Folder:
                     return None
                 raise
 
+    @_patiently
     def size(self, name: str) -> int | None:
         """A file's size in bytes; None when there is no such file."""
         with self._reporting(name):
@@ -64,6 +87,7 @@ class Folder:
         """Whether there is such a file."""
         return self.size(name) is not None
 
+    @_patiently
     def names(self, folder: str) -> list[str]:
         """Names of the files and folders directly in a sub-folder, by one listing; empty when it does not exist."""
         with self._reporting(folder):
@@ -75,6 +99,7 @@ class Folder:
                 raise
         return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
 
+    @_patiently
     def create(self, name: str, data: bytes) -> bool:
         """Writes a new file whole; False, and nothing is changed, when one of that name is there already."""
         path = self._path(name)
@@ -87,6 +112,7 @@ class Folder:
                 return False
         return True
 
+    @_patiently
     def replace(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Writes a file whole, in place of any of that name.
 
@@ -102,6 +128,7 @@ class Folder:
             else:
                 self._place.fs.pipe_file(self._path(name), data)
 
+    @_patiently
     def upload(self, name: str, local: Path) -> None:
         """Copies a local file here whole, in place of any of that name."""
         with self._reporting(name):
@@ -114,11 +141,13 @@ class Folder:
         """A new path where a local folder's file may be written before `adopt`; None when the folder is remote."""
         return disk.draft_path(Path(self._path(name))) if self._place.local else None
 
+    @_patiently
     def adopt(self, name: str, draft: Path) -> None:
         """Gives a draft its name, whole and durable."""
         with self._reporting(name):
             disk.adopt(draft, Path(self._path(name)))
 
+    @_patiently
     def download(self, name: str, scratch: Path) -> Path:
         """A local path that holds a file: the file itself here, a copy in `scratch` when the folder is remote.
 
@@ -133,6 +162,7 @@ class Folder:
             remote.download(self._place, self._path(name), target)
         return target
 
+    @_patiently
     def hand_over(self, name: str, target: Folder, target_name: str) -> bool:
         """Gives a file to another folder, whole, in place of any of that name: moves it on one disk, else copies it.
 
@@ -151,6 +181,7 @@ class Folder:
                 raise
         return True
 
+    @_patiently
     def remove(self, name: str) -> None:
         """Removes a file; nothing happens when it is gone already."""
         with self._reporting(name):
@@ -160,6 +191,7 @@ class Folder:
                 if not is_missing(error):
                     raise
 
+    @_patiently
     def remove_all(self, folder: str, keep: Collection[str] = ()) -> None:
         """Removes every file under a sub-folder; nothing happens when there is none.
 
@@ -207,7 +239,7 @@ class Folder:
             raise failure(error, self.where(name)) from None
 
 
-def beside(location: str) -> tuple[Folder, str]:
+def beside(location: str, patience: Patience = IMPATIENT) -> tuple[Folder, str]:
     """The folder a file lies in, and its name there."""
     parent, slash, name = location.rpartition("/")
-    return Folder(parent + slash if parent.endswith(":/") else parent or slash or "."), name
+    return Folder(parent + slash if parent.endswith(":/") else parent or slash or ".", patience), name

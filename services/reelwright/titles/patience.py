@@ -49,3 +49,7 @@ class Patience:
                 if self._stopped.wait(pause):
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+IMPATIENT = Patience(endless=False)
+"""Reports at once what a service would wait for."""
