@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from reelwright.dispatcher.desk import Desk, Worker
-from reelwright.dispatcher.leases import LeaseTable
+from reelwright.dispatcher.leases import LeaseTable, Returned
 from reelwright.dispatcher.queue import CLASSES, Batch, ReadyQueue
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Lease
 from reelwright.wire.frames_pb2 import FrameBatch
@@ -36,15 +36,7 @@ def table(clock: Clock, attempts: int = 3, losses: int = 5, prefer_other: float 
 def batch(run: str, segment: int = 0, number: int = 0, priority: str = "standard", model: str = "m") -> Batch:
     """A batch of one frame."""
     value = FrameBatch(run=run, segment=segment, batch=number).SerializeToString()
-    return Batch((run, segment, number), priority, model, 0, 1, value)
-
-
-def take_all(queue: ReadyQueue) -> list[tuple[str, int, int]]:
-    """Keys in the order the queue gives them."""
-    keys = []
-    while (taken := queue.take(lambda _: True)) is not None:
-        keys.append(taken.key)
-    return keys
+    return Batch((run, segment, number), priority, "name", model, 0, 1, None, value)
 
 
 def test_a_lease_ends_at_its_deadline() -> None:
@@ -96,17 +88,79 @@ def test_attempts_are_counted_per_batch() -> None:
     assert [back.given_up for back in outcomes if back] == [False, False, False, True]
 
 
-def test_losses_are_counted_apart_from_failures() -> None:
-    """Disconnects and expiries give a batch up at their own bound."""
+def lose(leases: LeaseTable, key: tuple[str, int, int] = A) -> Returned:
+    """Leases a batch to a worker that begins it, alone if it is to be, and dies."""
+    lease = leases.grant(key, "w")
+    leases.blame(lease.id)
+    (back,) = leases.leave("w", orderly=False)
+    return back
+
+
+def test_a_batch_lost_twice_is_leased_alone() -> None:
+    """A batch that was lost with two workers is leased alone; one that was lost once, or failed, is not."""
+    leases = table(Clock(), attempts=9)
+    for _ in range(2):
+        assert not leases.grant(A, "v").alone
+        leases.leave("v", orderly=False)
+    assert leases.grant(A, "w").alone
+    leases.failure(leases.grant(B, "w").id, "x")
+    leases.failure(leases.grant(B, "w").id, "x")
+    assert not leases.grant(B, "w").alone
+
+
+def test_only_losses_alone_count() -> None:
+    """A batch is given up when it was lost alone as often as it may be, not for what it was lost beside."""
+    leases = table(Clock(), attempts=1, losses=2)
+    assert not lose(leases).given_up
+    assert not lose(leases).given_up
+    for _ in range(3):
+        # Leased alone, but its worker goes before it begins.
+        leases.grant(A, "w")
+        assert not leases.leave("w", orderly=False)[0].given_up
+    assert not lose(leases).given_up
+    assert lose(leases).given_up
+
+
+def test_a_batch_that_kills_unbegun_is_given_up_too() -> None:
+    """A batch lost again and again before it is begun is not tried for ever."""
+    leases = table(Clock(), losses=2)
+    for number in range(8):
+        leases.grant(A, "w")
+        (back,) = leases.leave("w", orderly=False)
+        assert back.given_up == (number == 7)
+
+
+def test_beginning_alone_starts_the_lease_anew() -> None:
+    """The time a batch waited to be alone does not count against it."""
     clock = Clock()
-    leases = table(clock, attempts=1, losses=3)
-    leases.grant(A, "w")
-    assert not leases.leave("w", orderly=False)[0].given_up
-    leases.grant(A, "w")
-    clock.now += 60
-    assert not leases.expire()[0].given_up
-    leases.grant(A, "w")
-    assert leases.leave("w", orderly=False)[0].given_up
+    leases = table(clock, losses=1)
+    lose(leases)
+    lose(leases)
+    lease = leases.grant(A, "w")
+    clock.now += 59
+    leases.blame(lease.id)
+    clock.now += 59
+    assert leases.expire() == []
+    clock.now += 1
+    assert leases.expire()[0].given_up
+
+
+def test_a_worker_that_waits_for_the_bus_costs_its_batches_nothing() -> None:
+    """Leases that expire while their worker cannot publish go to others and are counted no losses; later ones are."""
+    clock = Clock()
+    leases = table(clock, losses=1)
+    for _ in range(9):
+        leases.stall("w")
+        leases.grant(A, "w")
+        clock.now += 60
+        (back,) = leases.expire()
+        assert (back.cause, back.given_up) == ("expiry", False)
+    assert leases.avoided(A) == {"w"}
+    leases.unstall("w")
+    for number in range(4):
+        leases.grant(A, "w")
+        clock.now += 60
+        assert leases.expire()[0].given_up == (number == 3)
 
 
 def test_handing_back_costs_nothing() -> None:
@@ -141,42 +195,6 @@ def test_leases_of_another_table_are_strangers() -> None:
     assert new.receipt(lease.id) is None
 
 
-def test_classes_come_in_order() -> None:
-    """Everything express goes before anything standard, and that before bulk."""
-    queue = ReadyQueue()
-    for priority in reversed(CLASSES):
-        for number in range(2):
-            queue.put(batch(priority, number=number, priority=priority))
-    assert [run for run, _, _ in take_all(queue)] == [name for name in CLASSES for _ in range(2)]
-
-
-def test_runs_of_a_class_take_turns() -> None:
-    """A run with many batches does not hold up one with few."""
-    queue = ReadyQueue()
-    for number in range(4):
-        queue.put(batch("long", number=number))
-    queue.put(batch("short"))
-    assert [run for run, _, _ in take_all(queue)][:2] == ["long", "short"]
-
-
-def test_a_run_goes_in_the_films_order() -> None:
-    """Within a run the earliest batch goes first, in whatever order they came."""
-    queue = ReadyQueue()
-    for segment, number in ((1, 0), (0, 1), (2, 0), (0, 0)):
-        queue.put(batch("r", segment, number))
-    assert take_all(queue) == [("r", 0, 0), ("r", 0, 1), ("r", 1, 0), ("r", 2, 0)]
-
-
-def test_what_does_not_suit_is_passed_over() -> None:
-    """A batch that nobody present may take holds up none behind it."""
-    queue = ReadyQueue()
-    queue.put(batch("r", number=0, model="other"))
-    queue.put(batch("r", number=1))
-    taken = queue.take(lambda candidate: candidate.model_sha256 == "m")
-    assert taken is not None
-    assert (taken.key, len(queue)) == (("r", 0, 1), 1)
-
-
 class Ward:
     """A desk, its clock, and what it said."""
 
@@ -185,14 +203,21 @@ class Ward:
         self.finished: list[Batch] = []
         self.given_up: list[Batch] = []
         leases = table(self.clock, attempts, losses, prefer_other)
-        self.desk = Desk(leases, self.finished.append, lambda batch, _: self.given_up.append(batch))
+        self.desk = Desk(
+            leases,
+            ReadyQueue(self.clock),
+            self.finished.append,
+            lambda batch, _: self.given_up.append(batch),
+            lambda *_: None,
+        )
         self.inbox: dict[str, list[Lease]] = {}
         self.revoked: list[tuple[str, str]] = []
 
     def join(self, name: str, credits_: int = 0, models: frozenset[str] = frozenset({"m"})) -> Worker:
         """Connects a worker and lets it pull."""
 
-        def send(message: DispatcherMessage) -> None:
+        def send(value: bytes) -> None:
+            message = DispatcherMessage.FromString(value)
             if message.HasField("lease"):
                 self.inbox[name].append(message.lease)
             else:
@@ -251,7 +276,7 @@ def test_a_draining_worker_gets_nothing_more() -> None:
 def test_dropping_a_run_settles_all_of_it() -> None:
     """What waits and what is leased of a dropped run is settled, its holders told, and late words mean nothing."""
     ward = Ward()
-    ward.join("w", credits_=1)
+    worker = ward.join("w", credits_=1)
     ward.join("idle")
     for number in range(3):
         ward.desk.add(batch("gone", number=number))
@@ -259,21 +284,27 @@ def test_dropping_a_run_settles_all_of_it() -> None:
     ward.desk.drop_run("gone")
     assert sorted(b.key for b in ward.finished) == [("gone", 0, n) for n in range(3)]
     assert ward.revoked == [("w", "gone")]
-    ward.desk.receipt(ward.inbox["w"][0].lease)
+    ward.desk.receipt(worker, ward.inbox["w"][0].lease)
     assert len(ward.finished) == 3
 
 
 def test_a_late_receipt_takes_a_batch_out_of_the_queue() -> None:
     """A batch that waits for its next worker is finished by a late receipt and leased to nobody."""
     ward = Ward()
-    ward.join("slow", credits_=1)
+    worker = ward.join("slow", credits_=1)
     ward.desk.add(batch("r"))
     ward.clock.now += 60
     ward.desk.tick()
-    ward.desk.receipt(ward.inbox["slow"][0].lease)
+    ward.desk.receipt(worker, ward.inbox["slow"][0].lease)
     ward.join("other", credits_=1)
     assert [b.key for b in ward.finished] == [("r", 0, 0)]
     assert ward.inbox["other"] == []
+
+
+def waiting_in(desk: Desk) -> list[Batch]:
+    """The batches in a desk's queue."""
+    models = desk._ready._models.values()
+    return [b for model in models for kind in model.classes.values() for run in kind.runs.values() for b in run]
 
 
 @settings(max_examples=60, stateful_step_count=50, deadline=None)
@@ -289,7 +320,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.seen: list[tuple[str, str]] = []
         self.credits: Counter[str] = Counter()
 
-    @rule(run=st.sampled_from("ab"), number=st.integers(0, 30), priority=st.sampled_from(CLASSES))
+    @rule(run=st.sampled_from("ab"), number=st.integers(0, 30), priority=st.sampled_from(sorted(CLASSES)))
     def add(self, run: str, number: int, priority: str) -> None:
         item = batch(run, number=number, priority=priority)
         if item.key not in self.added:
@@ -317,13 +348,13 @@ class DeskMachine(RuleBasedStateMachine):
         self.credits[worker.name] += credits_
         self.ward.desk.pull(worker, credits_)
 
-    @precondition(lambda self: any(self.ward.inbox.values()))
+    @precondition(lambda self: self.workers and any(self.ward.inbox.values()))
     @rule(data=st.data(), word=st.sampled_from(["receipt", "failure"]))
     def word(self, data: st.DataObject, word: str) -> None:
         leases = sorted(lease.lease for leases in self.ward.inbox.values() for lease in leases)
         lease = data.draw(st.sampled_from(leases))
         if word == "receipt":
-            self.ward.desk.receipt(lease)
+            self.ward.desk.receipt(next(iter(self.workers.values())), lease)
         else:
             self.ward.desk.failure(lease, "x")
 
@@ -341,7 +372,7 @@ class DeskMachine(RuleBasedStateMachine):
         desk = self.ward.desk
         settled = Counter(b.key for b in (*self.ward.finished, *self.ward.given_up))
         leased = Counter(lease.key for lease in desk._leases._active.values())
-        waiting = Counter(b.key for runs in desk._ready._classes.values() for bs in runs.values() for b in bs)
+        waiting = Counter(batch.key for batch in waiting_in(desk))
         assert settled + leased + waiting == Counter(self.added)
 
     @invariant()
@@ -362,13 +393,7 @@ class DeskMachine(RuleBasedStateMachine):
     @invariant()
     def no_worker_waits_beside_work(self) -> None:
         desk = self.ward.desk
-        fresh = [
-            b
-            for runs in desk._ready._classes.values()
-            for bs in runs.values()
-            for b in bs
-            if not desk._leases.avoided(b.key)
-        ]
+        fresh = [batch for batch in waiting_in(desk) if not desk._leases.avoided(batch.key)]
         assert not fresh or not any(worker.credits for worker in self.workers.values())
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from reelwright.dispatcher.leases import LeaseTable, Returned
 from reelwright.dispatcher.queue import Batch, BatchKey, ReadyQueue
+from reelwright.dispatcher.splice import lease_message
 from reelwright.telemetry import metrics
-from reelwright.wire.dispatch_pb2 import Begin, DispatcherMessage, Revoke
+from reelwright.wire.dispatch_pb2 import Begin, DispatcherMessage, Lease, Revoke
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ class Worker:
     Attributes:
         name: its own, unique among workers.
         models: SHA-256 of the models it serves, as hex.
-        send: puts a message on its stream; never waits.
+        send: puts a DispatcherMessage, serialized, on its stream; never waits.
         hang_up: ends its stream.
         credits: batches it has room for.
         draining: it takes nothing more and will go.
@@ -29,7 +30,7 @@ class Worker:
 
     name: str
     models: frozenset[str]
-    send: Callable[[DispatcherMessage], None]
+    send: Callable[[bytes], None]
     hang_up: Callable[[], None]
     credits: int = 0
     draining: bool = False
@@ -40,6 +41,7 @@ class Desk:
 
     Args:
         leases: the lease table.
+        ready: the queue.
         finished: called once for each batch that needs no more work: restored, or of a run that was dropped.
         given_up: called once for each batch that failed too often, with the last reason.
         unusable: called once for each batch whose bytes are damaged or gone, with the reason.
@@ -48,14 +50,16 @@ class Desk:
     def __init__(
         self,
         leases: LeaseTable,
+        ready: ReadyQueue,
         finished: Callable[[Batch], None],
         given_up: Callable[[Batch, str], None],
         unusable: Callable[[Batch, str], None],
     ) -> None:
-        self._leases, self._finished, self._given_up, self._unusable = leases, finished, given_up, unusable
+        self._leases, self._ready = leases, ready
+        self._finished, self._given_up, self._unusable = finished, given_up, unusable
         self._batches: dict[BatchKey, Batch] = {}
-        self._ready = ReadyQueue()
         self._workers: dict[str, Worker] = {}
+        self._unserved: frozenset[str] = frozenset()
         self._draining = False
 
     @property
@@ -67,8 +71,7 @@ class Desk:
         """Takes a batch in; one that is held already is not taken twice."""
         if batch.key not in self._batches:
             self._batches[batch.key] = batch
-            self._ready.put(batch)
-            self._match()
+            self._offer(batch)
 
     def join(self, worker: Worker) -> None:
         """A worker opened its stream; an older stream of the same name is taken for dead."""
@@ -82,17 +85,19 @@ class Desk:
         if self._workers.get(worker.name) is worker:
             del self._workers[worker.name]
             self._take_back(self._leases.leave(worker.name, orderly=worker.draining))
+            # What was kept from others for this one's sake is not any more.
+            self._match()
 
     def pull(self, worker: Worker, credits_: int) -> None:
         """A worker has room for more batches."""
         worker.credits += credits_
-        self._match()
+        self._fill(worker)
 
     def ready(self, worker: Worker, lease_id: str) -> None:
         """A worker is free to begin a batch that was leased alone."""
         self._leases.blame(lease_id)
         # Said of a lapsed lease too, or the worker would wait for ever; its late receipt counts.
-        worker.send(DispatcherMessage(begin=Begin(lease=lease_id)))
+        worker.send(DispatcherMessage(begin=Begin(lease=lease_id)).SerializeToString())
 
     def stalled(self, worker: Worker) -> None:
         """What a worker restored does not get out."""
@@ -101,13 +106,8 @@ class Desk:
     def receipt(self, worker: Worker, lease_id: str) -> None:
         """A restored batch is on the bus."""
         self._leases.unstall(worker.name)
-        key = self._leases.receipt(lease_id)
-        if key is not None:
-            batch = self._batches.pop(key)
-            # It may wait here again when the receipt comes after the lease's end.
-            self._ready.discard(batch)
+        if batch := self._take_out(lease_id):
             self._finished(batch)
-            self._match()
 
     def failure(self, lease_id: str, reason: str) -> None:
         """A worker could not restore a batch."""
@@ -115,12 +115,9 @@ class Desk:
 
     def unusable(self, lease_id: str, reason: str) -> None:
         """A batch's bytes are damaged or gone: whoever tries, it cannot be restored as it is."""
-        key = self._leases.receipt(lease_id)
-        if key is not None:
-            batch = self._batches.pop(key)
-            self._ready.discard(batch)
+        if batch := self._take_out(lease_id):
+            log.warning("batch unusable", extra={"batch": batch.key, "reason": reason})
             self._unusable(batch, reason)
-            self._match()
 
     def hand_back(self, worker: Worker, lease_id: str) -> None:
         """A worker drains, and gives a batch back untouched if `lease_id` names one."""
@@ -131,6 +128,11 @@ class Desk:
     def tick(self) -> None:
         """Acts on the time that passed; to be called a few times a second."""
         self._take_back(self._leases.expire())
+        self._match()
+        metrics.BATCHES_QUEUED.set(len(self._ready))
+        metrics.BATCHES_IN_FLIGHT.set(len(self._leases))
+        metrics.WORKERS_CONNECTED.set(len(self._workers))
+        self._watch_models()
 
     def drop_run(self, run: str) -> None:
         """Forgets what is held of a run, and tells the workers that hold some of it."""
@@ -141,12 +143,21 @@ class Desk:
             del self._batches[batch.key]
             self._finished(batch)
         for name in holders & self._workers.keys():
-            self._workers[name].send(DispatcherMessage(revoke=Revoke(run=run)))
-        self._match()
+            self._workers[name].send(DispatcherMessage(revoke=Revoke(run=run)).SerializeToString())
 
     def drain(self) -> None:
         """Leases nothing more."""
         self._draining = True
+
+    def _take_out(self, lease_id: str) -> Batch | None:
+        """The batch of a lease, which is not held any more."""
+        key = self._leases.receipt(lease_id)
+        if key is None:
+            return None
+        batch = self._batches.pop(key)
+        # It may wait here again when the word comes after the lease's end.
+        self._ready.discard(batch)
+        return batch
 
     def _take_back(self, returned: Iterable[Returned | None]) -> None:
         for back in returned:
@@ -159,34 +170,29 @@ class Desk:
                 del self._batches[back.key]
                 self._given_up(batch, back.reason)
             else:
-                self._ready.put(batch)
-        self._match()
+                self._offer(batch)
+
+    def _offer(self, batch: Batch) -> None:
+        """Puts a batch into the queue; the least burdened of the workers that would take it has the next one."""
+        self._ready.put(batch)
+        hungry = [worker for worker in self._workers.values() if worker.credits > 0 and self._suits(batch, worker)]
+        if hungry:
+            self._fill(min(hungry, key=lambda worker: self._leases.held_by(worker.name)))
 
     def _match(self) -> None:
-        while not self._draining and any(self._lease_one(worker) for worker in self._by_load()):
-            pass
-        metrics.BATCHES_QUEUED.set(len(self._ready))
-        metrics.BATCHES_IN_FLIGHT.set(len(self._leases))
-        metrics.WORKERS_CONNECTED.set(len(self._workers))
+        """Leases whatever can be leased, the least burdened worker first, so that none idles while another hoards."""
+        for worker in sorted(self._workers.values(), key=lambda worker: self._leases.held_by(worker.name)):
+            self._fill(worker)
 
-    def _by_load(self) -> list[Worker]:
-        """Workers with room, the least burdened first, so that none idles while another hoards."""
-        hungry = [worker for worker in self._workers.values() if worker.credits > 0]
-        return sorted(hungry, key=lambda worker: self._leases.held_by(worker.name))
-
-    def _lease_one(self, worker: Worker) -> bool:
-        batch = self._ready.take(lambda candidate: self._suits(candidate, worker))
-        if batch is None:
-            return False
-        worker.credits -= 1
-        lease = self._leases.grant(batch.key, worker.name)
-        message = DispatcherMessage()
-        message.lease.lease = lease.id
-        message.lease.seconds = self._leases.seconds
-        message.lease.alone = lease.alone
-        message.lease.batch.ParseFromString(batch.value)
-        worker.send(message)
-        return True
+    def _fill(self, worker: Worker) -> None:
+        while worker.credits > 0 and len(self._ready) and not self._draining:
+            batch = self._ready.take(worker.models, lambda candidate: self._suits(candidate, worker))
+            if batch is None:
+                return
+            worker.credits -= 1
+            lease = self._leases.grant(batch.key, worker.name)
+            head = Lease(lease=lease.id, seconds=self._leases.seconds, alone=lease.alone)
+            worker.send(lease_message(head, batch.value))
 
     def _suits(self, batch: Batch, worker: Worker) -> bool:
         if batch.model_sha256 not in worker.models:
@@ -196,12 +202,21 @@ class Desk:
             batch.model_sha256 in other.models and other.name not in avoided for other in self._workers.values()
         )
 
+    def _watch_models(self) -> None:
+        """Says which models batches wait for that no worker serves; each once, until one does."""
+        served = {model for worker in self._workers.values() for model in worker.models}
+        unserved = self._ready.unserved(served)
+        metrics.BATCHES_UNSERVED.set(sum(count for _, count in unserved.values()))
+        for sha256 in unserved.keys() - self._unserved:
+            name, count = unserved[sha256]
+            what = {"model": name, "model_sha256": sha256, "batches": count, "workers": len(self._workers)}
+            log.warning("no worker serves the model that batches wait for", extra=what)
+        self._unserved = frozenset(unserved)
+
 
 def _count(back: Returned) -> None:
     if back.cause == "expiry":
         metrics.LEASE_EXPIRIES.inc()
-    if back.given_up:
-        pass
-    elif back.cause != "hand_back":
+    if not back.given_up and back.cause != "hand_back":
         metrics.RETRIES.labels(cause=back.cause).inc()
     log.info("batch came back", extra={"batch": back.key, "cause": back.cause, "reason": back.reason})

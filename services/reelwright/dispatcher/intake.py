@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -156,8 +157,19 @@ def _read(record: Record, most_bytes: int) -> Batch:
     return Batch(
         key=(message.run, message.segment, message.batch),
         priority=_PRIORITY[record.topic],
+        model=message.work.model,
         model_sha256=message.work.model_sha256,
         first_frame=message.first_frame,
         frames=len(message.frames),
+        deadline=_deadline(record.headers.get("deadline", "")),
         value=record.value,
     )
+
+
+def _deadline(text: str) -> float | None:
+    """Unix seconds; a header that is no number only costs the run its hurry."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None

@@ -13,8 +13,8 @@ from reelwright.bus.protocol import Bus
 from reelwright.dispatcher.desk import Desk
 from reelwright.dispatcher.intake import Intake
 from reelwright.dispatcher.leases import LeaseTable
-from reelwright.dispatcher.queue import Batch
-from reelwright.dispatcher.service import start_server
+from reelwright.dispatcher.queue import Batch, ReadyQueue
+from reelwright.dispatcher.service import DispatchServer
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.wire.titles_pb2 import Event
 
@@ -98,9 +98,10 @@ class Dispatcher:
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         intake = Intake(self._bus, self._settings, self._accept)
-        self._desk = Desk(self._lease_table(), intake.finished, intake.given_up, intake.unusable)
+        self._desk = Desk(self._lease_table(), ReadyQueue(), intake.finished, intake.given_up, intake.unusable)
+        server = DispatchServer(self._desk, self._settings)
         try:
-            server, address = await start_server(self._desk, self._settings)
+            address = await server.start()
         except BaseException:
             intake.close()
             raise
@@ -112,9 +113,10 @@ class Dispatcher:
         try:
             await self._lease_until_closing()
             intake.drain()
+            await server.drain()
             await self._drain()
         finally:
-            await server.stop(grace=None)
+            await server.stop()
             intake.stop()
             await asyncio.to_thread(listener.close)
             await feeding

@@ -23,6 +23,7 @@ FRAMES_ENCODED = Counter("reelwright_frames_encoded", "Frames handed to a video 
 FRAMES_LOST = Counter("reelwright_frames_lost", "Frames of finished films that are missing. Must read 0.")
 
 BATCHES_QUEUED = Gauge("reelwright_batches_queued", "Batches at the dispatcher that wait for a worker.")
+BATCHES_UNSERVED = Gauge("reelwright_batches_unserved", "Queued batches whose model no connected worker serves.")
 BATCHES_IN_FLIGHT = Gauge("reelwright_batches_in_flight", "Batches leased to workers.")
 WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers with an open stream.")
 RETRIES = Counter("reelwright_batch_retries", "Batches put back to be restored again.", ["cause"])
