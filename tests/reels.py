@@ -39,7 +39,7 @@ class Reel:
     result: AssembledFilm
 
 
-def make_reel(source: Path, profile: str, folder: Path, *, segment: int = 20, limit: int = 10**6) -> Reel:
+def make_reel(source: str | Path, profile: str, folder: Path, *, segment: int = 20, limit: int = 10**6) -> Reel:
     """Encodes a source's first `limit` frames in segments and assembles them."""
     info = probe(str(source))
     spec = profile_spec(profile)

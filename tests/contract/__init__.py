@@ -4,3 +4,4 @@ import pytest
 
 # Shared suites deserve the same readable failures as test modules.
 pytest.register_assert_rewrite("tests.contract.bus")
+pytest.register_assert_rewrite("tests.contract.ledger")

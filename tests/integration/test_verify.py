@@ -188,9 +188,12 @@ def test_without_a_whole_manifest_nothing_is_verified(
 
 def test_a_missing_film_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A film that is not there is one line and exit code 2; so is a folder."""
-    for path in (tmp_path / "none.mp4", tmp_path):
+    none = tmp_path / "none.mp4"
+    for path, line in ((none, "no such file; check the path"), (tmp_path, "a folder, not a film; name one film file")):
         assert run(["verify", str(path)]) == 2
-        assert capfd.readouterr().err.splitlines() == [f"reelwright: {path}: no such film; check the path"]
+        said = capfd.readouterr().err.splitlines()
+        assert len(said) == 1
+        assert said[0].startswith(f"reelwright: {path}: {line}")
 
 
 _VALUES = st.none() | st.integers(-3, 3) | st.sampled_from(["", "0/1", "1/0", "x", "1/1000"]) | st.just([])

@@ -15,89 +15,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelwright.ledger.locks import run_lock
-from reelwright.ledger.records import PlanEnd
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import LedgerError, OutputError, UnavailableError, UserError
-from tests.ledgers import RUN, plan_of, put_file, record_of, title_of
+from tests.contract.ledger import AWKWARD, LedgerContract
+from tests.ledgers import RUN, plan_of, put_file, record_of
 
 
-@pytest.fixture(params=["local", "object store"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A place whose name needs no luck: spaces, a hash, a percent sign, other scripts."""
-    if request.param == "local":
-        return str(tmp_path / "réels & 映画 #1 100%")
-    return f"memory://{uuid4().hex}/ledger"
+class TestLocalLedger(LedgerContract):
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> str:
+        return str(tmp_path / AWKWARD)
 
 
-def test_documents_come_back_as_written(root: str) -> None:
-    """Whatever is put in the ledger is read back equal, by another instance."""
-    writer, reader = RunLedger(root, RUN), RunLedger(root, RUN)
-    writer.put_title(title_of())
-    writer.put_plan(plan_of(3))
-    writer.put_plan_end(PlanEnd(segments=4, frames=8, truncated_at=17))
-    writer.put_plan_sample(3, 0, b"before")
-    writer.put_segment_sample(3, 0, b"after")
-    assert reader.title() == title_of()
-    assert reader.plan(3) == plan_of(3)
-    assert reader.plan_end() == PlanEnd(segments=4, frames=8, truncated_at=17)
-    assert (reader.plan_sample(3, 0), reader.segment_sample(3, 0)) == (b"before", b"after")
+class TestLedgerInMemory(LedgerContract):
+    """As on an object store: no folders, no links."""
 
-
-def test_an_empty_ledger_answers_none(root: str) -> None:
-    """Everything that was never written reads as None, and nothing is committed."""
-    ledger = RunLedger(root, RUN)
-    assert ledger.title() is ledger.plan(0) is ledger.plan_end() is ledger.segment(0) is None
-    assert ledger.plan_sample(0, 0) is ledger.segment_sample(0, 0) is None
-    assert ledger.committed() == set()
-    assert not ledger.is_committed(0)
-
-
-def test_a_segment_is_committed_by_its_record_alone(root: str, tmp_path: Path) -> None:
-    """An encoded file, samples and plans do not count; the record does."""
-    ledger = RunLedger(root, RUN)
-    ledger.put_plan(plan_of(7))
-    put_file(ledger, tmp_path, 7, b"film")
-    ledger.put_segment_sample(7, 0, b"jpeg")
-    assert ledger.committed() == set()
-    ledger.commit(record_of(7))
-    assert ledger.committed() == {7}
-    assert ledger.is_committed(7)
-    assert ledger.segment(7) == record_of(7)
-
-
-def test_segment_numbers_may_outgrow_six_digits(root: str, tmp_path: Path) -> None:
-    """A number of seven digits is listed as itself."""
-    ledger = RunLedger(root, RUN)
-    put_file(ledger, tmp_path, 1_234_567, b"film")
-    ledger.commit(record_of(1_234_567))
-    assert ledger.committed() == {1_234_567}
-
-
-def test_a_record_without_its_file_is_refused(root: str) -> None:
-    """The order is file, then record; the other way round is our own bug and says so."""
-    with pytest.raises(LedgerError, match="before its file"):
-        RunLedger(root, RUN).commit(record_of(0))
-
-
-def test_the_committed_file_survives_a_later_different_encoding(root: str, tmp_path: Path) -> None:
-    """A duplicate that encodes the same frames into other bytes neither fails nor displaces the first."""
-    ledger = RunLedger(root, RUN)
-    put_file(ledger, tmp_path, 0, b"first")
-    put_file(ledger, tmp_path, 0, b"second")
-    ledger.commit(record_of(0, b"first", seconds=1.0))
-    ledger.commit(record_of(0, b"second", seconds=9.0))
-    kept = ledger.segment(0)
-    assert kept == record_of(0, b"first", seconds=1.0)
-    assert ledger.segment_file(kept, tmp_path).read_bytes() == b"first"
-
-
-def test_other_frames_for_a_committed_segment_are_refused(root: str, tmp_path: Path) -> None:
-    """Restored frames that differ from the committed ones are an error that names the record."""
-    ledger = RunLedger(root, RUN)
-    put_file(ledger, tmp_path, 0, b"film")
-    ledger.commit(record_of(0, digest="aa"))
-    with pytest.raises(LedgerError, match=r"000000\.json.*frame_digests"):
-        ledger.commit(record_of(0, digest="bb"))
+    @pytest.fixture
+    def root(self) -> str:
+        return f"memory://{uuid4().hex}/{AWKWARD}"
 
 
 def test_a_changed_segment_file_is_noticed(tmp_path: Path) -> None:
@@ -109,16 +44,6 @@ def test_a_changed_segment_file_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(b"fiIm")
     with pytest.raises(LedgerError, match="not the file that was committed"):
         ledger.segment_file(record_of(0), tmp_path)
-
-
-def test_a_title_may_move_but_not_change(root: str) -> None:
-    """A request for the same run from another path is accepted; another engine under its name is not."""
-    ledger = RunLedger(root, RUN)
-    ledger.put_title(title_of("a.mp4"))
-    ledger.put_title(title_of("b.mp4"))
-    assert ledger.title() == title_of("b.mp4")
-    with pytest.raises(LedgerError, match="engine"):
-        ledger.put_title(title_of("b.mp4", engine="other"))
 
 
 @given(cut=st.integers(min_value=0))
@@ -245,24 +170,6 @@ def test_a_killed_writer_leaves_whole_documents(tmp_path: Path) -> None:
         assert ledger.segment_file(done, tmp_path).stat().st_size == done.file_bytes
     names = {path.name for path in (root / RUN / "segments").iterdir()}
     assert len(names) == 2 * len(committed)
-
-
-def test_sweep_removes_what_no_record_names(root: str, tmp_path: Path) -> None:
-    """An encoded file without a record goes; the committed one and every document stay."""
-    ledger = RunLedger(root, RUN)
-    ledger.put_plan(plan_of(0))
-    for content in (b"kept", b"loser"):
-        put_file(ledger, tmp_path, 0, content)
-    put_file(ledger, tmp_path, 1, b"never committed")
-    ledger.commit(record_of(0, b"kept"))
-    ledger.sweep()
-    put_names = [ledger.segment_file(record_of(0, b"kept"), tmp_path).read_bytes()]
-    assert put_names == [b"kept"]
-    with pytest.raises(LedgerError):
-        ledger.segment_file(record_of(0, b"loser"), tmp_path)
-    with pytest.raises(LedgerError):
-        ledger.commit(record_of(1, b"never committed"))
-    assert ledger.plan(0) == plan_of(0)
 
 
 HOLDER = """

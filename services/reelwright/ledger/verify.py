@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, BinaryIO, cast
 
 from reelwright.ledger.manifest import read_manifest, worst_time_error
 from reelwright.ledger.records import Manifest
-from reelwright.media.container import open_file
+from reelwright.media.container import open_bytes
 from reelwright.media.film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.titles.errors import CorruptPayload, InputError
 
@@ -49,7 +49,7 @@ def verify(film: str | Path) -> VerifyReport:
         UnavailableError: the store that it lies in does not answer.
     """
     film = str(film)
-    with open_file(film) as stream:
+    with open_bytes(film) as stream:
         manifest = read_manifest(film)
         checks = [_checksum(stream, manifest), _accounting(manifest)]
     try:
@@ -72,8 +72,8 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, ok=False, detail=str(error))
 
 
-def _checksum(stream: IO[bytes], manifest: Manifest) -> Check:
-    found = hashlib.file_digest(cast("BinaryIO", stream), "sha256").hexdigest()
+def _checksum(stream: BufferedReader, manifest: Manifest) -> Check:
+    found = hashlib.file_digest(stream, "sha256").hexdigest()
     same = found == manifest.film_sha256
     return Check("checksum", same, f"sha256 {found[:16]}" + ("" if same else f", not {manifest.film_sha256[:16]}"))
 

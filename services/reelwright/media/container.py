@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NoReturn, cast
+from typing import NoReturn, cast
 
 import av
 from av.container import InputContainer
@@ -66,16 +66,26 @@ _HEADS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-@contextmanager
-def open_file(location: str) -> Iterator[IO[bytes]]:
-    """Opens the bytes of a source for reading: a local file, or one in a store, which is read by ranges.
+def open_bytes(location: str) -> io.BufferedReader:
+    """Opens the bytes of a file for reading: a local one, or one in a store, which is read by ranges.
 
     Raises:
-        InputError: missing, not a file, empty or unreadable.
+        InputError: missing, not a file or unreadable.
         UnavailableError: its store does not answer.
     """
     place = open_place(location, InputError)
-    with _local(Path(place.path), location) if place.local else io.BufferedReader(open_ranged(place)) as handle:
+    return _local(Path(place.path), location) if place.local else io.BufferedReader(open_ranged(place))
+
+
+@contextmanager
+def open_file(location: str) -> Iterator[io.BufferedReader]:
+    """Opens the bytes of a source.
+
+    Raises:
+        InputError: see `open_bytes`; also an empty file.
+        UnavailableError: its store does not answer.
+    """
+    with open_bytes(location) as handle:
         if not handle.read(1):
             raise InputError("the file is empty", location, "copy the film again")
         handle.seek(0)
@@ -99,7 +109,7 @@ def _local(path: Path, location: str) -> io.BufferedReader:
 
 
 @contextmanager
-def open_source(location: str, beside: IO[bytes] | None = None) -> Iterator[InputContainer]:
+def open_source(location: str, beside: io.BufferedReader | None = None) -> Iterator[InputContainer]:
     """Opens a source's container.
 
     Args:
@@ -132,9 +142,10 @@ def open_source(location: str, beside: IO[bytes] | None = None) -> Iterator[Inpu
                 yield container
 
 
-def _twin(beside: IO[bytes] | None) -> io.BufferedReader | None:
-    raw = getattr(beside, "raw", None)
-    return io.BufferedReader(raw.twin()) if isinstance(raw, Source) else None
+def _twin(beside: io.BufferedReader | None) -> io.BufferedReader | None:
+    if beside is None or not isinstance(beside.raw, Source):
+        return None
+    return io.BufferedReader(beside.raw.twin())
 
 
 def video_stream(container: InputContainer, location: str) -> VideoStream:
@@ -177,7 +188,7 @@ class _Bytes:
     the very call that reads. From then on there is nothing to read, and whatever comes of that, `honest` tells why.
     """
 
-    def __init__(self, handle: IO[bytes]) -> None:
+    def __init__(self, handle: io.BufferedReader) -> None:
         self._handle = handle
         self._failure: UserError | None = None
         self.name, self.tell = handle.name, handle.tell

@@ -1,0 +1,300 @@
+"""What a run's ledger must do wherever it lies.
+
+A test module subclasses `LedgerContract` and supplies the `root` fixture: a location of its own for each test, whose
+name needs no luck: spaces, a hash, a percent sign, other scripts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
+from reelwright.ledger.names import manifest_location, report_location
+from reelwright.ledger.records import Manifest, Outcome, PlanEnd, RunRequest
+from reelwright.ledger.report.page import write_report
+from reelwright.ledger.store import RunLedger, list_runs
+from reelwright.store.claims import Claims
+from reelwright.store.folder import Folder, beside
+from reelwright.titles.errors import CorruptPayload, LedgerError
+from reelwright.wire.frames_pb2 import Payload
+from tests.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, title_of
+
+AWKWARD = "réels & 映画 #1 100%"
+FILM = bytes(range(256)) * 40
+FAILED = Outcome(state="failed", reason="a.mp4: no such file; check the path", exit_code=2, error="InputError")
+
+
+def request_of(**more: object) -> RunRequest:
+    """A request for the run of `title_of`; `more` sets other fields."""
+    fields: dict[str, object] = {
+        "run": RUN,
+        "source": "a.mp4",
+        "output": "film.mp4",
+        "recipe": "{}",
+        "fingerprint": "f0",
+        "priority_class": "express",
+        "engine": "test",
+        "model_sha256": "m0",
+        "deadline": 1.5e9,
+        "submitted": 1.4e9,
+    }
+    return RunRequest.model_validate(fields | more)
+
+
+def finish(ledger: RunLedger, scratch: Path) -> Manifest:
+    """Puts a finished run: segments, film, report and manifest, as the encoder does."""
+    put_run(ledger, scratch, title_of(), planned([4, 3]))
+    draft = ledger.film_draft("film.mp4", scratch)
+    draft.write_bytes(FILM)
+    manifest = build_manifest(ledger, film_of(7, size=len(FILM), sha256=hashlib.sha256(FILM).hexdigest()))
+    film = ledger.put_film(draft, "film.mp4")
+    write_report(manifest, ledger, film)
+    write_manifest(manifest, film)
+    return manifest
+
+
+def content(location: str) -> bytes | None:
+    """The bytes at a location of any store."""
+    folder, name = beside(location)
+    return folder.read(name)
+
+
+def payload_of(data: bytes) -> Payload:
+    """A payload that holds `data`."""
+    return Payload(pix_fmt="gray", codec="raw", inline=data, digest=hashlib.sha256(data).digest())
+
+
+class LedgerContract:
+    def test_documents_come_back_as_written(self, root: str) -> None:
+        """Whatever is put in the ledger is read back equal, by another instance."""
+        writer, reader = RunLedger(root, RUN), RunLedger(root, RUN)
+        writer.put_title(title_of())
+        writer.put_plan(plan_of(3))
+        writer.put_plan_end(PlanEnd(segments=4, frames=8, truncated_at=17))
+        writer.put_plan_sample(3, 0, b"before")
+        writer.put_segment_sample(3, 0, b"after")
+        assert reader.title() == title_of()
+        assert reader.plan(3) == plan_of(3)
+        assert reader.plan_end() == PlanEnd(segments=4, frames=8, truncated_at=17)
+        assert (reader.plan_sample(3, 0), reader.segment_sample(3, 0)) == (b"before", b"after")
+
+    def test_an_empty_ledger_answers_none(self, root: str) -> None:
+        """Everything that was never written reads as None, and nothing is committed."""
+        ledger = RunLedger(root, RUN)
+        assert ledger.title() is ledger.plan(0) is ledger.plan_end() is ledger.segment(0) is None
+        assert ledger.plan_sample(0, 0) is ledger.segment_sample(0, 0) is None
+        assert ledger.committed() == set()
+        assert not ledger.is_committed(0)
+
+    def test_a_segment_is_committed_by_its_record_alone(self, root: str, tmp_path: Path) -> None:
+        """An encoded file, samples and plans do not count; the record does."""
+        ledger = RunLedger(root, RUN)
+        ledger.put_plan(plan_of(7))
+        put_file(ledger, tmp_path, 7, b"film")
+        ledger.put_segment_sample(7, 0, b"jpeg")
+        assert ledger.committed() == set()
+        ledger.commit(record_of(7))
+        assert ledger.committed() == {7}
+        assert ledger.is_committed(7)
+        assert ledger.segment(7) == record_of(7)
+
+    def test_segment_numbers_may_outgrow_six_digits(self, root: str, tmp_path: Path) -> None:
+        """A number of seven digits is listed as itself."""
+        ledger = RunLedger(root, RUN)
+        put_file(ledger, tmp_path, 1_234_567, b"film")
+        ledger.commit(record_of(1_234_567))
+        assert ledger.committed() == {1_234_567}
+
+    def test_a_record_without_its_file_is_refused(self, root: str) -> None:
+        """The order is file, then record; the other way round is our own bug and says so."""
+        with pytest.raises(LedgerError, match="before its file"):
+            RunLedger(root, RUN).commit(record_of(0))
+
+    def test_the_committed_file_survives_a_later_different_encoding(self, root: str, tmp_path: Path) -> None:
+        """A duplicate that encodes the same frames into other bytes neither fails nor displaces the first."""
+        ledger = RunLedger(root, RUN)
+        put_file(ledger, tmp_path, 0, b"first")
+        put_file(ledger, tmp_path, 0, b"second")
+        ledger.commit(record_of(0, b"first", seconds=1.0))
+        ledger.commit(record_of(0, b"second", seconds=9.0))
+        kept = ledger.segment(0)
+        assert kept == record_of(0, b"first", seconds=1.0)
+        assert ledger.segment_file(kept, tmp_path).read_bytes() == b"first"
+
+    def test_other_frames_for_a_committed_segment_are_refused(self, root: str, tmp_path: Path) -> None:
+        """Restored frames that differ from the committed ones are an error that names the record."""
+        ledger = RunLedger(root, RUN)
+        put_file(ledger, tmp_path, 0, b"film")
+        ledger.commit(record_of(0, digest="aa"))
+        with pytest.raises(LedgerError, match=r"000000\.json.*frame_digests"):
+            ledger.commit(record_of(0, digest="bb"))
+
+    def test_a_title_may_move_but_not_change(self, root: str) -> None:
+        """A request for the same run from another path is accepted; another engine under its name is not."""
+        ledger = RunLedger(root, RUN)
+        ledger.put_title(title_of("a.mp4"))
+        ledger.put_title(title_of("b.mp4"))
+        assert ledger.title() == title_of("b.mp4")
+        with pytest.raises(LedgerError, match="engine"):
+            ledger.put_title(title_of("b.mp4", engine="other"))
+
+    def test_sweep_removes_what_no_record_names(self, root: str, tmp_path: Path) -> None:
+        """An encoded file without a record goes; the committed one and every document stay."""
+        ledger = RunLedger(root, RUN)
+        ledger.put_plan(plan_of(0))
+        for content in (b"kept", b"loser"):
+            put_file(ledger, tmp_path, 0, content)
+        put_file(ledger, tmp_path, 1, b"never committed")
+        ledger.commit(record_of(0, b"kept"))
+        ledger.sweep()
+        put_names = [ledger.segment_file(record_of(0, b"kept"), tmp_path).read_bytes()]
+        assert put_names == [b"kept"]
+        with pytest.raises(LedgerError):
+            ledger.segment_file(record_of(0, b"loser"), tmp_path)
+        with pytest.raises(LedgerError):
+            ledger.commit(record_of(1, b"never committed"))
+        assert ledger.plan(0) == plan_of(0)
+
+    def test_a_request_is_what_was_submitted_last(self, root: str) -> None:
+        """A run that is submitted again may be wanted sooner or elsewhere."""
+        ledger = RunLedger(root, RUN)
+        assert ledger.request() is None
+        ledger.put_request(request_of())
+        ledger.put_request(request_of(output="elsewhere.mp4", deadline=0))
+        assert RunLedger(root, RUN).request() == request_of(output="elsewhere.mp4", deadline=0)
+
+    def test_the_first_outcome_stands(self, root: str) -> None:
+        """A run ends once; who comes later learns that another outcome stands, until the run begins again."""
+        ledger = RunLedger(root, RUN)
+        assert ledger.outcome() is None
+        assert ledger.put_outcome(FAILED)
+        assert not ledger.put_outcome(Outcome(state="finished", output="film.mp4"))
+        assert ledger.put_outcome(FAILED), "its answer was lost and it asks again"
+        assert ledger.outcome() == FAILED
+        ledger.put_request(request_of())
+        ledger.clear_outcome()
+        ledger.clear_outcome()
+        assert ledger.outcome() is None
+        assert ledger.request() == request_of()
+        assert ledger.put_outcome(Outcome(state="cancelled"))
+
+    def test_the_runs_of_a_root_are_listed(self, root: str) -> None:
+        """What is no run is not listed, nor does a root that is not there yet hold any."""
+        assert list_runs(root) == []
+        other = RUN[::-1]
+        RunLedger(root, other).put_outcome(FAILED)
+        RunLedger(root, RUN).put_request(request_of())
+        Folder(root).create("notes.txt", b"")
+        Folder(root).create("sources/a.mp4", b"")
+        assert list_runs(root) == sorted([RUN, other])
+
+    @pytest.mark.parametrize("place", ["the same store", "a local folder", "another store"])
+    def test_a_film_is_delivered_and_its_run_pruned(self, root: str, tmp_path: Path, place: str) -> None:
+        """Film, report and manifest arrive whole on any store; the run keeps what was asked for and how it ended."""
+        output = {
+            "the same store": f"{root} films/Le réel 1.mp4",
+            "a local folder": str(tmp_path / "new folder" / "Le réel 1.mp4"),
+            "another store": f"memory://{uuid4().hex}/Le réel 1.mp4",
+        }[place]
+        ledger = RunLedger(root, RUN)
+        ledger.put_request(request_of())
+        manifest = finish(ledger, tmp_path)
+        assert ledger.whole_at(output) is None
+        assert ledger.deliver(output) == manifest
+        ledger.put_outcome(Outcome(state="finished", output=output))
+        ledger.prune()
+        assert content(output) == FILM
+        assert read_manifest(output) == manifest
+        assert (content(report_location(output)) or b"").startswith(b"<!doctype html>")
+        assert ledger.whole_at(output) == manifest
+        left = Folder(f"{root}/{RUN}")
+        assert [name for name in left.names("") if left.exists(name)] == ["outcome.json", "request.json", "title.json"]
+        assert ledger.deliver(output) == manifest, "nothing is left to do"
+
+    @pytest.mark.parametrize("done", [0, 1, 2])
+    def test_an_interrupted_delivery_is_completed(
+        self, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
+    ) -> None:
+        """Killed between any two files, a delivery goes on where it stopped; until then the film does not count."""
+        output, ledger, given = f"{root} films/a.mp4", RunLedger(root, RUN), []
+        manifest = finish(ledger, tmp_path)
+        give = Folder.hand_over
+
+        def killed(*files: object) -> bool:
+            if len(given) == done:
+                raise KeyboardInterrupt
+            given.append(files)
+            return give(*files)  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Folder, "hand_over", killed)
+            with pytest.raises(KeyboardInterrupt):
+                ledger.deliver(output)
+        assert ledger.whole_at(output) is None
+        assert RunLedger(root, RUN).deliver(output) == manifest
+        assert content(output) == FILM
+        assert ledger.whole_at(output) == manifest
+
+    def test_another_film_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
+        """A film of another run, one of another size, or one whose report is gone is not this run's film."""
+        output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
+        finish(ledger, tmp_path)
+        ledger.deliver(output)
+        assert RunLedger(root, RUN[::-1]).whole_at(output) is None
+        folder, name = beside(output)
+        folder.replace(name, FILM[:-1])
+        assert ledger.whole_at(output) is None
+        folder.replace(name, FILM)
+        folder.remove(report_location(name))
+        assert ledger.whole_at(output) is None
+
+    def test_a_broken_manifest_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
+        """What half a manifest asks for is the restoration that writes a whole one."""
+        output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
+        finish(ledger, tmp_path)
+        ledger.deliver(output)
+        folder, name = beside(manifest_location(output))
+        folder.replace(name, (folder.read(name) or b"")[:100])
+        assert ledger.whole_at(output) is None
+
+    def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:
+        """Delivering a film that was never assembled is our own bug and says so."""
+        with pytest.raises(LedgerError, match="no finished film"):
+            RunLedger(root, RUN).deliver(f"{root} films/a.mp4")
+
+    def test_a_large_payload_waits_in_the_store(self, root: str) -> None:
+        """Its message carries a name below the ledger's root; small ones stay in their messages."""
+        claims, payload = Claims(root, 100), payload_of(bytes(101))
+        small = payload_of(bytes(100))
+        assert claims.check_in(small, RUN, 7) == small
+        checked = claims.check_in(payload, RUN, 7)
+        assert checked.reference == f"{RUN}/payloads/000007/{payload.digest.hex()}"
+        assert (checked.digest, checked.codec, checked.inline) == (payload.digest, "raw", b"")
+        assert Claims(root, 100).content(checked) == payload.inline
+        assert claims.check_in(checked, RUN, 7) == checked
+
+    def test_a_damaged_payload_is_mended_by_checking_it_in_again(self, root: str) -> None:
+        """A segment that is published again replaces what was damaged in the store."""
+        claims, payload = Claims(root, 0), payload_of(b"frames")
+        checked = claims.check_in(payload, RUN, 0)
+        Folder(root).replace(checked.reference, b"fram")
+        assert claims.content(checked) == b"fram"
+        claims.check_in(payload, RUN, 0)
+        assert claims.content(checked) == b"frames"
+
+    def test_released_payloads_are_gone(self, root: str) -> None:
+        """A segment's payloads go with its commit and a run's with its end; the others stay."""
+        claims = Claims(root, 0)
+        checked = [claims.check_in(payload_of(bytes([segment])), RUN, segment) for segment in range(3)]
+        claims.release(RUN, 1)
+        claims.release(RUN, 1)
+        with pytest.raises(CorruptPayload, match="gone"):
+            claims.content(checked[1])
+        assert claims.content(checked[2]) == b"\2"
+        claims.release(RUN)
+        with pytest.raises(CorruptPayload, match="gone"):
+            claims.content(checked[2])
