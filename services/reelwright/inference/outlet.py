@@ -13,7 +13,6 @@ from reelwright.media.transport import choose_codec, encode_payload
 from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import UnavailableError
-from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameBatch, Payload, RestoredBatch
 
 # How soon a publisher that waits for room notices that its batch is wanted no more.
@@ -30,7 +29,7 @@ class Outlet:
 
     Args:
         bus: where they go.
-        claims: takes what is too large for a message.
+        claims: takes what is too large for a message; waits for the store itself.
         codec: transport codec; `auto` chooses what pays, once per run.
         worker: the worker's name.
         engine: the engine's identity.
@@ -40,12 +39,11 @@ class Outlet:
         self._bus, self._claims, self._codec = bus, claims, codec
         self._worker, self._engine = worker, engine
         self._codecs: dict[str, str] = {}
-        self._patience, self._closed = Patience(), threading.Event()
+        self._closed = threading.Event()
 
     def close(self) -> None:
-        """Ends every wait but that of the bus for its broker, which ends with the bus."""
+        """Ends the wait for room; those for broker and store end with the bus and the store's patience."""
         self._closed.set()
-        self._patience.stop()
 
     def publish(
         self, batch: FrameBatch, restored: Sequence[Picture], seconds: float, wanted: Callable[[], bool]
@@ -64,7 +62,7 @@ class Outlet:
         with metrics.timed("transport"):
             payload = encode_payload(restored, self._codec_of(batch.run, restored[0]))
         with metrics.timed("publish"):
-            self._put(self._message(batch, self._checked_in(batch, payload, wanted), seconds), wanted)
+            self._put(self._message(batch, self._checked_in(batch, payload), seconds), wanted)
 
     def _codec_of(self, run: str, picture: Picture) -> str:
         if self._codec != "auto":
@@ -75,9 +73,9 @@ class Outlet:
         self._codecs[run] = codec
         return codec
 
-    def _checked_in(self, batch: FrameBatch, payload: Payload, wanted: Callable[[], bool]) -> Payload:
+    def _checked_in(self, batch: FrameBatch, payload: Payload) -> Payload:
         try:
-            return self._patience(lambda: self._claims.check_in(payload, batch.run, batch.segment), wanted)
+            return self._claims.check_in(payload, batch.run, batch.segment)
         except UnavailableError:
             raise GivenUp from None
 

@@ -22,7 +22,6 @@ from reelwright.media.transport import decode_payload
 from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import CorruptPayload, UnavailableError
-from reelwright.titles.patience import Patience
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello
 from reelwright.wire.frames_pb2 import Work
@@ -53,7 +52,7 @@ class Worker:
 
     Args:
         bus: where restored batches go.
-        claims: where payloads are that are too large for a message.
+        claims: where payloads are that are too large for a message; waits for the store itself.
         restorer: does the work.
         settings: the worker's.
     """
@@ -63,7 +62,7 @@ class Worker:
         self._outlet = Outlet(bus, claims, settings.codec, settings.name, restorer.engine)
         room = settings.parallel + settings.prefetch
         self._jobs = Jobs(room, len(settings.dispatchers))
-        self._abandon, self._patience = threading.Event(), Patience()
+        self._abandon = threading.Event()
         self._restoring = [threading.Thread(target=self._work, name="restore") for _ in range(settings.parallel)]
         self._fetching = ThreadPoolExecutor(room, thread_name_prefix="fetch")
         self._publishing = ThreadPoolExecutor(settings.parallel, thread_name_prefix="publish")
@@ -108,7 +107,6 @@ class Worker:
         """
         self._jobs.drain(self._settings.drain_seconds if drain_seconds is None else drain_seconds)
         self._abandon.set()
-        self._patience.stop()
         self._outlet.close()
         self._jobs.close()
         for thread in self._restoring:
@@ -143,12 +141,11 @@ class Worker:
             self._jobs.supply(job)
 
     def _fetch(self, job: Job) -> None:
-        payload = job.batch.payload
         try:
-            content = self._patience(lambda: self._claims.content(payload), lambda: self._jobs.wanted(job))
+            content = self._claims.content(job.batch.payload)
         except UnavailableError:
-            # The store came back too late for this job, which is another's by now or wanted no more.
-            return
+            # Claims wait for the store: only a process that stops hears of it.
+            self._jobs.give_up(job)
         except Exception as error:  # noqa: BLE001 - told to the dispatcher, whatever it is
             log.warning("payload not fetched", extra={**_place(job), "reason": str(error)})
             self._jobs.failure(job, error, payload_unusable=isinstance(error, CorruptPayload))
