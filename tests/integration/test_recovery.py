@@ -125,7 +125,7 @@ def test_lost_events(tmp_path: Path, kind: str) -> None:
 
 def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that dies in the middle of a title, twice, delays the title and fails nothing."""
-    for name, value in s3.environment.items():
+    for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     root, patience = f"s3://films/{tmp_path.name}", Patience()
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
