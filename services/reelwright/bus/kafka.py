@@ -76,9 +76,8 @@ class KafkaBus:
             **settings.client_options(),
             acks="all",
             # It would only save duplicates, which are harmless here, and can end in states that only a new producer
-            # leaves; order does not need it, since a partition has one request under way at a time.
+            # leaves; order does not need it, since every publisher waits for its message.
             enable_idempotence=False,
-            max_in_flight_requests_per_connection=1,
             max_request_size=settings.message_bytes,
             delivery_timeout_ms=round(2000 * settings.answer_seconds),
             max_block_ms=round(1000 * _TOPIC_SECONDS),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import socket
-import ssl
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,9 @@ from typing import TypeVar
 
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
+from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
 from reelwright.bus.settings import BusSettings
 from reelwright.titles.errors import BrokerError, UnavailableError
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 Client = TypeVar("Client")
 
 _REPEAT_SECONDS = 30.0
-_PROBE_SECONDS = 2.0
+_CUT_OFF_LOGINS = 3
 
 _REFUSALS = (
     kafka_errors.SaslAuthenticationFailedError,
@@ -56,36 +58,56 @@ class Sparing:
 
 
 class _Library(logging.Handler):
-    """Passes on what kafka-python says, each place in its code at most every 30 seconds.
+    """Passes on only what kafka-python did not expect itself, each place in its code at most every 30 seconds.
 
-    While a broker is away, each of its clients writes several errors a second. What matters for operation is in this
-    package's own lines, so its words go out as they are, only rarely.
+    While a broker is away, each of its clients writes several errors a second, all of which this package tells in its
+    own lines, once.
     """
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.ERROR)
         self._sparing = Sparing()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._sparing.allows((record.name, record.lineno)):
+        error = record.exc_info[1] if record.exc_info else None
+        foreseen = error is None or isinstance(error, OSError | kafka_errors.KafkaError)
+        if not foreseen and self._sparing.allows((record.name, record.lineno)):
             logging.getLogger().handle(record)
 
 
 def quieten() -> None:
-    """Makes kafka-python's log bearable; never finer than WARNING, since in DEBUG it writes passwords out."""
+    """Makes kafka-python's log bearable; never finer than ERROR, since in DEBUG it writes passwords out."""
     library = logging.getLogger("kafka")
-    library.setLevel(logging.WARNING)
+    library.setLevel(logging.ERROR)
     library.propagate = False
     if not any(isinstance(handler, _Library) for handler in library.handlers):
         library.handlers[:] = [_Library()]
 
 
-class _NetClient(KafkaNetClient):  # type: ignore[misc] # the library has no types
-    def __init__(self, **options: object) -> None:
-        super().__init__(**options)
+class _Manager(KafkaConnectionManager):  # type: ignore[misc] # the library has no types
+    """Remembers why the last connection failed; the library only logs it."""
+
+    failure: Exception | None = None
+    _cut_off = 0
+
+    def __init__(self, net: NetworkSelector, **options: object) -> None:
+        super().__init__(net, **options)
         # The clients take this as an option, yet 3.0.12 never hands it on, and every look at a topic that is not
         # there would make one with a default broker's settings.
         self.cluster.config["allow_auto_create_topics"] = False
+
+    async def _connect(self, node: object, conn: KafkaConnection, **options: object) -> None:
+        await super()._connect(node, conn, **options)
+        self.failure = conn.init_future.exception
+        if isinstance(self.failure, kafka_errors.KafkaConnectionError) and conn.sasl_enabled and conn.broker_version:
+            # The library drops what comes together with the end of a connection, and so do brokers send refusals. One
+            # that says its version and then hangs up each time does not let us in.
+            self._cut_off += 1
+            if self._cut_off >= _CUT_OFF_LOGINS:
+                self.failure = kafka_errors.SaslAuthenticationFailedError("hung up during the login")
+        if isinstance(self.failure, _REFUSALS) and not self.bootstrapped:
+            # Ends the search for a broker. Later on it goes on: a broker that has just started may not know its users.
+            self._auth_failures[node.node_id] = self.failure  # type: ignore[attr-defined]
 
 
 def open_client(kind: Callable[..., Client], **options: object) -> Client:
@@ -94,20 +116,26 @@ def open_client(kind: Callable[..., Client], **options: object) -> Client:
     Args:
         kind: the class of kafka-python.
         **options: for it.
-    """
-    made: list[_NetClient] = []
 
-    def connect(**all_options: object) -> _NetClient:
-        made.append(_NetClient(**all_options))
+    Raises:
+        KafkaError: of kafka-python: why no broker was found.
+    """
+    made: list[KafkaNetClient] = []
+
+    def connect(**all_options: object) -> KafkaNetClient:
+        net = NetworkSelector(**all_options)
+        made.append(KafkaNetClient(net, _Manager(net, **all_options), **all_options))
         return made[-1]
 
     try:
         return kind(kafka_client=connect, **options)
-    except BaseException:
+    except BaseException as error:
         # A client that finds no broker leaves its thread and sockets behind.
         for client in made:
             with suppress(Exception):
                 client.close()
+            if isinstance(error, kafka_errors.KafkaTimeoutError) and (reason := client._manager.failure) is not None:
+                raise reason from None
         raise
 
 
@@ -124,12 +152,14 @@ def in_our_words(settings: BusSettings) -> Iterator[None]:
     except _REFUSALS as error:
         raise refusal(settings, error) from None
     except kafka_errors.KafkaError as error:
-        if fault := _tls_fault(settings):
-            raise fault from None
-        what = f"no Kafka broker answers in {settings.security_protocol}"
-        what += "" if isinstance(error, kafka_errors.RetriableError) else f" ({type(error).__name__})"
+        reason = ", ".join(map(str, error.args)) or type(error).__name__
+        where = settings.bootstrap_servers
+        if fault := re.search(r"\[SSL: \w+\]\s*([^(]*)", reason):
+            remedy = "check REELWRIGHT_BUS_TLS_CA, REELWRIGHT_BUS_TLS_CERT and REELWRIGHT_BUS_TLS_KEY"
+            raise BrokerError(f"no TLS with the broker: {fault[1].strip()}", where, remedy) from None
+        what = f"no Kafka broker answers in {settings.security_protocol} ({reason})"
         remedy = "start it, or mend REELWRIGHT_BUS_BOOTSTRAP_SERVERS or REELWRIGHT_BUS_SECURITY_PROTOCOL"
-        raise UnavailableError(what, settings.bootstrap_servers, remedy) from None
+        raise UnavailableError(what, where, remedy) from None
 
 
 def refusal(settings: BusSettings, error: Exception) -> BrokerError:
@@ -141,29 +171,3 @@ def refusal(settings: BusSettings, error: Exception) -> BrokerError:
     what = f"the broker refuses {settings.username or 'a client without a login'} by {settings.sasl_mechanism}"
     remedy = "mend REELWRIGHT_BUS_USERNAME, its password or REELWRIGHT_BUS_SASL_MECHANISM"
     return BrokerError(what, settings.bootstrap_servers, remedy)
-
-
-def _tls_fault(settings: BusSettings) -> BrokerError | None:
-    """Why TLS fails, which kafka-python reports as if nobody were there; None where that is so."""
-    if not settings.tls:
-        return None
-    context = settings.tls_context()
-    for server in settings.bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        host = host.strip("[]")
-        try:
-            with (
-                socket.create_connection((host, int(port)), _PROBE_SECONDS) as raw,
-                context.wrap_socket(raw, server_hostname=host) as channel,
-            ):
-                # In TLS 1.3 a broker that wants a certificate says so only after the handshake.
-                channel.recv(1)
-        except ssl.SSLCertVerificationError as error:
-            what = f"the broker's certificate is not trusted: {error.verify_message}"
-            return BrokerError(what, server, "name its authority in REELWRIGHT_BUS_TLS_CA")
-        except ssl.SSLError as error:
-            what = f"the broker refuses the TLS connection: {error.reason}"
-            return BrokerError(what, server, "check REELWRIGHT_BUS_TLS_CERT and REELWRIGHT_BUS_TLS_KEY")
-        except (OSError, ValueError):
-            continue
-    return None

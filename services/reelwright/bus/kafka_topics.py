@@ -48,8 +48,8 @@ def administration(settings: BusSettings) -> Iterator[KafkaAdminClient]:
 def apply(settings: BusSettings) -> list[str]:
     """Makes the topics that are missing and sets the configuration of those that differ.
 
-    Partitions are added where there are too few; more than wanted, or other replicas, stay as they are: `problems`
-    tells. Adding partitions moves keys to others, which is harmless between titles and a replay within one.
+    Partitions are added where there are too few, which moves keys: harmless, since what a segment lost in between is
+    sent again. Replicas stay as they are, and `problems` tells.
 
     Returns:
         A line for every change.
@@ -140,7 +140,7 @@ def _mend(admin: KafkaAdminClient, settings: BusSettings, name: str, found: _Fou
     if found.partitions < settings.partitions:
         admin.create_partitions({name: settings.partitions})
         lines.append(f"{name}: {found.partitions} partitions, now {settings.partitions}")
-    changed = {key: value for key, value in wanted.items() if found.options.get(key) != value}
+    changed = {key: value for key, value in wanted.items() if not _fits(key, found.options.get(key), value)}
     if changed:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changed)])
         lines += [f"{name}: {key}={value}, was {found.options.get(key)}" for key, value in changed.items()]
@@ -151,14 +151,20 @@ def _differences(settings: BusSettings, name: str, found: _Found | None) -> list
     if found is None:
         return [f"{name}: missing"]
     lines = []
-    if found.partitions != settings.partitions:
-        lines.append(f"{name}: {found.partitions} partitions, not {settings.partitions}")
+    if found.partitions < settings.partitions:
+        lines.append(f"{name}: {found.partitions} partitions, fewer than {settings.partitions}")
     if settings.replication_factor > 0 and found.replicas != settings.replication_factor:
         lines.append(f"{name}: {found.replicas} replicas, not {settings.replication_factor}")
     for key, value in settings.topic_options(_kind(name)).items():
-        if found.options.get(key) != value:
+        if not _fits(key, found.options.get(key), value):
             lines.append(f"{name}: {key}={found.options.get(key)}, not {value}")
     return lines
+
+
+def _fits(key: str, found: str | None, wanted: str) -> bool:
+    if key == "max.message.bytes" and found is not None:
+        return int(found) >= int(wanted)
+    return found == wanted
 
 
 def _kind(name: str) -> Literal["titles", "stream", "events", "deadletter"]:

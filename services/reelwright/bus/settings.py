@@ -82,8 +82,8 @@ class BusSettings(BaseSettings):
         given = self.username is not None and (self.password is not None or self.password_file is not None)
         if self.sasl and not given:
             raise ValueError(
-                f"{self.security_protocol} needs REELWRIGHT_BUS_USERNAME and REELWRIGHT_BUS_PASSWORD "
-                "or REELWRIGHT_BUS_PASSWORD_FILE"
+                f"no login for {self.security_protocol}: it takes REELWRIGHT_BUS_USERNAME, "
+                "and REELWRIGHT_BUS_PASSWORD or REELWRIGHT_BUS_PASSWORD_FILE"
             )
         return self
 
