@@ -1,0 +1,209 @@
+"""Runs on a real S3 server: the contract of every ledger, writers at once, who may do what, and other servers' ways."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from reelwright.ledger.records import Outcome
+from reelwright.ledger.store import RunLedger, list_runs
+from reelwright.store.claims import Claims
+from reelwright.store.folder import Folder
+from reelwright.titles.errors import OutputError
+from scripts.servers.s3 import S3Server
+from tests.contract.ledger import AWKWARD, LedgerContract, payload_of, request_of
+from tests.ledgers import RUN, plan_of, title_of
+from tests.stores import OldServer, reaching
+
+
+@pytest.fixture
+def store(s3: S3Server) -> Iterator[S3Server]:
+    """The server as this process reaches it."""
+    with reaching(s3.env):
+        yield s3
+
+
+@pytest.fixture
+def root(store: S3Server) -> str:
+    return f"s3://{store.bucket}/{uuid4().hex}/{AWKWARD}"
+
+
+class TestLedgerOnS3(LedgerContract):
+    pass
+
+
+RACER = """
+import sys
+from reelwright.store.folder import Folder
+folder, name = Folder(sys.argv[1]), sys.argv[2]
+folder.read("warm")
+for number in range(int(sys.argv[3])):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(folder.create(str(number), name.encode()), flush=True)
+"""
+_ROUNDS = 12
+
+
+@pytest.mark.parametrize("kind", ["a folder", "S3"])
+def test_of_several_processes_one_creates_a_document(root: str, tmp_path: Path, kind: str) -> None:
+    """However many write it at the same moment, it holds what one of them wrote, and just that one is told so."""
+    root = root if kind == "S3" else str(tmp_path)
+    command = [sys.executable, "-c", RACER, root]
+    racers = [
+        subprocess.Popen([*command, f"racer {i}", str(_ROUNDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for i in range(3)
+    ]
+    pipes = [(racer.stdin, racer.stdout) for racer in racers if racer.stdin and racer.stdout]
+    for number in range(_ROUNDS):
+        assert [out.readline() for _, out in pipes] == [b"ready\n"] * 3
+        for go, _ in pipes:
+            go.write(b"go\n")
+            go.flush()
+        winners = [f"racer {i}".encode() for i, (_, out) in enumerate(pipes) if out.readline() == b"True\n"]
+        assert winners == [Folder(root).read(str(number))]
+    assert [racer.wait() for racer in racers] == [0, 0, 0]
+    for go, out in pipes:
+        go.close()
+        out.close()
+
+
+def test_a_ledger_is_used_from_many_threads(root: str) -> None:
+    """Threads that open ledgers and write plans at once, as the services do, each find all of it."""
+
+    def work(number: int) -> int:
+        ledger = RunLedger(root, RUN)
+        ledger.put_plan(plan_of(number))
+        ledger.put_plan(plan_of(0))
+        found = ledger.plan(number)
+        return -1 if found is None else found.segment
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(work, range(64))) == list(range(64))
+    assert len(Folder(f"{root}/{RUN}").names("plan")) == 64
+
+
+def test_thousands_of_files_are_pruned(root: str) -> None:
+    """More files than one request removes or one listing holds: all go, and those that stay do."""
+    folder = Folder(f"{root}/{RUN}")
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: folder.replace(f"payloads/{number}", b"x"), range(1200)))
+    ledger = RunLedger(root, RUN)
+    ledger.put_request(request_of())
+    ledger.prune()
+    assert folder.names("payloads") == []
+    assert ledger.request() == request_of()
+
+
+def test_a_large_film_arrives_whole(root: str, tmp_path: Path) -> None:
+    """What is sent and fetched in parts is the same file."""
+    film = tmp_path / "film.mkv"
+    film.write_bytes(bytes(range(251)) * (50 << 12))
+    folder = Folder(root)
+    folder.upload("a film.mkv", film)
+    assert folder.size("a film.mkv") == film.stat().st_size
+    (tmp_path / "back").mkdir()
+    assert folder.download("a film.mkv", tmp_path / "back").read_bytes() == film.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["refuses", "ignores"])
+def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -> None:
+    """Where a condition is refused or ignored, who comes second still changes nothing and is told so."""
+    with OldServer(kind) as server, reaching(server.env):
+        ledgers = [RunLedger("s3://films/ledger", RUN), RunLedger("s3://films/ledger", RUN[::-1])]
+        for ledger in ledgers:
+            assert ledger.put_outcome(Outcome(state="failed"))
+            assert not ledger.put_outcome(Outcome(state="cancelled"))
+            assert ledger.outcome() == Outcome(state="failed")
+        assert list_runs("s3://films/ledger") == sorted([RUN, RUN[::-1]])
+
+
+def attempts(root: str) -> dict[str, str]:
+    """What a person is told for each thing that a service does to a run; empty where it is done."""
+    ledger = RunLedger(root, RUN)
+    tried = {
+        "read": ledger.title,
+        "list": ledger.committed,
+        "runs": lambda: list_runs(root),
+        "write": lambda: ledger.put_title(title_of()),
+        "create": lambda: ledger.put_plan(plan_of(0)),
+        "prune": ledger.prune,
+        "claim": lambda: Claims(root, 0).check_in(payload_of(b"frames"), RUN, 0),
+    }
+    said = {}
+    for name, act in tried.items():
+        said[name] = ""
+        try:
+            act()
+        except OutputError as error:
+            said[name] = str(error)
+    return said
+
+
+def only_users(store: S3Server) -> None:
+    if not store.has_users:
+        pytest.skip("this stand-in for a server lets anyone in")
+
+
+@pytest.mark.parametrize("wrong", ["secret", "key", "both missing"])
+def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong: str) -> None:
+    """Who is not known learns so at every step, where it was, and what to check; never a key."""
+    only_users(store)
+    env = dict(store.env)
+    secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+    if wrong == "secret":
+        env["AWS_SECRET_ACCESS_KEY"] = secret
+    elif wrong == "key":
+        env |= {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": secret}
+    else:
+        del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+        env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
+    with reaching(env):
+        said = attempts(root)
+    for line in said.values():
+        assert line.startswith("s3://films/")
+        assert "credentials" in line
+        assert "\n" not in line
+        assert not any(word in line for word in (secret, env.get("AWS_ACCESS_KEY_ID", secret)))
+
+
+@pytest.mark.usefixtures("store")
+def test_a_missing_bucket_is_named() -> None:
+    """A bucket that is not there is not an empty one, whatever is asked of it."""
+    for line in attempts("s3://no-such-bucket/ledger").values():
+        assert line.startswith("s3://no-such-bucket/ledger")
+        assert "no such bucket" in line
+
+
+def test_a_place_without_write_permission_is_named(store: S3Server) -> None:
+    """Who may only read reads; writing says that the store does not allow it, and where."""
+    only_users(store)
+    reader, bucket = store.add_user(f"reader{uuid4().hex[:8]}"), f"read-only-{uuid4().hex[:8]}"
+    client = store.client()
+    client.create_bucket(Bucket=bucket)
+    places = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    allow = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": places}
+    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Principal": {"AWS": [reader["AWS_ACCESS_KEY_ID"]]}}]}
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    client.put_object(Bucket=bucket, Key=f"ledger/{RUN}/plan/end.json", Body=b"{}")
+    with reaching(reader):
+        said = attempts(f"s3://{bucket}/ledger")
+    done = {name for name, line in said.items() if not line}
+    assert done == {"read", "list", "runs"}
+    for name in said.keys() - done:
+        assert said[name].startswith(f"s3://{bucket}/ledger/{RUN}")
+        assert "the store does not allow it" in said[name]
+
+
+def test_a_place_that_nobody_has_written_to_is_empty(root: str) -> None:
+    """Opening, listing and reading what nobody has written finds nothing and makes nothing."""
+    assert list_runs(root) == []
+    assert RunLedger(root, RUN).request() is None
+    assert Folder(root).names("") == []
