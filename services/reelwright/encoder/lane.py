@@ -102,9 +102,7 @@ class Lane:
         try:
             self._encode(segment, batch)
         except CorruptPayload as error:
-            log.warning("batch unusable", extra={"run": batch.run, "segment": batch.segment, "reason": str(error)})
-            wanted = SegmentWanted(segment=batch.segment, reason=str(error))
-            publish_event(self._bus, Event(run=batch.run, segment_wanted=wanted))
+            self._want(segment, error)
         except UnusableMessage as error:
             bury(self._bus, record, str(error))
             self._release(segment)
@@ -124,6 +122,18 @@ class Lane:
         record = work.add(batch)
         if record is not None:
             self._finish(segment, record)
+
+    def _want(self, segment: Segment, error: CorruptPayload) -> None:
+        run, number = segment
+        try:
+            # Another encoder that had the segment, too, lets go of its payloads once it has committed it.
+            if self._ledger(run).is_committed(number):
+                self._release(segment)
+                return
+        except UnavailableError:
+            pass  # asked for once too often, it is published in vain
+        log.warning("batch unusable", extra={"run": run, "segment": number, "reason": str(error)})
+        publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
 
     def _open(self, segment: Segment) -> SegmentWork | None:
         run, number = segment
