@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="the same seed gives the same faults and titles")
     parser.add_argument("--outage", type=float, default=60.0, help="seconds without a broker at the end; 0 for none")
     asked = parser.parse_args()
+    # So that servers and mounts go with us, too, when we are told to go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     seed = secrets.randbelow(10**6) if asked.seed is None else asked.seed
     _say(f"seed {seed}")
     findings = _FINDINGS / time.strftime(f"%Y%m%d-%H%M%S-seed-{seed}")

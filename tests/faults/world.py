@@ -25,7 +25,8 @@ from tests.processes import free_port
 LEDGER = "ledger/"
 PROCESSES = {"decoder": 1, "dispatcher": 2, "inference": 2, "encoder": 2}
 _MOST = 3
-_STORE_MEGABYTES, _SCRATCH_MEGABYTES = 1024, 32
+# A lossless film of the largest size takes 30 MB, and each encoder may be at one.
+_STORE_MEGABYTES, _SCRATCH_MEGABYTES = 1024, 192
 # Debian's libfaketime, in the build for programs with threads.
 _FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 
