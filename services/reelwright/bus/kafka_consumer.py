@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
@@ -24,6 +25,8 @@ _POLL_MS = 200
 # The broker holds a fetch open this long, and a partition that is resumed meanwhile waits for its end.
 _FETCH_WAIT_MS = 100
 _PAUSE_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
+_MISSING_SECONDS = 5.0
 
 
 class KafkaMember:
@@ -155,6 +158,9 @@ class KafkaMember:
             fetch_max_bytes=max(settings.message_bytes, settings.prefetch_bytes // 2),
             metrics_enabled=False,
         )
+        # The library ends a wait when a heartbeat is due, though another of its threads sends those. While one is not
+        # answered, that would be a busy loop, and a leak with each of its turns.
+        consumer._coordinator.time_to_next_poll = lambda: _POLL_MS / 1000
         consumer.subscribe(self._topics, listener=Rebalance(consumer, self._buffer, self._sparing))
         return consumer
 
@@ -162,9 +168,11 @@ class KafkaMember:
         """Has a listener begin at the end, or where its former client was."""
         if self.group is not None:
             return
+        asked = time.monotonic()
         while not self._topics_of(consumer) >= set(self._topics):
-            self._sparing.warn("a topic is missing", ", ".join(self._topics))
-            if self._stop.wait(_POLL_MS / 1000):
+            if time.monotonic() - asked > _MISSING_SECONDS:
+                self._sparing.warn("waiting for a topic", "it is missing", topics=", ".join(self._topics))
+            if self._stop.wait(_LOOK_SECONDS):
                 return
         if not self._listens.is_set():
             ends = consumer.end_offsets(list(consumer.assignment()))
