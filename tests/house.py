@@ -12,6 +12,7 @@ import grpc
 import numpy as np
 
 from reelwright.bus.local import LocalBus
+from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Record
 from reelwright.bus.topics import DEAD_LETTER, EVENTS, FRAMES, RESTORED, segment_key
 from reelwright.dispatcher.loop import Dispatcher
@@ -33,9 +34,9 @@ FRAMES_PER_BATCH = 2
 BatchKey = tuple[str, int, int]
 
 
-def until(condition: Callable[[], object], what: str) -> None:
+def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Waits for a condition that another thread brings about."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.005)
@@ -83,10 +84,10 @@ class Doubler:
 class RawWorker:
     """A worker of the test's own: speaks the protocol, restores nothing, does what the test says."""
 
-    def __init__(self, address: str, name: str, models: tuple[str, ...] = (MODEL,)) -> None:
+    def __init__(self, address: str, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL) -> None:
         self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self.say(hello=Hello(worker=name, version="test", models=models, protocol=PROTOCOL))
+        self.say(hello=Hello(worker=name, version="test", models=models, protocol=protocol))
         self._call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))
         self._inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._listen)
@@ -126,6 +127,11 @@ class RawWorker:
         self._call.cancel()
         self.hang_up()
 
+    def refusal(self) -> tuple[grpc.StatusCode, str]:
+        """How the dispatcher ended the stream."""
+        self._thread.join(PATIENCE)
+        return self._call.code(), self._call.details()
+
     def _listen(self) -> None:
         try:
             for message in self._call:
@@ -149,21 +155,22 @@ class House:
 
     def worker(self, name: str, restorer: Doubler | None = None, **settings: object) -> Worker:
         """Starts a worker."""
-        known = InferenceSettings(dispatcher=self.address, name=name, codec="raw", **settings)  # type: ignore[arg-type]
+        known = InferenceSettings(**{"dispatcher": self.address, "name": name, "codec": "raw", **settings})  # type: ignore[arg-type]
         worker = Worker(self.bus, self.claims, restorer or Doubler(), known)
         self._workers.append(worker)
         worker.start()
         return worker
 
-    def raw(self, name: str, models: tuple[str, ...] = (MODEL,)) -> RawWorker:
+    def raw(self, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL) -> RawWorker:
         """Connects a worker of the test's own."""
-        self._raw.append(RawWorker(self.address, name, models))
+        self._raw.append(RawWorker(self.address, name, models, protocol))
         return self._raw[-1]
 
-    def publish(self, *batches: FrameBatch, priority: str = "standard") -> None:
+    def publish(self, *batches: FrameBatch, priority: str = "standard", **headers: str) -> None:
         """Publishes batches as a decoder does."""
         for message in batches:
-            self.bus.publish(FRAMES[priority], segment_key(message.run, message.segment), message.SerializeToString())
+            key = segment_key(message.run, message.segment)
+            publish_message(self.bus, FRAMES[priority], key, message, headers)
 
     def records(self, topic: str) -> list[Record]:
         """What came on a topic so far."""
@@ -183,6 +190,15 @@ class House:
             (event.run, event.title_failed.reason, event.title_failed.exit_code)
             for event in events
             if event.HasField("title_failed")
+        ]
+
+    def wanted(self) -> list[tuple[str, int, str]]:
+        """Run, segment and reason of each SegmentWanted so far."""
+        events = [Event.FromString(record.value) for record in self.records(EVENTS)]
+        return [
+            (event.run, event.segment_wanted.segment, event.segment_wanted.reason)
+            for event in events
+            if event.HasField("segment_wanted")
         ]
 
     def frames_held(self) -> int:

@@ -98,6 +98,11 @@ class LeaseTable:
     def __len__(self) -> int:
         return len(self._active)
 
+    @property
+    def stalls(self) -> frozenset[str]:
+        """Workers whose restored batches wait for bus or store."""
+        return frozenset(self._stalled)
+
     def held_by(self, worker: str) -> int:
         """Leases a worker has."""
         return len(self._by_worker.get(worker, ()))

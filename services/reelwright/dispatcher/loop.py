@@ -49,7 +49,7 @@ class Dispatcher:
     @property
     def ready(self) -> bool:
         """Whether it takes work: workers can connect, and the bus answers."""
-        return self.serving and self._bus.connected
+        return self.serving and not self._closing.is_set() and self._bus.connected
 
     def start(self) -> str:
         """Begins to serve.

@@ -35,9 +35,7 @@ class DispatchService:
         work = grpc.stream_stream_rpc_method_handler(self._work, request_deserializer=WorkerMessage.FromString)
         return grpc.method_handlers_generic_handler(_SERVICE, {"Work": work})
 
-    async def _work(
-        self, messages: AsyncIterator[WorkerMessage], context: grpc.aio.ServicerContext[Any, Any]
-    ) -> None:
+    async def _work(self, messages: AsyncIterator[WorkerMessage], context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """One worker's stream, from its Hello to its end."""
         hello = (await anext(aiter(messages), WorkerMessage())).hello
         if not hello.worker:
@@ -148,6 +146,8 @@ def _options(settings: DispatcherSettings) -> list[tuple[str, int]]:
         # A peer whose machine vanished, or that is frozen, sends no FIN; pings notice it.
         ("grpc.keepalive_time_ms", alive),
         ("grpc.keepalive_timeout_ms", alive),
+        # A minute by itself, whatever the line above says.
+        ("grpc.http2.ping_timeout_ms", alive),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # Workers ping as often as their own settings say; none is thrown out for it.

@@ -128,6 +128,8 @@ def _options(settings: InferenceSettings) -> list[tuple[str, int]]:
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", alive),
         ("grpc.keepalive_timeout_ms", alive),
+        # A minute by itself, whatever the line above says.
+        ("grpc.http2.ping_timeout_ms", alive),
         ("grpc.keepalive_permit_without_calls", 1),
         # A worker in a long batch sends nothing; without this it would stop to ping after the second time.
         ("grpc.http2.max_pings_without_data", 0),

@@ -1,0 +1,101 @@
+"""A dispatcher or a worker in a process of its own, for tests that freeze it or that it dies in.
+
+`python -m tests.apart worker ADDRESS NAME MOOD` or `python -m tests.apart dispatcher ADDRESS`. A worker says what it
+published, a batch a line.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import TracebackType
+
+from reelwright.bus.local import LocalBus
+from reelwright.bus.topics import RESTORED
+from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.inference.settings import InferenceSettings
+from reelwright.inference.worker import Worker
+from reelwright.media.picture import Picture
+from reelwright.store.claims import Claims
+from reelwright.wire.frames_pb2 import RestoredBatch
+from tests.house import PATIENCE, Doubler
+
+POISON = 106
+"""A picture of this value kills whoever restores it."""
+
+KEEPALIVE = 0.5
+
+
+def _mortal(picture: Picture) -> None:
+    if int(picture.planes[0][0, 0]) == POISON:
+        os._exit(1)
+
+
+def _idle(_: Picture) -> None:
+    threading.Event().wait(PATIENCE)
+
+
+_MOODS = {"mortal": _mortal, "idle": _idle}
+
+
+class Apart:
+    """The process; a context manager that leaves nothing of it.
+
+    Args:
+        *arguments: what to be; see the module.
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "tests.apart", *arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    @property
+    def dead(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self) -> list[str]:
+        """Kills it; the lines it printed."""
+        self._process.kill()
+        return self._process.communicate()[0].splitlines()
+
+    def __enter__(self) -> Apart:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+def _work(address: str, name: str, mood: str) -> None:
+    bus = LocalBus()
+    settings = InferenceSettings(dispatcher=address, name=name, codec="raw", keepalive_seconds=KEEPALIVE)
+    Worker(bus, Claims(None, 1 << 30), Doubler(_MOODS[mood]), settings).start()
+    out = bus.consumer([RESTORED], "test")
+    while True:
+        for record in out.poll(PATIENCE):
+            batch = RestoredBatch.FromString(record.value)
+            sys.stdout.write(f"{batch.run} {batch.segment} {batch.batch}\n")
+            sys.stdout.flush()
+            out.done(record)
+
+
+def _dispatch(address: str) -> None:
+    Dispatcher(LocalBus(), DispatcherSettings(address=address, keepalive_seconds=KEEPALIVE)).run(threading.Event())
+
+
+if __name__ == "__main__":
+    {"worker": _work, "dispatcher": _dispatch}[sys.argv[1]](*sys.argv[2:])
