@@ -88,7 +88,9 @@ def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
         UnavailableError: broker or store do not answer.
     """
     outcome, known = ledger.outcome(), ledger.request()
-    if outcome is not None and outcome.state == "finished" and ledger.whole_at(request.output) is not None:
+    # Asked of the store in any case: an output that leads nowhere is refused here, not after hours of work.
+    film = ledger.whole_at(request.output)
+    if film is not None and outcome is not None and outcome.state == "finished":
         return False
     if outcome is None and known is not None and known.output != request.output:
         raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
