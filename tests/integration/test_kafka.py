@@ -1,34 +1,26 @@
-"""The Kafka bus keeps the contract of every bus, on a real broker."""
+"""The Kafka bus keeps the contract of every bus, and its bounds, on a real broker."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
-from kafka import KafkaAdminClient
 
 from reelwright.bus.kafka import KafkaBus
-from reelwright.bus.protocol import Bus
-from reelwright.bus.settings import BusSettings
+from reelwright.bus.protocol import Bus, BusFull
 from scripts.servers.kafka import KafkaServer
-from tests.contract.bus import BusContract, MakeBus
-
-
-@pytest.fixture(scope="session")
-def admin(kafka: KafkaServer) -> Iterator[KafkaAdminClient]:
-    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
-        yield client
+from tests.brokers import make_topic, new_group, new_topic, open_bus
+from tests.contract.bus import PATIENCE, BusContract, MakeBus, collect, finishes, in_thread, values
+from tests.processes import until
 
 
 @pytest.fixture
 def make_bus(kafka: KafkaServer) -> Iterator[MakeBus]:
-    """Makes buses whose members are missed after two seconds, and closes them after the test."""
+    """Makes buses, and closes them after the test."""
     buses: list[KafkaBus] = []
 
     def make(max_bytes: int = 1 << 20) -> Bus:
-        settings = BusSettings(bootstrap_servers=kafka.bootstrap, max_bytes=max_bytes, session_seconds=2)
-        buses.append(KafkaBus.connect(settings, needs=()))
+        buses.append(open_bus(kafka, max_bytes=max_bytes))
         return buses[-1]
 
     yield make
@@ -36,10 +28,117 @@ def make_bus(kafka: KafkaServer) -> Iterator[MakeBus]:
         bus.close()
 
 
+@pytest.fixture
+def frozen(kafka: KafkaServer) -> Iterator[KafkaServer]:
+    """The broker, which the test freezes; thawed afterwards."""
+    yield kafka
+    kafka.thaw()
+
+
 class TestKafkaBus(BusContract):
     @pytest.fixture
-    def topic(self, admin: KafkaAdminClient) -> str:
-        name = f"contract-{uuid.uuid4().hex[:12]}"
-        made = {"num_partitions": 8, "replication_factor": 1}
-        admin.create_topics({name: made, f"{name}-2": made}, wait_for_metadata=True)
+    def topic(self, kafka: KafkaServer) -> str:
+        name = new_topic(kafka)
+        make_topic(kafka, f"{name}-2")
         return name
+
+
+def test_publishers_of_a_frozen_broker_wait_within_the_bound(frozen: KafkaServer) -> None:
+    """Ten publishers hold what fits, the others wait and refuse in time; once it thaws everything arrives."""
+    topic = new_topic(frozen)
+    with_bus = open_bus(frozen, max_bytes=1000)
+    try:
+        # Known to the client before the broker stops to answer.
+        with_bus.publish(topic, b"k", b"first")
+        frozen.freeze()
+        sent = [bytes([number]) * 299 for number in range(10)]
+        publishers = [in_thread(lambda value=value: with_bus.publish(topic, b"k", value)) for value in sent]
+        until(lambda: with_bus.unacknowledged_bytes == 900, "the bound is reached")
+        with pytest.raises(BusFull):
+            with_bus.publish(topic, b"k", bytes(299), timeout=0.05)
+        assert with_bus.unacknowledged_bytes == 900
+        frozen.thaw()
+        assert all(finishes(publisher) for publisher in publishers)
+        assert with_bus.unacknowledged_bytes == 0
+        arrived = values(collect(with_bus.consumer([topic], new_group()), 11))
+        assert set(arrived) == {b"first", *sent}
+    finally:
+        with_bus.close()
+
+
+def test_an_outsize_record_passes(kafka: KafkaServer) -> None:
+    """A record larger than the bound passes alone instead of never."""
+    bus = open_bus(kafka, max_bytes=1000)
+    try:
+        bus.publish(topic := new_topic(kafka), b"k", bytes(5000), timeout=0.01)
+        assert values(collect(bus.consumer([topic], new_group()), 1)) == [bytes(5000)]
+    finally:
+        bus.close()
+
+
+def test_close_ends_waits(frozen: KafkaServer) -> None:
+    """Closing the bus ends a publish that waits for room, one that waits for the broker, and a poll."""
+    topic = new_topic(frozen)
+    bus = open_bus(frozen, max_bytes=1000)
+    outcomes: list[str] = []
+
+    def publish() -> None:
+        try:
+            bus.publish(topic, b"k", bytes(900))
+        except BusFull:
+            outcomes.append("full")
+
+    try:
+        bus.publish(topic, b"k", b"known")
+        consumer = bus.consumer([topic], new_group())
+        collect(consumer, 1)
+        frozen.freeze()
+        threads = [in_thread(publish), in_thread(publish)]
+        threads.append(in_thread(lambda: outcomes.append(f"{len(consumer.poll(10 * PATIENCE))} records")))
+        until(lambda: bus.unacknowledged_bytes, "a message is on its way")
+    finally:
+        bus.close()
+    assert all(finishes(thread) for thread in threads)
+    assert sorted(outcomes) == ["0 records", "full", "full"]
+    assert not bus.connected
+
+
+def test_what_nobody_polls_is_bounded(kafka: KafkaServer) -> None:
+    """A consumer that does not poll fetches little more than its bound, however much waits, and loses nothing."""
+    topic = new_topic(kafka, partitions=2)
+    bus = open_bus(kafka, prefetch_bytes=1 << 20, inline_bytes=100 << 10)
+    try:
+        sent = [b"%d" % number + bytes(50_000) for number in range(200)]
+        for number, value in enumerate(sent):
+            bus.publish(topic, b"%d" % number, value)
+        consumer = bus.consumer([topic], new_group())
+        until(lambda: consumer.held_bytes >= 1 << 20, "it has fetched its fill")
+        most = consumer.held_bytes
+        other = bus.consumer([topic], new_group())
+        # As long as another consumer takes to read all of it, this one has time to fetch too much.
+        assert len(collect(other, 200)) == 200
+        most = max(most, consumer.held_bytes)
+        # Each partition may fetch once more, and the broker gives at most its largest message for a fetch.
+        assert most <= (1 << 20) + 2 * ((1 << 20) + 60_000)
+        assert set(values(collect(consumer, 200))) == set(sent)
+        assert consumer.held_bytes == 0
+    finally:
+        bus.close()
+
+
+def test_a_paused_partition_keeps_none_from_going_on(kafka: KafkaServer) -> None:
+    """While a paused partition holds all that may be held, the others are read to their end."""
+    topic, other = new_topic(kafka, partitions=1), new_topic(kafka, partitions=1)
+    bus = open_bus(kafka, prefetch_bytes=200_000)
+    try:
+        for _ in range(8):
+            bus.publish(topic, b"k", bytes(50_000))
+        consumer = bus.consumer([topic, other], new_group())
+        until(lambda: consumer.held_bytes >= 200_000, "one partition takes all the room")
+        consumer.pause([(topic, 0)])
+        sent = [b"%d" % number + bytes(50_000) for number in range(8)]
+        for value in sent:
+            bus.publish(other, b"k", value)
+        assert values(collect(consumer, 8)) == sent
+    finally:
+        bus.close()

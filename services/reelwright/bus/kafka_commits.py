@@ -13,7 +13,7 @@ from reelwright.bus.kafka_client import Sparing
 from reelwright.bus.prefetch import Prefetch
 from reelwright.bus.protocol import Slot
 
-LAST_COMMIT_MS = 5_000
+LAST_COMMIT_MS = 3_000
 """How long a member that closes waits for its last commit."""
 
 

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.structs import MemberState
 
 from reelwright.bus.kafka_client import Sparing, open_client
 from reelwright.bus.kafka_commits import LAST_COMMIT_MS, Commits, Rebalance
@@ -83,7 +84,7 @@ class KafkaMember:
         self._buffer.wake()
 
     def close(self) -> None:
-        """See `Consumer.close`. Commits what is finished, for at most five seconds."""
+        """See `Consumer.close`. Commits what is finished, for at most three seconds."""
         self.stop()
         self._thread.join()
 
@@ -130,6 +131,7 @@ class KafkaMember:
             while not self._stop.is_set():
                 self._steer(consumer)
                 if self.group is not None:
+                    _finish_joining(consumer)
                     commits.send_if_due()
                 with suppress(kafka_errors.RetriableError):
                     for part, batch in consumer.poll(timeout_ms=_POLL_MS, max_records=256).items():
@@ -198,6 +200,16 @@ class KafkaMember:
         paused = consumer.paused()
         consumer.pause(*(held - paused))
         consumer.resume(*(paused - held))
+
+
+def _finish_joining(consumer: KafkaConsumer) -> None:
+    """Keeps the library at a rebalance that one of its polls was too short for.
+
+    3.0.12 forgets to go on when the member that deals the partitions runs out of its poll's time between dealing them
+    and hearing of it: then it neither has partitions nor sends heartbeats, for ever.
+    """
+    if consumer.group_metadata().state is MemberState.REBALANCING:
+        consumer._coordinator.request_rejoin()
 
 
 def to_record(found: ConsumerRecord) -> Record:
