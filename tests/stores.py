@@ -42,20 +42,21 @@ def _become(env: dict[str, str]) -> None:
     S3FileSystem.clear_instance_cache()
 
 
-class OldServer:
-    """A server that knows no conditional writes, as some stores in the field do not; small objects only.
+class OddServer:
+    """A server with the ways of some stores in the field; small objects only.
 
     Args:
-        kind: it `refuses` a condition with 501, or `ignores` it and overwrites.
+        ways: `refuses` conditional writes with 501, `ignores` the condition and overwrites, `cuts` what it sends in the
+            middle, or a status and error code that it answers to everything, as in `503 SlowDown`.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Old)
+    def __init__(self, ways: str) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Odd)
         self._server.objects = {}  # type: ignore[attr-defined]
-        self._server.refuses = kind == "refuses"  # type: ignore[attr-defined]
+        self._server.ways = ways  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever)
 
-    def __enter__(self) -> OldServer:
+    def __enter__(self) -> OddServer:
         self._thread.start()
         return self
 
@@ -77,16 +78,16 @@ class OldServer:
         }
 
 
-class _Old(BaseHTTPRequestHandler):
+class _Odd(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
         data = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.refuses and self.headers["If-None-Match"]:  # type: ignore[attr-defined]
+        if self._ways == "refuses" and self.headers["If-None-Match"]:
             self._answer(501, _error("NotImplemented"))
-            return
-        self._objects[self._key] = data
-        self._answer(200, b"")
+        else:
+            self._objects[self._key] = data
+            self._answer(200, b"")
 
     def do_GET(self) -> None:
         if "list-type" in self.path:
@@ -102,6 +103,10 @@ class _Old(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+    @property
+    def _ways(self) -> str:
+        return str(self.server.ways)  # type: ignore[attr-defined]
 
     @property
     def _objects(self) -> dict[str, bytes]:
@@ -121,9 +126,15 @@ class _Old(BaseHTTPRequestHandler):
         return f"<ListBucketResult><KeyCount>{len(folders)}</KeyCount>{shared}</ListBucketResult>".encode()
 
     def _answer(self, status: int, data: bytes, *, body: bool = True) -> None:
+        if self._ways[0].isdigit():
+            number, _, code = self._ways.partition(" ")
+            status, data = int(number), _error(code)
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
+        if self._ways == "cuts" and body:
+            data = data[: len(data) // 2]
+            self.close_connection = True
         if body:
             self.wfile.write(data)
 

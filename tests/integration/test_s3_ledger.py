@@ -20,7 +20,7 @@ from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
 from tests.contract.ledger import AWKWARD, LedgerContract, payload_of, request_of
 from tests.ledgers import RUN, plan_of, title_of
-from tests.stores import OldServer, reaching
+from tests.stores import OddServer, reaching
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_large_film_arrives_whole(root: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["refuses", "ignores"])
 def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -> None:
     """Where a condition is refused or ignored, who comes second still changes nothing and is told so."""
-    with OldServer(kind) as server, reaching(server.env):
+    with OddServer(kind) as server, reaching(server.env):
         ledgers = [RunLedger("s3://films/ledger", RUN), RunLedger("s3://films/ledger", RUN[::-1])]
         for ledger in ledgers:
             assert ledger.put_outcome(Outcome(state="failed"))

@@ -76,6 +76,11 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, FileNotFoundError) and answer_of(error).code != "NoSuchBucket"
 
 
+def is_of_this_disk(error: BaseException) -> bool:
+    """Whether a transfer failed because this machine's disk is full, not the store."""
+    return isinstance(error, OSError) and error.errno in _FULL and not answer_of(error).code
+
+
 def failure(error: Exception, where: str, kind: type[UserError] = OutputError) -> UserError:
     """The one-line error that says what an exception of a file system means.
 

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from reelwright.store import local as disk
 from reelwright.store import remote
-from reelwright.store.failures import failure, failures, is_missing
+from reelwright.store.failures import failure, failures, is_missing, is_of_this_disk
 from reelwright.store.places import open_place
 from reelwright.titles.patience import IMPATIENT, Patience
 
@@ -158,7 +158,7 @@ class Folder:
         if self._place.local:
             return Path(self._path(name))
         target = scratch / name.rsplit("/", 1)[-1]
-        with self._reporting(name):
+        with self._reporting(name, target):
             remote.download(self._place, self._path(name), target)
         return target
 
@@ -232,11 +232,12 @@ class Folder:
         return f"{self._base}/{name}" if name else self._base
 
     @contextmanager
-    def _reporting(self, name: str) -> Iterator[None]:
+    def _reporting(self, name: str, scratch: Path | None = None) -> Iterator[None]:
         try:
             yield
         except failures() as error:
-            raise failure(error, self.where(name)) from None
+            here = scratch is not None and is_of_this_disk(error)
+            raise failure(error, str(scratch) if here else self.where(name)) from None
 
 
 def beside(location: str, patience: Patience = IMPATIENT) -> tuple[Folder, str]:

@@ -20,7 +20,7 @@ _MOST_REMOVED = 1000
 _UNKNOWN_CONDITION = {"NotImplemented", "501"}
 _TAKEN = {"PreconditionFailed", "412"}
 _CONFLICTS = {"ConditionalRequestConflict", "409"}
-_CONFLICT_TRIES = 20
+_CONFLICT_TRIES = 10
 _CONFLICT_PAUSE = 0.05
 
 # Whether the server at an endpoint heeds `If-None-Match`, as far as it was seen.

@@ -1,0 +1,179 @@
+"""A store in trouble: what passes is told from what does not, work goes on in the same process, and no key gets out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from reelwright.ledger.records import Outcome
+from reelwright.ledger.store import RunLedger, list_runs
+from reelwright.store.claims import Claims
+from reelwright.store.folder import Folder
+from reelwright.titles.errors import OutputError, UnavailableError
+from scripts.servers.s3 import S3Server
+from tests.clips import clip
+from tests.commands import reelwright
+from tests.contract.ledger import payload_of
+from tests.ledgers import RUN, plan_of, put_file, record_of, title_of
+from tests.stores import OddServer, reaching
+
+SECRETS = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a-session-token-of-no-worth")
+
+
+@pytest.fixture
+def store() -> Iterator[S3Server]:
+    """A server of the test's own, as this process reaches it."""
+    with S3Server() as server, reaching(server.env):
+        yield server
+
+
+def steps(root: str, scratch: Path) -> dict[str, Callable[[], object]]:
+    """What services do to a run, by name."""
+    ledger, claims = RunLedger(root, RUN), Claims(root, 0)
+    return {
+        "read": ledger.title,
+        "list": ledger.committed,
+        "runs": lambda: list_runs(root),
+        "look": lambda: ledger.is_committed(0),
+        "write": lambda: ledger.put_title(title_of(str(uuid4()))),
+        "create": lambda: ledger.put_plan(plan_of(0)),
+        "upload": lambda: put_file(ledger, scratch, 0, b"film"),
+        "download": lambda: ledger.segment_file(record_of(0), scratch),
+        "claim": lambda: claims.check_in(payload_of(b"frames"), RUN, 0),
+        "release": lambda: claims.release(RUN, 0),
+        "prune": ledger.prune,
+    }
+
+
+def test_every_step_outlives_the_server(store: S3Server, tmp_path: Path) -> None:
+    """While the server is down each step raises the error that passes; once it is back each works, objects and all."""
+    root = f"s3://{store.bucket}/ledger"
+    for step in steps(root, tmp_path).values():
+        step()
+    RunLedger(root, RUN).put_outcome(Outcome(state="cancelled"))
+    for _ in range(2):
+        store.kill()
+        for step in steps(root, tmp_path).values():
+            with pytest.raises(UnavailableError, match=r"s3://films/ledger.*the store does not answer"):
+                step()
+        store.start()
+        assert RunLedger(root, RUN).outcome() == Outcome(state="cancelled")
+        for step in steps(root, tmp_path).values():
+            step()
+
+
+@pytest.mark.slow
+def test_a_frozen_server_is_given_up_and_taken_up_again(store: S3Server) -> None:
+    """A server that takes requests and answers none is noticed; after it thaws the same ledger works."""
+    ledger = RunLedger(f"s3://{store.bucket}/ledger", RUN)
+    ledger.put_plan(plan_of(0))
+    store.freeze()
+    try:
+        with pytest.raises(UnavailableError, match="the store does not answer"):
+            ledger.plan(0)
+    finally:
+        store.thaw()
+    assert ledger.plan(0) == plan_of(0)
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        "503 SlowDown",
+        "503 ServiceUnavailable",
+        "500 InternalError",
+        "502 ",
+        "507 InsufficientStorage",
+        "429 TooManyRequests",
+        "409 ConditionalRequestConflict",
+        "403 RequestTimeTooSkewed",
+    ],
+)
+def test_what_a_busy_server_answers_passes(ways: str) -> None:
+    """Trouble of the store's own is waited for, whatever was asked."""
+    with OddServer(ways) as server, reaching(server.env):
+        ledger = RunLedger("s3://films/ledger", RUN)
+        for step in (ledger.title, ledger.committed, lambda: ledger.put_plan(plan_of(0))):
+            with pytest.raises(UnavailableError, match="s3://films/ledger"):
+                step()
+
+
+@pytest.mark.parametrize(
+    ("ways", "words"),
+    [
+        ("400 AuthorizationHeaderMalformed", "another region"),
+        ("403 ExpiredToken", "does not know the credentials"),
+        ("403 AccessDenied", "does not allow it"),
+        ("400 NoOneKnowsThis", "the store refuses it (NoOneKnowsThis)"),
+    ],
+)
+def test_what_does_not_pass_is_the_persons_to_mend(ways: str, words: str) -> None:
+    """What waiting does not change is told at once, with what to do."""
+    with OddServer(ways) as server, reaching(server.env):
+        ledger = RunLedger("s3://films/ledger", RUN)
+        for step in (ledger.title, ledger.committed, lambda: ledger.put_plan(plan_of(0))):
+            with pytest.raises(OutputError) as caught:
+                step()
+            assert words in str(caught.value)
+            assert str(caught.value).startswith("s3://films/ledger")
+
+
+def test_a_reply_that_breaks_off_passes() -> None:
+    """Half an object is no object: the error that passes is raised, and nothing short of it is returned."""
+    with OddServer("cuts") as server, reaching(server.env):
+        folder = Folder("s3://films/ledger")
+        folder.replace("document", b"x" * 100_000)
+        with pytest.raises(UnavailableError, match="s3://films/ledger/document"):
+            folder.read("document")
+
+
+def test_no_key_gets_out(
+    store: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No message, log line of any level, or object in the store holds a key, an access key's name or a token."""
+    caplog.set_level(logging.DEBUG, logger="reelwright")
+    mine = (store.access_key, store.secret_key)
+    root, said = f"s3://{store.bucket}/ledger", []
+    for step in steps(root, tmp_path).values():
+        step()
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    wrong = {**store.env, **dict(zip(names, SECRETS, strict=True))}
+    for env in (wrong, {**store.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}):
+        with reaching(env):
+            for step in steps(root, tmp_path).values():
+                try:
+                    step()
+                except (OutputError, UnavailableError) as error:
+                    said.append(f"{error} {error!r}")
+    assert said or not store.has_users
+    client = store.client()
+    keys = [found["Key"] for found in client.list_objects_v2(Bucket=store.bucket)["Contents"]]
+    said += [key + str(client.get_object(Bucket=store.bucket, Key=key)["Body"].read()) for key in keys]
+    captured = capfd.readouterr()
+    text = "\n".join([*said, caplog.text, captured.out, captured.err])
+    assert not [secret for secret in (*SECRETS, *mine) if secret in text]
+
+
+@pytest.mark.parametrize("wrong", ["key", "endpoint", "bucket"])
+def test_a_command_says_in_one_line_what_is_wrong_with_the_store(store: S3Server, wrong: str) -> None:
+    """Exit code 2 and one line that names the address and no key, for a store that refuses or is not there."""
+    if wrong == "key" and not store.has_users:
+        pytest.skip("this stand-in for a server lets anyone in")
+    store.client().put_object(Bucket=store.bucket, Key="film.mp4", Body=clip("short").read_bytes())
+    change = {
+        "key": {"AWS_SECRET_ACCESS_KEY": SECRETS[1]},
+        "endpoint": {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+        "bucket": {},
+    }[wrong]
+    location = "s3://no-such-bucket/film.mp4" if wrong == "bucket" else f"s3://{store.bucket}/film.mp4"
+    done = reelwright("probe", location, env={**os.environ, **store.env, **change})
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"reelwright: {location}: ")
+    assert done.stderr.count("\n") == 1
+    assert not [secret for secret in (*SECRETS, store.access_key, store.secret_key) if secret in done.stderr]
