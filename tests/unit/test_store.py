@@ -1,0 +1,244 @@
+"""The store without a server: where addresses lead, what is held of a source, and what a payload's name may be."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from reelwright.store.claims import Claims
+from reelwright.store.folder import Folder
+from reelwright.store.places import open_place
+from reelwright.store.settings import StoreSettings
+from reelwright.store.source import Blocks, Source, open_ranged
+from reelwright.titles.errors import CorruptPayload, InputError, OutputError, UnavailableError
+from reelwright.wire.frames_pb2 import Payload
+
+SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.mark.parametrize("kind", [InputError, OutputError])
+@pytest.mark.parametrize(
+    "location",
+    [
+        f"s3://AKIAIOSFODNN7EXAMPLE:{SECRET}@films/ledger",
+        f"https://someone:{SECRET}@example.org/film.mp4",
+        f"ftp://{SECRET}@example.org/film.mp4",
+    ],
+)
+def test_an_address_with_credentials_is_refused_without_repeating_them(
+    location: str, kind: type[InputError | OutputError]
+) -> None:
+    """Keys do not belong in an address, which is written into messages, logs and manifests."""
+    with pytest.raises(kind) as caught:
+        open_place(location, kind)
+    assert SECRET not in str(caught.value)
+    assert "example.org" in str(caught.value) or "AWS_*" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["https://example.org/a", "gs://bucket/a", "filecache::s3://bucket/a", "zip://a", "s3://", "s3:///a", "s3://a b/c"],
+)
+def test_only_known_stores_are_opened(location: str) -> None:
+    """Whatever else fsspec could open, here it is one clear line."""
+    with pytest.raises(OutputError) as caught:
+        Folder(location)
+    assert "\n" not in str(caught.value)
+
+
+def test_local_paths_are_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path may be relative, hold a URL's marks, or be written as a file URL; it means one place from then on."""
+    monkeypatch.chdir(tmp_path)
+    folders = [Folder("a #1?%20"), Folder(f"{tmp_path}/a #1?%20"), Folder(f"file://{tmp_path}/a #1?%20")]
+    monkeypatch.chdir("/")
+    folders[0].replace("x", b"1")
+    assert [folder.read("x") for folder in folders] == [b"1"] * 3
+    assert {folder.where("x") for folder in folders} == {str(tmp_path / "a #1?%20" / "x")}
+
+
+def test_settings_name_a_place_that_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger's root is needed, and one that can never be opened is refused at the start."""
+    monkeypatch.delenv("REELWRIGHT_STORE_LEDGER", raising=False)
+    with pytest.raises(ValidationError):
+        StoreSettings()  # type: ignore[call-arg]
+    monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "")
+    with pytest.raises(ValidationError):
+        StoreSettings()  # type: ignore[call-arg]
+    monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "https://example.org/ledger")
+    with pytest.raises(OutputError, match="give a path or an s3:// address"):
+        StoreSettings()  # type: ignore[call-arg]
+    monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "s3://films/ledger")
+    assert StoreSettings().ledger == "s3://films/ledger"  # type: ignore[call-arg]
+
+
+reads = st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 1500)), max_size=30)
+
+
+@given(size=st.integers(0, 4000), reads=reads, unit=st.integers(1, 300))
+@settings(max_examples=200, deadline=None)
+def test_reading_by_ranges_is_reading_the_file(size: int, reads: list[tuple[int, int]], unit: int) -> None:
+    """Any reads at any places give the file's bytes; no request is large, and no byte is asked for beyond the end."""
+    data = os.urandom(size)
+    asked: list[tuple[int, int]] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        asked.append((start, end))
+        return data[start:end]
+
+    source = Source(Blocks(fetch, size, unit), "film")
+    for start, length in reads:
+        assert source.seek(start) == start
+        assert source.read(length) == data[start : start + length]
+        assert source.tell() == start + len(data[start : start + length])
+    assert all(0 <= start < end <= size and end - start <= 16 * unit for start, end in asked)
+
+
+def test_reading_on_asks_for_more_at_once_and_holds_little() -> None:
+    """A long film costs few requests when it is read through, each byte once, and memory for a few blocks."""
+    asked: list[tuple[int, int]] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        asked.append((start, end))
+        return bytes(end - start)
+
+    blocks = Blocks(fetch, 4_000_000, 1000)
+    first, second = Source(blocks, "film"), Source(blocks, "film").twin()
+    for _ in range(4000):
+        assert len(first.read(1000)) == len(second.read(1000)) == 1000
+    assert first.read(1) == b""
+    assert sum(end - start for start, end in asked) == 4_000_000
+    assert len(asked) < 4000 / 16 + 10
+    assert len(blocks._held) <= 64
+
+
+def test_two_sequences_in_turn_are_both_read_ahead() -> None:
+    """Picture and sound that lie far apart do not spoil each other's read-ahead."""
+    asked: list[int] = []
+
+    def fetch(start: int, end: int) -> bytes:
+        asked.append(start)
+        return bytes(end - start)
+
+    source = Source(Blocks(fetch, 2_000_000, 1000), "film")
+    for step in range(1000):
+        for start in (0, 1_000_000):
+            source.seek(start + step * 1000)
+            source.read(1000)
+    assert len(asked) < 2 * (1000 / 16 + 10)
+
+
+def test_a_source_seeks_as_a_file_does() -> None:
+    """From the start, from here and from the end; before the start there is no place."""
+    source = io.BufferedReader(Source(Blocks(lambda start, end: b"0123456789"[start:end], 10), "film"))
+    assert source.seek(-3, io.SEEK_END) == 7
+    assert source.read() == b"789"
+    assert source.seek(2) == 2
+    assert source.seek(2, io.SEEK_CUR) == 4
+    assert source.read(1) == b"4"
+    assert source.seek(100) == 100
+    assert source.read(5) == b""
+    with pytest.raises(ValueError, match="no place -1"):
+        source.seek(-11, io.SEEK_END)
+
+
+def test_a_source_that_shrinks_is_noticed() -> None:
+    """Fewer bytes than the file had when it was opened are a change of the file, not its end."""
+    location = f"memory://{uuid4().hex}/film"
+    folder = Folder(location.rpartition("/")[0])
+    folder.replace("film", bytes(1000))
+    source = open_ranged(open_place(location))
+    folder.replace("film", bytes(999))
+    with pytest.raises(InputError, match="the source changed while it was read"):
+        source.read()
+
+
+def test_a_copy_that_does_not_fit_names_the_disk(tmp_path: Path) -> None:
+    """A full scratch folder is told apart from a full store."""
+    folder = Folder(f"memory://{uuid4().hex}")
+    folder.replace("film", bytes(1 << 20))
+    (tmp_path / "film").symlink_to("/dev/full")
+    with pytest.raises(UnavailableError) as caught:
+        folder.download("film", tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'film'}: no space left")
+
+
+def test_a_film_moves_to_another_disk_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a rename cannot reach, the file is copied and then named, with nothing left beside it."""
+    real = Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if path.parent != target.parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    source, target = Folder(str(tmp_path / "a")), Folder(str(tmp_path / "b"))
+    source.replace("film", b"whole")
+    assert source.hand_over("film", target, "film.mkv")
+    assert target.read("film.mkv") == b"whole"
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["film.mkv"]
+
+
+def test_writers_and_a_clearer_do_not_trip_over_each_other(tmp_path: Path) -> None:
+    """A folder that is cleared away between its making and the write is made again."""
+    folder = Folder(str(tmp_path))
+    mkdir, cleared = Path.mkdir, []
+
+    def made_and_gone(path: Path, *options: object, **more: object) -> None:
+        mkdir(path, *options, **more)  # type: ignore[arg-type]
+        if path.name == "deep" and not cleared:
+            cleared.append(path)
+            path.rmdir()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "mkdir", made_and_gone)
+        folder.replace("deep/x", b"1")
+    assert cleared
+    assert folder.read("deep/x") == b"1"
+
+
+def test_what_is_kept_survives_the_clearing(tmp_path: Path) -> None:
+    """Only the named files stay, and no empty folder."""
+    folder = Folder(str(tmp_path / "run"))
+    for name in ("title.json", "plan/title.json", "plan/deep/x", ".part-1"):
+        folder.replace(name, b"")
+    folder.remove_all("", ["title.json"])
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["run", "run/title.json"]
+    folder.remove_all("")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_store_every_payload_stays_in_its_message() -> None:
+    """In one process nothing is checked in, however large; a reference from elsewhere is told, not looked for."""
+    claims = Claims(None, 0)
+    payload = Payload(inline=bytes(1000), digest=bytes(32))
+    assert claims.check_in(payload, "run", 0) == payload
+    assert claims.content(payload) == payload.inline
+    claims.release("run")
+    with pytest.raises(InputError, match="set REELWRIGHT_STORE_LEDGER"):
+        claims.content(Payload(reference=f"run/payloads/000000/{'0' * 64}"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secrets",
+        "/etc/passwd",
+        "run/title.json",
+        f"../payloads/000000/{'0' * 64}",
+        f"r/payloads/0/{'0' * 64}/../x",
+        "",
+    ],
+)
+def test_a_message_cannot_name_another_file(tmp_path: Path, name: str) -> None:
+    """A reference leads to a payload and nowhere else, whoever wrote the message."""
+    with pytest.raises(CorruptPayload, match="not the name of a payload"):
+        Claims(str(tmp_path), 0).content(Payload(reference=name))
