@@ -23,35 +23,36 @@ from tests.house import House, batch, until
 MakeHouse = Callable[..., House]
 
 
-def test_an_unreadable_batch_fails_its_title(house: MakeHouse) -> None:
-    """Bytes that are no FrameBatch fail the title that their key names, and hold nothing up."""
+def test_an_unreadable_batch_is_asked_for_again(house: MakeHouse) -> None:
+    """Bytes that are no FrameBatch are a dead letter; the segment of their key is wanted, nothing is held up."""
     h = house()
     h.worker("w")
-    h.bus.publish(FRAMES["standard"], segment_key("broken", 0), b"\xff\xff\xff")
+    h.bus.publish(FRAMES["standard"], segment_key("broken", 3), b"\xff\xff\xff")
     h.publish(batch("r", 0, 0))
-    until(lambda: h.failed() and h.restored(), "the failure and the good batch")
-    assert h.failed()[0][0] == "broken"
+    until(lambda: h.wanted() and h.restored(), "the request and the good batch")
+    assert h.wanted()[0][:2] == ("broken", 3)
+    assert h.failed() == []
     until(lambda: h.frames_held() == 0, "all frames done on the bus")
 
 
-def test_an_outsize_batch_fails_its_title(house: MakeHouse) -> None:
-    """A batch that no gRPC message may carry fails with a clear reason instead of breaking streams."""
+def test_an_outsize_batch_is_refused_with_its_reason(house: MakeHouse) -> None:
+    """A batch that no gRPC message may carry is not leased, which would break streams, and says why."""
     h = house(max_message_bytes=1 << 20)
     h.worker("w")
     h.publish(batch("r", 0, 0, size=1024))
-    until(h.failed, "the title to fail")
-    assert "max_message_bytes" in h.failed()[0][1]
+    until(h.wanted, "the segment to be asked for")
+    assert "max_message_bytes" in h.wanted()[0][2]
 
 
-def test_a_batch_from_the_future_fails_its_title(house: MakeHouse) -> None:
-    """A batch in a format that only a later version reads is a dead letter that says so, and its title fails."""
+def test_a_batch_from_the_future_is_a_dead_letter(house: MakeHouse) -> None:
+    """A batch in a format that only a later version reads is a dead letter that says so; its segment is wanted."""
     h = house()
     h.worker("w")
     h.bus.publish(FRAMES["standard"], segment_key("new", 0), b"whatever", {"format": "99"})
     h.publish(batch("r", 0, 0))
-    until(lambda: h.failed() and h.restored(), "the failure and the good batch")
-    ((run, reason, _),) = h.failed()
-    assert run == "new"
+    until(lambda: h.wanted() and h.restored(), "the request and the good batch")
+    ((run, segment, reason),) = h.wanted()
+    assert (run, segment) == ("new", 0)
     assert "format 99" in reason
     assert "upgrade" in reason
     (letter,) = h.records(DEAD_LETTER)
@@ -60,12 +61,12 @@ def test_a_batch_from_the_future_fails_its_title(house: MakeHouse) -> None:
 
 
 def test_what_belongs_to_no_run_is_only_buried(house: MakeHouse) -> None:
-    """A record that names no run is a dead letter; there is no title to fail."""
+    """A record that names no run is a dead letter; there is no segment to ask for."""
     h = house()
     h.bus.publish(FRAMES["bulk"], b"", b"\xff\xff\xff")
     until(lambda: h.records(DEAD_LETTER), "the dead letter")
     until(lambda: h.frames_held() == 0, "the record to be done")
-    assert h.failed() == []
+    assert (h.failed(), h.wanted()) == ([], [])
 
 
 def test_a_damaged_payload_is_asked_for_again(house: MakeHouse) -> None:

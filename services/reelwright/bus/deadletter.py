@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
+from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,18 @@ def bury(bus: Bus, record: Record, reason: str) -> None:
         bus.publish(DEAD_LETTER, record.key, record.value, headers, timeout=_SECONDS)
     except BusFull as error:
         log.error("dead letter lost", extra={**where, "reason": str(error)})
+
+
+def bury_batch(bus: Bus, record: Record, reason: str) -> None:
+    """Buries a record of frames, and asks for the segment that its key names: what it held may be missing now.
+
+    A stray message costs one more pass over the title; one that comes back every time fails it in the end.
+    """
+    bury(bus, record, reason)
+    run, _, segment = record.key.decode(errors="replace").partition("/")
+    if run and segment.isdecimal():
+        wanted = SegmentWanted(segment=int(segment), reason=" ".join(reason.split()))
+        publish_event(bus, Event(run=run, segment_wanted=wanted))
 
 
 def run_of(record: Record) -> str:

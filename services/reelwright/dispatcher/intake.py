@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from reelwright.bus.deadletter import bury, run_of
+from reelwright.bus.deadletter import bury, bury_batch, run_of
 from reelwright.bus.events import publish_event
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Record
@@ -104,7 +104,7 @@ class Intake:
         try:
             batch = _read(record, self._settings.max_message_bytes - _LEASE_BYTES)
         except UnusableMessage as error:
-            self._bury(record, str(error))
+            bury_batch(self._bus, record, str(error))
             self._consumer.done(record)
             return
         held = self._held.get(batch.key)

@@ -9,7 +9,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 
-from reelwright.bus.deadletter import bury
+from reelwright.bus.deadletter import bury_batch
 from reelwright.bus.events import EventListener
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Consumer, Record
@@ -100,7 +100,7 @@ class Encoder:
         try:
             batch = read_message(record, RestoredBatch)
         except UnusableMessage as error:
-            bury(self._bus, record, str(error))
+            bury_batch(self._bus, record, str(error))
             self._finished.append(record)
             return
         key = segment_key(batch.run, batch.segment)
