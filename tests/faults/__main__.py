@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import signal
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from tests.faults.campaign import run_campaign
-from tests.faults.report import broken_promises, markdown
+from tests.faults.report import broken_promises, markdown, slow_recoveries
 
 _FINDINGS = Path(__file__).resolve().parents[2] / "fault-findings"
 
@@ -43,7 +43,7 @@ def main() -> int:
     for ended in result.ended:
         _say(f"{ended.name} {ended.reason}\n{ended.last_words}\n")
     _say(text)
-    return 1 if broken_promises(result) else 0
+    return 1 if broken_promises(result) or slow_recoveries(result) else 0
 
 
 def _say(line: str) -> None:

@@ -9,10 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.servers.s3 import S3Server
-
 import reelwright
 from scripts.servers.kafka import KafkaServer
+from scripts.servers.s3 import S3Server
 from tests.cluster import Cluster
 from tests.faults.disks import Disk, FileLimit, Fillable, can_mount
 from tests.faults.proxy import Proxies, Proxy
