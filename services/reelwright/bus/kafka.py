@@ -11,6 +11,7 @@ from kafka import errors as kafka_errors
 from reelwright.bus import kafka_topics, topics
 from reelwright.bus.kafka_client import Sparing, in_our_words, open_client, quieten, refusal
 from reelwright.bus.kafka_consumer import KafkaMember
+from reelwright.bus.kafka_trim import Trim
 from reelwright.bus.kafka_watch import Watch
 from reelwright.bus.protocol import BusFull
 from reelwright.bus.room import Room
@@ -83,7 +84,7 @@ class KafkaBus:
             max_block_ms=round(1000 * _TOPIC_SECONDS),
             metrics_enabled=False,
         )
-        self._watch = Watch(admin)
+        self._watch, self._trim = Watch(admin), Trim(admin)
 
     def publish(
         self,
@@ -113,7 +114,7 @@ class KafkaBus:
         with self._lock:
             taken = {member.number for member in self._members if member.group == group and not member.closed}
             number = next(number for number in range(len(taken) + 1) if number not in taken)
-            member = KafkaMember(self._settings, topics, group, number)
+            member = KafkaMember(self._settings, topics, group, number, self._trim.committed)
             self._members = [other for other in self._members if not other.closed] + [member]
         return member
 
@@ -155,6 +156,7 @@ class KafkaBus:
             member.stop()
         for member in members:
             member.close()
+        self._trim.close()
         self._watch.close()
         try:
             self._producer.close(_CLOSE_SECONDS)

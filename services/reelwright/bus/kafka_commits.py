@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
@@ -25,11 +26,19 @@ class Commits:
         buffer: what knows them.
         seconds: between two commits.
         sparing: for warnings.
+        committed: told of every commit that the broker has.
     """
 
-    def __init__(self, consumer: KafkaConsumer, buffer: Prefetch, seconds: float, sparing: Sparing) -> None:
+    def __init__(
+        self,
+        consumer: KafkaConsumer,
+        buffer: Prefetch,
+        seconds: float,
+        sparing: Sparing,
+        committed: Callable[[Mapping[Slot, int]], None],
+    ) -> None:
         self._consumer, self._buffer = consumer, buffer
-        self._seconds, self._sparing = seconds, sparing
+        self._seconds, self._sparing, self._committed = seconds, sparing, committed
         self._due = time.monotonic()
 
     def send_if_due(self) -> None:
@@ -52,6 +61,8 @@ class Commits:
         if isinstance(answer, Exception):
             self._sparing.warn("a commit failed and is sent again", answer)
             self._buffer.not_committed((part.topic, part.partition) for part in offsets)
+        else:
+            self._committed({(part.topic, part.partition): told.offset for part, told in offsets.items()})
 
 
 class Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc] # the library has no types

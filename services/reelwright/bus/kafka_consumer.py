@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from kafka import KafkaConsumer, TopicPartition
@@ -42,11 +42,19 @@ class KafkaMember:
         topics: what it reads.
         group: None listens from the end and remembers nothing.
         number: its place among this process's members of the group.
+        committed: told of every commit that the broker has.
     """
 
-    def __init__(self, settings: BusSettings, topics: Sequence[str], group: str | None = None, number: int = 0) -> None:
+    def __init__(
+        self,
+        settings: BusSettings,
+        topics: Sequence[str],
+        group: str | None = None,
+        number: int = 0,
+        committed: Callable[[Mapping[Slot, int]], None] = lambda _: None,
+    ) -> None:
         self.group, self.number = group, number
-        self._settings, self._topics = settings, list(topics)
+        self._settings, self._topics, self._committed = settings, list(topics), committed
         self._buffer = Prefetch(settings.prefetch_bytes, watermarks=group is not None)
         self._instance = f"{settings.instance}-{number}" if settings.instance else None
         self._ends: dict[Slot, int] = {}
@@ -127,7 +135,7 @@ class KafkaMember:
         consumer = self._open()
         try:
             self._position(consumer)
-            commits = Commits(consumer, self._buffer, self._settings.commit_seconds, self._sparing)
+            commits = Commits(consumer, self._buffer, self._settings.commit_seconds, self._sparing, self._committed)
             while not self._stop.is_set():
                 self._steer(consumer)
                 if self.group is not None:

@@ -16,7 +16,7 @@ from reelwright.bus.kafka_client import in_our_words, open_client, quieten
 from reelwright.bus.settings import ENVELOPE_BYTES, BusSettings
 from reelwright.titles.errors import BrokerError, UnavailableError
 
-_PATIENCE_MS = 10_000
+_PATIENCE_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,8 @@ class BusSettings(BaseSettings):
             "retention.bytes": str(kept_bytes),
         }
         # The broker deletes whole segments only, so small ones let go of what is past soon.
-        return options | ({"segment.bytes": str(64 << 20)} if kind == "stream" else {})
+        segment = max(16 << 20, self.message_bytes)
+        return options | ({"segment.bytes": str(segment)} if kind == "stream" else {})
 
     def _secret(self) -> str:
         if self.password is not None:
