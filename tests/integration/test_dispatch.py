@@ -9,7 +9,7 @@ from collections.abc import Callable
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, run_key, segment_key
 from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
-from reelwright.wire.dispatch_pb2 import Pull, Receipt
+from reelwright.wire.dispatch_pb2 import Receipt
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, TitleCancelled
 from tests.house import FRAMES_PER_BATCH, PATIENCE, Doubler, House, batch, key, until
@@ -46,11 +46,11 @@ def test_frames_are_done_only_with_their_receipt(house: MakeHouse) -> None:
     h = house()
     raw = h.raw("w")
     h.publish(batch("r", 0, 0), batch("r", 0, 1))
-    raw.say(pull=Pull(credits=2))
+    raw.say(credits=2)
     first, second = raw.lease(), raw.lease()
     both = h.frames_held()
     raw.say(receipt=Receipt(lease=second.lease))
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     h.publish(batch("r", 1, 0))
     third = raw.lease()
     assert h.frames_held() > both
@@ -63,11 +63,11 @@ def test_credits_bound_the_leases(house: MakeHouse) -> None:
     """A worker gets as many leases as it asked for and no more."""
     h = house()
     raw = h.raw("w")
-    raw.say(pull=Pull(credits=2))
+    raw.say(credits=2)
     h.publish(*[batch("r", 0, number) for number in range(5)])
     leases = [raw.lease(), raw.lease()]
     raw.say(receipt=Receipt(lease=leases[0].lease))
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     assert raw.lease().batch.batch == 2
     assert raw.silent
 
@@ -79,7 +79,7 @@ def test_classes_go_in_order(house: MakeHouse) -> None:
         h.publish(batch(name, 0, 0), priority=name)
     until(lambda: len(h.dispatcher._desk._ready) == 3, "all three to be taken in")
     raw = h.raw("w")
-    raw.say(pull=Pull(credits=3))
+    raw.say(credits=3)
     assert [raw.lease().batch.run for _ in range(3)] == ["express", "standard", "bulk"]
 
 
@@ -91,7 +91,7 @@ def test_a_near_deadline_goes_first(house: MakeHouse) -> None:
         h.publish(batch("due", 0, number), deadline=str(time.time()))
     until(lambda: len(h.dispatcher._desk._ready) == 16, "all to be taken in")
     raw = h.raw("w")
-    raw.say(pull=Pull(credits=8))
+    raw.say(credits=8)
     assert [raw.lease().batch.run for _ in range(8)].count("due") >= 7
 
 
@@ -99,14 +99,14 @@ def test_a_cancelled_run_is_dropped(house: MakeHouse) -> None:
     """A cancelled title's waiting batches are dropped, its leases revoked, its records done; other runs go on."""
     h = house()
     raw = h.raw("w")
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     h.publish(batch("gone", 0, 0), batch("gone", 0, 1))
     assert raw.lease().batch.run == "gone"
     h.publish(batch("stays", 0, 0))
     until(lambda: len(h.dispatcher._desk._batches) == 3, "all to be taken in")
     h.bus.publish(EVENTS, run_key("gone"), Event(run="gone", title_cancelled=TitleCancelled()).SerializeToString())
     assert raw.revoked() == "gone"
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     last = raw.lease()
     assert last.batch.run == "stays"
     raw.say(receipt=Receipt(lease=last.lease))
@@ -170,13 +170,13 @@ def test_draining_finishes_what_is_leased(house: MakeHouse) -> None:
     """A dispatcher that drains leases nothing new and takes the receipts of what is out; the rest stays on the bus."""
     h = house()
     raw = h.raw("w")
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     h.publish(batch("r", 0, 0), batch("r", 1, 0))
     lease = raw.lease()
     closer = threading.Thread(target=lambda: h.dispatcher.close(drain_seconds=PATIENCE))
     closer.start()
     until(lambda: h.dispatcher._desk._draining, "the drain")
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     raw.say(receipt=Receipt(lease=lease.lease))
     closer.join(PATIENCE)
     assert not closer.is_alive()

@@ -11,7 +11,7 @@ from reelwright.bus.topics import DEAD_LETTER
 from reelwright.dispatcher.loop import Dispatcher
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.picture import Picture
-from reelwright.wire.dispatch_pb2 import Pull, Ready, Receipt
+from reelwright.wire.dispatch_pb2 import Ready, Receipt
 from reelwright.wire.frames_pb2 import FrameBatch
 from tests.house import PATIENCE, Doubler, House, batch, key, until
 
@@ -22,7 +22,7 @@ def test_a_dead_workers_batches_go_to_another(house: MakeHouse, address: str) ->
     """A stream that breaks in the middle of its leases puts them back, and another worker restores them."""
     h = house(address)
     dying = h.raw("dying")
-    dying.say(pull=Pull(credits=3))
+    dying.say(credits=3)
     h.publish(*[batch("r", 0, number) for number in range(3)])
     leased = {dying.lease().batch.batch for _ in range(3)}
     assert leased == {0, 1, 2}
@@ -36,7 +36,7 @@ def test_a_hung_workers_lease_expires(house: MakeHouse) -> None:
     """A worker that says nothing loses its lease after its time, though its stream is open."""
     h = house(lease_seconds=0.3, prefer_other_seconds=0)
     hung = h.raw("hung")
-    hung.say(pull=Pull(credits=1))
+    hung.say(credits=1)
     h.publish(batch("r", 0, 0))
     assert hung.lease().seconds == pytest.approx(0.3)
     h.worker("living")
@@ -48,11 +48,11 @@ def test_a_late_receipt_counts(house: MakeHouse) -> None:
     """A receipt for a lease that has expired finishes the batch, which is leased to no one else any more."""
     h = house(lease_seconds=0.3)
     slow = h.raw("slow")
-    slow.say(pull=Pull(credits=1))
+    slow.say(credits=1)
     h.publish(batch("r", 0, 0))
     late = slow.lease()
     other = h.raw("other")
-    other.say(pull=Pull(credits=1))
+    other.say(credits=1)
     assert other.lease().batch == late.batch
     slow.say(receipt=Receipt(lease=late.lease))
     until(lambda: h.frames_held() == 0, "the batch to be done")
@@ -121,7 +121,7 @@ def test_a_worker_killer_is_given_up(house: MakeHouse) -> None:
     h.publish(batch("r", 0, 0))
     for number in range(4):
         raw = h.raw(f"w{number}")
-        raw.say(pull=Pull(credits=1))
+        raw.say(credits=1)
         lease = raw.lease()
         assert lease.alone == (number >= 2)
         if lease.alone:

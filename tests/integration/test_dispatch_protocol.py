@@ -24,7 +24,7 @@ from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import ModelError, UnavailableError
 from reelwright.wire import PROTOCOL
-from reelwright.wire.dispatch_pb2 import Failure, HandBack, Hello, Pull, Receipt, WorkerMessage
+from reelwright.wire.dispatch_pb2 import Failure, HandBack, Hello, Receipt, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 from tests.house import MODEL, PATIENCE, House, RawWorker, batch, until
 
@@ -35,7 +35,7 @@ def test_another_model_is_never_leased(house: MakeHouse) -> None:
     """A worker gets no batch of a model it does not serve; the batch waits for one that does."""
     h = house()
     wrong = h.raw("wrong", models=("cd" * 32,))
-    wrong.say(pull=Pull(credits=5))
+    wrong.say(credits=5)
     h.publish(batch("r", 0, 0), batch("r2", 0, 0, model="cd" * 32))
     assert wrong.lease().batch.run == "r2"
     h.worker("right")
@@ -60,7 +60,7 @@ def test_a_stream_without_hello_is_refused(house: MakeHouse) -> None:
     """A stream that does not begin with a named Hello ends with INVALID_ARGUMENT."""
     h = house()
     with grpc.insecure_channel(h.address) as channel:
-        call = DispatchStub(channel).Work(iter([WorkerMessage(pull=Pull(credits=1))]))
+        call = DispatchStub(channel).Work(iter([WorkerMessage(credits=1)]))
         with pytest.raises(grpc.RpcError) as caught:
             next(call)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -107,7 +107,7 @@ def test_health_says_whether_workers_are_taken(house: MakeHouse) -> None:
     """GRPC health answers SERVING for the server and the service, and NOT_SERVING while the dispatcher drains."""
     h = house()
     raw = h.raw("w")
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     h.publish(batch("r", 0, 0))
     lease = raw.lease()
     with grpc.insecure_channel(h.address) as channel:
@@ -138,11 +138,11 @@ def test_a_second_stream_of_a_worker_replaces_the_first(house: MakeHouse) -> Non
     """When a worker connects again before its old stream was noticed dead, the old one's leases go back at once."""
     h = house(prefer_other_seconds=3600)
     old = h.raw("same")
-    old.say(pull=Pull(credits=1))
+    old.say(credits=1)
     h.publish(batch("r", 0, 0))
     first = old.lease()
     new = h.raw("same")
-    new.say(pull=Pull(credits=1))
+    new.say(credits=1)
     again = new.lease()
     assert (again.batch, again.lease != first.lease) == (first.batch, True)
     new.say(receipt=Receipt(lease=again.lease))
@@ -156,7 +156,7 @@ def test_words_about_unknown_leases_are_ignored(house: MakeHouse) -> None:
     raw.say(receipt=Receipt(lease="nonsense"))
     raw.say(failure=Failure(lease="nonsense", reason="x"))
     raw.say(hand_back=HandBack(lease="nonsense"))
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     h.publish(batch("r", 0, 0))
     assert raw.lease().batch.run == "r"
     assert h.failed() == []
@@ -185,7 +185,7 @@ def test_a_dispatcher_by_itself_serves_until_told(
     publish_message(bus, FRAMES["standard"], segment_key("r", 0), message)
     until(lambda: dispatcher.ready, "the dispatcher to be ready")
     raw = RawWorker(f"unix:{socket}", "w")
-    raw.say(pull=Pull(credits=1))
+    raw.say(credits=1)
     lease = raw.lease()
     assert lease.batch == message
     raw.say(receipt=Receipt(lease=lease.lease))

@@ -18,10 +18,10 @@ def said(stream: Stream) -> list[tuple[str, object]]:
     """The messages since the last call, in short."""
     words: list[tuple[str, object]] = []
     for message in stream:
-        kind = message.WhichOneof("message")
-        assert kind is not None
-        body = getattr(message, kind)
-        words.append((kind, "" if kind == "stalled" else body.credits if kind == "pull" else body.lease))
+        if kind := message.WhichOneof("message"):
+            words.append((kind, "" if kind == "stalled" else getattr(message, kind).lease))
+        if message.credits:
+            words.append(("pull", message.credits))
     stream.clear()
     return words
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from reelwright.bus.deadletter import bury, bury_batch, run_of
 from reelwright.bus.events import publish_event
@@ -14,6 +14,7 @@ from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import FRAMES
 from reelwright.dispatcher.queue import Batch, BatchKey
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.dispatcher.splice import without_frames
 from reelwright.titles.errors import TitleFailed as TitleFailedError
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import FrameBatch
@@ -33,7 +34,7 @@ class _Held:
     """A batch and every record it came in: a replay brings it again before the first one is settled."""
 
     batch: Batch
-    records: list[Record] = field(default_factory=list)
+    records: list[Record]
 
 
 class Intake:
@@ -42,10 +43,10 @@ class Intake:
     Args:
         bus: the bus.
         settings: the dispatcher's.
-        accept: called with each new batch.
+        accept: called with batches as they come.
     """
 
-    def __init__(self, bus: Bus, settings: DispatcherSettings, accept: Callable[[Batch], None]) -> None:
+    def __init__(self, bus: Bus, settings: DispatcherSettings, accept: Callable[[list[Batch]], None]) -> None:
         self._bus, self._settings, self._accept = bus, settings, accept
         self._held: dict[BatchKey, _Held] = {}
         self._count: Counter[str] = Counter()
@@ -85,8 +86,9 @@ class Intake:
             while self._running:
                 self._settle()
                 self._throttle()
-                for record in self._consumer.poll(_POLL_SECONDS, limit=_POLL_LIMIT):
-                    self._take(record)
+                records = self._consumer.poll(_POLL_SECONDS, limit=_POLL_LIMIT)
+                if new := [batch for record in records if (batch := self._take(record))]:
+                    self._accept(new)
             self._settle()
         finally:
             self.close()
@@ -100,20 +102,21 @@ class Intake:
         self._settled.append((batch, act))
         self._consumer.wake()
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: Record) -> Batch | None:
+        """The batch in a record unless it is held already or cannot be used."""
         try:
             batch = _read(record, self._settings.max_message_bytes - _LEASE_BYTES)
         except UnusableMessage as error:
             bury_batch(self._bus, record, str(error))
             self._consumer.done(record)
-            return
-        held = self._held.get(batch.key)
-        if held is None:
-            held = self._held[batch.key] = _Held(batch)
-            self._count[record.topic] += 1
-            self._bytes[record.topic] += len(record.value)
-            self._accept(batch)
-        held.records.append(record)
+            return None
+        if held := self._held.get(batch.key):
+            held.records.append(record)
+            return None
+        self._held[batch.key] = _Held(batch, [record])
+        self._count[record.topic] += 1
+        self._bytes[record.topic] += len(record.value)
+        return batch
 
     def _settle(self) -> None:
         while self._settled:
@@ -151,7 +154,7 @@ class Intake:
 
 
 def _read(record: Record, most_bytes: int) -> Batch:
-    message = read_message(record, FrameBatch)
+    message = read_message(replace(record, value=without_frames(record.value)), FrameBatch)
     if len(record.value) > most_bytes:
         raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes")
     return Batch(

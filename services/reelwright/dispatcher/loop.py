@@ -144,8 +144,12 @@ class Dispatcher:
             self._desk.tick()
             await asyncio.sleep(_DRAIN_TICK_SECONDS)
 
-    def _accept(self, batch: Batch) -> None:
-        self._loop.call_soon_threadsafe(self._desk.add, batch)
+    def _accept(self, batches: list[Batch]) -> None:
+        self._loop.call_soon_threadsafe(self._take_in, batches)
+
+    def _take_in(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            self._desk.add(batch)
 
     def _heard(self, event: Event) -> None:
         # Only what is held is dropped. What comes later is restored in vain rather than refused: the same run may

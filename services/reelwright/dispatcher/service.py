@@ -68,8 +68,6 @@ class DispatchService:
     def _act(self, worker: Worker, message: WorkerMessage) -> None:
         desk = self._desk
         match message.WhichOneof("message"):
-            case "pull":
-                desk.pull(worker, message.pull.credits)
             case "receipt":
                 desk.receipt(worker, message.receipt.lease)
             case "failure" if message.failure.payload_unusable:
@@ -82,6 +80,8 @@ class DispatchService:
                 desk.stalled(worker)
             case "hand_back":
                 desk.hand_back(worker, message.hand_back.lease)
+        if message.credits:
+            desk.pull(worker, message.credits)
 
 
 class DispatchServer:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from reelwright.wire.dispatch_pb2 import Failure, HandBack, Lease, Pull, Ready, Receipt, Stalled, WorkerMessage
+from reelwright.wire.dispatch_pb2 import Failure, HandBack, Lease, Ready, Receipt, Stalled, WorkerMessage
 from reelwright.wire.frames_pb2 import FrameBatch
 
 Send = Callable[[WorkerMessage], None]
@@ -227,16 +227,19 @@ class Jobs:
     def _waiting(self) -> list[Job]:
         return [job for job in self._jobs.values() if not job.begun]
 
-    def _ask(self) -> None:
-        # Whoever is to be alone shall not wait behind what comes.
-        if self._draining or any(job.alone for job in self._jobs.values()):
-            return
+    def _ask(self, by: Conversation | None = None, message: WorkerMessage | None = None) -> None:
+        """Says `message` to the dispatcher `by`, with what is asked of it, and asks the others for the like."""
         there = [talk for talk in self.conversations if talk.send]
+        # Whoever is to be alone shall not wait behind what comes.
+        enough = self._draining or any(job.alone for job in self._jobs.values())
         for talk in there:
-            wanted = -(-(self._room - len(self._jobs)) // len(there)) - talk.credits
+            wanted = 0 if enough else -(-(self._room - len(self._jobs)) // len(there)) - talk.credits
+            said = message if talk is by and message is not None else WorkerMessage()
             if wanted > 0:
                 talk.credits += wanted
-                _say(talk, WorkerMessage(pull=Pull(credits=wanted)))
+                said.credits = wanted
+            if wanted > 0 or said is message:
+                _say(talk, said)
 
     def _remove(self, job: Job) -> None:
         if self._jobs.pop(job.lease, None) is not None:
@@ -249,9 +252,9 @@ class Jobs:
         self._remove(job)
         if message is not None and job.by.send is None:
             job.by.unsent.append(message)
-        elif message is not None:
-            _say(job.by, message)
-        self._ask()
+            self._ask()
+        else:
+            self._ask(job.by, message)
 
 
 def _say(talk: Conversation, message: WorkerMessage) -> None:

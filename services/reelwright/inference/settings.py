@@ -45,7 +45,7 @@ class InferenceSettings(BaseSettings):
     parallel: int = Field(default=1, ge=1)
     prefetch: int = Field(default=2, ge=1)
     codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"
-    drain_seconds: float = Field(default=30.0, ge=0)
+    drain_seconds: float = Field(default=20.0, ge=0)
     retry_seconds: float = Field(default=5.0, gt=0)
     keepalive_seconds: float = Field(default=5.0, gt=0)
     max_message_bytes: int = Field(default=64 << 20, ge=1 << 20)

@@ -8,22 +8,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkerMessage(_message.Message):
-    __slots__ = ("hello", "pull", "receipt", "failure", "hand_back", "ready", "stalled")
+    __slots__ = ("credits", "hello", "receipt", "failure", "hand_back", "ready", "stalled")
+    CREDITS_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
-    PULL_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     HAND_BACK_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     STALLED_FIELD_NUMBER: _ClassVar[int]
+    credits: int
     hello: Hello
-    pull: Pull
     receipt: Receipt
     failure: Failure
     hand_back: HandBack
     ready: Ready
     stalled: Stalled
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., pull: _Optional[_Union[Pull, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., stalled: _Optional[_Union[Stalled, _Mapping]] = ...) -> None: ...
+    def __init__(self, credits: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., stalled: _Optional[_Union[Stalled, _Mapping]] = ...) -> None: ...
 
 class DispatcherMessage(_message.Message):
     __slots__ = ("lease", "revoke", "begin")
@@ -46,12 +46,6 @@ class Hello(_message.Message):
     models: _containers.RepeatedScalarFieldContainer[str]
     protocol: int
     def __init__(self, worker: _Optional[str] = ..., version: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., protocol: _Optional[int] = ...) -> None: ...
-
-class Pull(_message.Message):
-    __slots__ = ("credits",)
-    CREDITS_FIELD_NUMBER: _ClassVar[int]
-    credits: int
-    def __init__(self, credits: _Optional[int] = ...) -> None: ...
 
 class Receipt(_message.Message):
     __slots__ = ("lease",)

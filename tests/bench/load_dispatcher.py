@@ -1,0 +1,137 @@
+"""The dispatcher under load, as a process: `python -m tests.bench.load_dispatcher LOAD` prints its figures.
+
+Fed by the bus in the same process, or by Kafka when the load names a broker. One line of JSON when it serves, one at
+the end.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.local import LocalBus
+from reelwright.bus.protocol import Bus, Consumer, Record
+from reelwright.bus.settings import BusSettings
+from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.settings import DispatcherSettings
+from tests.bench.load import DispatcherFigures, Load, frame_batch
+
+_LOOK_SECONDS = 0.05
+
+
+class _Watched:
+    """A consumer that notes when each record was done, seconds after it was published."""
+
+    def __init__(self, consumer: Consumer, latencies: list[float]) -> None:
+        self._consumer, self._latencies = consumer, latencies
+
+    def done(self, record: Record) -> None:
+        self._latencies.append(time.time() - float(record.headers["at"]))
+        self._consumer.done(record)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._consumer, name)
+
+
+class _WatchedBus:
+    """A bus whose consumers of frames are watched."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.latencies: list[float] = []
+
+    def consumer(self, topics: Sequence[str], group: str) -> object:
+        consumer = self._bus.consumer(topics, group)
+        return _Watched(consumer, self.latencies) if FRAMES["standard"] in topics else consumer
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._bus, name)
+
+
+class _Feeder:
+    """Publishes batches of several titles in turn on a thread, as fast as they are taken or at a pace."""
+
+    def __init__(self, bus: Bus, load: Load) -> None:
+        self._bus, self._load = bus, load
+        self.cpu = 0.0
+        self.published = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        load = self._load
+        value = frame_batch(load)
+        began = time.monotonic()
+        while not self._stop.is_set() and (not load.batches or self.published < load.batches):
+            if load.pace:
+                self._stop.wait(began + self.published / load.pace - time.monotonic())
+            self._publish(value(self.published))
+            self.cpu = time.thread_time()
+
+    def _publish(self, batch: tuple[str, int, bytes]) -> None:
+        run, segment, value = batch
+        headers: Mapping[str, str] = {"format": "1", "at": str(time.time())}
+        self._bus.publish(FRAMES["standard"], segment_key(run, segment), value, headers)
+        self.published += 1
+
+
+def _measure(load: Load, bus: _WatchedBus, feeder: _Feeder | None) -> DispatcherFigures:
+    """Waits for the steady state, then counts for the load's seconds, or to the last of its batches."""
+    warm = 0 if load.batches else load.workers * 3
+    while len(bus.latencies) < max(1, warm):
+        time.sleep(_LOOK_SECONDS)
+    fed = feeder.cpu if feeder else 0.0
+    began, cpu, done = time.monotonic(), time.process_time(), len(bus.latencies)
+    while time.monotonic() < began + load.seconds if not load.batches else len(bus.latencies) < load.batches:
+        time.sleep(_LOOK_SECONDS)
+    wall, spent = time.monotonic() - began, time.process_time() - cpu
+    count = len(bus.latencies) - done
+    latencies = sorted(bus.latencies[done : done + count])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    spent -= (feeder.cpu if feeder else 0.0) - fed
+    return DispatcherFigures(
+        batches=count,
+        wall=wall,
+        cpu=spent,
+        memory_mib=memory,
+        latencies=[latencies[int(share * (len(latencies) - 1))] for share in (0.5, 0.95, 0.99)],
+    )
+
+
+def main(load: Load) -> None:
+    """Serves until everything is measured."""
+    inner: Bus = LocalBus(max_bytes=load.bus_bytes)
+    if load.broker:
+        inner = KafkaBus.connect(BusSettings(bootstrap_servers=load.broker, prefetch_bytes=load.bus_bytes))
+    bus = _WatchedBus(inner)
+    settings = DispatcherSettings(hold_batches=8 * load.workers + 64, hold_bytes=1 << 30, drain_seconds=0)
+    dispatcher = Dispatcher(bus, settings)  # type: ignore[arg-type]
+    print(json.dumps({"address": dispatcher.start()}), flush=True)
+    feeder = None if load.broker else _Feeder(inner, load)
+    if feeder:
+        sys.stdin.readline()  # the workers are there
+        feeder.start()
+    figures = _measure(load, bus, feeder)
+    if feeder:
+        feeder.stop()
+    print(json.dumps(asdict(figures)), flush=True)
+    sys.stdin.readline()  # the workers have stopped counting
+    inner.close()
+    dispatcher.close(drain_seconds=0)
+
+
+if __name__ == "__main__":
+    main(Load(**json.loads(sys.argv[1])))
