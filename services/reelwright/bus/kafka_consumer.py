@@ -139,7 +139,7 @@ class KafkaMember:
             while not self._stop.is_set():
                 self._steer(consumer)
                 if self.group is not None:
-                    _finish_joining(consumer)
+                    _keep_belonging(consumer)
                     commits.send_if_due()
                 with suppress(kafka_errors.RetriableError):
                     for part, batch in consumer.poll(timeout_ms=_POLL_MS, max_records=256).items():
@@ -210,14 +210,21 @@ class KafkaMember:
         consumer.resume(*(paused - held))
 
 
-def _finish_joining(consumer: KafkaConsumer) -> None:
-    """Keeps the library at a rebalance that one of its polls was too short for.
+def _keep_belonging(consumer: KafkaConsumer) -> None:
+    """Does what the library (3.0.12) forgets, each of which leaves it for ever without heartbeats.
 
-    3.0.12 forgets to go on when the member that deals the partitions runs out of its poll's time between dealing them
-    and hearing of it: then it neither has partitions nor sends heartbeats, for ever.
+    The member that deals the partitions may run out of its poll's time between dealing them and hearing of it; then the
+    library takes itself for a member. And it tells nobody when a heartbeat is answered that another has its name.
+
+    Raises:
+        FencedInstanceIdError: of kafka-python: another member has this one's name.
     """
-    if consumer.group_metadata().state is MemberState.REBALANCING:
-        consumer._coordinator.request_rejoin()
+    coordinator = consumer._coordinator
+    state = consumer.group_metadata().state
+    if state is MemberState.REBALANCING:
+        coordinator.request_rejoin()
+    elif state is MemberState.STABLE and not coordinator._heartbeat_enabled:
+        raise kafka_errors.FencedInstanceIdError
 
 
 def to_record(found: ConsumerRecord) -> Record:

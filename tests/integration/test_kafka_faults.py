@@ -1,0 +1,80 @@
+"""A broker that dies in the middle of traffic costs time and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from scripts.servers.kafka import KafkaServer
+from tests.brokers import new_group, new_topic, open_bus
+from tests.contract.bus import finishes, in_thread
+from tests.processes import until
+
+_PUBLISHERS, _EACH = 4, 60
+
+
+@pytest.fixture
+def mortal(kafka: KafkaServer) -> Iterator[KafkaServer]:
+    """The broker, which the test kills; running again afterwards."""
+    yield kafka
+    kafka.start()
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[str]]:
+    """What reaches the root logger's handlers, where a service's log goes."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger().addHandler(handler)
+    yield lines
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: list[str]) -> None:
+    """Publishers wait beyond every timeout and nothing is lost; keys keep their order; a listener misses nothing."""
+    topic, threads = new_topic(mortal), set(threading.enumerate())
+    # Two seconds for an answer: the client library gives each message up several times before the broker is back.
+    bus = open_bus(mortal, answer_seconds=2, max_bytes=100_000)
+    heard: dict[str, dict[bytes, list[int]]] = {"group": defaultdict(list), "listener": defaultdict(list)}
+    readers = {"group": bus.consumer([topic], new_group()), "listener": bus.listener([topic])}
+    over = threading.Event()
+
+    def publish(key: bytes) -> None:
+        for number in range(_EACH):
+            bus.publish(topic, key, b"%d" % number + bytes(10_000))
+
+    def read(name: str) -> None:
+        while not over.is_set():
+            for record in readers[name].poll(0.2):
+                heard[name][record.key].append(int(record.value.rstrip(b"\0")))
+                readers[name].done(record)
+
+    reading = [in_thread(lambda name=name: read(name)) for name in readers]
+    publishing = [in_thread(lambda key=key: publish(key)) for key in (b"a", b"b", b"c", b"d")]
+    try:
+        until(lambda: sum(map(len, heard["group"].values())) > 20, "traffic flows")
+        mortal.kill()
+        until(lambda: not bus.connected, "the bus says that the broker is away")
+        assert bus.unacknowledged_bytes <= 100_000
+        mortal.start()
+        assert all(finishes(thread) for thread in publishing)
+        until(lambda: bus.connected, "the bus says that the broker is back")
+        for name, keys in heard.items():
+            until(lambda keys=keys: all(_EACH - 1 in numbers for numbers in keys.values()), f"the {name} has it all")
+    finally:
+        over.set()
+        assert all(finishes(thread) for thread in reading)
+        bus.close()
+    for keys in heard.values():
+        assert len(keys) == _PUBLISHERS
+        for numbers in keys.values():
+            assert list(dict.fromkeys(numbers)) == list(range(_EACH)), "lost or out of order"
+    assert "the broker does not answer" in log_lines
+    assert len(log_lines) < 20, "an outage is told in few lines"
+    until(lambda: set(threading.enumerate()) <= threads, "no thread is left")

@@ -1,0 +1,167 @@
+"""Members of a group that die, hang, work long, come back or share a name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from kafka import KafkaAdminClient
+
+from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.kafka_consumer import KafkaMember
+from scripts.servers.kafka import KafkaServer
+from tests.brokers import new_group, new_topic, open_bus
+from tests.contract.bus import collect, collect_from, nothing_comes, values
+from tests.processes import until
+
+_MEMBER = """
+import sys
+from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.settings import BusSettings
+
+consumer = KafkaBus.connect(BusSettings(), needs=()).consumer([sys.argv[1]], sys.argv[2])
+while True:
+    for record in consumer.poll(0.2):
+        print(record.value.decode(), flush=True)
+"""
+
+OpenBus = Callable[..., KafkaBus]
+
+
+@pytest.fixture
+def bus_of(kafka: KafkaServer) -> Iterator[OpenBus]:
+    """Makes buses, and closes them after the test."""
+    with ExitStack() as stack:
+
+        def make(**settings: object) -> KafkaBus:
+            bus = open_bus(kafka, **settings)
+            stack.callback(bus.close)
+            return bus
+
+        yield make
+
+
+@contextmanager
+def member_process(kafka: KafkaServer, topic: str, group: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that joins the group, prints what it gets and finishes none of it."""
+    env = {**os.environ, **kafka.env, "REELWRIGHT_BUS_SESSION_SECONDS": "2"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _MEMBER, topic, group], stdout=subprocess.PIPE, text=True, env=env
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def divided(*members: KafkaMember) -> bool:
+    """Every member has partitions and none has one of another's."""
+    shares = [set(member.assignment()) for member in members]
+    return all(shares) and len(set[tuple[str, int]]().union(*shares)) == sum(map(len, shares)) == 8
+
+
+@pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_member_that_dies_or_hangs(kafka: KafkaServer, bus_of: OpenBus, trouble: signal.Signals) -> None:
+    """Its partitions move to another member, which gets what it had not finished; woken up, it shares again."""
+    topic, group, bus = new_topic(kafka), new_group(), bus_of()
+    sent = {b"%d" % number for number in range(16)}
+    for value in sent:
+        bus.publish(topic, value, value)
+    with member_process(kafka, topic, group) as process:
+        assert process.stdout is not None
+        seen = {process.stdout.readline().strip().encode() for _ in sent}
+        assert seen == sent
+        process.send_signal(trouble)
+        heir = bus.consumer([topic], group)
+        taken = collect(heir, 16)
+        assert set(values(taken)) == sent
+        assert len(heir.assignment()) == 8
+        if trouble is signal.SIGSTOP:
+            process.send_signal(signal.SIGCONT)
+            until(lambda: 0 < len(heir.assignment()) < 8, "both have partitions")
+
+
+def test_work_for_longer_than_a_poll_may_take(kafka: KafkaServer, bus_of: OpenBus) -> None:
+    """A member that does not poll for several times the longest interval is still the same member, and can finish."""
+    topic, group, bus = new_topic(kafka, partitions=1), new_group(), bus_of(poll_seconds=1, session_seconds=1)
+    for number in range(3):
+        bus.publish(topic, b"k", b"%d" % number)
+    consumer = bus.consumer([topic], group)
+    (first, *_) = collect(consumer, 3)
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+
+        def members() -> list[str]:
+            return [member["member_id"] for member in admin.describe_groups([group])[group]["members"]]
+
+        (member,) = members()
+        over = time.monotonic() + 4
+        until(lambda: members() != [member] or time.monotonic() > over, "it works")
+        assert members() == [member]
+    consumer.done(first)
+    consumer.close()
+    assert values(collect(bus.consumer([topic], group), 2)) == [b"1", b"2"]
+
+
+def test_a_done_for_a_partition_that_has_moved(kafka: KafkaServer, bus_of: OpenBus) -> None:
+    """It changes nothing: the partition's new member gets the record, and if it leaves, the next one does."""
+    topic, group, bus = new_topic(kafka), new_group(), bus_of()
+    first = bus.consumer([topic], group)
+    sent = {b"%d" % number for number in range(24)}
+    for value in sent:
+        bus.publish(topic, value, value)
+    records = collect(first, 24)
+    second = bus.consumer([topic], group)
+    until(lambda: divided(first, second), "the partitions are divided")
+    moved = [record for record in records if (record.topic, record.partition) in second.assignment()]
+    assert moved
+    for record in records:
+        first.done(record)
+    assert set(values(collect(second, len(moved)))) == set(values(moved))
+    first.close()
+    second.close()
+    third = bus.consumer([topic], group)
+    assert set(values(collect(third, len(moved)))) == set(values(moved))
+    assert nothing_comes(third)
+
+
+def test_a_named_member_keeps_its_partitions_through_a_restart(kafka: KafkaServer, bus_of: OpenBus) -> None:
+    """While it is away no partition moves, and it goes on where it had finished."""
+    topic, group = new_topic(kafka), new_group()
+    away, stays = bus_of(instance="pod-0"), bus_of(instance="pod-1")
+    restarts, remains = away.consumer([topic], group), stays.consumer([topic], group)
+    until(lambda: divided(restarts, remains), "the partitions are divided")
+    mine, others = set(restarts.assignment()), set(remains.assignment())
+    sent = {b"%d" % number for number in range(64)}
+    for value in sent:
+        stays.publish(topic, value, value)
+    collect_from([restarts, remains], sent)
+    away.close()
+    again = bus_of(instance="pod-0").consumer([topic], group)
+    until(again.assignment, "it is back")
+    assert set(again.assignment()) == mine
+    assert set(remains.assignment()) == others
+    assert nothing_comes(again)
+
+
+def test_two_of_one_name(kafka: KafkaServer, bus_of: OpenBus, caplog: pytest.LogCaptureFixture) -> None:
+    """The one that was there first goes on without a name: both have partitions, and the log says why."""
+    topic, group = new_topic(kafka), new_group()
+    first = bus_of(instance="twin").consumer([topic], group)
+    until(lambda: len(first.assignment()) == 8, "it has all partitions")
+    second = bus_of(instance="twin").consumer([topic], group)
+    until(lambda: divided(first, second), "both have partitions")
+    assert "another process has this REELWRIGHT_BUS_INSTANCE" in caplog.messages
+
+
+def test_two_members_of_one_process(kafka: KafkaServer, bus_of: OpenBus) -> None:
+    """Members of one group on one named bus do not get into each other's way."""
+    topic, group, bus = new_topic(kafka), new_group(), bus_of(instance="pod-0")
+    members = bus.consumer([topic], group), bus.consumer([topic], group)
+    until(lambda: divided(*members), "the partitions are divided")

@@ -1,0 +1,78 @@
+"""`reelwright topics` makes the broker's topics and says what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from reelwright.bus import topics
+from reelwright.bus.kafka import KafkaBus
+from reelwright.cli.main import run
+from scripts.servers.kafka import KafkaServer
+from tests.processes import until
+
+
+@pytest.fixture
+def admin(kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[KafkaAdminClient]:
+    """A client of a broker without topics, which commands find too."""
+    for name, value in kafka.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("REELWRIGHT_BUS_PARTITIONS", "3")
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as client:
+        if there := set(topics.ALL) & set(client.list_topics()):
+            client.delete_topics(list(there))
+            until(lambda: not there & set(client.list_topics()), "the topics are gone")
+        yield client
+
+
+def test_topics_are_made_and_are_then_right(admin: KafkaAdminClient, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` names each missing topic and leaves with 2; `apply` makes them; then all is well and nothing to do."""
+    assert run(["topics", "check"]) == 2
+    assert capsys.readouterr().out.splitlines() == [f"{name}: missing" for name in topics.ALL]
+    assert run(["topics", "apply"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(topics.ALL)
+    assert set(topics.ALL) <= set(admin.list_topics())
+    assert run(["topics", "check"]) == 0
+    capsys.readouterr()
+    assert run(["topics", "apply"]) == 0
+    assert capsys.readouterr().out == "nothing to do\n"
+    KafkaBus.connect().close()
+
+
+def test_what_is_wrong_is_said_and_mended(
+    admin: KafkaAdminClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too small a limit, too short a retention and too few partitions are a line each, and `apply` mends them."""
+    assert run(["topics", "apply"]) == 0
+    changed = {"max.message.bytes": "1000", "retention.ms": "60000"}
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.TITLES, configs=changed)])
+    monkeypatch.setenv("REELWRIGHT_BUS_PARTITIONS", "5")
+    capsys.readouterr()
+    assert run(["topics", "check"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert f"{topics.TITLES}: max.message.bytes=1000, not 1048588" in lines
+    assert f"{topics.TITLES}: retention.ms=60000, not -1" in lines
+    assert f"{topics.EVENTS}: 3 partitions, fewer than 5" in lines
+    assert len(lines) == 2 + len(topics.ALL)
+    assert run(["topics", "apply"]) == 0
+    assert run(["topics", "check"]) == 0
+
+
+def test_an_unreachable_broker_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2 and one line that names the address and the setting."""
+    monkeypatch.setenv("REELWRIGHT_BUS_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    assert run(["topics", "check"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "127.0.0.1:1" in line
+    assert "REELWRIGHT_BUS_BOOTSTRAP_SERVERS" in line
+
+
+def test_a_retention_that_a_title_outlives() -> None:
+    """A title that waits is never deleted by the broker, however long it waits."""
+    from reelwright.bus.settings import BusSettings  # noqa: PLC0415 - settings read the environment
+
+    options = BusSettings().topic_options("titles")
+    assert (options["retention.ms"], options["retention.bytes"]) == ("-1", "-1")
