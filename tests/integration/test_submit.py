@@ -1,0 +1,230 @@
+"""Titles through a whole cluster by the commands alone: submit, status, cancel, dead letters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.restoration.models import resolve_model
+from scripts.servers.kafka import KafkaServer
+from scripts.servers.s3 import S3Server
+from tests import clips
+from tests.cluster import Cluster
+from tests.commands import manifest_of, reelwright
+from tests.films import small_film
+from tests.house import batch
+from tests.processes import Process, until
+
+STOPPED = 130
+
+
+@pytest.fixture(scope="module")
+def cluster(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One process of each role, at work."""
+    # One worker has to make all of a batch's attempts, so it need not wait for another.
+    attempts = {"REELWRIGHT_DISPATCHER_PREFER_OTHER_SECONDS": "0"}
+    with Cluster(kafka, s3, tmp_path_factory.mktemp("logs"), **attempts) as made:
+        made.start_all()
+        yield made
+
+
+def of_role(cluster: Cluster, role: str) -> Process:
+    """The cluster's process of that role."""
+    return next(process for process in cluster.processes if process.role == role)
+
+
+def refusal(cluster: Cluster, *arguments: object, **env: str) -> str:
+    """The one line with which a command is refused."""
+    done = cluster.command(*arguments, **env)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("reelwright: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def records(cluster: Cluster, run: str) -> list[str]:
+    """The committed segments of a run, as they lie in the store."""
+    return list(cluster.fs.glob(f"{cluster.ledger}/{run}/segments/*.json"))
+
+
+def test_three_films_come_out_whole(cluster: Cluster, tmp_path: Path) -> None:
+    """Titles of every class, from the store and into it, become films that `verify` finds nothing wrong with."""
+    wanted = {"vfr_mp4": "express", "rate_25": "standard", "bframes_mkv": "bulk"}
+    runs = {}
+    for name, priority in wanted.items():
+        source = cluster.upload(clips.clip(name))
+        runs[name] = cluster.submit(source, cluster.film(f"{name}.mp4"), "--class", priority, "--deadline", "2h")
+    assert cluster.wait(*runs.values()) == 0
+    for name, run in runs.items():
+        film = cluster.film(f"{name}.mp4")
+        done = cluster.command("verify", film)
+        assert done.returncode == 0, done.stdout + done.stderr
+        frames = len(clips.truth(name).times)
+        assert manifest_of(cluster.fetch(film, tmp_path))["frames_out"] == frames
+        status = cluster.status(run)
+        assert (status["state"], status["frames"], status["output"]) == ("finished", frames, film)
+        assert not records(cluster, run)
+    lines = cluster.command("status").stdout.splitlines()
+    assert [line.split()[0] for line in lines][-3:] == [runs[name] for name in reversed(wanted)]
+
+
+def test_a_film_is_the_same_through_a_cluster_and_in_one_process(cluster: Cluster, tmp_path: Path) -> None:
+    """Broker, store and processes change no byte of the film."""
+    here = tmp_path / "here.mp4"
+    assert reelwright("restore", small_film(60), "-o", here).returncode == 0
+    there = tmp_path / "there.mp4"
+    assert cluster.wait(cluster.submit(small_film(60), there)) == 0
+    assert there.read_bytes() == here.read_bytes()
+
+
+def test_submitted_twice_is_one_run(cluster: Cluster) -> None:
+    """The same request while it is under way is the same run; once it is finished there is nothing to do."""
+    source, output = cluster.upload(small_film(72)), cluster.film("twice.mp4")
+    run = cluster.submit(source, output)
+    assert cluster.submit(source, output) == run
+    assert cluster.wait(run) == 0
+    before = cluster.fs.info(output)
+    done = cluster.command("submit", source, "-o", output, "--wait")
+    assert (done.returncode, done.stdout) == (0, f"{run}  finished\n")
+    assert cluster.fs.info(output) == before
+    assert len([line for line in cluster.command("status").stdout.splitlines() if run in line]) == 1
+
+
+def test_a_cancelled_run_stops(cluster: Cluster) -> None:
+    """Cancelling ends the work on a run wherever it is, and submitting it again goes on with it."""
+    source, output = cluster.upload(small_film(1200)), cluster.film("long.mp4")
+    run = cluster.submit(source, output)
+    until(lambda: records(cluster, run), "its first segment is committed")
+    assert "under way" in refusal(cluster, "submit", source, "-o", cluster.film("elsewhere.mp4"))
+    done = cluster.command("cancel", run)
+    assert (done.returncode, done.stdout) == (0, f"{run}  cancelled\n")
+    assert cluster.wait(run) == STOPPED
+    dispatcher = of_role(cluster, "dispatcher")
+    for gauge in ("reelwright_batches_queued", "reelwright_batches_in_flight"):
+        until(lambda gauge=gauge: dispatcher.metric(gauge) == 0, f"{gauge} is 0")  # type: ignore[misc]
+    committed = len(records(cluster, run))
+    # Another film goes through from end to end: whatever was still to come of the run would have come before it.
+    assert cluster.wait(cluster.submit(cluster.upload(small_film(50)), cluster.film("next.mp4"))) == 0
+    assert len(records(cluster, run)) == committed < 1200 // 48
+    assert not cluster.fs.exists(output)
+    status = cluster.status(run)
+    assert (status["state"], "cancelled" in status["reason"]) == ("cancelled", True)
+    assert cluster.submit(source, output) == run
+    until(lambda: len(records(cluster, run)) > committed, "it goes on")
+    cluster.command("cancel", run)
+
+
+def test_a_finished_film_is_left_alone(cluster: Cluster) -> None:
+    """Cancelling a run that has its film changes nothing and says so."""
+    output = cluster.film("done.mp4")
+    run = cluster.submit(cluster.upload(small_film(26)), output)
+    assert cluster.wait(run) == 0
+    before = cluster.fs.info(output)
+    done = cluster.command("cancel", run)
+    assert done.returncode == 0
+    assert "finished" in done.stdout
+    assert "left as it is" in done.stdout
+    assert cluster.fs.info(output) == before
+    assert cluster.status(run)["state"] == "finished"
+
+
+def test_a_source_that_changed_fails_its_title(cluster: Cluster) -> None:
+    """A source that is another by the time it is decoded fails the title as the person's to mend."""
+    decoder = of_role(cluster, "decoder")
+    decoder.terminate()
+    decoder.wait()
+    source = cluster.upload(small_film(40), "changes.mp4")
+    run = cluster.submit(source, cluster.film("changed.mp4"))
+    assert cluster.status(run)["state"] == "queued"
+    cluster.upload(small_film(41), "changes.mp4")
+    cluster.restart(decoder)
+    done = cluster.command("status", run, "--wait")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert source in line
+    assert "not the file that was submitted" in line
+    assert "failed" in done.stdout
+
+
+def test_dead_letters_are_listed_and_their_runs_tried_again(cluster: Cluster) -> None:
+    """A batch that no worker can restore fails its title, is listed with its reason, and a retry gives the film."""
+    inference = of_role(cluster, "inference")
+    inference.terminate()
+    inference.wait()
+    run = cluster.submit(cluster.upload(small_film(480)), cluster.film("letter.mp4"))
+    poison = batch(run, 0, 999, resolve_model("reel-s").sha256)
+    poison.work.pix_fmt = "no such format"
+    producer = KafkaProducer(bootstrap_servers=cluster.kafka.bootstrap)
+    for content in (b"\xff not a batch", poison.SerializeToString()):
+        producer.send(FRAMES["standard"], content, segment_key(run, 0)).get(60)
+    producer.close()
+    cluster.restart(inference)
+    assert cluster.wait(run) == 1
+    junk, letter = _letters(cluster, run)
+    assert (letter["topic"], letter["state"]) == (FRAMES["standard"], "failed")
+    assert (letter["segment"], letter["frames"]) == (0, [1998, 1999])
+    assert "no such format" in str(letter["reason"])
+    assert junk["frames"] is None
+    assert "not a FrameBatch" in str(junk["reason"])
+    assert len([line for line in cluster.command("deadletter", "list").stdout.splitlines() if run in line]) == 2
+    assert cluster.command("deadletter", "retry", run).stdout == f"{run}  submitted\n"
+    assert cluster.wait(run) == 0
+    assert {letter["state"] for letter in _letters(cluster, run)} == {"finished"}
+    assert cluster.command("deadletter", "retry", run).stdout == f"{run}  finished\n"
+
+
+def _letters(cluster: Cluster, run: str) -> list[dict[str, object]]:
+    letters = json.loads(cluster.command("deadletter", "list", "--json").stdout)
+    return [letter for letter in letters if letter["run"] == run]
+
+
+@pytest.mark.parametrize("command", [["status"], ["cancel"], ["deadletter", "retry"]])
+@pytest.mark.parametrize("name", ["0123456789abcdef0123", "../films"])
+def test_an_unknown_run_is_named(cluster: Cluster, command: list[str], name: str) -> None:
+    """A run that this ledger does not know is one line that repeats it."""
+    line = refusal(cluster, *command, name)
+    assert name in line
+    assert "reelwright status" in line
+
+
+def test_bad_requests_are_refused_before_any_work(cluster: Cluster) -> None:
+    """An output that cannot be, a source that is not there and a deadline that is over are each one line."""
+    source = cluster.upload(small_film(30))
+    known = cluster.command("status").stdout
+    cases = {
+        ("submit", source, "-o", source): "is the source itself",
+        ("submit", source, "-o", cluster.film("a.mkv")): "writes .mp4 files",
+        ("submit", source, "-o", "s3://no-such-bucket/a.mp4"): "no such bucket",
+        ("submit", source, "-o", "gopher://a/b.mp4"): "gopher",
+        ("submit", f"{source}x", "-o", cluster.film("a.mp4")): "no such file",
+        ("submit", source, "-o", cluster.film("a.mp4"), "--deadline", "soon"): "'soon'",
+        ("submit", source, "-o", cluster.film("a.mp4"), "--deadline", "2001-01-01"): "in the past",
+    }
+    for arguments, words in cases.items():
+        assert words in refusal(cluster, *arguments)
+    assert cluster.command("status").stdout == known
+
+
+def test_without_a_broker_nothing_is_submitted(cluster: Cluster) -> None:
+    """A broker that does not answer is one line, and the ledger knows nothing of the run."""
+    known = cluster.command("status").stdout
+    nobody = {"REELWRIGHT_BUS_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    line = refusal(cluster, "submit", cluster.upload(small_film(31)), "-o", cluster.film("a.mp4"), **nobody)
+    assert "127.0.0.1:1" in line
+    assert cluster.command("status").stdout == known
+
+
+def test_a_store_that_may_not_be_written_is_refused(cluster: Cluster, s3: S3Server) -> None:
+    """A user without permission gets one line with the address and without any key."""
+    if not s3.has_users:
+        pytest.skip("the stand-in store lets anyone in")
+    stranger = s3.add_user("stranger")
+    line = refusal(cluster, "submit", small_film(32), "-o", cluster.film("a.mp4"), **stranger)
+    assert cluster.bucket in line
+    assert not any(stranger[name] in line for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
