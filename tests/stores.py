@@ -12,6 +12,7 @@ from types import TracebackType
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import pytest
 from s3fs import S3FileSystem
 
 from scripts.servers.s3 import S3Server
@@ -26,6 +27,12 @@ def reaching(env: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         _become(kept)
+
+
+def only_real(server: S3Server) -> None:
+    """Skips the test on a stand-in for a server."""
+    if not server.has_users:
+        pytest.skip("needs a server that tells users apart and survives a kill; install Go to have it built")
 
 
 def served_bytes(server: S3Server) -> int:

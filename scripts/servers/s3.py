@@ -81,7 +81,7 @@ class S3Server:
 
     @property
     def has_users(self) -> bool:
-        """Whether it tells its users apart: moto does not."""
+        """Whether it is a server like those in use: moto lets anyone in, and forgets all when it is killed."""
         return shutil.which("go") is not None or (_CACHE / "versitygw").exists()
 
     @property

@@ -20,7 +20,7 @@ from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
 from tests.contract.ledger import AWKWARD, LedgerContract, payload_of, request_of
 from tests.ledgers import RUN, plan_of, title_of
-from tests.stores import OddServer, reaching
+from tests.stores import OddServer, only_real, reaching
 
 
 @pytest.fixture
@@ -147,15 +147,10 @@ def attempts(root: str) -> dict[str, str]:
     return said
 
 
-def only_users(store: S3Server) -> None:
-    if not store.has_users:
-        pytest.skip("this stand-in for a server lets anyone in")
-
-
 @pytest.mark.parametrize("wrong", ["secret", "key", "both missing"])
 def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong: str) -> None:
     """Who is not known learns so at every step, where it was, and what to check; never a key."""
-    only_users(store)
+    only_real(store)
     env = dict(store.env)
     secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
     if wrong == "secret":
@@ -184,7 +179,7 @@ def test_a_missing_bucket_is_named() -> None:
 
 def test_a_place_without_write_permission_is_named(store: S3Server) -> None:
     """Who may only read reads; writing says that the store does not allow it, and where."""
-    only_users(store)
+    only_real(store)
     reader, bucket = store.add_user(f"reader{uuid4().hex[:8]}"), f"read-only-{uuid4().hex[:8]}"
     client = store.client()
     client.create_bucket(Bucket=bucket)
