@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,9 +65,13 @@ def apply(settings: BusSettings) -> list[str]:
         for name in topics.ALL:
             try:
                 lines += _mend(admin, settings, name, found.get(name))
+            except kafka_errors.AuthorizationError:
+                raise
             except kafka_errors.BrokerResponseError as error:
-                reason = (str(error.args[0]) if error.args else "") or type(error).__name__
-                raise BrokerError(f"the broker refuses it: {reason}", name, "see docs/kafka.md") from None
+                # The broker's own words are within the answer that the library shows as a whole.
+                words = re.search(r"error_message=['\"](.+?)['\"][,)]", str(error))
+                what = f"the broker refuses it: {words[1] if words else type(error).__name__}"
+                raise BrokerError(what, name, "check REELWRIGHT_BUS_PARTITIONS and _REPLICATION_FACTOR") from None
         admin.wait_for_topics(list(topics.ALL))
     return lines
 
@@ -111,7 +116,10 @@ def require(admin: KafkaAdminClient, settings: BusSettings, needs: Sequence[str]
 def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, _Found]:
     if not names:
         return {}
-    there = [topic for topic in admin.describe_topics(list(names)) if not topic["error_code"]]
+    told = admin.describe_topics(list(names))
+    if any(topic["error_code"] == kafka_errors.TopicAuthorizationFailedError.errno for topic in told):
+        raise kafka_errors.TopicAuthorizationFailedError
+    there = [topic for topic in told if not topic["error_code"]]
     if not there:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic["name"]) for topic in there]

@@ -187,7 +187,8 @@ class Prefetch:
         partition.bytes -= _size(record)
         self._held -= _size(record)
         if self._watermarks:
-            if partition.mark is None:
+            if partition.mark is None or record.offset < partition.mark.next:
+                # Either the first one, or the broker lost its latest records and counts on from before.
                 partition.mark = Watermark(record.offset)
             partition.mark.deliver(record.offset)
         return record
