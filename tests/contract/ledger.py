@@ -48,10 +48,10 @@ def request_of(**more: object) -> RunRequest:
 def finish(ledger: RunLedger, scratch: Path) -> Manifest:
     """Puts a finished run: segments, film, report and manifest, as the encoder does."""
     put_run(ledger, scratch, title_of(), planned([4, 3]))
-    draft = ledger.film_draft("film.mp4", scratch)
-    draft.write_bytes(FILM)
     manifest = build_manifest(ledger, film_of(7, size=len(FILM), sha256=hashlib.sha256(FILM).hexdigest()))
-    film = ledger.put_film(draft, "film.mp4")
+    with ledger.film_draft("film.mp4", scratch) as draft:
+        draft.write_bytes(FILM)
+        film = ledger.put_film(draft, "film.mp4")
     write_report(manifest, ledger, film)
     write_manifest(manifest, film)
     return manifest
@@ -260,6 +260,22 @@ class LedgerContract:
         folder, name = beside(manifest_location(output))
         folder.replace(name, (folder.read(name) or b"")[:100])
         assert ledger.whole_at(output) is None
+
+    def test_a_film_that_is_not_finished_leaves_nothing_behind(self, root: str, tmp_path: Path) -> None:
+        """An assembly that fails, again and again, does not fill the disk with what it began."""
+        ledger = RunLedger(root, RUN)
+        ledger.put_request(request_of())
+
+        def assemble() -> None:
+            with ledger.film_draft("film.mp4", tmp_path) as draft:
+                draft.write_bytes(FILM)
+                raise OSError("no more")
+
+        for _ in range(2):
+            with pytest.raises(OSError, match="no more"):
+                assemble()
+        assert Folder(f"{root}/{RUN}").names("") == ["request.json"]
+        assert not list(tmp_path.rglob("*.mp4"))
 
     def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:
         """Delivering a film that was never assembled is our own bug and says so."""

@@ -41,8 +41,11 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str
         raise LedgerError(f"run {ledger.run} has segments but no whole plan")
     spec = profile_spec(title.recipe.profile)
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="reelwright-film-", dir=scratch) as folder, metrics.timed("assemble"):
-        path = ledger.film_draft(f"film{spec.suffix}", Path(folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="reelwright-film-", dir=scratch) as folder,
+        ledger.film_draft(f"film{spec.suffix}", Path(folder)) as path,
+        metrics.timed("assemble"),
+    ):
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         assembled = assemble_film(path, _segments(ledger, end, Path(folder)), title.source, spec, film)
         facts = _facts(path, title, end, assembled, time.perf_counter() - started)
@@ -58,7 +61,11 @@ def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[Segmen
         record = ledger.segment(number)
         if record is None:
             raise LedgerError(f"run {ledger.run}: segment {number} is not committed")
-        yield SegmentInput(ledger.segment_file(record, scratch), record.frames)
+        path = ledger.segment_file(record, scratch)
+        yield SegmentInput(path, record.frames)
+        if path.is_relative_to(scratch):
+            # A copy, and written into the film by now: all of them would take as much room as the film.
+            path.unlink()
 
 
 def _facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFilm, seconds: float) -> FilmFacts:

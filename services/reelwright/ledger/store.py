@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -154,9 +156,17 @@ class RunLedger:
         where = self._folder.where(name)
         raise LedgerError(f"{where}: not the file that was committed; remove {_record(record.segment)} and run again")
 
-    def film_draft(self, name: str, scratch: Path) -> Path:
-        """A local path to write the film to: in the run's folder when that is local, so that it need not be copied."""
-        return self._folder.draft(name) or scratch / name
+    @contextmanager
+    def film_draft(self, name: str, scratch: Path) -> Iterator[Path]:
+        """A local path to write the film to, in the run's folder when that is local, so that it need not be copied.
+
+        What was not put by the end is removed: a film that is tried again must not fill the disk.
+        """
+        draft = self._folder.draft(name) or scratch / name
+        try:
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
 
     def put_film(self, draft: Path, name: str) -> str:
         """Gives the finished film its name in the run's folder; its fsspec location."""
