@@ -54,6 +54,17 @@ def test_only_known_stores_are_opened(location: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("endpoint", ["localhost:9000", "http://", "ftp://store", f"https://me:{SECRET}@store", "a b"])
+def test_an_endpoint_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """A server's address that cannot be one is the person's to mend, by the variable's name."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(OutputError, match="AWS_ENDPOINT_URL is not the address of a server") as caught:
+        Folder("s3://films/ledger")
+    assert SECRET not in str(caught.value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://[::1]:9000/path")
+    Folder("s3://films/ledger")
+
+
 def test_local_paths_are_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path may be relative, hold a URL's marks, or be written as a file URL; it means one place from then on."""
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ _S3: dict[str, Any] = {
 }
 _OPTIONS: dict[str, dict[str, Any]] = {"s3": _S3, "memory": {}}
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[^\s]*)?")
 _ADDRESS = re.compile(r"([A-Za-z0-9+.:-]+)://(.*)", re.DOTALL)
 
 
@@ -80,7 +82,17 @@ def open_place(location: str, kind: type[UserError] = OutputError) -> Place:
         raise kind("there are credentials in the address", where, "set them as AWS_* variables and leave them out here")
     if protocol == "s3" and not _BUCKET.fullmatch(authority):
         raise kind("no bucket can have that name", where, "write s3://BUCKET/NAME")
+    if protocol == "s3":
+        _check_endpoint(where, kind)
     return Place(_file_system(protocol, where, kind), protocol, f"/{rest}" if protocol == "memory" else rest)
+
+
+def _check_endpoint(where: str, kind: type[UserError]) -> None:
+    """Refuses what botocore would answer with a traceback."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        endpoint = os.environ.get(name)
+        if endpoint and not _ENDPOINT.fullmatch(endpoint):
+            raise kind(f"{name} is not the address of a server", where, "write it as https://HOST:PORT")
 
 
 def _file_system(protocol: str, where: str, kind: type[UserError]) -> AbstractFileSystem:
