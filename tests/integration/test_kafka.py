@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from kafka import KafkaAdminClient
 
 from reelwright.bus.kafka import KafkaBus
 from reelwright.bus.protocol import Bus, BusFull
@@ -30,9 +31,11 @@ def make_bus(kafka: KafkaServer) -> Iterator[MakeBus]:
 
 @pytest.fixture
 def frozen(kafka: KafkaServer) -> Iterator[KafkaServer]:
-    """The broker, which the test freezes; thawed afterwards."""
+    """The broker, which the test freezes; thawed afterwards, and back in its cluster of one."""
     yield kafka
     kafka.thaw()
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+        until(lambda: admin.describe_cluster()["brokers"], "the broker is in its cluster again")
 
 
 class TestKafkaBus(BusContract):
