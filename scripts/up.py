@@ -121,6 +121,8 @@ def main() -> None:
 def _up(data: Path, stack: ExitStack) -> None:
     (data / "logs").mkdir(parents=True, exist_ok=True)
     ports = choose_ports(data / "ports.json")
+    if not _free(ports["kafka"]):
+        raise UserError("somebody listens there", f"port {ports['kafka']}", f"is it up already? {data} chose it")
     print("starting the broker and the store (the first time they are fetched) ...", flush=True)
     kafka = KafkaServer(data / "kafka", ports["kafka"])
     stack.callback(kafka.stop)

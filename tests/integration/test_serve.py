@@ -1,0 +1,178 @@
+"""Roles as processes: what they wait for and say meanwhile, what they refuse, and how they leave."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+import reelwright as package
+from scripts.servers.kafka import USER, KafkaServer
+from scripts.servers.s3 import S3Server
+from tests.cluster import ROLES, Cluster
+from tests.commands import COMMAND
+from tests.processes import Process, free_port, until
+
+LEFT_BY_SIGTERM = 128 + 15
+
+
+@pytest.fixture(scope="module")
+def cluster(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Topics, a bucket and a ledger; each test starts the processes that it needs."""
+    with Cluster(kafka, s3, tmp_path_factory.mktemp("logs"), dispatchers=8) as made:
+        yield made
+
+
+def serving(cluster: Cluster, role: str = "dispatcher", **env: str) -> Process:
+    """A process of a role that takes work."""
+    process = cluster.start(role, **env)
+    until(lambda: process.ready, f"{role} is ready")
+    return process
+
+
+def refusal(process: Process) -> str:
+    """The one line with which a process left that has a setting to mend."""
+    assert process.wait() == 2, process.log.read_text()
+    lines = [line for line in process.lines() if line["level"] == "error"]
+    assert len(lines) == 1
+    assert "exception" not in lines[0]
+    return str(lines[0]["message"])
+
+
+def test_a_role_waits_for_a_broker_and_takes_work_once_it_is_there(tmp_path: Path) -> None:
+    """With no broker, or one that dies later, a role lives, is not ready, says why, and goes on when it comes."""
+    with KafkaServer(tmp_path / "kafka") as server:
+        process = Process("dispatcher", "dispatcher", free_port(), server.env, tmp_path)
+        until(lambda: server.bootstrap in process.get("/readyz")[1], "it says which broker it misses")
+        assert process.get("/readyz")[0] == 503
+        assert process.get("/readyz")[1].count("\n") == 1
+        assert process.get("/healthz")[0] == 200
+        attempts = [line for line in process.lines() if line["message"] == "waiting"]
+        assert all(server.bootstrap in line["reason"] for line in attempts)
+        server.start()
+        until(lambda: "no topic" in process.get("/readyz")[1], "it says which topics it misses")
+        subprocess.run([COMMAND, "topics", "apply"], env={**os.environ, **server.env}, check=True)
+        until(lambda: process.ready, "it takes work")
+        server.kill()
+        until(lambda: process.get("/readyz") == (503, "the bus does not answer\n"), "it misses the broker")
+        server.start()
+        until(lambda: process.ready, "it takes work again")
+        process.terminate()
+        assert process.wait() == 0
+
+
+def test_a_role_that_waits_for_a_broker_leaves_when_told(tmp_path: Path) -> None:
+    """SIGTERM ends the wait for a broker that never comes."""
+    nobody = {"REELWRIGHT_BUS_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+    process = Process("dispatcher", "dispatcher", free_port(), nobody, tmp_path)
+    until(lambda: "no Kafka broker" in process.get("/readyz")[1], "it waits")
+    process.terminate()
+    assert process.wait() == 0
+
+
+def test_wrong_credentials_are_refused(kafka: KafkaServer, tmp_path: Path) -> None:
+    """A login that the broker refuses ends the role with one line, exit code 2, and the password unsaid."""
+    secret = "not the password"
+    login = {
+        "REELWRIGHT_BUS_BOOTSTRAP_SERVERS": kafka.sasl,
+        "REELWRIGHT_BUS_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "REELWRIGHT_BUS_USERNAME": USER,
+        "REELWRIGHT_BUS_PASSWORD": secret,
+    }
+    process = Process("dispatcher", "dispatcher", free_port(), login, tmp_path)
+    assert f"refuses {USER}" in refusal(process)
+    assert secret not in process.log.read_text()
+
+
+def test_topics_that_are_too_small_are_refused(cluster: Cluster) -> None:
+    """A topic that cannot take the largest message of the settings is named, with what to do."""
+    process = cluster.start("dispatcher", REELWRIGHT_BUS_INLINE_BYTES=str(4 << 20))
+    line = refusal(process)
+    assert "max.message.bytes" in line
+    assert "topics apply" in line
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "value"),
+    [
+        ("decoder", "REELWRIGHT_DECODER_TITLES", "0"),
+        ("encoder", "REELWRIGHT_ENCODER_LANES", "many"),
+        ("inference", "REELWRIGHT_INFERENCE_ENGINE", "abacus"),
+        ("dispatcher", "REELWRIGHT_GRACE_SECONDS", "-1"),
+        ("decoder", "REELWRIGHT_STORE_LEDGER", ""),
+        ("decoder", "REELWRIGHT_BUS_INLINE_BYTES", "1 MB"),
+    ],
+)
+def test_a_setting_that_is_not_valid_is_named(cluster: Cluster, role: str, name: str, value: str) -> None:
+    """A setting out of its range ends the role with one line that names its variable."""
+    assert name in refusal(cluster.start(role, **{name: value}))
+
+
+def test_every_role_drains_on_sigterm(cluster: Cluster) -> None:
+    """One process of each role becomes ready, tells what it is, and leaves with 0 when told."""
+    started = cluster.start_all()
+    for process in started:
+        build = {"version": package.__version__, "role": process.role}
+        assert process.metric("reelwright_build_info", **build) == 1
+        assert process.metric("process_resident_memory_bytes") > 0
+        process.terminate()
+    for process in started:
+        assert process.wait() == 0, process.log.read_text()
+        assert [line["message"] for line in process.lines()][-1] == "stopped"
+
+
+def test_a_drain_ends_though_the_broker_hangs(cluster: Cluster) -> None:
+    """With a broker that answers nothing, SIGTERM still ends a role in order; a second one ends it at once."""
+    patient = serving(cluster)
+    hasty = serving(cluster, "encoder", REELWRIGHT_GRACE_SECONDS="100000")
+    cluster.kafka.freeze()
+    try:
+        patient.terminate()
+        hasty.terminate()
+        until(lambda: "stopping" in [line["message"] for line in hasty.lines()], "it has heard")
+        hasty.terminate()
+        assert hasty.wait() in {0, LEFT_BY_SIGTERM}
+        assert patient.wait() == 0
+    finally:
+        cluster.kafka.thaw()
+
+
+def test_the_dispatcher_answers_health_and_reflection(cluster: Cluster) -> None:
+    """Any gRPC tool can ask the dispatcher how it is and what it offers."""
+    process = serving(cluster)
+    with grpc.insecure_channel(process.env["REELWRIGHT_DISPATCHER_ADDRESS"]) as channel:
+        answer = HealthStub(channel).Check(HealthCheckRequest(service="reelwright.v1.Dispatch"))
+        assert answer.status == HealthCheckResponse.SERVING
+        assert "reelwright.v1.Dispatch" in ProtoReflectionDescriptorDatabase(channel).get_services()
+
+
+@pytest.mark.parametrize(
+    ("role", "foreign"),
+    [
+        ("dispatcher", {"av", "cv2", "openvino", "torch", "s3fs"}),
+        ("inference", {"av", "torch"}),
+        ("decoder", {"openvino", "torch", "grpc"}),
+        ("encoder", {"openvino", "torch", "grpc"}),
+    ],
+)
+def test_a_role_loads_what_it_needs_and_no_more(role: str, foreign: set[str]) -> None:
+    """A role's modules bring in none of the libraries that only others need."""
+    loaded = f"reelwright.cli.service, reelwright.{role}.entry"
+    script = f"import sys, {loaded}; print(*sorted({foreign!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_roles_are_the_four(cluster: Cluster) -> None:
+    """Another role than the four is refused, and the four are named."""
+    done = cluster.command("serve", "projectionist")
+    assert done.returncode == 2
+    assert all(role in done.stderr for role in ROLES)
