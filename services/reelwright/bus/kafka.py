@@ -156,8 +156,9 @@ class KafkaBus:
             member.stop()
         for member in members:
             member.close()
-        self._trim.close()
+        self._trim.stop()
         self._watch.close()
+        self._trim.close()
         try:
             self._producer.close(_CLOSE_SECONDS)
         except kafka_errors.KafkaTimeoutError:

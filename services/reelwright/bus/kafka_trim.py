@@ -43,9 +43,13 @@ class Trim:
                     part = TopicPartition(*slot)
                     self._due[part] = max(offset, self._due.get(part, 0))
 
+    def stop(self) -> None:
+        """Begins to close, without waiting: a request under way ends with the admin client."""
+        self._stop.set()
+
     def close(self) -> None:
         """Stops; what was not dropped is left to the next commit."""
-        self._stop.set()
+        self.stop()
         self._thread.join()
 
     def _run(self) -> None:
@@ -56,5 +60,6 @@ class Trim:
                 continue
             try:
                 self._admin.delete_records(due)
-            except kafka_errors.KafkaError as error:
-                self._sparing.warn("frames that are done stay on the broker", error)
+            except (kafka_errors.KafkaError, RuntimeError) as error:  # the latter from a client that was closed
+                if not self._stop.is_set():
+                    self._sparing.warn("frames that are done stay on the broker", error)
