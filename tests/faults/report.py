@@ -9,8 +9,8 @@ from tests.faults.campaign import Happened, Result
 # What an orchestrator waits for a pod; the issue's own limit.
 RECOVERY_SECONDS = 30.0
 MEGABYTE = 1 << 20
-# About one and a half times what each role takes when nothing is wrong.
-BOUND_MEGABYTES = {"decoder": 400, "dispatcher": 400, "inference": 700, "encoder": 400}
+# About one and a half times what each role takes at these films when nothing is wrong.
+BOUND_MEGABYTES = {"decoder": 300, "dispatcher": 200, "inference": 400, "encoder": 400}
 
 
 def broken_promises(result: Result) -> list[str]:
