@@ -41,7 +41,7 @@ class Load:
         pace: batches published a second; 0 publishes as fast as they are taken.
         processes: processes that share the workers.
         broker: Kafka's address; empty for the bus inside the dispatcher's process.
-        bus_bytes: what the bus may hold.
+        bus_bytes: what the bus inside the process may hold.
     """
 
     workers: int

@@ -6,17 +6,18 @@ the end.
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from reelwright.bus.kafka import KafkaBus
 from reelwright.bus.local import LocalBus
-from reelwright.bus.protocol import Bus, Consumer, Record
+from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
 from reelwright.bus.settings import BusSettings
 from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.dispatcher.loop import Dispatcher
@@ -55,13 +56,18 @@ class _WatchedBus:
         return getattr(self._bus, name)
 
 
+def publish(bus: Bus, batch: tuple[str, int, bytes]) -> None:
+    """Publishes a batch as a decoder does, with the time in a header."""
+    run, segment, value = batch
+    bus.publish(FRAMES["standard"], segment_key(run, segment), value, {"format": "1", "at": str(time.time())})
+
+
 class _Feeder:
     """Publishes batches of several titles in turn on a thread, as fast as they are taken or at a pace."""
 
     def __init__(self, bus: Bus, load: Load) -> None:
         self._bus, self._load = bus, load
         self.cpu = 0.0
-        self.published = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -72,41 +78,35 @@ class _Feeder:
         self._stop.set()
 
     def _run(self) -> None:
-        load = self._load
-        value = frame_batch(load)
+        load, make = self._load, frame_batch(self._load)
         began = time.monotonic()
-        while not self._stop.is_set() and (not load.batches or self.published < load.batches):
+        for number in itertools.count():
             if load.pace:
-                self._stop.wait(began + self.published / load.pace - time.monotonic())
-            self._publish(value(self.published))
+                self._stop.wait(began + number / load.pace - time.monotonic())
+            if self._stop.is_set() or number == load.batches > 0:
+                return
+            try:
+                publish(self._bus, make(number))
+            except BusFull:
+                return
             self.cpu = time.thread_time()
-
-    def _publish(self, batch: tuple[str, int, bytes]) -> None:
-        run, segment, value = batch
-        headers: Mapping[str, str] = {"format": "1", "at": str(time.time())}
-        self._bus.publish(FRAMES["standard"], segment_key(run, segment), value, headers)
-        self.published += 1
 
 
 def _measure(load: Load, bus: _WatchedBus, feeder: _Feeder | None) -> DispatcherFigures:
     """Waits for the steady state, then counts for the load's seconds, or to the last of its batches."""
-    warm = 0 if load.batches else load.workers * 3
-    while len(bus.latencies) < max(1, warm):
+    while len(bus.latencies) < (1 if load.batches else 4 * load.workers):
         time.sleep(_LOOK_SECONDS)
     fed = feeder.cpu if feeder else 0.0
     began, cpu, done = time.monotonic(), time.process_time(), len(bus.latencies)
     while time.monotonic() < began + load.seconds if not load.batches else len(bus.latencies) < load.batches:
         time.sleep(_LOOK_SECONDS)
-    wall, spent = time.monotonic() - began, time.process_time() - cpu
-    count = len(bus.latencies) - done
+    wall, spent, count = time.monotonic() - began, time.process_time() - cpu, len(bus.latencies) - done
     latencies = sorted(bus.latencies[done : done + count])
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    spent -= (feeder.cpu if feeder else 0.0) - fed
     return DispatcherFigures(
         batches=count,
         wall=wall,
-        cpu=spent,
-        memory_mib=memory,
+        cpu=spent - ((feeder.cpu if feeder else 0.0) - fed),
+        memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         latencies=[latencies[int(share * (len(latencies) - 1))] for share in (0.5, 0.95, 0.99)],
     )
 
@@ -115,20 +115,19 @@ def main(load: Load) -> None:
     """Serves until everything is measured."""
     inner: Bus = LocalBus(max_bytes=load.bus_bytes)
     if load.broker:
-        inner = KafkaBus.connect(BusSettings(bootstrap_servers=load.broker, prefetch_bytes=load.bus_bytes))
+        inner = KafkaBus.connect(BusSettings(bootstrap_servers=load.broker))
     bus = _WatchedBus(inner)
-    settings = DispatcherSettings(hold_batches=8 * load.workers + 64, hold_bytes=1 << 30, drain_seconds=0)
-    dispatcher = Dispatcher(bus, settings)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(bus, DispatcherSettings(drain_seconds=0))  # type: ignore[arg-type]
     print(json.dumps({"address": dispatcher.start()}), flush=True)
+    sys.stdin.readline()  # the workers are there
     feeder = None if load.broker else _Feeder(inner, load)
     if feeder:
-        sys.stdin.readline()  # the workers are there
         feeder.start()
     figures = _measure(load, bus, feeder)
     if feeder:
         feeder.stop()
     print(json.dumps(asdict(figures)), flush=True)
-    sys.stdin.readline()  # the workers have stopped counting
+    sys.stdin.readline()  # the workers have stopped
     inner.close()
     dispatcher.close(drain_seconds=0)
 
