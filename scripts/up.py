@@ -1,7 +1,8 @@
 """`make up`: a broker, a store, one process of each role and, where it is installed, Prometheus, on this machine.
 
-Everything lies in `up/` (or where REELWRIGHT_UP_DATA says) and is taken up again by the next `make up`: data, logs,
-the ports that were chosen, and `env`, which a shell sources to reach it all. Ctrl-C stops it in order.
+What ends is started again. Everything lies in `up/` (or where REELWRIGHT_UP_DATA says) and is taken up again by the
+next `make up`: data, logs, the ports that were chosen, and `env`, which a shell sources to reach it all. Ctrl-C stops it
+in order.
 """
 
 from __future__ import annotations
@@ -150,9 +151,18 @@ def _up(data: Path, stack: ExitStack) -> None:
         roles.append(prometheus)
     tell(data, env, ports, prometheus is not None)
     while True:
+        for server in (kafka, s3):
+            keep_server(server)
         for role in roles:
             role.keep()
         time.sleep(_LOOK_SECONDS)
+
+
+def keep_server(server: KafkaServer | S3Server) -> None:
+    """Starts a server again when it has ended; what it stored is still there."""
+    if server.pid is None:
+        print(f"{type(server).__name__} ended; starting it again", flush=True)
+        server.start()
 
 
 def stop(roles: list[Role]) -> None:

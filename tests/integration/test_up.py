@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -54,33 +55,30 @@ def environment(data: Path) -> dict[str, str]:
     return {**os.environ, **{name: shlex.split(value)[0] for name, _, value in lines}}
 
 
-def of_role(script: subprocess.Popen[bytes], role: str) -> list[psutil.Process]:
-    """The script's processes that serve a role."""
+def children_with(script: subprocess.Popen[bytes], word: str) -> list[psutil.Process]:
+    """The script's live processes with a word in their command line."""
     children = psutil.Process(script.pid).children()
-    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE and role in child.cmdline()]
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if word in " ".join(child.cmdline())]
 
 
 def test_a_cluster_comes_up_restores_and_goes_down(up: tuple[subprocess.Popen[bytes], Path], tmp_path: Path) -> None:
-    """The commands it shows give a film though a role dies on the way, and Ctrl-C leaves nothing behind."""
+    """The commands it shows give a film whatever dies on the way, and Ctrl-C leaves nothing behind."""
     script, data = up
     assert script.poll() is None, text(data)
     assert (data / "env").stat().st_mode & 0o077 == 0
     env, output = environment(data), tmp_path / "film.mp4"
     ports = json.loads((data / "ports.json").read_text())
-    (victim,) = of_role(script, "inference")
-    victim.kill()
-    done = subprocess.run(
-        [COMMAND, "submit", small_film(60), "-o", output, "--wait"],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    subprocess.run([COMMAND, "submit", small_film(60), "-o", output], env=env, check=True)
+    # The stand-in for the store, where there is no Go, forgets everything with its end.
+    store = ["objects"] if shutil.which("go") else []
+    for name in ("kafka.Kafka", *store, "inference"):
+        (victim,) = children_with(script, name)
+        victim.kill()
+        until(lambda name=name, pid=victim.pid: {c.pid for c in children_with(script, name)} - {pid}, f"{name} is back")  # type: ignore[misc]
+    waiting = subprocess.run([COMMAND, "status", "--wait"], env=env, timeout=PATIENCE_SECONDS, check=False)
+    assert waiting.returncode == 0
     assert subprocess.run([COMMAND, "verify", output], env=env, check=False).returncode == 0
-    (successor,) = of_role(script, "inference")
-    assert successor.pid != victim.pid
     assert "inference ended with -9" in text(data)
     assert not [name for name in PROCESSES if f":{ports[name]}/metrics" not in text(data)]
     children = psutil.Process(script.pid).children(recursive=True)

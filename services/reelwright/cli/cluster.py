@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.protocol import Bus
 from reelwright.bus.settings import BusSettings
 from reelwright.cli.environment import read_settings
 from reelwright.ledger.store import RunLedger
@@ -15,18 +15,21 @@ from reelwright.store.settings import StoreSettings
 from reelwright.titles.patience import IMPATIENT, Patience
 
 
-def connect() -> KafkaBus:
+def connect() -> Bus:
     """The bus of the environment, on a broker that answers and has the topics.
 
     Raises:
         UnavailableError: no broker answers, or topics are missing.
         UserError: settings, login or topics that must be mended.
     """
+    # Loaded here: `status` asks the ledger alone, and Kafka's client takes a second.
+    from reelwright.bus.kafka import KafkaBus
+
     return KafkaBus.connect(read_settings(BusSettings))
 
 
 @contextmanager
-def connected() -> Iterator[KafkaBus]:
+def connected() -> Iterator[Bus]:
     """`connect` for the length of a `with` block."""
     bus = connect()
     try:

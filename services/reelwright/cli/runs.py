@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Literal
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.store import RunLedger, list_runs
-from reelwright.titles.errors import Interrupted, UserError
+from reelwright.titles.errors import Interrupted, UnavailableError, UserError
 
 _LOOK_SECONDS = 1.0
 
@@ -134,7 +135,7 @@ def wait_for(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> int:
     try:
         for run in runs:
             found = known_ledger(run, ledger)
-            while (outcome := found.outcome()) is None:
+            while (outcome := _outcome(found)) is None:
                 time.sleep(_LOOK_SECONDS)
             if outcome.state != "finished":
                 typer.echo(f"reelwright: {run} {outcome.state}: {outcome.reason}", err=True)
@@ -142,6 +143,13 @@ def wait_for(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> int:
     except KeyboardInterrupt:
         raise Interrupted("stopped waiting; the runs go on") from None
     return code
+
+
+def _outcome(ledger: RunLedger) -> Outcome | None:
+    """How a run ended; None while it has not, or while the store does not answer: whoever waits waits for that too."""
+    with suppress(UnavailableError):
+        return ledger.outcome()
+    return None
 
 
 def print_statuses(statuses: Sequence[RunStatus], *, as_json: bool) -> None:

@@ -1,0 +1,87 @@
+"""Deadlines, settings and dead letters as a person writes and reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reelwright.bus.protocol import Record
+from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.cli.environment import ServeSettings, naming_variables, read_settings
+from reelwright.cli.letters import read_letter
+from reelwright.cli.submission import parse_deadline
+from reelwright.decoder.settings import DecoderSettings
+from reelwright.store.settings import StoreSettings
+from reelwright.titles.errors import UserError
+from tests.house import batch
+
+NOW = 1_700_000_000.0
+RUN = "0123456789abcdef0123"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("2h", 7200), ("1d12h", 129_600), ("1.5h", 5400), ("1h30m", 5400)]
+)
+def test_a_duration_counts_from_now(text: str, seconds: float) -> None:
+    """Seconds, minutes, hours and days add up."""
+    assert parse_deadline(text, NOW) == NOW + seconds
+
+
+def test_a_moment_is_taken_in_its_zone() -> None:
+    """A moment with a zone means that zone, one without means this machine's."""
+    wanted = datetime(2030, 5, 1, 18, tzinfo=UTC)
+    assert parse_deadline("2030-05-01T20:00+02:00", NOW) == wanted.timestamp()
+    assert parse_deadline(wanted.astimezone().replace(tzinfo=None).isoformat(), NOW) == wanted.timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2 hours", "2h later", "-2h", "12", "2030-13-01", "2001-01-01"])
+def test_what_is_no_deadline_is_refused(text: str) -> None:
+    """Anything else, and the past, is one line that names the option."""
+    with pytest.raises(UserError, match="--deadline"):
+        parse_deadline(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("REELWRIGHT_DECODER_TITLES", "0", DecoderSettings),
+        ("REELWRIGHT_DECODER_LIMITS__MAX_WIDTH", "wide", DecoderSettings),
+        ("REELWRIGHT_GRACE_SECONDS", "soon", ServeSettings),
+        ("REELWRIGHT_STORE_LEDGER", "", StoreSettings),
+    ],
+)
+def test_a_wrong_setting_is_named_as_it_is_written(
+    name: str, value: str, kind: type[DecoderSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line names the variable of the environment, not the field of a class."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=f"^{name}: "):
+        read_settings(kind)
+
+
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that has no default and is not there is said to be missing."""
+    monkeypatch.delenv("REELWRIGHT_STORE_LEDGER", raising=False)
+    with pytest.raises(UserError, match="REELWRIGHT_STORE_LEDGER: is not set"):
+        read_settings(StoreSettings)
+
+
+def test_other_errors_pass() -> None:
+    """What is no setting is left as it is."""
+    with pytest.raises(ZeroDivisionError), naming_variables("REELWRIGHT_"):
+        _ = 1 // 0
+
+
+def test_a_dead_letter_tells_what_it_holds() -> None:
+    """A batch that can be read names its segment and frames, anything else its topic and reason alone."""
+    topic = FRAMES["bulk"]
+    headers = {"topic": topic, "reason": "it failed"}
+    value = batch(RUN, 3, 1).SerializeToString()
+    letter = read_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), value, headers), "failed")
+    assert (letter.run, letter.state, letter.topic, letter.reason) == (RUN, "failed", topic, "it failed")
+    assert (letter.segment, letter.frames) == (3, (302, 303))
+    assert letter.time == "2023-11-14T22:13:20+00:00"
+    for content, told in ((b"\xff", headers), (b"", {}), (value, {**headers, "format": "99"})):
+        letter = read_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), content, told), "unknown")
+        assert (letter.run, letter.segment, letter.frames) == (RUN, None, None)
