@@ -1,8 +1,8 @@
 """`make up`: a broker, a store, one process of each role and, where it is installed, Prometheus, on this machine.
 
 What ends is started again. Everything lies in `up/` (or where REELWRIGHT_UP_DATA says) and is taken up again by the
-next `make up`: data, logs, the ports that were chosen, and `env`, which a shell sources to reach it all. Ctrl-C stops it
-in order.
+next `make up`: data, logs, the ports that were chosen, and `env`, which a shell sources to reach it all. Ctrl-C stops
+it in order.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ def _up(data: Path, stack: ExitStack) -> None:
     kafka = KafkaServer(data / "kafka", ports["kafka"])
     stack.callback(kafka.stop)
     kafka.start()
-    s3 = S3Server(data / "s3", ports["s3"])
+    s3 = S3Server(data / "s3", ports["s3"], BUCKET)
+    if not s3.has_users:
+        raise UserError("`go` is not installed, and the S3 server is built with it", "", "install Go: go.dev/dl")
     stack.callback(s3.stop)
     s3.start()
     env = environment(kafka, s3, ports)
