@@ -18,6 +18,8 @@ from reelwright.bus.settings import ENVELOPE_BYTES, BusSettings
 from reelwright.titles.errors import BrokerError, UnavailableError
 
 _PATIENCE_MS = 5_000
+# From a topic's making until every partition has its leader: a second, or many where broker and disk are busy.
+_MADE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def apply(settings: BusSettings) -> list[str]:
                 words = re.search(r"error_message=['\"](.+?)['\"][,)]", str(error))
                 what = f"the broker refuses it: {words[1] if words else type(error).__name__}"
                 raise BrokerError(what, name, "check REELWRIGHT_BUS_PARTITIONS and _REPLICATION_FACTOR") from None
-        admin.wait_for_topics(list(topics.ALL))
+        admin.wait_for_topics(list(topics.ALL), timeout_ms=_MADE_MS)
     return lines
 
 
