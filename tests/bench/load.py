@@ -41,7 +41,6 @@ class Load:
         pace: batches published a second; 0 publishes as fast as they are taken.
         processes: processes that share the workers.
         broker: Kafka's address; empty for the bus inside the dispatcher's process.
-        bus_bytes: what the bus inside the process may hold.
     """
 
     workers: int
@@ -54,7 +53,11 @@ class Load:
     pace: float = 0.0
     processes: int = 1
     broker: str = ""
-    bus_bytes: int = 128 << 20
+
+    @property
+    def batch_bytes(self) -> int:
+        """Coded bytes of a batch."""
+        return self.frames * self.frame_bytes
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Figures:
 
 def frame_batch(load: Load) -> Callable[[int], tuple[str, int, bytes]]:
     """Makes the n-th batch of a load: run, segment, and the message's bytes; the payload is the same noise in each."""
-    content = np.random.default_rng(0).bytes(load.frame_bytes * load.frames)
+    content = np.random.default_rng(0).bytes(load.batch_bytes)
     payload = Payload(
         pix_fmt="gray", width=480, height=360, frames=load.frames, codec="raw", digest=hashlib.sha256(content).digest()
     )

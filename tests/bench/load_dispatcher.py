@@ -25,6 +25,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from tests.bench.load import DispatcherFigures, Load, frame_batch
 
 _LOOK_SECONDS = 0.05
+_MOST_BATCHES, _MOST_BYTES = 1024, 256 << 20
 
 
 class _Watched:
@@ -113,7 +114,8 @@ def _measure(load: Load, bus: _WatchedBus, feeder: _Feeder | None) -> Dispatcher
 
 def main(load: Load) -> None:
     """Serves until everything is measured."""
-    inner: Bus = LocalBus(max_bytes=load.bus_bytes)
+    # Enough that work never lacks; no more, since the feeder takes the interpreter from the dispatcher as it fills.
+    inner: Bus = LocalBus(max_bytes=min(_MOST_BYTES, _MOST_BATCHES * load.batch_bytes))
     if load.broker:
         inner = KafkaBus.connect(BusSettings(bootstrap_servers=load.broker))
     bus = _WatchedBus(inner)
