@@ -101,17 +101,21 @@ def test_a_cancelled_run_stops(cluster: Cluster) -> None:
     source, output = cluster.upload(small_film(1200)), cluster.film("long.mp4")
     run = cluster.submit(source, output)
     until(lambda: records(cluster, run), "its first segment is committed")
+    # Held, so that however slow the commands are there is something left to cancel.
+    inference = of_role(cluster, "inference")
+    inference.freeze()
     assert "under way" in refusal(cluster, "submit", source, "-o", cluster.film("elsewhere.mp4"))
     done = cluster.command("cancel", run)
     assert (done.returncode, done.stdout) == (0, f"{run}  cancelled\n")
     assert cluster.wait(run) == STOPPED
+    inference.thaw()
     dispatcher = of_role(cluster, "dispatcher")
     for gauge in ("reelwright_batches_queued", "reelwright_batches_in_flight"):
         until(lambda gauge=gauge: dispatcher.metric(gauge) == 0, f"{gauge} is 0")  # type: ignore[misc]
     committed = len(records(cluster, run))
     # Another film goes through from end to end: whatever was still to come of the run would have come before it.
     assert cluster.wait(cluster.submit(cluster.upload(small_film(50)), cluster.film("next.mp4"))) == 0
-    assert len(records(cluster, run)) == committed < 1200 // 48
+    assert len(records(cluster, run)) == committed < 1200 // 24
     assert not cluster.fs.exists(output)
     status = cluster.status(run)
     assert (status["state"], "cancelled" in status["reason"]) == ("cancelled", True)
