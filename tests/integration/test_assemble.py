@@ -19,7 +19,7 @@ from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.timing import SegmentInput
 from reelwright.media.types import ColourInfo, PlannedFrame
-from reelwright.titles.errors import CorruptPayload, InternalError, OutputError
+from reelwright.titles.errors import CorruptPayload, InternalError, OutputError, UnavailableError
 from tests.clipmaker import Film, write
 from tests.clips import clip, truth
 from tests.films import whole_film
@@ -255,8 +255,12 @@ def test_segments_must_make_one_film(tmp_path: Path) -> None:
 def test_no_room_for_the_film(profile: str, tmp_path: Path) -> None:
     """A full disk and a missing folder are one clear line each."""
     reel = make_reel(clip("rate_25"), profile, tmp_path)
-    for place, reason in ((Path("/dev/full"), "No space left"), (tmp_path / "nowhere" / "film", "No such file")):
-        with pytest.raises(OutputError, match=reason):
+    nowhere = tmp_path / "nowhere" / "film"
+    for place, error, reason in (
+        (Path("/dev/full"), UnavailableError, "no space left"),
+        (nowhere, OutputError, "no such file"),
+    ):
+        with pytest.raises(error, match=reason):
             assemble_film(place, reel.segments, reel.info, reel.spec, reel.film)
 
 

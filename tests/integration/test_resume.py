@@ -49,7 +49,7 @@ def records(folder: Path) -> list[Path]:
 
 def drafted(folder: Path) -> bool:
     """Whether a film is being assembled in `folder`."""
-    return any(folder.glob(".reelwright/*/.part-film*"))
+    return any(folder.glob(".reelwright/*/.part-*.mp4"))
 
 
 def kill_when(condition: Callable[[], bool], output: Path) -> bool:

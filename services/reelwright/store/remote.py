@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from collections.abc import Sequence
@@ -115,21 +116,24 @@ def _transfer(place: Place, part: int) -> dict[str, int]:
 
 def _create_if_absent(place: Place, path: str, data: bytes) -> bool:
     for attempt in range(1, _CONFLICT_TRIES + 1):
+        taken = False
         try:
             place.fs.pipe_file(path, data, mode="create")
         except FileExistsError:
-            return False
+            taken = True
         except OSError as error:
             code = answer_of(error).code
-            if code in _TAKEN:
-                return False
-            if code not in _CONFLICTS or attempt == _CONFLICT_TRIES:
+            taken = code in _TAKEN
+            if not taken and (code not in _CONFLICTS or attempt == _CONFLICT_TRIES):
                 raise
-            # Another is writing the same name at this moment; who was first shows soon.
-            time.sleep(_CONFLICT_PAUSE)
         else:
             return True
-    raise AssertionError("unreachable")
+        # A name may be taken by a write that fails in the end, of a store that is full say: only what is there counts.
+        if taken and place.fs.exists(path):
+            return False
+        # Another is writing the same name at this moment; who was first shows soon.
+        time.sleep(_CONFLICT_PAUSE)
+    raise TimeoutError(errno.ETIMEDOUT, "the name is taken, and there is nothing", path)
 
 
 def _create_after_a_look(place: Place, path: str, data: bytes) -> bool:
