@@ -177,3 +177,15 @@ def test_a_command_says_in_one_line_what_is_wrong_with_the_store(store: S3Server
     assert done.stderr.startswith(f"reelwright: {location}: ")
     assert done.stderr.count("\n") == 1
     assert not [secret for secret in (*SECRETS, store.access_key, store.secret_key) if secret in done.stderr]
+
+
+def test_a_name_that_a_write_cut_off_left_behind_is_written(store: S3Server) -> None:
+    """A server killed between noting a new object and having it refuses the name to all; it is written all the same."""
+    only_real(store)
+    folder = Folder(f"s3://{store.bucket}/ledger")
+    assert folder.create("plan.json", b"lost")
+    (store.folder / "objects" / store.bucket / "ledger" / "plan.json").unlink()
+    assert folder.read("plan.json") is None
+    assert folder.create("plan.json", b"whole")
+    assert folder.read("plan.json") == b"whole"
+    assert not folder.create("plan.json", b"another")
