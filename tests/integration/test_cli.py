@@ -23,7 +23,9 @@ from tests import clips
 from tests.commands import COMMAND, PATIENCE_SECONDS, manifest_of, reelwright, sha256, start, wait_until
 from tests.films import small_film
 
-_HEAVY = ("av", "cv2", "grpc", "numpy", "openvino", "torch")
+_HEAVY = ("av", "cv2", "grpc", "kafka", "numpy", "openvino", "s3fs", "torch")
+_VERBS = ("restore", "verify", "probe", "models", "age")
+_VERBS += ("serve", "submit", "status", "cancel", "topics", "deadletter")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["restore", "--help"], ["--version"]])
@@ -44,7 +46,7 @@ def test_every_command_is_in_the_help() -> None:
     """The help names each verb, and the version is the package's."""
     assert reelwright("--version").stdout.strip() == package.__version__
     said = reelwright("--help").stdout
-    assert all(verb in said for verb in ("restore", "verify", "probe", "models", "age"))
+    assert all(verb in said for verb in _VERBS)
 
 
 def test_probe_tells_what_is_in_a_film(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from kafka import KafkaProducer
 
 from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.cli import main
 from reelwright.restoration.models import resolve_model
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
@@ -41,11 +42,21 @@ def of_role(cluster: Cluster, role: str) -> Process:
 def refusal(cluster: Cluster, *arguments: object, **env: str) -> str:
     """The one line with which a command is refused."""
     done = cluster.command(*arguments, **env)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith("reelwright: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
+    return refused(done.returncode, done.stdout, done.stderr)
+
+
+def refused(code: int, out: str, err: str) -> str:
+    """The one line of a refusal."""
+    assert code == 2, err
+    assert out == ""
+    assert err.startswith("reelwright: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def runs(cluster: Cluster) -> list[str]:
+    """The runs that the ledger knows, as they lie in the store."""
+    return sorted(cluster.fs.ls(cluster.ledger))
 
 
 def records(cluster: Cluster, run: str) -> list[str]:
@@ -188,19 +199,26 @@ def _letters(cluster: Cluster, run: str) -> list[dict[str, object]]:
     return [letter for letter in letters if letter["run"] == run]
 
 
-@pytest.mark.parametrize("command", [["status"], ["cancel"], ["deadletter", "retry"]])
-@pytest.mark.parametrize("name", ["0123456789abcdef0123", "../films"])
-def test_an_unknown_run_is_named(cluster: Cluster, command: list[str], name: str) -> None:
-    """A run that this ledger does not know is one line that repeats it."""
-    line = refusal(cluster, *command, name)
-    assert name in line
-    assert "reelwright status" in line
+def test_an_unknown_run_is_named(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A run that this ledger does not know, or that is no name at all, is one line that repeats it."""
+    for name, value in cluster.env.items():
+        monkeypatch.setenv(name, value)
+    for command in (["status"], ["cancel"], ["deadletter", "retry"]):
+        for name in ("0123456789abcdef0123", "../films"):
+            line = refused(main.run([*command, name]), *capfd.readouterr())
+            assert name in line
+            assert "reelwright status" in line
 
 
-def test_bad_requests_are_refused_before_any_work(cluster: Cluster) -> None:
+def test_bad_requests_are_refused_before_any_work(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """An output that cannot be, a source that is not there and a deadline that is over are each one line."""
-    source = cluster.upload(small_film(30))
-    known = cluster.command("status").stdout
+    for name, value in cluster.env.items():
+        monkeypatch.setenv(name, value)
+    source, known = cluster.upload(small_film(30)), runs(cluster)
     cases = {
         ("submit", source, "-o", source): "is the source itself",
         ("submit", source, "-o", cluster.film("a.mkv")): "writes .mp4 files",
@@ -211,17 +229,18 @@ def test_bad_requests_are_refused_before_any_work(cluster: Cluster) -> None:
         ("submit", source, "-o", cluster.film("a.mp4"), "--deadline", "2001-01-01"): "in the past",
     }
     for arguments, words in cases.items():
-        assert words in refusal(cluster, *arguments)
-    assert cluster.command("status").stdout == known
+        code = main.run([*arguments])
+        assert words in refused(code, *capfd.readouterr())
+    assert runs(cluster) == known
 
 
 def test_without_a_broker_nothing_is_submitted(cluster: Cluster) -> None:
     """A broker that does not answer is one line, and the ledger knows nothing of the run."""
-    known = cluster.command("status").stdout
+    known = runs(cluster)
     nobody = {"REELWRIGHT_BUS_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     line = refusal(cluster, "submit", cluster.upload(small_film(31)), "-o", cluster.film("a.mp4"), **nobody)
     assert "127.0.0.1:1" in line
-    assert cluster.command("status").stdout == known
+    assert runs(cluster) == known
 
 
 def test_a_store_that_may_not_be_written_is_refused(cluster: Cluster, s3: S3Server) -> None:
