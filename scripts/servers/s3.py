@@ -142,8 +142,10 @@ class S3Server:
         self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay, nothing answers."""
+        """SIGSTOP: connections stay, nothing answers; returns once it has stopped."""
         self._signal(signal.SIGSTOP)
+        if self.pid is not None:
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """SIGCONT."""
