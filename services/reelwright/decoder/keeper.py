@@ -87,13 +87,19 @@ class Keeper:
             return
         title.looked = now
         ledger, records = self._ledger(title.run), len(title.records)
-        if title.failure is not None:
-            ledger.put_outcome(_failed(title.failure))
-        if ledger.outcome() is not None:
+        title.over = self._is_over(title, ledger)
+        if title.over:
             for record in self._roster.remove(title, records):
                 self._done(record)
         elif title.state != "waiting":
             self._check(title, ledger)
+
+    def _is_over(self, title: Title, ledger: RunLedger) -> bool:
+        if title.failure is None:
+            return ledger.outcome() is not None
+        # Over with this, even where somebody has cleared the outcome since: that asks for the title anew.
+        ledger.put_outcome(_failed(title.failure))
+        return True
 
     def _pass_again(self, title: Title) -> None:
         wanted = title.wanted.keys() - title.window.committed
