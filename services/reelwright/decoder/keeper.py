@@ -77,6 +77,9 @@ class Keeper:
                     log.warning("waiting", extra={"run": title.run, "reason": str(error)})
                 except BusFull:
                     return
+                except Exception:
+                    # A thread that ended would leave every title without an end.
+                    log.exception("title not looked after", extra={"run": title.run})
 
     def _keep(self, title: Title) -> None:
         self._pass_again(title)

@@ -150,7 +150,7 @@ class Lane:
         self._release(segment)
         try:
             self._claims.release(run, number)
-        except UnavailableError as error:
+        except UserError as error:
             # They go with the run's folder at the latest.
             log.info("payloads left behind", extra={"run": run, "reason": str(error)})
         committed = SegmentCommitted(segment=number, frames=len(record.frames))
@@ -195,5 +195,5 @@ class Lane:
                 ledger = self._ledger(run)
                 if ledger.is_committed(number) or ledger.outcome() is not None:
                     self._release((run, number))
-            except UnavailableError:
-                return
+            except UserError as error:
+                log.warning("segment not looked after", extra={"run": run, "segment": number, "reason": str(error)})
