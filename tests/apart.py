@@ -80,17 +80,20 @@ class Apart:
         self.end()
 
 
-def _work(address: str, name: str, mood: str) -> None:
-    bus = LocalBus()
-    settings = InferenceSettings(dispatcher=address, name=name, codec="raw", keepalive_seconds=KEEPALIVE)
-    Worker(bus, Claims(None, 1 << 30), Doubler(_MOODS[mood]), settings).start()
-    out = bus.consumer([RESTORED], "test")
-    while True:
-        for record in out.poll(PATIENCE):
-            batch = RestoredBatch.FromString(record.value)
+class _Telling(LocalBus):
+    """Prints each restored batch as it is published, so that what a worker has owned up to has been printed."""
+
+    def publish(self, topic: str, _key: bytes, value: bytes, *_: object) -> None:
+        if topic == RESTORED:
+            batch = RestoredBatch.FromString(value)
             sys.stdout.write(f"{batch.run} {batch.segment} {batch.batch}\n")
             sys.stdout.flush()
-            out.done(record)
+
+
+def _work(address: str, name: str, mood: str) -> None:
+    settings = InferenceSettings(dispatcher=address, name=name, codec="raw", keepalive_seconds=KEEPALIVE)
+    Worker(_Telling(), Claims(None, 1 << 30), Doubler(_MOODS[mood]), settings).start()
+    threading.Event().wait()
 
 
 def _dispatch(address: str) -> None:

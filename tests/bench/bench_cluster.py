@@ -19,7 +19,8 @@ from pathlib import Path
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
 from tests.bench.bench_pipeline import CORES, REELWRIGHT, looped
-from tests.clipmaker import F, Film, write
+from tests.clipmaker import Film, write
+from tests.clips import F
 from tests.cluster import Cluster
 from tests.films import whole_film
 from tests.scenes import scene
@@ -61,7 +62,7 @@ def _in_one_process(film: Path, folder: Path) -> float:
     return time.monotonic() - started
 
 
-def cost(times: int = 9, rounds: int = 2) -> None:
+def cost(times: int = 4, rounds: int = 1) -> None:
     """Restores the same film in one process and in a cluster, in turns; prints the best of each and their ratio."""
     both = {"REELWRIGHT_INFERENCE_THREADS": str(CORES), "REELWRIGHT_INFERENCE_PARALLEL": str(CORES)}
     kinds = {"inline": {"REELWRIGHT_BUS_INLINE_BYTES": str(_INLINE_BYTES)}, "by claim check": {}}

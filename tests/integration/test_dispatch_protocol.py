@@ -45,7 +45,7 @@ def test_another_model_is_never_leased(house: MakeHouse) -> None:
 
 def test_a_model_that_nobody_serves_is_told(house: MakeHouse, caplog: pytest.LogCaptureFixture) -> None:
     """Batches that wait for a model no worker serves are counted, and their model named once, until one does."""
-    h = house()
+    h = house(unserved_seconds=0)
     h.raw("wrong", models=("cd" * 32,))
     h.publish(batch("r", 0, 0), batch("r", 0, 1))
     until(lambda: metrics.BATCHES_UNSERVED.collect()[0].samples[0].value == 2, "the count")

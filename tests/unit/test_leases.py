@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from reelwright.dispatcher.desk import Desk, Worker
 from reelwright.dispatcher.leases import LeaseTable, Returned
 from reelwright.dispatcher.queue import CLASSES, Batch, ReadyQueue
+from reelwright.dispatcher.unserved import Unserved
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Lease
 from reelwright.wire.frames_pb2 import FrameBatch
 
@@ -206,6 +207,7 @@ class Ward:
         self.desk = Desk(
             leases,
             ReadyQueue(self.clock),
+            Unserved(10, self.clock),
             self.finished.append,
             lambda batch, _: self.given_up.append(batch),
             lambda *_: None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaTCPTransport
 
 from reelwright.bus.settings import BusSettings
 from reelwright.titles.errors import BrokerError, UnavailableError
@@ -25,6 +27,7 @@ Client = TypeVar("Client")
 
 _REPEAT_SECONDS = 30.0
 _CUT_OFF_LOGINS = 3
+_READ_BYTES = 256 << 10
 
 _REFUSALS = (
     kafka_errors.SaslAuthenticationFailedError,
@@ -84,6 +87,19 @@ def quieten() -> None:
         library.handlers[:] = [_Library()]
 
 
+class _Wide:
+    """A socket that is read in large pieces; the library asks for 4 KiB at a time, a third of a consumer's work."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def recv(self, _size: int) -> bytes:
+        return self._sock.recv(_READ_BYTES)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
 class _Manager(KafkaConnectionManager):  # type: ignore[misc] # the library has no types
     """Remembers why the last connection failed; the library only logs it."""
 
@@ -95,6 +111,11 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc] # the library has 
         # The clients take this as an option, yet 3.0.12 never hands it on, and every look at a topic that is not
         # there would make one with a default broker's settings.
         self.cluster.config["allow_auto_create_topics"] = False
+
+    async def _build_transport(self, node: object, timeout_at: float | None = None) -> KafkaTCPTransport:
+        transport = await super()._build_transport(node, timeout_at)
+        transport._sock = _Wide(transport._sock)
+        return transport
 
     async def _connect(self, node: object, conn: KafkaConnection, **options: object) -> None:
         await super()._connect(node, conn, **options)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reelwright.dispatcher.leases import LeaseTable, Returned
 from reelwright.dispatcher.queue import Batch, BatchKey, ReadyQueue
 from reelwright.dispatcher.splice import lease_message
+from reelwright.dispatcher.unserved import Unserved
 from reelwright.telemetry import metrics
 from reelwright.wire.dispatch_pb2 import Begin, DispatcherMessage, Lease, Revoke
 
@@ -42,6 +43,7 @@ class Desk:
     Args:
         leases: the lease table.
         ready: the queue.
+        unserved: told what no worker serves.
         finished: called once for each batch that needs no more work: restored, or of a run that was dropped.
         given_up: called once for each batch that failed too often, with the last reason.
         unusable: called once for each batch whose bytes are damaged or gone, with the reason.
@@ -51,15 +53,15 @@ class Desk:
         self,
         leases: LeaseTable,
         ready: ReadyQueue,
+        unserved: Unserved,
         finished: Callable[[Batch], None],
         given_up: Callable[[Batch, str], None],
         unusable: Callable[[Batch, str], None],
     ) -> None:
-        self._leases, self._ready = leases, ready
+        self._leases, self._ready, self._unserved = leases, ready, unserved
         self._finished, self._given_up, self._unusable = finished, given_up, unusable
         self._batches: dict[BatchKey, Batch] = {}
         self._workers: dict[str, Worker] = {}
-        self._unserved: frozenset[str] = frozenset()
         self._draining = False
 
     @property
@@ -132,7 +134,8 @@ class Desk:
         metrics.BATCHES_QUEUED.set(len(self._ready))
         metrics.BATCHES_IN_FLIGHT.set(len(self._leases))
         metrics.WORKERS_CONNECTED.set(len(self._workers))
-        self._watch_models()
+        served = {model for worker in self._workers.values() for model in worker.models}
+        self._unserved.watch(self._ready.unserved(served), len(self._workers))
 
     def drop_run(self, run: str) -> None:
         """Forgets what is held of a run, and tells the workers that hold some of it."""
@@ -201,17 +204,6 @@ class Desk:
         return worker.name not in avoided or not any(
             batch.model_sha256 in other.models and other.name not in avoided for other in self._workers.values()
         )
-
-    def _watch_models(self) -> None:
-        """Says which models batches wait for that no worker serves; each once, until one does."""
-        served = {model for worker in self._workers.values() for model in worker.models}
-        unserved = self._ready.unserved(served)
-        metrics.BATCHES_UNSERVED.set(sum(count for _, count in unserved.values()))
-        for sha256 in unserved.keys() - self._unserved:
-            name, count = unserved[sha256]
-            what = {"model": name, "model_sha256": sha256, "batches": count, "workers": len(self._workers)}
-            log.warning("no worker serves the model that batches wait for", extra=what)
-        self._unserved = frozenset(unserved)
 
 
 def _count(back: Returned) -> None:

@@ -16,6 +16,7 @@ from reelwright.dispatcher.leases import LeaseTable
 from reelwright.dispatcher.queue import Batch, ReadyQueue
 from reelwright.dispatcher.service import DispatchServer
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.dispatcher.unserved import Unserved
 from reelwright.wire.titles_pb2 import Event
 
 _TICK_SECONDS = 0.2
@@ -98,7 +99,9 @@ class Dispatcher:
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         intake = Intake(self._bus, self._settings, self._accept)
-        self._desk = Desk(self._lease_table(), ReadyQueue(), intake.finished, intake.given_up, intake.unusable)
+        unserved = Unserved(self._settings.unserved_seconds, time.monotonic)
+        settled = intake.finished, intake.given_up, intake.unusable
+        self._desk = Desk(self._lease_table(), ReadyQueue(), unserved, *settled)
         server = DispatchServer(self._desk, self._settings)
         try:
             address = await server.start()

@@ -18,6 +18,7 @@ class DispatcherSettings(BaseSettings):
         losses: workers lost (stream broken, lease expired) with a batch that they were restoring alone, after which
             it is given up. A batch is restored alone once it was lost twice with others beside it.
         prefer_other_seconds: how long a batch that came back waits for a worker that has not failed it.
+        unserved_seconds: how long batches wait for a model that no worker serves before the log says so.
         hold_batches: batches of each class held at once, waiting and leased together. A worker holds three, so this
             and `hold_bytes` bound how many workers one dispatcher keeps busy.
         hold_bytes: the same in bytes; whichever is reached first.
@@ -32,6 +33,7 @@ class DispatcherSettings(BaseSettings):
     attempts: int = Field(default=3, ge=1)
     losses: int = Field(default=3, ge=1)
     prefer_other_seconds: float = Field(default=10.0, ge=0)
+    unserved_seconds: float = Field(default=10.0, ge=0)
     hold_batches: int = Field(default=512, ge=1)
     hold_bytes: int = Field(default=256 << 20, ge=1)
     keepalive_seconds: float = Field(default=5.0, gt=0)
