@@ -10,10 +10,10 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo up test unit check bench fuzz faults protos clean
+.PHONY: help demo up test e2e unit check bench fuzz faults protos clean
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -36,8 +36,11 @@ demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4
 up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C stops it
 	$(BIN)/python -m scripts.up
 
-test: $(VENV)/.dev check  ## every check and every test
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.dev check  ## every check, and every test but those of whole clusters
+	$(BIN)/python -m pytest -q --ignore=tests/e2e
+
+e2e: $(VENV)/.dev  ## the tests of whole clusters: role processes on a broker and a store, and a short fault campaign
+	$(BIN)/python -m pytest -q tests/e2e
 
 unit: $(VENV)/.dev  ## the fast tests alone
 	$(BIN)/python -m pytest -q tests/unit

@@ -12,8 +12,6 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from tests.commands import COMMAND, manifest_of, wait_until
 from tests.films import small_film
 
@@ -68,7 +66,6 @@ class Watched:
         self.film_bytes = output.stat().st_size
 
 
-@pytest.mark.slow
 def test_a_long_film_takes_no_more_than_a_short_one(tmp_path: Path) -> None:
     """Peak memory is within 5 % of the short film's; disk and bus are bounded by film and window."""
     short, long = Watched(SHORT, tmp_path / "short"), Watched(LONG, tmp_path / "long")

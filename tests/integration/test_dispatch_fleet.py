@@ -20,7 +20,6 @@ from tests.house import FRAMES_PER_BATCH, PATIENCE, Doubler, House, batch, until
 MakeHouse = Callable[..., House]
 
 
-@pytest.mark.slow
 def test_a_batch_that_kills_its_workers_takes_nothing_along(house: MakeHouse) -> None:
     """A batch at which worker processes die fails its title by its frames after five of them; all others come out."""
     h = house(losses=3, prefer_other_seconds=0)

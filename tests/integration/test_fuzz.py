@@ -36,7 +36,6 @@ class Tally:
     findings: list[str] = field(default_factory=list)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_a_mutated_film_gives_a_clear_error_or_a_whole_film(tmp_path: Path) -> None:
     """Every mutation is refused in one line, or read with every frame in its place."""

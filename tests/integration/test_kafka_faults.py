@@ -35,7 +35,6 @@ def log_lines() -> Iterator[list[str]]:
     logging.getLogger().removeHandler(handler)
 
 
-@pytest.mark.slow
 def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: list[str]) -> None:
     """Publishers wait beyond every timeout and nothing is lost; keys keep their order; a listener misses nothing."""
     topic, threads = new_topic(mortal), set(threading.enumerate())

@@ -68,7 +68,6 @@ def test_every_step_outlives_the_server(store: S3Server, tmp_path: Path) -> None
             step()
 
 
-@pytest.mark.slow
 def test_a_frozen_server_is_given_up_and_taken_up_again(store: S3Server) -> None:
     """A server that takes requests and answers none is noticed; after it thaws the same ledger works."""
     ledger = RunLedger(f"s3://{store.bucket}/ledger", RUN)

@@ -13,7 +13,6 @@ from tests.faults.report import broken_promises, last_line, markdown
 SEED = 7
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_films_are_whole_and_identical_whatever_happens(tmp_path: Path) -> None:
     """One fault of every kind while titles are restored: no frame lost or doubled, every film identical."""
