@@ -161,7 +161,8 @@ class _Bench:
                 found.append(run(full))
         columns = (("bytes of a frame", lambda f: f"{f.load.frame_bytes:,}"), _WORKERS, *_COLUMNS, _MEMORY)
         self._page.table("Fed by a real Kafka broker on the same machine", columns, found)
-        self._say_how_many(found[-1])
+        for how, figures in (("by claim check", found[0]), ("inline", found[-1])):
+            self._say_how_many(how, figures)
 
     def codecs(self) -> None:
         names = ("film", "frames", *(f"{name} kB" for name in load_codecs.CODECS), "smallest", "auto takes")
@@ -173,7 +174,7 @@ class _Bench:
             rows.append([each.film, each.kind, *kilobytes, f"{sizes[0] / min(sizes):.2f}x", each.chosen])
         self._page.rows("Bytes of a frame on the bus, by transport codec", names, ruler, rows)
 
-    def _say_how_many(self, kafka: Figures) -> None:
+    def _say_how_many(self, how: str, kafka: Figures) -> None:
         """How many dispatchers many GPUs need, from what a batch costs one that is fed by Kafka."""
         load = kafka.load
         each = 1000 / kafka.cpu_ms_per_batch
@@ -182,9 +183,10 @@ class _Bench:
         count = -(-needed // (each * _UTILIZATION))
         self._page.say()
         self._page.say(
-            f"A core moves {each:,.0f} batches/s of {load.frame_bytes:,}-byte frames: {speed:,.0f} frames/s, "
-            f"{rate:,.0f} MB/s. {_GPUS:,} GPUs of {_GPU_FPS:.0f} frames/s want {needed:,.0f} batches/s: "
-            f"{needed / each:.1f} cores, or {count:.0f} dispatchers of one core that are {_UTILIZATION:.0%} busy."
+            f"With payloads {how}, a core moves {each:,.0f} batches/s of {load.frames * load.frame_bytes:,} bytes: "
+            f"{speed:,.0f} frames/s, {rate:,.0f} MB/s. {_GPUS:,} GPUs of {_GPU_FPS:.0f} frames/s want {needed:,.0f} "
+            f"batches/s: {needed / each:.1f} cores, or {count:.0f} dispatchers of one core that are "
+            f"{_UTILIZATION:.0%} busy."
         )
 
 
