@@ -108,7 +108,8 @@ class Role:
 
 def main() -> None:
     """Brings it all up and keeps it up until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, signal.default_int_handler)
     data = Path(os.environ.get("REELWRIGHT_UP_DATA", ROOT / "up"))
     try:
         with ExitStack() as stack:
@@ -122,8 +123,9 @@ def main() -> None:
 def _up(data: Path, stack: ExitStack) -> None:
     (data / "logs").mkdir(parents=True, exist_ok=True)
     ports = choose_ports(data / "ports.json")
-    if not _free(ports["kafka"]):
-        raise UserError("somebody listens there", f"port {ports['kafka']}", f"is it up already? {data} chose it")
+    for port in (ports["kafka"], ports["s3"]):
+        if not _free(port):
+            raise UserError("somebody listens there", f"port {port}", f"is it up already? {data} chose it")
     print("starting the broker and the store (the first time they are fetched) ...", flush=True)
     kafka = KafkaServer(data / "kafka", ports["kafka"])
     stack.callback(kafka.stop)

@@ -79,7 +79,6 @@ class OddServer:
         """The environment with which any S3 client finds this server."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
-            "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "anyone",
             "AWS_SECRET_ACCESS_KEY": "anything",
         }

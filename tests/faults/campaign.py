@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -111,6 +113,7 @@ def run_campaign(
                     _outage(world, result)
             except _DeadError as error:
                 result.broken.append(str(error))
+                _examine(world, keep)
                 shop.abandon()
         _close(world, shop, result)
         if any(not verdict.identical for verdict in result.verdicts.values()):
@@ -122,6 +125,15 @@ def run_campaign(
 
 class _DeadError(Exception):
     """Nothing is committed any more."""
+
+
+def _examine(world: World, keep: Path) -> None:
+    """Keeps what every process says of itself: its metrics, and in its log where each of its threads is."""
+    for process in world.cluster.processes:
+        if process.code is None:
+            os.kill(process.pid, signal.SIGUSR2)
+            pages = (process.get(path)[1] for path in ("/readyz", "/metrics"))
+            (keep / f"{process.name}.txt").write_text("\n".join(pages))
 
 
 def _live(world: World, moment: float) -> float:

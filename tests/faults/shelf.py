@@ -29,7 +29,7 @@ class Shelf:
         self._bucket = bucket
         self._client: Any = botocore.session.get_session().create_client(
             "s3",
-            region_name=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+            region_name=env["AWS_DEFAULT_REGION"],
             endpoint_url=env["AWS_ENDPOINT_URL"],
             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],

@@ -60,10 +60,11 @@ def test_a_batch_from_the_future_is_a_dead_letter(house: MakeHouse) -> None:
     until(lambda: h.frames_held() == 0, "all frames done on the bus")
 
 
-def test_what_belongs_to_no_run_is_only_buried(house: MakeHouse) -> None:
-    """A record that names no run is a dead letter; there is no segment to ask for."""
+@pytest.mark.parametrize("key", [b"", b"run", b"run/x", b"run/99999999999", b"\xff/\xff"])
+def test_what_belongs_to_no_segment_is_only_buried(house: MakeHouse, key: bytes) -> None:
+    """A record that names no segment is a dead letter; there is nothing to ask for."""
     h = house()
-    h.bus.publish(FRAMES["bulk"], b"", b"\xff\xff\xff")
+    h.bus.publish(FRAMES["bulk"], key, b"\xff\xff\xff")
     until(lambda: h.records(DEAD_LETTER), "the dead letter")
     until(lambda: h.frames_held() == 0, "the record to be done")
     assert (h.failed(), h.wanted()) == ([], [])

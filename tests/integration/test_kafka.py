@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 from kafka import KafkaAdminClient
 
+from reelwright.bus.deadletter import bury
 from reelwright.bus.kafka import KafkaBus
-from reelwright.bus.protocol import Bus, BusFull
+from reelwright.bus.protocol import Bus, BusFull, Record
+from reelwright.bus.topics import DEAD_LETTER
 from scripts.servers.kafka import KafkaServer
 from tests.brokers import make_topic, new_group, new_topic, open_bus
 from tests.contract.bus import PATIENCE, BusContract, MakeBus, collect, finishes, in_thread, values
@@ -145,3 +147,17 @@ def test_a_paused_partition_keeps_none_from_going_on(kafka: KafkaServer) -> None
         assert values(collect(consumer, 8)) == sent
     finally:
         bus.close()
+
+
+def test_a_dead_letter_that_is_too_large(kafka: KafkaServer) -> None:
+    """A record that no message may carry is buried without its value, and its reason is kept."""
+    make_topic(kafka, DEAD_LETTER, max_message_bytes="100000")
+    bus = open_bus(kafka)
+    try:
+        bury(bus, Record("elsewhere", 0, 0, b"run", bytes(200_000)), "larger than it may be")
+        (letter,) = collect(bus.consumer([DEAD_LETTER], new_group()), 1)
+        assert (letter.key, letter.value, letter.headers["reason"]) == (b"run", b"", "larger than it may be")
+    finally:
+        bus.close()
+        with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
+            admin.delete_topics([DEAD_LETTER])

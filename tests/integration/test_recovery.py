@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reelwright.bus.topics import EVENTS, FRAMES, RESTORED
+from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
+from reelwright.ledger.requests import from_wire
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
@@ -136,6 +137,17 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
             until(lambda commits=commits: len(ledger.committed()) >= commits, "commits")
             s3.kill()
             s3.start()
+        assert here.wait(request).HasField("title_finished")
+    assert sha256(tmp_path / "out.mp4") == undisturbed()
+
+
+def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
+    """A title whose message is damaged, but which the ledger knows, is restored from what the ledger has of it."""
+    request = request_for(small_film(COUNT), tmp_path / "out.mp4")
+    with studio(str(tmp_path / "ledger")) as here:
+        here.ledger(request.run).put_request(from_wire(request))
+        for key in (run_key(request.run), run_key("0" * 20), b"", b"../stranger"):
+            here.bus.publish(TITLES, key, b"\xff\xff\xff")
         assert here.wait(request).HasField("title_finished")
     assert sha256(tmp_path / "out.mp4") == undisturbed()
 

@@ -275,6 +275,17 @@ def test_a_draining_worker_gets_nothing_more() -> None:
     assert ward.inbox["w"] == []
 
 
+def test_a_batch_that_comes_back_costs_its_worker_nothing() -> None:
+    """A worker that gives one batch back, and does not drain, is leased as many others as it asked for."""
+    ward = Ward()
+    worker = ward.join("w", credits_=3)
+    ward.desk.add(batch("r"))
+    ward.desk.hand_back(worker, ward.inbox["w"][0].lease)
+    ward.desk.add(batch("r", number=1))
+    assert len(ward.inbox["w"]) == 3
+    assert not worker.draining
+
+
 def test_dropping_a_run_settles_all_of_it() -> None:
     """What waits and what is leased of a dropped run is settled, its holders told, and late words mean nothing."""
     ward = Ward()

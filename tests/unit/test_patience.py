@@ -40,17 +40,21 @@ def test_what_does_not_pass_is_raised_at_once() -> None:
 
 
 def test_a_command_does_not_wait() -> None:
-    """Without endless patience the first refusal is the answer."""
+    """Without patience the first refusal is the answer."""
     store = Store(refusals=1)
     with pytest.raises(UnavailableError):
-        Patience(endless=False)(store)
+        Patience(seconds=0)(store)
     assert store() == "answer"
 
 
-def test_nobody_wants_it_any_more() -> None:
-    """A wait ends with the refusal once the result is wanted no more."""
+def test_a_shorter_patience_ends_by_itself_and_with_the_one_it_came_from() -> None:
+    """A wait ends with the refusal once its time is over, or the service stops."""
+    patience = Patience()
     with pytest.raises(UnavailableError):
-        Patience()(Store(refusals=10**9), wanted=lambda: False)
+        patience.for_at_most(0.3)(Store(refusals=10**9))
+    patience.stop()
+    with pytest.raises(UnavailableError):
+        patience.for_at_most(3600)(Store(refusals=10**9))
 
 
 def test_stop_ends_a_wait() -> None:

@@ -229,3 +229,14 @@ def test_who_is_gone_is_forgotten() -> None:
         turns.serve(name, 5)
         turns.remove(name)
     assert len(turns._at) + len(turns._heap) < 100
+
+
+def test_who_waits_for_ever_costs_nothing() -> None:
+    """However often others are served over the head of one that cannot be, the memory of turns stays bounded."""
+    turns: Turns[int] = Turns()
+    turns.add(0)
+    turns.add(1)
+    for _ in range(10_000):
+        turns.serve(1, 5)
+    assert next(iter(turns)) == 0
+    assert len(turns._heap) < 100

@@ -53,6 +53,15 @@ def test_a_value_out_of_range_is_refused_by_its_key(key: str, value: str) -> Non
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["@x", "[", "{a", "'", "\x00"])
+def test_a_value_that_cannot_be_read_is_refused_by_its_key(text: str) -> None:
+    """Half a value is one line that names the key."""
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("faithful", {"model": text})
+    assert "model" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["scale = [", "just words", "", "a: [", "\x00"])
 @pytest.mark.parametrize("suffix", [".toml", ".yaml"])
 def test_a_broken_recipe_file_is_one_line(tmp_path: Path, text: str, suffix: str) -> None:

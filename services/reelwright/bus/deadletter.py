@@ -8,11 +8,14 @@ from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
+from reelwright.titles.errors import BrokerError
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
 log = logging.getLogger(__name__)
 
 _SECONDS = 5.0
+# Segments are numbered in 32 bits.
+_MOST_DIGITS = 9
 
 
 def bury(bus: Bus, record: Record, reason: str) -> None:
@@ -25,10 +28,17 @@ def bury(bus: Bus, record: Record, reason: str) -> None:
     log.error("dead letter", extra={**where, "reason": reason})
     metrics.DEAD_LETTERS.inc()
     headers = {**record.headers, "reason": reason, "topic": record.topic}
-    try:
-        bus.publish(DEAD_LETTER, record.key, record.value, headers, timeout=_SECONDS)
-    except BusFull as error:
-        log.error("dead letter lost", extra={**where, "reason": str(error)})
+    # One that is too large to be kept whole is kept without its value, for its reason.
+    for value in (record.value, b""):
+        try:
+            bus.publish(DEAD_LETTER, record.key, value, headers, timeout=_SECONDS)
+        except BrokerError as error:
+            log.error("dead letter refused", extra={**where, "bytes": len(value), "reason": str(error)})
+        except BusFull as error:
+            log.error("dead letter lost", extra={**where, "reason": str(error)})
+            return
+        else:
+            return
 
 
 def bury_batch(bus: Bus, record: Record, reason: str) -> None:
@@ -38,7 +48,7 @@ def bury_batch(bus: Bus, record: Record, reason: str) -> None:
     """
     bury(bus, record, reason)
     run, _, segment = record.key.decode(errors="replace").partition("/")
-    if run and segment.isdecimal():
+    if run and segment.isdecimal() and len(segment) <= _MOST_DIGITS:
         wanted = SegmentWanted(segment=int(segment), reason=" ".join(reason.split()))
         publish_event(bus, Event(run=run, segment_wanted=wanted))
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from reelwright.bus.messages import publish_message, read_message
 from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import EVENTS, run_key
-from reelwright.telemetry import metrics
 from reelwright.titles import errors
 from reelwright.titles.errors import UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import Event, TitleFailed
@@ -25,8 +24,7 @@ def publish_event(bus: Bus, event: Event) -> None:
 
 
 def title_failure(run: str, service: str, error: Exception) -> Event:
-    """The event that a title ended with `error` in `service`; counts it."""
-    metrics.TITLES_FAILED.inc()
+    """The event that a title ended with `error` in `service`."""
     if isinstance(error, UserError):
         reason, code = str(error), error.exit_code
     else:

@@ -229,7 +229,7 @@ def _keep_belonging(consumer: KafkaConsumer) -> None:
 
 def to_record(found: ConsumerRecord) -> Record:
     """The library's record as a Record."""
-    headers = {name: text.decode(errors="replace") for name, text in found.headers}
+    headers = {name: (text or b"").decode(errors="replace") for name, text in found.headers}
     return Record(
         found.topic, found.partition, found.offset, bytes(found.key or b""), bytes(found.value or b""), headers
     )

@@ -28,7 +28,8 @@ def retry(runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="What
     """Submit runs again as they were submitted before."""
     from reelwright.cli.cluster import connected, open_ledger
     from reelwright.cli.runs import known_ledger
-    from reelwright.cli.submission import submit, to_wire
+    from reelwright.cli.submission import submit
+    from reelwright.ledger.requests import to_wire
 
     ledger = open_ledger()
     # All of them are looked up first: a name that is mistyped must not leave half of the work done.

@@ -48,8 +48,7 @@ def create(role: str, bus: Bus, patience: Patience) -> Role:
     if role == "inference":
         from reelwright.inference.entry import create as create_inference
 
-        # A worker waits only for as long as a batch is wanted of it.
-        return create_inference(bus, open_claims())
+        return create_inference(bus, open_claims(patience))
     if role == "decoder":
         from reelwright.decoder.entry import create as create_decoder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -35,6 +36,7 @@ def serve(role: str, port: int) -> int:
     The caller has blocked STOP_SIGNALS.
     """
     log_as_service("WARNING")
+    faulthandler.register(signal.SIGUSR2)
     try:
         settings = read_settings(ServeSettings)
         logging.getLogger("reelwright").setLevel(settings.log_level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusFull
 from reelwright.bus.topics import TITLES, run_key
 from reelwright.cli.job import check_output, title_request
-from reelwright.ledger.records import RunRequest
+from reelwright.ledger.requests import from_wire
 from reelwright.ledger.store import RunLedger
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.probe import probe
@@ -95,24 +96,19 @@ def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
     if outcome is None and known is not None and known.output != request.output:
         raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
     request.submitted = time.time()
-    ledger.put_request(to_record(request))
+    ledger.put_request(from_wire(request))
     if outcome is not None:
         ledger.clear_outcome()
+    # The bus itself waits for a broker for ever.
+    deadline = threading.Timer(_PUBLISH_SECONDS, bus.close)
+    deadline.start()
     try:
-        publish_message(bus, TITLES, run_key(request.run), request, timeout=_PUBLISH_SECONDS)
+        publish_message(bus, TITLES, run_key(request.run), request)
     except BusFull:
         raise UnavailableError("takes no messages", "the broker", "try again when it does") from None
+    finally:
+        deadline.cancel()
     return True
-
-
-def to_record(request: TitleRequest) -> RunRequest:
-    """A request as the ledger keeps it."""
-    return RunRequest(**{field: getattr(request, field) for field in RunRequest.model_fields})
-
-
-def to_wire(record: RunRequest) -> TitleRequest:
-    """The ledger's request as a message."""
-    return TitleRequest(**record.model_dump())
 
 
 def _address(location: str, kind: type[UserError]) -> str:

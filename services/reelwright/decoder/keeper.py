@@ -12,6 +12,7 @@ from reelwright.bus.protocol import Bus, BusFull, Record
 from reelwright.decoder.roster import Roster, Title
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.store import RunLedger
+from reelwright.telemetry import metrics
 from reelwright.titles.errors import InternalError, UnavailableError
 from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
@@ -101,7 +102,8 @@ class Keeper:
         if title.failure is None:
             return ledger.outcome() is not None
         # Over with this, even where somebody has cleared the outcome since: that asks for the title anew.
-        ledger.put_outcome(_failed(title.failure))
+        if ledger.put_outcome(_failed(title.failure)):
+            metrics.TITLES_FAILED.inc()
         return True
 
     def _pass_again(self, title: Title) -> None:

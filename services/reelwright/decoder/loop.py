@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from reelwright.bus.deadletter import bury
+from reelwright.bus.deadletter import bury, run_of
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
@@ -18,7 +18,8 @@ from reelwright.decoder.roster import Roster, Title
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title import decode_title
 from reelwright.decoder.window import Window
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.requests import to_wire
+from reelwright.ledger.store import RunLedger, is_run
 from reelwright.store.claims import Claims
 from reelwright.titles.errors import UnavailableError, UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import TitleRequest
@@ -91,9 +92,21 @@ class Decoder:
             request = read_message(record, TitleRequest)
         except UnusableMessage as error:
             bury(self._bus, record, str(error))
-            self._finished.append(record)
-        else:
-            self._roster.take(request, record)
+            known = self._known(run_of(record))
+            if known is None:
+                self._finished.append(record)
+                return
+            request = known
+        self._roster.take(request, record)
+
+    def _known(self, run: str) -> TitleRequest | None:
+        """What the ledger has of a title whose message cannot be read: it must not be lost with it."""
+        try:
+            known = self._ledger(run).request() if is_run(run) else None
+        except UserError as error:
+            log.error("title lost", extra={"run": run, "reason": str(error)})
+            return None
+        return None if known is None else to_wire(known)
 
     def _pass(self, title: Title) -> None:
         segments, pause = None, 0.0

@@ -122,9 +122,10 @@ class Desk:
             self._unusable(batch, reason)
 
     def hand_back(self, worker: Worker, lease_id: str) -> None:
-        """A worker drains, and gives a batch back untouched if `lease_id` names one."""
-        worker.draining = True
-        worker.credits = 0
+        """A worker gives a batch back that it has not restored, or says by an empty `lease_id` that it drains."""
+        if not lease_id:
+            worker.draining = True
+            worker.credits = 0
         self._take_back([self._leases.hand_back(lease_id)])
 
     def tick(self) -> None:

@@ -111,7 +111,8 @@ class Intake:
             self._consumer.done(record)
             return None
         if held := self._held.get(batch.key):
-            held.records.append(record)
+            # Without its frames: what is counted against the bounds is the batch as it came first.
+            held.records.append(replace(record, value=b""))
             return None
         self._held[batch.key] = _Held(batch, [record])
         self._count[record.topic] += 1
@@ -156,7 +157,8 @@ class Intake:
 def _read(record: Record, most_bytes: int) -> Batch:
     message = read_message(replace(record, value=without_frames(record.value)), FrameBatch)
     if len(record.value) > most_bytes:
-        raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes")
+        remedy = "raise REELWRIGHT_DISPATCHER_MAX_MESSAGE_BYTES and REELWRIGHT_INFERENCE_MAX_MESSAGE_BYTES"
+        raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes; {remedy}")
     return Batch(
         key=(message.run, message.segment, message.batch),
         priority=_PRIORITY[record.topic],

@@ -104,11 +104,17 @@ class Dispatcher:
         self._desk = Desk(self._lease_table(), ReadyQueue(), unserved, *settled)
         server = DispatchServer(self._desk, self._settings)
         try:
-            address = await server.start()
+            # On a thread: it waits for a broker that does not answer, and health checks shall not.
+            listener = await asyncio.to_thread(EventListener, self._bus, self._heard)
         except BaseException:
             intake.close()
             raise
-        listener = EventListener(self._bus, self._heard)
+        try:
+            address = await server.start()
+        except BaseException:
+            await asyncio.to_thread(listener.close)
+            intake.close()
+            raise
         # A task, so that its failure ends the dispatcher instead of leaving it deaf.
         feeding = asyncio.create_task(asyncio.to_thread(intake.run))
         feeding.add_done_callback(lambda _: self._closing.set())

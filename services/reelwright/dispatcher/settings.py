@@ -37,5 +37,5 @@ class DispatcherSettings(BaseSettings):
     hold_batches: int = Field(default=512, ge=1)
     hold_bytes: int = Field(default=256 << 20, ge=1)
     keepalive_seconds: float = Field(default=5.0, gt=0)
-    max_message_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    max_message_bytes: int = Field(default=128 << 20, ge=1 << 20)
     drain_seconds: float = Field(default=20.0, ge=0)

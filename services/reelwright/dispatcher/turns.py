@@ -51,6 +51,7 @@ class Turns(Generic[Name]):
         self._now = max(self._now, self._at[name])
         self._at[name] = self._now + cost / weight
         self._enter(name)
+        self._tidy()
 
     def __iter__(self) -> Iterator[Name]:
         """Those that wait, the next one first. The first is found at once; who wants more pays for a sort."""

@@ -72,9 +72,12 @@ class Assembly:
 
     def _finish(self, ledger: RunLedger) -> None:
         manifest, output = finish_title(ledger, self._settings.scratch)
+        if not _still_wanted(ledger, output):
+            return
         ledger.deliver(output)
         # Only after the film is in its place, and before anything that could make it again goes.
-        ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out))
+        if not ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out)):
+            return
         ledger.prune()
         metrics.TITLES_FINISHED.inc()
         metrics.FRAMES_LOST.inc(manifest.frames_in - manifest.frames_out)
@@ -98,3 +101,9 @@ class Assembly:
         except UnavailableError:
             # Whatever it is, the title is announced again when the store answers.
             return True
+
+
+def _still_wanted(ledger: RunLedger, output: str) -> bool:
+    """Whether nobody has cancelled the run, or asked for it elsewhere, while its film was assembled."""
+    title = ledger.title()
+    return ledger.outcome() is None and title is not None and title.output == output

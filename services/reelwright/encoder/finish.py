@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -16,6 +15,7 @@ from reelwright.media.encode import film_format
 from reelwright.media.film import read_timeline
 from reelwright.media.profiles import profile_spec
 from reelwright.media.timing import SegmentInput
+from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import LedgerError
 
@@ -42,16 +42,16 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str
     spec = profile_spec(title.recipe.profile)
     started = time.perf_counter()
     with (
-        tempfile.TemporaryDirectory(prefix="reelwright-film-", dir=scratch) as folder,
-        ledger.film_draft(f"film{spec.suffix}", Path(folder)) as path,
+        scratch_folder("film", scratch) as folder,
+        ledger.film_draft(f"film{spec.suffix}", folder) as path,
         metrics.timed("assemble"),
     ):
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
-        assembled = assemble_film(path, _segments(ledger, end, Path(folder)), title.source, spec, film)
+        assembled = assemble_film(path, _segments(ledger, end, folder), title.source, spec, film)
         facts = _facts(path, title, end, assembled, time.perf_counter() - started)
         manifest = build_manifest(ledger, facts)
         film_location = ledger.put_film(path, f"film{spec.suffix}")
-    write_report(manifest, ledger, film_location)
+    write_report(manifest, ledger, film_location, scratch)
     write_manifest(manifest, film_location)
     return manifest, title.output
 

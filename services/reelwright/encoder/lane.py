@@ -94,6 +94,9 @@ class Lane:
                 task()
             except BusFull:
                 log.info("the bus is closed")
+            except Exception:
+                # A thread that ended would leave its segments without an encoder.
+                log.exception("segments not looked after")
 
     def _take(self, record: Record, batch: RestoredBatch) -> None:
         self._room.release()

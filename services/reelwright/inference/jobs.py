@@ -123,10 +123,6 @@ class Jobs:
             self._ask()
             return job
 
-    def wanted(self, job: Job) -> bool:
-        """Whether a job is still to be done."""
-        return not job.dropped and self._jobs.get(job.lease) is job
-
     def waits(self, job: Job) -> None:
         """A job begins to wait for the bus or the store."""
         job.waits_since = time.monotonic()

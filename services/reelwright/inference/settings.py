@@ -48,7 +48,7 @@ class InferenceSettings(BaseSettings):
     drain_seconds: float = Field(default=20.0, ge=0)
     retry_seconds: float = Field(default=5.0, gt=0)
     keepalive_seconds: float = Field(default=5.0, gt=0)
-    max_message_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    max_message_bytes: int = Field(default=128 << 20, ge=1 << 20)
 
     @property
     def dispatchers(self) -> tuple[str, ...]:

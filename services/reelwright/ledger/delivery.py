@@ -9,6 +9,8 @@ from reelwright.ledger.records import Manifest
 from reelwright.store.folder import Folder, beside
 from reelwright.titles.errors import LedgerError
 
+_OUTPUT_SECONDS = 60.0
+
 
 def deliver(run: str, source: Folder, output: str) -> Manifest:
     """Moves or copies a finished film to its output: film, report, and the manifest last, which completes it.
@@ -33,7 +35,10 @@ def deliver(run: str, source: Folder, output: str) -> Manifest:
     if manifest is None:
         return _delivered(run, source, output)
     film = found[0].removesuffix(MANIFEST)
-    target, name = beside(output, source.patience)
+    # An output that is full or away holds up no other title for longer: the decoder has the title finished again.
+    patience = source.patience.for_at_most(_OUTPUT_SECONDS)
+    target, name = beside(output, patience)
+    source = source.with_patience(patience)
     source.hand_over(film, target, name)
     if target.size(name) != manifest.film_bytes:
         raise LedgerError(f"{target.where(name)}: not the film that was assembled in {source.where(film)}")

@@ -226,7 +226,8 @@ class RunLedger:
         ours, theirs = document.model_dump(exclude=may_differ), known.model_dump(exclude=may_differ)
         if ours != theirs:
             keys = ", ".join(key for key, value in ours.items() if theirs[key] != value)
-            raise LedgerError(f"{self._folder.where(name)}: written before with other content ({keys})")
+            what = f"{self._folder.where(name)}: written before with other content ({keys})"
+            raise LedgerError(f"{what}; remove the run's folder and try again")
 
     def _read(self, name: str, kind: type[Document]) -> Document | None:
         data = self._folder.read(name)
@@ -240,6 +241,11 @@ class RunLedger:
             raise LedgerError(f"{where}: not a whole {kind.__name__} ({reason}); remove it and run again") from None
 
 
+def is_run(name: str) -> bool:
+    """Whether a text may be the name of a run."""
+    return _RUN_NAME.fullmatch(name) is not None
+
+
 def list_runs(root: str) -> list[str]:
     """The runs that a ledger's root knows, by one listing; none where there is no such place yet.
 
@@ -247,7 +253,7 @@ def list_runs(root: str) -> list[str]:
         OutputError: it cannot be read.
         UnavailableError: the store does not answer.
     """
-    return [name for name in Folder(root).names("") if _RUN_NAME.fullmatch(name)]
+    return [name for name in Folder(root).names("") if is_run(name)]
 
 
 def file_sha256(path: Path) -> str:

@@ -32,7 +32,7 @@ _STORE_FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "XMi
 _KEYS_REMEDY = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _UNKNOWN_KEYS = ("the store does not know the credentials", _KEYS_REMEDY)
 _FORBIDDEN = ("the store does not allow it", "check the credentials and what they permit")
-_ELSEWHERE = ("the bucket lies in another region", "set AWS_REGION to it")
+_ELSEWHERE = ("the bucket lies in another region", "set AWS_DEFAULT_REGION to it")
 _REFUSALS = {
     **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"), _UNKNOWN_KEYS),
     **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "AccountProblem", "MethodNotAllowed", "403"), _FORBIDDEN),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import partial, wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -48,6 +49,12 @@ class Folder:
         self.patience = patience
         self._place = open_place(location)
         self._base = self._place.path.rstrip("/")
+
+    def with_patience(self, patience: Patience) -> Folder:
+        """The same place, waited for in another way."""
+        other = copy(self)
+        other.patience = patience
+        return other
 
     @property
     def is_local(self) -> bool:

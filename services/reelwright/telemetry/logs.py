@@ -33,11 +33,6 @@ def log_as_service(level: str = "INFO") -> None:
     _install(JsonFormatter(), level)
 
 
-def log_as_command(verbose: bool = False) -> None:
-    """Keeps quiet below warnings, so that a progress bar stays whole; `verbose` shows everything."""
-    _install(logging.Formatter("%(levelname)s %(name)s: %(message)s"), "DEBUG" if verbose else "WARNING")
-
-
 def _install(formatter: logging.Formatter, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

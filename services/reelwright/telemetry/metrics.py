@@ -28,7 +28,7 @@ BATCHES_IN_FLIGHT = Gauge("reelwright_batches_in_flight", "Batches leased to wor
 WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers with an open stream.")
 RETRIES = Counter("reelwright_batch_retries", "Batches put back to be restored again.", ["cause"])
 LEASE_EXPIRIES = Counter("reelwright_lease_expiries", "Leases that ended without a word from their worker.")
-DEAD_LETTERS = Counter("reelwright_dead_letters", "Batches given up after every attempt.")
+DEAD_LETTERS = Counter("reelwright_dead_letters", "Records that no service could use, and batches given up.")
 
 SEGMENTS_COMMITTED = Counter("reelwright_segments_committed", "Segments committed to the ledger.")
 TITLES_FINISHED = Counter("reelwright_titles_finished", "Titles whose film was assembled.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,29 +23,35 @@ class Patience:
     """Repeats what the store refuses for now, until it succeeds or nobody wants it any more. Thread-safe.
 
     Args:
-        endless: whether to wait at all; a command reports instead.
+        seconds: how long one wait lasts at most; a command does not wait at all, but reports.
     """
 
-    def __init__(self, endless: bool = True) -> None:
-        self._endless = endless
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._seconds = seconds
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Ends every wait, now and later."""
         self._stopped.set()
 
-    def __call__(self, action: Callable[[], Result], wanted: Callable[[], bool] = lambda: True) -> Result:
+    def for_at_most(self, seconds: float) -> Patience:
+        """The same patience, stopped with this one, with shorter waits."""
+        other = Patience(min(seconds, self._seconds))
+        other._stopped = self._stopped
+        return other
+
+    def __call__(self, action: Callable[[], Result]) -> Result:
         """What `action` returns, once it does; pauses double from 0.2 to 5 seconds.
 
         Raises:
-            UnavailableError: the last one, once `stop` was called or `wanted` says no; the first if not endless.
+            UnavailableError: the last one, once `stop` was called or the time is over.
         """
-        pause = _FIRST_PAUSE
+        pause, end = _FIRST_PAUSE, time.monotonic() + self._seconds
         while True:
             try:
                 return action()
             except UnavailableError as error:
-                if not self._endless or not wanted():
+                if time.monotonic() >= end:
                     raise
                 log.warning("waiting", extra={"reason": str(error), "seconds": pause})
                 if self._stopped.wait(pause):
@@ -51,5 +59,5 @@ class Patience:
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-IMPATIENT = Patience(endless=False)
+IMPATIENT = Patience(seconds=0)
 """Reports at once what a service would wait for."""

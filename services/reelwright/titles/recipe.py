@@ -78,7 +78,7 @@ def load_recipe(name_or_path: str = "faithful", overrides: dict[str, str] | None
     """
     document = _read(name_or_path)
     for dotted, text in (overrides or {}).items():
-        _assign(document, dotted, yaml.safe_load(text) if text else text)
+        _assign(document, dotted, _value(dotted, text))
     return parse_recipe(document, where=name_or_path)
 
 
@@ -119,6 +119,13 @@ def _parse_file(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RecipeError("not a valid recipe: no keys in it", str(path), "write KEY = VALUE lines")
     return document
+
+
+def _value(dotted: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text) if text else text
+    except yaml.YAMLError:
+        raise RecipeError(f"{dotted}: {text!r} is no value", "--set", f"quote it: {dotted}='\"{text}\"'") from None
 
 
 def _assign(document: dict[str, Any], dotted: str, value: object) -> None:

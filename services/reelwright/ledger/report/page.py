@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.environment import TemplateStream
@@ -21,6 +20,7 @@ from reelwright.ledger.report import words
 from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.store import RunLedger
 from reelwright.store.folder import beside
+from reelwright.store.scratch import scratch_folder
 
 # Past this many shots pictures would be too small to judge, so evenly spaced shots are shown.
 MOST_SHOTS = 2000
@@ -47,16 +47,23 @@ class ShotView:
     after: str
 
 
-def write_report(manifest: Manifest, ledger: RunLedger, film: str) -> None:
+def write_report(manifest: Manifest, ledger: RunLedger, film: str, scratch: Path | None = None) -> None:
     """Writes the report beside the film at an fsspec location, whole or not at all; memory holds one shot at a time.
+
+    Args:
+        manifest: the film's.
+        ledger: the run's.
+        film: where the film lies.
+        scratch: where the page is put together; the system's temporary folder if None.
 
     Raises:
         OutputError: it cannot be written.
+        UnavailableError: a disk or the store is full, or the store does not answer.
         LedgerError: the ledger cannot be read.
     """
     folder, name = beside(report_location(film))
-    with TemporaryDirectory(prefix="reelwright-report-") as scratch:
-        page = Path(scratch) / "report.html"
+    with scratch_folder("report", scratch) as place:
+        page = place / "report.html"
         with page.open("wb") as stream:
             _page(manifest, ledger).dump(stream, encoding="utf-8")
         folder.upload(name, page)
