@@ -17,7 +17,7 @@ from reelwright.bus.kafka import KafkaBus
 from reelwright.bus.kafka_consumer import KafkaMember
 from scripts.servers.kafka import KafkaServer
 from tests.brokers import new_group, new_topic, open_bus
-from tests.contract.bus import collect, collect_from, nothing_comes, values
+from tests.contract.bus import PATIENCE, collect, collect_from, nothing_comes, values
 from tests.processes import until
 
 _MEMBER = """
@@ -29,6 +29,17 @@ consumer = KafkaBus.connect(BusSettings(), needs=()).consumer([sys.argv[1]], sys
 while True:
     for record in consumer.poll(0.2):
         print(record.value.decode(), flush=True)
+"""
+
+_DIES_AT_A_LOSS = """
+import os
+import sys
+from reelwright.bus import kafka_commits
+
+async def die(*_):
+    os._exit(0)
+
+kafka_commits.Rebalance.on_partitions_revoked = die
 """
 
 OpenBus = Callable[..., KafkaBus]
@@ -48,11 +59,13 @@ def bus_of(kafka: KafkaServer) -> Iterator[OpenBus]:
 
 
 @contextmanager
-def member_process(kafka: KafkaServer, topic: str, group: str) -> Iterator[subprocess.Popen[str]]:
+def member_process(
+    kafka: KafkaServer, topic: str, group: str, program: str = _MEMBER, **settings: str
+) -> Iterator[subprocess.Popen[str]]:
     """A process that joins the group, prints what it gets and finishes none of it."""
-    env = {**os.environ, **kafka.env, "REELWRIGHT_BUS_SESSION_SECONDS": "2"}
+    env = {**os.environ, **kafka.env, "REELWRIGHT_BUS_SESSION_SECONDS": "2", **settings}
     process = subprocess.Popen(
-        [sys.executable, "-c", _MEMBER, topic, group], stdout=subprocess.PIPE, text=True, env=env
+        [sys.executable, "-c", program, topic, group], stdout=subprocess.PIPE, text=True, env=env
     )
     try:
         yield process
@@ -148,6 +161,24 @@ def test_a_named_member_keeps_its_partitions_through_a_restart(kafka: KafkaServe
     assert set(again.assignment()) == mine
     assert set(remains.assignment()) == others
     assert nothing_comes(again)
+
+
+def test_a_named_member_that_dies_while_partitions_move(kafka: KafkaServer, bus_of: OpenBus) -> None:
+    """Partitions that a member was to give up when it died are dealt out again once it is back."""
+    topic, group = new_topic(kafka), new_group()
+    settings = {"REELWRIGHT_BUS_INSTANCE": "pod-0", "REELWRIGHT_BUS_SESSION_SECONDS": "30"}
+    stays, again = (bus_of(instance=name, session_seconds=30) for name in ("pod-1", "pod-0"))
+    sent = {b"%d" % number for number in range(64)}
+    for value in sent:
+        stays.publish(topic, value, value)
+    with member_process(kafka, topic, group, _DIES_AT_A_LOSS + _MEMBER, **settings) as process:
+        assert process.stdout is not None
+        assert {process.stdout.readline().strip().encode() for _ in sent} == sent
+        other = stays.consumer([topic], group)
+        process.wait(PATIENCE)
+    back = again.consumer([topic], group)
+    collect_from([other, back], sent)
+    assert divided(other, back)
 
 
 def test_two_of_one_name(kafka: KafkaServer, bus_of: OpenBus, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,10 +12,10 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.structs import MemberState
 
 from reelwright.bus.kafka_client import Sparing, open_client
 from reelwright.bus.kafka_commits import LAST_COMMIT_MS, Commits, Rebalance
+from reelwright.bus.kafka_place import Place
 from reelwright.bus.prefetch import Prefetch
 from reelwright.bus.protocol import Record, Slot
 from reelwright.bus.settings import BusSettings
@@ -135,11 +135,12 @@ class KafkaMember:
         consumer = self._open()
         try:
             self._position(consumer)
+            place = Place(consumer, 2 * self._settings.poll_seconds, named=self._instance is not None)
             commits = Commits(consumer, self._buffer, self._settings.commit_seconds, self._sparing, self._committed)
             while not self._stop.is_set():
                 self._steer(consumer)
                 if self.group is not None:
-                    _keep_belonging(consumer)
+                    place.keep()
                     commits.send_if_due()
                 with suppress(kafka_errors.RetriableError):
                     for part, batch in consumer.poll(timeout_ms=_POLL_MS, max_records=256).items():
@@ -208,23 +209,6 @@ class KafkaMember:
         paused = consumer.paused()
         consumer.pause(*(held - paused))
         consumer.resume(*(paused - held))
-
-
-def _keep_belonging(consumer: KafkaConsumer) -> None:
-    """Does what the library (3.0.12) forgets, each of which leaves it for ever without heartbeats.
-
-    The member that deals the partitions may run out of its poll's time between dealing them and hearing of it; then the
-    library takes itself for a member. And it tells nobody when a heartbeat is answered that another has its name.
-
-    Raises:
-        FencedInstanceIdError: of kafka-python: another member has this one's name.
-    """
-    coordinator = consumer._coordinator
-    state = consumer.group_metadata().state
-    if state is MemberState.REBALANCING:
-        coordinator.request_rejoin()
-    elif state is MemberState.STABLE and not coordinator._heartbeat_enabled:
-        raise kafka_errors.FencedInstanceIdError
 
 
 def to_record(found: ConsumerRecord) -> Record:
