@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import queue
+import signal
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from reelwright.bus.events import EventListener, error_of
 from reelwright.bus.local import LocalBus
@@ -47,7 +48,7 @@ def restore_here(job: Job, tick: Callable[[], None]) -> None:
     bus = LocalBus(max_bytes=_BUS_BYTES)
     metrics.watch_bus(ALL, bus.held_bytes)
     claims = Claims(None, _BUS_BYTES)
-    outcome: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
+    outcome: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
     with ExitStack() as stack:
         # Closed from the last line up: first the listener, then source to sink, then the bus under them.
         stack.callback(bus.close)
@@ -71,7 +72,21 @@ def restore_here(job: Job, tick: Callable[[], None]) -> None:
         listener = EventListener(bus, outcome.put)
         stack.callback(listener.close)
         publish_message(bus, TITLES, run_key(job.request.run), job.request)
-        _wait(outcome, tick)
+        with _interrupts(outcome):
+            _wait(outcome, tick)
+
+
+@contextmanager
+def _interrupts(outcome: queue.SimpleQueue[Event | BaseException]) -> Iterator[None]:
+    """Has Ctrl-C come as news: raised anywhere, it is lost where Python happens to run a finalizer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, lambda *_: outcome.put(KeyboardInterrupt()))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 class _Running:
@@ -94,7 +109,7 @@ class _Running:
             self._broke(error)
 
 
-def _wait(outcome: queue.SimpleQueue[Event | Exception], tick: Callable[[], None]) -> None:
+def _wait(outcome: queue.SimpleQueue[Event | BaseException], tick: Callable[[], None]) -> None:
     """Returns when the title is finished; raises when it failed or a service broke."""
     while True:
         tick()
@@ -102,7 +117,7 @@ def _wait(outcome: queue.SimpleQueue[Event | Exception], tick: Callable[[], None
             news = outcome.get(timeout=_TICK_SECONDS)
         except queue.Empty:
             continue
-        if isinstance(news, Exception):
+        if isinstance(news, BaseException):
             raise news
         if news.HasField("title_failed"):
             raise error_of(news.title_failed)
