@@ -47,8 +47,9 @@ def _in_cluster(cluster: Cluster, source: str, name: str, watch: Peaks | None = 
     """Wall seconds from the submission, command and all, until the film is there."""
     started = time.monotonic()
     run = cluster.submit(source, cluster.film(name))
-    outcome = f"{cluster.ledger}/{run}/outcome.json"
-    while not cluster.fs.exists(outcome):
+    # One client for all looks: making one takes more time than a look does.
+    fs, outcome = cluster.fs, f"{cluster.ledger}/{run}/outcome.json"
+    while not fs.exists(outcome):
         if watch is not None:
             watch.look(cluster)
         time.sleep(_LOOK_SECONDS)
@@ -77,10 +78,12 @@ def cost(times: int = 4, rounds: int = 1) -> None:
                 _in_cluster(cluster, cluster.upload(whole_film("chaplin")), "first.mp4")  # what is loaded at first use
                 for turn in range(rounds):
                     together[kind].append(_in_cluster(cluster, source, f"{turn}.mp4"))
+                    print(f"cluster, payloads {kind}: {together[kind][-1]:.1f} s", flush=True)
             for turn in range(rounds):
                 place = Path(folder) / f"{kind}-{turn}"
                 place.mkdir()
                 alone.append(_in_one_process(film, place))
+                print(f"one process: {alone[-1]:.1f} s", flush=True)
     print(f"one process: {min(alone):.1f} s ({', '.join(f'{seconds:.1f}' for seconds in alone)}), {CORES} cores")
     for kind, seconds in together.items():
         each = ", ".join(f"{value:.1f}" for value in seconds)
