@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
 from tests.bench.bench_pipeline import CORES, REELWRIGHT, looped
@@ -76,9 +78,12 @@ def cost(times: int = 4, rounds: int = 1) -> None:
             with _cluster(**both, **env) as cluster:
                 source = cluster.upload(film)
                 _in_cluster(cluster, cluster.upload(whole_film("chaplin")), "first.mp4")  # what is loaded at first use
+                before = _cpu_seconds(cluster)
                 for turn in range(rounds):
                     together[kind].append(_in_cluster(cluster, source, f"{turn}.mp4"))
                     print(f"cluster, payloads {kind}: {together[kind][-1]:.1f} s", flush=True)
+                used = {name: (value - before[name]) / rounds for name, value in _cpu_seconds(cluster).items()}
+                print("CPU seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in used.items()), flush=True)
             for turn in range(rounds):
                 place = Path(folder) / f"{kind}-{turn}"
                 place.mkdir()
@@ -90,6 +95,14 @@ def cost(times: int = 4, rounds: int = 1) -> None:
         print(
             f"cluster, payloads {kind}: {min(seconds):.1f} s ({each}), {min(seconds) / min(alone):.3f} of one process"
         )
+
+
+def _cpu_seconds(cluster: Cluster) -> dict[str, float]:
+    """What each process has used so far, user and system."""
+    pids = {process.role: process.pid for process in cluster.processes}
+    pids |= {"broker": cluster.kafka.pid, "store": cluster.s3.pid}
+    used = {name: psutil.Process(pid).cpu_times() for name, pid in pids.items()}
+    return {name: each.user + each.system for name, each in used.items()}
 
 
 @dataclass
