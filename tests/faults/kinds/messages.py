@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from random import Random
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError
 
 from reelwright.bus.topics import ALL, DEAD_LETTER, EVENTS, FRAMES, RESTORED, TITLES, run_key, segment_key
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
@@ -15,6 +18,8 @@ from tests.faults.kinds.kind import Injection, Kind
 from tests.faults.shelf import patiently
 from tests.faults.tap import Heard
 from tests.faults.world import World
+
+Batch = TypeVar("Batch", FrameBatch, RestoredBatch)
 
 _ENDS_IN_ORDER = tuple(topic for topic in ALL if topic != DEAD_LETTER)
 _FRAMES = tuple(FRAMES.values())
@@ -34,13 +39,20 @@ def _disorder(world: World, luck: Random) -> None:
 
 
 def _spoil_frames(world: World, luck: Random) -> None:
-    record = world.tap.pick(luck, *_FRAMES)
-    world.tap.publish(_spoilt(record, FrameBatch.FromString(record.value), luck))
+    world.tap.publish(_spoilt(*_whole(world, luck, FrameBatch, *_FRAMES), luck))
 
 
 def _spoil_restored(world: World, luck: Random) -> None:
-    record = world.tap.pick(luck, RESTORED)
-    world.tap.publish(_spoilt(record, RestoredBatch.FromString(record.value), luck))
+    world.tap.publish(_spoilt(*_whole(world, luck, RestoredBatch, RESTORED), luck))
+
+
+def _whole(world: World, luck: Random, kind: type[Batch], *topics: str) -> tuple[Heard, Batch]:
+    """A record and the batch in it; what another fault has garbled is passed over."""
+    pool = world.tap.pool(*topics)
+    for record in luck.sample(pool, len(pool)):
+        with suppress(DecodeError):
+            return record, kind.FromString(record.value)
+    raise LookupError("every record that is remembered was garbled")
 
 
 def _spoilt(record: Heard, batch: FrameBatch | RestoredBatch, luck: Random) -> Heard:
@@ -69,8 +81,8 @@ def _from_the_future(world: World, luck: Random) -> None:
 def _of_nobody(world: World, luck: Random) -> None:
     """Whole messages of a run that nobody asked for."""
     run = luck.randbytes(10).hex()
-    frames, restored = world.tap.pick(luck, *_FRAMES), world.tap.pick(luck, RESTORED)
-    batch, done = FrameBatch.FromString(frames.value), RestoredBatch.FromString(restored.value)
+    frames, batch = _whole(world, luck, FrameBatch, *_FRAMES)
+    restored, done = _whole(world, luck, RestoredBatch, RESTORED)
     batch.run = done.run = run
     event = Event(run=run, segment_committed=SegmentCommitted(segment=1, frames=24))
     title = TitleRequest(run=run, source=f"s3://{world.cluster.bucket}/sources/none.mp4", recipe="{}")
