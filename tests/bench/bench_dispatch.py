@@ -191,7 +191,7 @@ class _Bench:
 
 
 def main() -> None:
-    """Measures everything; about ten minutes."""
+    """Measures everything; about twenty minutes."""
     quick = "--quick" in sys.argv
     page = _Page()
     bench = _Bench(page, quick)
