@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
+from reelwright.encoder import assembly
+from reelwright.encoder.finish import finish_title
+from reelwright.ledger.records import Manifest, Outcome
 from reelwright.ledger.requests import from_wire
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.patience import Patience
@@ -16,7 +20,7 @@ from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from scripts.servers.s3 import S3Server
 from tests import clips
-from tests.commands import sha256
+from tests.commands import PATIENCE_SECONDS, sha256
 from tests.films import small_film
 from tests.house import until
 from tests.studio import Change, request_for, studio
@@ -150,6 +154,28 @@ def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
             here.bus.publish(TITLES, key, b"\xff\xff\xff")
         assert here.wait(request).HasField("title_finished")
     assert sha256(tmp_path / "out.mp4") == undisturbed()
+
+
+def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No film appears at the output, the run stays cancelled, and asked for again its segments are not lost."""
+    cancelled = Outcome(state="cancelled", reason="changed my mind", exit_code=130)
+    assembled = threading.Event()
+
+    def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+        made = finish_title(ledger, scratch)
+        ledger.put_outcome(cancelled)
+        assembled.set()
+        return made
+
+    monkeypatch.setattr(assembly, "finish_title", late)
+    request = request_for(small_film(COUNT), tmp_path / "out.mp4")
+    with studio(str(tmp_path / "ledger")) as here:
+        here.ask(request)
+        assert assembled.wait(PATIENCE_SECONDS)
+    ledger = RunLedger(str(tmp_path / "ledger"), request.run)
+    assert ledger.outcome() == cancelled
+    assert len(ledger.committed()) > 1
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from reelwright.bus.local import LocalBus
 from reelwright.bus.protocol import Record
-from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.bus.topics import FRAMES, TITLES, segment_key
+from reelwright.cli import cluster, submission
 from reelwright.cli.environment import ServeSettings, naming_variables, read_settings
 from reelwright.cli.letters import read_letter
-from reelwright.cli.submission import parse_deadline
+from reelwright.cli.roles import create
+from reelwright.cli.submission import parse_deadline, submit
 from reelwright.decoder.settings import DecoderSettings
+from reelwright.ledger.store import RunLedger
 from reelwright.store.settings import StoreSettings
-from reelwright.titles.errors import UserError
+from reelwright.titles.errors import UnavailableError, UserError
+from reelwright.titles.patience import Patience
+from reelwright.wire.titles_pb2 import TitleRequest
 from tests.house import batch
 
 NOW = 1_700_000_000.0
@@ -85,3 +92,33 @@ def test_a_dead_letter_tells_what_it_holds() -> None:
     for content, told in ((b"\xff", headers), (b"", {}), (value, {**headers, "format": "99"})):
         letter = read_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), content, told), "unknown")
         assert (letter.run, letter.segment, letter.frames) == (RUN, None, None)
+
+
+def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submission ends with a line when the broker takes nothing for long, and the ledger keeps what was asked."""
+    monkeypatch.setattr(submission, "_PUBLISH_SECONDS", 0.2)
+    bus, ledger = LocalBus(max_bytes=1), RunLedger(str(tmp_path / "ledger"), RUN)
+    bus.publish(TITLES, b"k", b"what fills it")
+    request = TitleRequest(run=RUN, source="in.mp4", output=str(tmp_path / "out.mp4"), recipe="{}")
+    with pytest.raises(UnavailableError, match="takes no messages"):
+        submit(request, ledger, bus)
+    known = ledger.request()
+    assert known is not None
+    assert known.output == request.output
+
+
+@pytest.mark.parametrize("role", ["decoder", "inference", "encoder"])
+def test_a_role_waits_for_the_store(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every role that fetches payloads does so with the patience of its process, which ends when it stops."""
+    given: list[Patience | None] = []
+
+    def opened(patience: Patience | None = None) -> None:
+        given.append(patience)
+        raise UserError("seen", "", "")
+
+    monkeypatch.setattr(cluster, "open_ledger", lambda _: None)
+    monkeypatch.setattr(cluster, "open_claims", opened)
+    patience = Patience()
+    with pytest.raises(UserError, match="seen"):
+        create(role, LocalBus(), patience)
+    assert given == [patience]

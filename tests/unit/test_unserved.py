@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reelwright.dispatcher.unserved import Unserved
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.leasing import Clock
 
 
 def test_a_model_is_named_once_it_went_unserved_for_long(caplog: pytest.LogCaptureFixture) -> None:

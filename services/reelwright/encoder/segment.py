@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from reelwright.encoder.reassembly import Reassembly
@@ -19,7 +18,7 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import PlannedFrame
 from reelwright.store.claims import Claims
-from reelwright.store.failures import output_error
+from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import CorruptPayload
 from reelwright.wire.frames_pb2 import FrameInfo, RestoredBatch
@@ -51,8 +50,8 @@ class SegmentWork:
         scratch: Path | None,
     ) -> None:
         self._number, self._title, self._ledger, self._claims = number, title, ledger, claims
-        self._folder = _folder(scratch)
-        self._path = self._folder / f"{number:06d}.mkv"
+        self._open = ExitStack()
+        self._path = self._open.enter_context(scratch_folder("segment", scratch)) / f"{number:06d}.mkv"
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         self._encoder = SegmentEncoder(self._path, profile_spec(title.recipe.profile), film)
         self._order = Reassembly()
@@ -85,7 +84,7 @@ class SegmentWork:
     def close(self) -> None:
         """Drops what is under way; harmless after a commit."""
         self._encoder.abort()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._open.close()
 
     def _pictures(self, batch: RestoredBatch) -> list[Picture]:
         pictures = decode_payload(batch.payload, self._claims.content(batch.payload))
@@ -135,10 +134,3 @@ class SegmentWork:
         self._ledger.commit(record)
         metrics.SEGMENTS_COMMITTED.inc()
         return record
-
-
-def _folder(scratch: Path | None) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="reelwright-segment-", dir=scratch))
-    except OSError as error:
-        raise output_error(error, str(scratch or tempfile.gettempdir())) from None

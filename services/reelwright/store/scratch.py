@@ -24,7 +24,9 @@ def scratch_folder(purpose: str, parent: Path | None) -> Iterator[Path]:
     """
     where = str(parent or "the temporary folder")
     try:
-        with tempfile.TemporaryDirectory(prefix=f"reelwright-{purpose}-", dir=parent) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix=f"reelwright-{purpose}-", dir=parent, ignore_cleanup_errors=True
+        ) as folder:
             yield Path(folder)
     except OSError as error:
         raise output_error(error, error.filename or where) from None
