@@ -21,11 +21,11 @@ import psutil
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
 from tests.bench.bench_pipeline import CORES, REELWRIGHT, looped
-from tests.clipmaker import Film, write
-from tests.clips import F
-from tests.cluster import Cluster
-from tests.films import whole_film
-from tests.scenes import scene
+from tests.support.clipmaker import Film, write
+from tests.support.clips import F
+from tests.support.cluster import Cluster
+from tests.support.films import whole_film
+from tests.support.scenes import scene
 
 # Above the largest restored batch of the bench's film, so that every payload travels in its message.
 _INLINE_BYTES = 16 << 20

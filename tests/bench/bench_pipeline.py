@@ -30,7 +30,7 @@ from reelwright.restoration.engine import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
 from reelwright.titles.recipe import Recipe
-from tests.films import whole_film
+from tests.support.films import whole_film
 
 CORES = os.cpu_count() or 1
 REELWRIGHT = Path(sys.executable).with_name("reelwright")

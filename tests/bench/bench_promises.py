@@ -9,10 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from reelwright.cli.main import run
-from tests import clips
-from tests.films import REAL, whole_film
 from tests.integration.test_bounds import LONG, SHORT, Watched
 from tests.integration.test_restore import resolution, shown
+from tests.support import clips
+from tests.support.films import REAL, whole_film
 
 
 def account(source: Path, wanted: list[Fraction], folder: Path) -> tuple[int, int, int]:

@@ -13,8 +13,8 @@ from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.transport import choose_codec, decode_payload, encode_payload
 from reelwright.titles.recipe import Recipe
-from tests import clips
-from tests.films import REAL, gray_in_colour, whole_film
+from tests.support import clips
+from tests.support.films import REAL, gray_in_colour, whole_film
 
 CODECS = ("raw", "zstd", "delta-zstd")
 _FRAMES, _BATCH, _SKIP = 24, 4, 24

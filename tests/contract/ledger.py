@@ -21,7 +21,7 @@ from reelwright.store.claims import Claims
 from reelwright.store.folder import Folder, beside
 from reelwright.titles.errors import CorruptPayload, LedgerError
 from reelwright.wire.frames_pb2 import Payload
-from tests.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, title_of
+from tests.support.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, title_of
 
 AWKWARD = "réels & 映画 #1 100%"
 FILM = bytes(range(256)) * 40

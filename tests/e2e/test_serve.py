@@ -17,9 +17,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 import reelwright as package
 from scripts.servers.kafka import USER, KafkaServer
 from scripts.servers.s3 import S3Server
-from tests.cluster import ROLES, Cluster
-from tests.commands import COMMAND
-from tests.processes import Process, free_port, until
+from tests.support.cluster import ROLES, Cluster
+from tests.support.commands import COMMAND
+from tests.support.role_processes import Process, free_port, until
 
 LEFT_BY_SIGTERM = 128 + 15
 

@@ -14,12 +14,12 @@ from reelwright.cli import main
 from reelwright.restoration.models import resolve_model
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
-from tests import clips
-from tests.cluster import Cluster
-from tests.commands import manifest_of, reelwright
-from tests.films import small_film
-from tests.house import batch
-from tests.processes import Process, until
+from tests.support import clips
+from tests.support.cluster import Cluster
+from tests.support.commands import manifest_of, reelwright
+from tests.support.dispatch_harness import batch
+from tests.support.films import small_film
+from tests.support.role_processes import Process, until
 
 STOPPED = 130
 

@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from scripts.up import PORTS, PROCESSES, ROOT, choose_ports, start_prometheus
-from tests.commands import COMMAND, PATIENCE_SECONDS
-from tests.films import small_film
-from tests.processes import until
+from tests.support.commands import COMMAND, PATIENCE_SECONDS
+from tests.support.films import small_film
+from tests.support.role_processes import until
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from tests.faults.check import Verdict
 from tests.faults.generator import Fault, faults, titles
 from tests.faults.kinds import usable_kinds
 from tests.faults.kinds.kind import Kind
-from tests.faults.shelf import patiently
-from tests.faults.shop import Shop
+from tests.faults.store_client import patiently
 from tests.faults.supervisor import Ended
-from tests.faults.world import World, open_world
+from tests.faults.title_client import TitleClient
+from tests.faults.trial_cluster import TrialCluster, open_trial_cluster
 
 # Faults that may be under way at the same time: more than that is a dead site, not a bad day.
 _AT_ONCE = 6
@@ -101,8 +101,8 @@ def run_campaign(
     """
     kinds, notes = usable_kinds()
     result = Result(seed, outage_seconds, notes=notes)
-    with open_world(folder) as world:
-        shop = Shop(world, titles(seed), _LANES, keep)
+    with open_trial_cluster(folder) as world:
+        shop = TitleClient(world, titles(seed), _LANES, keep)
         with shop:
             try:
                 _live(world, 0)
@@ -127,7 +127,7 @@ class _DeadError(Exception):
     """Nothing is committed any more."""
 
 
-def _examine(world: World, keep: Path) -> None:
+def _examine(world: TrialCluster, keep: Path) -> None:
     """Keeps what every process says of itself: its metrics, and in its log where each of its threads is."""
     for process in world.cluster.processes:
         if process.code is None:
@@ -136,7 +136,7 @@ def _examine(world: World, keep: Path) -> None:
             (keep / f"{process.name}.txt").write_text("\n".join(pages))
 
 
-def _live(world: World, moment: float) -> float:
+def _live(world: TrialCluster, moment: float) -> float:
     """Waits for the first commit after a moment; how long after it came."""
     while (came := world.commits.after(moment)) is None:
         if world.commits.quiet_seconds > _DEAD_SECONDS:
@@ -146,7 +146,7 @@ def _live(world: World, moment: float) -> float:
 
 
 def _inject(
-    world: World, plan: Iterator[Fault], kinds: dict[str, Kind], result: Result, say: Callable[[str], None]
+    world: TrialCluster, plan: Iterator[Fault], kinds: dict[str, Kind], result: Result, say: Callable[[str], None]
 ) -> None:
     began = time.monotonic()
     room = threading.Semaphore(_AT_ONCE)
@@ -174,7 +174,7 @@ def _inject(
         happened.recovery = world.commits.after(start)
 
 
-def _one(world: World, kind: Kind, happened: Happened) -> None:
+def _one(world: TrialCluster, kind: Kind, happened: Happened) -> None:
     luck = Random(happened.fault.luck)
     try:
         with kind.inject(world, luck):
@@ -185,7 +185,7 @@ def _one(world: World, kind: Kind, happened: Happened) -> None:
     happened.over = time.monotonic()
 
 
-def _kill_alone(world: World, result: Result) -> None:
+def _kill_alone(world: TrialCluster, result: Result) -> None:
     """Every process of a role is killed at once and started again, and nothing else is wrong."""
     for role, slots in world.supervisor.slots.items():
         _live(world, time.monotonic())
@@ -199,7 +199,7 @@ def _kill_alone(world: World, result: Result) -> None:
         result.alone[role] = _live(world, killed)
 
 
-def _outage(world: World, result: Result) -> None:
+def _outage(world: TrialCluster, result: Result) -> None:
     """The broker is away for long, and nothing else is wrong: nobody dies of it, and work goes on by itself."""
     before = world.supervisor.pids()
     with world.broker_lock:
@@ -211,7 +211,7 @@ def _outage(world: World, result: Result) -> None:
         result.broken.append("a process ended while the broker was down")
 
 
-def _close(world: World, shop: Shop, result: Result) -> None:
+def _close(world: TrialCluster, shop: TitleClient, result: Result) -> None:
     result.verdicts = shop.verdicts
     result.ended, result.most_bytes = world.supervisor.ended, world.supervisor.most_bytes
     result.starts, result.commits = world.supervisor.starts, world.commits.count

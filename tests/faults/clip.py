@@ -9,9 +9,9 @@ from random import Random
 import numpy as np
 
 from reelwright.media.picture import Picture
-from tests.clipmaker import Film, write
 from tests.faults.generator import Title
-from tests.scenes import SHOT_FRAMES, scene
+from tests.support.clipmaker import Film, write
+from tests.support.scenes import SHOT_FRAMES, scene
 
 # Clock of the films whose frames are held for different times, in seconds.
 _TICK = Fraction(1, 600)

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from tests.cluster import Cluster
-from tests.processes import Process
+from tests.support.cluster import Cluster
+from tests.support.role_processes import Process
 
 _LOOK_SECONDS = 0.2
 # Kubernetes gives 30 s unless told otherwise; some more, since everything shares two cores with its own troubles.

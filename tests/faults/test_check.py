@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from reelwright.media.picture import Picture
-from tests.clipmaker import Film, write
 from tests.faults.check import Seen, judge, look
-from tests.scenes import scene
+from tests.support.clipmaker import Film, write
+from tests.support.scenes import scene
 
 Shots = list[tuple[Fraction, Picture]]
 FRAMES = 48

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.commands import sha256
 from tests.faults.clip import make_clip
 from tests.faults.generator import MEAN_GAP_SECONDS, faults, titles
 from tests.faults.kinds import KINDS
+from tests.support.commands import sha256
 
 ODDS = [kind.odds for kind in KINDS]
 

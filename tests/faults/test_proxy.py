@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from tests.faults.proxy import Proxies, Proxy
-from tests.processes import free_port, until
+from tests.support.role_processes import free_port, until
 
 MESSAGE = bytes(range(256)) * 64
 

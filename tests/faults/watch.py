@@ -10,7 +10,7 @@ from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.faults.shelf import Shelf
+from tests.faults.store_client import StoreClient
 
 _LOOK_SECONDS = 0.4
 # A segment's record is its commit; an outcome, that of its title.
@@ -25,7 +25,7 @@ class Commits:
         prefix: the ledger's root in it.
     """
 
-    def __init__(self, shelf: Shelf, prefix: str) -> None:
+    def __init__(self, shelf: StoreClient, prefix: str) -> None:
         self._shelf, self._prefix = shelf, prefix
         self._known: set[str] = set()
         self._times: list[float] = [time.monotonic()]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import House, until
+from tests.support.dispatch_harness import DispatchHarness, until
 
 
 @pytest.fixture(params=["tcp", "unix"])
@@ -21,13 +21,13 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def house() -> Iterator[Callable[..., House]]:
+def house() -> Iterator[Callable[..., DispatchHarness]]:
     """Builds houses; afterwards none of their threads may be left."""
     before = set(threading.enumerate())
-    built: list[House] = []
+    built: list[DispatchHarness] = []
 
-    def build(address: str = "127.0.0.1:0", **settings: object) -> House:
-        built.append(House(address, **settings))  # type: ignore[arg-type]
+    def build(address: str = "127.0.0.1:0", **settings: object) -> DispatchHarness:
+        built.append(DispatchHarness(address, **settings))  # type: ignore[arg-type]
         return built[-1]
 
     yield build

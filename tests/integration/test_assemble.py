@@ -20,11 +20,20 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.timing import SegmentInput
 from reelwright.media.types import ColourInfo, PlannedFrame
 from reelwright.titles.errors import CorruptPayload, InternalError, OutputError, UnavailableError
-from tests.clipmaker import Film, write
-from tests.clips import clip, truth
-from tests.films import whole_film
-from tests.reels import PROFILES, Reel, decoded, demuxed, far, make_reel, sound, write_segment
-from tests.scenes import scene
+from tests.support.clipmaker import Film, write
+from tests.support.clips import clip, truth
+from tests.support.films import whole_film
+from tests.support.scenes import scene
+from tests.support.unrestored_films import (
+    PROFILES,
+    UnrestoredFilm,
+    decoded,
+    demuxed,
+    far,
+    make_unrestored_film,
+    sound,
+    write_segment,
+)
 
 TIMES = (
     "rate_23976",
@@ -50,7 +59,7 @@ TIMES = (
 @pytest.mark.parametrize("name", TIMES)
 def test_every_frame_keeps_its_time(name: str, profile: str, tmp_path: Path) -> None:
     """Each frame that was written into the source is in the film once, at its own time to the container's unit."""
-    reel = make_reel(clip(name), profile, tmp_path)
+    reel = make_unrestored_film(clip(name), profile, tmp_path)
     packets = sorted(demuxed(reel.path, "video"), key=lambda packet: packet.pts)
     unit = packets[0].time_base
     times = [packet.pts * unit + 0 for packet in packets]
@@ -69,7 +78,7 @@ def test_every_frame_keeps_its_time(name: str, profile: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["rate_2997", "vfr_mp4"])
 def test_other_profiles_keep_time(name: str, profile: str, tmp_path: Path) -> None:
     """Every other profile keeps constant and variable rates exactly too."""
-    reel = make_reel(clip(name), profile, tmp_path)
+    reel = make_unrestored_film(clip(name), profile, tmp_path)
     timeline = read_timeline(reel.path)
     assert [pts * timeline.time_base for pts in timeline.pts] == list(truth(name).times)
 
@@ -77,7 +86,7 @@ def test_other_profiles_keep_time(name: str, profile: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("profile", PROFILES)
 def test_segments_join_without_a_seam(profile: str, tmp_path: Path) -> None:
     """Decoding the film gives every picture in its place across segments, and decoding times rise strictly."""
-    reel = make_reel(clip("bframes_mp4"), profile, tmp_path, segment=7)
+    reel = make_unrestored_film(clip("bframes_mp4"), profile, tmp_path, segment=7)
     frames = list(decoded(reel.path))
     assert len(frames) == len(reel.pictures)
     for (time, planes), (number, picture) in zip(frames, enumerate(reel.pictures), strict=True):
@@ -93,7 +102,7 @@ def test_segments_join_without_a_seam(profile: str, tmp_path: Path) -> None:
 
 def test_master_is_lossless(tmp_path: Path) -> None:
     """The archive film decodes bit for bit to the pictures that were encoded, and damage to it is noticed."""
-    reel = make_reel(clip("yuv422p"), "master", tmp_path)
+    reel = make_unrestored_film(clip("yuv422p"), "master", tmp_path)
     assert list(frame_digests(reel.path)) == [picture.digest() for picture in reel.pictures]
     data = bytearray(reel.path.read_bytes())
     packet = demuxed(reel.path, "video")[30]
@@ -107,7 +116,7 @@ def test_master_is_lossless(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["rate_25", "late_start_mp4", "bframes_ts", "vfr_mkv"])
 def test_sound_stays_in_sync(name: str, profile: str, tmp_path: Path) -> None:
     """Each sound sample is heard at the source's time to the container's unit, and the picture's lead is the same."""
-    reel = make_reel(clip(name), profile, tmp_path)
+    reel = make_unrestored_film(clip(name), profile, tmp_path)
     before, tone = sound(clip(name))
     after, copy = sound(reel.path)
     # Where the film's container knows no priming, the decoder gives those samples too, before the film's zero.
@@ -131,7 +140,7 @@ def best_offset(tone: np.ndarray, copy: np.ndarray, near: int) -> int:
 @pytest.mark.parametrize("name", ["anamorphic", "rotated", "bt601", "full_range", "hdr"])
 def test_the_look_is_tagged_alike(name: str, profile: str, tmp_path: Path) -> None:
     """Sample shape, rotation and colour tags are read back as the source has them."""
-    reel = make_reel(clip(name), profile, tmp_path)
+    reel = make_unrestored_film(clip(name), profile, tmp_path)
     ours, theirs = look(reel.path), look(clip(name))
     if profile == "prores":
         theirs["range"] = 1
@@ -160,7 +169,7 @@ def look(path: Path) -> dict[str, object]:
 def test_chapters(profile: str, tmp_path: Path) -> None:
     """All chapters of a film keep their times and titles."""
     film = whole_film("sintel_with_14_chapters")
-    reel = make_reel(film, profile, tmp_path, limit=12)
+    reel = make_unrestored_film(film, profile, tmp_path, limit=12)
     with av.open(str(film)) as before, av.open(str(reel.path)) as after:
         expected = [(c["start"] * c["time_base"], c["metadata"].get("title")) for c in before.chapters()]
         found = [(c["start"] * c["time_base"], c["metadata"].get("title")) for c in after.chapters()]
@@ -171,7 +180,7 @@ def test_chapters(profile: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("profile", ["web", "master"])
 def test_metadata(profile: str, tmp_path: Path) -> None:
     """Title and languages go with the film; the old file's own description does not."""
-    reel = make_reel(clip("streams_mp4"), profile, tmp_path)
+    reel = make_unrestored_film(clip("streams_mp4"), profile, tmp_path)
     with av.open(str(reel.path)) as container:
         assert container.metadata["title"] == "A clip"
         # The muxer's own name, without the version that would change the bytes.
@@ -184,7 +193,7 @@ def test_metadata(profile: str, tmp_path: Path) -> None:
 def test_the_last_frame_is_held(profile: str, tmp_path: Path) -> None:
     """A film of varying rate ends when its last frame's own time is over."""
     pictures = [scene(i) for i in range(3)] if profile == "web" else [scene(i, "yuv420p10le") for i in range(3)]
-    reel = make_reel(clip("short"), profile, tmp_path)
+    reel = make_unrestored_film(clip("short"), profile, tmp_path)
     film = dataclasses.replace(reel.film, time_base=Fraction(1, 1000))
     planned = [PlannedFrame(pts=pts, duration=held) for pts, held in ((0, 40), (40, 500), (540, 1300))]
     path = write_segment(tmp_path / "held.mkv", reel.spec, film, pictures)
@@ -200,7 +209,7 @@ def test_a_late_clock_is_brought_near_zero(tmp_path: Path) -> None:
     source = tmp_path / "source.mkv"
     shots = [(begin + Fraction(i, 25), scene(i)) for i in range(48)]
     write(source, Film(shots, audio="aac", audio_start=begin))
-    reel = make_reel(source, "web", tmp_path)
+    reel = make_unrestored_film(source, "web", tmp_path)
     assert abs(reel.result.shift + begin) < 1
     assert any("clock" in note for note in reel.result.notes)
     timeline = read_timeline(reel.path)
@@ -210,7 +219,7 @@ def test_a_late_clock_is_brought_near_zero(tmp_path: Path) -> None:
 
 def test_odd_sizes_are_said(tmp_path: Path) -> None:
     """A padded film says so, and its pictures are the source's with the edge repeated."""
-    reel = make_reel(clip("odd_420"), "web", tmp_path)
+    reel = make_unrestored_film(clip("odd_420"), "web", tmp_path)
     assert (reel.result.width, reel.result.height) == (162, 122)
     assert any("161x121" in note for note in reel.result.notes)
     _, planes = next(decoded(reel.path))
@@ -220,7 +229,7 @@ def test_odd_sizes_are_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_same_film_is_the_same_bytes(profile: str, tmp_path: Path) -> None:
     """Assembling twice gives the same file."""
-    reel = make_reel(clip("streams_mkv"), profile, tmp_path)
+    reel = make_unrestored_film(clip("streams_mkv"), profile, tmp_path)
     again = tmp_path / "again"
     assemble_film(again, reel.segments, reel.info, reel.spec, reel.film)
     assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(reel.path.read_bytes()).digest()
@@ -228,17 +237,17 @@ def test_the_same_film_is_the_same_bytes(profile: str, tmp_path: Path) -> None:
 
 def test_web_films_start_at_once(tmp_path: Path) -> None:
     """The index of an MP4 lies before its pictures, so that a browser need not load it whole."""
-    reel = make_reel(clip("rate_25"), "web", tmp_path)
+    reel = make_unrestored_film(clip("rate_25"), "web", tmp_path)
     data = reel.path.read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")
 
 
 def test_segments_must_make_one_film(tmp_path: Path) -> None:
     """Missing frames, foreign segments and no segments fail instead of making a film of them."""
-    reel = make_reel(clip("rate_25"), "web", tmp_path)
+    reel = make_unrestored_film(clip("rate_25"), "web", tmp_path)
     out = tmp_path / "other.mp4"
 
-    def refused(reel: Reel, segments: list[SegmentInput], match: str) -> None:
+    def refused(reel: UnrestoredFilm, segments: list[SegmentInput], match: str) -> None:
         with pytest.raises(InternalError, match=match):
             assemble_film(out, segments, reel.info, reel.spec, reel.film)
 
@@ -254,7 +263,7 @@ def test_segments_must_make_one_film(tmp_path: Path) -> None:
 @pytest.mark.parametrize("profile", ["web", "master"])
 def test_no_room_for_the_film(profile: str, tmp_path: Path) -> None:
     """A full disk and a missing folder are one clear line each."""
-    reel = make_reel(clip("rate_25"), profile, tmp_path)
+    reel = make_unrestored_film(clip("rate_25"), profile, tmp_path)
     nowhere = tmp_path / "nowhere" / "film"
     for place, error, reason in (
         (Path("/dev/full"), UnavailableError, "no space left"),
@@ -286,7 +295,7 @@ def test_profiles_have_their_containers(tmp_path: Path) -> None:
     for profile, tag in (("hevc10", "hvc1"), ("prores", "apch"), ("web", "avc1"), ("av1", "av01")):
         folder = tmp_path / profile
         folder.mkdir()
-        reel = make_reel(clip("short"), profile, folder)
+        reel = make_unrestored_film(clip("short"), profile, folder)
         with av.open(str(reel.path)) as container:
             assert container.streams.video[0].codec_context.codec_tag == tag
         assert reel.path.suffix == profile_spec(profile).suffix

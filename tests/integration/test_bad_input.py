@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from reelwright.cli.main import run
-from tests import clips
-from tests.clipmaker import Film, write
-from tests.commands import errors_of, manifest_of, reelwright, tree
-from tests.damaged import REFUSED, bad_file, broken, cut
-from tests.films import small_film
-from tests.scenes import scene
+from tests.support import clips
+from tests.support.clipmaker import Film, write
+from tests.support.commands import errors_of, manifest_of, reelwright, tree
+from tests.support.damaged_files import REFUSED, bad_file, broken, cut
+from tests.support.films import small_film
+from tests.support.scenes import scene
 
 GOOD = "rate_25"
 

@@ -16,8 +16,8 @@ from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame
 from reelwright.titles.errors import DamagedSource, InputError, UserError
 from reelwright.titles.recipe import Recipe
-from tests.clips import clip, folder, truth
-from tests.damaged import REFUSED, bad_file, broken, cut
+from tests.support.clips import clip, folder, truth
+from tests.support.damaged_files import REFUSED, bad_file, broken, cut
 
 _HALF = Fraction(1, 2)
 # Clips of every way in which decoders report damage.

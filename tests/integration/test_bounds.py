@@ -12,8 +12,8 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from tests.commands import COMMAND, manifest_of, wait_until
-from tests.films import small_film
+from tests.support.commands import COMMAND, manifest_of, wait_until
+from tests.support.films import small_film
 
 SHORT, LONG = 240, 2400
 # What lies in the folders beside films and their segments: plans, samples, the library's own files.

@@ -19,9 +19,9 @@ import reelwright as package
 from reelwright.cli.main import run
 from reelwright.cli.progress import ProgressDisplay
 from reelwright.telemetry.progress import ProgressMeter
-from tests import clips
-from tests.commands import COMMAND, PATIENCE_SECONDS, manifest_of, reelwright, sha256, start, wait_until
-from tests.films import small_film
+from tests.support import clips
+from tests.support.commands import COMMAND, PATIENCE_SECONDS, manifest_of, reelwright, sha256, start, wait_until
+from tests.support.films import small_film
 
 _HEAVY = ("av", "cv2", "grpc", "kafka", "numpy", "openvino", "s3fs", "torch")
 _VERBS = ("restore", "verify", "probe", "models", "age")

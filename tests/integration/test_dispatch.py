@@ -12,9 +12,9 @@ from reelwright.media.transport import decode_payload
 from reelwright.wire.dispatch_pb2 import Receipt
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, TitleCancelled
-from tests.house import FRAMES_PER_BATCH, PATIENCE, Doubler, House, batch, key, until
+from tests.support.dispatch_harness import FRAMES_PER_BATCH, PATIENCE, DispatchHarness, Doubler, batch, key, until
 
-MakeHouse = Callable[..., House]
+MakeHouse = Callable[..., DispatchHarness]
 
 
 def test_many_batches_through_three_workers(house: MakeHouse, address: str) -> None:

@@ -13,9 +13,9 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.picture import Picture
 from reelwright.wire.dispatch_pb2 import Ready, Receipt
 from reelwright.wire.frames_pb2 import FrameBatch
-from tests.house import PATIENCE, Doubler, House, batch, key, until
+from tests.support.dispatch_harness import PATIENCE, DispatchHarness, Doubler, batch, key, until
 
-MakeHouse = Callable[..., House]
+MakeHouse = Callable[..., DispatchHarness]
 
 
 def test_a_dead_workers_batches_go_to_another(house: MakeHouse, address: str) -> None:

@@ -14,10 +14,10 @@ from reelwright.dispatcher.loop import Dispatcher
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.picture import Picture
 from reelwright.wire.frames_pb2 import RestoredBatch
-from tests.apart import KEEPALIVE, POISON, Apart
-from tests.house import FRAMES_PER_BATCH, PATIENCE, Doubler, House, batch, until
+from tests.support.child_process import KEEPALIVE, POISON, ChildProcess
+from tests.support.dispatch_harness import FRAMES_PER_BATCH, PATIENCE, DispatchHarness, Doubler, batch, until
 
-MakeHouse = Callable[..., House]
+MakeHouse = Callable[..., DispatchHarness]
 
 
 def test_a_batch_that_kills_its_workers_takes_nothing_along(house: MakeHouse) -> None:
@@ -26,11 +26,11 @@ def test_a_batch_that_kills_its_workers_takes_nothing_along(house: MakeHouse) ->
     bad = batch("bad", 1, 3)
     assert bad.first_frame == POISON
     good = [batch(run, 3, number) for number in range(12) for run in ("good", "bad", "fine")]
-    fleet: list[Apart] = []
+    fleet: list[ChildProcess] = []
 
     def staffed() -> bool:
         while sum(not worker.dead for worker in fleet) < 3:
-            fleet.append(Apart("worker", h.address, f"w{len(fleet)}", "mortal"))
+            fleet.append(ChildProcess("worker", h.address, f"w{len(fleet)}", "mortal"))
         return bool(h.failed()) and h.frames_held() == 0
 
     h.publish(*good[:6], bad, *good[6:])
@@ -52,7 +52,7 @@ def test_a_batch_that_kills_its_workers_takes_nothing_along(house: MakeHouse) ->
 def test_a_frozen_workers_batches_go_to_another(house: MakeHouse) -> None:
     """A worker process that is stopped without a word is noticed by its silence, long before its leases end."""
     h = house(keepalive_seconds=KEEPALIVE, lease_seconds=3600)
-    with Apart("worker", h.address, "frozen", "idle") as frozen:
+    with ChildProcess("worker", h.address, "frozen", "idle") as frozen:
         h.publish(*[batch("r", 0, number) for number in range(3)])
         until(lambda: h.dispatcher._desk.leased == 3, "its leases")
         frozen.freeze()
@@ -64,7 +64,7 @@ def test_a_frozen_dispatcher_is_noticed(house: MakeHouse, tmp_path_factory: pyte
     """A worker notices that a dispatcher is stopped without a word, and finds it again when it goes on."""
     h = house()
     place = f"unix:{tmp_path_factory.mktemp('s')}/d"
-    with Apart("dispatcher", place) as apart:
+    with ChildProcess("dispatcher", place) as apart:
         worker = h.worker("w", dispatcher=place, keepalive_seconds=KEEPALIVE, retry_seconds=0.2)
         until(lambda: worker.connected, "the stream")
         apart.freeze()

@@ -18,9 +18,9 @@ from reelwright.store.claims import Claims
 from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from scripts.servers.s3 import S3Server
-from tests.house import House, batch, until
+from tests.support.dispatch_harness import DispatchHarness, batch, until
 
-MakeHouse = Callable[..., House]
+MakeHouse = Callable[..., DispatchHarness]
 
 
 def test_an_unreadable_batch_is_asked_for_again(house: MakeHouse) -> None:

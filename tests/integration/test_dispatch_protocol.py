@@ -26,9 +26,9 @@ from reelwright.titles.errors import ModelError, UnavailableError
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import Failure, HandBack, Hello, Receipt, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
-from tests.house import MODEL, PATIENCE, House, RawWorker, batch, until
+from tests.support.dispatch_harness import MODEL, PATIENCE, DispatchHarness, RawWorker, batch, until
 
-MakeHouse = Callable[..., House]
+MakeHouse = Callable[..., DispatchHarness]
 
 
 def test_another_model_is_never_leased(house: MakeHouse) -> None:

@@ -18,8 +18,8 @@ from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.media.profiles import out_pix_fmt, profile_spec
 from reelwright.media.types import ColourInfo, VideoInfo
 from reelwright.titles.errors import OutputError, UnavailableError
-from tests.reels import PROFILES, decoded, far, write_segment
-from tests.scenes import scene
+from tests.support.scenes import scene
+from tests.support.unrestored_films import PROFILES, decoded, far, write_segment
 
 BT601_FULL = ColourInfo(range=2, primaries=5, transfer=6, matrix=5)
 

@@ -17,8 +17,8 @@ from reelwright.restoration.models import resolve_model
 from reelwright.restoration.openvino_engine import OpenVinoEngine
 from reelwright.restoration.restore import Restorer
 from reelwright.titles.errors import ModelError
-from tests.optional import optional
-from tests.scenes import scene
+from tests.support.optional import optional
+from tests.support.scenes import scene
 
 Luma = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import fuzzing
+from tests.support import fuzzing
 
 # Enough in a checkout to meet every film and kind of damage; CI goes further and `make fuzz` as far as one likes.
 COUNT = int(os.environ.get("REELWRIGHT_FUZZ", "2000" if os.environ.get("CI") else "300"))

@@ -12,9 +12,9 @@ from reelwright.bus.kafka import KafkaBus
 from reelwright.bus.protocol import Bus, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from scripts.servers.kafka import KafkaServer
-from tests.brokers import make_topic, new_group, new_topic, open_bus
 from tests.contract.bus import PATIENCE, BusContract, MakeBus, collect, finishes, in_thread, values
-from tests.processes import until
+from tests.support.brokers import make_topic, new_group, new_topic, open_bus
+from tests.support.role_processes import until
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from reelwright.bus.protocol import BusFull
 from reelwright.bus.settings import BusSettings
 from reelwright.titles.errors import BrokerError, UnavailableError, UserError
 from scripts.servers.kafka import PASSWORD, USER, KafkaServer
-from tests.brokers import new_group, new_topic, open_bus
 from tests.contract.bus import collect, finishes, in_thread, values
-from tests.processes import free_port, until
+from tests.support.brokers import new_group, new_topic, open_bus
+from tests.support.role_processes import free_port, until
 
 MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 

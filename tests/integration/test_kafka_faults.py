@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.servers.kafka import KafkaServer
-from tests.brokers import new_group, new_topic, open_bus
 from tests.contract.bus import finishes, in_thread
-from tests.processes import until
+from tests.support.brokers import new_group, new_topic, open_bus
+from tests.support.role_processes import until
 
 _PUBLISHERS, _EACH = 4, 60
 

@@ -16,9 +16,9 @@ from kafka import KafkaAdminClient
 from reelwright.bus.kafka import KafkaBus
 from reelwright.bus.kafka_consumer import KafkaMember
 from scripts.servers.kafka import KafkaServer
-from tests.brokers import new_group, new_topic, open_bus
 from tests.contract.bus import PATIENCE, collect, collect_from, nothing_comes, values
-from tests.processes import until
+from tests.support.brokers import new_group, new_topic, open_bus
+from tests.support.role_processes import until
 
 _MEMBER = """
 import sys

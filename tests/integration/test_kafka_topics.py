@@ -12,7 +12,7 @@ from reelwright.bus import topics
 from reelwright.bus.kafka import KafkaBus
 from reelwright.cli.main import run
 from scripts.servers.kafka import KafkaServer
-from tests.processes import until
+from tests.support.role_processes import until
 
 
 @pytest.fixture

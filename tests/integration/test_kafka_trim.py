@@ -9,7 +9,7 @@ from reelwright.bus.kafka import KafkaBus
 from reelwright.bus.settings import BusSettings
 from reelwright.bus.topics import EVENTS, RESTORED
 from scripts.servers.kafka import KafkaServer
-from tests.processes import until
+from tests.support.role_processes import until
 
 
 def kept(kafka: KafkaServer, topic: str) -> int:

@@ -8,9 +8,9 @@ from reelwright.media.limits import Limits
 from reelwright.media.probe import probe
 from reelwright.media.types import SourceInfo
 from reelwright.titles.errors import InputError
-from tests.clips import FILMS, clip, truth
-from tests.damaged import cut
-from tests.films import REAL, whole_film
+from tests.support.clips import FILMS, clip, truth
+from tests.support.damaged_files import cut
+from tests.support.films import REAL, whole_film
 
 
 def _probed(name: str) -> SourceInfo:

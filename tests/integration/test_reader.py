@@ -11,10 +11,10 @@ from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame, SourceInfo
 from reelwright.titles.recipe import Recipe
-from tests.clips import FILMS, clip, truth
-from tests.damaged import bad_file
-from tests.films import REAL, whole_film
-from tests.scenes import scene, woven
+from tests.support.clips import FILMS, clip, truth
+from tests.support.damaged_files import bad_file
+from tests.support.films import REAL, whole_film
+from tests.support.scenes import scene, woven
 
 # Coded without loss in a format that the pipeline carries as it is.
 _EXACT = {

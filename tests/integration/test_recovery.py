@@ -19,11 +19,11 @@ from reelwright.titles.patience import Patience
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from scripts.servers.s3 import S3Server
-from tests import clips
-from tests.commands import PATIENCE_SECONDS, sha256
-from tests.films import small_film
-from tests.house import until
-from tests.studio import Change, request_for, studio
+from tests.support import clips
+from tests.support.commands import PATIENCE_SECONDS, sha256
+from tests.support.dispatch_harness import until
+from tests.support.films import small_film
+from tests.support.pipeline_harness import Change, pipeline_harness, request_for
 
 COUNT = 240
 
@@ -40,7 +40,7 @@ def undisturbed() -> str:
 def check(tmp_path: Path, change: Change, **options: object) -> None:
     """The film comes out of a meddled studio as it should."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with studio(str(tmp_path / "ledger"), change, **options) as here:
+    with pipeline_harness(str(tmp_path / "ledger"), change, **options) as here:
         here.ask(request)
         event = here.wait(request)
         assert event.HasField("title_finished"), event
@@ -134,7 +134,7 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
         monkeypatch.setenv(name, value)
     root, patience = f"s3://films/{tmp_path.name}", Patience()
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with studio(root, ledger=lambda run: RunLedger(root, run, patience), inline_bytes=0) as here:
+    with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, patience), inline_bytes=0) as here:
         here.ask(request)
         ledger = here.ledger(request.run)
         for commits in (1, 4):
@@ -148,7 +148,7 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
 def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
     """A title whose message is damaged, but which the ledger knows, is restored from what the ledger has of it."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with studio(str(tmp_path / "ledger")) as here:
+    with pipeline_harness(str(tmp_path / "ledger")) as here:
         here.ledger(request.run).put_request(from_wire(request))
         for key in (run_key(request.run), run_key("0" * 20), b"", b"../stranger"):
             here.bus.publish(TITLES, key, b"\xff\xff\xff")
@@ -169,7 +169,7 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
 
     monkeypatch.setattr(assembly, "finish_title", late)
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with studio(str(tmp_path / "ledger")) as here:
+    with pipeline_harness(str(tmp_path / "ledger")) as here:
         here.ask(request)
         assert assembled.wait(PATIENCE_SECONDS)
     ledger = RunLedger(str(tmp_path / "ledger"), request.run)
@@ -191,7 +191,7 @@ def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
         return batch.SerializeToString()
 
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with studio(str(tmp_path / "ledger"), change) as here:
+    with pipeline_harness(str(tmp_path / "ledger"), change) as here:
         here.ask(request)
         failure = here.wait(request).title_failed
         assert "segment 4" in failure.reason

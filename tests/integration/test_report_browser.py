@@ -14,8 +14,8 @@ from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.names import report_location
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.store import RunLedger
-from tests.browser import Page, browser
-from tests.ledgers import RUN, film_of, planned, put_run, title_of, video_of
+from tests.support.browser import Page, browser
+from tests.support.ledgers import RUN, film_of, planned, put_run, title_of, video_of
 
 HOSTILE = "</title><script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
 DESKTOP, PHONE = (1280, 800), (390, 844)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from reelwright.cli.main import run
-from tests import clips
-from tests.films import REAL, gray_in_colour, real_film
+from tests.support import clips
+from tests.support.films import REAL, gray_in_colour, real_film
 
 
 def restore(source: Path, output: Path, *options: str) -> dict[str, object]:

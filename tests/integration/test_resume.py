@@ -14,9 +14,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from reelwright.cli.main import run
-from tests import clips
-from tests.commands import errors_of, manifest_of, sha256, start, tree, wait_until
-from tests.films import small_film
+from tests.support import clips
+from tests.support.commands import errors_of, manifest_of, sha256, start, tree, wait_until
+from tests.support.films import small_film
 
 FRAMES = 240
 # One worker thread, so that there are many moments between the first and the last segment on a fast machine too.

@@ -28,12 +28,12 @@ from reelwright.store.source import Blocks, Source
 from reelwright.titles.errors import InputError, UnavailableError
 from reelwright.titles.recipe import Recipe
 from scripts.servers.s3 import S3Server
-from tests import clips
-from tests.clipmaker import Film, write
-from tests.clips import clip
-from tests.films import small_film
-from tests.reels import make_reel
-from tests.stores import only_real, reaching, served_bytes
+from tests.support import clips
+from tests.support.clipmaker import Film, write
+from tests.support.clips import clip
+from tests.support.films import small_film
+from tests.support.stores import only_real, reaching, served_bytes
+from tests.support.unrestored_films import make_unrestored_film
 
 # One clip for each container that stores the film's bytes in another way.
 CONTAINERS = (
@@ -102,7 +102,7 @@ def test_a_film_takes_its_sound_and_subtitles_from_the_store(store: S3Server, tm
     for place in ("local", "store"):
         (tmp_path / place).mkdir()
         path = clip("streams_mkv")
-        films.append(make_reel(path if place == "local" else put(store, path), "web", tmp_path / place))
+        films.append(make_unrestored_film(path if place == "local" else put(store, path), "web", tmp_path / place))
     assert films[1].path.read_bytes() == films[0].path.read_bytes()
     assert films[1].result == films[0].result
 

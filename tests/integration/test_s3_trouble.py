@@ -16,11 +16,11 @@ from reelwright.store.claims import Claims
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import OutputError, UnavailableError
 from scripts.servers.s3 import S3Server
-from tests.clips import clip
-from tests.commands import reelwright
 from tests.contract.ledger import payload_of
-from tests.ledgers import RUN, plan_of, put_file, record_of, title_of
-from tests.stores import OddServer, only_real, reaching
+from tests.support.clips import clip
+from tests.support.commands import reelwright
+from tests.support.ledgers import RUN, plan_of, put_file, record_of, title_of
+from tests.support.stores import OddServer, only_real, reaching
 
 SECRETS = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a-session-token-of-no-worth")
 

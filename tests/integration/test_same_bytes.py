@@ -16,7 +16,7 @@ from pathlib import Path
 from reelwright.media.encode import FilmFormat, SegmentEncoder
 from reelwright.media.profiles import profile_spec
 from reelwright.media.types import ColourInfo
-from tests.scenes import scene
+from tests.support.scenes import scene
 
 path, profile, pix_fmt, width = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 film = FilmFormat(width, 112, pix_fmt, Fraction(1, 25), Fraction(25), Fraction(1), 0, ColourInfo())

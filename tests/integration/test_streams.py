@@ -15,10 +15,10 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from reelwright.media.film import missing_copies, stream_digests
-from tests.clipmaker import frame_of
-from tests.clips import clip
-from tests.reels import Reel, demuxed, make_reel, sound
-from tests.scenes import scene
+from tests.support.clipmaker import frame_of
+from tests.support.clips import clip
+from tests.support.scenes import scene
+from tests.support.unrestored_films import UnrestoredFilm, demuxed, make_unrestored_film, sound
 
 RATE = 48000
 COUNT = 50
@@ -80,7 +80,7 @@ def _sounds(audio: Any, parts: tuple[tuple[float, float], ...]) -> Iterator[Pack
     yield from audio.encode(None)
 
 
-def outcome(reel: Reel, kind: str) -> Any:
+def outcome(reel: UnrestoredFilm, kind: str) -> Any:
     """What became of the first stream of a kind."""
     return next(stream for stream in reel.result.streams if stream.kind == kind)
 
@@ -119,7 +119,7 @@ def lag(path: Path, start: float = 0.4) -> float:
 def test_sound_is_copied(codec: str, suffix: str, profile: str, tmp_path: Path) -> None:
     """Sound that the container holds is copied: the same bytes can be read back from the film, at the same time."""
     source = write_film(tmp_path / f"source{suffix}", codec, rate=RATE)
-    reel = make_reel(source, profile, tmp_path)
+    reel = make_unrestored_film(source, profile, tmp_path)
     copied = outcome(reel, "audio")
     assert (copied.outcome, copied.reason) == ("copied", "")
     assert copied.sha256 in {digest.sha256 for digest in stream_digests(reel.path)}
@@ -147,7 +147,7 @@ def test_sound_is_converted(codec: str, suffix: str, profile: str, now: str, tmp
     options = {"vorbis": {"strict": "-2"}, "wmav2": {"b": "128000"}}.get(codec, {})
     layout = "stereo" if codec in {"vorbis", "wmav2"} else "mono"
     source = write_film(tmp_path / f"source{suffix}", codec, options=options, layout=layout)
-    reel = make_reel(source, profile, tmp_path)
+    reel = make_unrestored_film(source, profile, tmp_path)
     converted = outcome(reel, "audio")
     assert converted.outcome == "converted"
     assert codec in converted.reason
@@ -162,7 +162,7 @@ def test_sound_is_converted(codec: str, suffix: str, profile: str, now: str, tmp
 def test_gaps_become_silence(tmp_path: Path) -> None:
     """What is heard after a gap in the sound is still in sync once it was converted."""
     source = write_film(tmp_path / "source.mkv", "pcm_s16le", parts=((0.0, 0.3), (0.9, 1.0)))
-    reel = make_reel(source, "web", tmp_path)
+    reel = make_unrestored_film(source, "web", tmp_path)
     assert outcome(reel, "audio").outcome == "converted"
     assert abs(lag(reel.path, start=1.2)) <= 0.0011
     first, samples = sound(reel.path)
@@ -174,14 +174,14 @@ def test_late_sound(tmp_path: Path) -> None:
     """Sound that begins after the picture begins as late in the film."""
     source = write_film(tmp_path / "source.mkv", "pcm_s16le", parts=((0.7, 1.2),))
     for profile in ("web", "master", "prores"):
-        reel = make_reel(source, profile, tmp_path)
+        reel = make_unrestored_film(source, profile, tmp_path)
         assert abs(lag(reel.path, start=1.0)) <= 0.0011
 
 
 def test_odd_layouts_and_rates(tmp_path: Path) -> None:
     """A sample rate that the encoder lacks becomes a common one, and the sound stays in sync."""
     source = write_film(tmp_path / "source.mkv", "pcm_s16le", layout="5.1", rate=8000)
-    reel = make_reel(source, "web", tmp_path)
+    reel = make_unrestored_film(source, "web", tmp_path)
     with av.open(str(reel.path)) as container:
         stream = container.streams.audio[0]
         assert (stream.sample_rate, stream.layout.name) == (8000, "5.1")
@@ -214,7 +214,7 @@ def lines(path: Path) -> list[tuple[Fraction, Fraction, bytes]]:
 )
 def test_text_subtitles(name: str, profile: str, how: str, tmp_path: Path) -> None:
     """Text subtitles show the same words at the same times from every container."""
-    reel = make_reel(clip(name), profile, tmp_path)
+    reel = make_unrestored_film(clip(name), profile, tmp_path)
     assert outcome(reel, "subtitle").outcome == how
     assert lines(reel.path) == lines(clip(name))
     assert len(lines(reel.path)) == 2
@@ -238,10 +238,10 @@ def ass_lines(out: Any) -> list[Packet[Any]]:
 def test_styled_subtitles(tmp_path: Path) -> None:
     """Styled subtitles stay as they are in Matroska and keep words and times in MP4."""
     source = write_film(tmp_path / "source.mkv", extra=ass_lines)
-    kept = make_reel(source, "master", tmp_path)
+    kept = make_unrestored_film(source, "master", tmp_path)
     assert outcome(kept, "subtitle").outcome == "copied"
     assert [bytes(p) for p in demuxed(kept.path, "subtitle")] == [bytes(p) for p in demuxed(source, "subtitle")]
-    web = make_reel(source, "web", tmp_path)
+    web = make_unrestored_film(source, "web", tmp_path)
     assert outcome(web, "subtitle").outcome == "converted"
     assert [(start, text.split()) for start, _, text in lines(web.path)] == [
         (Fraction(3, 10), [b"Tilted", b"word", b"0", b"below"]),
@@ -267,19 +267,19 @@ def test_other_subtitles(codec: str, profile: str, how: str, reason: str, tmp_pa
         packet.pts = packet.dts = 500
         return [packet]
 
-    reel = make_reel(write_film(tmp_path / "source.mkv", extra=add), profile, tmp_path)
+    reel = make_unrestored_film(write_film(tmp_path / "source.mkv", extra=add), profile, tmp_path)
     assert (outcome(reel, "subtitle").outcome, outcome(reel, "subtitle").reason) == (how, reason)
     assert missing_copies(reel.path, reel.result.streams) == ()
 
 
 def test_attachments(tmp_path: Path) -> None:
     """Fonts go along in Matroska, bit for bit; MP4 holds none, and the outcome says so."""
-    kept = make_reel(clip("streams_mkv"), "master", tmp_path)
+    kept = make_unrestored_film(clip("streams_mkv"), "master", tmp_path)
     with av.open(str(clip("streams_mkv"))) as before, av.open(str(kept.path)) as after:
         theirs, ours = before.streams.attachments[0], after.streams.attachments[0]
         assert (ours.data, ours.name, ours.mimetype) == (theirs.data, theirs.name, theirs.mimetype)
     assert missing_copies(kept.path, kept.result.streams) == ()
-    web = outcome(make_reel(clip("streams_mkv"), "web", tmp_path), "attachment")
+    web = outcome(make_unrestored_film(clip("streams_mkv"), "web", tmp_path), "attachment")
     assert (web.outcome, web.reason) == ("left out", "mp4 files hold no attachments")
 
 
@@ -301,11 +301,11 @@ def test_covers(tmp_path: Path) -> None:
     for profile in ("web", "master"):
         folder = tmp_path / profile
         folder.mkdir()
-        reel = make_reel(source, profile, folder)
+        reel = make_unrestored_film(source, profile, folder)
         assert outcome(reel, "cover").outcome == "copied"
         assert held_cover(reel.path) == original
         assert missing_copies(reel.path, reel.result.streams) == ()
-        again = make_reel(reel.path, "master", folder)
+        again = make_unrestored_film(reel.path, "master", folder)
         assert held_cover(again.path) == original
         assert again.result.frames == COUNT
 
@@ -328,7 +328,7 @@ def second_picture(out: Any) -> list[Packet[Any]]:
 def test_one_picture_is_restored(tmp_path: Path) -> None:
     """A second video stream is left out with a word."""
     source = write_film(tmp_path / "source.mkv", "aac", extra=second_picture)
-    reel = make_reel(source, "web", tmp_path)
+    reel = make_unrestored_film(source, "web", tmp_path)
     assert [(s.kind, s.outcome) for s in reel.result.streams] == [("audio", "copied"), ("video", "left out")]
     assert "main picture" in reel.result.streams[1].reason
 
@@ -346,7 +346,7 @@ def two_languages(out: Any) -> list[Packet[Any]]:
 def test_languages_and_roles(profile: str, tmp_path: Path) -> None:
     """Several sound streams keep their order, language, title and role."""
     source = write_film(tmp_path / "source.mkv", "aac", extra=two_languages)
-    reel = make_reel(source, profile, tmp_path)
+    reel = make_unrestored_film(source, profile, tmp_path)
     with av.open(str(reel.path)) as container:
         first, second = container.streams.audio
         assert (first.metadata["language"], second.metadata["language"]) == ("fra", "deu")
@@ -358,7 +358,7 @@ def test_languages_and_roles(profile: str, tmp_path: Path) -> None:
 
 def test_a_changed_copy_is_missed(tmp_path: Path) -> None:
     """One other byte in a copied stream and the copy no longer counts as there."""
-    reel = make_reel(clip("rate_25"), "web", tmp_path)
+    reel = make_unrestored_film(clip("rate_25"), "web", tmp_path)
     packet = demuxed(reel.path, "audio")[40]
     data = bytearray(reel.path.read_bytes())
     data[packet.pos + packet.size // 2] ^= 1

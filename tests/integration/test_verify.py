@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reelwright.cli.main import run
 from reelwright.ledger.verify import verify
-from tests.films import small_film
+from tests.support.films import small_film
 
 Change = Callable[[Packet], Packet | None]
 _FRAMES = 30

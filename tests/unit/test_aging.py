@@ -10,7 +10,7 @@ import pytest
 
 from reelwright.aging import PRESETS, AgePreset, Ager, GrainStock, age_preset, effects
 from reelwright.titles.errors import RecipeError
-from tests.scenes import scene
+from tests.support.scenes import scene
 
 NOTHING = AgePreset("nothing", GrainStock(0, 0.5), blur=0, dust=0, hairs=0, scratches=0, flicker=0, weave=0)
 ROWS, COLUMNS = 90, 120

@@ -9,7 +9,7 @@ from reelwright.media.bars import crop, detect_bars, output_size, put_back
 from reelwright.media.picture import Picture
 from reelwright.media.types import Bars, VideoInfo
 from reelwright.titles.recipe import Recipe
-from tests.scenes import boxed, scene
+from tests.support.scenes import boxed, scene
 
 _SIZE = (320, 240)
 

@@ -7,7 +7,7 @@ import av
 import pytest
 
 from reelwright.media.damage import SliceChecks, missing_bytes, timestamp
-from tests.clips import clip
+from tests.support.clips import clip
 
 
 @pytest.mark.parametrize(

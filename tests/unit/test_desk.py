@@ -13,7 +13,7 @@ from reelwright.dispatcher.queue import CLASSES, Batch, ReadyQueue
 from reelwright.dispatcher.unserved import Unserved
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Lease
 from reelwright.wire.frames_pb2 import FrameBatch
-from tests.leasing import Clock, table
+from tests.support.leasing import Clock, table
 
 
 def batch(run: str, segment: int = 0, number: int = 0, priority: str = "standard", model: str = "m") -> Batch:

@@ -7,8 +7,8 @@ import pytest
 from reelwright.media.formats import conversion, picture_of
 from reelwright.media.types import Bars
 from reelwright.titles.errors import InputError
-from tests.clipmaker import frame_of
-from tests.scenes import scene
+from tests.support.clipmaker import frame_of
+from tests.support.scenes import scene
 
 
 @pytest.mark.parametrize(

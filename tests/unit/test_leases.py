@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reelwright.dispatcher.leases import LeaseTable, Returned
-from tests.leasing import Clock, table
+from tests.support.leasing import Clock, table
 
 A, B = ("r", 0, 0), ("r", 0, 1)
 

@@ -18,7 +18,7 @@ from reelwright.ledger.locks import run_lock
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import LedgerError, OutputError, UnavailableError, UserError
 from tests.contract.ledger import AWKWARD, LedgerContract
-from tests.ledgers import RUN, plan_of, put_file, record_of
+from tests.support.ledgers import RUN, plan_of, put_file, record_of
 
 
 class TestLocalLedger(LedgerContract):
@@ -134,7 +134,7 @@ def test_a_disk_without_hard_links_still_keeps_the_first_writer(
 
 WRITER = """
 import sys
-from tests.ledgers import RUN, plan_of, put_file, record_of
+from tests.support.ledgers import RUN, plan_of, put_file, record_of
 from pathlib import Path
 from reelwright.ledger.store import RunLedger
 root, scratch = sys.argv[1], Path(sys.argv[2])

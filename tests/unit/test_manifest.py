@@ -20,7 +20,7 @@ from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import PlanEnd
 from reelwright.ledger.store import RunLedger
 from reelwright.titles.errors import InputError, LedgerError
-from tests.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
+from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
 
 FRAMES = planned((7, 1, 4), concealed=(3,))
 

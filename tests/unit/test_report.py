@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tests.ledgers
+import tests.support.ledgers
 from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.names import report_location
 from reelwright.ledger.records import Manifest, ShotEntry, TitleRecord
@@ -27,7 +27,7 @@ from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.store import RunLedger
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe
-from tests.ledgers import RUN, film_of, planned, put_run, sample_of, title_of, video_of
+from tests.support.ledgers import RUN, film_of, planned, put_run, sample_of, title_of, video_of
 
 HOSTILE = '</title></script><script>alert("x")</script><img src=http://evil.example/x onerror=alert(1)>&amp;\'"'
 
@@ -250,7 +250,7 @@ def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatc
     shots, page_itself = 60, 40_000
     left = shots * BUDGET_BYTES * 7 // 10 // page.MOST_SHOTS
     monkeypatch.setattr(page, "Budget", partial(Budget, left=left))
-    monkeypatch.setattr(tests.ledgers, "sample_of", lambda *_: heavy_sample())
+    monkeypatch.setattr(tests.support.ledgers, "sample_of", lambda *_: heavy_sample())
     document = report(tmp_path, shots=(2,) * shots)
     assert len(document.shots) == shots
     assert all(shot["data-before"] and shot["data-after"] for shot in document.shots)
@@ -260,7 +260,7 @@ def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatc
 
 def test_memory_does_not_grow_with_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four times the shots make four times the page in the same memory."""
-    monkeypatch.setattr(tests.ledgers, "sample_of", lambda *_: heavy_sample())
+    monkeypatch.setattr(tests.support.ledgers, "sample_of", lambda *_: heavy_sample())
     few, many = (peak_of_writing(tmp_path / str(count), count) for count in (10, 40))
     assert few[0] * 3 < many[0]
     assert many[1] < 1.2 * few[1]

@@ -11,7 +11,7 @@ from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.restoration.engine import Engine, create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
-from tests.scenes import scene
+from tests.support.scenes import scene
 
 
 @pytest.fixture(scope="module")

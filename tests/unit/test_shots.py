@@ -7,7 +7,7 @@ import pytest
 
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
-from tests.scenes import scene
+from tests.support.scenes import scene
 
 
 def _starts(pictures: list[Picture]) -> list[int]:

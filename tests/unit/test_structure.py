@@ -5,7 +5,7 @@ import io
 import pytest
 
 from reelwright.media.structure import Chain
-from tests.clips import clip
+from tests.support.clips import clip
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from reelwright.store.settings import StoreSettings
 from reelwright.titles.errors import UnavailableError, UserError
 from reelwright.titles.patience import Patience
 from reelwright.wire.titles_pb2 import TitleRequest
-from tests.house import batch
+from tests.support.dispatch_harness import batch
 
 NOW = 1_700_000_000.0
 RUN = "0123456789abcdef0123"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reelwright.dispatcher.unserved import Unserved
-from tests.leasing import Clock
+from tests.support.leasing import Clock
 
 
 def test_a_model_is_named_once_it_went_unserved_for_long(caplog: pytest.LogCaptureFixture) -> None:

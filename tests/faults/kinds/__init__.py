@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.kinds import clocks, disks, messages, network, processes, servers
 from tests.faults.kinds.kind import Kind
-from tests.faults.world import find_faketime
+from tests.faults.trial_cluster import find_faketime
 
 KINDS: tuple[Kind, ...] = (
     *processes.KINDS,

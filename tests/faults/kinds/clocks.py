@@ -8,14 +8,14 @@ from random import Random
 
 from tests.faults.kinds.kind import Kind
 from tests.faults.kinds.processes import slot_of
-from tests.faults.world import World, clock_env
+from tests.faults.trial_cluster import TrialCluster, clock_env
 
 # S3 refuses a request whose clock is 15 minutes off, whoever sends it, so clocks stay well within.
 _MOST_SKEW_SECONDS = 600
 
 
 @contextmanager
-def _restarted_with(world: World, luck: Random, env: dict[str, str]) -> Iterator[None]:
+def _restarted_with(world: TrialCluster, luck: Random, env: dict[str, str]) -> Iterator[None]:
     slot = slot_of(world, luck)
     with world.supervisor.troubling([slot]):
         world.supervisor.stop(slot)
@@ -28,14 +28,14 @@ def _restarted_with(world: World, luck: Random, env: dict[str, str]) -> Iterator
 
 
 @contextmanager
-def _skew(world: World, luck: Random) -> Iterator[None]:
+def _skew(world: TrialCluster, luck: Random) -> Iterator[None]:
     seconds = luck.choice([-1, 1]) * luck.randint(30, _MOST_SKEW_SECONDS)
     with _restarted_with(world, luck, clock_env(seconds)):
         yield
 
 
 @contextmanager
-def _upgrade(world: World, luck: Random) -> Iterator[None]:
+def _upgrade(world: TrialCluster, luck: Random) -> Iterator[None]:
     with _restarted_with(world, luck, {"PYTHONPATH": str(world.next_version)}):
         yield
 

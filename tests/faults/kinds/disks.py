@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from random import Random
 
 from tests.faults.kinds.kind import Kind
-from tests.faults.world import World
+from tests.faults.trial_cluster import TrialCluster
 
 
 @contextmanager
-def _full_scratch(world: World, _luck: Random) -> Iterator[None]:
+def _full_scratch(world: TrialCluster, _luck: Random) -> Iterator[None]:
     with world.scratch.filled():
         yield
 
 
 @contextmanager
-def _full_store(world: World, _luck: Random) -> Iterator[None]:
+def _full_store(world: TrialCluster, _luck: Random) -> Iterator[None]:
     with world.store_disk.filled():
         yield
 

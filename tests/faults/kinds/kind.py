@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.faults.generator import Odds
-from tests.faults.world import World
+from tests.faults.trial_cluster import TrialCluster
 
-Injection = Callable[[World, Random], AbstractContextManager[None]]
+Injection = Callable[[TrialCluster, Random], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from reelwright.bus.topics import ALL, DEAD_LETTER, EVENTS, FRAMES, RESTORED, TI
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleRequest
 from tests.faults.kinds.kind import Injection, Kind
-from tests.faults.shelf import patiently
-from tests.faults.tap import Heard
-from tests.faults.world import World
+from tests.faults.store_client import patiently
+from tests.faults.topic_recorder import RecordedMessage
+from tests.faults.trial_cluster import TrialCluster
 
 Batch = TypeVar("Batch", FrameBatch, RestoredBatch)
 
@@ -27,26 +27,26 @@ _PATIENCE_SECONDS = 90.0
 _LOOK_SECONDS = 0.3
 
 
-def _double(world: World, luck: Random) -> None:
+def _double(world: TrialCluster, luck: Random) -> None:
     record = world.tap.pick(luck, luck.choice([TITLES, EVENTS, RESTORED, *_FRAMES[:1]]), *_ENDS_IN_ORDER)
     world.tap.publish(*[record] * luck.randint(1, 5))
 
 
-def _disorder(world: World, luck: Random) -> None:
+def _disorder(world: TrialCluster, luck: Random) -> None:
     """Old records once more, late and in another order."""
     pool = world.tap.pool(*luck.choice([(RESTORED,), _FRAMES, (EVENTS,), _ENDS_IN_ORDER]))
     world.tap.publish(*luck.sample(pool, min(len(pool), luck.randint(5, 20))))
 
 
-def _spoil_frames(world: World, luck: Random) -> None:
+def _spoil_frames(world: TrialCluster, luck: Random) -> None:
     world.tap.publish(_spoilt(*_whole(world, luck, FrameBatch, *_FRAMES), luck))
 
 
-def _spoil_restored(world: World, luck: Random) -> None:
+def _spoil_restored(world: TrialCluster, luck: Random) -> None:
     world.tap.publish(_spoilt(*_whole(world, luck, RestoredBatch, RESTORED), luck))
 
 
-def _whole(world: World, luck: Random, kind: type[Batch], *topics: str) -> tuple[Heard, Batch]:
+def _whole(world: TrialCluster, luck: Random, kind: type[Batch], *topics: str) -> tuple[RecordedMessage, Batch]:
     """A record and the batch in it; what another fault has garbled is passed over."""
     pool = world.tap.pool(*topics)
     for record in luck.sample(pool, len(pool)):
@@ -55,7 +55,7 @@ def _whole(world: World, luck: Random, kind: type[Batch], *topics: str) -> tuple
     raise LookupError("every record that is remembered was garbled")
 
 
-def _spoilt(record: Heard, batch: FrameBatch | RestoredBatch, luck: Random) -> Heard:
+def _spoilt(record: RecordedMessage, batch: FrameBatch | RestoredBatch, luck: Random) -> RecordedMessage:
     """A copy whose payload does not match its digest, or is nowhere."""
     if batch.payload.WhichOneof("content") == "inline":
         batch.payload.inline = _flipped(batch.payload.inline, luck)
@@ -69,16 +69,16 @@ def _flipped(content: bytes, luck: Random) -> bytes:
     return content[:place] + bytes([content[place] ^ (1 << luck.randrange(8))]) + content[place + 1 :]
 
 
-def _garble(world: World, luck: Random) -> None:
+def _garble(world: TrialCluster, luck: Random) -> None:
     record = world.tap.pick(luck, *_ENDS_IN_ORDER)
     world.tap.publish(replace(record, value=luck.randbytes(luck.randint(1, 2000))))
 
 
-def _from_the_future(world: World, luck: Random) -> None:
+def _from_the_future(world: TrialCluster, luck: Random) -> None:
     world.tap.publish(world.tap.pick(luck, *_ENDS_IN_ORDER).marked("format", "99"))
 
 
-def _of_nobody(world: World, luck: Random) -> None:
+def _of_nobody(world: TrialCluster, luck: Random) -> None:
     """Whole messages of a run that nobody asked for."""
     run = luck.randbytes(10).hex()
     frames, batch = _whole(world, luck, FrameBatch, *_FRAMES)
@@ -101,7 +101,7 @@ def _of_nobody(world: World, luck: Random) -> None:
     )
 
 
-def _rot(world: World, luck: Random) -> None:
+def _rot(world: TrialCluster, luck: Random) -> None:
     """A byte of a stored payload changes."""
 
     def attempt() -> bool:
@@ -114,7 +114,7 @@ def _rot(world: World, luck: Random) -> None:
     _until(attempt)
 
 
-def _vanish(world: World, luck: Random) -> None:
+def _vanish(world: TrialCluster, luck: Random) -> None:
     """A stored payload is gone."""
 
     def attempt() -> bool:
@@ -126,7 +126,7 @@ def _vanish(world: World, luck: Random) -> None:
     _until(attempt)
 
 
-def _stored(world: World, luck: Random) -> str:
+def _stored(world: TrialCluster, luck: Random) -> str:
     payloads = [name for name in world.shelf.names(world.prefix) if "/payloads/" in name]
     return luck.choice(payloads) if payloads else ""
 
@@ -139,9 +139,9 @@ def _until(attempt: Callable[[], bool]) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def _at_once(act: Callable[[World, Random], None]) -> Injection:
+def _at_once(act: Callable[[TrialCluster, Random], None]) -> Injection:
     @contextmanager
-    def inject(world: World, luck: Random) -> Iterator[None]:
+    def inject(world: TrialCluster, luck: Random) -> Iterator[None]:
         act(world, luck)
         yield
 

@@ -8,16 +8,16 @@ from random import Random
 
 from tests.faults.kinds.kind import Injection, Kind
 from tests.faults.proxy import Proxy
-from tests.faults.world import World
+from tests.faults.trial_cluster import TrialCluster
 
 # Slow enough to be felt on pictures of this size, fast enough to get on.
 _SLOW_BYTES_PER_SECOND = (100_000, 1_000_000)
-Choice = Callable[[World], list[Proxy]]
+Choice = Callable[[TrialCluster], list[Proxy]]
 
 
 def _cut(choose: Choice) -> Injection:
     @contextmanager
-    def inject(world: World, luck: Random) -> Iterator[None]:
+    def inject(world: TrialCluster, luck: Random) -> Iterator[None]:
         for proxy in choose(world):
             proxy.cut(luck)
         yield
@@ -27,7 +27,7 @@ def _cut(choose: Choice) -> Injection:
 
 def _stall(choose: Choice) -> Injection:
     @contextmanager
-    def inject(world: World, luck: Random) -> Iterator[None]:
+    def inject(world: TrialCluster, luck: Random) -> Iterator[None]:
         proxy = luck.choice(choose(world))
         with proxy.lock, proxy.stalled():
             yield
@@ -37,7 +37,7 @@ def _stall(choose: Choice) -> Injection:
 
 def _slow(choose: Choice) -> Injection:
     @contextmanager
-    def inject(world: World, luck: Random) -> Iterator[None]:
+    def inject(world: TrialCluster, luck: Random) -> Iterator[None]:
         rate = luck.uniform(*_SLOW_BYTES_PER_SECOND)
         with ExitStack() as stack:
             for proxy in choose(world):
@@ -48,15 +48,15 @@ def _slow(choose: Choice) -> Injection:
     return inject
 
 
-def _workers(world: World) -> list[Proxy]:
+def _workers(world: TrialCluster) -> list[Proxy]:
     return world.network.to_dispatchers
 
 
-def _broker(world: World) -> list[Proxy]:
+def _broker(world: TrialCluster) -> list[Proxy]:
     return [world.network.to_broker]
 
 
-def _store(world: World) -> list[Proxy]:
+def _store(world: TrialCluster) -> list[Proxy]:
     return [world.network.to_store]
 
 

@@ -8,23 +8,23 @@ from contextlib import contextmanager
 from functools import partial
 from random import Random
 
-from tests.cluster import ROLES
 from tests.faults.kinds.kind import Kind
 from tests.faults.supervisor import Slot
-from tests.faults.world import World
+from tests.faults.trial_cluster import TrialCluster
+from tests.support.cluster import ROLES
 
 # The time in which an orchestrator notices that a container is gone.
 _NOTICED = (0.0, 1.5)
 
 
-def slot_of(world: World, luck: Random, role: str | None = None) -> Slot:
+def slot_of(world: TrialCluster, luck: Random, role: str | None = None) -> Slot:
     """One of the places that are filled when nobody scales."""
     role = role or luck.choice(ROLES)
     return luck.choice(world.supervisor.slots[role][: world.supervisor.base[role]])
 
 
 @contextmanager
-def _kill(role: str, world: World, luck: Random) -> Iterator[None]:
+def _kill(role: str, world: TrialCluster, luck: Random) -> Iterator[None]:
     slot = slot_of(world, luck, role)
     with world.supervisor.troubling([slot]):
         world.supervisor.kill(slot)
@@ -35,7 +35,7 @@ def _kill(role: str, world: World, luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _kill_all(world: World, luck: Random) -> Iterator[None]:
+def _kill_all(world: TrialCluster, luck: Random) -> Iterator[None]:
     role = luck.choice(ROLES)
     slots = world.supervisor.slots[role][: world.supervisor.base[role]]
     with world.supervisor.troubling(slots):
@@ -49,7 +49,7 @@ def _kill_all(world: World, luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _freeze(role: str, world: World, luck: Random) -> Iterator[None]:
+def _freeze(role: str, world: TrialCluster, luck: Random) -> Iterator[None]:
     slot = slot_of(world, luck, role)
     with world.supervisor.troubling([slot]):
         process = slot.process
@@ -63,7 +63,7 @@ def _freeze(role: str, world: World, luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _restart(world: World, luck: Random) -> Iterator[None]:
+def _restart(world: TrialCluster, luck: Random) -> Iterator[None]:
     slot = slot_of(world, luck)
     with world.supervisor.troubling([slot]):
         world.supervisor.stop(slot)
@@ -72,7 +72,7 @@ def _restart(world: World, luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _scale(world: World, luck: Random) -> Iterator[None]:
+def _scale(world: TrialCluster, luck: Random) -> Iterator[None]:
     role = luck.choice(ROLES)
     slots, base = world.supervisor.slots[role], world.supervisor.base[role]
     wanted = luck.choice([0, *(n for n in range(1, len(slots) + 1) if n != base)])
@@ -84,7 +84,7 @@ def _scale(world: World, luck: Random) -> Iterator[None]:
             _size(world, slots, wanted, base)
 
 
-def _size(world: World, slots: list[Slot], now: int, wanted: int) -> None:
+def _size(world: TrialCluster, slots: list[Slot], now: int, wanted: int) -> None:
     for slot in slots[now:wanted]:
         world.supervisor.start(slot)
     leaving = slots[wanted:now]

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from random import Random
 
 from tests.faults.kinds.kind import Kind
-from tests.faults.world import World
+from tests.faults.trial_cluster import TrialCluster
 
 
 @contextmanager
-def _kill_broker(world: World, _luck: Random) -> Iterator[None]:
+def _kill_broker(world: TrialCluster, _luck: Random) -> Iterator[None]:
     with world.broker_lock:
         world.kafka.kill()
         try:
@@ -21,7 +21,7 @@ def _kill_broker(world: World, _luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _restart_broker(world: World, _luck: Random) -> Iterator[None]:
+def _restart_broker(world: TrialCluster, _luck: Random) -> Iterator[None]:
     with world.broker_lock:
         world.kafka.stop()
         try:
@@ -31,7 +31,7 @@ def _restart_broker(world: World, _luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _freeze_broker(world: World, _luck: Random) -> Iterator[None]:
+def _freeze_broker(world: TrialCluster, _luck: Random) -> Iterator[None]:
     with world.broker_lock:
         world.kafka.freeze()
         try:
@@ -41,7 +41,7 @@ def _freeze_broker(world: World, _luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _kill_store(world: World, _luck: Random) -> Iterator[None]:
+def _kill_store(world: TrialCluster, _luck: Random) -> Iterator[None]:
     with world.store_lock:
         world.s3.kill()
         try:
@@ -51,7 +51,7 @@ def _kill_store(world: World, _luck: Random) -> Iterator[None]:
 
 
 @contextmanager
-def _freeze_store(world: World, _luck: Random) -> Iterator[None]:
+def _freeze_store(world: TrialCluster, _luck: Random) -> Iterator[None]:
     with world.store_lock:
         world.s3.freeze()
         try:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from reelwright.media.picture import Picture
-from tests import clipmaker, mp4edit
-from tests.clipmaker import Film
-from tests.scenes import boxed, scene, telecined, woven
+from tests.support import clipmaker
+from tests.support import mp4_edit as mp4edit
+from tests.support.clipmaker import Film
+from tests.support.scenes import boxed, scene, telecined, woven
 
 F = Fraction
 PAL = F(25)
@@ -34,7 +35,7 @@ class Truth:
 
     Attributes:
         times: presentation time of each frame that a player shows, in seconds.
-        moments: the time in the scene of each (`tests.scenes.scene`); empty where a frame mixes several.
+        moments: the time in the scene of each (`tests.support.scenes.scene`); empty where a frame mixes several.
     """
 
     times: tuple[Fraction, ...]

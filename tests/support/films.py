@@ -10,11 +10,11 @@ import numpy as np
 
 from reelwright.media.picture import Picture
 from scripts.demo import fetch_clip
-from tests import clips
-from tests.clipmaker import Film, write
-from tests.scenes import scene
+from tests.support import clips
+from tests.support.clipmaker import Film, write
+from tests.support.scenes import scene
 
-_SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "clips"
+_SHARED = Path(__file__).resolve().parents[3] / "shared" / "clips"
 _SECONDS = 2.5
 REAL = ("chaplin", "sintel_with_14_chapters", "bikes")
 

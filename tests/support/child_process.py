@@ -1,6 +1,6 @@
 """A dispatcher or a worker in a process of its own, for tests that freeze it or that it dies in.
 
-`python -m tests.apart worker ADDRESS NAME MOOD` or `python -m tests.apart dispatcher ADDRESS`. A worker says what it
+`python -m tests.support.child_process worker ADDRESS NAME MOOD` or `python -m tests.support.child_process dispatcher ADDRESS`. A worker says what it
 published, a batch a line.
 """
 
@@ -22,7 +22,7 @@ from reelwright.inference.worker import Worker
 from reelwright.media.picture import Picture
 from reelwright.store.claims import Claims
 from reelwright.wire.frames_pb2 import RestoredBatch
-from tests.house import PATIENCE, Doubler
+from tests.support.dispatch_harness import PATIENCE, Doubler
 
 POISON = 106
 """A picture of this value kills whoever restores it."""
@@ -42,7 +42,7 @@ def _idle(_: Picture) -> None:
 _MOODS = {"mortal": _mortal, "idle": _idle}
 
 
-class Apart:
+class ChildProcess:
     """The process; a context manager that leaves nothing of it.
 
     Args:
@@ -50,7 +50,7 @@ class Apart:
     """
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "tests.apart", *arguments]
+        command = [sys.executable, "-m", "tests.support.child_process", *arguments]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     @property
@@ -71,7 +71,7 @@ class Apart:
         self._process.kill()
         return self._process.communicate()[0].splitlines()
 
-    def __enter__(self) -> Apart:
+    def __enter__(self) -> ChildProcess:
         return self
 
     def __exit__(

@@ -140,7 +140,7 @@ class RawWorker:
             pass
 
 
-class House:
+class DispatchHarness:
     """A bus, a dispatcher, workers, and what came out on the bus."""
 
     def __init__(self, address: str, claims: Claims | None = None, **settings: object) -> None:

@@ -1,4 +1,4 @@
-"""Files that must be refused, or read with their damage accounted for, made from the clips of `tests.clips`."""
+"""Files that must be refused, or read with their damage accounted for, made from the clips of `tests.support.clips`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import av
 import cv2
 import numpy as np
 
-from tests import clipmaker
-from tests.clipmaker import Film
-from tests.clips import clip, folder
-from tests.scenes import scene
+from tests.support import clipmaker
+from tests.support.clipmaker import Film
+from tests.support.clips import clip, folder
+from tests.support.scenes import scene
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.commands import COMMAND, PATIENCE_SECONDS
+from tests.support.commands import COMMAND, PATIENCE_SECONDS
 
 _LOOK_SECONDS = 0.05
 

@@ -17,7 +17,7 @@ _PATIENCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 
 
-class Shelf:
+class StoreClient:
     """One bucket. Thread-safe.
 
     Args:

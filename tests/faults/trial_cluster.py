@@ -12,14 +12,14 @@ from pathlib import Path
 import reelwright
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
-from tests.cluster import Cluster
 from tests.faults.disks import Disk, FileLimit, Fillable, can_mount
 from tests.faults.proxy import Proxies, Proxy
-from tests.faults.shelf import Shelf
+from tests.faults.store_client import StoreClient
 from tests.faults.supervisor import Slot, Supervisor
-from tests.faults.tap import Tap
+from tests.faults.topic_recorder import TopicRecorder
 from tests.faults.watch import Commits
-from tests.processes import free_port
+from tests.support.cluster import Cluster
+from tests.support.role_processes import free_port
 
 LEDGER = "ledger/"
 PROCESSES = {"decoder": 1, "dispatcher": 2, "inference": 2, "encoder": 2}
@@ -44,7 +44,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class World:
+class TrialCluster:
     """Everything that a fault may touch.
 
     Attributes:
@@ -65,8 +65,8 @@ class World:
     store_disk: Fillable
     scratch: Fillable
     next_version: Path
-    shelf: Shelf
-    tap: Tap
+    shelf: StoreClient
+    tap: TopicRecorder
     commits: Commits
     prefix: str = LEDGER
     broker_lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,7 +74,7 @@ class World:
 
 
 @contextmanager
-def open_world(folder: Path) -> Iterator[World]:
+def open_trial_cluster(folder: Path) -> Iterator[TrialCluster]:
     """Starts it all in an empty folder, and ends it all."""
     with ExitStack() as stack:
         mounts = can_mount()
@@ -89,8 +89,8 @@ def open_world(folder: Path) -> Iterator[World]:
         network = stack.enter_context(open_network(broker_port, kafka, s3))
         cluster = stack.enter_context(_cluster(folder, kafka, s3, network))
         supervisor = Supervisor(cluster, _slots(network, scratch.folder), PROCESSES)
-        shelf = Shelf(s3.env, cluster.bucket)
-        yield World(
+        shelf = StoreClient(s3.env, cluster.bucket)
+        yield TrialCluster(
             folder=folder,
             kafka=kafka,
             s3=s3,
@@ -101,7 +101,7 @@ def open_world(folder: Path) -> Iterator[World]:
             next_version=_installation(folder / "version-next", f"{reelwright.__version__}.post1"),
             shelf=shelf,
             supervisor=stack.enter_context(supervisor),
-            tap=stack.enter_context(Tap(network.to_broker.address)),
+            tap=stack.enter_context(TopicRecorder(network.to_broker.address)),
             commits=stack.enter_context(Commits(shelf, LEDGER)),
         )
 

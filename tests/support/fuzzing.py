@@ -17,8 +17,8 @@ from reelwright.media.reader import FrameReader
 from reelwright.media.types import SourceInfo
 from reelwright.titles.errors import InputError, UserError
 from reelwright.titles.recipe import Recipe
-from tests.clipmaker import Film, write
-from tests.scenes import scene
+from tests.support.clipmaker import Film, write
+from tests.support.scenes import scene
 
 FRAMES = 12
 WIDTH, HEIGHT = 64, 48

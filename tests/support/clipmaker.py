@@ -1,4 +1,4 @@
-"""Writes film files from pictures with PyAV: the hands of `tests.clips`."""
+"""Writes film files from pictures with PyAV: the hands of `tests.support.clips`."""
 
 from __future__ import annotations
 

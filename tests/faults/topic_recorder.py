@@ -23,7 +23,7 @@ _REQUEST_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RecordedMessage:
     """A record as it was published."""
 
     topic: str
@@ -32,13 +32,13 @@ class Heard:
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
 
-    def marked(self, name: str, value: str) -> Heard:
+    def marked(self, name: str, value: str) -> RecordedMessage:
         """The same record with a header of that value."""
         others = tuple(header for header in self.headers if header[0] != name)
         return replace(self, headers=(*others, (name, value.encode())))
 
 
-class Tap:
+class TopicRecorder:
     """Remembers the latest records of each topic and publishes records; a context manager.
 
     Args:
@@ -47,14 +47,14 @@ class Tap:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._heard: dict[str, deque[Heard]] = {topic: deque(maxlen=_REMEMBERED) for topic in ALL}
+        self._heard: dict[str, deque[RecordedMessage]] = {topic: deque(maxlen=_REMEMBERED) for topic in ALL}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="tap", daemon=True)
         self._producer = KafkaProducer(
             bootstrap_servers=bootstrap, acks="all", max_request_size=_REQUEST_BYTES, delivery_timeout_ms=120_000
         )
 
-    def __enter__(self) -> Tap:
+    def __enter__(self) -> TopicRecorder:
         self._thread.start()
         return self
 
@@ -65,11 +65,11 @@ class Tap:
         self._thread.join()
         self._producer.close(timeout=1)
 
-    def pick(self, luck: Random, *topics: str) -> Heard:
+    def pick(self, luck: Random, *topics: str) -> RecordedMessage:
         """A record that was heard lately on one of the topics; waits for the first."""
         return luck.choice(self.pool(*topics))
 
-    def pool(self, *topics: str) -> list[Heard]:
+    def pool(self, *topics: str) -> list[RecordedMessage]:
         """Every record that is remembered of the topics; waits for the first.
 
         Raises:
@@ -82,7 +82,7 @@ class Tap:
             time.sleep(_LOOK_SECONDS)
         return found
 
-    def publish(self, *records: Heard) -> None:
+    def publish(self, *records: RecordedMessage) -> None:
         """Publishes records and waits until the broker has them."""
         waiting = [
             self._producer.send(
@@ -125,4 +125,4 @@ class Tap:
         headers = tuple(record.headers)  # type: ignore[attr-defined]
         value, partition = record.value, record.partition  # type: ignore[attr-defined]
         if key is not None and value is not None:
-            self._heard[topic].append(Heard(topic, partition, key, value, headers))
+            self._heard[topic].append(RecordedMessage(topic, partition, key, value, headers))

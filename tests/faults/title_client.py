@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tests.cluster import Cluster
-from tests.commands import COMMAND
 from tests.faults.check import Verdict, judge, look
 from tests.faults.clip import make_clip
 from tests.faults.generator import Title
-from tests.faults.shelf import Shelf, patiently
-from tests.faults.world import World
+from tests.faults.store_client import StoreClient, patiently
+from tests.faults.trial_cluster import TrialCluster
+from tests.support.cluster import Cluster
+from tests.support.commands import COMMAND
 
 _LOOK_SECONDS = 0.5
 _SUBMIT_SECONDS = 180.0
@@ -38,7 +38,7 @@ class Undisturbed:
     film: Path
 
 
-class Shop:
+class TitleClient:
     """Keeps `lanes` titles under way from entering to leaving; leaving waits until every film is judged.
 
     Args:
@@ -51,7 +51,7 @@ class Shop:
         verdicts: on each title, by its name.
     """
 
-    def __init__(self, world: World, titles: Iterator[Title], lanes: int, keep: Path) -> None:
+    def __init__(self, world: TrialCluster, titles: Iterator[Title], lanes: int, keep: Path) -> None:
         self._world, self._titles, self._lanes, self._keep = world, titles, lanes, keep
         self.verdicts: dict[str, Verdict] = {}
         self._closing, self._hopeless = threading.Event(), threading.Event()
@@ -61,7 +61,7 @@ class Shop:
         self._judging_pool = ThreadPoolExecutor(2, thread_name_prefix="judge")
         self._tasks: list[Future[None]] = []
 
-    def __enter__(self) -> Shop:
+    def __enter__(self) -> TitleClient:
         self._tasks += [self._serving_pool.submit(self._serve) for _ in range(self._lanes)]
         return self
 
@@ -104,10 +104,10 @@ class Shop:
 class _Order:
     """One title, from its submission to the verdict on its film."""
 
-    def __init__(self, title: Title, clip: Path, world: World, hopeless: threading.Event) -> None:
+    def __init__(self, title: Title, clip: Path, world: TrialCluster, hopeless: threading.Event) -> None:
         self._title, self._clip, self._world, self._hopeless = title, clip, world, hopeless
         self.folder = clip.parent
-        self._shelf: Shelf = world.shelf
+        self._shelf: StoreClient = world.shelf
         self._source = f"sources/{clip.name}"
         self._film = f"films/{clip.stem}{_SUFFIX[title.profile]}"
         self._run = ""

@@ -20,8 +20,8 @@ from kafka import KafkaAdminClient
 
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
-from tests.commands import COMMAND, PATIENCE_SECONDS
-from tests.processes import Process, free_port, until
+from tests.support.commands import COMMAND, PATIENCE_SECONDS
+from tests.support.role_processes import Process, free_port, until
 
 ROLES = ("decoder", "dispatcher", "inference", "encoder")
 # What a film is accompanied by.

@@ -27,7 +27,7 @@ PROFILES = ("web", "master", "hevc10", "av1", "prores")
 
 
 @dataclass(frozen=True)
-class Reel:
+class UnrestoredFilm:
     """A film and what it was made of."""
 
     path: Path
@@ -39,7 +39,9 @@ class Reel:
     result: AssembledFilm
 
 
-def make_reel(source: str | Path, profile: str, folder: Path, *, segment: int = 20, limit: int = 10**6) -> Reel:
+def make_unrestored_film(
+    source: str | Path, profile: str, folder: Path, *, segment: int = 20, limit: int = 10**6
+) -> UnrestoredFilm:
     """Encodes a source's first `limit` frames in segments and assembles them."""
     info = probe(str(source))
     spec = profile_spec(profile)
@@ -50,7 +52,7 @@ def make_reel(source: str | Path, profile: str, folder: Path, *, segment: int = 
     segments = tuple(_segments(frames, pictures, folder, spec, film, segment))
     path = folder / f"film{spec.suffix}"
     result = assemble_film(path, segments, info, spec, film)
-    return Reel(path, info, spec, film, segments, pictures, result)
+    return UnrestoredFilm(path, info, spec, film, segments, pictures, result)
 
 
 def film_of(info: SourceInfo, picture: Picture) -> FilmFormat:

@@ -31,13 +31,13 @@ from reelwright.restoration.models import resolve_model
 from reelwright.store.claims import Claims
 from reelwright.titles.recipe import Recipe
 from reelwright.wire.titles_pb2 import Event, TitleRequest
-from tests.commands import PATIENCE_SECONDS
+from tests.support.commands import PATIENCE_SECONDS
 
 Change = Callable[[str, bytes], bytes | None]
 """Given a topic and a message: what is published instead, or None to lose it."""
 
 
-class MeddledBus:
+class InterceptedBus:
     """A LocalBus whose messages pass through `change` first."""
 
     def __init__(self, bus: LocalBus, change: Change) -> None:
@@ -70,7 +70,7 @@ class MeddledBus:
 
 
 @dataclass
-class Studio:
+class PipelineHarness:
     """What a running studio offers: ask it for titles and wait for their outcomes."""
 
     bus: LocalBus
@@ -102,13 +102,13 @@ def request_for(source: Path, output: Path, **recipe: object) -> TitleRequest:
 
 
 @contextmanager
-def studio(
+def pipeline_harness(
     root: str,
     change: Change = lambda _topic, value: value,
     ledger: Callable[[str], RunLedger] | None = None,
     inline_bytes: int = 1 << 30,
     window: int = 3,
-) -> Iterator[Studio]:
+) -> Iterator[PipelineHarness]:
     """Runs one of each service.
 
     Args:
@@ -119,8 +119,8 @@ def studio(
         window: segments of a title in flight.
     """
     real = LocalBus(max_bytes=256 << 20)
-    bus, claims = MeddledBus(real, change), Claims(root, inline_bytes)
-    here = Studio(real, root)
+    bus, claims = InterceptedBus(real, change), Claims(root, inline_bytes)
+    here = PipelineHarness(real, root)
     open_ledger = ledger or here.ledger
     with ExitStack() as stack:
         stack.callback(real.close)
