@@ -15,12 +15,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from reelwright.bus.kafka import KafkaBus
-from reelwright.bus.local import LocalBus
+from reelwright.bus.kafka.bus import KafkaBus
+from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
 from reelwright.bus.settings import BusSettings
 from reelwright.bus.topics import FRAMES, segment_key
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from tests.bench.load import DispatcherFigures, Load, frame_batch
 
@@ -119,7 +119,7 @@ def main(load: Load) -> None:
     if load.broker:
         inner = KafkaBus.connect(BusSettings(bootstrap_servers=load.broker))
     bus = _WatchedBus(inner)
-    dispatcher = Dispatcher(bus, DispatcherSettings(drain_seconds=0))  # type: ignore[arg-type]
+    dispatcher = DispatcherService(bus, DispatcherSettings(drain_seconds=0))  # type: ignore[arg-type]
     print(json.dumps({"address": dispatcher.start()}), flush=True)
     sys.stdin.readline()  # the workers are there
     feeder = None if load.broker else _Feeder(inner, load)

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from reelwright.bus import kafka_topics
-from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.kafka import topics as kafka_topics
+from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.settings import BusSettings
 from scripts.servers.kafka import KafkaServer
 from tests.bench.load import Load, frame_batch

@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import pytest
 
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
 from reelwright.ledger.names import manifest_location, report_location
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd, RunRequest
 from reelwright.ledger.report.page import write_report
-from reelwright.ledger.store import RunLedger, list_runs
-from reelwright.store.claims import Claims
+from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder, beside
 from reelwright.titles.errors import CorruptPayload, LedgerError
 from reelwright.wire.frames_pb2 import Payload
@@ -284,18 +284,18 @@ class LedgerContract:
 
     def test_a_large_payload_waits_in_the_store(self, root: str) -> None:
         """Its message carries a name below the ledger's root; small ones stay in their messages."""
-        claims, payload = Claims(root, 100), payload_of(bytes(101))
+        claims, payload = ClaimCheck(root, 100), payload_of(bytes(101))
         small = payload_of(bytes(100))
         assert claims.check_in(small, RUN, 7) == small
         checked = claims.check_in(payload, RUN, 7)
         assert checked.reference == f"{RUN}/payloads/000007/{payload.digest.hex()}"
         assert (checked.digest, checked.codec, checked.inline) == (payload.digest, "raw", b"")
-        assert Claims(root, 100).content(checked) == payload.inline
+        assert ClaimCheck(root, 100).content(checked) == payload.inline
         assert claims.check_in(checked, RUN, 7) == checked
 
     def test_a_damaged_payload_is_mended_by_checking_it_in_again(self, root: str) -> None:
         """A segment that is published again replaces what was damaged in the store."""
-        claims, payload = Claims(root, 0), payload_of(b"frames")
+        claims, payload = ClaimCheck(root, 0), payload_of(b"frames")
         checked = claims.check_in(payload, RUN, 0)
         Folder(root).replace(checked.reference, b"fram")
         assert claims.content(checked) == b"fram"
@@ -304,7 +304,7 @@ class LedgerContract:
 
     def test_released_payloads_are_gone(self, root: str) -> None:
         """A segment's payloads go with its commit and a run's with its end; the others stay."""
-        claims = Claims(root, 0)
+        claims = ClaimCheck(root, 0)
         checked = [claims.check_in(payload_of(bytes([segment])), RUN, segment) for segment in range(3)]
         claims.release(RUN, 1)
         claims.release(RUN, 1)

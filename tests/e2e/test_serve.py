@@ -165,7 +165,7 @@ def test_the_dispatcher_answers_health_and_reflection(cluster: Cluster) -> None:
 )
 def test_a_role_loads_what_it_needs_and_no_more(role: str, foreign: set[str]) -> None:
     """A role's modules bring in none of the libraries that only others need."""
-    loaded = f"reelwright.cli.service, reelwright.{role}.entry"
+    loaded = f"reelwright.process.service, reelwright.{role}.entry"
     script = f"import sys, {loaded}; print(*sorted({foreign!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from reelwright.bus.topics import DEAD_LETTER
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.picture import Picture
 from reelwright.wire.dispatch_pb2 import Ready, Receipt
@@ -188,7 +188,7 @@ def test_workers_find_a_dispatcher_that_comes_back(house: MakeHouse, tmp_path_fa
     h.dispatcher.close(drain_seconds=0)
     until(lambda: not worker.connected, "the worker to notice")
     gate.set()
-    h.dispatcher = Dispatcher(h.bus, DispatcherSettings(address=where))
+    h.dispatcher = DispatcherService(h.bus, DispatcherSettings(address=where))
     h.dispatcher.start()
     until(lambda: len(h.restored()) == 5 and h.frames_held() == 0, "all batches from the second dispatcher")
     assert sum(h.restored().values()) <= 6, "only what was begun may be done twice"

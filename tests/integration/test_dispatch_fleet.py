@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reelwright.bus.topics import DEAD_LETTER, RESTORED
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.picture import Picture
 from reelwright.wire.frames_pb2 import RestoredBatch
@@ -105,7 +105,7 @@ def test_workers_of_several_speeds_are_all_kept_busy(house: MakeHouse) -> None:
 def test_several_dispatchers_share_the_work(house: MakeHouse, tmp_path: Path) -> None:
     """Workers with streams to two dispatchers, and to one that is away, restore what either of them takes in."""
     h = house()
-    second = Dispatcher(h.bus, DispatcherSettings(address="127.0.0.1:0"))
+    second = DispatcherService(h.bus, DispatcherSettings(address="127.0.0.1:0"))
     handed: set[int] = set()
     try:
         everyone = f"{h.address}, {second.start()},unix:{tmp_path}/nobody"

@@ -11,16 +11,17 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from reelwright.bus.local import LocalBus
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import FRAMES, segment_key
-from reelwright.dispatcher import service
+from reelwright.dispatcher import grpc_server as service
 from reelwright.dispatcher.entry import create as create_dispatcher
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.inference import link, worker
+from reelwright.inference import dispatcher_client as link
+from reelwright.inference import worker
 from reelwright.inference.entry import create as create_worker
-from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import ModelError, UnavailableError
 from reelwright.wire import PROTOCOL
@@ -165,7 +166,7 @@ def test_words_about_unknown_leases_are_ignored(house: MakeHouse) -> None:
 def test_an_address_in_use_is_the_users_to_mend(house: MakeHouse) -> None:
     """A dispatcher that cannot listen says so in one line."""
     h = house()
-    second = Dispatcher(h.bus, DispatcherSettings(address=h.address))
+    second = DispatcherService(h.bus, DispatcherSettings(address=h.address))
     with pytest.raises(UnavailableError, match="cannot listen"):
         second.start()
 
@@ -201,4 +202,4 @@ def test_a_worker_without_its_model_is_the_users_to_mend(monkeypatch: pytest.Mon
     """A worker whose model does not exist ends with a ModelError before it asks for work."""
     monkeypatch.setenv("REELWRIGHT_INFERENCE_MODEL", "no-such-model")
     with pytest.raises(ModelError, match="no-such-model"):
-        create_worker(LocalBus(), Claims(None, 1 << 30))
+        create_worker(LocalBus(), ClaimCheck(None, 1 << 30))

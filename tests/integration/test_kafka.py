@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from kafka import KafkaAdminClient
 
-from reelwright.bus.deadletter import bury
-from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.dead_letters import dead_letter
+from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.protocol import Bus, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from scripts.servers.kafka import KafkaServer
@@ -154,7 +154,7 @@ def test_a_dead_letter_that_is_too_large(kafka: KafkaServer) -> None:
     make_topic(kafka, DEAD_LETTER, max_message_bytes="100000")
     bus = open_bus(kafka)
     try:
-        bury(bus, Record("elsewhere", 0, 0, b"run", bytes(200_000)), "larger than it may be")
+        dead_letter(bus, Record("elsewhere", 0, 0, b"run", bytes(200_000)), "larger than it may be")
         (letter,) = collect(bus.consumer([DEAD_LETTER], new_group()), 1)
         assert (letter.key, letter.value, letter.headers["reason"]) == (b"run", b"", "larger than it may be")
     finally:

@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaAdminClient
 from pydantic import ValidationError
 
-from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.protocol import BusFull
 from reelwright.bus.settings import BusSettings
 from reelwright.titles.errors import BrokerError, UnavailableError, UserError

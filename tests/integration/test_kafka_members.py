@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from kafka import KafkaAdminClient
 
-from reelwright.bus.kafka import KafkaBus
-from reelwright.bus.kafka_consumer import KafkaMember
+from reelwright.bus.kafka.bus import KafkaBus
+from reelwright.bus.kafka.consumer import GroupConsumer
 from scripts.servers.kafka import KafkaServer
 from tests.contract.bus import PATIENCE, collect, collect_from, nothing_comes, values
 from tests.support.brokers import new_group, new_topic, open_bus
@@ -22,7 +22,7 @@ from tests.support.role_processes import until
 
 _MEMBER = """
 import sys
-from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.settings import BusSettings
 
 consumer = KafkaBus.connect(BusSettings(), needs=()).consumer([sys.argv[1]], sys.argv[2])
@@ -33,7 +33,7 @@ while True:
 
 _DIES_AT_A_LOSS = """
 import os
-from reelwright.bus import kafka_commits
+from reelwright.bus.kafka import offsets as kafka_commits
 
 async def die(*_):
     os._exit(0)
@@ -73,7 +73,7 @@ def member_process(
         process.communicate()
 
 
-def divided(*members: KafkaMember) -> bool:
+def divided(*members: GroupConsumer) -> bool:
     """Every member has partitions and none has one of another's."""
     shares = [set(member.assignment()) for member in members]
     return all(shares) and len(set[tuple[str, int]]().union(*shares)) == sum(map(len, shares)) == 8

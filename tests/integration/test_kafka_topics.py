@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from reelwright.bus import topics
-from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.cli.main import run
 from scripts.servers.kafka import KafkaServer
 from tests.support.role_processes import until

@@ -10,12 +10,12 @@ import pytest
 
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
-from reelwright.encoder import assembly
+from reelwright.encoder import film_assembler as assembly
 from reelwright.encoder.finish import finish_title
 from reelwright.ledger.records import Manifest, Outcome
 from reelwright.ledger.requests import from_wire
-from reelwright.ledger.store import RunLedger
-from reelwright.titles.patience import Patience
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.store.retry import RetryPolicy
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from scripts.servers.s3 import S3Server
@@ -132,7 +132,7 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
     """A store that dies in the middle of a title, twice, delays the title and fails nothing."""
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
-    root, patience = f"s3://films/{tmp_path.name}", Patience()
+    root, patience = f"s3://films/{tmp_path.name}", RetryPolicy()
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, patience), inline_bytes=0) as here:
         here.ask(request)

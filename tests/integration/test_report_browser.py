@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.names import report_location
 from reelwright.ledger.report.page import write_report
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 from tests.support.browser import Page, browser
 from tests.support.ledgers import RUN, film_of, planned, put_run, title_of, video_of
 

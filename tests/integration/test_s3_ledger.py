@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.store import RunLedger, list_runs
-from reelwright.store.claims import Claims
+from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
@@ -135,7 +135,7 @@ def attempts(root: str) -> dict[str, str]:
         "write": lambda: ledger.put_title(title_of()),
         "create": lambda: ledger.put_plan(plan_of(0)),
         "prune": ledger.prune,
-        "claim": lambda: Claims(root, 0).check_in(payload_of(b"frames"), RUN, 0),
+        "claim": lambda: ClaimCheck(root, 0).check_in(payload_of(b"frames"), RUN, 0),
     }
     said = {}
     for name, act in tried.items():

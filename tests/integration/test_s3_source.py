@@ -16,13 +16,13 @@ import pytest
 
 from reelwright.cli.main import run
 from reelwright.media.container import open_source, video_stream
-from reelwright.media.decode import Decoder
+from reelwright.media.container_integrity import ContainerWalk
+from reelwright.media.decode import VideoDecoder
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.structure import Chain
 from reelwright.media.types import Bars, SourceInfo
 from reelwright.store.source import Blocks, Source
 from reelwright.titles.errors import InputError, UnavailableError
@@ -242,7 +242,7 @@ def _decoded(supply: Supply, *, conceal: bool) -> Iterator[tuple[str, bool]]:
     handle = io.BufferedReader(Source(Blocks(supply, supply.size, 2048), "film"))
     with open_source("film", handle) as container:
         stream = video_stream(container, "film")
-        for raw in Decoder(container, stream, "film", conceal=conceal, chain=Chain(handle)):
+        for raw in VideoDecoder(container, stream, "film", conceal=conceal, chain=ContainerWalk(handle)):
             yield picture_of(raw.frame, Bars()).digest(), raw.concealed
 
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.store import RunLedger, list_runs
-from reelwright.store.claims import Claims
+from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import OutputError, UnavailableError
 from scripts.servers.s3 import S3Server
@@ -34,7 +34,7 @@ def store() -> Iterator[S3Server]:
 
 def steps(root: str, scratch: Path) -> dict[str, Callable[[], object]]:
     """What services do to a run, by name."""
-    ledger, claims = RunLedger(root, RUN), Claims(root, 0)
+    ledger, claims = RunLedger(root, RUN), ClaimCheck(root, 0)
     return {
         "read": ledger.title,
         "list": ledger.committed,

@@ -7,7 +7,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 
-from reelwright.bus.kafka import KafkaBus
+from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.settings import BusSettings
 from scripts.servers.kafka import KafkaServer
 

@@ -1,7 +1,9 @@
-"""A dispatcher or a worker in a process of its own, for tests that freeze it or that it dies in.
+"""A dispatcher or a worker in its own process, for tests that freeze or kill it.
 
-`python -m tests.support.child_process worker ADDRESS NAME MOOD` or `python -m tests.support.child_process dispatcher ADDRESS`. A worker says what it
-published, a batch a line.
+    python -m tests.support.child_process worker ADDRESS NAME MOOD
+    python -m tests.support.child_process dispatcher ADDRESS
+
+A worker prints one line for each batch that it published.
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ import sys
 import threading
 from types import TracebackType
 
-from reelwright.bus.local import LocalBus
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.topics import RESTORED
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.inference.settings import InferenceSettings
-from reelwright.inference.worker import Worker
+from reelwright.inference.worker import InferenceWorker
 from reelwright.media.picture import Picture
-from reelwright.store.claims import Claims
 from reelwright.wire.frames_pb2 import RestoredBatch
 from tests.support.dispatch_harness import PATIENCE, Doubler
 
@@ -92,12 +94,14 @@ class _Telling(LocalBus):
 
 def _work(address: str, name: str, mood: str) -> None:
     settings = InferenceSettings(dispatcher=address, name=name, codec="raw", keepalive_seconds=KEEPALIVE)
-    Worker(_Telling(), Claims(None, 1 << 30), Doubler(_MOODS[mood]), settings).start()
+    InferenceWorker(_Telling(), ClaimCheck(None, 1 << 30), Doubler(_MOODS[mood]), settings).start()
     threading.Event().wait()
 
 
 def _dispatch(address: str) -> None:
-    Dispatcher(LocalBus(), DispatcherSettings(address=address, keepalive_seconds=KEEPALIVE)).run(threading.Event())
+    DispatcherService(LocalBus(), DispatcherSettings(address=address, keepalive_seconds=KEEPALIVE)).run(
+        threading.Event()
+    )
 
 
 if __name__ == "__main__":

@@ -11,17 +11,17 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 
-from reelwright.bus.local import LocalBus
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Record
 from reelwright.bus.topics import DEAD_LETTER, EVENTS, FRAMES, RESTORED, segment_key
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.inference.settings import InferenceSettings
-from reelwright.inference.worker import Worker
+from reelwright.inference.worker import InferenceWorker
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
-from reelwright.store.claims import Claims
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, Lease, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
@@ -143,20 +143,20 @@ class RawWorker:
 class DispatchHarness:
     """A bus, a dispatcher, workers, and what came out on the bus."""
 
-    def __init__(self, address: str, claims: Claims | None = None, **settings: object) -> None:
+    def __init__(self, address: str, claims: ClaimCheck | None = None, **settings: object) -> None:
         self.bus = LocalBus(partitions=4, max_bytes=8 << 20)
-        self.claims = claims or Claims(None, 1 << 30)
-        self.dispatcher = Dispatcher(self.bus, DispatcherSettings(address=address, **settings))  # type: ignore[arg-type]
+        self.claims = claims or ClaimCheck(None, 1 << 30)
+        self.dispatcher = DispatcherService(self.bus, DispatcherSettings(address=address, **settings))  # type: ignore[arg-type]
         self.address = self.dispatcher.start()
-        self._workers: list[Worker] = []
+        self._workers: list[InferenceWorker] = []
         self._raw: list[RawWorker] = []
         self._out = self.bus.consumer([RESTORED, EVENTS, DEAD_LETTER], "test")
         self._records: list[Record] = []
 
-    def worker(self, name: str, restorer: Doubler | None = None, **settings: object) -> Worker:
+    def worker(self, name: str, restorer: Doubler | None = None, **settings: object) -> InferenceWorker:
         """Starts a worker."""
         known = InferenceSettings(**{"dispatcher": self.address, "name": name, "codec": "raw", **settings})  # type: ignore[arg-type]
-        worker = Worker(self.bus, self.claims, restorer or Doubler(), known)
+        worker = InferenceWorker(self.bus, self.claims, restorer or Doubler(), known)
         self._workers.append(worker)
         worker.start()
         return worker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reelwright.dispatcher.leases import LeaseTable
+from reelwright.dispatcher.lease_table import LeaseTable
 
 
 class Clock:

@@ -13,7 +13,7 @@ import numpy as np
 
 from reelwright.ledger.manifest import FilmFacts
 from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import PlannedFrame, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
 

@@ -10,25 +10,25 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.events import EventListener
-from reelwright.bus.local import LocalBus
+from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Consumer
 from reelwright.bus.topics import TITLES, run_key
-from reelwright.cli.job import make_job
-from reelwright.decoder.loop import Decoder
+from reelwright.decoder.loop import DecoderService
 from reelwright.decoder.settings import DecoderSettings
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.encoder.loop import Encoder
+from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.inference.restorer import EngineRestorer
 from reelwright.inference.settings import InferenceSettings
-from reelwright.inference.worker import Worker
-from reelwright.ledger.store import RunLedger
+from reelwright.inference.worker import InferenceWorker
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.local.job import make_job
 from reelwright.restoration.engine import Engine, create_engine
 from reelwright.restoration.models import resolve_model
-from reelwright.store.claims import Claims
 from reelwright.titles.recipe import Recipe
 from reelwright.wire.titles_pb2 import Event, TitleRequest
 from tests.support.commands import PATIENCE_SECONDS
@@ -119,21 +119,21 @@ def pipeline_harness(
         window: segments of a title in flight.
     """
     real = LocalBus(max_bytes=256 << 20)
-    bus, claims = InterceptedBus(real, change), Claims(root, inline_bytes)
+    bus, claims = InterceptedBus(real, change), ClaimCheck(root, inline_bytes)
     here = PipelineHarness(real, root)
     open_ledger = ledger or here.ledger
     with ExitStack() as stack:
         stack.callback(real.close)
-        dispatcher = Dispatcher(bus, DispatcherSettings(drain_seconds=0))
+        dispatcher = DispatcherService(bus, DispatcherSettings(drain_seconds=0))
         address = dispatcher.start()
         stack.callback(dispatcher.close)
         restorer = EngineRestorer(_engine(), resolve_model("reel-s"))
-        worker = Worker(bus, claims, restorer, InferenceSettings(dispatcher=address))
+        worker = InferenceWorker(bus, claims, restorer, InferenceSettings(dispatcher=address))
         worker.start()
         stack.callback(worker.close, 0.0)
         for service in (
-            Encoder(bus, open_ledger, claims, EncoderSettings()),
-            Decoder(bus, open_ledger, claims, DecoderSettings(window=window)),
+            EncoderService(bus, open_ledger, claims, EncoderSettings()),
+            DecoderService(bus, open_ledger, claims, DecoderSettings(window=window)),
         ):
             stack.callback(_running(service.run))
         stack.callback(EventListener(real, here.events.put).close)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from reelwright.bus.assignment import share_out
-from reelwright.bus.local import LocalBus
-from reelwright.bus.local_consumer import LocalConsumer
+from reelwright.bus.assignment import assign_partitions
+from reelwright.bus.local.bus import LocalBus
+from reelwright.bus.local.consumer import LocalConsumer
 from reelwright.bus.protocol import Bus, Record
 from tests.contract.bus import BoundedBusContract, BusContract, MakeBus, collect
 
@@ -77,7 +77,7 @@ def test_a_listener_alone_lets_nothing_go() -> None:
 def test_partitions_are_dealt_evenly(partitions: int, members: list[int], data: st.DataObject) -> None:
     """Every partition has one owner, no member exceeds its rounded-up share, and no one within it loses anything."""
     owners = data.draw(st.dictionaries(st.integers(0, partitions - 1), st.integers(0, 9)))
-    dealt = share_out(partitions, members, owners)
+    dealt = assign_partitions(partitions, members, owners)
     if not members:
         assert dealt == {}
         return

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from reelwright.bus.events import EventListener, error_of, publish_event, title_failure
-from reelwright.bus.local import LocalBus
+from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.topics import EVENTS
 from reelwright.titles import errors
 from reelwright.titles.errors import ReelwrightError, UserError
@@ -36,13 +36,13 @@ def test_a_users_error_keeps_its_kind_and_its_line(kind: type[UserError]) -> Non
 def test_any_other_error_is_a_failure_of_ours(error: Exception) -> None:
     """It names the service, the kind and the reason, and the exit code is 1."""
     arrived = through_the_wire(error)
-    assert type(arrived) is errors.TitleFailed
+    assert type(arrived) is errors.RestorationFailed
     assert str(arrived) == f"decoder: {type(error).__name__}: {error}"
     assert arrived.exit_code == 1
 
 
 @pytest.mark.parametrize("name", ["", "NoSuchError", "TitleFailed", "ReelwrightError", "annotations", "REPORT_AT"])
-@pytest.mark.parametrize(("code", "kind"), [(2, UserError), (1, errors.TitleFailed)])
+@pytest.mark.parametrize(("code", "kind"), [(2, UserError), (1, errors.RestorationFailed)])
 def test_an_unknown_name_falls_back_on_the_exit_code(name: str, code: int, kind: type[ReelwrightError]) -> None:
     """A service of another version may name an error that is not known here; nothing but user errors is built."""
     arrived = error_of(TitleFailed(reason="why", exit_code=code, error=name))

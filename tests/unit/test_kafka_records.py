@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from reelwright.bus.kafka_consumer import to_record
+from reelwright.bus.kafka.consumer import to_record
 
 
 def test_what_a_record_lacks_is_empty() -> None:

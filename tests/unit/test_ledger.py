@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelwright.ledger.locks import run_lock
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import LedgerError, OutputError, UnavailableError, UserError
 from tests.contract.ledger import AWKWARD, LedgerContract
 from tests.support.ledgers import RUN, plan_of, put_file, record_of
@@ -136,7 +136,7 @@ WRITER = """
 import sys
 from tests.support.ledgers import RUN, plan_of, put_file, record_of
 from pathlib import Path
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 root, scratch = sys.argv[1], Path(sys.argv[2])
 ledger = RunLedger(root, RUN)
 for segment in range(100_000):

@@ -18,7 +18,7 @@ from reelwright.ledger.manifest import (
 )
 from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import PlanEnd
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import InputError, LedgerError
 from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
 

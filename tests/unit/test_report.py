@@ -21,10 +21,10 @@ import tests.support.ledgers
 from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.names import report_location
 from reelwright.ledger.records import Manifest, ShotEntry, TitleRecord
-from reelwright.ledger.report import page, words
+from reelwright.ledger.report import page
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe
 from tests.support.ledgers import RUN, film_of, planned, put_run, sample_of, title_of, video_of
@@ -115,7 +115,7 @@ def test_every_shot_has_its_pair(tmp_path: Path) -> None:
         index = int(shot["data-frame"])
         for key, size in (("data-before", (32, 24)), ("data-after", (64, 48))):
             assert base64.b64decode(shot[key].partition(",")[2]) == sample_of(index, *size)
-        assert shot["data-at"] == words.timecode(Fraction(index, 25))
+        assert shot["data-at"] == formatting.timecode(Fraction(index, 25))
 
 
 def test_a_strangers_words_stay_words(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_what_was_done_is_said_in_words(tmp_path: Path, recipe: Recipe, video: d
 )
 def test_timecodes_carry_over(seconds: float, text: str) -> None:
     """Rounding never shows a sixtieth second."""
-    assert words.timecode(Fraction(seconds)) == text
+    assert formatting.timecode(Fraction(seconds)) == text
 
 
 def test_a_variable_rate_is_called_so(tmp_path: Path) -> None:
@@ -348,11 +348,11 @@ def test_a_variable_rate_is_called_so(tmp_path: Path) -> None:
     ledger = RunLedger(str(tmp_path), RUN)
     put_run(ledger, tmp_path, title_of(), planned((5,)))
     manifest = build_manifest(ledger, film_of(5))
-    assert words.rate(manifest) == "25 fps"
+    assert formatting.rate(manifest) == "25 fps"
     film = "24000/1001"
     video = VideoInfo.model_validate(manifest.source.video.model_dump() | {"average_rate": film})
     rounded = manifest.model_copy(
         update={"source_pts": (0, 42, 83, 125), "source": manifest.source.model_copy(update={"video": video})}
     )
-    assert words.rate(rounded) == "23.976 fps"
-    assert words.rate(rounded.model_copy(update={"source_pts": (0, 42, 83, 166)})) == "23.976 fps, variable"
+    assert formatting.rate(rounded) == "23.976 fps"
+    assert formatting.rate(rounded.model_copy(update={"source_pts": (0, 42, 83, 166)})) == "23.976 fps, variable"

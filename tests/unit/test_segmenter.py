@@ -12,7 +12,7 @@ from reelwright.decoder.segmenter import (
     FIRST_SEGMENT_MAX_FRAMES,
     SEGMENT_MAX_BYTES,
     SEGMENT_MIN_FRAMES,
-    Batch,
+    BatchFrames,
     batches,
     lengths,
 )
@@ -27,7 +27,7 @@ def film(cuts: list[bool]) -> list[DecodedFrame]:
     return [DecodedFrame(i, i * 10, 10, PICTURE, shot_start=i == 0 or cut) for i, cut in enumerate(cuts)]
 
 
-def segments(cuts: list[bool], longest: int = 48, batch: int = 4) -> list[list[Batch]]:
+def segments(cuts: list[bool], longest: int = 48, batch: int = 4) -> list[list[BatchFrames]]:
     return [list(group) for _, group in groupby(batches(film(cuts), longest, batch), key=lambda b: b.segment)]
 
 

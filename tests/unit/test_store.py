@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reelwright.store.claims import Claims
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.store.folder import Folder
-from reelwright.store.places import open_place
+from reelwright.store.location import open_location
 from reelwright.store.settings import StoreSettings
 from reelwright.store.source import Blocks, Source, open_ranged
 from reelwright.titles.errors import CorruptPayload, InputError, OutputError, UnavailableError
@@ -38,7 +38,7 @@ def test_an_address_with_credentials_is_refused_without_repeating_them(
 ) -> None:
     """Keys do not belong in an address, which is written into messages, logs and manifests."""
     with pytest.raises(kind) as caught:
-        open_place(location, kind)
+        open_location(location, kind)
     assert SECRET not in str(caught.value)
     assert "example.org" in str(caught.value) or "AWS_*" in str(caught.value)
 
@@ -165,7 +165,7 @@ def test_a_source_that_shrinks_is_noticed() -> None:
     location = f"memory://{uuid4().hex}/film"
     folder = Folder(location.rpartition("/")[0])
     folder.replace("film", bytes(1000))
-    source = open_ranged(open_place(location))
+    source = open_ranged(open_location(location))
     folder.replace("film", bytes(999))
     with pytest.raises(InputError, match="the source changed while it was read"):
         source.read()
@@ -229,7 +229,7 @@ def test_what_is_kept_survives_the_clearing(tmp_path: Path) -> None:
 
 def test_without_a_store_every_payload_stays_in_its_message() -> None:
     """In one process nothing is checked in, however large; a reference from elsewhere is told, not looked for."""
-    claims = Claims(None, 0)
+    claims = ClaimCheck(None, 0)
     payload = Payload(inline=bytes(1000), digest=bytes(32))
     assert claims.check_in(payload, "run", 0) == payload
     assert claims.content(payload) == payload.inline
@@ -252,4 +252,4 @@ def test_without_a_store_every_payload_stays_in_its_message() -> None:
 def test_a_message_cannot_name_another_file(tmp_path: Path, name: str) -> None:
     """A reference leads to a payload and nowhere else, whoever wrote the message."""
     with pytest.raises(CorruptPayload, match="not the name of a payload"):
-        Claims(str(tmp_path), 0).content(Payload(reference=name))
+        ClaimCheck(str(tmp_path), 0).content(Payload(reference=name))

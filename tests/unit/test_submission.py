@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from reelwright.bus.local import LocalBus
+from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import Record
 from reelwright.bus.topics import FRAMES, TITLES, segment_key
-from reelwright.cli import cluster, submission
-from reelwright.cli.environment import ServeSettings, naming_variables, read_settings
-from reelwright.cli.letters import read_letter
-from reelwright.cli.roles import create
-from reelwright.cli.submission import parse_deadline, submit
+from reelwright.client import connection as cluster
+from reelwright.client import submission
+from reelwright.client.dead_letters import read_dead_letter
+from reelwright.client.request import parse_deadline
+from reelwright.client.submission import submit
 from reelwright.decoder.settings import DecoderSettings
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.process.roles import create
+from reelwright.settings import ServeSettings, naming_variables, read_settings
+from reelwright.store.retry import RetryPolicy
 from reelwright.store.settings import StoreSettings
 from reelwright.titles.errors import UnavailableError, UserError
-from reelwright.titles.patience import Patience
 from reelwright.wire.titles_pb2 import TitleRequest
 from tests.support.dispatch_harness import batch
 
@@ -85,12 +87,12 @@ def test_a_dead_letter_tells_what_it_holds() -> None:
     topic = FRAMES["bulk"]
     headers = {"topic": topic, "reason": "it failed"}
     value = batch(RUN, 3, 1).SerializeToString()
-    letter = read_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), value, headers), "failed")
+    letter = read_dead_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), value, headers), "failed")
     assert (letter.run, letter.state, letter.topic, letter.reason) == (RUN, "failed", topic, "it failed")
     assert (letter.segment, letter.frames) == (3, (302, 303))
     assert letter.time == "2023-11-14T22:13:20+00:00"
     for content, told in ((b"\xff", headers), (b"", {}), (value, {**headers, "format": "99"})):
-        letter = read_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), content, told), "unknown")
+        letter = read_dead_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), content, told), "unknown")
         assert (letter.run, letter.segment, letter.frames) == (RUN, None, None)
 
 
@@ -110,15 +112,15 @@ def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("role", ["decoder", "inference", "encoder"])
 def test_a_role_waits_for_the_store(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every role that fetches payloads does so with the patience of its process, which ends when it stops."""
-    given: list[Patience | None] = []
+    given: list[RetryPolicy | None] = []
 
-    def opened(patience: Patience | None = None) -> None:
+    def opened(patience: RetryPolicy | None = None) -> None:
         given.append(patience)
         raise UserError("seen", "", "")
 
     monkeypatch.setattr(cluster, "open_ledger", lambda _: None)
     monkeypatch.setattr(cluster, "open_claims", opened)
-    patience = Patience()
+    patience = RetryPolicy()
     with pytest.raises(UserError, match="seen"):
         create(role, LocalBus(), patience)
     assert given == [patience]

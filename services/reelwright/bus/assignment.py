@@ -8,7 +8,7 @@ from typing import TypeVar
 Member = TypeVar("Member")
 
 
-def share_out(partitions: int, members: Sequence[Member], owners: Mapping[int, Member]) -> dict[int, Member]:
+def assign_partitions(partitions: int, members: Sequence[Member], owners: Mapping[int, Member]) -> dict[int, Member]:
     """Deals partitions 0..`partitions`-1 to `members`, none getting more than its even share rounded up.
 
     A member keeps what it has up to that share: whatever moves is delivered twice, so as little as possible does.

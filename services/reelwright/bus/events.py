@@ -37,7 +37,8 @@ def error_of(failure: TitleFailed) -> errors.ReelwrightError:
     kind = getattr(errors, failure.error, None)
     if isinstance(kind, type) and issubclass(kind, UserError):
         return kind(failure.reason)
-    return UserError(failure.reason) if failure.exit_code == UserError.exit_code else errors.TitleFailed(failure.reason)
+    unknown = UserError if failure.exit_code == UserError.exit_code else errors.RestorationFailed
+    return unknown(failure.reason)
 
 
 class EventListener:

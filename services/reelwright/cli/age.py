@@ -16,7 +16,7 @@ def command(
     shrink: Annotated[int, typer.Option(min=1, max=4, help="Divides width and height.")] = 2,
 ) -> None:
     """Make a clean film look like an old print."""
-    from reelwright.cli.aged import age_film
+    from reelwright.aging.film import age_film
 
     frames = age_film(source, output, preset, seed, shrink)
     typer.echo(f"aged    {output}  {frames} frames, {preset}")

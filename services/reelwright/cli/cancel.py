@@ -10,8 +10,8 @@ import typer
 def command(run: Annotated[str, typer.Argument(metavar="RUN", help="What `submit` printed.")]) -> None:
     """Cancel a run. Work on it stops within seconds; a finished film is left alone."""
     from reelwright.bus.events import publish_event
-    from reelwright.cli.cluster import connected, open_ledger
-    from reelwright.cli.runs import known_ledger
+    from reelwright.client.connection import connected, open_ledger
+    from reelwright.client.status import known_ledger
     from reelwright.ledger.records import Outcome
     from reelwright.titles.errors import Interrupted
     from reelwright.wire.titles_pb2 import Event, TitleCancelled

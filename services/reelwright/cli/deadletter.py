@@ -12,23 +12,23 @@ app = typer.Typer(name="deadletter", help="Look into dead letters, and try their
 @app.command("list")
 def list_letters(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False) -> None:
     """List the dead letters that the broker still holds, oldest first, and how their runs stand now."""
-    from reelwright.bus.kafka_history import history
+    from reelwright.bus.kafka.reader import read_topic
     from reelwright.bus.settings import BusSettings
     from reelwright.bus.topics import DEAD_LETTER
-    from reelwright.cli.cluster import open_ledger
-    from reelwright.cli.environment import read_settings
-    from reelwright.cli.letters import print_letters, read_letters
+    from reelwright.client.connection import open_ledger
+    from reelwright.client.dead_letters import print_dead_letters, read_dead_letters
+    from reelwright.settings import read_settings
 
-    records = history(read_settings(BusSettings), DEAD_LETTER)
-    print_letters(read_letters(records, open_ledger()), as_json=as_json)
+    records = read_topic(read_settings(BusSettings), DEAD_LETTER)
+    print_dead_letters(read_dead_letters(records, open_ledger()), as_json=as_json)
 
 
 @app.command()
 def retry(runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="What `list` names.")]) -> None:
     """Submit runs again as they were submitted before."""
-    from reelwright.cli.cluster import connected, open_ledger
-    from reelwright.cli.runs import known_ledger
-    from reelwright.cli.submission import submit
+    from reelwright.client.connection import connected, open_ledger
+    from reelwright.client.status import known_ledger
+    from reelwright.client.submission import submit
     from reelwright.ledger.requests import to_wire
 
     ledger = open_ledger()

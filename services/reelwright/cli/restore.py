@@ -23,9 +23,9 @@ def command(
     metrics_port: Annotated[int | None, typer.Option(help="Serve Prometheus metrics on this port.")] = None,
 ) -> None:
     """Restore one film. Run again after an interruption, it goes on where it stopped."""
-    from reelwright.cli.job import make_job
     from reelwright.cli.overrides import resolve_recipe
-    from reelwright.cli.run import run_job
+    from reelwright.local.job import make_job
+    from reelwright.local.run import run_job
 
     job = make_job(source, output, resolve_recipe(recipe, assign, scale, profile), engine, threads)
     try:

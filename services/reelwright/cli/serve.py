@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+from reelwright.process.signals import STOP_SIGNALS
 
 
 def command(
@@ -23,7 +23,7 @@ def command(
     # Blocked in every thread from here on and waited for in one of their own: a handler could interrupt a thread that
     # holds the very lock that stopping needs. Before the imports, since libraries start threads that inherit this.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    from reelwright.cli.service import serve
+    from reelwright.process.service import serve
 
     code = serve(role, metrics_port)
     if code:

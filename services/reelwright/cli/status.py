@@ -13,8 +13,8 @@ def command(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended.")] = False,
 ) -> None:
     """Show how runs stand, newest first. With --wait the exit code is 0 when all are finished."""
-    from reelwright.cli.cluster import ledger_root, open_ledger
-    from reelwright.cli.runs import all_statuses, print_statuses, read_status, wait_for
+    from reelwright.client.connection import ledger_root, open_ledger
+    from reelwright.client.status import all_statuses, print_statuses, read_status, wait_for
 
     ledger = open_ledger()
     names = runs or [status.run for status in all_statuses(ledger_root())]

@@ -26,10 +26,11 @@ def command(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, as `status --wait` does.")] = False,
 ) -> None:
     """Submit a film to a cluster. The same request is the same run: submitted twice, it is restored once."""
-    from reelwright.cli.cluster import connected, open_ledger
     from reelwright.cli.overrides import resolve_recipe
-    from reelwright.cli.runs import wait_for
-    from reelwright.cli.submission import parse_deadline, resolve_title, submit
+    from reelwright.client.connection import connected, open_ledger
+    from reelwright.client.request import parse_deadline, resolve_title
+    from reelwright.client.status import wait_for
+    from reelwright.client.submission import submit
 
     request = resolve_title(source, output, resolve_recipe(recipe, assign, scale, profile), engine)
     request.priority_class = priority

@@ -10,9 +10,9 @@ app = typer.Typer(name="topics", no_args_is_help=True, help="Make and check the 
 @app.command()
 def apply() -> None:
     """Make the topics that are missing and set what differs. Settings are REELWRIGHT_BUS_* in the environment."""
-    from reelwright.bus import kafka_topics
+    from reelwright.bus.kafka import topics as kafka_topics
     from reelwright.bus.settings import BusSettings
-    from reelwright.cli.environment import read_settings
+    from reelwright.settings import read_settings
 
     for line in kafka_topics.apply(read_settings(BusSettings)) or ["nothing to do"]:
         typer.echo(line)
@@ -21,9 +21,9 @@ def apply() -> None:
 @app.command()
 def check() -> None:
     """Say what is wrong with the topics, a line each; exit code 2 when anything is."""
-    from reelwright.bus import kafka_topics
+    from reelwright.bus.kafka import topics as kafka_topics
     from reelwright.bus.settings import BusSettings
-    from reelwright.cli.environment import read_settings
+    from reelwright.settings import read_settings
 
     wrong = kafka_topics.problems(read_settings(BusSettings))
     for line in wrong or ["all topics are as they should be"]:

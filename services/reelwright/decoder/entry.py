@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
-from reelwright.decoder.loop import Decoder
+from reelwright.decoder.loop import DecoderService
 from reelwright.decoder.settings import DecoderSettings
-from reelwright.ledger.store import RunLedger
-from reelwright.store.claims import Claims
+from reelwright.ledger.run_ledger import RunLedger
 
 
-def create(bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims) -> Decoder:
+def create(bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck) -> DecoderService:
     """A decoder with the settings of the environment."""
-    return Decoder(bus, ledger, claims, DecoderSettings())
+    return DecoderService(bus, ledger, claims, DecoderSettings())

@@ -8,19 +8,19 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from reelwright.bus.deadletter import bury, run_of
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.dead_letters import dead_letter, run_of
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
 from reelwright.bus.topics import FRAMES, TITLES
-from reelwright.decoder.keeper import Keeper
-from reelwright.decoder.roster import Roster, Title
+from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.settings import DecoderSettings
-from reelwright.decoder.title import decode_title
-from reelwright.decoder.window import Window
+from reelwright.decoder.title_decoder import decode_title
+from reelwright.decoder.title_supervisor import TitleSupervisor
+from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.requests import to_wire
-from reelwright.ledger.store import RunLedger, is_run
-from reelwright.store.claims import Claims
+from reelwright.ledger.run_ledger import RunLedger, is_run
 from reelwright.titles.errors import UnavailableError, UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import TitleRequest
 
@@ -34,7 +34,7 @@ _HOLD_TITLES = 1000
 _PAUSE_SECONDS = 3.0
 
 
-class Decoder:
+class DecoderService:
     """Decodes titles until told to stop.
 
     Args:
@@ -44,9 +44,11 @@ class Decoder:
         settings: the decoder's.
     """
 
-    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims, settings: DecoderSettings) -> None:
+    def __init__(
+        self, bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck, settings: DecoderSettings
+    ) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
-        self._roster = Roster(settings.titles, lambda: Window(settings.window), settings.stall_seconds)
+        self._roster = TitleTable(settings.titles, lambda: InFlightWindow(settings.window), settings.stall_seconds)
         self._finished: deque[Record] = deque()
         self._running = False
 
@@ -58,7 +60,7 @@ class Decoder:
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set; a title under way is left where it is and is taken up by the next decoder."""
         titles = self._bus.consumer([TITLES], GROUP)
-        keeper = Keeper(self._roster, self._bus, self._ledger, self._finished.append)
+        keeper = TitleSupervisor(self._roster, self._bus, self._ledger, self._finished.append)
         # Every decoder hears every event: any of them may hold the title.
         listener = EventListener(self._bus, keeper.heard)
         self._running = True
@@ -91,7 +93,7 @@ class Decoder:
         try:
             request = read_message(record, TitleRequest)
         except UnusableMessage as error:
-            bury(self._bus, record, str(error))
+            dead_letter(self._bus, record, str(error))
             known = self._known(run_of(record))
             if known is None:
                 self._finished.append(record)
@@ -108,7 +110,7 @@ class Decoder:
             return None
         return None if known is None else to_wire(known)
 
-    def _pass(self, title: Title) -> None:
+    def _pass(self, title: TitleState) -> None:
         segments, pause = None, 0.0
         try:
             segments = self._decode(title)
@@ -122,7 +124,7 @@ class Decoder:
                 self._fail(title, error)
         self._roster.passed(title, segments, pause)
 
-    def _decode(self, title: Title) -> int | None:
+    def _decode(self, title: TitleState) -> int | None:
         ledger, window = self._ledger(title.run), title.window
         if ledger.outcome() is not None:
             title.over, title.looked = True, 0.0
@@ -131,7 +133,7 @@ class Decoder:
             window.leave(segment)
         return decode_title(title.request, ledger, self._bus, self._claims, window, self._settings)
 
-    def _fail(self, title: Title, error: Exception) -> None:
+    def _fail(self, title: TitleState, error: Exception) -> None:
         if not isinstance(error, UserError):
             log.error("title failed", extra={"run": title.run}, exc_info=error)
         event = title_failure(title.run, "decoder", error)

@@ -26,7 +26,7 @@ SAMPLE_OFFSETS = (0, 18)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BatchFrames:
     """A few consecutive frames of one segment.
 
     Attributes:
@@ -50,7 +50,7 @@ def lengths(frame_bytes_in: int, frame_bytes_out: int) -> tuple[int, int]:
     return segment, batch
 
 
-def batches(frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: int) -> Iterator[Batch]:
+def batches(frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: int) -> Iterator[BatchFrames]:
     """Yields the batches of a title in order; memory holds one batch.
 
     Args:
@@ -65,7 +65,7 @@ def batches(frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: i
         longest = min(segment_frames, FIRST_SEGMENT_MAX_FRAMES) if segment == 0 else segment_frames
         ends = in_segment >= longest or (frame.shot_start and in_segment >= min(SEGMENT_MIN_FRAMES, longest))
         if pending and (ends or len(pending) == batch_frames):
-            yield Batch(segment, number, tuple(pending), tuple(samples), last=ends)
+            yield BatchFrames(segment, number, tuple(pending), tuple(samples), last=ends)
             pending, samples, number = [], [], number + 1
         if ends:
             segment, number, in_segment = segment + 1, 0, 0
@@ -74,4 +74,4 @@ def batches(frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: i
         samples.append(in_shot in SAMPLE_OFFSETS)
         in_segment += 1
     if pending:
-        yield Batch(segment, number, tuple(pending), tuple(samples), last=True)
+        yield BatchFrames(segment, number, tuple(pending), tuple(samples), last=True)

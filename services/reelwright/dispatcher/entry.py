@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from reelwright.bus.protocol import Bus
-from reelwright.dispatcher.loop import Dispatcher
+from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 
 
-def create(bus: Bus) -> Dispatcher:
+def create(bus: Bus) -> DispatcherService:
     """A dispatcher with the settings of the environment."""
-    return Dispatcher(bus, DispatcherSettings())
+    return DispatcherService(bus, DispatcherSettings())

@@ -10,13 +10,13 @@ from concurrent.futures import Future
 
 from reelwright.bus.events import EventListener
 from reelwright.bus.protocol import Bus
-from reelwright.dispatcher.desk import Desk
-from reelwright.dispatcher.intake import Intake
-from reelwright.dispatcher.leases import LeaseTable
-from reelwright.dispatcher.queue import Batch, ReadyQueue
-from reelwright.dispatcher.service import DispatchServer
+from reelwright.dispatcher.frame_consumer import FrameConsumer
+from reelwright.dispatcher.grpc_server import DispatchServer
+from reelwright.dispatcher.lease_table import LeaseTable
+from reelwright.dispatcher.ready_queue import QueuedBatch, ReadyQueue
+from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.dispatcher.unserved import Unserved
+from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.wire.titles_pb2 import Event
 
 _TICK_SECONDS = 0.2
@@ -24,7 +24,7 @@ _DRAIN_TICK_SECONDS = 0.02
 _ENDED = frozenset({"title_failed", "title_cancelled", "title_finished"})
 
 
-class Dispatcher:
+class DispatcherService:
     """A dispatcher on threads of its own, from `start` to `close`.
 
     The desk lives on the thread of an asyncio loop, and so do the gRPC streams; the bus, whose calls wait, has the
@@ -98,10 +98,10 @@ class Dispatcher:
 
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        intake = Intake(self._bus, self._settings, self._accept)
-        unserved = Unserved(self._settings.unserved_seconds, time.monotonic)
+        intake = FrameConsumer(self._bus, self._settings, self._accept)
+        unserved = UnservedModels(self._settings.unserved_seconds, time.monotonic)
         settled = intake.finished, intake.given_up, intake.unusable
-        self._desk = Desk(self._lease_table(), ReadyQueue(), unserved, *settled)
+        self._desk = Scheduler(self._lease_table(), ReadyQueue(), unserved, *settled)
         server = DispatchServer(self._desk, self._settings)
         try:
             # On a thread: it waits for a broker that does not answer, and health checks shall not.
@@ -153,10 +153,10 @@ class Dispatcher:
             self._desk.tick()
             await asyncio.sleep(_DRAIN_TICK_SECONDS)
 
-    def _accept(self, batches: list[Batch]) -> None:
+    def _accept(self, batches: list[QueuedBatch]) -> None:
         self._loop.call_soon_threadsafe(self._take_in, batches)
 
-    def _take_in(self, batches: list[Batch]) -> None:
+    def _take_in(self, batches: list[QueuedBatch]) -> None:
         for batch in batches:
             self._desk.add(batch)
 

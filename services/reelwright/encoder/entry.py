@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
-from reelwright.encoder.loop import Encoder
+from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.settings import EncoderSettings
-from reelwright.ledger.store import RunLedger
-from reelwright.store.claims import Claims
+from reelwright.ledger.run_ledger import RunLedger
 
 
-def create(bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims) -> Encoder:
+def create(bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck) -> EncoderService:
     """An encoder with the settings of the environment."""
-    return Encoder(bus, ledger, claims, EncoderSettings())
+    return EncoderService(bus, ledger, claims, EncoderSettings())

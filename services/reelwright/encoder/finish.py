@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
 from reelwright.ledger.records import Manifest, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
-from reelwright.ledger.store import RunLedger, file_sha256
+from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.encode import film_format
 from reelwright.media.film import read_timeline

@@ -9,16 +9,16 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 
-from reelwright.bus.deadletter import bury_batch
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.dead_letters import dead_letter_batch
 from reelwright.bus.events import EventListener
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Consumer, Record
 from reelwright.bus.topics import RESTORED, segment_key
-from reelwright.encoder.assembly import Assembly
-from reelwright.encoder.lane import Lane
+from reelwright.encoder.film_assembler import FilmAssembler
+from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
-from reelwright.ledger.store import RunLedger
-from reelwright.store.claims import Claims
+from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
@@ -32,7 +32,7 @@ _TEND_SECONDS = 10.0
 _PAUSE_SECONDS = 2.0
 
 
-class Encoder:
+class EncoderService:
     """Encodes and assembles until told to stop.
 
     Args:
@@ -42,7 +42,9 @@ class Encoder:
         settings: the encoder's.
     """
 
-    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], claims: Claims, settings: EncoderSettings) -> None:
+    def __init__(
+        self, bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck, settings: EncoderSettings
+    ) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._finished: deque[Record] = deque()
         self._again: deque[tuple[float, Record]] = deque()
@@ -58,7 +60,7 @@ class Encoder:
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set; segments that are not whole by then are left to redelivery."""
         restored = self._bus.consumer([RESTORED], GROUP)
-        self._assembly = Assembly(self._bus, self._ledger, self._settings)
+        self._assembly = FilmAssembler(self._bus, self._ledger, self._settings)
         self._lanes = [self._lane() for _ in range(self._settings.lanes)]
         # One encoder assembles a film, but every encoder must hear that a run was dropped.
         listeners = [
@@ -78,8 +80,8 @@ class Encoder:
             self._acknowledge(restored)
             restored.close()
 
-    def _lane(self) -> Lane:
-        return Lane(
+    def _lane(self) -> SegmentWorker:
+        return SegmentWorker(
             self._bus,
             self._ledger,
             self._claims,
@@ -100,7 +102,7 @@ class Encoder:
         try:
             batch = read_message(record, RestoredBatch)
         except UnusableMessage as error:
-            bury_batch(self._bus, record, str(error))
+            dead_letter_batch(self._bus, record, str(error))
             self._finished.append(record)
             return
         key = segment_key(batch.run, batch.segment)

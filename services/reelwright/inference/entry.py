@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
 from reelwright.inference.restorer import EngineRestorer
 from reelwright.inference.settings import InferenceSettings
-from reelwright.inference.worker import Worker
+from reelwright.inference.worker import InferenceWorker
 from reelwright.restoration.engine import create_engine
 from reelwright.restoration.models import resolve_model
-from reelwright.store.claims import Claims
 
 
-def create(bus: Bus, claims: Claims) -> Worker:
+def create(bus: Bus, claims: ClaimCheck) -> InferenceWorker:
     """A worker with the settings of the environment.
 
     Raises:
@@ -23,4 +23,4 @@ def create(bus: Bus, claims: Claims) -> Worker:
     model = resolve_model(settings.model)
     threads = settings.threads or os.cpu_count() or 1
     engine = create_engine(settings.engine, model, threads=threads, streams=settings.parallel)
-    return Worker(bus, claims, EngineRestorer(engine, model), settings)
+    return InferenceWorker(bus, claims, EngineRestorer(engine, model), settings)

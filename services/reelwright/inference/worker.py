@@ -12,14 +12,14 @@ from functools import partial
 from typing import Protocol
 
 from reelwright import __version__
+from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
-from reelwright.inference.jobs import Conversation, Job, Jobs
-from reelwright.inference.link import Link
-from reelwright.inference.outlet import GivenUp, Outlet
+from reelwright.inference.dispatcher_client import DispatcherClient
+from reelwright.inference.lease_pool import DispatcherSession, HeldLease, LeasePool
+from reelwright.inference.restored_publisher import BatchAbandoned, RestoredPublisher
 from reelwright.inference.settings import InferenceSettings
 from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
-from reelwright.store.claims import Claims
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import CorruptPayload, UnavailableError
 from reelwright.wire import PROTOCOL
@@ -44,7 +44,7 @@ class PictureRestorer(Protocol):
         """The picture as `work` wants it: enlarged by `scale`, in `pix_fmt`."""
 
 
-class Worker:
+class InferenceWorker:
     """A worker on threads of its own, from `start` to `close`.
 
     Restoring threads only restore: fetching from the store, coding for transport and waiting for the bus happen on
@@ -57,18 +57,18 @@ class Worker:
         settings: the worker's.
     """
 
-    def __init__(self, bus: Bus, claims: Claims, restorer: PictureRestorer, settings: InferenceSettings) -> None:
+    def __init__(self, bus: Bus, claims: ClaimCheck, restorer: PictureRestorer, settings: InferenceSettings) -> None:
         self._bus, self._claims, self._restorer, self._settings = bus, claims, restorer, settings
-        self._outlet = Outlet(bus, claims, settings.codec, settings.name, restorer.engine)
+        self._outlet = RestoredPublisher(bus, claims, settings.codec, settings.name, restorer.engine)
         room = settings.parallel + settings.prefetch
-        self._jobs = Jobs(room, len(settings.dispatchers))
+        self._jobs = LeasePool(room, len(settings.dispatchers))
         self._abandon = threading.Event()
         self._restoring = [threading.Thread(target=self._work, name="restore") for _ in range(settings.parallel)]
         self._fetching = ThreadPoolExecutor(room, thread_name_prefix="fetch")
         self._publishing = ThreadPoolExecutor(settings.parallel, thread_name_prefix="publish")
         hello = Hello(worker=settings.name, version=__version__, models=restorer.models, protocol=PROTOCOL)
         self._links = [
-            Link(
+            DispatcherClient(
                 address,
                 settings,
                 hello,
@@ -122,7 +122,7 @@ class Worker:
         stop.wait()
         self.close()
 
-    def _act(self, talk: Conversation, message: DispatcherMessage) -> None:
+    def _act(self, talk: DispatcherSession, message: DispatcherMessage) -> None:
         match message.WhichOneof("message"):
             case "lease":
                 job = self._jobs.take(talk, message.lease)
@@ -133,14 +133,14 @@ class Worker:
             case "begin":
                 self._jobs.allow(message.begin.lease)
 
-    def _fetch_for(self, job: Job) -> None:
+    def _fetch_for(self, job: HeldLease) -> None:
         if job.batch.payload.HasField("reference"):
             self._jobs.waits(job)
             self._fetching.submit(self._fetch, job)
         else:
             self._jobs.supply(job)
 
-    def _fetch(self, job: Job) -> None:
+    def _fetch(self, job: HeldLease) -> None:
         try:
             content = self._claims.content(job.batch.payload)
         except UnavailableError:
@@ -156,12 +156,12 @@ class Worker:
         while (job := self._jobs.next()) is not None:
             self._restore(job)
 
-    def _restore(self, job: Job) -> None:
+    def _restore(self, job: HeldLease) -> None:
         started = time.perf_counter()
         try:
             restored = self._restored(job)
             self._publishing.submit(self._publish, job, restored, time.perf_counter() - started)
-        except GivenUp:
+        except BatchAbandoned:
             self._jobs.give_up(job)
         except CorruptPayload as error:
             log.warning("payload unusable", extra={**_place(job), "reason": str(error)})
@@ -172,7 +172,7 @@ class Worker:
         finally:
             metrics.WORKER_BUSY_SECONDS.inc(time.perf_counter() - started)
 
-    def _restored(self, job: Job) -> list[Picture]:
+    def _restored(self, job: HeldLease) -> list[Picture]:
         batch = job.batch
         with metrics.timed("transport"):
             pictures = decode_payload(batch.payload, job.content)
@@ -182,29 +182,29 @@ class Worker:
         with metrics.timed("restoration"):
             for picture in pictures:
                 if job.dropped or self._abandon.is_set():
-                    raise GivenUp
+                    raise BatchAbandoned
                 restored.append(self._restorer.restore(picture, batch.work))
         return restored
 
-    def _publish(self, job: Job, restored: list[Picture], seconds: float) -> None:
+    def _publish(self, job: HeldLease, restored: list[Picture], seconds: float) -> None:
         self._jobs.waits(job)
         try:
             self._outlet.publish(job.batch, restored, seconds, lambda: not job.dropped)
             metrics.FRAMES_RESTORED.inc(len(restored))
             self._jobs.receipt(job)
-        except GivenUp:
+        except BatchAbandoned:
             self._jobs.give_up(job)
         except Exception as error:
             log.exception("batch not published", extra=_place(job))
             self._jobs.failure(job, error)
 
 
-def _as_sent(job: Job) -> bool:
+def _as_sent(job: HeldLease) -> bool:
     """Whether the coded bytes are those that were sent: then sending them again is no help."""
     payload = job.batch.payload
     coded = payload.inline if job.content is None else job.content
     return hashlib.sha256(coded).digest() == payload.digest
 
 
-def _place(job: Job) -> dict[str, object]:
+def _place(job: HeldLease) -> dict[str, object]:
     return {"run": job.batch.run, "segment": job.batch.segment, "batch": job.batch.batch}

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import PlannedFrame, StreamOutcome
 from reelwright.store.folder import beside
 from reelwright.titles.errors import InputError, LedgerError

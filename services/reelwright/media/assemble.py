@@ -17,10 +17,10 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from reelwright.media import matroska
-from reelwright.media.carriers import kept_metadata
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
 from reelwright.media.profiles import ProfileSpec, encoded_size
+from reelwright.media.stream_copy import kept_metadata
 from reelwright.media.streams import Carriage, carry_streams
 from reelwright.media.timing import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.types import SourceInfo, StreamOutcome

@@ -21,7 +21,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from reelwright.store.places import open_place
+from reelwright.store.location import open_location
 from reelwright.store.source import Source, open_ranged
 from reelwright.titles.errors import InputError, UserError
 
@@ -73,7 +73,7 @@ def open_bytes(location: str) -> io.BufferedReader:
         InputError: missing, not a file or unreadable.
         UnavailableError: its store does not answer.
     """
-    place = open_place(location, InputError)
+    place = open_location(location, InputError)
     return _local(Path(place.path), location) if place.local else io.BufferedReader(open_ranged(place))
 
 

@@ -17,8 +17,8 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
-from reelwright.media.carriers import Carrier, Clock, dressed, holds, lost
 from reelwright.media.profiles import ProfileSpec
+from reelwright.media.stream_copy import Clock, StreamWriter, dressed, holds, lost
 from reelwright.media.types import StreamOutcome
 
 # Per channel: 256 kbit/s for stereo, where AAC is transparent to most listeners.
@@ -30,7 +30,7 @@ _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1"
 
 def convert_audio(
     stream: AudioStream, film: OutputContainer, spec: ProfileSpec, about: StreamOutcome, clock: Clock
-) -> Carrier | StreamOutcome:
+) -> StreamWriter | StreamOutcome:
     """Adds sound that the container cannot hold in the profile's own codec; left out where that takes no such sound."""
     own = _layout(stream)
     for layout in dict.fromkeys((own, "stereo")):
@@ -66,7 +66,7 @@ def _add_audio(film: OutputContainer, stream: AudioStream, spec: ProfileSpec, la
 
 def convert_text(
     stream: SubtitleStream, film: OutputContainer, spec: ProfileSpec, about: StreamOutcome, clock: Clock
-) -> Carrier:
+) -> StreamWriter:
     """Adds text subtitles that the container cannot hold as its own kind."""
     target = cast("SubtitleStream", film.add_stream(spec.subtitles))
     target.time_base = stream.time_base

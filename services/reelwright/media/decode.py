@@ -11,10 +11,10 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from reelwright.media.account import Account, Expected, codec_name
 from reelwright.media.container import packets
+from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.damage import SliceChecks, damaged, timestamp
-from reelwright.media.structure import Chain
+from reelwright.media.packet_tracking import Expected, PacketTracker, codec_name
 from reelwright.titles.errors import InputError
 
 # These decoders patch what they cannot read and flag the frame, which keeps later frames closer to the film than
@@ -39,7 +39,7 @@ class RawFrame:
     concealed: bool = False
 
 
-class Decoder:
+class VideoDecoder:
     """The frames of a stream in presentation order; iterate once.
 
     Args:
@@ -66,11 +66,11 @@ class Decoder:
         conceal: bool,
         cut: bool = False,
         threads: int = 1,
-        chain: Chain | None = None,
+        chain: ContainerWalk | None = None,
     ) -> None:
         self._container, self._stream, self._where, self._conceal = container, stream, location, conceal
         self._tick = Fraction(stream.time_base or Fraction(1, 1000))
-        self._account = Account(stream, container.format.name)
+        self._account = PacketTracker(stream, container.format.name)
         self._slices = SliceChecks() if codec_name(stream) == "ffv1" else None
         self._origin: int | None = None
         self._last: RawFrame | None = None

@@ -16,12 +16,12 @@ from av.container import InputContainer
 from av.stream import AttachmentStream, Stream
 from numpy.typing import NDArray
 
-from reelwright.media.carriers import PayloadDigest
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.damage import SliceChecks
 from reelwright.media.encode import presumed_matrix, set_colour, video_frame
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
+from reelwright.media.stream_copy import PayloadDigest
 from reelwright.media.streams import codec_name, is_cover
 from reelwright.media.types import Bars, ColourInfo, StreamOutcome
 from reelwright.titles.errors import CorruptPayload

@@ -15,8 +15,8 @@ from av.video.stream import VideoStream
 from reelwright.media.bars import detect_bars
 from reelwright.media.container import open_file, open_source, video_stream
 from reelwright.media.damage import missing_bytes
-from reelwright.media.decode import Decoder, RawFrame
-from reelwright.media.fields import detect_field_order
+from reelwright.media.decode import RawFrame, VideoDecoder
+from reelwright.media.field_order import detect_field_order
 from reelwright.media.formats import colour_of, conversion, picture_of
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
@@ -87,7 +87,7 @@ def _check_size(width: int, height: int, limits: Limits, location: str) -> None:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, location: str) -> RawFrame:
-    first = next(iter(Decoder(container, stream, location, conceal=True)), None)
+    first = next(iter(VideoDecoder(container, stream, location, conceal=True)), None)
     if first is None:
         raise InputError(
             "its video stream holds not one frame that decodes", location, "give a file whose film is in it"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reelwright.media.container import open_file, open_source, video_stream
+from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.damage import cut_short, missing_bytes
-from reelwright.media.decode import Decoder, RawFrame
+from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.deinterlace import deinterlaced
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
-from reelwright.media.structure import Chain
 from reelwright.media.types import Bars, DecodedFrame, SourceInfo
 from reelwright.titles.recipe import Recipe
 
@@ -44,14 +44,14 @@ class FrameReader:
             missing = missing_bytes(beside)
             if missing and not conceal:
                 raise cut_short(location, missing)
-            decoder = Decoder(
+            decoder = VideoDecoder(
                 container,
                 video_stream(container, location),
                 location,
                 conceal=conceal,
                 cut=missing > 0,
                 threads=self._threads,
-                chain=Chain(beside),
+                chain=ContainerWalk(beside),
             )
             yield from self._numbered(self._pictures(self._whole(decoder)))
             self.notes = decoder.notes

@@ -14,10 +14,10 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
-from reelwright.media.carriers import Carrier, Clock, Copy, dressed, holds
 from reelwright.media.container import open_source
 from reelwright.media.convert import convert_audio, convert_text
 from reelwright.media.profiles import ProfileSpec
+from reelwright.media.stream_copy import Clock, StreamCopy, StreamWriter, dressed, holds
 from reelwright.media.types import StreamOutcome
 
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -28,7 +28,7 @@ _COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "imag
 class Carriage:
     """How the other streams travel: carriers by source stream index, and the outcomes that are known already."""
 
-    carriers: Mapping[int, Carrier]
+    carriers: Mapping[int, StreamWriter]
     settled: tuple[StreamOutcome, ...]
 
     def outcomes(self) -> tuple[StreamOutcome, ...]:
@@ -55,7 +55,7 @@ def carry_streams(
         spec: its profile.
         shift: seconds from the source's time to the film's.
     """
-    carriers: dict[int, Carrier] = {}
+    carriers: dict[int, StreamWriter] = {}
     settled: list[StreamOutcome] = []
     for stream in source.streams:
         if stream.index == main.index or _is_chapter_text(stream, source):
@@ -82,7 +82,7 @@ def is_cover(stream: Stream) -> bool:
 
 def _carry(
     stream: Stream, location: str, film: OutputContainer, spec: ProfileSpec, clock: Clock
-) -> Carrier | StreamOutcome:
+) -> StreamWriter | StreamOutcome:
     about = StreamOutcome(
         index=stream.index,
         kind="cover" if is_cover(stream) else stream.type,
@@ -102,9 +102,9 @@ def _carry(
 
 def _sound_or_text(
     stream: Stream, film: OutputContainer, spec: ProfileSpec, about: StreamOutcome, clock: Clock
-) -> Carrier | StreamOutcome:
+) -> StreamWriter | StreamOutcome:
     if _copied(stream, spec):
-        return Copy(about, stream, dressed(_add_copy(film, stream), stream), clock)
+        return StreamCopy(about, stream, dressed(_add_copy(film, stream), stream), clock)
     if isinstance(stream, AudioStream):
         return convert_audio(stream, film, spec, about, clock)
     if isinstance(stream, SubtitleStream) and stream.codec_context.codec.text_sub:
@@ -131,7 +131,7 @@ def _cover(
     spec: ProfileSpec,
     about: StreamOutcome,
     clock: Clock,
-) -> Carrier | StreamOutcome:
+) -> StreamWriter | StreamOutcome:
     if not is_cover(stream):
         return about.model_copy(update={"reason": "only the main picture is restored"})
     if spec.container == "matroska" and about.codec in _COVER_TYPES:
@@ -143,7 +143,7 @@ def _cover(
         return about
     target = _add_copy(film, stream)
     target.disposition = Disposition.attached_pic
-    return Copy(about, stream, target, clock)
+    return StreamCopy(about, stream, target, clock)
 
 
 def _add_copy(film: OutputContainer, stream: Stream) -> Stream:

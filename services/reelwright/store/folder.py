@@ -13,8 +13,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from reelwright.store import local as disk
 from reelwright.store import remote
 from reelwright.store.failures import failure, failures, is_missing, is_of_this_disk
-from reelwright.store.places import open_place
-from reelwright.titles.patience import IMPATIENT, Patience
+from reelwright.store.location import open_location
+from reelwright.store.retry import NO_RETRY, RetryPolicy
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -45,12 +45,12 @@ class Folder:
     OutputError when it refuses.
     """
 
-    def __init__(self, location: str, patience: Patience = IMPATIENT) -> None:
+    def __init__(self, location: str, patience: RetryPolicy = NO_RETRY) -> None:
         self.patience = patience
-        self._place = open_place(location)
+        self._place = open_location(location)
         self._base = self._place.path.rstrip("/")
 
-    def with_patience(self, patience: Patience) -> Folder:
+    def with_patience(self, patience: RetryPolicy) -> Folder:
         """The same place, waited for in another way."""
         other = copy(self)
         other.patience = patience
@@ -247,7 +247,7 @@ class Folder:
             raise failure(error, str(scratch) if here else self.where(name)) from None
 
 
-def beside(location: str, patience: Patience = IMPATIENT) -> tuple[Folder, str]:
+def beside(location: str, patience: RetryPolicy = NO_RETRY) -> tuple[Folder, str]:
     """The folder a file lies in, and its name there."""
     parent, slash, name = location.rpartition("/")
     return Folder(parent + slash if parent.endswith(":/") else parent or slash or ".", patience), name

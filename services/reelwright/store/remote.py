@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reelwright.store.failures import answer_of
-from reelwright.store.places import Place
+from reelwright.store.location import Location
 
 # Parts of 16 MiB, four at a time: 64 MiB of memory for a film of any length. S3 takes 10,000 parts of an object.
 _PART_BYTES = 16 << 20
@@ -27,7 +27,7 @@ _CONFLICT_PAUSE = 0.05
 _heeds: dict[str, bool] = {}
 
 
-def read(place: Place, path: str) -> bytes:
+def read(place: Location, path: str) -> bytes:
     """A file's bytes, by one request.
 
     Raises:
@@ -38,7 +38,7 @@ def read(place: Place, path: str) -> bytes:
     return bytes(place.fs.cat_file(path, **options))
 
 
-def create(place: Place, path: str, data: bytes) -> bool:
+def create(place: Location, path: str, data: bytes) -> bool:
     """Writes a new file; False, and nothing is changed, where there is one already.
 
     By a conditional write (`If-None-Match: *`), of which the store lets one of several at once succeed. A store
@@ -64,7 +64,7 @@ def create(place: Place, path: str, data: bytes) -> bool:
     return created
 
 
-def upload(place: Place, path: str, local: Path) -> None:
+def upload(place: Location, path: str, local: Path) -> None:
     """Copies a local file there whole, with bounded memory.
 
     Raises:
@@ -74,7 +74,7 @@ def upload(place: Place, path: str, local: Path) -> None:
     place.fs.put_file(str(local), path, **_transfer(place, part))
 
 
-def download(place: Place, path: str, local: Path) -> None:
+def download(place: Location, path: str, local: Path) -> None:
     """Copies a file from there, with bounded memory.
 
     Raises:
@@ -83,7 +83,7 @@ def download(place: Place, path: str, local: Path) -> None:
     place.fs.get_file(path, str(local), **_transfer(place, _PART_BYTES))
 
 
-def remove(place: Place, paths: Sequence[str]) -> None:
+def remove(place: Location, paths: Sequence[str]) -> None:
     """Removes files, many in one request where the store can; nothing happens for those that are gone.
 
     Raises:
@@ -109,11 +109,11 @@ class _Refused(OSError):
         self.response = {"Error": said}
 
 
-def _transfer(place: Place, part: int) -> dict[str, int]:
+def _transfer(place: Location, part: int) -> dict[str, int]:
     return {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE} if place.protocol == "s3" else {}
 
 
-def _create_if_absent(place: Place, path: str, data: bytes) -> bool:
+def _create_if_absent(place: Location, path: str, data: bytes) -> bool:
     for attempt in range(1, _CONFLICT_TRIES + 1):
         taken = False
         try:
@@ -138,7 +138,7 @@ def _create_if_absent(place: Place, path: str, data: bytes) -> bool:
     return True
 
 
-def _create_after_a_look(place: Place, path: str, data: bytes) -> bool:
+def _create_after_a_look(place: Location, path: str, data: bytes) -> bool:
     if place.fs.exists(path):
         return False
     place.fs.pipe_file(path, data)

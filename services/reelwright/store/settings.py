@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from reelwright.store.places import open_place
+from reelwright.store.location import open_location
 
 
 class StoreSettings(BaseSettings):
@@ -25,5 +25,5 @@ class StoreSettings(BaseSettings):
         if not location:
             raise ValueError("it is empty")
         # Raises the UserError that says what is wrong with the address.
-        open_place(location)
+        open_location(location)
         return location

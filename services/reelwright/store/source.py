@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from reelwright.store import remote
 from reelwright.store.failures import answer_of, failure, failures, is_missing
-from reelwright.store.places import Place
+from reelwright.store.location import Location
 from reelwright.titles.errors import InputError, UnavailableError
 
 # A jump costs one block. Reading on from there doubles what is fetched at once, up to 4 MiB: a request every 4 MiB
@@ -128,7 +128,7 @@ class Blocks:
         _shorten(self._sequences, _MOST_SEQUENCES)
 
 
-def open_ranged(place: Place) -> Source:
+def open_ranged(place: Location) -> Source:
     """Opens a file in a store.
 
     Raises:
@@ -145,7 +145,7 @@ def open_ranged(place: Place) -> Source:
     return Source(blocks, where)
 
 
-def _s3_blocks(place: Place, where: str) -> Blocks:
+def _s3_blocks(place: Location, where: str) -> Blocks:
     # Each of its requests names the ETag seen here (If-Match), so that no two states of a file are ever mixed.
     file = place.fs.open(place.path, "rb", cache_type="none")
     _refuse_folder(file.details["type"], where)
@@ -157,7 +157,7 @@ def _s3_blocks(place: Place, where: str) -> Blocks:
     return Blocks(_Watched(fetch, where), int(file.size))
 
 
-def _plain_blocks(place: Place, where: str) -> Blocks:
+def _plain_blocks(place: Location, where: str) -> Blocks:
     details = place.fs.info(place.path)
     _refuse_folder(details["type"], where)
     return Blocks(_Watched(lambda start, end: remote.read(place, place.path)[start:end], where), int(details["size"]))

@@ -11,7 +11,7 @@ ReelwrightError
 │   └── UnavailableError        a broker, store or service that does not answer or has no room: waiting may help
 ├── Interrupted (exit 130)      the person stopped it; what was finished stays
 └── InternalError (exit 1)      ours: carries a way to report it
-    ├── TitleFailed             a batch failed on every attempt; names the frame range
+    ├── RestorationFailed       a batch failed on every attempt; names the frame range
     ├── UnusableMessage         a message that cannot be read, or of a format from the future
     ├── CorruptPayload          bytes that do not match their digest, or are gone; the segment is published again
     └── LedgerError             the ledger holds something impossible
@@ -90,7 +90,7 @@ class InternalError(ReelwrightError):
     """A failure of ours."""
 
 
-class TitleFailed(InternalError):
+class RestorationFailed(InternalError):
     """A title that could not be finished; the message names the frame range and the reason."""
 
 

@@ -16,9 +16,9 @@ from markupsafe import Markup
 
 from reelwright.ledger.names import report_location
 from reelwright.ledger.records import Manifest, ShotEntry
-from reelwright.ledger.report import words
+from reelwright.ledger.report import formatting
 from reelwright.ledger.report.images import Budget, shape_of
-from reelwright.ledger.store import RunLedger
+from reelwright.ledger.run_ledger import RunLedger
 from reelwright.store.folder import beside
 from reelwright.store.scratch import scratch_folder
 
@@ -82,10 +82,10 @@ def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
     distinct = len(set(manifest.pts))
     return environment.get_template("report.html.j2").stream(
         m=manifest,
-        title=words.title_of(manifest),
-        words=words,
-        rows=words.comparison(manifest),
-        deeds=words.deeds(manifest),
+        title=formatting.title_of(manifest),
+        formatting=formatting,
+        rows=formatting.comparison(manifest),
+        deeds=formatting.deeds(manifest),
         lost=max(0, manifest.frames_in - distinct),
         doubled=max(0, manifest.frames_out - distinct),
         whole=manifest.frames_in == manifest.frames_out == distinct,
@@ -114,7 +114,7 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
         yield ShotView(
             number=index + 1,
             frame=shot.sample_frame,
-            at=words.moment(manifest, shot.sample_frame),
+            at=formatting.moment(manifest, shot.sample_frame),
             thumb=(after and budget.thumbnail(after, aspect, rotation)) or "",
             before=(before and budget.fit(before, rotation)) or "",
             after=(after and budget.fit(after, rotation)) or "",

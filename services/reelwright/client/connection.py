@@ -1,0 +1,71 @@
+"""Broker and store as roles and commands find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.protocol import Bus
+from reelwright.bus.settings import BusSettings
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.settings import read_settings
+from reelwright.store.retry import NO_RETRY, RetryPolicy
+from reelwright.store.settings import StoreSettings
+
+
+def connect() -> Bus:
+    """The bus of the environment, on a broker that answers and has the topics.
+
+    Raises:
+        UnavailableError: no broker answers, or topics are missing.
+        UserError: settings, login or topics that must be mended.
+    """
+    # Loaded here: `status` asks the ledger alone, and Kafka's client takes a second.
+    from reelwright.bus.kafka.bus import KafkaBus
+
+    return KafkaBus.connect(read_settings(BusSettings))
+
+
+@contextmanager
+def connected() -> Iterator[Bus]:
+    """`connect` for the length of a `with` block."""
+    bus = connect()
+    try:
+        yield bus
+    finally:
+        bus.close()
+
+
+def ledger_root() -> str:
+    """Where the cluster's ledger lies.
+
+    Raises:
+        UserError: REELWRIGHT_STORE_LEDGER is not set, or leads nowhere.
+    """
+    return read_settings(StoreSettings).ledger
+
+
+def open_ledger(patience: RetryPolicy = NO_RETRY) -> Callable[[str], RunLedger]:
+    """What opens a run's ledger by its name.
+
+    Args:
+        patience: waits for the store.
+
+    Raises:
+        UserError: as `ledger_root`.
+    """
+    return partial(RunLedger, ledger_root(), patience=patience)
+
+
+def open_claims(patience: RetryPolicy = NO_RETRY) -> ClaimCheck:
+    """Where payloads go that are too large for a message.
+
+    Args:
+        patience: waits for the store.
+
+    Raises:
+        UserError: as `ledger_root`, and for sizes that are not valid.
+    """
+    return ClaimCheck(ledger_root(), read_settings(BusSettings).inline_bytes, patience)

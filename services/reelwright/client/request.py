@@ -1,0 +1,123 @@
+"""A title as a person asks for it: checked, resolved to a request, with nothing written yet."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from reelwright.media.fingerprint import source_fingerprint
+from reelwright.media.probe import probe
+from reelwright.media.profiles import profile_spec
+from reelwright.restoration.engine import engine_identity
+from reelwright.restoration.models import ModelFile, resolve_model
+from reelwright.store.location import open_location
+from reelwright.titles.errors import InputError, OutputError, UserError
+from reelwright.titles.identity import run_id
+from reelwright.titles.recipe import Recipe
+from reelwright.wire.titles_pb2 import TitleRequest
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> TitleRequest:
+    """The request for a title, touching nothing.
+
+    Args:
+        source: a path or an s3:// URL.
+        output: the same; with the suffix of the recipe's profile.
+        recipe: what to do.
+        engine: auto, openvino or torch.
+
+    Raises:
+        UserError: no such film or model, or an output that cannot be.
+    """
+    source, place = _address(source, InputError), open_location(output)
+    output = place.address(place.path)
+    suffix = profile_spec(recipe.profile).suffix
+    probe(source)
+    fingerprint = source_fingerprint(source)
+    if place.local:
+        check_output(Path(source), Path(output), suffix, recipe.profile)
+    else:
+        _check_remote(source, output, suffix, recipe.profile)
+    return title_request(source, output, recipe, resolve_model(recipe.model), engine, fingerprint)
+
+
+def parse_deadline(text: str, now: float | None = None) -> float:
+    """Unix seconds of a deadline: ISO 8601, local time where it names no zone, or a duration such as `2h` or `1d12h`.
+
+    Raises:
+        UserError: neither, or in the past.
+    """
+    now = time.time() if now is None else now
+    if _DURATION.fullmatch(text):
+        return now + sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(text))
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC).timestamp()
+    except ValueError:
+        remedy = "write 2h, 1d12h or 2030-05-01T18:00"
+        raise UserError(f"{text!r} is no moment and no duration", "--deadline", remedy) from None
+    if moment <= now:
+        raise UserError(f"{text} is in the past", "--deadline", "give a moment that is still to come")
+    return moment
+
+
+def title_request(
+    source: str, output: str, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
+) -> TitleRequest:
+    """The title as the services know it; the same source, recipe and engine are the same run.
+
+    Raises:
+        ModelError: the engine cannot run this model.
+    """
+    identity = engine_identity(engine, model)
+    return TitleRequest(
+        run=run_id(fingerprint, recipe, identity),
+        source=source,
+        output=output,
+        recipe=recipe.canonical(),
+        fingerprint=fingerprint,
+        priority_class="standard",
+        engine=identity,
+        model_sha256=model.sha256,
+    )
+
+
+def check_output(source: Path, output: Path, suffix: str, profile: str) -> None:
+    """Refuses, before any work, a place on this machine where the film cannot go.
+
+    Raises:
+        OutputError: another suffix than the profile's, the source itself, or not a place to write to.
+    """
+    where = str(output)
+    if output.is_dir():
+        raise OutputError("is a directory", where, "give a file name")
+    if output.suffix.lower() != suffix:
+        raise OutputError(f"profile {profile} writes {suffix} files", where, f"name it {output.stem}{suffix}")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise OutputError("is the source itself", where, "the original is never touched: give another name")
+    if not output.parent.is_dir():
+        raise OutputError("no such folder", str(output.parent), "create it first")
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise OutputError("not writable", str(output.parent), "choose another folder or mend its permissions")
+    if output.exists() and not os.access(output, os.W_OK):
+        raise OutputError("not writable", where, "choose another name or mend its permissions")
+
+
+def _address(location: str, kind: type[UserError]) -> str:
+    """An absolute path or a whole URL: a service works in another folder than the person."""
+    place = open_location(location, kind)
+    return place.address(place.path)
+
+
+def _check_remote(source: str, output: str, suffix: str, profile: str) -> None:
+    name = PurePosixPath(output)
+    if name.suffix.lower() != suffix:
+        raise OutputError(f"profile {profile} writes {suffix} files", output, f"name it {name.stem}{suffix}")
+    if output == source:
+        raise OutputError("is the source itself", output, "the original is never touched: give another name")

@@ -1,0 +1,1 @@
+"""One film in one process, with no broker."""

@@ -1,0 +1,1 @@
+"""One role of a cluster as a process."""

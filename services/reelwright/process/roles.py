@@ -1,0 +1,58 @@
+"""The four roles, each loading only what it needs: a dispatcher no FFmpeg, a decoder no network runtime."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from reelwright.bus.protocol import Bus
+from reelwright.store.retry import RetryPolicy
+
+UNREADY = {
+    "decoder": "it takes no titles yet",
+    "dispatcher": "it takes no workers yet",
+    "inference": "it reaches no dispatcher",
+    "encoder": "it takes no frames yet",
+}
+"""Why a role whose bus answers is not ready."""
+
+
+class Role(Protocol):
+    """What a role's `create` returns."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes work."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Serves until `stop` is set, then drains."""
+
+
+def create(role: str, bus: Bus, patience: RetryPolicy) -> Role:
+    """A role with the settings of the environment.
+
+    Args:
+        role: decoder, dispatcher, inference or encoder.
+        bus: the bus.
+        patience: waits for the store, until the process is to stop.
+
+    Raises:
+        UserError: a setting, a model or the ledger's place that must be mended.
+    """
+    if role == "dispatcher":
+        from reelwright.dispatcher.entry import create as create_dispatcher
+
+        return create_dispatcher(bus)
+    from reelwright.client.connection import open_claims, open_ledger
+
+    if role == "inference":
+        from reelwright.inference.entry import create as create_inference
+
+        return create_inference(bus, open_claims(patience))
+    if role == "decoder":
+        from reelwright.decoder.entry import create as create_decoder
+
+        return create_decoder(bus, open_ledger(patience), open_claims(patience))
+    from reelwright.encoder.entry import create as create_encoder
+
+    return create_encoder(bus, open_ledger(patience), open_claims(patience))
