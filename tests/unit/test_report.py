@@ -21,7 +21,7 @@ import tests.support.ledgers
 from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.names import report_location
 from reelwright.ledger.records import Manifest, ShotEntry, TitleRecord
-from reelwright.ledger.report import page
+from reelwright.ledger.report import formatting, page
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.run_ledger import RunLedger
