@@ -14,7 +14,7 @@ import pytest
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame
-from reelwright.titles.errors import DamagedSource, InputError, UserError
+from reelwright.titles.errors import DamagedSource, InputError, OneLineError
 from reelwright.titles.recipe import Recipe
 from tests.support.clips import clip, folder, truth
 from tests.support.damaged_files import REFUSED, bad_file, broken, cut
@@ -242,7 +242,7 @@ def test_mutated_files_end_in_frames_or_one_line(seed: int) -> None:
         path.write_bytes(_mutated(clip(name).read_bytes(), rng))
         try:
             frames, _ = _read(path, on_damage=rng.choice(["fail", "conceal"]))
-        except UserError as error:
+        except OneLineError as error:
             assert "\n" not in str(error)  # noqa: PT017 - either outcome is right, and this is what one must look like
         else:
             times = [frame.pts for frame in frames]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.protocol import BusFull
 from reelwright.bus.settings import BusSettings
-from reelwright.titles.errors import BrokerError, UnavailableError, UserError
+from reelwright.titles.errors import BrokerError, OneLineError, UnavailableError
 from scripts.servers.kafka import PASSWORD, USER, KafkaServer
 from tests.contract.bus import collect, finishes, in_thread, values
 from tests.support.brokers import new_group, new_topic, open_bus
@@ -48,9 +48,9 @@ def published(bus: KafkaBus, topic: str) -> bool:
     return True
 
 
-def refused(settings: BusSettings, kind: type[UserError], needs: tuple[str, ...] = ()) -> str:
+def refused(settings: BusSettings, kind: type[OneLineError], needs: tuple[str, ...] = ()) -> str:
     """The one line with which a connection is refused."""
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(OneLineError) as caught:
         KafkaBus.connect(settings, patience=3, needs=needs)
     assert type(caught.value) is kind
     line = str(caught.value)

@@ -15,7 +15,7 @@ from reelwright.cli.main import run
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import SourceInfo
-from reelwright.titles.errors import InputError, UserError
+from reelwright.titles.errors import InputError, OneLineError, UserError
 from reelwright.titles.recipe import Recipe
 from tests.support.clipmaker import Film, write
 from tests.support.scenes import scene
@@ -83,7 +83,7 @@ def examine(path: Path, whole: bool) -> str:
     try:
         info = probe(str(path))
         times = _read(info, "fail")
-    except UserError as error:
+    except OneLineError as error:
         _check_line(error)
         times = None
         if "info" not in locals():

@@ -11,10 +11,10 @@ from reelwright.bus.events import EventListener, error_of, publish_event, title_
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.topics import EVENTS
 from reelwright.titles import errors
-from reelwright.titles.errors import ReelwrightError, UserError
+from reelwright.titles.errors import OneLineError, ReelwrightError, UserError
 from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
-_USER_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, UserError)]
+_USER_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OneLineError)]
 
 
 def through_the_wire(error: Exception) -> ReelwrightError:
@@ -23,7 +23,7 @@ def through_the_wire(error: Exception) -> ReelwrightError:
 
 
 @pytest.mark.parametrize("kind", _USER_ERRORS)
-def test_a_users_error_keeps_its_kind_and_its_line(kind: type[UserError]) -> None:
+def test_a_users_error_keeps_its_kind_and_its_line(kind: type[OneLineError]) -> None:
     """What, where and remedy are read as they were written, and the exit code is 2."""
     error = kind("cannot be read", "a: b; film.mp4", "copy it again; then retry")
     arrived = through_the_wire(error)

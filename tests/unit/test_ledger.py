@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reelwright.ledger.locks import run_lock
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.titles.errors import LedgerError, OutputError, UnavailableError, UserError
+from reelwright.titles.errors import LedgerError, OneLineError, OutputError, UnavailableError
 from tests.contract.ledger import AWKWARD, LedgerContract
 from tests.support.ledgers import RUN, plan_of, put_file, record_of
 
@@ -90,7 +90,7 @@ def test_the_first_writer_wins(
     ],
 )
 def test_a_place_that_takes_nothing_is_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[UserError], words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[OneLineError], words: str
 ) -> None:
     """A full disk may pass and a read-only one does not; either says where and leaves no file behind."""
 
@@ -98,7 +98,7 @@ def test_a_place_that_takes_nothing_is_one_clear_line(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(OneLineError) as caught:
         RunLedger(str(tmp_path), RUN).put_plan(plan_of(1))
     assert type(caught.value) is kind
     line = str(caught.value)

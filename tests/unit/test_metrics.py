@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from reelwright.telemetry import metrics
-from reelwright.telemetry.logs import JsonFormatter
+from reelwright.telemetry.logs import json_formatter
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.titles.errors import UnavailableError
@@ -103,7 +103,7 @@ def test_log_lines_are_json() -> None:
     """A service's log line is one JSON object with level, logger, message, extra fields and the exception."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(json_formatter())
     logger = logging.getLogger("reelwright.test")
     logger.addHandler(handler)
     try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import BrokerError
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _SECONDS = 5.0
 # Segments are numbered in 32 bits.
@@ -25,7 +24,7 @@ def dead_letter(bus: Bus, record: Record, reason: str) -> None:
     """
     reason = " ".join(reason.split())
     where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    log.error("dead letter", extra={**where, "reason": reason})
+    log.error("dead letter", **where, reason=reason)
     metrics.DEAD_LETTERS.inc()
     headers = {**record.headers, "reason": reason, "topic": record.topic}
     # One that is too large to be kept whole is kept without its value, for its reason.
@@ -33,9 +32,9 @@ def dead_letter(bus: Bus, record: Record, reason: str) -> None:
         try:
             bus.publish(DEAD_LETTER, record.key, value, headers, timeout=_SECONDS)
         except BrokerError as error:
-            log.error("dead letter refused", extra={**where, "bytes": len(value), "reason": str(error)})
+            log.error("dead letter refused", **where, bytes=len(value), reason=str(error))
         except BusFull as error:
-            log.error("dead letter lost", extra={**where, "reason": str(error)})
+            log.error("dead letter lost", **where, reason=str(error))
             return
         else:
             return

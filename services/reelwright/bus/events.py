@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
 from reelwright.bus.messages import publish_message, read_message
 from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import EVENTS, run_key
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles import errors
-from reelwright.titles.errors import UnusableMessage, UserError
+from reelwright.titles.errors import OneLineError, UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import Event, TitleFailed
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _POLL_SECONDS = 0.5
 
@@ -25,7 +25,7 @@ def publish_event(bus: Bus, event: Event) -> None:
 
 def title_failure(run: str, service: str, error: Exception) -> Event:
     """The event that a title ended with `error` in `service`."""
-    if isinstance(error, UserError):
+    if isinstance(error, OneLineError):
         reason, code = str(error), error.exit_code
     else:
         reason, code = f"{service}: {type(error).__name__}: {error}", 1
@@ -35,7 +35,7 @@ def title_failure(run: str, service: str, error: Exception) -> Event:
 def error_of(failure: TitleFailed) -> errors.ReelwrightError:
     """The error that a failed title's event tells of; a plain UserError where only its exit code is known."""
     kind = getattr(errors, failure.error, None)
-    if isinstance(kind, type) and issubclass(kind, UserError):
+    if isinstance(kind, type) and issubclass(kind, OneLineError):
         return kind(failure.reason)
     unknown = UserError if failure.exit_code == UserError.exit_code else errors.RestorationFailed
     return unknown(failure.reason)
@@ -79,6 +79,6 @@ class EventListener:
         except UnusableMessage as error:
             # Only progress is lost with it: the ledger has what happened, and whoever needs to know looks there too.
             where = {"partition": record.partition, "offset": record.offset}
-            log.error("unusable event skipped", extra={**where, "reason": str(error)})
+            log.error("unusable event skipped", **where, reason=str(error))
             return
         self._handle(event)

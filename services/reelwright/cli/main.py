@@ -10,7 +10,7 @@ import typer
 
 from reelwright import __version__
 from reelwright.cli import age, cancel, deadletter, models, probe, restore, serve, status, submit, topics, verify
-from reelwright.titles.errors import REPORT_AT, Interrupted, ReelwrightError, UserError
+from reelwright.titles.errors import REPORT_AT, Interrupted, OneLineError, ReelwrightError
 
 app = typer.Typer(
     name="reelwright",
@@ -46,10 +46,7 @@ def run(arguments: list[str]) -> int:
         app(args=arguments, prog_name="reelwright")
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1
-    except UserError as error:
-        _say(str(error))
-        return error.exit_code
-    except Interrupted as error:
+    except (OneLineError, Interrupted) as error:
         _say(str(error))
         return error.exit_code
     except ReelwrightError as error:

@@ -15,7 +15,7 @@ from reelwright.bus.protocol import Record
 from reelwright.bus.topics import FRAMES, RESTORED
 from reelwright.client.status import read_status
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.titles.errors import UnavailableError, UnusableMessage, UserError
+from reelwright.titles.errors import UnusableMessage, UserError
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 
 _BATCHES: dict[str, type[FrameBatch] | type[RestoredBatch]] = {
@@ -106,7 +106,5 @@ def print_dead_letters(letters: Sequence[DeadLetter], *, as_json: bool) -> None:
 def _state(run: str, ledger: Callable[[str], RunLedger]) -> str:
     try:
         return read_status(run, ledger).state
-    except UnavailableError:
-        raise
     except UserError:
         return UNKNOWN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -21,10 +20,11 @@ from reelwright.decoder.title_supervisor import TitleSupervisor
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.requests import to_wire
 from reelwright.ledger.run_ledger import RunLedger, is_run
-from reelwright.titles.errors import UnavailableError, UnusableMessage, UserError
+from reelwright.telemetry.logs import get_logger
+from reelwright.titles.errors import OneLineError, UnavailableError, UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import TitleRequest
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 GROUP = "decoder"
 _POLL_SECONDS = 0.1
@@ -106,7 +106,7 @@ class DecoderService:
         try:
             known = self._ledger(run).request() if is_run(run) else None
         except UserError as error:
-            log.error("title lost", extra={"run": run, "reason": str(error)})
+            log.error("title lost", run=run, reason=str(error))
             return None
         return None if known is None else to_wire(known)
 
@@ -115,10 +115,10 @@ class DecoderService:
         try:
             segments = self._decode(title)
         except BusFull:
-            log.info("the bus is closed", extra={"run": title.run})
+            log.info("the bus is closed", run=title.run)
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             if isinstance(error, UnavailableError) and (self._settings.patient or title.window.ended):
-                log.warning("waiting", extra={"run": title.run, "reason": str(error)})
+                log.warning("waiting", run=title.run, reason=str(error))
                 pause = _PAUSE_SECONDS
             else:
                 self._fail(title, error)
@@ -134,8 +134,8 @@ class DecoderService:
         return decode_title(title.request, ledger, self._bus, self._claims, window, self._settings)
 
     def _fail(self, title: TitleState, error: Exception) -> None:
-        if not isinstance(error, UserError):
-            log.error("title failed", extra={"run": title.run}, exc_info=error)
+        if not isinstance(error, OneLineError):
+            log.error("title failed", run=title.run, exc_info=error)
         event = title_failure(title.run, "decoder", error)
         title.failure = event.title_failed
         title.looked = 0.0

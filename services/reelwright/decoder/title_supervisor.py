@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -13,10 +12,11 @@ from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.telemetry import metrics
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import InternalError, UnavailableError
 from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _TICK_SECONDS = 0.2
 # How often the ledger is asked about a title of which nothing was heard.
@@ -75,12 +75,12 @@ class TitleSupervisor:
                 try:
                     self._keep(title)
                 except UnavailableError as error:
-                    log.warning("waiting", extra={"run": title.run, "reason": str(error)})
+                    log.warning("waiting", run=title.run, reason=str(error))
                 except BusFull:
                     return
                 except Exception:
                     # A thread that ended would leave every title without an end.
-                    log.exception("title not looked after", extra={"run": title.run})
+                    log.exception("title not looked after", run=title.run)
 
     def _keep(self, title: TitleState) -> None:
         self._pass_again(title)
@@ -113,7 +113,7 @@ class TitleSupervisor:
         reasons, title.wanted = title.wanted, {}
         for segment in wanted:
             title.passes[segment] += 1
-            log.warning("segment wanted again", extra={"run": title.run, "segment": segment})
+            log.warning("segment wanted again", run=title.run, segment=segment)
             if title.passes[segment] > _MOST_PASSES:
                 reason = f"segment {segment} could not be used {_MOST_PASSES} times; the last time: {reasons[segment]}"
                 title.failure = TitleFailed(reason=reason, exit_code=1, error=InternalError.__name__)
@@ -130,7 +130,7 @@ class TitleSupervisor:
             # Said until somebody has finished the film: whoever began may have died.
             publish_event(self._bus, Event(run=title.run, title_planned=TitlePlanned(segments=title.segments)))
         elif title.window.idle_seconds > title.stall_seconds:
-            log.warning("title stalled", extra={"run": title.run, "seconds": round(title.stall_seconds)})
+            log.warning("title stalled", run=title.run, seconds=round(title.stall_seconds))
             title.stall_seconds = min(2 * title.stall_seconds, _LONGEST_STALL_SECONDS)
             self._roster.again(title)
 

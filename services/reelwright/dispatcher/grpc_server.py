@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,11 +14,12 @@ from grpc_reflection.v1alpha import reflection
 from reelwright import __version__
 from reelwright.dispatcher.scheduler import ConnectedWorker, Scheduler
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnavailableError
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DESCRIPTOR, Hello, WorkerMessage
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _SERVICE = DESCRIPTOR.services_by_name["Dispatch"].full_name
 
@@ -58,7 +58,7 @@ class DispatchService:
             reader.cancel()
             (outcome,) = await asyncio.gather(reader, return_exceptions=True)
             if isinstance(outcome, Exception):
-                log.warning("stream broke", extra={"worker": worker.name}, exc_info=outcome)
+                log.warning("stream broke", worker=worker.name, exc_info=outcome)
 
     async def _read(self, worker: ConnectedWorker, messages: AsyncIterator[WorkerMessage]) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -11,9 +10,10 @@ from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch, ReadyQueue
 from reelwright.dispatcher.splice import lease_message
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry import metrics
+from reelwright.telemetry.logs import get_logger
 from reelwright.wire.dispatch_pb2 import Begin, DispatcherMessage, Lease, Revoke
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -118,7 +118,7 @@ class Scheduler:
     def unusable(self, lease_id: str, reason: str) -> None:
         """A batch's bytes are damaged or gone: whoever tries, it cannot be restored as it is."""
         if batch := self._take_out(lease_id):
-            log.warning("batch unusable", extra={"batch": batch.key, "reason": reason})
+            log.warning("batch unusable", batch=batch.key, reason=reason)
             self._unusable(batch, reason)
 
     def hand_back(self, worker: ConnectedWorker, lease_id: str) -> None:
@@ -212,4 +212,4 @@ def _count(back: ReturnedBatch) -> None:
         metrics.LEASE_EXPIRIES.inc()
     if not back.given_up and back.cause != "hand_back":
         metrics.RETRIES.labels(cause=back.cause).inc()
-    log.info("batch came back", extra={"batch": back.key, "cause": back.cause, "reason": back.reason})
+    log.info("batch came back", batch=back.key, cause=back.cause, reason=back.reason)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 
 from reelwright.telemetry import metrics
+from reelwright.telemetry.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class UnservedModels:
@@ -39,4 +39,4 @@ class UnservedModels:
                 self._told.add(sha256)
                 name, count = waiting[sha256]
                 what = {"model": name, "model_sha256": sha256, "batches": count, "workers": workers}
-                log.warning("no worker serves the model that batches wait for", extra=what)
+                log.warning("no worker serves the model that batches wait for", **what)

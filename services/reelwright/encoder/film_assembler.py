@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,11 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.telemetry import metrics
-from reelwright.titles.errors import UnavailableError, UserError
+from reelwright.telemetry.logs import get_logger
+from reelwright.titles.errors import OneLineError, UnavailableError
 from reelwright.wire.titles_pb2 import Event, TitleFinished
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class FilmAssembler:
@@ -60,7 +60,7 @@ class FilmAssembler:
             if ready(ledger) and ledger.outcome() is None:
                 self._finish(ledger)
         except BusFull:
-            log.info("the bus is closed", extra={"run": run})
+            log.info("the bus is closed", run=run)
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             self._failed(run, error)
         finally:
@@ -86,12 +86,12 @@ class FilmAssembler:
 
     def _failed(self, run: str, error: Exception) -> None:
         if isinstance(error, UnavailableError) and self._settings.patient:
-            log.warning("waiting", extra={"run": run, "reason": str(error)})
+            log.warning("waiting", run=run, reason=str(error))
             return
         if self._finished_elsewhere(run):
             return
-        if not isinstance(error, UserError):
-            log.error("assembly failed", extra={"run": run}, exc_info=error)
+        if not isinstance(error, OneLineError):
+            log.error("assembly failed", run=run, exc_info=error)
         publish_event(self._bus, title_failure(run, "assembly", error))
 
     def _finished_elsewhere(self, run: str) -> bool:

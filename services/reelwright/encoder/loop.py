@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import zlib
@@ -19,11 +18,12 @@ from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 GROUP = "encoder"
 _POLL_SECONDS = 0.1

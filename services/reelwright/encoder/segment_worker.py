@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable, Container
@@ -17,11 +16,12 @@ from reelwright.encoder.segment_builder import SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.titles.errors import CorruptPayload, UnavailableError, UnusableMessage, UserError
+from reelwright.telemetry.logs import get_logger
+from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Segment = tuple[str, int]
 # Enough to keep the lane busy while the loop polls; more would only hold memory.
@@ -135,7 +135,7 @@ class SegmentWorker:
                 return
         except UnavailableError:
             pass  # asked for once too often, it is published in vain
-        log.warning("batch unusable", extra={"run": run, "segment": number, "reason": str(error)})
+        log.warning("batch unusable", run=run, segment=number, reason=str(error))
         publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
 
     def _open(self, segment: Segment) -> SegmentBuilder | None:
@@ -153,9 +153,9 @@ class SegmentWorker:
         self._release(segment)
         try:
             self._claims.release(run, number)
-        except UserError as error:
+        except OneLineError as error:
             # They go with the run's folder at the latest.
-            log.info("payloads left behind", extra={"run": run, "reason": str(error)})
+            log.info("payloads left behind", run=run, reason=str(error))
         committed = SegmentCommitted(segment=number, frames=len(record.frames))
         publish_event(self._bus, Event(run=run, segment_committed=committed))
         self._committed(run)
@@ -163,12 +163,12 @@ class SegmentWorker:
     def _give_up(self, segment: Segment, error: Exception) -> None:
         run, number = segment
         if isinstance(error, UnavailableError) and self._settings.patient:
-            log.warning("segment begins again", extra={"run": run, "segment": number, "reason": str(error)})
+            log.warning("segment begins again", run=run, segment=number, reason=str(error))
             self._close(segment)
             self._again(self._records.pop(segment)[0])
             return
-        if not isinstance(error, UserError):
-            log.error("segment failed", extra={"run": run, "segment": number}, exc_info=error)
+        if not isinstance(error, OneLineError):
+            log.error("segment failed", run=run, segment=number, exc_info=error)
         self._drop(run)
         publish_event(self._bus, title_failure(run, f"encoder, segment {number}", error))
 
@@ -198,5 +198,5 @@ class SegmentWorker:
                 ledger = self._ledger(run)
                 if ledger.is_committed(number) or ledger.outcome() is not None:
                     self._release((run, number))
-            except UserError as error:
-                log.warning("segment not looked after", extra={"run": run, "segment": number, "reason": str(error)})
+            except OneLineError as error:
+                log.warning("segment not looked after", run=run, segment=number, reason=str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import random
 import threading
@@ -13,11 +12,12 @@ import grpc
 
 from reelwright.inference.lease_pool import Send
 from reelwright.inference.settings import InferenceSettings
+from reelwright.telemetry.logs import get_logger
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _FIRST_PAUSE = 0.05
 _CLOSE_SECONDS = 1.0
@@ -92,7 +92,7 @@ class DispatcherClient:
             # Waits for the dispatcher's answer to the Hello; one that refuses sends none of it.
             if dict(call.initial_metadata() or ()).get("protocol") == str(PROTOCOL):
                 self._refusal = ""
-                log.info("stream to a dispatcher", extra={"dispatcher": self._address})
+                log.info("stream to a dispatcher", dispatcher=self._address)
                 self._opened(outbox.put)
             for message in call:
                 self._act(message)
@@ -108,11 +108,11 @@ class DispatcherClient:
 
     def _note(self, error: grpc.RpcError) -> None:
         if error.code() != grpc.StatusCode.FAILED_PRECONDITION:
-            log.info("no stream to the dispatcher", extra={"dispatcher": self._address, "reason": str(error.code())})
+            log.info("no stream to the dispatcher", dispatcher=self._address, reason=str(error.code()))
             self._refusal = ""
         elif self._refusal != error.details():
             self._refusal = error.details()
-            log.error("refused by the dispatcher", extra={"dispatcher": self._address, "reason": self._refusal})
+            log.error("refused by the dispatcher", dispatcher=self._address, reason=self._refusal)
 
 
 def _options(settings: InferenceSettings) -> list[tuple[str, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -21,12 +20,13 @@ from reelwright.inference.settings import InferenceSettings
 from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
 from reelwright.telemetry import metrics
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import CorruptPayload, UnavailableError
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello
 from reelwright.wire.frames_pb2 import Work
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class PictureRestorer(Protocol):
@@ -147,7 +147,7 @@ class InferenceWorker:
             # Claims wait for the store: only a process that stops hears of it.
             self._jobs.give_up(job)
         except Exception as error:  # noqa: BLE001 - told to the dispatcher, whatever it is
-            log.warning("payload not fetched", extra={**_place(job), "reason": str(error)})
+            log.warning("payload not fetched", **_place(job), reason=str(error))
             self._jobs.failure(job, error, payload_unusable=isinstance(error, CorruptPayload))
         else:
             self._jobs.supply(job, content)
@@ -164,10 +164,10 @@ class InferenceWorker:
         except BatchAbandoned:
             self._jobs.give_up(job)
         except CorruptPayload as error:
-            log.warning("payload unusable", extra={**_place(job), "reason": str(error)})
+            log.warning("payload unusable", **_place(job), reason=str(error))
             self._jobs.failure(job, error, payload_unusable=not _as_sent(job))
         except Exception as error:
-            log.exception("batch failed", extra=_place(job))
+            log.exception("batch failed", **_place(job))
             self._jobs.failure(job, error)
         finally:
             metrics.WORKER_BUSY_SECONDS.inc(time.perf_counter() - started)
@@ -195,7 +195,7 @@ class InferenceWorker:
         except BatchAbandoned:
             self._jobs.give_up(job)
         except Exception as error:
-            log.exception("batch not published", extra=_place(job))
+            log.exception("batch not published", **_place(job))
             self._jobs.failure(job, error)
 
 

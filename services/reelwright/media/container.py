@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 
 from reelwright.store.location import open_location
 from reelwright.store.source import Source, open_ranged
-from reelwright.titles.errors import InputError, UserError
+from reelwright.titles.errors import InputError, OneLineError
 
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -190,7 +190,7 @@ class _Bytes:
 
     def __init__(self, handle: io.BufferedReader) -> None:
         self._handle = handle
-        self._failure: UserError | None = None
+        self._failure: OneLineError | None = None
         self.name, self.tell = handle.name, handle.tell
 
     def read(self, size: int) -> bytes:
@@ -199,7 +199,7 @@ class _Bytes:
             return b""
         try:
             return self._handle.read(size)
-        except UserError as error:
+        except OneLineError as error:
             self._failure = error
             raise
 

@@ -16,11 +16,11 @@ from reelwright.process.signals import STOP_SIGNALS
 from reelwright.settings import ServeSettings, naming_variables, read_settings
 from reelwright.store.retry import RetryPolicy
 from reelwright.telemetry import metrics
-from reelwright.telemetry.logs import log_as_service
+from reelwright.telemetry.logs import get_logger, log_as_service
 from reelwright.telemetry.server import TelemetryServer
-from reelwright.titles.errors import UnavailableError, UserError
+from reelwright.titles.errors import OneLineError, UnavailableError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # What threads get to end once the bus is closed under them.
 _LAST_SECONDS = 5.0
@@ -41,13 +41,13 @@ def serve(role: str, port: int) -> int:
         settings = read_settings(ServeSettings)
         logging.getLogger("reelwright").setLevel(settings.log_level)
         _Process(role, settings.grace_seconds).run(port)
-    except UserError as error:
+    except OneLineError as error:
         # Theirs to mend: a line, not a traceback.
         code = error.exit_code
-        log.error(str(error), extra={"role": role})
+        log.error(str(error), role=role)
     except Exception:
         code = 1
-        log.exception("broke", extra={"role": role})
+        log.exception("broke", role=role)
     else:
         return 0
     # Threads of what broke may hang; whoever restarts the process must not wait for them.
@@ -69,7 +69,7 @@ class _Process:
         # Reachable from other machines: it is there to be scraped and probed.
         with TelemetryServer(port, self._missing, host="") as telemetry:
             threading.Thread(target=self._await_signals, name="signals", daemon=True).start()
-            log.info("listening", extra={"role": self._role, "port": telemetry.port, "version": __version__})
+            log.info("listening", role=self._role, port=telemetry.port, version=__version__)
             self._bus = self._connected()
             if self._bus is None:
                 return
@@ -77,7 +77,7 @@ class _Process:
                 self._work_until_stopped(self._bus)
             finally:
                 self._bus.close()
-        log.info("stopped", extra={"role": self._role})
+        log.info("stopped", role=self._role)
 
     def _connected(self) -> Bus | None:
         """The bus, once it answers and has the topics; None when told to stop before."""
@@ -97,14 +97,14 @@ class _Process:
         with naming_variables(f"REELWRIGHT_{self._role.upper()}_"):
             self._work = create(self._role, bus, self._patience)
         self._lacks = ""
-        log.info("serving", extra={"role": self._role})
+        log.info("serving", role=self._role)
         try:
             self._work.run(self._stop)
         except Exception:
             if not self._cut_off:
                 raise
             # By design: nothing is lost by it, what was under way is done again by another.
-            log.warning("left with work under way", extra={"role": self._role}, exc_info=True)
+            log.warning("left with work under way", role=self._role, exc_info=True)
 
     def _missing(self) -> str:
         if self._stop.is_set():
@@ -117,13 +117,13 @@ class _Process:
 
     def _await_signals(self) -> None:
         signal.sigwait(STOP_SIGNALS)
-        log.info("stopping", extra={"role": self._role, "grace_seconds": self._grace_seconds})
+        log.info("stopping", role=self._role, grace_seconds=self._grace_seconds)
         self._stop.set()
         self._patience.stop()
         again = signal.sigtimedwait(STOP_SIGNALS, self._grace_seconds)
         if again is not None:
             os._exit(128 + again.si_signo)
-        log.warning("out of grace: what waits for the bus is cut off", extra={"role": self._role})
+        log.warning("out of grace: what waits for the bus is cut off", role=self._role)
         self._cut_off = True
         if self._bus is not None:
             self._bus.close()

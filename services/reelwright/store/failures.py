@@ -9,7 +9,7 @@ import errno
 import sys
 from typing import Any, NamedTuple
 
-from reelwright.titles.errors import OutputError, UnavailableError, UserError
+from reelwright.titles.errors import OneLineError, OutputError, UnavailableError, UserError
 
 _FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "the disk quota is used up"}
 _REMEDIES = {
@@ -81,7 +81,7 @@ def is_of_this_disk(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL and not answer_of(error).code
 
 
-def failure(error: Exception, where: str, kind: type[UserError] = OutputError) -> UserError:
+def failure(error: Exception, where: str, kind: type[UserError] = OutputError) -> OneLineError:
     """The one-line error that says what an exception of a file system means.
 
     Args:
@@ -100,12 +100,12 @@ def failure(error: Exception, where: str, kind: type[UserError] = OutputError) -
     return _no_answer(where)
 
 
-def output_error(error: OSError, where: str) -> UserError:
+def output_error(error: OSError, where: str) -> OneLineError:
     """The one-line error that says what an OSError at a local path means."""
     return failure(error, where)
 
 
-def _of_system(number: int, words: str, where: str, kind: type[UserError]) -> UserError:
+def _of_system(number: int, words: str, where: str, kind: type[UserError]) -> OneLineError:
     if number in _FULL:
         return UnavailableError(_FULL[number], where, "free some space or choose another place, then run again")
     if number in _PASSING:
@@ -114,7 +114,7 @@ def _of_system(number: int, words: str, where: str, kind: type[UserError]) -> Us
     return kind(what, where, remedy)
 
 
-def _of_server(answer: Answer, where: str, kind: type[UserError]) -> UserError:
+def _of_server(answer: Answer, where: str, kind: type[UserError]) -> OneLineError:
     code, status = answer
     if code in _STORE_FULL or status == 507:
         return UnavailableError("the store is full", where, "free some space in it")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnavailableError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -53,7 +53,7 @@ class RetryPolicy:
             except UnavailableError as error:
                 if time.monotonic() >= end:
                     raise
-                log.warning("waiting", extra={"reason": str(error), "seconds": pause})
+                log.warning("waiting", reason=str(error), seconds=pause)
                 if self._stopped.wait(pause):
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,41 +1,63 @@
-"""Log lines: JSON for services, short plain warnings for the command line. Both go to stderr."""
+"""Log lines through structlog: JSON for services, plain warnings for the command line. Both go to stderr."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-from datetime import UTC, datetime
+from typing import cast
 
-# What every LogRecord has; whatever else is on one came through `extra` and belongs in the line.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+import structlog
+from structlog.stdlib import BoundLogger, ProcessorFormatter
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time (UTC, RFC 3339), level, logger, message, then the call's `extra` fields."""
+def get_logger(name: str) -> BoundLogger:
+    """A logger for one module.
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
-        line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+    `log.info("segment committed", segment=7)` logs an event, which operators search for, and its fields. Fields that
+    are bound with `structlog.contextvars.bound_contextvars(run=...)` are added to every line of the thread. The line
+    passes through the standard library's logger of the same name, so levels and handlers work as usual.
+
+    Args:
+        name: the module's `__name__`.
+    """
+    logger = structlog.wrap_logger(
+        logging.getLogger(name),
+        wrapper_class=BoundLogger,
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+    )
+    return cast("BoundLogger", logger)
+
+
+def json_formatter() -> logging.Formatter:
+    """Formats a record as one JSON object: time (UTC, RFC 3339), level, logger, message, fields, exception.
+
+    Records of libraries that use the standard library's `logging` are formatted in the same way.
+    """
+    return ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+        ],
+        processors=[
+            ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(json.dumps, ensure_ascii=False, default=str),
+        ],
+    )
 
 
 def log_as_service(level: str = "INFO") -> None:
     """Sends everything from `level` on to stderr as JSON lines."""
-    _install(JsonFormatter(), level)
-
-
-def _install(formatter: logging.Formatter, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(json_formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

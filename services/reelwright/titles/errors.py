@@ -1,20 +1,23 @@
-"""The one error tree.
+"""The error tree.
 
 ReelwrightError
-├── UserError (exit 2)          the person can mend it: one line, what + where + what to do
-│   ├── InputError              the source file
-│   │   └── DamagedSource       a part of the source does not decode; names the timestamp
-│   ├── RecipeError             the recipe or one of its keys
-│   ├── ModelError              the model named or supplied
-│   ├── OutputError             the place where the film should go
-│   ├── BrokerError             the broker refuses the login, or its topics do not fit
-│   └── UnavailableError        a broker, store or service that does not answer or has no room: waiting may help
-├── Interrupted (exit 130)      the person stopped it; what was finished stays
-└── InternalError (exit 1)      ours: carries a way to report it
+├── OneLineError                what is wrong, where, and what to do, in one line without a traceback
+│   ├── UserError (exit 2)      a request, file or setting that the person must correct; waiting does not help
+│   │   ├── InputError          the source file
+│   │   │   └── DamagedSource   a part of the source does not decode; names the timestamp
+│   │   ├── RecipeError         the recipe or one of its keys
+│   │   ├── ModelError          the model that was named or supplied
+│   │   ├── OutputError         the location of the restored film
+│   │   └── BrokerError         the broker refuses the login, or its topics do not fit
+│   └── UnavailableError (2)    temporary: a broker, store or service does not answer or has no space
+├── Interrupted (exit 130)      the person stopped the command; finished work is kept
+└── InternalError (exit 1)      a failure of the product; the message says how to report it
     ├── RestorationFailed       a batch failed on every attempt; names the frame range
-    ├── UnusableMessage         a message that cannot be read, or of a format from the future
-    ├── CorruptPayload          bytes that do not match their digest, or are gone; the segment is published again
-    └── LedgerError             the ledger holds something impossible
+    ├── UnusableMessage         a message that cannot be parsed, or has an unknown format version
+    ├── CorruptPayload          bytes that do not match their digest, or are missing; the segment is published again
+    └── LedgerError             the ledger holds a contradiction
+
+Two questions are answered apart: `exit_code` says who must act, `temporary` says whether a retry can succeed.
 """
 
 from __future__ import annotations
@@ -23,13 +26,19 @@ REPORT_AT = "please report it with the line above and the file's `reelwright pro
 
 
 class ReelwrightError(Exception):
-    """Anything the product raises on purpose; `exit_code` is what the command line leaves with."""
+    """Every error that the product raises on purpose.
+
+    Attributes:
+        exit_code: exit code of a command that ends with this error.
+        temporary: whether the same action may succeed later without any change to request, file or setting.
+    """
 
     exit_code = 1
+    temporary = False
 
 
-class UserError(ReelwrightError):
-    """A request or file the person must mend.
+class OneLineError(ReelwrightError):
+    """An error that a person reads as one line.
 
     Args:
         what: what is wrong, in a few words.
@@ -49,6 +58,10 @@ class UserError(ReelwrightError):
         return " ".join(line.split())
 
 
+class UserError(OneLineError):
+    """A request, file or setting that the person must correct. Permanent."""
+
+
 class InputError(UserError):
     """The source cannot be used as it is."""
 
@@ -62,7 +75,7 @@ class RecipeError(UserError):
 
 
 class ModelError(UserError):
-    """The model named or supplied cannot be used."""
+    """The model that was named or supplied cannot be used."""
 
 
 class OutputError(UserError):
@@ -70,24 +83,23 @@ class OutputError(UserError):
 
 
 class BrokerError(UserError):
-    """The broker answers and cannot be used: it refuses the login, or a topic does not fit. Waiting does not help."""
+    """The broker answers but cannot be used: it refuses the login, or a topic does not fit."""
 
 
-class UnavailableError(UserError):
-    """A broker, store or service does not answer or has no room.
+class UnavailableError(OneLineError):
+    """A broker, store or service does not answer or has no space. A command reports it; a service retries."""
 
-    The one error that passes by itself: a command reports it and leaves, a service waits and tries again.
-    """
+    temporary = True
 
 
 class Interrupted(ReelwrightError):
-    """The person stopped it; what was finished stays."""
+    """The person stopped the command; finished work is kept."""
 
-    exit_code = 130  # 128 + SIGINT, as shells have it
+    exit_code = 130  # 128 + SIGINT, the convention of shells
 
 
 class InternalError(ReelwrightError):
-    """A failure of ours."""
+    """A failure of the product."""
 
 
 class RestorationFailed(InternalError):
@@ -95,12 +107,12 @@ class RestorationFailed(InternalError):
 
 
 class UnusableMessage(InternalError):
-    """A message that cannot be read, or of a format that a later version writes."""
+    """A message that cannot be parsed, or has the format of a later version."""
 
 
 class CorruptPayload(InternalError):
-    """Bytes that do not match the digest they were sent with, or that are gone from the store."""
+    """Bytes that do not match their digest, or that are missing from the store."""
 
 
 class LedgerError(InternalError):
-    """The ledger holds something that cannot be."""
+    """The ledger holds a contradiction."""

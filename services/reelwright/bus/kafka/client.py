@@ -19,9 +19,10 @@ from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaTCPTransport
 
 from reelwright.bus.settings import BusSettings
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import BrokerError, UnavailableError
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Client = TypeVar("Client")
 
@@ -57,7 +58,7 @@ class RateLimitedLog:
     def warn(self, message: str, reason: object, **extra: object) -> None:
         """A warning with its reason."""
         if self.allows((message, *extra.values())):
-            log.warning(message, extra={**extra, "reason": str(reason) or type(reason).__name__})
+            log.warning(message, **extra, reason=str(reason) or type(reason).__name__)
 
 
 class _Library(logging.Handler):

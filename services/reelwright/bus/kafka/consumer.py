@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +18,9 @@ from reelwright.bus.kafka.membership import StaticMembership
 from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, Rebalance
 from reelwright.bus.protocol import Record, Slot
 from reelwright.bus.settings import BusSettings
+from reelwright.telemetry.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _POLL_MS = 200
 # The broker holds a fetch open this long, and a partition that is resumed meanwhile waits for its end.
@@ -121,7 +121,7 @@ class GroupConsumer:
                 self._belong()
             except kafka_errors.FencedInstanceIdError:
                 # Two of one name would throw each other out for ever; as a nameless member both can work.
-                log.error("another process has this REELWRIGHT_BUS_INSTANCE", extra={"instance": self._instance})
+                log.error("another process has this REELWRIGHT_BUS_INSTANCE", instance=self._instance)
                 self._instance = None
             except Exception as error:  # noqa: BLE001 - a thread that ends would stop the service in silence
                 reason = f"{type(error).__name__}: {error}"

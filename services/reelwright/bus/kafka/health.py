@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextlib import suppress
 
 from kafka import KafkaAdminClient
 
-log = logging.getLogger(__name__)
+from reelwright.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 _ASK_SECONDS = 2.0
 _SILENCE_SECONDS = 10.0
