@@ -34,9 +34,9 @@ class _Watched:
     def __init__(self, consumer: Consumer, latencies: list[float]) -> None:
         self._consumer, self._latencies = consumer, latencies
 
-    def done(self, record: Record) -> None:
+    def acknowledge(self, record: Record) -> None:
         self._latencies.append(time.time() - float(record.headers["at"]))
-        self._consumer.done(record)
+        self._consumer.acknowledge(record)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._consumer, name)

@@ -44,7 +44,7 @@ def collect_from(consumers: list[Consumer], values: set[bytes]) -> dict[bytes, C
         for consumer in consumers:
             for record in consumer.poll(0.05):
                 seen[record.value] = consumer
-                consumer.done(record)
+                consumer.acknowledge(record)
     return seen
 
 
@@ -149,7 +149,7 @@ class BusContract(_Names):
         for value in sent:
             bus.publish(topic, b"k", value)
         for record in collect(one, 10):
-            one.done(record)
+            one.acknowledge(record)
         assert values(collect(two, 10)) == sent
 
     def test_redelivery_after_close(self, make_bus: MakeBus, topic: str, group: str) -> None:
@@ -159,8 +159,8 @@ class BusContract(_Names):
         for number in range(4):
             bus.publish(topic, b"k", b"%d" % number)
         records = collect(first, 4)
-        first.done(records[0])
-        first.done(records[1])
+        first.acknowledge(records[0])
+        first.acknowledge(records[1])
         first.close()
         assert values(collect(bus.consumer([topic], group), 2)) == [b"2", b"3"]
 
@@ -192,7 +192,7 @@ class BusContract(_Names):
             bus.publish(topic, b"k", b"%d" % number)
         records = collect(first, 4)
         for index in (0, 2, 3):
-            first.done(records[index])
+            first.acknowledge(records[index])
         first.close()
         assert values(collect(bus.consumer([topic], group), 3)) == [b"1", b"2", b"3"]
 
@@ -204,7 +204,7 @@ class BusContract(_Names):
             bus.publish(topic, b"k", b"%d" % number)
         records = collect(first, 4)
         for index in (3, 1, 2, 0):
-            first.done(records[index])
+            first.acknowledge(records[index])
         first.close()
         bus.publish(topic, b"k", b"new")
         assert values(collect(bus.consumer([topic], group), 1)) == [b"new"]
@@ -216,8 +216,8 @@ class BusContract(_Names):
         bus.publish(topic, b"k", b"a")
         bus.publish(topic, b"k", b"b")
         records = collect(first, 2)
-        first.done(records[0])
-        first.done(records[0])
+        first.acknowledge(records[0])
+        first.acknowledge(records[0])
         first.close()
         assert values(collect(bus.consumer([topic], group), 1)) == [b"b"]
 
@@ -258,17 +258,17 @@ class BusContract(_Names):
         assert nothing_comes(make_bus().consumer([topic], group))
 
     def test_wake_ends_a_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """`wake` from another thread ends a poll that would wait for longer than the test may take."""
+        """`wakeup` from another thread ends a poll that would wait for longer than the test may take."""
         consumer = make_bus().consumer([topic], group)
         waiting = in_thread(lambda: consumer.poll(10 * PATIENCE))
-        consumer.wake()
+        consumer.wakeup()
         assert finishes(waiting)
 
     def test_wake_before_the_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """A `wake` that comes before the poll ends that poll, so none is ever missed; the next one works again."""
+        """A `wakeup` that comes before the poll ends that poll, so none is ever missed; the next one works again."""
         bus = make_bus()
         consumer = bus.consumer([topic], group)
-        consumer.wake()
+        consumer.wakeup()
         assert finishes(in_thread(lambda: consumer.poll(10 * PATIENCE)))
         bus.publish(topic, b"k", b"v")
         assert values(collect(consumer, 1)) == [b"v"]
@@ -280,12 +280,12 @@ class BusContract(_Names):
         for number in range(4):
             bus.publish(topic, b"k", b"%d" % number)
         records = collect(consumer, 4)
-        consumer.done(records[0])
-        consumer.rewind(consumer.assignment())
+        consumer.acknowledge(records[0])
+        consumer.seek_to_unacknowledged(consumer.assignment())
         again = collect(consumer, 3)
         assert values(again) == [b"1", b"2", b"3"]
         for record in again:
-            consumer.done(record)
+            consumer.acknowledge(record)
         consumer.close()
         bus.publish(topic, b"k", b"new")
         assert values(collect(bus.consumer([topic], group), 1)) == [b"new"]
@@ -297,7 +297,7 @@ class BusContract(_Names):
         bus.publish(topic, b"k", b"one")
         bus.publish(topic + "-2", b"k", b"two")
         collect(consumer, 2)
-        consumer.rewind([slot for slot in consumer.assignment() if slot[0] == topic])
+        consumer.seek_to_unacknowledged([slot for slot in consumer.assignment() if slot[0] == topic])
         assert values(collect(consumer, 1)) == [b"one"]
         assert nothing_comes(consumer)
 
@@ -311,16 +311,16 @@ class BusContract(_Names):
             bus.publish(topic, b"k", value)
         assert values(collect(listeners[0], 5)) == sent
         for record in collect(listeners[1], 5):
-            listeners[1].done(record)
+            listeners[1].acknowledge(record)
         assert all(nothing_comes(listener) for listener in listeners)
         listeners[0].close()
         assert values(collect(bus.consumer([topic], group), 6)) == [b"early", *sent]
 
     def test_wake_ends_a_listeners_poll(self, make_bus: MakeBus, topic: str) -> None:
-        """`wake` ends a listener's poll as any other's."""
+        """`wakeup` ends a listener's poll as any other's."""
         listener = make_bus().listener([topic])
         waiting = in_thread(lambda: listener.poll(10 * PATIENCE))
-        listener.wake()
+        listener.wakeup()
         assert finishes(waiting)
 
     def test_connected(self, make_bus: MakeBus) -> None:
@@ -363,7 +363,7 @@ class BoundedBusContract(_Names):
         with pytest.raises(BusFull):
             bus.publish(topic, b"k", bytes(800), timeout=0.01)
         publisher = in_thread(lambda: bus.publish(topic, b"k", bytes(700)))
-        consumer.done(record)
+        consumer.acknowledge(record)
         assert finishes(publisher)
         assert values(collect(consumer, 1)) == [bytes(700)]
 
@@ -372,10 +372,10 @@ class BoundedBusContract(_Names):
         bus = make_bus(max_bytes=1000)
         fast, slow = bus.consumer([topic], group), bus.consumer([topic], group + "-2")
         bus.publish(topic, b"k", bytes(900))
-        fast.done(collect(fast, 1)[0])
+        fast.acknowledge(collect(fast, 1)[0])
         with pytest.raises(BusFull):
             bus.publish(topic, b"k", bytes(900), timeout=0.01)
-        slow.done(collect(slow, 1)[0])
+        slow.acknowledge(collect(slow, 1)[0])
         bus.publish(topic, b"k", bytes(900), timeout=0.01)
 
     def test_topics_fill_apart(self, make_bus: MakeBus, topic: str, group: str) -> None:
@@ -401,7 +401,7 @@ class BoundedBusContract(_Names):
         records = collect(consumer, 10)
         assert finishes(publisher)
         for record in records:
-            consumer.done(record)
+            consumer.acknowledge(record)
 
     def test_a_paused_consumer_is_not_waiting(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """A consumer that polls with a partition paused does not make room in it."""
@@ -413,7 +413,7 @@ class BoundedBusContract(_Names):
         waiting = in_thread(lambda: consumer.poll(10 * PATIENCE))
         with pytest.raises(BusFull):
             bus.publish(topic, b"k", bytes(900), timeout=0.05)
-        consumer.wake()
+        consumer.wakeup()
         assert finishes(waiting)
 
     def test_close_ends_waits(self, make_bus: MakeBus, topic: str, group: str) -> None:

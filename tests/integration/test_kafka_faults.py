@@ -52,7 +52,7 @@ def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: 
         while not over.is_set():
             for record in readers[name].poll(0.2):
                 heard[name][record.key].append(int(record.value.rstrip(b"\0")))
-                readers[name].done(record)
+                readers[name].acknowledge(record)
 
     reading = [in_thread(lambda name=name: read(name)) for name in readers]
     publishing = [in_thread(lambda key=key: publish(key)) for key in (b"a", b"b", b"c", b"d")]

@@ -116,7 +116,7 @@ def test_work_for_longer_than_a_poll_may_take(kafka: KafkaServer, bus_of: OpenBu
         over = time.monotonic() + 4
         until(lambda: members() != [member] or time.monotonic() > over, "it works")
         assert members() == [member]
-    consumer.done(first)
+    consumer.acknowledge(first)
     consumer.close()
     assert values(collect(bus.consumer([topic], group), 2)) == [b"1", b"2"]
 
@@ -134,7 +134,7 @@ def test_a_done_for_a_partition_that_has_moved(kafka: KafkaServer, bus_of: OpenB
     moved = [record for record in records if (record.topic, record.partition) in second.assignment()]
     assert moved
     for record in records:
-        first.done(record)
+        first.acknowledge(record)
     assert set(values(collect(second, len(moved)))) == set(values(moved))
     first.close()
     second.close()

@@ -44,7 +44,7 @@ def test_what_is_done_leaves_the_broker(kafka: KafkaServer) -> None:
                 for record in member.poll(0.2):
                     seen += 1
                     if record.value != b"19":
-                        member.done(record)
+                        member.acknowledge(record)
         until(lambda: kept(kafka, RESTORED) == 1, "the frames that are done are dropped")
         assert kept(kafka, EVENTS) == 20
     finally:

@@ -175,7 +175,7 @@ class DispatchHarness:
     def records(self, topic: str) -> list[Record]:
         """What came on a topic so far."""
         for record in self._out.poll(0.01):
-            self._out.done(record)
+            self._out.acknowledge(record)
             self._records.append(record)
         return [record for record in self._records if record.topic == topic]
 

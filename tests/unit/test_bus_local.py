@@ -45,7 +45,7 @@ def test_finished_records_are_released() -> None:
     bus.publish("t", b"k", value)
     assert bus.held_bytes("t") == 101
     assert sys.getrefcount(value) > references
-    consumer.done(collect(consumer, 1)[0])
+    consumer.acknowledge(collect(consumer, 1)[0])
     assert bus.held_bytes("t") == 0
     assert sys.getrefcount(value) == references
 
@@ -67,7 +67,7 @@ def test_a_listener_alone_lets_nothing_go() -> None:
     consumer = bus.consumer(["t"], "g")
     bus.publish("t", b"k", b"w")
     for record in collect(consumer, 2):
-        consumer.done(record)
+        consumer.acknowledge(record)
     assert bus.held_bytes("t") == 2
     listener.close()
     assert bus.held_bytes("t") == 0
@@ -144,13 +144,13 @@ class BusMachine(RuleBasedStateMachine):
         record = data.draw(st.sampled_from(self.unfinished[member]))
         self.unfinished[member].remove(record)
         self.finished[group].add((record.partition, record.offset))
-        member.done(record)
+        member.acknowledge(record)
 
     @precondition(lambda self: self.members)
     @rule(data=st.data())
-    def rewind(self, data: st.DataObject) -> None:
+    def seek_to_unacknowledged(self, data: st.DataObject) -> None:
         _, member = data.draw(st.sampled_from(self.members))
-        member.rewind(member.assignment())
+        member.seek_to_unacknowledged(member.assignment())
         self.unfinished[member] = []
 
     @precondition(lambda self: self.members)
@@ -170,7 +170,7 @@ class BusMachine(RuleBasedStateMachine):
             while records := heir.poll(0):
                 for record in records:
                     self.finished[group].add((record.partition, record.offset))
-                    heir.done(record)
+                    heir.acknowledge(record)
             heir.close()
             assert len(self.finished[group]) == sum(len(values) for values in self.sent.values())
 

@@ -31,7 +31,7 @@ def test_each_position_is_given_for_commit_once() -> None:
     buffer.put(_A, [record(5), record(6)])
     (first, _) = buffer.take(0, 2)
     assert buffer.moved() == {}
-    buffer.done(first)
+    buffer.acknowledge(first)
     assert buffer.moved() == {_A: 6}
     assert buffer.moved() == {}
     buffer.not_committed([_A])
@@ -44,7 +44,7 @@ def test_a_rewind_drops_what_was_fetched_before_it() -> None:
     buffer.assign([_A])
     buffer.put(_A, [record(0), record(1)])
     buffer.take(0, 1)
-    buffer.rewind([_A])
+    buffer.seek_to_unacknowledged([_A])
     buffer.put(_A, [record(2)])
     assert buffer.held_bytes == 0
     assert buffer.seeks() == {_A: 0}
@@ -58,21 +58,21 @@ def test_a_broker_that_lost_its_latest_records() -> None:
     buffer.assign([_A])
     buffer.put(_A, [record(8), record(9)])
     for found in buffer.take(0, 9):
-        buffer.done(found)
+        buffer.acknowledge(found)
     assert buffer.moved() == {_A: 10}
     buffer.put(_A, [record(3)])
     (found,) = buffer.take(0, 9)
-    buffer.done(found)
+    buffer.acknowledge(found)
     assert buffer.moved() == {_A: 4}
 
 
 def test_a_partition_that_is_gone_is_let_go_of() -> None:
-    """Its records are neither held nor delivered, what still comes of it is ignored, and so is a late `done`."""
+    """Its records are neither held nor delivered, what still comes of it is ignored, and so is a late `acknowledge`."""
     buffer = ConsumerBuffer(100, watermarks=True)
     buffer.assign([_A])
     buffer.put(_A, [record(0), record(1)])
     (found,) = buffer.take(0, 1)
     buffer.forget([_A])
     buffer.put(_A, [record(2)])
-    buffer.done(found)
+    buffer.acknowledge(found)
     assert (buffer.held_bytes, buffer.take(0, 9), buffer.moved(), buffer.assignment()) == (0, [], {}, [])

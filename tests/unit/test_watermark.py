@@ -25,7 +25,7 @@ def test_position_is_the_lowest_unfinished_offset(records: list[tuple[int, int]]
         for offset in [offset for offset in still_open if finish_at[offset] <= turn]:
             before = mark.position
             still_open.remove(offset)
-            assert mark.done(offset) == (mark.position != before)
+            assert mark.acknowledge(offset) == (mark.position != before)
             assert mark.position == (still_open[0] if still_open else offsets[min(turn, len(offsets) - 1)] + 1)
             assert mark.outstanding == len(still_open)
     assert mark.position == offsets[-1] + 1
@@ -37,11 +37,11 @@ def test_strangers_change_nothing(offsets: list[int]) -> None:
     mark = Watermark(10)
     mark.deliver(10)
     mark.deliver(12)
-    mark.done(10)
+    mark.acknowledge(10)
     before = mark.position
     for offset in offsets:
         if offset != 12:
-            assert not mark.done(offset)
+            assert not mark.acknowledge(offset)
     assert (mark.position, mark.outstanding) == (before, 1)
 
 

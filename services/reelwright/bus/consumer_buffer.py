@@ -51,11 +51,11 @@ class ConsumerBuffer:
             self._woken = False
             return [] if self._closed else self._deliver(limit)
 
-    def done(self, record: Record) -> None:
-        """As `Consumer.done`."""
+    def acknowledge(self, record: Record) -> None:
+        """As `Consumer.acknowledge`."""
         with self._news:
             partition = self._partitions.get((record.topic, record.partition))
-            if partition is not None and partition.mark is not None and partition.mark.done(record.offset):
+            if partition is not None and partition.mark is not None and partition.mark.acknowledge(record.offset):
                 partition.moved = True
 
     def assignment(self) -> list[Slot]:
@@ -76,8 +76,8 @@ class ConsumerBuffer:
                 self._partitions[slot].paused = False
             self._news.notify_all()
 
-    def rewind(self, slots: Iterable[Slot]) -> None:
-        """As `Consumer.rewind`."""
+    def seek_to_unacknowledged(self, slots: Iterable[Slot]) -> None:
+        """As `Consumer.seek_to_unacknowledged`."""
         with self._news:
             for slot in self._partitions.keys() & set(slots):
                 partition = self._partitions[slot]
@@ -86,7 +86,7 @@ class ConsumerBuffer:
                     partition.mark = Watermark(partition.seek)
                     self._empty(partition)
 
-    def wake(self) -> None:
+    def wakeup(self) -> None:
         """Ends the take that waits, or the next one."""
         with self._news:
             self._woken = True

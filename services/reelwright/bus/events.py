@@ -63,7 +63,7 @@ class EventListener:
     def close(self) -> None:
         """Stops listening and waits for the handler to return."""
         self._stop.set()
-        self._consumer.wake()
+        self._consumer.wakeup()
         self._thread.join()
         self._consumer.close()
 
@@ -71,7 +71,7 @@ class EventListener:
         while not self._stop.is_set():
             for record in self._consumer.poll(_POLL_SECONDS):
                 self._hear(record)
-                self._consumer.done(record)
+                self._consumer.acknowledge(record)
 
     def _hear(self, record: Record) -> None:
         try:

@@ -38,12 +38,12 @@ class Record:
 
 
 class Consumer(Protocol):
-    """One member of a consumer group. Not thread-safe but for `wake`."""
+    """One member of a consumer group. Not thread-safe but for `wakeup`."""
 
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
         """Up to `limit` records, waiting at most `timeout` seconds for the first; empty when none came."""
 
-    def done(self, record: Record) -> None:
+    def acknowledge(self, record: Record) -> None:
         """Marks a record finished.
 
         The group's offset moves to the contiguous watermark of finished records, so a record that is not marked is
@@ -59,13 +59,13 @@ class Consumer(Protocol):
     def resume(self, partitions: Iterable[Slot]) -> None:
         """Undoes `pause`."""
 
-    def rewind(self, partitions: Iterable[Slot]) -> None:
+    def seek_to_unacknowledged(self, partitions: Iterable[Slot]) -> None:
         """Delivers again what these (topic, partition) pairs have from their first record that is not done on.
 
         For a consumer that took records and cannot go on with them: a full disk, a store that does not answer.
         """
 
-    def wake(self) -> None:
+    def wakeup(self) -> None:
         """Makes a waiting `poll` return at once; safe from any thread."""
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Bus(Protocol):
     def listener(self, topics: Sequence[str]) -> Consumer:
         """A reader of its own, in no group: hears every record published from now on, and remembers nothing.
 
-        What it was given needs no `done`.
+        What it was given needs no `acknowledge`.
         """
 
     @property

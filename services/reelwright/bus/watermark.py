@@ -47,7 +47,7 @@ class Watermark:
         self._open.add(offset)
         self._next = offset + 1
 
-    def done(self, offset: int) -> bool:
+    def acknowledge(self, offset: int) -> bool:
         """Notes that `offset` is finished and tells whether the position moved.
 
         An offset below the position, or one that was never delivered here, changes nothing: both are left-overs

@@ -87,7 +87,7 @@ class DecoderService:
             while (title := self._roster.begin()) is not None:
                 pool.submit(self._pass, title)
             while self._finished:
-                titles.done(self._finished.popleft())
+                titles.acknowledge(self._finished.popleft())
 
     def _take(self, record: Record) -> None:
         try:

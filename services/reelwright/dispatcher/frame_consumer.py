@@ -72,12 +72,12 @@ class FrameConsumer:
     def drain(self) -> None:
         """Takes no more batches in, and goes on settling those that are held."""
         self._taking = False
-        self._consumer.wake()
+        self._consumer.wakeup()
 
     def stop(self) -> None:
         """Ends `run`; what is not settled is delivered again."""
         self._running = False
-        self._consumer.wake()
+        self._consumer.wakeup()
 
     def run(self) -> None:
         """Serves until `stop`."""
@@ -99,7 +99,7 @@ class FrameConsumer:
     def _settle_later(self, batch: QueuedBatch, act: Callable[[_Held], None]) -> None:
         # What must be published is published on this object's thread: it may wait for the bus.
         self._settled.append((batch, act))
-        self._consumer.wake()
+        self._consumer.wakeup()
 
     def _take(self, record: Record) -> QueuedBatch | None:
         """The batch in a record unless it is held already or cannot be used."""
@@ -107,7 +107,7 @@ class FrameConsumer:
             batch = _read(record, self._settings.max_message_bytes - _LEASE_BYTES)
         except UnusableMessage as error:
             dead_letter_batch(self._bus, record, str(error))
-            self._consumer.done(record)
+            self._consumer.acknowledge(record)
             return None
         if held := self._held.get(batch.key):
             # Without its frames: what is counted against the bounds is the batch as it came first.
@@ -127,7 +127,7 @@ class FrameConsumer:
             self._bytes[topic] -= len(batch.value)
             act(held)
             for record in held.records:
-                self._consumer.done(record)
+                self._consumer.acknowledge(record)
 
     def _throttle(self) -> None:
         """Holds back the classes of which enough is held; a class never waits for another."""

@@ -112,7 +112,7 @@ class EncoderService:
 
     def _acknowledge(self, restored: Consumer) -> None:
         while self._finished:
-            restored.done(self._finished.popleft())
+            restored.acknowledge(self._finished.popleft())
 
     def _look_after(self, restored: Consumer) -> None:
         slots = set(restored.assignment())
@@ -122,7 +122,7 @@ class EncoderService:
         self._slots = slots
         while self._again and self._again[0][0] <= time.monotonic():
             _, record = self._again.popleft()
-            restored.rewind([(record.topic, record.partition)])
+            restored.seek_to_unacknowledged([(record.topic, record.partition)])
         if time.monotonic() - self._tended > _TEND_SECONDS:
             self._tended = time.monotonic()
             for lane in self._lanes:

@@ -64,12 +64,12 @@ class GroupConsumer:
         self._thread.start()
 
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """See `Consumer.poll`; empty at once after `wake`, `close` or the bus's end."""
+        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the bus's end."""
         return self._buffer.take(timeout, limit)
 
-    def done(self, record: Record) -> None:
-        """See `Consumer.done`; ignored for a partition that has moved on to another member."""
-        self._buffer.done(record)
+    def acknowledge(self, record: Record) -> None:
+        """See `Consumer.acknowledge`; ignored for a partition that has moved on to another member."""
+        self._buffer.acknowledge(record)
 
     def assignment(self) -> list[Slot]:
         """See `Consumer.assignment`."""
@@ -83,13 +83,13 @@ class GroupConsumer:
         """See `Consumer.resume`."""
         self._buffer.resume(partitions)
 
-    def rewind(self, partitions: Iterable[Slot]) -> None:
-        """See `Consumer.rewind`."""
-        self._buffer.rewind(partitions)
+    def seek_to_unacknowledged(self, partitions: Iterable[Slot]) -> None:
+        """See `Consumer.seek_to_unacknowledged`."""
+        self._buffer.seek_to_unacknowledged(partitions)
 
-    def wake(self) -> None:
-        """See `Consumer.wake`; a poll that has not begun yet is woken too."""
-        self._buffer.wake()
+    def wakeup(self) -> None:
+        """See `Consumer.wakeup`; a poll that has not begun yet is woken too."""
+        self._buffer.wakeup()
 
     def close(self) -> None:
         """See `Consumer.close`. Commits what is finished, for at most three seconds."""

@@ -48,7 +48,7 @@ class LocalConsumer:
         self._hungry = self._woken = self._closed = False
 
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """See `Consumer.poll`; empty at once after `wake`, `close` or the bus's end."""
+        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the bus's end."""
         with self._lock:
             if not self._ready():
                 self._hungry = True
@@ -62,8 +62,8 @@ class LocalConsumer:
                     self._finish(record)
             return records
 
-    def done(self, record: Record) -> None:
-        """See `Consumer.done`; ignored for a partition that has moved on to another member."""
+    def acknowledge(self, record: Record) -> None:
+        """See `Consumer.acknowledge`; ignored for a partition that has moved on to another member."""
         with self._lock:
             self._finish(record)
 
@@ -82,14 +82,14 @@ class LocalConsumer:
         with self._lock:
             self._paused -= set(partitions)
 
-    def rewind(self, partitions: Iterable[Slot]) -> None:
-        """See `Consumer.rewind`."""
+    def seek_to_unacknowledged(self, partitions: Iterable[Slot]) -> None:
+        """See `Consumer.seek_to_unacknowledged`."""
         with self._lock:
             for slot in self._marks.keys() & set(partitions):
                 self._marks[slot] = Watermark(self._marks[slot].position)
 
-    def wake(self) -> None:
-        """See `Consumer.wake`; a poll that has not begun yet is woken too."""
+    def wakeup(self) -> None:
+        """See `Consumer.wakeup`; a poll that has not begun yet is woken too."""
         with self._lock:
             self._woken = True
             self._news.notify_all()
@@ -135,7 +135,7 @@ class LocalConsumer:
     def _finish(self, record: Record) -> None:
         slot = (record.topic, record.partition)
         mark = self._marks.get(slot)
-        if mark is not None and mark.done(record.offset):
+        if mark is not None and mark.acknowledge(record.offset):
             self._host.finish(self.group, slot, mark.position)
 
     def _open(self) -> list[Slot]:
