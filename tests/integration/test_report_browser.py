@@ -129,7 +129,7 @@ def test_the_strip_jumps_between_shots(page: Page) -> None:
         "(document.querySelector('.shot[aria-current=true]').dataset)"
     )
     shown = page.ask("document.getElementById('where').textContent")
-    assert shown == f"Shot {SHOTS - 1} of {SHOTS}, frame 52, 0:02.080"
+    assert shown == f"Shot {SHOTS - 1} of {SHOTS}, frame 52, 00:00:02.080"
 
 
 def test_magnified_pictures_are_moved_by_the_pointer(page: Page) -> None:

@@ -1,27 +1,12 @@
 from __future__ import annotations
 
 import io
-from fractions import Fraction
 
 import av
 import pytest
 
-from reelwright.media.damage import SliceChecks, missing_bytes, timestamp
+from reelwright.media.damage import SliceChecks, missing_bytes
 from tests.support.clips import clip
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (Fraction(0), "00:00:00.000"),
-        (Fraction(3723, 1) + Fraction(1, 25), "01:02:03.040"),
-        (Fraction(-1, 5), "-00:00:00.200"),
-        (Fraction(1001, 24000), "00:00:00.042"),
-    ],
-)
-def test_times_read_as_a_player_shows_them(seconds: Fraction, text: str) -> None:
-    """Hours, minutes, seconds and milliseconds, rounded."""
-    assert timestamp(seconds) == text
 
 
 @pytest.mark.parametrize("name", ["rate_25", "negative_start", "bframes_mkv", "vp9_webm", "mpeg4_avi"])

@@ -25,6 +25,7 @@ from reelwright.ledger.report import formatting, page
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.timestamp import timestamp
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe
 from tests.support.ledgers import RUN, film_of, planned, put_run, sample_of, title_of, video_of
@@ -115,7 +116,7 @@ def test_every_shot_has_its_pair(tmp_path: Path) -> None:
         index = int(shot["data-frame"])
         for key, size in (("data-before", (32, 24)), ("data-after", (64, 48))):
             assert base64.b64decode(shot[key].partition(",")[2]) == sample_of(index, *size)
-        assert shot["data-at"] == formatting.timecode(Fraction(index, 25))
+        assert shot["data-at"] == timestamp(Fraction(index, 25))
 
 
 def test_a_strangers_words_stay_words(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_the_accounts_are_in_the_page(tmp_path: Path) -> None:
     )
     for said in (
         "Frames in 12 Frames out 12 Lost 0 Doubled 0 Concealed 2 Shots 3",
-        "0:00.120 frame 3 0:00.320 frame 8",
+        "00:00:00.120 frame 3 00:00:00.320 frame 8",
         "copied audio mp3, eng 369 packets",
         "converted subtitle ass MP4 holds no styles",
         "assemble 1 h 01 min",
@@ -332,15 +333,6 @@ def test_what_was_done_is_said_in_words(tmp_path: Path, recipe: Recipe, video: d
     """Each choice of the recipe and each trait of the source that mattered has its sentence."""
     title = title_of(video=video_of(32, 24, **video)).model_copy(update={"recipe": recipe})
     assert said in report(tmp_path, title).words
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0:00.000"), (59.9996, "1:00.000"), (61.5, "1:01.500"), (3599.9999, "1:00:00.000"), (36_061, "10:01:01.000")],
-)
-def test_timecodes_carry_over(seconds: float, text: str) -> None:
-    """Rounding never shows a sixtieth second."""
-    assert formatting.timecode(Fraction(seconds)) == text
 
 
 def test_a_variable_rate_is_called_so(tmp_path: Path) -> None:

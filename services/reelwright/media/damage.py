@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zlib
-from fractions import Fraction
 from typing import IO
 
 from reelwright.titles.errors import DamagedSource
@@ -14,13 +13,6 @@ _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
 # A film has a handful of top-level MP4 boxes, a fragmented one two per fragment; more is a hostile file.
 _MAX_BOXES = 200_000
-
-
-def timestamp(seconds: Fraction) -> str:
-    """`hh:mm:ss.mmm`, with a minus sign before the film's start."""
-    total = round(abs(seconds) * 1000)
-    text = f"{total // 3_600_000:02}:{total // 60_000 % 60:02}:{total // 1000 % 60:02}.{total % 1000:03}"
-    return f"-{text}" if seconds < 0 and total else text
 
 
 def damaged(where: str) -> DamagedSource:

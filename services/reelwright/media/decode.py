@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 
 from reelwright.media.container import packets
 from reelwright.media.container_integrity import ContainerWalk
-from reelwright.media.damage import SliceChecks, damaged, timestamp
+from reelwright.media.damage import SliceChecks, damaged
 from reelwright.media.packet_tracking import Expected, PacketTracker, codec_name
+from reelwright.media.timestamp import timestamp
 from reelwright.titles.errors import InputError
 
 # These decoders patch what they cannot read and flag the frame, which keeps later frames closer to the film than

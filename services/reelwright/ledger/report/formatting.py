@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import PurePosixPath
 
 from reelwright.ledger.records import Manifest
+from reelwright.media.timestamp import timestamp
 from reelwright.media.types import SourceInfo, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Recipe
 
@@ -37,7 +38,7 @@ def comparison(manifest: Manifest) -> list[tuple[str, str, str]]:
         ("Video", f"{video.codec}, {video.source_pix_fmt}", f"{_CODECS[manifest.recipe.profile]}, {manifest.pix_fmt}"),
         ("Rate", rate(manifest), rate(manifest)),
         ("Scan", scan, "progressive" if _deinterlaced(manifest) else scan),
-        ("Length", timecode(Fraction(source.duration)), timecode(duration(manifest))),
+        ("Length", timestamp(Fraction(source.duration)), timestamp(duration(manifest))),
         ("Chapters", str(len(source.chapters)), str(manifest.chapters)),
         ("Container", _container(source), PurePosixPath(manifest.film).suffix.removeprefix(".").lower()),
         ("Size", size(source.size), size(manifest.film_bytes)),
@@ -82,18 +83,9 @@ def duration(manifest: Manifest) -> Fraction:
     return (manifest.pts[-1] - manifest.pts[0]) * Fraction(manifest.time_base) * Fraction(count, count - 1)
 
 
-def moment(manifest: Manifest, frame: int) -> str:
+def frame_time(manifest: Manifest, frame: int) -> str:
     """When a frame is shown, counted from the first."""
-    return timecode((manifest.pts[frame] - manifest.pts[0]) * Fraction(manifest.time_base))
-
-
-def timecode(seconds: Fraction) -> str:
-    """Seconds as h:mm:ss.mmm, without the hours when there are none."""
-    milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    head = f"{hours}:{minutes:02d}" if hours else str(minutes)
-    return f"{head}:{rest // 1000:02d}.{rest % 1000:03d}"
+    return timestamp((manifest.pts[frame] - manifest.pts[0]) * Fraction(manifest.time_base))
 
 
 def rate(manifest: Manifest) -> str:

@@ -19,6 +19,7 @@ from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.timestamp import timestamp
 from reelwright.store.folder import beside
 from reelwright.store.scratch import scratch_folder
 
@@ -84,6 +85,7 @@ def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
         m=manifest,
         title=formatting.title_of(manifest),
         formatting=formatting,
+        timestamp=timestamp,
         rows=formatting.comparison(manifest),
         deeds=formatting.deeds(manifest),
         lost=max(0, manifest.frames_in - distinct),
@@ -114,7 +116,7 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
         yield ShotView(
             number=index + 1,
             frame=shot.sample_frame,
-            at=formatting.moment(manifest, shot.sample_frame),
+            at=formatting.frame_time(manifest, shot.sample_frame),
             thumb=(after and budget.thumbnail(after, aspect, rotation)) or "",
             before=(before and budget.fit(before, rotation)) or "",
             after=(after and budget.fit(after, rotation)) or "",
