@@ -1,4 +1,5 @@
-"""The fault campaign: whatever dies, freezes, fills up or lies, every film comes out whole and bit-identical.
+"""The fault campaign: processes, servers, network, disks and messages fail while titles are restored.
 
-`python -m tests.faults --faults N --seed S` runs it; `docs/reliability.md` tells what it does and what came out.
+`python -m tests.faults --faults N --seed S` runs a campaign. Each film must be complete and bit-identical to a film
+restored without faults. `docs/reliability.md` describes the faults and the results.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--faults N] [--seed S]`: a table and one line; exit code 1 if a promise broke."""
+"""`python -m tests.faults [--faults N] [--seed S]`: runs a campaign and prints its report; exit code 1 if it fails."""
 
 from __future__ import annotations
 
@@ -12,42 +12,49 @@ import time
 from pathlib import Path
 
 from tests.faults.campaign import run_campaign
-from tests.faults.report import broken_promises, markdown, slow_recoveries
+from tests.faults.report import markdown, slow_recoveries, violations
 
 _FINDINGS = Path(__file__).resolve().parents[2] / "fault-findings"
 
 
 def main() -> int:
-    """Runs it."""
+    """Runs a campaign; the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.faults", description="Restores films while everything fails."
+        prog="python -m tests.faults", description="Restores titles on a cluster while faults are injected."
     )
-    parser.add_argument("--faults", type=int, default=1000, help="how many; about 30 minutes for 1000 on 2 cores")
+    parser.add_argument("--faults", type=int, default=1000, help="number of faults; 1000 take 30 minutes on 2 cores")
     parser.add_argument("--seed", type=int, help="the same seed gives the same faults and titles")
-    parser.add_argument("--outage", type=float, default=60.0, help="seconds without a broker at the end; 0 for none")
-    asked = parser.parse_args()
-    # So that servers and mounts go with us, too, when we are told to go.
+    parser.add_argument("--outage", type=float, default=60.0, help="seconds of broker outage at the end; 0 for none")
+    options = parser.parse_args()
+    # Exit by exception on SIGTERM, so that the context managers stop the servers and remove the mounts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    seed = secrets.randbelow(10**6) if asked.seed is None else asked.seed
-    _say(f"seed {seed}")
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    _print(f"seed {seed}")
     findings = _FINDINGS / time.strftime(f"%Y%m%d-%H%M%S-seed-{seed}")
     findings.mkdir(parents=True)
     folder = Path(tempfile.mkdtemp(prefix="reelwright-faults-"))
     try:
-        result = run_campaign(seed, asked.faults, asked.outage, folder, findings, _say)
+        result = run_campaign(
+            seed=seed,
+            count=options.faults,
+            outage_seconds=options.outage,
+            folder=folder,
+            findings=findings,
+            report_progress=_print,
+        )
     finally:
         shutil.copytree(folder / "logs", findings / "logs", dirs_exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
     text = markdown(result)
     (findings / "report.md").write_text(f"{text}\n")
-    for ended in result.ended:
-        _say(f"{ended.name} {ended.reason}\n{ended.last_words}\n")
-    _say(text)
-    return 1 if broken_promises(result) or slow_recoveries(result) else 0
+    for exited in result.unexpected_exits:
+        _print(f"{exited.name} {exited.reason}\n{exited.last_log_lines}\n")
+    _print(text)
+    return 1 if violations(result) or slow_recoveries(result) else 0
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - a campaign talks to whoever runs it
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is a command
 
 
 if __name__ == "__main__":

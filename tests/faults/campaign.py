@@ -1,4 +1,4 @@
-"""Runs a campaign: titles under way, one fault after another, and what came of them."""
+"""Runs a campaign: restores titles on a cluster, injects one fault after another, and collects the results."""
 
 from __future__ import annotations
 
@@ -14,205 +14,223 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from tests.faults.check import Verdict
-from tests.faults.generator import Fault, faults, titles
-from tests.faults.kinds import usable_kinds
-from tests.faults.kinds.kind import Kind
-from tests.faults.store_client import patiently
-from tests.faults.supervisor import Ended
+from tests.faults.check import CheckResult
+from tests.faults.kinds import available_kinds
+from tests.faults.kinds.kind import FaultKind
+from tests.faults.schedule import ScheduledFault, fault_schedule, title_schedule
+from tests.faults.store_client import retry_until_store_answers
+from tests.faults.supervisor import UnexpectedExit
 from tests.faults.title_client import TitleClient
 from tests.faults.trial_cluster import TrialCluster, open_trial_cluster
 
-# Faults that may be under way at the same time: more than that is a dead site, not a bad day.
-_AT_ONCE = 6
-_LANES = 3
-# The next fault waits for a sign of life after so long without one, so that recovery can be told from bad luck ...
-_QUIET_SECONDS = 10.0
-# ... and the campaign is over when none comes.
-_DEAD_SECONDS = 240.0
-_LOOK_SECONDS = 0.1
+# With more faults than this at the same time, hardly any work is done between them.
+_MAX_CONCURRENT_FAULTS = 6
+_CONCURRENT_TITLES = 3
+# After this long without a commit, the next fault waits for one. Otherwise a slow recovery could not be told from an
+# unlucky series of faults.
+_PAUSE_AFTER_SECONDS = 10.0
+# After this long without a commit the campaign gives up.
+_STALLED_AFTER_SECONDS = 240.0
+_POLL_SECONDS = 0.1
 
 
 @dataclass
-class Happened:
+class FaultEvent:
     """A fault that was injected.
 
     Attributes:
-        fault: what was planned.
-        began, over: on `time.monotonic`.
-        recovery: seconds to the next committed segment; None when none came after it.
+        fault: its entry in the schedule.
+        started, ended: on the clock of `time.monotonic`, in seconds.
+        recovery: seconds to the next committed segment; None when no segment was committed after it.
         error: why it could not be injected; empty when it was.
     """
 
-    fault: Fault
-    began: float
-    over: float = 0.0
+    fault: ScheduledFault
+    started: float
+    ended: float = 0.0
     recovery: float | None = None
     error: str = ""
 
 
 @dataclass
-class Result:
-    """What came of a campaign.
+class CampaignResult:
+    """The results of a campaign.
 
     Attributes:
-        happened: every fault.
-        verdicts: on every title.
-        ended: processes that ended by themselves.
-        most_bytes: largest resident memory of a process by role.
-        starts: processes started.
-        commits: segments committed.
-        silence: longest seconds between two commits.
+        seed: seed of the schedule.
+        outage_seconds: how long the broker was down at the end of the campaign; 0 for not at all.
+        events: every fault that was injected.
+        checks: the check of each title's film, by the title's name.
+        unexpected_exits: processes that ended without being stopped by the campaign.
+        peak_bytes: largest resident memory of a process, by role.
+        process_starts: number of processes that were started.
+        commits: number of segments that were committed.
+        longest_commit_gap: longest time between two commits, in seconds.
         seconds: from the first fault to the last.
-        alone: seconds from a kill of all processes of a role to the next commit, with no other fault.
-        outage: seconds to the next commit after the broker was down for `outage_seconds`; None when not tried.
-        broken: promises that did not hold, beside those on films.
-        notes: what this machine does not allow.
+        role_kill_recovery: seconds from the kill of all processes of a role to the next commit, by role.
+        outage_recovery: seconds from the broker's return to the next commit; None when no outage was tried.
+        violations: guarantees that did not hold, apart from those on films.
+        notes: faults that this machine does not allow.
     """
 
     seed: int
     outage_seconds: float
-    happened: list[Happened] = field(default_factory=list)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    ended: list[Ended] = field(default_factory=list)
-    most_bytes: dict[str, int] = field(default_factory=dict)
-    starts: int = 0
+    events: list[FaultEvent] = field(default_factory=list)
+    checks: dict[str, CheckResult] = field(default_factory=dict)
+    unexpected_exits: list[UnexpectedExit] = field(default_factory=list)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+    process_starts: int = 0
     commits: int = 0
-    silence: float = 0.0
+    longest_commit_gap: float = 0.0
     seconds: float = 0.0
-    alone: dict[str, float] = field(default_factory=dict)
-    outage: float | None = None
-    broken: list[str] = field(default_factory=list)
+    role_kill_recovery: dict[str, float] = field(default_factory=dict)
+    outage_recovery: float | None = None
+    violations: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def run_campaign(
-    seed: int, count: int, outage_seconds: float, folder: Path, keep: Path, say: Callable[[str], None]
-) -> Result:
-    """Injects `count` faults and waits for every film.
+    *,
+    seed: int,
+    count: int,
+    outage_seconds: float,
+    folder: Path,
+    findings: Path,
+    report_progress: Callable[[str], None],
+) -> CampaignResult:
+    """Injects faults while titles are restored, then waits for every film.
 
     Args:
         seed: of faults and titles.
         count: faults to inject.
         outage_seconds: how long the broker is down at the end; 0 for not at all.
-        folder: an empty one for logs, data and films under way.
-        keep: for films that are not what they should be.
-        say: told of each fault and each verdict.
+        folder: an empty folder for logs, data and films during the campaign.
+        findings: folder that receives each film that failed its check, with logs.
+        report_progress: called with one line for each fault.
     """
-    kinds, notes = usable_kinds()
-    result = Result(seed, outage_seconds, notes=notes)
-    with open_trial_cluster(folder) as world:
-        shop = TitleClient(world, titles(seed), _LANES, keep)
-        with shop:
+    kinds, notes = available_kinds()
+    result = CampaignResult(seed, outage_seconds, notes=notes)
+    with open_trial_cluster(folder) as trial:
+        client = TitleClient(trial, title_schedule(seed), concurrent_titles=_CONCURRENT_TITLES, findings=findings)
+        with client:
             try:
-                _live(world, 0)
-                plan = islice(faults(seed, [kind.odds for kind in kinds]), count)
-                _inject(world, plan, {kind.name: kind for kind in kinds}, result, say)
+                _wait_for_commit(trial, 0)
+                plan = islice(fault_schedule(seed, kinds), count)
+                _inject_all(trial, plan, {kind.name: kind for kind in kinds}, result, report_progress)
                 if outage_seconds:
-                    _kill_alone(world, result)
-                    _outage(world, result)
-            except _DeadError as error:
-                result.broken.append(str(error))
-                _examine(world, keep)
-                shop.abandon()
-        _close(world, shop, result)
-        if any(not verdict.identical for verdict in result.verdicts.values()):
-            # Who asked the store for what: without it nobody finds out why an object is not there.
-            shutil.copy(world.s3.requests_log, keep)
-            (keep / "objects.txt").write_text("\n".join(patiently(lambda: world.shelf.names(""))))
+                    _measure_role_kills(trial, result)
+                    _measure_broker_outage(trial, result)
+            except _StalledError as error:
+                result.violations.append(str(error))
+                _save_process_state(trial, findings)
+                client.abandon()
+        _collect(trial, client, result)
+        if any(not check.identical for check in result.checks.values()):
+            # The store's request log shows which process wrote or removed an object that is missing.
+            shutil.copy(trial.s3.requests_log, findings)
+            names = retry_until_store_answers(lambda: trial.store.names(""))
+            (findings / "objects.txt").write_text("\n".join(names))
     return result
 
 
-class _DeadError(Exception):
-    """Nothing is committed any more."""
+class _StalledError(Exception):
+    """No segment is committed any more."""
 
 
-def _examine(world: TrialCluster, keep: Path) -> None:
-    """Keeps what every process says of itself: its metrics, and in its log where each of its threads is."""
-    for process in world.cluster.processes:
+def _save_process_state(trial: TrialCluster, findings: Path) -> None:
+    """Saves each process's readiness and metrics, and makes it log the stack of each of its threads."""
+    for process in trial.cluster.processes:
         if process.code is None:
             os.kill(process.pid, signal.SIGUSR2)
             pages = (process.get(path)[1] for path in ("/readyz", "/metrics"))
-            (keep / f"{process.name}.txt").write_text("\n".join(pages))
+            (findings / f"{process.name}.txt").write_text("\n".join(pages))
 
 
-def _live(world: TrialCluster, moment: float) -> float:
-    """Waits for the first commit after a moment; how long after it came."""
-    while (came := world.commits.after(moment)) is None:
-        if world.commits.quiet_seconds > _DEAD_SECONDS:
-            raise _DeadError(f"nothing was committed for {_DEAD_SECONDS:.0f} s")
-        time.sleep(_LOOK_SECONDS)
-    return came
+def _wait_for_commit(trial: TrialCluster, moment: float) -> float:
+    """Waits for the first commit after a moment of `time.monotonic`; the seconds between the two."""
+    while (seconds := trial.commits.seconds_to_next(moment)) is None:
+        if trial.commits.seconds_since_last > _STALLED_AFTER_SECONDS:
+            raise _StalledError(f"nothing was committed for {_STALLED_AFTER_SECONDS:.0f} s")
+        time.sleep(_POLL_SECONDS)
+    return seconds
 
 
-def _inject(
-    world: TrialCluster, plan: Iterator[Fault], kinds: dict[str, Kind], result: Result, say: Callable[[str], None]
+def _inject_all(
+    trial: TrialCluster,
+    plan: Iterator[ScheduledFault],
+    kinds: dict[str, FaultKind],
+    result: CampaignResult,
+    report_progress: Callable[[str], None],
 ) -> None:
     began = time.monotonic()
-    room = threading.Semaphore(_AT_ONCE)
+    free = threading.Semaphore(_MAX_CONCURRENT_FAULTS)
     running: list[Future[None]] = []
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fault") as pool:
+    with ThreadPoolExecutor(_MAX_CONCURRENT_FAULTS, thread_name_prefix="fault") as pool:
         for fault in plan:
             time.sleep(fault.gap)
-            while world.commits.quiet_seconds > _QUIET_SECONDS:
-                if world.commits.quiet_seconds > _DEAD_SECONDS:
-                    raise _DeadError(f"nothing was committed for {_DEAD_SECONDS:.0f} s before fault {fault.number}")
-                time.sleep(_LOOK_SECONDS)
-            room.acquire()
-            happened = Happened(fault, time.monotonic())
-            result.happened.append(happened)
-            say(f"{happened.began - began:7.1f} s  fault {fault.number}: {fault.kind}, {fault.seconds:.1f} s")
-            task = pool.submit(_one, world, kinds[fault.kind], happened)
-            task.add_done_callback(lambda _: room.release())
+            while trial.commits.seconds_since_last > _PAUSE_AFTER_SECONDS:
+                if trial.commits.seconds_since_last > _STALLED_AFTER_SECONDS:
+                    raise _StalledError(
+                        f"nothing was committed for {_STALLED_AFTER_SECONDS:.0f} s before fault {fault.number}"
+                    )
+                time.sleep(_POLL_SECONDS)
+            free.acquire()
+            event = FaultEvent(fault, time.monotonic())
+            result.events.append(event)
+            report_progress(
+                f"{event.started - began:7.1f} s  fault {fault.number}: {fault.kind}, {fault.seconds:.1f} s"
+            )
+            task = pool.submit(_inject, trial, kinds[fault.kind], event)
+            task.add_done_callback(lambda _: free.release())
             running.append(task)
     for task in running:
         task.result()
     result.seconds = time.monotonic() - began
-    _live(world, time.monotonic())
-    for happened in result.happened:
-        start = happened.began if kinds[happened.fault.kind].from_begin else happened.over
-        happened.recovery = world.commits.after(start)
+    _wait_for_commit(trial, time.monotonic())
+    for event in result.events:
+        start = event.started if kinds[event.fault.kind].recovery_from_start else event.ended
+        event.recovery = trial.commits.seconds_to_next(start)
 
 
-def _one(world: TrialCluster, kind: Kind, happened: Happened) -> None:
-    luck = Random(happened.fault.luck)
+def _inject(trial: TrialCluster, kind: FaultKind, event: FaultEvent) -> None:
+    rng = Random(event.fault.random_seed)
     try:
-        with kind.inject(world, luck):
-            happened.began = time.monotonic()
-            time.sleep(happened.fault.seconds)
-    except Exception as error:  # noqa: BLE001 - told in the report, and the campaign goes on
-        happened.error = f"{type(error).__name__}: {error}"
-    happened.over = time.monotonic()
+        with kind.inject(trial, rng):
+            event.started = time.monotonic()
+            time.sleep(event.fault.seconds)
+    except Exception as error:  # noqa: BLE001 - the report shows it, and the campaign continues
+        event.error = f"{type(error).__name__}: {error}"
+    event.ended = time.monotonic()
 
 
-def _kill_alone(world: TrialCluster, result: Result) -> None:
-    """Every process of a role is killed at once and started again, and nothing else is wrong."""
-    for role, slots in world.supervisor.slots.items():
-        _live(world, time.monotonic())
-        filled = slots[: world.supervisor.base[role]]
-        with world.supervisor.troubling(filled):
+def _measure_role_kills(trial: TrialCluster, result: CampaignResult) -> None:
+    """For each role, kills all its processes at once, starts them again and measures the time to the next commit."""
+    for role, slots in trial.supervisor.slots.items():
+        _wait_for_commit(trial, time.monotonic())
+        filled = slots[: trial.supervisor.base[role]]
+        with trial.supervisor.locked(filled):
             killed = time.monotonic()
             for slot in filled:
-                world.supervisor.kill(slot)
+                trial.supervisor.kill(slot)
             for slot in filled:
-                world.supervisor.start(slot)
-        result.alone[role] = _live(world, killed)
+                trial.supervisor.start(slot)
+        result.role_kill_recovery[role] = _wait_for_commit(trial, killed)
 
 
-def _outage(world: TrialCluster, result: Result) -> None:
-    """The broker is away for long, and nothing else is wrong: nobody dies of it, and work goes on by itself."""
-    before = world.supervisor.pids()
-    with world.broker_lock:
-        world.kafka.kill()
+def _measure_broker_outage(trial: TrialCluster, result: CampaignResult) -> None:
+    """Stops the broker for long and measures the time from its return to the next commit. No process may end."""
+    before = trial.supervisor.pids()
+    with trial.broker_lock:
+        trial.kafka.kill()
         time.sleep(result.outage_seconds)
-        world.kafka.start()
-    result.outage = _live(world, time.monotonic())
-    if world.supervisor.pids() != before:
-        result.broken.append("a process ended while the broker was down")
+        trial.kafka.start()
+    result.outage_recovery = _wait_for_commit(trial, time.monotonic())
+    if trial.supervisor.pids() != before:
+        result.violations.append("a process ended while the broker was down")
 
 
-def _close(world: TrialCluster, shop: TitleClient, result: Result) -> None:
-    result.verdicts = shop.verdicts
-    result.ended, result.most_bytes = world.supervisor.ended, world.supervisor.most_bytes
-    result.starts, result.commits = world.supervisor.starts, world.commits.count
-    result.silence = world.commits.longest_silence
+def _collect(trial: TrialCluster, client: TitleClient, result: CampaignResult) -> None:
+    result.checks = client.checks
+    result.unexpected_exits, result.peak_bytes = trial.supervisor.unexpected_exits, trial.supervisor.peak_bytes
+    result.process_starts, result.commits = trial.supervisor.starts, trial.commits.count
+    result.longest_commit_gap = trial.commits.longest_gap

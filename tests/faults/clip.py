@@ -1,4 +1,4 @@
-"""Makes the source of a title: moving texture in shots of a second, with a tone below it."""
+"""Makes the source of a title: moving texture in shots of one second, with a tone as its sound."""
 
 from __future__ import annotations
 
@@ -9,44 +9,43 @@ from random import Random
 import numpy as np
 
 from reelwright.media.picture import Picture
-from tests.faults.generator import Title
+from tests.faults.schedule import ScheduledTitle
 from tests.support.clipmaker import Film, write
 from tests.support.scenes import SHOT_FRAMES, scene
 
-# Clock of the films whose frames are held for different times, in seconds.
-_TICK = Fraction(1, 600)
-# Shots by which the scenes of two titles are apart; no title is longer.
+# Time base of the films with a variable frame rate, in seconds.
+_TIME_BASE = Fraction(1, 600)
+# Distance between the scenes of two titles, in shots; no title is longer.
 _SHOTS_APART = 64
 
 
-def make_clip(title: Title, folder: Path) -> Path:
-    """The title's source, as a file of its own."""
+def make_clip(title: ScheduledTitle, folder: Path) -> Path:
+    """Writes the title's source into a folder; its path."""
     path = folder / f"title-{title.number}{title.suffix}"
     shots = [(time, _picture(title, index)) for index, time in enumerate(_times(title))]
-    unit = _TICK if title.variable else None
     film = Film(
         shots,
         rate=Fraction(title.rate),
-        time_base=unit,
+        time_base=_TIME_BASE if title.variable else None,
         audio="aac" if title.sound else "",
-        # Or Matroska's muxer writes random identifiers, and the same title would be another run.
+        # Otherwise Matroska's muxer writes random identifiers, and the same title would be another run.
         container_options={"fflags": "+bitexact"},
     )
     write(path, film)
     return path
 
 
-def _times(title: Title) -> list[Fraction]:
+def _times(title: ScheduledTitle) -> list[Fraction]:
     if not title.variable:
         return [Fraction(index, title.rate) for index in range(title.frames)]
-    luck = Random(title.number)
+    rng = Random(title.number)
     times = [Fraction(0)]
     for _ in range(title.frames - 1):
-        times.append(times[-1] + luck.randint(12, 80) * _TICK)
+        times.append(times[-1] + rng.randint(12, 80) * _TIME_BASE)
     return times
 
 
-def _picture(title: Title, index: int) -> Picture:
+def _picture(title: ScheduledTitle, index: int) -> Picture:
     moment = index + title.number * _SHOTS_APART * SHOT_FRAMES
     picture = scene(moment, "yuv420p", title.width, title.height)
     if title.colour:

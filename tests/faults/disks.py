@@ -1,4 +1,4 @@
-"""Disks that can be full: small ones of the campaign's own, or processes that may write no more."""
+"""Makes a disk full: a small disk that the campaign mounts, or a limit on the file size of processes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _FILLER = ".filler"
 
 
 class Fillable(Protocol):
-    """Room that can be taken away."""
+    """Disk space that can be used up."""
 
     def filled(self) -> AbstractContextManager[None]:
-        """Leaves no room for as long as the context lasts."""
+        """Leaves no free space until the context ends."""
 
 
-class Disk:
-    """A folder with a file system of its own; mounted on entering, gone with its content on leaving.
+class SmallDisk:
+    """A folder with its own small file system in memory; a context manager that mounts and unmounts it.
 
     Args:
-        folder: where it is mounted.
+        folder: the mount point.
         megabytes: its size.
     """
 
@@ -35,7 +35,7 @@ class Disk:
         self.folder, self._megabytes = folder, megabytes
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Disk:
+    def __enter__(self) -> SmallDisk:
         self.folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self._megabytes}m", "tmpfs", self.folder], check=True)
         return self
@@ -43,22 +43,22 @@ class Disk:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Lazily: a server that is about to end may still have a file open.
+        # Lazy, because a server that is about to end may still have a file open.
         subprocess.run(["umount", "--lazy", self.folder], check=True)
 
     @contextmanager
     def filled(self) -> Iterator[None]:
-        """Leaves no byte free for as long as the context lasts."""
+        """Leaves no byte free until the context ends."""
         filler = self.folder / _FILLER
         with self._lock:
             try:
-                self._fill(filler)
+                self._write_until_full(filler)
                 yield
             finally:
                 filler.unlink()
 
     @staticmethod
-    def _fill(filler: Path) -> None:
+    def _write_until_full(filler: Path) -> None:
         handle = os.open(filler, os.O_WRONLY | os.O_CREAT)
         try:
             while True:
@@ -69,11 +69,11 @@ class Disk:
             os.close(handle)
 
 
-class FileLimit:
-    """What stands in for a full disk where nothing may be mounted: processes whose files may not grow.
+class FileSizeLimit:
+    """Replaces a full disk where nothing may be mounted: no file of some processes can grow.
 
     Args:
-        pids: the processes, looked up when it happens.
+        pids: returns the processes; called when the limit begins.
     """
 
     def __init__(self, pids: Callable[[], list[int]]) -> None:
@@ -82,22 +82,22 @@ class FileLimit:
 
     @contextmanager
     def filled(self) -> Iterator[None]:
-        """Lets files grow no further than one page for as long as the context lasts."""
+        """Limits each file to one page until the context ends."""
         with self._lock, ExitStack() as stack:
             for pid in self._pids():
                 with suppress(ProcessLookupError):
-                    _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.getpagesize(), most))
-                    stack.callback(_unlimit, pid, most)
+                    _, hard_limit = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.getpagesize(), hard_limit))
+                    stack.callback(_remove_limit, pid, hard_limit)
             yield
 
 
-def _unlimit(pid: int, most: int) -> None:
+def _remove_limit(pid: int, hard_limit: int) -> None:
     with suppress(ProcessLookupError):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard_limit, hard_limit))
 
 
 def can_mount() -> bool:
     """Whether this process may mount file systems."""
-    with_own = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(with_own, capture_output=True, check=False).returncode == 0
+    trial_mount = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(trial_mount, capture_output=True, check=False).returncode == 0

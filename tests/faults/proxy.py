@@ -1,4 +1,4 @@
-"""A TCP proxy that troubles what passes through it: connections cut in the middle of a message, stalled, or slowed."""
+"""A TCP proxy whose connections can be cut in the middle of a message, stalled, or slowed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from random import Random
 from types import TracebackType
 
 _CHUNK = 1 << 16
-# How long a connection to be cut may wait for a message to be cut in; an idle one is cut between two messages.
+# A connection that stays idle for this long is cut between two messages.
 _CUT_SECONDS = 1.0
-_DIAL_SECONDS = 5.0
-# Closed so, the peer gets a reset at once instead of an orderly end.
+_CONNECT_SECONDS = 5.0
+# SO_LINGER of 0 seconds: closing sends a reset at once, not an orderly end.
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Proxies:
-    """The thread that all proxies of a campaign run on; closed with it."""
+class ProxyThread:
+    """The thread with the event loop that all proxies run on; a context manager that ends them."""
 
     def __init__(self) -> None:
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
@@ -34,7 +34,7 @@ class Proxies:
         self._loop.set_result(asyncio.get_running_loop())
         await self._closing.wait()
 
-    def __enter__(self) -> Proxies:
+    def __enter__(self) -> ProxyThread:
         return self
 
     def __exit__(
@@ -44,19 +44,19 @@ class Proxies:
         self._thread.join()
 
     def open(self, name: str, port: int, target: str) -> Proxy:
-        """Begins to pass on what comes to `port` of this machine to `target`."""
+        """Starts a proxy from `port` of this machine to `target`, a `host:port`."""
         proxy = Proxy(name, port, target, self._loop.result())
         asyncio.run_coroutine_threadsafe(proxy.listen(), self._loop.result()).result()
         return proxy
 
 
 class Proxy:
-    """Passes bytes on, unless told otherwise. Its public methods are safe from any thread.
+    """Forwards bytes in both directions. Its public methods can be called from any thread.
 
     Attributes:
-        name: what it leads to.
-        address: `host:port` that its clients dial.
-        target: `host:port` that it dials for them.
+        name: of the server behind it.
+        address: `host:port` where it listens.
+        target: `host:port` of the server behind it.
         lock: held by the fault that slows or stalls it.
     """
 
@@ -64,33 +64,33 @@ class Proxy:
         self.name, self.address = name, f"127.0.0.1:{port}"
         self.target = target
         self._port, self._loop = port, loop
-        self._links: list[_Link] = []
+        self._connections: list[_Connection] = []
         self._open = asyncio.Event()
         self._open.set()
         self._bytes_per_second = 0.0
         self.lock = threading.Lock()
 
     async def listen(self) -> None:
-        """Opens the port; on the proxies' thread."""
+        """Starts to listen; must run on the event loop."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
 
     @property
-    def links(self) -> int:
-        """Connections that are open now."""
-        return len(self._links)
+    def connections(self) -> int:
+        """Number of open connections."""
+        return len(self._connections)
 
-    def cut(self, luck: Random) -> int:
-        """Cuts one connection or all of them, in the middle of the next message; how many."""
-        chosen = list(self._links)
-        if chosen and luck.random() < 0.5:
-            chosen = [luck.choice(chosen)]
-        for link in chosen:
-            self._loop.call_soon_threadsafe(link.doom)
+    def cut(self, rng: Random) -> int:
+        """Cuts one connection or all of them, in the middle of the next message; the number of connections cut."""
+        chosen = list(self._connections)
+        if chosen and rng.random() < 0.5:
+            chosen = [rng.choice(chosen)]
+        for connection in chosen:
+            self._loop.call_soon_threadsafe(connection.cut_in_next_message)
         return len(chosen)
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
-        """Passes nothing on, and says nothing, for as long as the context lasts."""
+        """Forwards nothing until the context ends; connections stay open."""
         self._loop.call_soon_threadsafe(self._open.clear)
         try:
             yield
@@ -99,15 +99,15 @@ class Proxy:
 
     @contextmanager
     def slowed(self, bytes_per_second: float) -> Iterator[None]:
-        """Passes no more than this on in each direction of each connection, for as long as the context lasts."""
+        """Limits each direction of each connection to this rate until the context ends."""
         self._bytes_per_second = bytes_per_second
         try:
             yield
         finally:
             self._bytes_per_second = 0.0
 
-    async def passes(self, size: int) -> None:
-        """Waits until `size` bytes may go on."""
+    async def wait_to_forward(self, size: int) -> None:
+        """Waits until `size` bytes may be forwarded."""
         await self._open.wait()
         if self._bytes_per_second:
             await asyncio.sleep(size / self._bytes_per_second)
@@ -115,48 +115,50 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = self.target.rpartition(":")
         try:
-            async with asyncio.timeout(_DIAL_SECONDS):
+            async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._open.wait()
-                far_reader, far_writer = await asyncio.open_connection(host, int(port))
+                server_reader, server_writer = await asyncio.open_connection(host, int(port))
         except (OSError, TimeoutError):
             writer.transport.abort()
             return
-        link = _Link(self.passes, (writer, far_writer))
-        self._links.append(link)
+        connection = _Connection(self.wait_to_forward, (writer, server_writer))
+        self._connections.append(connection)
         try:
-            await asyncio.gather(link.pump(reader, far_writer), link.pump(far_reader, writer))
+            await asyncio.gather(connection.forward(reader, server_writer), connection.forward(server_reader, writer))
         except asyncio.CancelledError:
-            return  # the proxies end, and asyncio would print this as an error of ours
+            return  # the event loop ends; asyncio would report the exception as an error
         finally:
-            self._links.remove(link)
-            link.abort()
+            self._connections.remove(connection)
+            connection.abort()
 
 
-class _Link:
-    """One connection, as two streams."""
+class _Connection:
+    """A client's connection and the proxy's connection to the server."""
 
-    def __init__(self, passes: Callable[[int], Awaitable[None]], writers: tuple[asyncio.StreamWriter, ...]) -> None:
-        self._passes, self._writers, self._doomed = passes, writers, False
+    def __init__(
+        self, wait_to_forward: Callable[[int], Awaitable[None]], writers: tuple[asyncio.StreamWriter, ...]
+    ) -> None:
+        self._wait_to_forward, self._writers, self._cut_next = wait_to_forward, writers, False
 
-    def doom(self) -> None:
-        """Cuts within the next message, or soon if none comes."""
-        self._doomed = True
+    def cut_in_next_message(self) -> None:
+        """Cuts in the middle of the next message, or after a second without one."""
+        self._cut_next = True
         asyncio.get_running_loop().call_later(_CUT_SECONDS, self.abort)
 
     def abort(self) -> None:
-        """Cuts now."""
+        """Cuts now, with a reset to both ends."""
         for writer in self._writers:
             raw = writer.get_extra_info("socket")
             if raw is not None and not writer.transport.is_closing():
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
 
-    async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Passes one direction on until its end."""
+    async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forwards one direction until its end."""
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
-                await self._passes(len(data))
-                if self._doomed:
+                await self._wait_to_forward(len(data))
+                if self._cut_next:
                     writer.write(data[: len(data) // 2])
                     await writer.drain()
                     break

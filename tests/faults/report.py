@@ -1,104 +1,114 @@
-"""What a campaign comes to: a table, what broke, and one line."""
+"""The report of a campaign: a table of faults, a table of memory, the violations, and one line in the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.faults.campaign import Happened, Result
+from tests.faults.campaign import CampaignResult, FaultEvent
 
-# What an orchestrator waits for a pod; the issue's own limit.
+# The promised limit: the time from a kill to the next committed segment.
 RECOVERY_SECONDS = 30.0
 MEGABYTE = 1 << 20
-# About one and a half times what each role takes at these films when nothing is wrong.
-BOUND_MEGABYTES = {"decoder": 300, "dispatcher": 200, "inference": 400, "encoder": 400}
+# About one and a half times the memory of each role with these films and without faults.
+MEMORY_LIMIT_MEGABYTES = {"decoder": 300, "dispatcher": 200, "inference": 400, "encoder": 400}
 
 
-def broken_promises(result: Result) -> list[str]:
-    """Every promise that did not hold, one line each."""
-    broken = list(result.broken)
-    for name, verdict in result.verdicts.items():
-        broken += [f"{name}: {fault}" for fault in verdict.faults]
-    broken += [f"{ended.name} {ended.reason}" for ended in result.ended]
-    for role, most in result.most_bytes.items():
-        if most > BOUND_MEGABYTES[role] * MEGABYTE:
-            broken.append(f"{role}: {most // MEGABYTE} MB resident, more than {BOUND_MEGABYTES[role]}")
-    for happened in result.happened:
-        if happened.error:
-            broken.append(f"fault {happened.fault.number} ({happened.fault.kind}) not injected: {happened.error}")
-    if not result.verdicts:
-        broken.append("no title was finished")
-    return broken
+def violations(result: CampaignResult) -> list[str]:
+    """One line for each guarantee that did not hold, apart from those on time."""
+    lines = list(result.violations)
+    for name, check in result.checks.items():
+        lines += [f"{name}: {problem}" for problem in check.problems]
+    lines += [f"{exited.name} {exited.reason}" for exited in result.unexpected_exits]
+    for role, peak in result.peak_bytes.items():
+        if peak > MEMORY_LIMIT_MEGABYTES[role] * MEGABYTE:
+            lines.append(f"{role}: {peak // MEGABYTE} MB resident, more than {MEMORY_LIMIT_MEGABYTES[role]}")
+    for event in result.events:
+        if event.error:
+            lines.append(f"fault {event.fault.number} ({event.fault.kind}) not injected: {event.error}")
+    if not result.checks:
+        lines.append("no title was finished")
+    return lines
 
 
-def slow_recoveries(result: Result) -> list[str]:
-    """Every kill after which nothing was committed for longer than promised: a promise that a busy machine breaks."""
-    slow = []
-    for happened in result.happened:
-        kind, number, seconds = happened.fault.kind, happened.fault.number, happened.recovery or 0.0
+def slow_recoveries(result: CampaignResult) -> list[str]:
+    """One line for each kill with a recovery longer than promised. Load on the machine alone can cause these."""
+    lines = []
+    for event in result.events:
+        kind, number, seconds = event.fault.kind, event.fault.number, event.recovery or 0.0
         if "SIGKILL" in kind and seconds > RECOVERY_SECONDS:
-            slow.append(f"fault {number} ({kind}): {seconds:.1f} s to the next committed segment")
-    for role, seconds in result.alone.items():
+            lines.append(f"fault {number} ({kind}): {seconds:.1f} s to the next committed segment")
+    for role, seconds in result.role_kill_recovery.items():
         if seconds > RECOVERY_SECONDS:
-            slow.append(f"every {role} killed: {seconds:.1f} s to the next committed segment")
-    return slow
+            lines.append(f"every {role} killed: {seconds:.1f} s to the next committed segment")
+    return lines
 
 
-def markdown(result: Result) -> str:
-    """The campaign as a page of Markdown."""
+def markdown(result: CampaignResult) -> str:
+    """The report as Markdown."""
     return "\n".join(
-        (*_head(result), "", *_kinds(result), "", *_memory(result), "", *_broken(result), last_line(result))
+        (
+            *_summary(result),
+            "",
+            *_faults_table(result),
+            "",
+            *_memory_table(result),
+            "",
+            *_violations(result),
+            last_line(result),
+        )
     )
 
 
-def last_line(result: Result) -> str:
-    """The campaign in one line."""
-    verdicts = result.verdicts.values()
-    identical = sum(verdict.identical for verdict in verdicts)
-    slowest = max((h.recovery or 0.0 for h in result.happened), default=0.0)
+def last_line(result: CampaignResult) -> str:
+    """The results in one line."""
+    checks = result.checks.values()
+    identical = sum(check.identical for check in checks)
+    slowest = max((event.recovery or 0.0 for event in result.events), default=0.0)
     return (
-        f"faults {sum(not h.error for h in result.happened)}, frames lost {sum(v.lost for v in verdicts)}, "
-        f"frames doubled {sum(v.doubled for v in verdicts)}, films identical {identical} of {len(verdicts)}, "
+        f"faults {sum(not event.error for event in result.events)}, frames lost {sum(c.lost for c in checks)}, "
+        f"frames doubled {sum(c.doubled for c in checks)}, films identical {identical} of {len(checks)}, "
         f"slowest recovery {slowest:.0f} s"
     )
 
 
-def _head(result: Result) -> Iterator[str]:
-    frames = sum(verdict.frames for verdict in result.verdicts.values())
-    minutes, faults = result.seconds / 60, len(result.happened)
-    yield f"Seed {result.seed}: {faults} faults in {minutes:.0f} minutes, {len(result.verdicts)} titles, "
-    yield f"{frames} frames, {result.commits} commits, {result.starts} processes started; longest time without a commit"
-    yield f"{result.silence:.0f} s."
-    if result.alone:
-        told = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in result.alone.items())
-        yield f"All processes of one role killed, with no other fault, to the next commit: {told}."
-    if result.outage is not None:
-        yield f"Broker down for {result.outage_seconds:.0f} s: next commit {result.outage:.1f} s after its return."
+def _summary(result: CampaignResult) -> Iterator[str]:
+    frames = sum(check.frames for check in result.checks.values())
+    minutes, faults = result.seconds / 60, len(result.events)
+    yield f"Seed {result.seed}: {faults} faults in {minutes:.0f} minutes, {len(result.checks)} titles, {frames} frames,"
+    yield f"{result.commits} commits, {result.process_starts} processes started;"
+    yield f"longest time without a commit {result.longest_commit_gap:.0f} s."
+    if result.role_kill_recovery:
+        times = ", ".join(f"{role} {seconds:.1f} s" for role, seconds in result.role_kill_recovery.items())
+        yield f"All processes of one role killed, without other faults, to the next commit: {times}."
+    if result.outage_recovery is not None:
+        outage, recovery = result.outage_seconds, result.outage_recovery
+        yield f"Broker down for {outage:.0f} s: next commit {recovery:.1f} s after its return."
     yield from result.notes
 
 
-def _kinds(result: Result) -> Iterator[str]:
+def _faults_table(result: CampaignResult) -> Iterator[str]:
     yield "| kind | faults | median recovery | slowest recovery |"
     yield "|---|---:|---:|---:|"
-    by_kind: dict[str, list[Happened]] = {}
-    for happened in result.happened:
-        by_kind.setdefault(happened.fault.kind, []).append(happened)
-    for kind, faults in sorted(by_kind.items()):
-        times = sorted(h.recovery for h in faults if h.recovery is not None)
-        told = f"{times[len(times) // 2]:.1f} s | {times[-1]:.1f} s" if times else "none | none"
-        yield f"| {kind} | {len(faults)} | {told} |"
+    by_kind: dict[str, list[FaultEvent]] = {}
+    for event in result.events:
+        by_kind.setdefault(event.fault.kind, []).append(event)
+    for kind, events in sorted(by_kind.items()):
+        times = sorted(event.recovery for event in events if event.recovery is not None)
+        cells = f"{times[len(times) // 2]:.1f} s | {times[-1]:.1f} s" if times else "none | none"
+        yield f"| {kind} | {len(events)} | {cells} |"
 
 
-def _memory(result: Result) -> Iterator[str]:
-    yield "| role | most resident memory | bound |"
+def _memory_table(result: CampaignResult) -> Iterator[str]:
+    yield "| role | peak resident memory | limit |"
     yield "|---|---:|---:|"
-    for role, most in result.most_bytes.items():
-        yield f"| {role} | {most / MEGABYTE:.0f} MB | {BOUND_MEGABYTES[role]} MB |"
+    for role, peak in result.peak_bytes.items():
+        yield f"| {role} | {peak / MEGABYTE:.0f} MB | {MEMORY_LIMIT_MEGABYTES[role]} MB |"
 
 
-def _broken(result: Result) -> Iterator[str]:
-    broken = broken_promises(result) + slow_recoveries(result)
-    if broken:
-        yield "Broken promises:"
+def _violations(result: CampaignResult) -> Iterator[str]:
+    lines = violations(result) + slow_recoveries(result)
+    if lines:
+        yield "Violations:"
         yield ""
-        yield from (f"- {line}" for line in broken)
+        yield from (f"- {line}" for line in lines)
         yield ""

@@ -1,4 +1,4 @@
-"""The store as the harness uses it: plain S3 calls past every proxy, which fail soon and are not repeated."""
+"""A plain S3 client for the campaign: no proxy, short timeouts, no retries inside a call."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 Result = TypeVar("Result")
 
-_PATIENCE_SECONDS = 120.0
-_LOOK_SECONDS = 0.5
+_TIMEOUT_SECONDS = 120.0
+_POLL_SECONDS = 0.5
 
 
 class StoreClient:
-    """One bucket. Thread-safe.
+    """One bucket of the store. Thread-safe.
 
     Args:
-        env: the standard AWS_* settings that lead to the store.
-        bucket: the bucket.
+        env: the AWS_* variables of the store.
+        bucket: the bucket's name.
     """
 
     def __init__(self, env: dict[str, str], bucket: str) -> None:
@@ -37,7 +37,7 @@ class StoreClient:
         )
 
     def names(self, prefix: str) -> list[str]:
-        """Every object's name below a prefix."""
+        """Names of all objects with a prefix."""
         found: list[str] = []
         token: dict[str, str] = {}
         while True:
@@ -48,7 +48,7 @@ class StoreClient:
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def get(self, name: str) -> bytes | None:
-        """An object's bytes; None when there is none."""
+        """An object's bytes; None when it does not exist."""
         try:
             return bytes(self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read())
         except ClientError as error:
@@ -65,24 +65,28 @@ class StoreClient:
         self._client.delete_object(Bucket=self._bucket, Key=name)
 
     def upload(self, name: str, path: Path) -> None:
-        """Copies a file here, as soon as the store lets it."""
-        patiently(lambda: self.put(name, path.read_bytes()))
+        """Copies a local file into the store; waits while the store does not answer."""
+        retry_until_store_answers(lambda: self.put(name, path.read_bytes()))
 
     def fetch(self, name: str, path: Path) -> bool:
-        """Copies an object out, as soon as the store lets it; False when there is none."""
-        content = patiently(lambda: self.get(name))
+        """Copies an object to a local file; waits while the store does not answer. False when it does not exist."""
+        content = retry_until_store_answers(lambda: self.get(name))
         if content is not None:
             path.write_bytes(content)
         return content is not None
 
 
-def patiently(call: Callable[[], Result]) -> Result:
-    """Repeats a call to the store for as long as faults may keep it from answering."""
-    end = time.monotonic() + _PATIENCE_SECONDS
+def retry_until_store_answers(call: Callable[[], Result]) -> Result:
+    """Repeats a call until the store answers.
+
+    Raises:
+        BotoCoreError, ClientError: the last error, after two minutes without an answer.
+    """
+    end = time.monotonic() + _TIMEOUT_SECONDS
     while True:
         try:
             return call()
         except (BotoCoreError, ClientError):
             if time.monotonic() > end:
                 raise
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)

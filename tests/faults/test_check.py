@@ -1,4 +1,4 @@
-"""The checker finds what is wrong with a film, by the film alone."""
+"""The check of a film finds every change of its frames, times, sound and bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reelwright.media.picture import Picture
-from tests.faults.check import Seen, judge, look
+from tests.faults.check import FilmContent, check_film, read_film
 from tests.support.clipmaker import Film, write
 from tests.support.scenes import scene
 
@@ -20,16 +20,16 @@ RATE = Fraction(25)
 TICK = Fraction(1, 1000)
 
 
-def filmed(folder: Path, name: str, shots: Shots, audio: str = "aac") -> Seen:
-    """A film in which each frame stands for itself, so that only what was doctored differs."""
+def make_film(folder: Path, name: str, shots: Shots, audio: str = "aac") -> FilmContent:
+    """Writes and reads a film coded without prediction, so that a changed frame changes no other frame."""
     path = folder / f"{name}.mkv"
     exact = {"fflags": "+bitexact"}  # or Matroska's muxer writes random identifiers
     write(path, Film(shots, rate=RATE, time_base=TICK, codec="ffv1", audio=audio, container_options=exact))
-    return look(path)
+    return read_film(path)
 
 
-def whole() -> Shots:
-    """The film as it should be."""
+def unchanged() -> Shots:
+    """The frames of the unchanged film."""
     return [(index / RATE, scene(index)) for index in range(FRAMES)]
 
 
@@ -69,16 +69,16 @@ def altered(shots: Shots) -> Shots:
     return [*shots[:20], (time, changed), *shots[21:]]
 
 
-def test_a_film_as_it_should_be_has_nothing_wrong(tmp_path: Path) -> None:
-    """The undisturbed film itself, made twice, passes with every frame counted."""
-    film, undisturbed = filmed(tmp_path, "film", whole()), filmed(tmp_path, "undisturbed", whole())
-    verdict = judge(film, undisturbed, undisturbed)
-    assert (verdict.frames, verdict.lost, verdict.doubled, verdict.faults) == (FRAMES, 0, 0, [])
-    assert verdict.identical
+def test_a_film_equal_to_the_reference_passes(tmp_path: Path) -> None:
+    """A second copy of the reference film passes, and its frames are counted."""
+    film, reference = make_film(tmp_path, "film", unchanged()), make_film(tmp_path, "reference", unchanged())
+    result = check_film(film, reference, reference)
+    assert (result.frames, result.lost, result.doubled, result.problems) == (FRAMES, 0, 0, [])
+    assert result.identical
 
 
 @pytest.mark.parametrize(
-    ("doctor", "lost", "twice"),
+    ("change", "lost", "surplus"),
     [
         (dropped, 1, 0),
         (dropped_at_the_end, 1, 0),
@@ -90,33 +90,33 @@ def test_a_film_as_it_should_be_has_nothing_wrong(tmp_path: Path) -> None:
         (swapped, 0, 0),
     ],
 )
-def test_a_doctored_film_is_caught(tmp_path: Path, doctor: Callable[[Shots], Shots], lost: int, twice: int) -> None:
-    """A dropped, doubled, altered, shifted or swapped frame is told, and frames lost and doubled are counted."""
-    undisturbed = filmed(tmp_path, "undisturbed", whole())
-    verdict = judge(filmed(tmp_path, "film", doctor(whole())), undisturbed, undisturbed)
-    assert not verdict.identical
-    assert (verdict.lost, verdict.doubled) == (lost, twice), verdict.faults
+def test_a_changed_film_is_detected(tmp_path: Path, change: Callable[[Shots], Shots], lost: int, surplus: int) -> None:
+    """A dropped, doubled, altered, shifted or swapped frame is a problem; lost and doubled frames are counted."""
+    reference = make_film(tmp_path, "reference", unchanged())
+    result = check_film(make_film(tmp_path, "film", change(unchanged())), reference, reference)
+    assert not result.identical
+    assert (result.lost, result.doubled) == (lost, surplus), result.problems
 
 
-def test_missing_sound_is_caught(tmp_path: Path) -> None:
-    """A film whose every frame is right but whose sound is gone does not pass."""
-    undisturbed = filmed(tmp_path, "undisturbed", whole())
-    verdict = judge(filmed(tmp_path, "film", whole(), audio=""), undisturbed, undisturbed)
-    assert any("sound" in fault for fault in verdict.faults), verdict.faults
-    assert (verdict.lost, verdict.doubled) == (0, 0)
+def test_missing_sound_is_detected(tmp_path: Path) -> None:
+    """A film with correct frames and no sound fails the check."""
+    reference = make_film(tmp_path, "reference", unchanged())
+    result = check_film(make_film(tmp_path, "film", unchanged(), audio=""), reference, reference)
+    assert any("sound" in problem for problem in result.problems), result.problems
+    assert (result.lost, result.doubled) == (0, 0)
 
 
-def test_a_loss_that_the_undisturbed_film_shares_is_caught(tmp_path: Path) -> None:
-    """A frame of the source that no restoration has is a frame lost, though both films are the same."""
-    source, both = filmed(tmp_path, "source", whole()), filmed(tmp_path, "both", dropped(whole()))
-    verdict = judge(both, both, source)
-    assert (verdict.lost, verdict.identical) == (1, False)
+def test_a_frame_missing_from_film_and_reference_is_detected(tmp_path: Path) -> None:
+    """A frame of the source that neither film has is lost, although the two films are equal."""
+    source, both = make_film(tmp_path, "source", unchanged()), make_film(tmp_path, "both", dropped(unchanged()))
+    result = check_film(both, both, source)
+    assert (result.lost, result.identical) == (1, False)
 
 
-def test_one_changed_byte_in_the_file_is_caught(tmp_path: Path) -> None:
-    """A film that plays the same but is not the same file does not pass."""
-    undisturbed = filmed(tmp_path, "undisturbed", whole())
-    path = tmp_path / "undisturbed.mkv"
+def test_one_changed_byte_in_the_file_is_detected(tmp_path: Path) -> None:
+    """A film with equal frames and sound fails when the file's bytes differ."""
+    reference = make_film(tmp_path, "reference", unchanged())
+    path = tmp_path / "reference.mkv"
     path.write_bytes(path.read_bytes() + b"\0")
-    verdict = judge(look(path), undisturbed, undisturbed)
-    assert verdict.faults == ["the file's bytes differ from the undisturbed film's"]
+    result = check_film(read_film(path), reference, reference)
+    assert result.problems == ["the file's bytes differ from the reference film's"]

@@ -1,4 +1,4 @@
-"""The network between the processes can be troubled, and is whole again afterwards."""
+"""A proxy forwards bytes unchanged, cuts and stalls connections, and recovers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.proxy import Proxies, Proxy
+from tests.faults.proxy import Proxy, ProxyThread
 from tests.support.role_processes import free_port, until
 
 MESSAGE = bytes(range(256)) * 64
@@ -18,7 +18,7 @@ MESSAGE = bytes(range(256)) * 64
 
 @contextmanager
 def echoing() -> Iterator[str]:
-    """A server that says back what it is told."""
+    """A server that sends back what it receives; its `host:port`."""
 
     def serve() -> None:
         while True:
@@ -44,18 +44,18 @@ def echoing() -> Iterator[str]:
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """A proxy to an echo."""
-    with echoing() as address, Proxies() as proxies:
+    """A proxy to an echo server."""
+    with echoing() as address, ProxyThread() as proxies:
         yield proxies.open("echo", free_port(), address)
 
 
-def dial(proxy: Proxy) -> socket.socket:
+def connect(proxy: Proxy) -> socket.socket:
     host, _, port = proxy.address.rpartition(":")
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-def heard(peer: socket.socket, size: int) -> bytes:
-    """What comes, up to `size` bytes or the end of the connection."""
+def receive(peer: socket.socket, size: int) -> bytes:
+    """Receives `size` bytes, or fewer when the connection ends."""
     data = b""
     while len(data) < size:
         try:
@@ -68,42 +68,42 @@ def heard(peer: socket.socket, size: int) -> bytes:
     return data
 
 
-def test_what_nobody_troubles_passes_whole(proxy: Proxy) -> None:
-    """Bytes pass both ways unchanged, and an orderly end is passed on."""
-    with dial(proxy) as peer:
+def test_bytes_pass_unchanged_without_faults(proxy: Proxy) -> None:
+    """Bytes pass unchanged in both directions, and an orderly end is forwarded."""
+    with connect(proxy) as peer:
         peer.sendall(MESSAGE)
-        assert heard(peer, len(MESSAGE)) == MESSAGE
+        assert receive(peer, len(MESSAGE)) == MESSAGE
         peer.shutdown(socket.SHUT_WR)
         assert peer.recv(1) == b""
 
 
 def test_a_connection_is_cut_within_a_message(proxy: Proxy) -> None:
     """Only a part of the next message arrives before the connection breaks, and a new connection works."""
-    with dial(proxy) as peer:
-        until(lambda: proxy.links == 1, "the connection is there")
+    with connect(proxy) as peer:
+        until(lambda: proxy.connections == 1, "the connection is open")
         assert proxy.cut(Random(1)) == 1
         peer.sendall(MESSAGE)
-        assert len(heard(peer, len(MESSAGE))) < len(MESSAGE)
-    with dial(proxy) as peer:
+        assert len(receive(peer, len(MESSAGE))) < len(MESSAGE)
+    with connect(proxy) as peer:
         peer.sendall(MESSAGE)
-        assert heard(peer, len(MESSAGE)) == MESSAGE
+        assert receive(peer, len(MESSAGE)) == MESSAGE
 
 
-def test_a_stalled_connection_goes_on_where_it_was(proxy: Proxy) -> None:
-    """Nothing passes while it is stalled, and everything after."""
-    with dial(proxy) as peer:
-        until(lambda: proxy.links == 1, "the connection is there")
+def test_a_stalled_connection_continues_without_loss(proxy: Proxy) -> None:
+    """Nothing passes while the proxy is stalled, and everything after it."""
+    with connect(proxy) as peer:
+        until(lambda: proxy.connections == 1, "the connection is open")
         with proxy.stalled():
             peer.sendall(MESSAGE)
             peer.settimeout(0.3)
             with pytest.raises(TimeoutError):
                 peer.recv(1)
         peer.settimeout(30)
-        assert heard(peer, len(MESSAGE)) == MESSAGE
+        assert receive(peer, len(MESSAGE)) == MESSAGE
 
 
-def test_a_server_that_is_gone_refuses(proxy: Proxy) -> None:
-    """A client of a server that does not listen is cut off rather than left waiting."""
+def test_a_connection_to_a_stopped_server_is_closed(proxy: Proxy) -> None:
+    """A client whose server does not listen is disconnected at once."""
     proxy.target = f"127.0.0.1:{free_port()}"
-    with dial(proxy) as peer:
-        assert heard(peer, 1) == b""
+    with connect(proxy) as peer:
+        assert receive(peer, 1) == b""

@@ -1,4 +1,4 @@
-"""Hands in titles without pause, waits for their films and has each one checked."""
+"""Submits titles one after another, waits for their films and checks each one."""
 
 from __future__ import annotations
 
@@ -14,55 +14,63 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tests.faults.check import Verdict, judge, look
+from tests.faults.check import CheckResult, check_film, read_film
 from tests.faults.clip import make_clip
-from tests.faults.generator import Title
-from tests.faults.store_client import StoreClient, patiently
+from tests.faults.schedule import ScheduledTitle
+from tests.faults.store_client import retry_until_store_answers
 from tests.faults.trial_cluster import TrialCluster
 from tests.support.cluster import Cluster
 from tests.support.commands import COMMAND
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _SUBMIT_SECONDS = 180.0
-# Far beyond what the slowest title takes under fire: only one that was forgotten gets here.
+# Far longer than the slowest title of any campaign: only a title that was lost takes so long.
 _TITLE_SECONDS = 900.0
 _USER_ERROR = 2
 _SUFFIX = {"web": ".mp4", "master": ".mkv"}
 
 
 @dataclass(frozen=True, slots=True)
-class Undisturbed:
-    """A restoration of the same request in one process, with nothing in its way."""
+class ReferenceFilm:
+    """The same request restored in one process, without faults.
+
+    Attributes:
+        run: its run ID.
+        film: path of the film.
+    """
 
     run: str
     film: Path
 
 
 class TitleClient:
-    """Keeps `lanes` titles under way from entering to leaving; leaving waits until every film is judged.
+    """Keeps a number of titles in work; a context manager that waits on leaving until every film is checked.
 
     Args:
-        world: where they are restored.
-        titles: what to hand in.
-        lanes: titles at the same time.
-        keep: folder for what was wrong.
+        trial: the cluster that restores them.
+        titles: the titles to submit.
+        concurrent_titles: number of titles in work at the same time.
+        findings: folder that receives the files of each title that failed its check.
 
     Attributes:
-        verdicts: on each title, by its name.
+        checks: the check of each title's film, by the title's name.
     """
 
-    def __init__(self, world: TrialCluster, titles: Iterator[Title], lanes: int, keep: Path) -> None:
-        self._world, self._titles, self._lanes, self._keep = world, titles, lanes, keep
-        self.verdicts: dict[str, Verdict] = {}
-        self._closing, self._hopeless = threading.Event(), threading.Event()
+    def __init__(
+        self, trial: TrialCluster, titles: Iterator[ScheduledTitle], *, concurrent_titles: int, findings: Path
+    ) -> None:
+        self._trial, self._titles, self._findings = trial, titles, findings
+        self._concurrent_titles = concurrent_titles
+        self.checks: dict[str, CheckResult] = {}
+        self._closing, self._abandoned = threading.Event(), threading.Event()
         self._lock = threading.Lock()
-        self._serving_pool = ThreadPoolExecutor(lanes, thread_name_prefix="title")
-        # Apart from those, so that a film that waits for its judge keeps no other from being made.
-        self._judging_pool = ThreadPoolExecutor(2, thread_name_prefix="judge")
+        self._restore_pool = ThreadPoolExecutor(concurrent_titles, thread_name_prefix="title")
+        # A separate pool, so that the cluster restores the next titles while films are checked.
+        self._check_pool = ThreadPoolExecutor(2, thread_name_prefix="check")
         self._tasks: list[Future[None]] = []
 
     def __enter__(self) -> TitleClient:
-        self._tasks += [self._serving_pool.submit(self._serve) for _ in range(self._lanes)]
+        self._tasks += [self._restore_pool.submit(self._restore_titles) for _ in range(self._concurrent_titles)]
         return self
 
     def __exit__(
@@ -71,118 +79,127 @@ class TitleClient:
         self.close()
 
     def close(self) -> None:
-        """Hands in no more titles and waits until those under way are finished and all are judged."""
+        """Submits no more titles, and waits until the titles in work are finished and checked."""
         self._closing.set()
-        self._serving_pool.shutdown()
-        self._judging_pool.shutdown()
+        self._restore_pool.shutdown()
+        self._check_pool.shutdown()
         for task in self._tasks:
             task.result()
 
     def abandon(self) -> None:
-        """Waits no longer for titles that are under way: nothing comes any more."""
+        """Submits no more titles and stops to wait for the titles in work: the cluster does not finish them."""
         self._closing.set()
-        self._hopeless.set()
+        self._abandoned.set()
 
-    def _serve(self) -> None:
+    def _restore_titles(self) -> None:
         while not self._closing.is_set():
             with self._lock:
                 title = next(self._titles)
-            folder = self._world.folder / "titles" / str(title.number)
+            folder = self._trial.folder / "titles" / str(title.number)
             folder.mkdir(parents=True)
-            order = _Order(title, make_clip(title, folder), self._world, self._hopeless)
-            complaint = order.served()
-            self._tasks.append(self._judging_pool.submit(self._judge, order, complaint))
+            submitted = _SubmittedTitle(title, make_clip(title, folder), self._trial, self._abandoned)
+            problem = submitted.restore()
+            self._tasks.append(self._check_pool.submit(self._check, submitted, problem))
 
-    def _judge(self, order: _Order, complaint: str) -> None:
-        verdict = order.judged(complaint)
-        self.verdicts[order.name] = verdict
-        if not verdict.identical:
-            shutil.copytree(order.folder, self._keep / order.folder.name)
-        shutil.rmtree(order.folder)
+    def _check(self, submitted: _SubmittedTitle, problem: str) -> None:
+        check = submitted.check(problem)
+        self.checks[submitted.name] = check
+        if not check.identical:
+            shutil.copytree(submitted.folder, self._findings / submitted.folder.name)
+        shutil.rmtree(submitted.folder)
 
 
-class _Order:
-    """One title, from its submission to the verdict on its film."""
+class _SubmittedTitle:
+    """One title, from its submission to the check of its film.
 
-    def __init__(self, title: Title, clip: Path, world: TrialCluster, hopeless: threading.Event) -> None:
-        self._title, self._clip, self._world, self._hopeless = title, clip, world, hopeless
+    Args:
+        title: the title.
+        clip: its source, a local file in the title's folder.
+        trial: the cluster that restores it.
+        abandoned: set when no title will be finished any more.
+    """
+
+    def __init__(self, title: ScheduledTitle, clip: Path, trial: TrialCluster, abandoned: threading.Event) -> None:
+        self._title, self._clip, self._trial, self._abandoned = title, clip, trial, abandoned
         self.folder = clip.parent
-        self._shelf: StoreClient = world.shelf
+        self._store = trial.store
         self._source = f"sources/{clip.name}"
         self._film = f"films/{clip.stem}{_SUFFIX[title.profile]}"
+        self._local_film = clip.with_name(f"film{_SUFFIX[title.profile]}")
         self._run = ""
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         return f"title {self._title.number}, run {self._run or 'unknown'}"
 
-    def served(self) -> str:
-        """Hands it in and fetches the film; what went wrong, if anything."""
-        self._shelf.upload(self._source, self._clip)
-        return self._submit() or self._finish() or self._fetch()
+    def restore(self) -> str:
+        """Submits the title, waits for its film and fetches it; what went wrong, or an empty text."""
+        self._store.upload(self._source, self._clip)
+        return self._submit() or self._wait_for_outcome() or self._fetch_film()
 
-    def judged(self, complaint: str) -> Verdict:
-        """The verdict on the film that came of it."""
-        if complaint:
-            return Verdict(frames=self._title.frames, lost=self._title.frames, faults=[complaint])
-        undisturbed = restore_undisturbed(self._title, self._clip, self._world.cluster)
-        verdict = judge(look(self._local()), look(undisturbed.film), look(self._clip))
-        if undisturbed.run != self._run:
-            verdict.faults.append(f"the cluster calls it run {self._run}, `restore` {undisturbed.run}")
-        if patiently(lambda: self._shelf.get(self._source)) != self._clip.read_bytes():
-            verdict.faults.append("the source was touched")
+    def check(self, problem: str) -> CheckResult:
+        """Checks the film.
+
+        Args:
+            problem: what `restore` returned.
+        """
+        if problem:
+            return CheckResult(frames=self._title.frames, lost=self._title.frames, problems=[problem])
+        reference = restore_reference(self._title, self._clip, self._trial.cluster)
+        check = check_film(read_film(self._local_film), read_film(reference.film), read_film(self._clip))
+        if reference.run != self._run:
+            check.problems.append(f"the run is {self._run} in the cluster and {reference.run} with `restore`")
+        if retry_until_store_answers(lambda: self._store.get(self._source)) != self._clip.read_bytes():
+            check.problems.append("the source was changed")
         for name in (self._source, self._film):
-            patiently(lambda name=name: self._shelf.remove(name))  # type: ignore[misc]
-        return verdict
+            retry_until_store_answers(lambda name=name: self._store.remove(name))  # type: ignore[misc]
+        return check
 
     def _submit(self) -> str:
-        place = f"s3://{self._world.cluster.bucket}"
+        bucket = f"s3://{self._trial.cluster.bucket}"
         title = self._title
         options = [*_recipe(title), "--class", title.priority]
         if title.deadline_seconds is not None:
             options += ["--deadline", f"{title.deadline_seconds}s"]
         end = time.monotonic() + _SUBMIT_SECONDS
         while True:
-            done = self._world.cluster.command(
-                "submit", f"{place}/{self._source}", "-o", f"{place}/{self._film}", *options
+            done = self._trial.cluster.command(
+                "submit", f"{bucket}/{self._source}", "-o", f"{bucket}/{self._film}", *options
             )
             if done.returncode == 0:
                 self._run = done.stdout.split()[0]
                 return ""
-            # A person tries again when told that the broker or the store does not answer.
+            # A person repeats the command when it says that the broker or the store does not answer.
             if done.returncode != _USER_ERROR or time.monotonic() > end:
-                return f"submit left with {done.returncode}: {done.stderr}"
-            time.sleep(_LOOK_SECONDS)
+                return f"submit exited with {done.returncode}: {done.stderr}"
+            time.sleep(_POLL_SECONDS)
 
-    def _finish(self) -> str:
-        name = f"{self._world.prefix}{self._run}/outcome.json"
+    def _wait_for_outcome(self) -> str:
+        name = f"{self._trial.prefix}{self._run}/outcome.json"
         end = time.monotonic() + _TITLE_SECONDS
-        while time.monotonic() < end and not self._hopeless.is_set():
-            document = patiently(lambda: self._shelf.get(name))
+        while time.monotonic() < end and not self._abandoned.is_set():
+            document = retry_until_store_answers(lambda: self._store.get(name))
             if document:
                 outcome = json.loads(document)
-                return "" if outcome["state"] == "finished" else f"it {outcome['state']}: {outcome}"
-            time.sleep(_LOOK_SECONDS)
-        return "it never ended"
+                return "" if outcome["state"] == "finished" else f"the title is {outcome['state']}: {outcome}"
+            time.sleep(_POLL_SECONDS)
+        return "the title has no outcome"
 
-    def _fetch(self) -> str:
-        return "" if self._shelf.fetch(self._film, self._local()) else "finished, and there is no film"
-
-    def _local(self) -> Path:
-        return self._clip.with_name(f"film{_SUFFIX[self._title.profile]}")
+    def _fetch_film(self) -> str:
+        return "" if self._store.fetch(self._film, self._local_film) else "the title is finished, and has no film"
 
 
-def restore_undisturbed(title: Title, clip: Path, cluster: Cluster) -> Undisturbed:
-    """Restores the clip as one person does at one machine."""
-    film = clip.with_name(f"undisturbed{_SUFFIX[title.profile]}")
+def restore_reference(title: ScheduledTitle, clip: Path, cluster: Cluster) -> ReferenceFilm:
+    """Restores the clip with `reelwright restore`, in one process."""
+    film = clip.with_name(f"reference{_SUFFIX[title.profile]}")
     command = ["nice", "-n", "19", COMMAND, "restore", str(clip), "-o", str(film), "--threads", "1", *_recipe(title)]
     env = {**os.environ, "PYTHONPATH": cluster.env["PYTHONPATH"]}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
     manifest = json.loads(film.with_name(f"{film.name}.manifest.json").read_text())
-    return Undisturbed(manifest["run"], film)
+    return ReferenceFilm(manifest["run"], film)
 
 
-def _recipe(title: Title) -> list[str]:
-    return ["--profile", title.profile, "--set", f"grain.keep={title.keep}"]
+def _recipe(title: ScheduledTitle) -> list[str]:
+    return ["--profile", title.profile, "--set", f"grain.keep={title.grain_keep}"]

@@ -1,4 +1,4 @@
-"""Listens to every topic, so that real records can be published again, as they were or spoilt."""
+"""Records the messages of every topic, so that faults can publish real records again, unchanged or damaged."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from kafka.errors import KafkaError
 
 from reelwright.bus.topics import ALL
 
-# Enough to reach back over several segments; frames are up to a megabyte each.
-_REMEMBERED = 48
+# Covers several segments; a frames record has up to a megabyte.
+_KEPT_RECORDS = 48
 _POLL_MS = 500
-_PATIENCE_SECONDS = 120.0
-_LOOK_SECONDS = 0.2
+_TIMEOUT_SECONDS = 120.0
+_POLL_SECONDS = 0.2
 _REQUEST_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedMessage:
-    """A record as it was published."""
+    """A record as it was published.
+
+    Attributes:
+        topic, partition: where it was published.
+        key, value: its bytes.
+        headers: names and values.
+    """
 
     topic: str
     partition: int
@@ -32,14 +38,14 @@ class RecordedMessage:
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
 
-    def marked(self, name: str, value: str) -> RecordedMessage:
-        """The same record with a header of that value."""
+    def with_header(self, name: str, value: str) -> RecordedMessage:
+        """A copy in which a header has a new value."""
         others = tuple(header for header in self.headers if header[0] != name)
         return replace(self, headers=(*others, (name, value.encode())))
 
 
 class TopicRecorder:
-    """Remembers the latest records of each topic and publishes records; a context manager.
+    """Keeps the latest records of each topic and publishes records; a context manager.
 
     Args:
         bootstrap: the broker's address.
@@ -47,9 +53,9 @@ class TopicRecorder:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._heard: dict[str, deque[RecordedMessage]] = {topic: deque(maxlen=_REMEMBERED) for topic in ALL}
+        self._records: dict[str, deque[RecordedMessage]] = {topic: deque(maxlen=_KEPT_RECORDS) for topic in ALL}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="tap", daemon=True)
+        self._thread = threading.Thread(target=self._record_topics, name="recorder", daemon=True)
         self._producer = KafkaProducer(
             bootstrap_servers=bootstrap, acks="all", max_request_size=_REQUEST_BYTES, delivery_timeout_ms=120_000
         )
@@ -65,25 +71,25 @@ class TopicRecorder:
         self._thread.join()
         self._producer.close(timeout=1)
 
-    def pick(self, luck: Random, *topics: str) -> RecordedMessage:
-        """A record that was heard lately on one of the topics; waits for the first."""
-        return luck.choice(self.pool(*topics))
+    def pick(self, rng: Random, *topics: str) -> RecordedMessage:
+        """One of the latest records of the topics; waits until there is one."""
+        return rng.choice(self.pool(*topics))
 
     def pool(self, *topics: str) -> list[RecordedMessage]:
-        """Every record that is remembered of the topics; waits for the first.
+        """The latest records of the topics; waits until there is one.
 
         Raises:
-            TimeoutError: none came.
+            TimeoutError: no record was published on them.
         """
-        end = time.monotonic() + _PATIENCE_SECONDS
-        while not (found := [record for topic in topics for record in list(self._heard[topic])]):
+        end = time.monotonic() + _TIMEOUT_SECONDS
+        while not (found := [record for topic in topics for record in list(self._records[topic])]):
             if time.monotonic() > end:
                 raise TimeoutError(f"no record on {', '.join(topics)}")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         return found
 
     def publish(self, *records: RecordedMessage) -> None:
-        """Publishes records and waits until the broker has them."""
+        """Publishes records and waits until the broker has acknowledged them."""
         waiting = [
             self._producer.send(
                 record.topic,
@@ -95,16 +101,16 @@ class TopicRecorder:
             for record in records
         ]
         for future in waiting:
-            future.get(timeout=_PATIENCE_SECONDS)
+            future.get(timeout=_TIMEOUT_SECONDS)
 
-    def _listen(self) -> None:
+    def _record_topics(self) -> None:
         consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, auto_offset_reset="latest")
         try:
             self._assign(consumer)
             while not self._stop.is_set():
                 for records in self._poll(consumer).values():
                     for record in records:
-                        self._remember(record)
+                        self._keep(record)
         finally:
             consumer.close()
 
@@ -117,12 +123,12 @@ class TopicRecorder:
         try:
             return dict(consumer.poll(_POLL_MS))
         except KafkaError:
-            self._stop.wait(_LOOK_SECONDS)
+            self._stop.wait(_POLL_SECONDS)
             return {}
 
-    def _remember(self, record: object) -> None:
+    def _keep(self, record: object) -> None:
         topic, key = record.topic, record.key  # type: ignore[attr-defined]
         headers = tuple(record.headers)  # type: ignore[attr-defined]
         value, partition = record.value, record.partition  # type: ignore[attr-defined]
         if key is not None and value is not None:
-            self._heard[topic].append(RecordedMessage(topic, partition, key, value, headers))
+            self._records[topic].append(RecordedMessage(topic, partition, key, value, headers))

@@ -1,4 +1,4 @@
-"""The cluster under trial: broker, store and roles, with a troublesome network between them."""
+"""The cluster that faults are injected into: broker, store, role processes, and the proxies between them."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from pathlib import Path
 import reelwright
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
-from tests.faults.disks import Disk, FileLimit, Fillable, can_mount
-from tests.faults.proxy import Proxies, Proxy
+from tests.faults.commit_monitor import CommitMonitor
+from tests.faults.disks import FileSizeLimit, Fillable, SmallDisk, can_mount
+from tests.faults.proxy import Proxy, ProxyThread
 from tests.faults.store_client import StoreClient
-from tests.faults.supervisor import Slot, Supervisor
+from tests.faults.supervisor import ProcessSlot, Supervisor
 from tests.faults.topic_recorder import TopicRecorder
-from tests.faults.watch import Commits
 from tests.support.cluster import Cluster
 from tests.support.role_processes import free_port
 
 LEDGER = "ledger/"
 PROCESSES = {"decoder": 1, "dispatcher": 2, "inference": 2, "encoder": 2}
-_MOST = 3
-# A lossless film of the largest size takes 30 MB, and each encoder may be at one.
+_MAX_PROCESSES = 3
+# A lossless film of the largest size has 30 MB, and each encoder may work on one.
 _STORE_MEGABYTES, _SCRATCH_MEGABYTES = 1024, 192
-# Debian's libfaketime, in the build for programs with threads.
+# Where Debian installs libfaketime's build for programs with threads.
 _FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 
-# A process that comes back within this time goes on with what it had; one that does not is replaced.
+# A process that returns within this time keeps its partitions; otherwise they move to another process.
 _SESSION_SECONDS = "10"
-# Between the sizes of a small film's batches, so that some travel in their message and some by the store.
+# Between the sizes of a small film's batches, so that some are inline and some are stored (claim check).
 _INLINE_BYTES = "65536"
 _SETTINGS = {
     "REELWRIGHT_BUS_SESSION_SECONDS": _SESSION_SECONDS,
@@ -45,15 +45,21 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class TrialCluster:
-    """Everything that a fault may touch.
+    """Everything that a fault can act on.
 
     Attributes:
-        folder: logs, clips and films under way.
-        network: what lies between the processes.
-        store_disk, scratch: the store's room, and the encoders'.
-        next_version: an installation of another version of the product.
-        shelf: the store, past the network.
+        folder: logs, clips and films during the campaign.
+        kafka, s3: the servers.
+        network: the proxies between the processes.
+        cluster: starts role processes and runs commands.
+        supervisor: keeps the role processes running.
+        store_disk, scratch: disk space of the store and of the encoders.
+        next_version: folder with another version of the product.
+        store: client of the store, without a proxy.
+        recorder: keeps and publishes records.
+        commits: times of commits.
         prefix: the ledger's root within the bucket.
+        broker_lock, store_lock: held by the fault that acts on the server.
     """
 
     folder: Path
@@ -65,9 +71,9 @@ class TrialCluster:
     store_disk: Fillable
     scratch: Fillable
     next_version: Path
-    shelf: StoreClient
-    tap: TopicRecorder
-    commits: Commits
+    store: StoreClient
+    recorder: TopicRecorder
+    commits: CommitMonitor
     prefix: str = LEDGER
     broker_lock: threading.Lock = field(default_factory=threading.Lock)
     store_lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,40 +81,46 @@ class TrialCluster:
 
 @contextmanager
 def open_trial_cluster(folder: Path) -> Iterator[TrialCluster]:
-    """Starts it all in an empty folder, and ends it all."""
+    """Starts the cluster in an empty folder and ends it with the context."""
     with ExitStack() as stack:
         mounts = can_mount()
-        store, scratch = Disk(folder / "store", _STORE_MEGABYTES), Disk(folder / "scratch", _SCRATCH_MEGABYTES)
+        store_disk = SmallDisk(folder / "store", _STORE_MEGABYTES)
+        scratch = SmallDisk(folder / "scratch", _SCRATCH_MEGABYTES)
         if mounts:
-            stack.enter_context(store)
+            stack.enter_context(store_disk)
             stack.enter_context(scratch)
         broker_port = free_port()
         advertised = {"advertised.listeners": f"OPEN://127.0.0.1:{broker_port}"}
         kafka = stack.enter_context(KafkaServer(folder / "kafka", properties=advertised))
-        s3 = stack.enter_context(S3Server(store.folder))
+        s3 = stack.enter_context(S3Server(store_disk.folder))
         network = stack.enter_context(open_network(broker_port, kafka, s3))
         cluster = stack.enter_context(_cluster(folder, kafka, s3, network))
         supervisor = Supervisor(cluster, _slots(network, scratch.folder), PROCESSES)
-        shelf = StoreClient(s3.env, cluster.bucket)
+        store = StoreClient(s3.env, cluster.bucket)
         yield TrialCluster(
             folder=folder,
             kafka=kafka,
             s3=s3,
             network=network,
             cluster=cluster,
-            store_disk=store if mounts else FileLimit(lambda: [s3.pid] if s3.pid else []),
-            scratch=scratch if mounts else FileLimit(lambda: supervisor.pids("encoder")),
+            store_disk=store_disk if mounts else FileSizeLimit(lambda: [s3.pid] if s3.pid else []),
+            scratch=scratch if mounts else FileSizeLimit(lambda: supervisor.pids("encoder")),
             next_version=_installation(folder / "version-next", f"{reelwright.__version__}.post1"),
-            shelf=shelf,
+            store=store,
             supervisor=stack.enter_context(supervisor),
-            tap=stack.enter_context(TopicRecorder(network.to_broker.address)),
-            commits=stack.enter_context(Commits(shelf, LEDGER)),
+            recorder=stack.enter_context(TopicRecorder(network.to_broker.address)),
+            commits=stack.enter_context(CommitMonitor(store, LEDGER)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The proxies between the processes: to the broker, to the store, to each dispatcher that there may be."""
+    """The proxies between the processes.
+
+    Attributes:
+        to_broker, to_store: one each.
+        to_dispatchers: one for each slot of the dispatchers.
+    """
 
     to_broker: Proxy
     to_store: Proxy
@@ -117,13 +129,13 @@ class Network:
 
 @contextmanager
 def open_network(broker_port: int, kafka: KafkaServer, s3: S3Server) -> Iterator[Network]:
-    """Opens the proxies; the broker's is on the port that it tells its clients."""
-    store = s3.env["AWS_ENDPOINT_URL"].removeprefix("http://")
-    with Proxies() as proxies:
+    """Opens the proxies. The one to the broker listens on the port that the broker advertises to its clients."""
+    store_address = s3.env["AWS_ENDPOINT_URL"].removeprefix("http://")
+    with ProxyThread() as proxies:
         yield Network(
             proxies.open("broker", broker_port, kafka.bootstrap),
-            proxies.open("store", free_port(), store),
-            [proxies.open(f"dispatcher-{n}", free_port(), f"127.0.0.1:{free_port()}") for n in range(_MOST)],
+            proxies.open("store", free_port(), store_address),
+            [proxies.open(f"dispatcher-{n}", free_port(), f"127.0.0.1:{free_port()}") for n in range(_MAX_PROCESSES)],
         )
 
 
@@ -139,22 +151,22 @@ def _cluster(folder: Path, kafka: KafkaServer, s3: S3Server, network: Network) -
 
 
 def clock_env(seconds: int) -> dict[str, str]:
-    """The environment of a process whose wall clock is off by so many seconds."""
+    """Environment variables of a process whose wall clock is wrong by so many seconds."""
     library = find_faketime()
-    assert library, "no libfaketime"
+    assert library, "libfaketime is not installed"
     return {"LD_PRELOAD": str(library), "FAKETIME": f"{seconds:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 def find_faketime() -> Path | None:
-    """The library that gives a process another clock; None where it is not installed."""
+    """Path of libfaketime, which changes a process's clock; None where it is not installed."""
     return next(Path("/").glob(_FAKETIME), None)
 
 
-def _slots(network: Network, scratch: Path) -> dict[str, list[Slot]]:
-    slots: dict[str, list[Slot]] = {}
+def _slots(network: Network, scratch: Path) -> dict[str, list[ProcessSlot]]:
+    slots: dict[str, list[ProcessSlot]] = {}
     for role in PROCESSES:
         slots[role] = []
-        for number in range(_MOST):
+        for number in range(_MAX_PROCESSES):
             name = f"{role}-{number}"
             env = {"REELWRIGHT_BUS_INSTANCE": name}
             if role == "dispatcher":
@@ -162,12 +174,12 @@ def _slots(network: Network, scratch: Path) -> dict[str, list[Slot]]:
             if role == "encoder":
                 env["REELWRIGHT_ENCODER_SCRATCH"] = str(scratch / name)
                 (scratch / name).mkdir(parents=True, exist_ok=True)
-            slots[role].append(Slot(role, name, env))
+            slots[role].append(ProcessSlot(role, name, env))
     return slots
 
 
 def _installation(folder: Path, version: str) -> Path:
-    """A copy of the product as it is now, which says it is of that version; so nothing changes under the campaign."""
+    """Copies the product into a folder with another version number; edits of the source cannot change the campaign."""
     source = Path(reelwright.__file__).parent
     shutil.copytree(source, folder / "reelwright", ignore=shutil.ignore_patterns("__pycache__"))
     init = folder / "reelwright" / "__init__.py"

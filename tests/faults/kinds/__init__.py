@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.faults.kinds import clocks, disks, messages, network, processes, servers
-from tests.faults.kinds.kind import Kind
+from tests.faults.kinds.kind import FaultKind
 from tests.faults.trial_cluster import find_faketime
 
-KINDS: tuple[Kind, ...] = (
+KINDS: tuple[FaultKind, ...] = (
     *processes.KINDS,
     *servers.KINDS,
     *messages.KINDS,
@@ -16,10 +16,10 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def usable_kinds() -> tuple[list[Kind], list[str]]:
-    """The kinds that this machine allows, and a line for each that it does not."""
+def available_kinds() -> tuple[list[FaultKind], list[str]]:
+    """The kinds that this machine allows, and one line for each that it does not."""
     if find_faketime() is None:
         return [kind for kind in KINDS if kind not in clocks.SKEWS], [
-            "no clock was wrong: libfaketime is not installed"
+            "no wrong clock was tried: libfaketime is not installed"
         ]
     return list(KINDS), []

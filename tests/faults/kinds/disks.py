@@ -1,4 +1,4 @@
-"""Disks fill up: the encoders' scratch, the store's own."""
+"""Disks are full: the encoders' scratch disk, the store's disk."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
-from tests.faults.kinds.kind import Kind
+from tests.faults.kinds.kind import FaultKind
 from tests.faults.trial_cluster import TrialCluster
 
 
 @contextmanager
-def _full_scratch(world: TrialCluster, _luck: Random) -> Iterator[None]:
-    with world.scratch.filled():
+def _fill_scratch(trial: TrialCluster, _rng: Random) -> Iterator[None]:
+    with trial.scratch.filled():
         yield
 
 
 @contextmanager
-def _full_store(world: TrialCluster, _luck: Random) -> Iterator[None]:
-    with world.store_disk.filled():
+def _fill_store(trial: TrialCluster, _rng: Random) -> Iterator[None]:
+    with trial.store_disk.filled():
         yield
 
 
 KINDS = (
-    Kind("encoders' scratch full", 3, (2.0, 8.0), _full_scratch),
-    Kind("store full", 3, (2.0, 8.0), _full_store),
+    FaultKind("encoders' scratch full", 3, (2.0, 8.0), _fill_scratch),
+    FaultKind("store full", 3, (2.0, 8.0), _fill_store),
 )

@@ -1,4 +1,4 @@
-"""What a kind of fault is."""
+"""The definition of a kind of fault."""
 
 from __future__ import annotations
 
@@ -7,31 +7,25 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from random import Random
 
-from tests.faults.generator import Odds
 from tests.faults.trial_cluster import TrialCluster
 
 Injection = Callable[[TrialCluster, Random], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """A kind of fault.
 
     Attributes:
-        name: as the report has it.
-        weight: how often it comes, against the others.
-        seconds: shortest and longest time it lasts.
-        inject: the fault; it begins on entering the context and is over on leaving it.
-        from_begin: recovery counts from the beginning (a kill) and not from the end (an outage).
+        name: its name in the report.
+        weight: how often it is drawn, relative to the other kinds.
+        seconds: shortest and longest duration.
+        inject: begins the fault on entering the context and ends it on leaving.
+        recovery_from_start: whether recovery is measured from the beginning (a kill) or from the end (an outage).
     """
 
     name: str
     weight: int
     seconds: tuple[float, float]
     inject: Injection
-    from_begin: bool = False
-
-    @property
-    def odds(self) -> Odds:
-        """What the generator draws from."""
-        return Odds(self.name, self.weight, self.seconds)
+    recovery_from_start: bool = False

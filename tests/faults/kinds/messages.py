@@ -1,4 +1,4 @@
-"""Messages come twice, late, in another order, spoilt, from the future or about nothing; stored payloads rot or go."""
+"""Records are doubled, delayed, reordered, damaged, of a newer format or an unknown run; payloads are damaged."""
 
 from __future__ import annotations
 
@@ -14,85 +14,87 @@ from google.protobuf.message import DecodeError
 from reelwright.bus.topics import ALL, DEAD_LETTER, EVENTS, FRAMES, RESTORED, TITLES, run_key, segment_key
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleRequest
-from tests.faults.kinds.kind import Injection, Kind
-from tests.faults.store_client import patiently
+from tests.faults.kinds.kind import FaultKind, Injection
+from tests.faults.store_client import retry_until_store_answers
 from tests.faults.topic_recorder import RecordedMessage
 from tests.faults.trial_cluster import TrialCluster
 
 Batch = TypeVar("Batch", FrameBatch, RestoredBatch)
 
-_ENDS_IN_ORDER = tuple(topic for topic in ALL if topic != DEAD_LETTER)
+_WORK_TOPICS = tuple(topic for topic in ALL if topic != DEAD_LETTER)
 _FRAMES = tuple(FRAMES.values())
-_PATIENCE_SECONDS = 90.0
-_LOOK_SECONDS = 0.3
+_TIMEOUT_SECONDS = 90.0
+_POLL_SECONDS = 0.3
 
 
-def _double(world: TrialCluster, luck: Random) -> None:
-    record = world.tap.pick(luck, luck.choice([TITLES, EVENTS, RESTORED, *_FRAMES[:1]]), *_ENDS_IN_ORDER)
-    world.tap.publish(*[record] * luck.randint(1, 5))
+def _publish_twice(trial: TrialCluster, rng: Random) -> None:
+    record = trial.recorder.pick(rng, rng.choice([TITLES, EVENTS, RESTORED, *_FRAMES[:1]]), *_WORK_TOPICS)
+    trial.recorder.publish(*[record] * rng.randint(1, 5))
 
 
-def _disorder(world: TrialCluster, luck: Random) -> None:
-    """Old records once more, late and in another order."""
-    pool = world.tap.pool(*luck.choice([(RESTORED,), _FRAMES, (EVENTS,), _ENDS_IN_ORDER]))
-    world.tap.publish(*luck.sample(pool, min(len(pool), luck.randint(5, 20))))
+def _publish_reordered(trial: TrialCluster, rng: Random) -> None:
+    """Publishes old records again, late and in another order."""
+    pool = trial.recorder.pool(*rng.choice([(RESTORED,), _FRAMES, (EVENTS,), _WORK_TOPICS]))
+    trial.recorder.publish(*rng.sample(pool, min(len(pool), rng.randint(5, 20))))
 
 
-def _spoil_frames(world: TrialCluster, luck: Random) -> None:
-    world.tap.publish(_spoilt(*_whole(world, luck, FrameBatch, *_FRAMES), luck))
+def _damage_frames(trial: TrialCluster, rng: Random) -> None:
+    trial.recorder.publish(_damaged(*_valid_batch(trial, rng, FrameBatch, *_FRAMES), rng))
 
 
-def _spoil_restored(world: TrialCluster, luck: Random) -> None:
-    world.tap.publish(_spoilt(*_whole(world, luck, RestoredBatch, RESTORED), luck))
+def _damage_restored(trial: TrialCluster, rng: Random) -> None:
+    trial.recorder.publish(_damaged(*_valid_batch(trial, rng, RestoredBatch, RESTORED), rng))
 
 
-def _whole(world: TrialCluster, luck: Random, kind: type[Batch], *topics: str) -> tuple[RecordedMessage, Batch]:
-    """A record and the batch in it; what another fault has garbled is passed over."""
-    pool = world.tap.pool(*topics)
-    for record in luck.sample(pool, len(pool)):
+def _valid_batch(trial: TrialCluster, rng: Random, kind: type[Batch], *topics: str) -> tuple[RecordedMessage, Batch]:
+    """A record and the batch in it; skips records that another fault has made unreadable."""
+    pool = trial.recorder.pool(*topics)
+    for record in rng.sample(pool, len(pool)):
         with suppress(DecodeError):
             return record, kind.FromString(record.value)
-    raise LookupError("every record that is remembered was garbled")
+    raise LookupError("no remembered record holds a valid batch")
 
 
-def _spoilt(record: RecordedMessage, batch: FrameBatch | RestoredBatch, luck: Random) -> RecordedMessage:
-    """A copy whose payload does not match its digest, or is nowhere."""
+def _damaged(record: RecordedMessage, batch: FrameBatch | RestoredBatch, rng: Random) -> RecordedMessage:
+    """A copy whose inline payload does not match its digest, or whose stored payload does not exist."""
     if batch.payload.WhichOneof("content") == "inline":
-        batch.payload.inline = _flipped(batch.payload.inline, luck)
+        batch.payload.inline = _with_flipped_bit(batch.payload.inline, rng)
     else:
         batch.payload.reference = f"{batch.run}/payloads/{batch.segment:06d}/{'0' * 64}"
     return replace(record, value=batch.SerializeToString())
 
 
-def _flipped(content: bytes, luck: Random) -> bytes:
-    place = luck.randrange(len(content))
-    return content[:place] + bytes([content[place] ^ (1 << luck.randrange(8))]) + content[place + 1 :]
+def _with_flipped_bit(content: bytes, rng: Random) -> bytes:
+    index = rng.randrange(len(content))
+    return content[:index] + bytes([content[index] ^ (1 << rng.randrange(8))]) + content[index + 1 :]
 
 
-def _garble(world: TrialCluster, luck: Random) -> None:
-    record = world.tap.pick(luck, *_ENDS_IN_ORDER)
-    world.tap.publish(replace(record, value=luck.randbytes(luck.randint(1, 2000))))
+def _publish_garbage(trial: TrialCluster, rng: Random) -> None:
+    record = trial.recorder.pick(rng, *_WORK_TOPICS)
+    trial.recorder.publish(replace(record, value=rng.randbytes(rng.randint(1, 2000))))
 
 
-def _from_the_future(world: TrialCluster, luck: Random) -> None:
-    world.tap.publish(world.tap.pick(luck, *_ENDS_IN_ORDER).marked("format", "99"))
+def _publish_newer_format(trial: TrialCluster, rng: Random) -> None:
+    trial.recorder.publish(trial.recorder.pick(rng, *_WORK_TOPICS).with_header("format", "99"))
 
 
-def _of_nobody(world: TrialCluster, luck: Random) -> None:
-    """Whole messages of a run that nobody asked for."""
-    run = luck.randbytes(10).hex()
-    frames, batch = _whole(world, luck, FrameBatch, *_FRAMES)
-    restored, done = _whole(world, luck, RestoredBatch, RESTORED)
-    batch.run = done.run = run
+def _publish_unknown_run(trial: TrialCluster, rng: Random) -> None:
+    """Publishes valid messages of a run that was never submitted."""
+    run = rng.randbytes(10).hex()
+    frames, batch = _valid_batch(trial, rng, FrameBatch, *_FRAMES)
+    restored, restored_batch = _valid_batch(trial, rng, RestoredBatch, RESTORED)
+    batch.run = restored_batch.run = run
     event = Event(run=run, segment_committed=SegmentCommitted(segment=1, frames=24))
-    title = TitleRequest(run=run, source=f"s3://{world.cluster.bucket}/sources/none.mp4", recipe="{}")
-    pool = world.tap.pool(EVENTS)
-    titles = world.tap.pool(TITLES)
-    world.tap.publish(
-        *luck.sample(
+    title = TitleRequest(run=run, source=f"s3://{trial.cluster.bucket}/sources/none.mp4", recipe="{}")
+    pool = trial.recorder.pool(EVENTS)
+    titles = trial.recorder.pool(TITLES)
+    trial.recorder.publish(
+        *rng.sample(
             [
                 replace(frames, key=segment_key(run, batch.segment), value=batch.SerializeToString()),
-                replace(restored, key=segment_key(run, done.segment), value=done.SerializeToString()),
+                replace(
+                    restored, key=segment_key(run, restored_batch.segment), value=restored_batch.SerializeToString()
+                ),
                 replace(pool[0], key=run_key(run), value=event.SerializeToString()),
                 replace(titles[0], key=run_key(run), value=title.SerializeToString()),
             ],
@@ -101,62 +103,62 @@ def _of_nobody(world: TrialCluster, luck: Random) -> None:
     )
 
 
-def _rot(world: TrialCluster, luck: Random) -> None:
-    """A byte of a stored payload changes."""
+def _damage_payload(trial: TrialCluster, rng: Random) -> None:
+    """Flips a bit of a stored payload."""
 
     def attempt() -> bool:
-        name = _stored(world, luck)
-        content = world.shelf.get(name) if name else None
+        name = _stored_payload(trial, rng)
+        content = trial.store.get(name) if name else None
         if content:
-            world.shelf.put(name, _flipped(content, luck))
+            trial.store.put(name, _with_flipped_bit(content, rng))
         return bool(content)
 
-    _until(attempt)
+    _retry(attempt)
 
 
-def _vanish(world: TrialCluster, luck: Random) -> None:
-    """A stored payload is gone."""
+def _remove_payload(trial: TrialCluster, rng: Random) -> None:
+    """Removes a stored payload."""
 
     def attempt() -> bool:
-        name = _stored(world, luck)
+        name = _stored_payload(trial, rng)
         if name:
-            world.shelf.remove(name)
+            trial.store.remove(name)
         return bool(name)
 
-    _until(attempt)
+    _retry(attempt)
 
 
-def _stored(world: TrialCluster, luck: Random) -> str:
-    payloads = [name for name in world.shelf.names(world.prefix) if "/payloads/" in name]
-    return luck.choice(payloads) if payloads else ""
+def _stored_payload(trial: TrialCluster, rng: Random) -> str:
+    payloads = [name for name in trial.store.names(trial.prefix) if "/payloads/" in name]
+    return rng.choice(payloads) if payloads else ""
 
 
-def _until(attempt: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while not patiently(attempt):
+def _retry(attempt: Callable[[], bool]) -> None:
+    end = time.monotonic() + _TIMEOUT_SECONDS
+    while not retry_until_store_answers(attempt):
         if time.monotonic() > end:
             raise TimeoutError("no payload was stored")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
-def _at_once(act: Callable[[TrialCluster, Random], None]) -> Injection:
+def _instant(publish: Callable[[TrialCluster, Random], None]) -> Injection:
     @contextmanager
-    def inject(world: TrialCluster, luck: Random) -> Iterator[None]:
-        act(world, luck)
+    def inject(trial: TrialCluster, rng: Random) -> Iterator[None]:
+        publish(trial, rng)
         yield
 
     return inject
 
 
-_NONE = (0.0, 0.0)
+_INSTANT = (0.0, 0.0)
 KINDS = (
-    Kind("records doubled", 8, _NONE, _at_once(_double)),
-    Kind("records delayed and reordered", 6, _NONE, _at_once(_disorder)),
-    Kind("frames record with a flipped bit", 4, _NONE, _at_once(_spoil_frames)),
-    Kind("restored record with a flipped bit", 4, _NONE, _at_once(_spoil_restored)),
-    Kind("stored payload with a flipped bit", 4, _NONE, _at_once(_rot)),
-    Kind("stored payload gone", 3, _NONE, _at_once(_vanish)),
-    Kind("record that is no message", 4, _NONE, _at_once(_garble)),
-    Kind("record of a newer format", 3, _NONE, _at_once(_from_the_future)),
-    Kind("records of an unknown run", 3, _NONE, _at_once(_of_nobody)),
+    FaultKind("records doubled", 8, _INSTANT, _instant(_publish_twice)),
+    FaultKind("records delayed and reordered", 6, _INSTANT, _instant(_publish_reordered)),
+    FaultKind("frames record with a flipped bit", 4, _INSTANT, _instant(_damage_frames)),
+    FaultKind("restored record with a flipped bit", 4, _INSTANT, _instant(_damage_restored)),
+    FaultKind("stored payload with a flipped bit", 4, _INSTANT, _instant(_damage_payload)),
+    FaultKind("stored payload gone", 3, _INSTANT, _instant(_remove_payload)),
+    FaultKind("record that is no message", 4, _INSTANT, _instant(_publish_garbage)),
+    FaultKind("record of a newer format", 3, _INSTANT, _instant(_publish_newer_format)),
+    FaultKind("records of an unknown run", 3, _INSTANT, _instant(_publish_unknown_run)),
 )

@@ -1,4 +1,4 @@
-"""Watches the ledger from outside for signs of life."""
+"""Records when segments are committed, by listing the ledger in the store."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.faults.store_client import StoreClient
 
-_LOOK_SECONDS = 0.4
-# A segment's record is its commit; an outcome, that of its title.
+_POLL_SECONDS = 0.4
+# A segment's record is its commit; the outcome is the commit of its title.
 _COMMIT = re.compile(r"[^/]+/(segments/\d+\.json|outcome\.json)$")
 
 
-class Commits:
-    """When segments were committed, to about half a second, from construction on; a context manager.
+class CommitMonitor:
+    """Times of commits, exact to about half a second, from construction on; a context manager.
 
     Args:
-        shelf: the store, reached past every proxy.
+        store: the store, reached without a proxy.
         prefix: the ledger's root in it.
     """
 
-    def __init__(self, shelf: StoreClient, prefix: str) -> None:
-        self._shelf, self._prefix = shelf, prefix
+    def __init__(self, store: StoreClient, prefix: str) -> None:
+        self._store, self._prefix = store, prefix
         self._known: set[str] = set()
         self._times: list[float] = [time.monotonic()]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="commits", daemon=True)
 
-    def __enter__(self) -> Commits:
+    def __enter__(self) -> CommitMonitor:
         self._thread.start()
         return self
 
@@ -44,30 +44,30 @@ class Commits:
 
     @property
     def count(self) -> int:
-        """Commits so far."""
+        """Number of commits so far."""
         return len(self._known)
 
     @property
-    def quiet_seconds(self) -> float:
-        """Time since the last commit."""
+    def seconds_since_last(self) -> float:
+        """Seconds since the last commit."""
         return time.monotonic() - self._times[-1]
 
     @property
-    def longest_silence(self) -> float:
-        """The longest time between two commits."""
+    def longest_gap(self) -> float:
+        """The longest time between two commits, in seconds."""
         return max((b - a for a, b in zip(self._times, self._times[1:], strict=False)), default=0.0)
 
-    def after(self, moment: float) -> float | None:
-        """Seconds from a moment (of `time.monotonic`) to the next commit; None when none came yet."""
+    def seconds_to_next(self, moment: float) -> float | None:
+        """Seconds from a moment of `time.monotonic` to the first commit after it; None before there is one."""
         index = bisect_right(self._times, moment)
         return self._times[index] - moment if index < len(self._times) else None
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK_SECONDS):
+        while not self._stop.wait(_POLL_SECONDS):
             try:
-                names = self._shelf.names(self._prefix)
+                names = self._store.names(self._prefix)
             except (BotoCoreError, ClientError):
-                continue  # it is down, and while it is nothing is committed
+                continue  # the store is down, and nothing can be committed meanwhile
             new = {name for name in names if _COMMIT.search(name)} - self._known
             if new:
                 self._known |= new
