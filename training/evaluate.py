@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from reelwright.aging import PRESETS, Ager
 from reelwright.media.picture import Picture
-from reelwright.restoration.engine import create_engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
 from scripts.demo import fetch_clip

@@ -20,7 +20,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from reelwright.aging import PRESETS
-from reelwright.restoration.engine import create_engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.openvino_engine import compile_options
 from reelwright.restoration.restore import Restorer
@@ -62,7 +62,7 @@ class ModelBench:
 
 def measure(turns: int = _TURNS, seconds: float = _SECONDS) -> ModelBench:
     """Measures everything in one run."""
-    engine = create_engine("openvino", resolve_model("reel-s"), THREADS, STREAMS)
+    engine = create_engine("openvino", resolve_model("reel-s"), threads=THREADS, streams=STREAMS)
     frame = np.random.default_rng(0).random((ROWS, COLUMNS), np.float32)
     missing = _span_missing()
     works: list[Callable[[], object]] = [lambda: engine.upscale(frame)]

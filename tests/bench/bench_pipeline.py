@@ -26,7 +26,7 @@ from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.restoration.engine import create_engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
 from reelwright.titles.recipe import Recipe

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.engine import Precision, create_engine, engine_identity
+from reelwright.restoration.engine import Precision
+from reelwright.restoration.engine_factory import create_engine, engine_identity
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.openvino_engine import OpenVinoEngine
 from reelwright.restoration.restore import Restorer
@@ -40,9 +41,9 @@ def frame(width: int = 200, height: int = 150, index: int = 0) -> Luma:
 def test_tiles_change_no_pixel(precision: Precision, size: tuple[int, int]) -> None:
     """Windows of several sizes over a frame give, bit for bit, what one window over it gives."""
     luma = frame(*size)
-    whole = OpenVinoEngine(REEL_S, 1, 1, precision).upscale(luma)
+    whole = OpenVinoEngine(REEL_S, threads=1, streams=1, precision=precision).upscale(luma)
     for largest in ((64, 72), (96, 1344), (100, 90)):
-        tiled = OpenVinoEngine(REEL_S, 1, 1, precision, largest).upscale(luma)
+        tiled = OpenVinoEngine(REEL_S, threads=1, streams=1, precision=precision, largest=largest).upscale(luma)
         assert np.array_equal(tiled, whole), largest
 
 
@@ -50,10 +51,10 @@ def test_tiles_change_no_pixel(precision: Precision, size: tuple[int, int]) -> N
 def test_threads_and_parallel_frames_change_no_pixel(precision: Precision) -> None:
     """The number of threads, of streams and of frames under way at once is a matter of speed alone."""
     frames = [frame(index=index) for index in range(6)]
-    one = OpenVinoEngine(REEL_S, 1, 1, precision)
+    one = OpenVinoEngine(REEL_S, threads=1, streams=1, precision=precision)
     wanted = [one.upscale(luma) for luma in frames]
     for threads, streams in ((2, 1), (2, 2), (4, 3)):
-        engine = OpenVinoEngine(REEL_S, threads, streams, precision)
+        engine = OpenVinoEngine(REEL_S, threads=threads, streams=streams, precision=precision)
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(engine.upscale, frames))
         assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True)), (threads, streams)
@@ -62,8 +63,8 @@ def test_threads_and_parallel_frames_change_no_pixel(precision: Precision) -> No
 def test_a_worker_that_meets_many_sizes_still_answers_right() -> None:
     """More frame sizes than are kept compiled, met in turns and at once, give what each gives alone."""
     sizes = [(32 + 8 * number, 40) for number in range(7)]
-    engine = OpenVinoEngine(REEL_S, 2, 2, "fp32")
-    wanted = [OpenVinoEngine(REEL_S, 1, 1, "fp32").upscale(frame(*size)) for size in sizes]
+    engine = OpenVinoEngine(REEL_S, threads=2, streams=2, precision="fp32")
+    wanted = [OpenVinoEngine(REEL_S, threads=1, streams=1, precision="fp32").upscale(frame(*size)) for size in sizes]
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda size: engine.upscale(frame(*size)), sizes * 2))
     assert all(np.array_equal(a, b) for a, b in zip(found, wanted * 2, strict=True))
@@ -72,7 +73,9 @@ def test_a_worker_that_meets_many_sizes_still_answers_right() -> None:
 def test_bf16_stays_within_a_level() -> None:
     """The faster arithmetic moves no sample by two 8-bit levels, and the mean one by a tenth."""
     luma = frame()
-    exact, fast = (OpenVinoEngine(REEL_S, 2, 1, precision).upscale(luma) for precision in PRECISIONS)
+    exact, fast = (
+        OpenVinoEngine(REEL_S, threads=2, streams=1, precision=precision).upscale(luma) for precision in PRECISIONS
+    )
     deviation = np.abs(fast - exact) * 255
     assert deviation.max() < 2
     assert deviation.mean() < 0.1
@@ -84,7 +87,7 @@ def test_the_network_restores_better_than_bicubic() -> None:
     small = cv2.resize(truth, (160, 120), interpolation=cv2.INTER_AREA)
     noisy = np.asarray(small + np.random.default_rng(0).normal(0, 0.03, small.shape), np.float32)
     bicubic = cv2.resize(noisy, (320, 240), interpolation=cv2.INTER_CUBIC)
-    restored = OpenVinoEngine(REEL_S, 2, 1, "fp32").upscale(noisy)
+    restored = OpenVinoEngine(REEL_S, threads=2, streams=1, precision="fp32").upscale(noisy)
     errors = [float(np.square(picture - truth).mean()) for picture in (bicubic, restored)]
     assert 10 * np.log10(errors[0] / errors[1]) > 1
 
@@ -103,12 +106,14 @@ def test_torch_and_openvino_agree_within_a_level_of_ten_bits() -> None:
     optional("torch")
     luma = frame()
     reference = create_engine("torch", REEL_S, threads=2, precision="fp32")
-    difference = np.abs(reference.upscale(luma) - OpenVinoEngine(REEL_S, 2, 1, "fp32").upscale(luma))
+    difference = np.abs(
+        reference.upscale(luma) - OpenVinoEngine(REEL_S, threads=2, streams=1, precision="fp32").upscale(luma)
+    )
     assert difference.max() * 1023 < 1
     assert reference.identity == engine_identity("torch", REEL_S, "fp32")
     restored = [
         Restorer(engine, 2, 0.4).restore(scene(0, "yuv420p10le"), "yuv420p10le").planes
-        for engine in (reference, OpenVinoEngine(REEL_S, 2, 1, "fp32"))
+        for engine in (reference, OpenVinoEngine(REEL_S, threads=2, streams=1, precision="fp32"))
     ]
     for a, b in itertools.chain(zip(*restored, strict=True)):
         assert np.abs(a.astype(int) - b.astype(int)).max() <= 1

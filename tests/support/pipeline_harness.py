@@ -27,7 +27,8 @@ from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import make_job
-from reelwright.restoration.engine import Engine, create_engine
+from reelwright.restoration.engine import Engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.titles.recipe import Recipe
 from reelwright.wire.titles_pb2 import Event, TitleRequest

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from reelwright.restoration.engine import create_engine, engine_identity
+from reelwright.restoration.engine_factory import create_engine, engine_identity
 from reelwright.restoration.models import list_models, resolve_model
 from reelwright.restoration.network import Network
 from reelwright.titles.errors import ModelError
@@ -145,7 +145,7 @@ def test_a_network_of_another_family_is_not_for_openvino(tmp_path: Path) -> None
 def test_choosing_an_engine_loads_no_runtime() -> None:
     """The decoder's and the dispatcher's processes may import the engines' module and stay small."""
     code = (
-        "import sys, reelwright.restoration.engine, reelwright.restoration.models\n"
+        "import sys, reelwright.restoration.engine_factory, reelwright.restoration.models\n"
         "print([name for name in ('torch', 'openvino', 'cv2', 'safetensors', 'spandrel') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from reelwright.media.picture import PIXEL_FORMATS, Picture
-from reelwright.restoration.engine import Engine, create_engine
+from reelwright.restoration.engine import Engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
 from tests.support.scenes import scene

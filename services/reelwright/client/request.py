@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
-from reelwright.restoration.engine import engine_identity
+from reelwright.restoration.engine_factory import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.store.location import open_location
 from reelwright.titles.errors import InputError, OutputError, UserError

@@ -9,7 +9,7 @@ from reelwright.bus.protocol import Bus
 from reelwright.inference.restorer import EngineRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
-from reelwright.restoration.engine import create_engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 
 

@@ -25,7 +25,7 @@ from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
-from reelwright.restoration.engine import create_engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.telemetry import metrics
 from reelwright.wire.titles_pb2 import Event
 

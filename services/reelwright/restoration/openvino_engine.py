@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 from safetensors.numpy import load_file
 
-from reelwright.restoration.engine import Precision, describe
+from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.network import Network
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, run_tiled
@@ -39,6 +39,7 @@ class OpenVinoEngine:
     def __init__(
         self,
         model: ModelFile,
+        *,
         threads: int,
         streams: int,
         precision: Precision,
@@ -51,11 +52,11 @@ class OpenVinoEngine:
         self._streams, self._largest = streams, largest
         self._requests: dict[tuple[int, int], queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
-        self.identity = describe("openvino", resolve_precision(precision), model)
+        self.identity = format_identity("openvino", resolve_precision(precision), model)
         self.scale = model.network.scale
 
     def upscale(self, luma: Luma) -> Luma:
-        """See `Engine.upscale`."""
+        """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         network = self._network
         rows, columns = luma.shape
         detail = run_tiled(luma, self._run, network.scale, network.halo, network.unshuffle, self._largest)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reelwright.restoration.engine import Precision, describe
+from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.network import Network
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, run_tiled
@@ -70,7 +70,7 @@ class TorchEngine:
         self._dtype = torch.bfloat16 if resolve_precision(precision) == "bf16" else torch.float32
         # One frame at a time: torch already spreads a frame over the device.
         self._lock = threading.Lock()
-        self.identity = describe("torch", resolve_precision(precision), model)
+        self.identity = format_identity("torch", resolve_precision(precision), model)
         if model.network is not None:
             net = ReelNet(model.network)
             net.load_state_dict(load_file(str(model.path)))
@@ -82,7 +82,7 @@ class TorchEngine:
         self._adds_to_bicubic = model.network is not None
 
     def upscale(self, luma: Luma) -> Luma:
-        """See `Engine.upscale`."""
+        """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         rows, columns = luma.shape
         result = run_tiled(luma, self._run, self.scale, self._halo, self._multiple, self._largest)
         if self._adds_to_bicubic:
