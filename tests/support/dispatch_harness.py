@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import grpc
 import numpy as np
@@ -23,7 +24,7 @@ from reelwright.inference.worker import InferenceWorker
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
 from reelwright.wire import PROTOCOL
-from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, Lease, WorkerMessage
+from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, RestoredBatch, Work
 from reelwright.wire.titles_pb2 import Event
@@ -81,6 +82,23 @@ class Doubler:
         return Picture(picture.pix_fmt, picture.width * work.scale, picture.height * work.scale, planes)
 
 
+@dataclass(frozen=True)
+class ReceivedLease:
+    """A lease as a worker reads it.
+
+    Attributes:
+        lease: the lease's id.
+        seconds: how long it lasts.
+        batch: the leased batch.
+        alone: the worker must restore the batch with nothing else under way.
+    """
+
+    lease: str
+    seconds: float
+    batch: FrameBatch
+    alone: bool
+
+
 class RawWorker:
     """A worker of the test's own: speaks the protocol, restores nothing, does what the test says."""
 
@@ -97,11 +115,12 @@ class RawWorker:
         """Sends a message."""
         self._outbox.put(WorkerMessage(**message))  # type: ignore[arg-type]
 
-    def lease(self) -> Lease:
+    def lease(self) -> ReceivedLease:
         """The next lease."""
         message = self._inbox.get(timeout=PATIENCE)
         assert message.HasField("lease"), message
-        return message.lease
+        lease = message.lease
+        return ReceivedLease(lease.lease, lease.seconds, FrameBatch.FromString(lease.batch), lease.alone)
 
     def revoked(self) -> str:
         """The run of the next message, which is a revocation."""

@@ -47,7 +47,7 @@ def jobs_on_two(room: int) -> tuple[LeasePool, tuple[DispatcherSession, ...], tu
 
 def take(jobs: LeasePool, talk: DispatcherSession, lease: str, run: str = "r", alone: bool = False) -> HeldLease:
     """Takes a lease whose bytes are there."""
-    job = jobs.take(talk, Lease(lease=lease, alone=alone, batch=FrameBatch(run=run)))
+    job = jobs.take(talk, Lease(lease=lease, alone=alone, batch=FrameBatch(run=run).SerializeToString()))
     assert job is not None
     jobs.supply(job)
     return job
@@ -86,7 +86,7 @@ def test_every_end_asks_for_the_next() -> None:
 def test_what_is_fetched_is_begun_once_it_is_here() -> None:
     """A job whose bytes lie in the store holds up none behind it, and is begun with its bytes."""
     jobs, talk, _ = jobs_on_stream()
-    away = jobs.take(talk, Lease(lease="1", batch=FrameBatch(run="r")))
+    away = jobs.take(talk, Lease(lease="1", batch=FrameBatch(run="r").SerializeToString()))
     assert away is not None
     take(jobs, talk, "2")
     begin(jobs, "2")

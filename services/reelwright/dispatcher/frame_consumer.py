@@ -14,7 +14,6 @@ from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import FRAMES
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.dispatcher.splice import without_frames
 from reelwright.titles.errors import RestorationFailed, UnusableMessage
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
@@ -154,7 +153,7 @@ class FrameConsumer:
 
 
 def _read(record: Record, most_bytes: int) -> QueuedBatch:
-    message = read_message(replace(record, value=without_frames(record.value)), FrameBatch)
+    message = read_message(record, FrameBatch)
     if len(record.value) > most_bytes:
         remedy = "raise REELWRIGHT_DISPATCHER_MAX_MESSAGE_BYTES and REELWRIGHT_INFERENCE_MAX_MESSAGE_BYTES"
         raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes; {remedy}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from reelwright.dispatcher.lease_table import LeaseTable, ReturnedBatch
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch, ReadyQueue
-from reelwright.dispatcher.splice import lease_message
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
@@ -195,8 +194,10 @@ class Scheduler:
                 return
             worker.credits -= 1
             lease = self._leases.grant(batch.key, worker.name)
-            head = Lease(lease=lease.id, seconds=self._leases.seconds, alone=lease.alone)
-            worker.send(lease_message(head, batch.value))
+            message = DispatcherMessage(lease=Lease(lease=lease.id, seconds=self._leases.seconds, alone=lease.alone))
+            # Not as an argument above: protobuf would serialize and parse the lease to copy it, 2 ms for 700 kB.
+            message.lease.batch = batch.value
+            worker.send(message.SerializeToString())
 
     def _suits(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
         if batch.model_sha256 not in worker.models:

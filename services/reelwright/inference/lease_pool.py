@@ -113,7 +113,7 @@ class LeasePool:
 
     def take(self, talk: DispatcherSession, lease: Lease) -> HeldLease | None:
         """Takes a lease, to be begun once its bytes are `here`; None when the worker drains and has handed it back."""
-        job = HeldLease(lease.lease, lease.batch, lease.alone, talk)
+        job = HeldLease(lease.lease, FrameBatch.FromString(lease.batch), lease.alone, talk)
         with self._lock:
             talk.credits = max(0, talk.credits - 1)
             self._jobs[job.lease] = job

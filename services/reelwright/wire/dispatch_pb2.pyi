@@ -1,4 +1,3 @@
-from reelwright.wire import frames_pb2 as _frames_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -87,9 +86,9 @@ class Lease(_message.Message):
     ALONE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     seconds: float
-    batch: _frames_pb2.FrameBatch
+    batch: bytes
     alone: bool
-    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[_Union[_frames_pb2.FrameBatch, _Mapping]] = ..., alone: _Optional[bool] = ...) -> None: ...
+    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[bytes] = ..., alone: _Optional[bool] = ...) -> None: ...
 
 class Begin(_message.Message):
     __slots__ = ("lease",)
