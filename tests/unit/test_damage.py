@@ -5,7 +5,8 @@ import io
 import av
 import pytest
 
-from reelwright.media.damage import SliceChecks, missing_bytes
+from reelwright.media.container_integrity import missing_bytes
+from reelwright.media.damage import SliceChecks
 from tests.support.clips import clip
 
 

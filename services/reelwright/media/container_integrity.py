@@ -1,35 +1,40 @@
-"""Follows a container's own chain of elements beside the demuxer, which skips over broken ones in silence.
+"""Checks a file's own structure beside the demuxer, which skips what it does not understand and does not say so.
 
-Matroska and AVI files are chains of elements that state their sizes. Where a header in that chain is damaged,
-libavformat looks for the next thing it understands and frames are gone without a word; here it is found out.
+Matroska, AVI and MP4 files are chains of elements that state their sizes. A chain is broken where something that the
+film needs is missing: a frame's header that cannot be read, or an end that lies behind the file's. Elements that are
+not known here, and bytes behind the film, are stepped over; `unknown_parts` names them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import IO
+import io
+from typing import IO, Protocol
 
-# What a chain may hold (RFC 9559, section 5). Those in `_OPEN` are entered, all others stepped over.
-_OPEN = {0x18538067, 0x1F43B675, 0xA0}  # Segment, Cluster, BlockGroup
-_KNOWN = {
-    *(0x1A45DFA3, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367),
-    *(0xEC, 0xBF),  # Void, CRC-32
-    *(0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xAF),  # in a Cluster
-    *(0xA1, 0xA2, 0x75A1, 0x9B, 0xFA, 0xFB, 0xFD, 0xA4, 0x75A2, 0x8E, 0xC8),  # in a BlockGroup
-}
-# No element is as long as a terabyte; a broken size may be longer than any file can be read at.
-_LARGEST = 1 << 40
-_LISTS = {b"RIFF", b"LIST"}
-_LIST_KINDS = {b"AVI ", b"AVIX", b"hdrl", b"strl", b"movi", b"rec ", b"odml", b"INFO"}
-_STREAM_CHUNKS = {b"db", b"dc", b"wb", b"pc", b"tx", b"sb", b"iv"}
-_PLAIN_CHUNKS = {b"JUNK", b"PADD", b"idx1", b"avih", b"strh", b"strf", b"strn", b"strd", b"vprp", b"dmlh", b"indx"}
+from reelwright.media.matroska_chain import MatroskaChain, segment_end
+from reelwright.media.riff import RiffChain, is_avi, riff_extras, riff_missing
 
-# The end of the element at an offset, or of its header where its content is a chain too; None for a broken header.
-_Step = Callable[[IO[bytes], int], int | None]
+_EBML = b"\x1a\x45\xdf\xa3"
+# Top-level boxes of ISO/IEC 14496-12 and QuickTime. The film needs the first group to be whole.
+_NEEDED_BOXES = {b"ftyp", b"styp", b"sidx", b"moov", b"mdat", b"moof", b"mfra"}
+_OTHER_BOXES = {b"free", b"skip", b"wide", b"uuid", b"meta", b"udta", b"pdin", b"prft", b"ssix", b"emsg", b"pnot", b"junk"}
+# A film has a handful of top-level MP4 boxes, a fragmented one two per fragment; more is a hostile file.
+_MAX_BOXES = 200_000
+_BLOCK = 1 << 20
+# Lengths of an MPEG transport packet: plain, with a time code in front (M2TS), with error correction behind.
+_TS_PACKETS = (188, 192, 204)
+# What lies behind a transport stream's last picture is looked at up to this length.
+_MAX_TAIL = 16 << 20
+
+
+class _Chain(Protocol):
+    unknown: dict[str, None]
+
+    def step(self, at: int) -> int | None:
+        """Offset of the next element; the file's size where the film's part of it ends; None where it is broken."""
 
 
 class ContainerWalk:
-    """Walks along a file as far as the demuxer has read.
+    """Walks along a Matroska or AVI file as far as the demuxer has read. Other files have no chain to follow.
 
     Args:
         handle: the file, not shared with the demuxer.
@@ -37,84 +42,139 @@ class ContainerWalk:
 
     def __init__(self, handle: IO[bytes]) -> None:
         self._handle = handle
-        self._size = handle.seek(0, 2)
-        handle.seek(0)
-        self._step = _step_for(handle.read(12))
+        self._size = handle.seek(0, io.SEEK_END)
+        self._chain = _chain_of(handle, self._size)
         self._at = 0
+        self._unknown: dict[str, None] = self._chain.unknown if self._chain else {}
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the elements stepped over so far that are not known here."""
+        return tuple(self._unknown)
 
     def broken_before(self, offset: int | None) -> bool:
         """Whether the chain breaks between where the last call ended and `offset`; None stands for the file's end.
 
         After the first break there is no chain to follow, and the answer is False.
         """
-        if self._step is None:
+        if self._chain is None:
             return False
         target = self._size if offset is None else min(offset, self._size)
         while self._at < target:
-            following = self._step(self._handle, self._at)
-            # One byte more than there is: the padding of an AVI's last chunk, which no one misses.
+            following = self._chain.step(self._at)
+            # One byte more than there is: the padding of an AVI's last chunk, which nothing needs.
             if following is None or following > self._size + 1:
-                self._step = None
+                self._chain = None
                 return True
             self._at = following
         return False
 
+    def film_follows(self, offset: int) -> bool:
+        """Whether a part of the film may lie behind what the demuxer could not read.
 
-def _step_for(head: bytes) -> _Step | None:
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return _ebml_step
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        return _riff_step
-    return None
+        Args:
+            offset: where the last packet that it did read begins.
 
-
-def _ebml_step(handle: IO[bytes], at: int) -> int | None:
-    name, size, header = _ebml_header(handle, at)
-    if name in _OPEN:
-        return at + header
-    if size is None:
-        return None
-    end = at + header + size
-    if name in _KNOWN:
-        return end
-    # An element of a later version of the format: sound if the chain goes on behind it.
-    sound = name is not None and size < _LARGEST and _ebml_header(handle, end)[0] in _OPEN | _KNOWN
-    return end if sound else None
+        Returns:
+            False where only foreign bytes follow, as far as this format shows it (an MPEG transport stream).
+        """
+        self._handle.seek(offset)
+        data = self._handle.read(_MAX_TAIL)
+        stride = next((size for size in _TS_PACKETS if data[: 3 * size : size] == b"\x47" * 3), None)
+        if stride is None or len(data) == _MAX_TAIL:
+            return True
+        end = next((at for at in range(0, len(data), stride) if data[at] != 0x47), len(data))
+        return any(data[at : at + 3 * stride : stride] == b"\x47" * 3 for at in range(end, len(data) - 2 * stride))
 
 
-def _ebml_header(handle: IO[bytes], at: int) -> tuple[int | None, int | None, int]:
-    """Identifier, size of the content (None when unknown) and length of the header; no identifier where broken."""
+def missing_bytes(handle: IO[bytes]) -> int:
+    """Bytes that a Matroska, MP4 or AVI file's own structure states and the file lacks; 0 for a whole file.
+
+    Reads the sizes of EBML elements (RFC 8794), ISO/IEC 14496-12 boxes and RIFF chunks, at the top level alone. Other
+    containers state none, and give 0.
+    """
+    size, head = _beginning(handle)
+    if head.startswith(_EBML):
+        end = segment_end(handle)
+        return max(0, end - size) if end is not None else 0
+    if is_avi(head):
+        return riff_missing(handle, size)
+    return max(0, _boxes(handle, size)[1] - size) if _is_mp4(head) else 0
+
+
+def unknown_parts(handle: IO[bytes]) -> tuple[str, ...]:
+    """Sentences that name what lies in a whole file beside the film: unknown elements, and bytes behind its end."""
+    size, head = _beginning(handle)
+    names: tuple[str, ...] = ()
+    end: int | None = size
+    if head.startswith(_EBML):
+        end = segment_end(handle)
+    elif is_avi(head):
+        names, end = riff_extras(handle, size)
+    elif _is_mp4(head):
+        names, end = _boxes(handle, size)
+    notes = [f"parts of the file that are not known here were stepped over: {', '.join(names)}"] if names else []
+    if end is not None and end < size:
+        notes.append(f"{size - end} bytes behind the film are not part of it ({_described(handle, end)})")
+    return tuple(notes)
+
+
+def _beginning(handle: IO[bytes]) -> tuple[int, bytes]:
+    """The file's size and its first twelve bytes."""
+    size = handle.seek(0, io.SEEK_END)
+    handle.seek(0)
+    return size, handle.read(12)
+
+
+def _chain_of(handle: IO[bytes], size: int) -> _Chain | None:
+    head = _beginning(handle)[1]
+    if head.startswith(_EBML):
+        return MatroskaChain(handle, size)
+    return RiffChain(handle, size) if is_avi(head) else None
+
+
+def _described(handle: IO[bytes], at: int) -> str:
+    """What bytes behind a film are, by how they begin."""
     handle.seek(at)
-    data = handle.read(12)
-    if not data or data[0] < 0x10:
-        return None, None, 0
-    length = 9 - data[0].bit_length()
-    rest = data[length:]
-    if not rest or not rest[0]:
-        return None, None, 0
-    width = 9 - rest[0].bit_length()
-    unknown = (1 << (7 * width)) - 1
-    size = int.from_bytes(rest[:width], "big") & unknown
-    return int.from_bytes(data[:length], "big"), None if size == unknown else size, length + width
+    data = handle.read(4096)
+    if data.count(0) == len(data):
+        return "zeros"
+    if data.startswith((b"ID3", b"TAG", b"APETAGEX")):
+        return "a tag of the ID3 or APE kind"
+    if data.startswith((b"RIFF", _EBML)):
+        return "another file"
+    return "text" if all(byte >= 32 or byte in b"\t\r\n" for byte in data[:256]) else "unknown data"
 
 
-def _riff_step(handle: IO[bytes], at: int) -> int | None:
-    handle.seek(at)
-    data = handle.read(12)
-    name, size = data[:4], int.from_bytes(data[4:8], "little")
-    if name in _LISTS and data[8:12] in _LIST_KINDS:
-        # Text holds names of its own kind; the rest holds chunks.
-        return at + 8 + size + (size & 1) if data[8:12] == b"INFO" else at + 12
-    if not _is_chunk(name):
-        return None
-    end = at + 8 + size
-    if not size & 1:
-        return end
-    # Chunks begin at even places, which some writers forget.
-    handle.seek(end)
-    return end if _is_chunk(handle.read(4)) else end + 1
+def _is_mp4(head: bytes) -> bool:
+    return head[4:8] in _NEEDED_BOXES | _OTHER_BOXES
 
 
-def _is_chunk(name: bytes) -> bool:
-    stream = (name[:2].isdigit() and name[2:] in _STREAM_CHUNKS) or (name[:2] == b"ix" and name[2:].isdigit())
-    return stream or name in _PLAIN_CHUNKS or name in _LISTS
+def _boxes(handle: IO[bytes], size: int) -> tuple[tuple[str, ...], int]:
+    """Names of unknown top-level boxes, and the offset where the last box ends that belongs to the film.
+
+    Bytes that are no box, and an unknown box that is longer than the file, end the film: text and tags of other
+    formats look like that.
+    """
+    names: dict[str, None] = {}
+    at = 0
+    for _ in range(_MAX_BOXES):
+        handle.seek(at)
+        header = handle.read(16)
+        name = header[4:8]
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if name in _NEEDED_BOXES and length == 0:
+            # The last box: it reaches to the end of the file.
+            return tuple(names), size
+        is_box = len(header) >= 8 and length >= 8 and all(0x20 <= byte < 0x7F for byte in name)
+        if not is_box or (at + length > size and name not in _NEEDED_BOXES):
+            # A cut inside the header of a box that follows media data.
+            return tuple(names), at if at < size else size
+        if name not in _NEEDED_BOXES | _OTHER_BOXES:
+            names[name.decode()] = None
+        at += length
+        if at >= size:
+            break
+    return tuple(names), at

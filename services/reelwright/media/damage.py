@@ -1,18 +1,12 @@
-"""What is wrong with a source and where: cut files, broken slices, and the error that names the place."""
+"""The errors that say where a source is damaged, and the check of FFV1 slices."""
 
 from __future__ import annotations
 
-import io
 import zlib
-from typing import IO
 
 from reelwright.titles.errors import DamagedSource
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_EBML = b"\x1a\x45\xdf\xa3"
-_SEGMENT = b"\x18\x53\x80\x67"
-# A film has a handful of top-level MP4 boxes, a fragmented one two per fragment; more is a hostile file.
-_MAX_BOXES = 200_000
 
 
 def damaged(where: str) -> DamagedSource:
@@ -31,73 +25,6 @@ def cut_short(location: str, missing: int) -> DamagedSource:
         location,
         "copy the whole file again, or set on_damage=conceal to restore the film up to the cut",
     )
-
-
-def missing_bytes(handle: IO[bytes]) -> int:
-    """Bytes that a Matroska, MP4 or AVI file's own structure promises and the file lacks; 0 for a whole file.
-
-    Reads the sizes of EBML elements (RFC 8794), ISO/IEC 14496-12 boxes and the first RIFF chunk, at the top level
-    alone. Other containers state none, and give 0.
-    """
-    size = handle.seek(0, io.SEEK_END)
-    handle.seek(0)
-    head = handle.read(12)
-    if head.startswith(_EBML):
-        end = _ebml_end(handle)
-    elif head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
-        end = _boxes_end(handle, size)
-    elif head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-        end = _riff_end(head)
-    else:
-        end = 0
-    return max(0, end - size)
-
-
-def _riff_end(head: bytes) -> int:
-    length = int.from_bytes(head[4:8], "little")
-    # A recorder that could not seek back leaves the largest number, or one below it, in place of the size.
-    return 8 + length if length < 0xFFFF0000 else 0
-
-
-def _ebml_end(handle: IO[bytes]) -> int:
-    handle.seek(len(_EBML))
-    header = _ebml_size(handle)
-    if header is None:
-        return 0
-    handle.seek(header, io.SEEK_CUR)
-    if handle.read(len(_SEGMENT)) != _SEGMENT:
-        return 0
-    segment = _ebml_size(handle)
-    return 0 if segment is None else handle.tell() + segment
-
-
-def _ebml_size(handle: IO[bytes]) -> int | None:
-    """An element's size, or None when it is unknown (a live recording) or unreadable."""
-    first = handle.read(1)
-    if not first or not first[0]:
-        return None
-    length = 9 - first[0].bit_length()
-    value = int.from_bytes(first + handle.read(length - 1), "big") & ((1 << (7 * length)) - 1)
-    return None if value == (1 << (7 * length)) - 1 else value
-
-
-def _boxes_end(handle: IO[bytes], size: int) -> int:
-    end = 0
-    for _ in range(_MAX_BOXES):
-        handle.seek(end)
-        header = handle.read(16)
-        if len(header) < 8:
-            return end
-        length = int.from_bytes(header[:4], "big")
-        if length == 1:
-            length = int.from_bytes(header[8:16], "big")
-        # 0 means "to the end of the file"; less than a header is damage that the demuxer will meet.
-        if length < 8:
-            return 0
-        end += length
-        if end >= size:
-            return end
-    return 0
 
 
 class SliceChecks:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from reelwright.media.bars import detect_bars
 from reelwright.media.container import open_file, open_source, video_stream
-from reelwright.media.damage import missing_bytes
+from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.field_order import detect_field_order
 from reelwright.media.formats import colour_of, conversion, picture_of
@@ -39,7 +39,7 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
     """
     limits = limits or Limits()
     with open_file(location) as handle:
-        missing = missing_bytes(handle)
+        missing, extras = missing_bytes(handle), unknown_parts(handle)
         size = handle.seek(0, 2)
     with open_source(location) as container:
         stream = video_stream(container, location)
@@ -65,6 +65,7 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
         notes.append("telecine: film frames were spread over interlaced video")
     if missing:
         notes.append(f"the file is cut off: {missing} bytes are missing at its end")
+    notes += extras
     video = video.model_copy(update={"field_order": field_order, "bars": bars})
     return info.model_copy(update={"video": video, "notes": tuple(notes)})
 

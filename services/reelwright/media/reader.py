@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reelwright.media.container import open_file, open_source, video_stream
-from reelwright.media.container_integrity import ContainerWalk
-from reelwright.media.damage import cut_short, missing_bytes
+from reelwright.media.container_integrity import ContainerWalk, missing_bytes
+from reelwright.media.damage import cut_short
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.deinterlace import deinterlaced
 from reelwright.media.formats import picture_of
