@@ -31,6 +31,7 @@ def command(
     typer.echo(f"{source}: {info.container}, {info.duration:.1f} s, {info.size} bytes")
     typer.echo(f"  picture   {video.codec} {video.width}x{video.height} {video.source_pix_fmt}, {video.field_order}")
     typer.echo(f"  timing    {video.average_rate} frames/s on average, about {video.frames_estimate} frames")
+    typer.echo(f"  fields    {video.field_order}: {video.field_evidence}")
     if video.bars.any:
         bars = video.bars
         typer.echo(f"  bars      left {bars.left}, top {bars.top}, right {bars.right}, bottom {bars.bottom}")

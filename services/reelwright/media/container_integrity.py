@@ -16,7 +16,20 @@ from reelwright.media.riff import RiffChain, is_avi, riff_extras, riff_missing
 _EBML = b"\x1a\x45\xdf\xa3"
 # Top-level boxes of ISO/IEC 14496-12 and QuickTime. The film needs the first group to be whole.
 _NEEDED_BOXES = {b"ftyp", b"styp", b"sidx", b"moov", b"mdat", b"moof", b"mfra"}
-_OTHER_BOXES = {b"free", b"skip", b"wide", b"uuid", b"meta", b"udta", b"pdin", b"prft", b"ssix", b"emsg", b"pnot", b"junk"}
+_OTHER_BOXES = {
+    b"free",
+    b"skip",
+    b"wide",
+    b"uuid",
+    b"meta",
+    b"udta",
+    b"pdin",
+    b"prft",
+    b"ssix",
+    b"emsg",
+    b"pnot",
+    b"junk",
+}
 # A film has a handful of top-level MP4 boxes, a fragmented one two per fragment; more is a hostile file.
 _MAX_BOXES = 200_000
 _BLOCK = 1 << 20
@@ -170,8 +183,7 @@ def _boxes(handle: IO[bytes], size: int) -> tuple[tuple[str, ...], int]:
             return tuple(names), size
         is_box = len(header) >= 8 and length >= 8 and all(0x20 <= byte < 0x7F for byte in name)
         if not is_box or (at + length > size and name not in _NEEDED_BOXES):
-            # A cut inside the header of a box that follows media data.
-            return tuple(names), at if at < size else size
+            return tuple(names), min(at, size)
         if name not in _NEEDED_BOXES | _OTHER_BOXES:
             names[name.decode()] = None
         at += length

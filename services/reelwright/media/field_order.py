@@ -118,7 +118,9 @@ class FieldDetector:
         # The later field of a frame with the earlier field of the next one, for either field order.
         top_first, bottom_first = _comb(after.top, before.bottom), _comb(before.top, after.bottom)
         near, far = min(top_first, bottom_first) / own, max(top_first, bottom_first) / own
-        change = [float(np.abs(now - then).mean()) for now, then in ((after.top, before.top), (after.bottom, before.bottom))]
+        change = [
+            float(np.abs(now - then).mean()) for now, then in ((after.top, before.top), (after.bottom, before.bottom))
+        ]
         if max(change) > _STILL:
             self._moving += 1
             self._repeated += max(change) > _REPEAT * min(change)
@@ -139,13 +141,17 @@ class FieldDetector:
         votes = np.array(self._votes)
         judged, top, bottom = len(votes), int((votes > 0).sum()), int((votes < 0).sum())
         flag = self._flag()
-        evidence = f"{top} of {judged} moving pictures look like top field first, {bottom} like bottom field first; {flag}"
+        evidence = (
+            f"{top} of {judged} moving pictures look like top field first, {bottom} like bottom field first; {flag}"
+        )
         if judged < _MIN_JUDGED:
             first: FieldOrder = "bff" if self._codec == "dvvideo" else "tff"
             return FieldFinding(first if self._flagged > self._frames / 2 else "progressive", evidence)
         if self._is_telecine():
             share = round(100 * self._repeated / self._moving)
-            return FieldFinding("telecine", f"{share} % of the moving pictures repeat a field of the one before; {flag}")
+            return FieldFinding(
+                "telecine", f"{share} % of the moving pictures repeat a field of the one before; {flag}"
+            )
         order: FieldOrder = "tff" if top >= bottom else "bff"
         # Only one field order can be right: votes for the other one are votes against both.
         share_interlaced = (max(top, bottom) - min(top, bottom)) / judged

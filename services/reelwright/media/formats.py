@@ -122,6 +122,16 @@ def picture_of(frame: av.VideoFrame, bars: Bars) -> Picture:
     return crop(Picture(chosen.target, frame.width, frame.height, views), bars)
 
 
+def luma_of(frame: av.VideoFrame) -> tuple[Plane, int]:
+    """The luma of a decoded frame and its depth in bits; without a copy where the format allows, valid as long as it.
+
+    Shape (rows, columns), uint8 or uint16 in [0, 2**depth - 1].
+    """
+    chosen = conversion(frame.format.name)
+    target = PIXEL_FORMATS[chosen.target]
+    return _plane_view(frame if chosen.direct else _converted(frame, chosen), 0, target), target.depth
+
+
 def _plane_view(frame: av.VideoFrame, index: int, target: PixelFormat) -> Plane:
     """A plane of a frame without a copy, shape (rows, columns); valid as long as the frame."""
     plane = frame.planes[index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from reelwright.media.bars import detect_bars
 from reelwright.media.container import open_file, open_source, video_stream
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
-from reelwright.media.field_order import detect_field_order
-from reelwright.media.formats import colour_of, conversion, picture_of
+from reelwright.media.field_order import FieldDetector, FieldFinding
+from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.sampling import sample_runs
@@ -59,14 +59,14 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
             chapters=tuple(_chapter(chapter) for chapter in container.chapters()),
             metadata=dict(container.metadata),
         )
-    field_order, bars = _sampled(info, duration)
+    fields, bars = _sampled(info, duration)
     notes = [chosen.note] if chosen.note else []
-    if field_order == "telecine":
+    if fields.order == "telecine":
         notes.append("telecine: film frames were spread over interlaced video")
     if missing:
         notes.append(f"the file is cut off: {missing} bytes are missing at its end")
     notes += extras
-    video = video.model_copy(update={"field_order": field_order, "bars": bars})
+    video = video.model_copy(update={"field_order": fields.order, "field_evidence": fields.evidence, "bars": bars})
     return info.model_copy(update={"video": video, "notes": tuple(notes)})
 
 
@@ -154,29 +154,27 @@ def _chapter(chapter: SourceChapter) -> Chapter:
     )
 
 
-def _sampled(info: SourceInfo, duration: Fraction) -> tuple[str, Bars]:
-    """Field order and borders, from frames all over the film."""
+def _sampled(info: SourceInfo, duration: Fraction) -> tuple[FieldFinding, Bars]:
+    """Field order and borders, from frames all over the film. Holds one whole frame at a time."""
     video = info.video
-    pictures: list[Picture] = []
+    fields = FieldDetector(video.codec)
+
+    def last_of_runs(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
+        for run in sample_runs(container, stream, video.frames_estimate, video.start_pts, duration):
+            fields.begin_run()
+            last: av.VideoFrame | None = None
+            for frame in run:
+                if (frame.width, frame.height, frame.format.name) != (video.width, video.height, video.source_pix_fmt):
+                    continue
+                last = frame
+                luma, depth = luma_of(frame)
+                fields.add(luma, depth, flagged=frame.interlaced_frame)
+            if last is not None:
+                yield picture_of(last, Bars())
+
     with open_source(info.location) as container:
-        stream = video_stream(container, info.location)
-
-        def runs() -> Iterator[list[av.VideoFrame]]:
-            for run in sample_runs(container, stream, video.frames_estimate, video.start_pts, duration):
-                alike = [frame for frame in run if _alike(frame, video)]
-                pictures.extend(_spread(alike))
-                yield alike
-
-        field_order = detect_field_order(runs())
-    return field_order, detect_bars(pictures)
-
-
-def _alike(frame: av.VideoFrame, video: VideoInfo) -> bool:
-    return (frame.width, frame.height, frame.format.name) == (video.width, video.height, video.source_pix_fmt)
-
-
-def _spread(run: Sequence[av.VideoFrame]) -> list[Picture]:
-    return [picture_of(run[-1], Bars())] if run else []
+        bars = detect_bars(last_of_runs(container, video_stream(container, info.location)))
+    return fields.finding(), bars
 
 
 def _text(value: Fraction) -> str:

@@ -127,13 +127,12 @@ class RiffChain:
         chunk = read_chunk(self._handle, at)
         if chunk is None:
             return self._gap(at)
-        if chunk.name == b"RIFF" and at >= self._riff_end:
-            if chunk.kind not in {b"AVI ", b"AVIX"}:
-                return self._size
+        behind = at >= self._riff_end
+        if chunk.name == b"RIFF" and chunk.kind in {b"AVI ", b"AVIX"} and behind:
             self._riff_end = chunk.end if 0 < chunk.length < _LARGEST_SIZE else self._size
             self._film_end = None
             return at + 12
-        if at >= self._riff_end and not chunk.of_stream:
+        if behind and not chunk.of_stream:
             return self._size
         if chunk.name == b"LIST" and chunk.kind in _FILM_LISTS:
             if chunk.kind == b"movi":
@@ -142,6 +141,10 @@ class RiffChain:
         if chunk.of_stream and self._film_end is not None and at >= self._film_end + 8:
             # The stated size was written before the recording was complete.
             self._film_end = None
+        return self._after(chunk)
+
+    def _after(self, chunk: Chunk) -> int | None:
+        """The end of a chunk; None for an unknown one behind which no other chunk begins."""
         after = following(self._handle, chunk)
         if chunk.of_stream or chunk.name in _DEFINED:
             return after

@@ -1,8 +1,8 @@
-"""A few hundred frames from all over a film, cheaply, for what is decided once per title."""
+"""Reads a few hundred frames spread over a film, for what is decided once per title."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 
@@ -13,15 +13,17 @@ from av.video.stream import VideoStream
 
 from reelwright.media.container import packets
 
-# Places in the film, and consecutive frames at each: enough to meet several scenes, and for `idet` to judge motion.
-_PLACES = 24
+# Positions in the film, and consecutive frames at each: enough to meet several scenes and to judge motion.
+_POSITIONS = 24
 _RUN = 12
 
 
 def sample_runs(
     container: InputContainer, stream: VideoStream, frames: int, start: int, duration: Fraction
-) -> Iterator[Sequence[av.VideoFrame]]:
-    """Runs of consecutive sound frames from even places of the film; all frames of a short one.
+) -> Iterator[Iterator[av.VideoFrame]]:
+    """Runs of consecutive whole frames, from positions spread evenly over the film; all frames of a short one.
+
+    A run must be read to its end before the next one is asked for. One frame at a time is held.
 
     Args:
         container: the open source, at its beginning.
@@ -30,23 +32,23 @@ def sample_runs(
         start: PTS of the first.
         duration: of the film in seconds; 0 when unknown.
     """
-    if frames <= _PLACES * _RUN or not duration:
+    if frames <= _POSITIONS * _RUN or not duration:
         whole = _decoded(container, stream)
-        for _ in range(_PLACES):
-            yield list(islice(whole, _RUN))
+        for _ in range(_POSITIONS):
+            yield islice(whole, _RUN)
         return
     ticks = duration / Fraction(stream.time_base or 1)
-    for place in range(_PLACES):
-        target = start + int(ticks * place / _PLACES)
+    for position in range(_POSITIONS):
+        target = start + int(ticks * position / _POSITIONS)
         try:
             container.seek(target, stream=stream)
         except (av.FFmpegError, OSError):
             return
-        yield list(islice(_decoded(container, stream), _RUN))
+        yield islice(_decoded(container, stream), _RUN)
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Frames that decode whole; what does not is the reader's business."""
+    """Frames that decode without an error; FrameReader reports the others."""
     try:
         for packet in packets(container, stream):
             yield from _frames(packet)

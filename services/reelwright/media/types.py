@@ -46,7 +46,7 @@ class VideoInfo(_Value):
 
     `pix_fmt` is the pipeline's format after a lossless or documented conversion from `source_pix_fmt`.
     Sizes are of the stored picture before rotation. `time_base` is "num/den"; `start_pts` in its units.
-    `field_order` is progressive, tff, bff or telecine (detected, not only flagged).
+    `field_order` is progressive, tff, bff or telecine (detected, not only flagged); `field_evidence` says by what.
     """
 
     index: int
@@ -62,6 +62,7 @@ class VideoInfo(_Value):
     sample_aspect_ratio: str = "1/1"
     rotation: int = 0
     field_order: str = "progressive"
+    field_evidence: str = ""
     colour: ColourInfo = ColourInfo()
     bars: Bars = Bars()
 
