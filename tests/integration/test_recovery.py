@@ -132,9 +132,9 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
     """A store that dies in the middle of a title, twice, delays the title and fails nothing."""
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
-    root, patience = f"s3://films/{tmp_path.name}", RetryPolicy()
+    root, retry = f"s3://films/{tmp_path.name}", RetryPolicy()
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, patience), inline_bytes=0) as here:
+    with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, retry), inline_bytes=0) as here:
         here.ask(request)
         ledger = here.ledger(request.run)
         for commits in (1, 4):

@@ -1,4 +1,4 @@
-"""Waiting for a store: as long as it is wanted, and never for anything else."""
+"""Retries of an unavailable store: as long as the policy says, and for no other error."""
 
 from __future__ import annotations
 
@@ -11,65 +11,69 @@ from reelwright.titles.errors import OutputError, UnavailableError
 
 
 class Store:
-    """Refuses so many times, then answers."""
+    """Is unavailable for a number of requests, then answers."""
 
-    def __init__(self, refusals: int) -> None:
-        self.refusals, self.asked = refusals, threading.Semaphore(0)
+    def __init__(self, failures: int) -> None:
+        self.failures, self.requests, self.requested = failures, 0, threading.Semaphore(0)
 
     def __call__(self) -> str:
-        self.asked.release()
-        if self.refusals > 0:
-            self.refusals -= 1
+        self.requests += 1
+        self.requested.release()
+        if self.failures > 0:
+            self.failures -= 1
             raise UnavailableError("no answer")
         return "answer"
 
 
-def test_what_passes_is_waited_for() -> None:
-    """An action is repeated until the store answers, and its answer is returned."""
-    assert RetryPolicy()(Store(refusals=2)) == "answer"
+def test_an_unavailable_store_is_retried(caplog: pytest.LogCaptureFixture) -> None:
+    """An operation is repeated until the store answers, its answer is returned, and each retry is logged."""
+    assert RetryPolicy().call(Store(failures=2)) == "answer"
+    assert caplog.messages == ["unavailable, retrying"] * 2
 
 
-def test_what_does_not_pass_is_raised_at_once() -> None:
+def test_another_error_is_raised_at_once() -> None:
     """Any other error ends the first attempt."""
 
     def refuse() -> None:
         raise OutputError("not writable")
 
     with pytest.raises(OutputError):
-        RetryPolicy()(refuse)
+        RetryPolicy().call(refuse)
 
 
-def test_a_command_does_not_wait() -> None:
-    """Without patience the first refusal is the answer."""
-    store = Store(refusals=1)
+def test_no_retry_makes_one_attempt() -> None:
+    """With no time to retry the first error is raised."""
+    store = Store(failures=1)
     with pytest.raises(UnavailableError):
-        RetryPolicy(seconds=0)(store)
-    assert store() == "answer"
+        RetryPolicy(seconds=0).call(store)
+    assert store.requests == 1
 
 
-def test_a_shorter_patience_ends_by_itself_and_with_the_one_it_came_from() -> None:
-    """A wait ends with the refusal once its time is over, or the service stops."""
-    patience = RetryPolicy()
+def test_a_limited_policy_ends_by_itself_and_with_its_parent() -> None:
+    """Retries end with the last error once the limit is reached, or when the policy it was made from stops."""
+    retry = RetryPolicy()
     with pytest.raises(UnavailableError):
-        patience.for_at_most(0.3)(Store(refusals=10**9))
-    patience.stop()
+        retry.with_limit(0.3).call(Store(failures=10**9))
+    retry.stop()
     with pytest.raises(UnavailableError):
-        patience.for_at_most(3600)(Store(refusals=10**9))
+        retry.with_limit(3600).call(Store(failures=10**9))
 
 
-def test_stop_ends_a_wait() -> None:
-    """A service that stops is not held up by a store that never answers."""
-    patience, store, outcomes = RetryPolicy(), Store(refusals=10**9), []
+def test_stop_ends_a_pause_without_another_attempt() -> None:
+    """A service that stops waits neither for a pause nor for one more request to a store that never answers."""
+    retry, store, outcomes = RetryPolicy(), Store(failures=10**9), []
 
-    def wait() -> None:
+    def call() -> None:
         try:
-            patience(store)
+            retry.call(store)
         except UnavailableError:
-            outcomes.append("gave up")
+            outcomes.append(store.requests)
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=call)
     thread.start()
-    assert store.asked.acquire(timeout=30)
-    patience.stop()
+    # The third attempt is followed by a pause of 0.8 s.
+    for _ in range(3):
+        assert store.requested.acquire(timeout=30)
+    retry.stop()
     thread.join(30)
-    assert outcomes == ["gave up"]
+    assert outcomes == [3]

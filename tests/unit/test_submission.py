@@ -111,16 +111,16 @@ def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("role", ["decoder", "inference", "encoder"])
 def test_a_role_waits_for_the_store(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every role that fetches payloads does so with the patience of its process, which ends when it stops."""
+    """Every role that fetches payloads uses the retry policy of its process, which ends when it stops."""
     given: list[RetryPolicy | None] = []
 
-    def opened(patience: RetryPolicy | None = None) -> None:
-        given.append(patience)
+    def opened(retry: RetryPolicy | None = None) -> None:
+        given.append(retry)
         raise UserError("seen", "", "")
 
     monkeypatch.setattr(cluster, "open_ledger", lambda _: None)
     monkeypatch.setattr(cluster, "open_claims", opened)
-    patience = RetryPolicy()
+    retry = RetryPolicy()
     with pytest.raises(UserError, match="seen"):
-        create(role, LocalBus(), patience)
-    assert given == [patience]
+        create(role, LocalBus(), retry)
+    assert given == [retry]

@@ -19,11 +19,11 @@ class ClaimCheck:
         root: the ledger's root, an fsspec location; None where there is no store, as in one process: everything
             stays inline then.
         inline_bytes: largest coded payload that stays in its message.
-        patience: waits for the store; see Folder.
+        retry: how long to retry while the store is unavailable.
     """
 
-    def __init__(self, root: str | None, inline_bytes: int, patience: RetryPolicy = NO_RETRY) -> None:
-        self._folder = None if root is None else Folder(root, patience)
+    def __init__(self, root: str | None, inline_bytes: int, retry: RetryPolicy = NO_RETRY) -> None:
+        self._folder = None if root is None else Folder(root, retry)
         self._inline_bytes = inline_bytes
 
     def check_in(self, payload: Payload, run: str, segment: int) -> Payload:

@@ -47,25 +47,25 @@ def ledger_root() -> str:
     return read_settings(StoreSettings).ledger
 
 
-def open_ledger(patience: RetryPolicy = NO_RETRY) -> Callable[[str], RunLedger]:
+def open_ledger(retry: RetryPolicy = NO_RETRY) -> Callable[[str], RunLedger]:
     """What opens a run's ledger by its name.
 
     Args:
-        patience: waits for the store.
+        retry: how long to retry while the store is unavailable.
 
     Raises:
         UserError: as `ledger_root`.
     """
-    return partial(RunLedger, ledger_root(), patience=patience)
+    return partial(RunLedger, ledger_root(), retry=retry)
 
 
-def open_claims(patience: RetryPolicy = NO_RETRY) -> ClaimCheck:
+def open_claims(retry: RetryPolicy = NO_RETRY) -> ClaimCheck:
     """Where payloads go that are too large for a message.
 
     Args:
-        patience: waits for the store.
+        retry: how long to retry while the store is unavailable.
 
     Raises:
         UserError: as `ledger_root`, and for sizes that are not valid.
     """
-    return ClaimCheck(ledger_root(), read_settings(BusSettings).inline_bytes, patience)
+    return ClaimCheck(ledger_root(), read_settings(BusSettings).inline_bytes, retry)

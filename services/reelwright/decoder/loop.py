@@ -117,7 +117,7 @@ class DecoderService:
         except BusFull:
             log.info("the bus is closed", run=title.run)
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
-            if isinstance(error, UnavailableError) and (self._settings.patient or title.window.ended):
+            if isinstance(error, UnavailableError) and (self._settings.retry_unavailable or title.window.ended):
                 log.warning("waiting", run=title.run, reason=str(error))
                 pause = _PAUSE_SECONDS
             else:

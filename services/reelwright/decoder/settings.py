@@ -22,8 +22,8 @@ class DecoderSettings(BaseSettings):
         stall_seconds: time without a commit after which a title is published again from its last committed segment,
             in case the bus lost what it held; doubled each time up to an hour. What merely waits for workers is
             published twice, so this is generous.
-        patient: try again what passes by itself, a source's store that does not answer say, instead of failing the
-            title.
+        retry_unavailable: retry on a temporary error, such as a source's store that does not answer, instead of failing
+            the title.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DECODER_", env_nested_delimiter="__", frozen=True)
@@ -32,4 +32,4 @@ class DecoderSettings(BaseSettings):
     codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"
     limits: Limits = Limits()
     stall_seconds: float = Field(default=300.0, gt=0)
-    patient: bool = True
+    retry_unavailable: bool = True

@@ -45,7 +45,7 @@ def decode_title(
     Raises:
         InputError: the source cannot be used, or is not the one that was submitted.
         LedgerError: the plan in the ledger is not this source's.
-        UnavailableError: the source's store does not answer, or the ledger's and patience is at its end.
+        UnavailableError: the source's store does not answer, or the ledger's store does not and the retries have ended.
     """
     info = _source(request, settings)
     title = _describe(request, info)

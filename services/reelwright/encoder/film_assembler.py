@@ -85,7 +85,7 @@ class FilmAssembler:
         publish_event(self._bus, Event(run=ledger.run, title_finished=finished))
 
     def _failed(self, run: str, error: Exception) -> None:
-        if isinstance(error, UnavailableError) and self._settings.patient:
+        if isinstance(error, UnavailableError) and self._settings.retry_unavailable:
             log.warning("waiting", run=run, reason=str(error))
             return
         if self._finished_elsewhere(run):

@@ -162,7 +162,7 @@ class SegmentWorker:
 
     def _give_up(self, segment: Segment, error: Exception) -> None:
         run, number = segment
-        if isinstance(error, UnavailableError) and self._settings.patient:
+        if isinstance(error, UnavailableError) and self._settings.retry_unavailable:
             log.warning("segment begins again", run=run, segment=number, reason=str(error))
             self._close(segment)
             self._again(self._records.pop(segment)[0])

@@ -14,10 +14,10 @@ class EncoderSettings(BaseSettings):
     Attributes:
         lanes: segments encoded at the same time, one thread each.
         scratch: folder for files under way; the system's temporary folder when not set.
-        patient: try again what passes by itself, a full scratch folder say, instead of failing the title.
+        retry_unavailable: retry on a temporary error, such as a full scratch folder, instead of failing the title.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_ENCODER_", frozen=True)
     lanes: int = Field(default=1, ge=1)
     scratch: Path | None = None
-    patient: bool = True
+    retry_unavailable: bool = True

@@ -42,7 +42,7 @@ class RestoredPublisher:
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Ends the wait for room; those for broker and store end with the bus and the store's patience."""
+        """Ends the wait for room; waits for broker and store end with the bus and with the store's retry policy."""
         self._closed.set()
 
     def publish(

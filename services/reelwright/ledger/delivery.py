@@ -36,9 +36,9 @@ def deliver(run: str, source: Folder, output: str) -> Manifest:
         return _delivered(run, source, output)
     film = found[0].removesuffix(MANIFEST)
     # An output that is full or away holds up no other title for longer: the decoder has the title finished again.
-    patience = source.patience.for_at_most(_OUTPUT_SECONDS)
-    target, name = beside(output, patience)
-    source = source.with_patience(patience)
+    retry = source.retry.with_limit(_OUTPUT_SECONDS)
+    target, name = beside(output, retry)
+    source = source.with_retry(retry)
     source.hand_over(film, target, name)
     if target.size(name) != manifest.film_bytes:
         raise LedgerError(f"{target.where(name)}: not the film that was assembled in {source.where(film)}")

@@ -41,15 +41,15 @@ class RunLedger:
     Args:
         root: fsspec location that holds the run folders, e.g. a local path or `s3://bucket/ledger`.
         run: the run's name.
-        patience: waits for the store; see Folder.
+        retry: how long to retry while the store is unavailable.
 
     Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
     read or written, and LedgerError when a document there is not whole or contradicts the one being written.
     """
 
-    def __init__(self, root: str, run: str, patience: RetryPolicy = NO_RETRY) -> None:
+    def __init__(self, root: str, run: str, retry: RetryPolicy = NO_RETRY) -> None:
         self.run = run
-        self._folder = Folder(f"{root.rstrip('/')}/{run}", patience)
+        self._folder = Folder(f"{root.rstrip('/')}/{run}", retry)
 
     def put_request(self, request: RunRequest) -> None:
         """Writes the run as it is submitted now; what was submitted before is replaced."""

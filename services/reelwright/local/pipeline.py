@@ -65,8 +65,8 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
             return RunLedger(str(job.ledger), run)
 
         # A person waits: what a service would wait for, a full disk say, ends the command.
-        encoder = EncoderService(bus, ledger, claims, EncoderSettings(scratch=job.folder, patient=False))
-        decoder = DecoderService(bus, ledger, claims, DecoderSettings(titles=1, codec="raw", patient=False))
+        encoder = EncoderService(bus, ledger, claims, EncoderSettings(scratch=job.folder, retry_unavailable=False))
+        decoder = DecoderService(bus, ledger, claims, DecoderSettings(titles=1, codec="raw", retry_unavailable=False))
         for service in (encoder, decoder):
             stack.callback(_Running(service.run, outcome.put).close)
         listener = EventListener(bus, outcome.put)

@@ -28,13 +28,13 @@ class Role(Protocol):
         """Serves until `stop` is set, then drains."""
 
 
-def create(role: str, bus: Bus, patience: RetryPolicy) -> Role:
+def create(role: str, bus: Bus, retry: RetryPolicy) -> Role:
     """A role with the settings of the environment.
 
     Args:
         role: decoder, dispatcher, inference or encoder.
         bus: the bus.
-        patience: waits for the store, until the process is to stop.
+        retry: retries while the store is unavailable, until the process is to stop.
 
     Raises:
         UserError: a setting, a model or the ledger's place that must be mended.
@@ -48,11 +48,11 @@ def create(role: str, bus: Bus, patience: RetryPolicy) -> Role:
     if role == "inference":
         from reelwright.inference.entry import create as create_inference
 
-        return create_inference(bus, open_claims(patience))
+        return create_inference(bus, open_claims(retry))
     if role == "decoder":
         from reelwright.decoder.entry import create as create_decoder
 
-        return create_decoder(bus, open_ledger(patience), open_claims(patience))
+        return create_decoder(bus, open_ledger(retry), open_claims(retry))
     from reelwright.encoder.entry import create as create_encoder
 
-    return create_encoder(bus, open_ledger(patience), open_claims(patience))
+    return create_encoder(bus, open_ledger(retry), open_claims(retry))

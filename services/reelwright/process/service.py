@@ -58,7 +58,7 @@ def serve(role: str, port: int) -> int:
 class _Process:
     def __init__(self, role: str, grace_seconds: float) -> None:
         self._role, self._grace_seconds = role, grace_seconds
-        self._stop, self._patience = threading.Event(), RetryPolicy()
+        self._stop, self._retry = threading.Event(), RetryPolicy()
         self._lacks = "starting"
         self._bus: Bus | None = None
         self._work: Role | None = None
@@ -82,7 +82,7 @@ class _Process:
     def _connected(self) -> Bus | None:
         """The bus, once it answers and has the topics; None when told to stop before."""
         try:
-            return self._patience(self._connect)
+            return self._retry.call(self._connect)
         except UnavailableError:
             return None
 
@@ -95,7 +95,7 @@ class _Process:
 
     def _work_until_stopped(self, bus: Bus) -> None:
         with naming_variables(f"REELWRIGHT_{self._role.upper()}_"):
-            self._work = create(self._role, bus, self._patience)
+            self._work = create(self._role, bus, self._retry)
         self._lacks = ""
         log.info("serving", role=self._role)
         try:
@@ -119,7 +119,7 @@ class _Process:
         signal.sigwait(STOP_SIGNALS)
         log.info("stopping", role=self._role, grace_seconds=self._grace_seconds)
         self._stop.set()
-        self._patience.stop()
+        self._retry.stop()
         again = signal.sigtimedwait(STOP_SIGNALS, self._grace_seconds)
         if again is not None:
             os._exit(128 + again.si_signo)

@@ -20,14 +20,14 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _patiently(
+def _retried(
     method: Callable[Concatenate[Folder, Arguments], Result],
 ) -> Callable[Concatenate[Folder, Arguments], Result]:
-    """Repeats a method for as long as the folder's patience lasts."""
+    """Repeats a method as the folder's retry policy says."""
 
     @wraps(method)
     def call(folder: Folder, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        return folder.patience(partial(method, folder, *arguments, **named))
+        return folder.retry.call(partial(method, folder, *arguments, **named))
 
     return call
 
@@ -38,22 +38,22 @@ class Folder:
     Opening one asks nothing of the store.
 
     Args:
-        location: `s3://bucket/name` or a local path; see `places`.
-        patience: waits for a store that does not answer or is full; nobody does if not given.
+        location: `s3://bucket/name` or a local path; see `location`.
+        retry: how long to retry while the store does not answer or is full; a single attempt if not given.
 
-    Every method raises UnavailableError when the store does not answer or is full and patience is at its end, and
+    Every method raises UnavailableError when the store does not answer or is full and the retries have ended, and
     OutputError when it refuses.
     """
 
-    def __init__(self, location: str, patience: RetryPolicy = NO_RETRY) -> None:
-        self.patience = patience
+    def __init__(self, location: str, retry: RetryPolicy = NO_RETRY) -> None:
+        self.retry = retry
         self._place = open_location(location)
         self._base = self._place.path.rstrip("/")
 
-    def with_patience(self, patience: RetryPolicy) -> Folder:
-        """The same place, waited for in another way."""
+    def with_retry(self, retry: RetryPolicy) -> Folder:
+        """The same folder with another retry policy."""
         other = copy(self)
-        other.patience = patience
+        other.retry = retry
         return other
 
     @property
@@ -65,7 +65,7 @@ class Folder:
         """The full address of a file."""
         return self._place.address(self._path(name))
 
-    @_patiently
+    @_retried
     def read(self, name: str) -> bytes | None:
         """A file's bytes; None when there is no such file."""
         with self._reporting(name):
@@ -78,7 +78,7 @@ class Folder:
                     return None
                 raise
 
-    @_patiently
+    @_retried
     def size(self, name: str) -> int | None:
         """A file's size in bytes; None when there is no such file."""
         with self._reporting(name):
@@ -94,7 +94,7 @@ class Folder:
         """Whether there is such a file."""
         return self.size(name) is not None
 
-    @_patiently
+    @_retried
     def names(self, folder: str) -> list[str]:
         """Names of the files and folders directly in a sub-folder, by one listing; empty when it does not exist."""
         with self._reporting(folder):
@@ -106,7 +106,7 @@ class Folder:
                 raise
         return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
 
-    @_patiently
+    @_retried
     def create(self, name: str, data: bytes) -> bool:
         """Writes a new file whole; False, and nothing is changed, when one of that name is there already."""
         path = self._path(name)
@@ -119,7 +119,7 @@ class Folder:
                 return False
         return True
 
-    @_patiently
+    @_retried
     def replace(self, name: str, data: bytes, *, durable: bool = True) -> None:
         """Writes a file whole, in place of any of that name.
 
@@ -135,7 +135,7 @@ class Folder:
             else:
                 self._place.fs.pipe_file(self._path(name), data)
 
-    @_patiently
+    @_retried
     def upload(self, name: str, local: Path) -> None:
         """Copies a local file here whole, in place of any of that name."""
         with self._reporting(name):
@@ -148,13 +148,13 @@ class Folder:
         """A new path where a local folder's file may be written before `adopt`; None when the folder is remote."""
         return disk.draft_path(Path(self._path(name))) if self._place.local else None
 
-    @_patiently
+    @_retried
     def adopt(self, name: str, draft: Path) -> None:
         """Gives a draft its name, whole and durable."""
         with self._reporting(name):
             disk.adopt(draft, Path(self._path(name)))
 
-    @_patiently
+    @_retried
     def download(self, name: str, scratch: Path) -> Path:
         """A local path that holds a file: the file itself here, a copy in `scratch` when the folder is remote.
 
@@ -169,7 +169,7 @@ class Folder:
             remote.download(self._place, self._path(name), target)
         return target
 
-    @_patiently
+    @_retried
     def hand_over(self, name: str, target: Folder, target_name: str) -> bool:
         """Gives a file to another folder, whole, in place of any of that name: moves it on one disk, else copies it.
 
@@ -188,7 +188,7 @@ class Folder:
                 raise
         return True
 
-    @_patiently
+    @_retried
     def remove(self, name: str) -> None:
         """Removes a file; nothing happens when it is gone already."""
         with self._reporting(name):
@@ -198,7 +198,7 @@ class Folder:
                 if not is_missing(error):
                     raise
 
-    @_patiently
+    @_retried
     def remove_all(self, folder: str, keep: Collection[str] = ()) -> None:
         """Removes every file under a sub-folder; nothing happens when there is none.
 
@@ -247,7 +247,7 @@ class Folder:
             raise failure(error, str(scratch) if here else self.where(name)) from None
 
 
-def beside(location: str, patience: RetryPolicy = NO_RETRY) -> tuple[Folder, str]:
+def beside(location: str, retry: RetryPolicy = NO_RETRY) -> tuple[Folder, str]:
     """The folder a file lies in, and its name there."""
     parent, slash, name = location.rpartition("/")
-    return Folder(parent + slash if parent.endswith(":/") else parent or slash or ".", patience), name
+    return Folder(parent + slash if parent.endswith(":/") else parent or slash or ".", retry), name

@@ -1,12 +1,21 @@
-"""Waiting for what passes by itself: a store without an answer or without room."""
+"""Retries of operations that fail with UnavailableError, on tenacity."""
 
 from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnavailableError
@@ -15,15 +24,17 @@ log = get_logger(__name__)
 
 Result = TypeVar("Result")
 
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 5.0
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
 class RetryPolicy:
-    """Repeats what the store refuses for now, until it succeeds or nobody wants it any more. Thread-safe.
+    """Repeats an operation while it fails with UnavailableError. Thread-safe.
+
+    The pause between two attempts doubles from 0.2 to 5 seconds. Any other error ends the first attempt.
 
     Args:
-        seconds: how long one wait lasts at most; a command does not wait at all, but reports.
+        seconds: no attempt begins later than this after the first; 0 makes one attempt, infinity retries until `stop`.
     """
 
     def __init__(self, seconds: float = math.inf) -> None:
@@ -31,33 +42,51 @@ class RetryPolicy:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Ends every wait, now and later."""
+        """Ends every pause at once; from now on no operation is attempted twice."""
         self._stopped.set()
 
-    def for_at_most(self, seconds: float) -> RetryPolicy:
-        """The same patience, stopped with this one, with shorter waits."""
+    def with_limit(self, seconds: float) -> RetryPolicy:
+        """A policy that retries for at most `seconds`, and that `stop` of this one stops too."""
         other = RetryPolicy(min(seconds, self._seconds))
         other._stopped = self._stopped
         return other
 
-    def __call__(self, action: Callable[[], Result]) -> Result:
-        """What `action` returns, once it does; pauses double from 0.2 to 5 seconds.
+    def call(self, operation: Callable[[], Result]) -> Result:
+        """Runs `operation` until it succeeds, and returns what it returned.
 
         Raises:
-            UnavailableError: the last one, once `stop` was called or the time is over.
+            UnavailableError: that of the last attempt, after `stop` or when the time is over.
         """
-        pause, end = _FIRST_PAUSE, time.monotonic() + self._seconds
-        while True:
+        last_error: UnavailableError | None = None
+
+        def attempt() -> Result:
+            nonlocal last_error
+            # `stop` ended the pause. Another attempt could take as long as the store's timeouts, so none is made.
+            if last_error is not None and self._stopped.is_set():
+                raise last_error
             try:
-                return action()
+                return operation()
             except UnavailableError as error:
-                if time.monotonic() >= end:
-                    raise
-                log.warning("waiting", reason=str(error), seconds=pause)
-                if self._stopped.wait(pause):
-                    raise
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                last_error = error
+                raise
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(UnavailableError),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS),
+            stop=stop_after_delay(self._seconds) | stop_when_event_set(self._stopped),
+            sleep=sleep_using_event(self._stopped),
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        return retrying(attempt)
 
 
 NO_RETRY = RetryPolicy(seconds=0)
-"""Reports at once what a service would wait for."""
+"""One attempt: a command reports the error instead of waiting."""
+
+
+def _log_retry(state: RetryCallState) -> None:
+    reason = state.outcome.exception() if state.outcome else None
+    log.warning(
+        "unavailable, retrying", reason=str(reason), attempt=state.attempt_number, pause_seconds=state.upcoming_sleep
+    )
