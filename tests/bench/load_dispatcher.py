@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.local.bus import LocalBus
-from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
+from reelwright.bus.protocol import Bus, BusClosed, Consumer, Record
 from reelwright.bus.settings import BusSettings
 from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.dispatcher.loop import DispatcherService
@@ -88,7 +88,7 @@ class _Feeder:
                 return
             try:
                 publish(self._bus, make(number))
-            except BusFull:
+            except BusClosed:
                 return
             self.cpu = time.thread_time()
 

@@ -15,9 +15,9 @@ from typing import Protocol
 
 import pytest
 
-from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
+from reelwright.bus.protocol import Bus, BusClosed, BusFull, Consumer, Record
 
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 """Seconds after which a condition that has not come true fails a test; never waited for in a passing one."""
 
 
@@ -28,7 +28,7 @@ class MakeBus(Protocol):
 def collect(consumer: Consumer, count: int) -> list[Record]:
     """Polls until `count` records came."""
     records: list[Record] = []
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while len(records) < count:
         assert time.monotonic() < deadline, f"{len(records)} of {count} records came"
         records += consumer.poll(0.2)
@@ -38,7 +38,7 @@ def collect(consumer: Consumer, count: int) -> list[Record]:
 def collect_from(consumers: list[Consumer], values: set[bytes]) -> dict[bytes, Consumer]:
     """Polls all consumers, marking what comes as done, until each value was seen; tells who saw it last."""
     seen: dict[bytes, Consumer] = {}
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while seen.keys() != values:
         assert time.monotonic() < deadline, f"{len(seen)} of {len(values)} records came"
         for consumer in consumers:
@@ -62,7 +62,7 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
 
 def finishes(thread: threading.Thread) -> bool:
     """Waits for the thread's end."""
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT_SECONDS)
     return not thread.is_alive()
 
 
@@ -128,7 +128,7 @@ class BusContract(_Names):
         """Two members of a group divide the partitions: both get records, and none has a partition of the other."""
         bus = make_bus()
         members = [bus.consumer([topic], group), bus.consumer([topic], group)]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not all(member.assignment() for member in members) or set(members[0].assignment()) & set(
             members[1].assignment()
         ):
@@ -171,7 +171,7 @@ class BusContract(_Names):
         sent = {b"%d" % number for number in range(32)}
         for value in sent:
             bus.publish(topic, value, value)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         kept: list[Record] = []
         while not kept:
             assert time.monotonic() < deadline, "the second member got nothing"
@@ -245,7 +245,7 @@ class BusContract(_Names):
         for number in range(5):
             bus.publish(topic, b"k", b"%d" % number)
         taken: list[Record] = []
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(taken) < 5:
             assert time.monotonic() < deadline
             part = consumer.poll(0.2, limit=2)
@@ -260,7 +260,7 @@ class BusContract(_Names):
     def test_wake_ends_a_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """`wakeup` from another thread ends a poll that would wait for longer than the test may take."""
         consumer = make_bus().consumer([topic], group)
-        waiting = in_thread(lambda: consumer.poll(10 * PATIENCE))
+        waiting = in_thread(lambda: consumer.poll(10 * TIMEOUT_SECONDS))
         consumer.wakeup()
         assert finishes(waiting)
 
@@ -269,7 +269,7 @@ class BusContract(_Names):
         bus = make_bus()
         consumer = bus.consumer([topic], group)
         consumer.wakeup()
-        assert finishes(in_thread(lambda: consumer.poll(10 * PATIENCE)))
+        assert finishes(in_thread(lambda: consumer.poll(10 * TIMEOUT_SECONDS)))
         bus.publish(topic, b"k", b"v")
         assert values(collect(consumer, 1)) == [b"v"]
 
@@ -319,7 +319,7 @@ class BusContract(_Names):
     def test_wake_ends_a_listeners_poll(self, make_bus: MakeBus, topic: str) -> None:
         """`wakeup` ends a listener's poll as any other's."""
         listener = make_bus().listener([topic])
-        waiting = in_thread(lambda: listener.poll(10 * PATIENCE))
+        waiting = in_thread(lambda: listener.poll(10 * TIMEOUT_SECONDS))
         listener.wakeup()
         assert finishes(waiting)
 
@@ -410,14 +410,14 @@ class BoundedBusContract(_Names):
         bus.publish(topic, b"k", bytes(900))
         collect(consumer, 1)
         consumer.pause(consumer.assignment())
-        waiting = in_thread(lambda: consumer.poll(10 * PATIENCE))
+        waiting = in_thread(lambda: consumer.poll(10 * TIMEOUT_SECONDS))
         with pytest.raises(BusFull):
             bus.publish(topic, b"k", bytes(900), timeout=0.05)
         consumer.wakeup()
         assert finishes(waiting)
 
     def test_close_ends_waits(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Closing the bus ends a waiting publish with BusFull and a waiting poll with nothing."""
+        """Closing the bus ends a waiting publish with BusClosed and a waiting poll with nothing."""
         bus = make_bus(max_bytes=1000)
         bus.publish(topic, b"k", bytes(900))
         outcomes: list[str] = []
@@ -425,20 +425,20 @@ class BoundedBusContract(_Names):
         def publish() -> None:
             try:
                 bus.publish(topic, b"k", bytes(900))
-            except BusFull:
-                outcomes.append("full")
+            except BusClosed:
+                outcomes.append("closed")
 
         publisher = in_thread(publish)
         consumer = bus.consumer([topic + "-2"], group)
-        poller = in_thread(lambda: outcomes.append("empty" if consumer.poll(10 * PATIENCE) == [] else "record"))
+        poller = in_thread(lambda: outcomes.append("empty" if consumer.poll(10 * TIMEOUT_SECONDS) == [] else "record"))
         bus.close()
         assert finishes(publisher)
         assert finishes(poller)
-        assert sorted(outcomes) == ["empty", "full"]
+        assert sorted(outcomes) == ["closed", "empty"]
 
     def test_closing_a_consumer_ends_its_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """A poll in another thread ends when its consumer is closed."""
         consumer = make_bus().consumer([topic], group)
-        poller = in_thread(lambda: consumer.poll(10 * PATIENCE))
+        poller = in_thread(lambda: consumer.poll(10 * TIMEOUT_SECONDS))
         consumer.close()
         assert finishes(poller)

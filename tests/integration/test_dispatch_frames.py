@@ -10,7 +10,7 @@ import pytest
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.local.bus import LocalBus
-from reelwright.bus.protocol import BusFull
+from reelwright.bus.protocol import BusClosed
 from reelwright.bus.topics import DEAD_LETTER, FRAMES, RESTORED, segment_key
 from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
@@ -160,13 +160,13 @@ class MuteBus(LocalBus):
     """A bus on which nothing can be said."""
 
     def publish(self, *_: object, **__: object) -> None:
-        raise BusFull("mute")
+        raise BusClosed
 
 
 def test_a_dispatcher_that_cannot_go_on_says_so() -> None:
     """When the bus fails under a dispatcher, `run` ends with what happened instead of serving on, deaf."""
     bus, stop = MuteBus(), threading.Event()
     super(MuteBus, bus).publish(FRAMES["standard"], segment_key("r", 0), b"\xff")
-    with pytest.raises(BusFull):
+    with pytest.raises(BusClosed):
         DispatcherService(bus, DispatcherSettings()).run(stop)
     assert stop.is_set()

@@ -9,10 +9,10 @@ from kafka import KafkaAdminClient
 
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.kafka.bus import KafkaBus
-from reelwright.bus.protocol import Bus, BusFull, Record
+from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from scripts.servers.kafka import KafkaServer
-from tests.contract.bus import PATIENCE, BusContract, MakeBus, collect, finishes, in_thread, values
+from tests.contract.bus import TIMEOUT_SECONDS, BusContract, MakeBus, collect, finishes, in_thread, values
 from tests.support.brokers import make_topic, new_group, new_topic, open_bus
 from tests.support.role_processes import until
 
@@ -90,8 +90,8 @@ def test_close_ends_waits(frozen: KafkaServer) -> None:
     def publish() -> None:
         try:
             bus.publish(topic, b"k", bytes(900))
-        except BusFull:
-            outcomes.append("full")
+        except BusClosed:
+            outcomes.append("closed")
 
     try:
         bus.publish(topic, b"k", b"known")
@@ -99,12 +99,12 @@ def test_close_ends_waits(frozen: KafkaServer) -> None:
         collect(consumer, 1)
         frozen.freeze()
         threads = [in_thread(publish), in_thread(publish)]
-        threads.append(in_thread(lambda: outcomes.append(f"{len(consumer.poll(10 * PATIENCE))} records")))
+        threads.append(in_thread(lambda: outcomes.append(f"{len(consumer.poll(10 * TIMEOUT_SECONDS))} records")))
         until(lambda: bus.unacknowledged_bytes, "a message is on its way")
     finally:
         bus.close()
     assert all(finishes(thread) for thread in threads)
-    assert sorted(outcomes) == ["0 records", "full", "full"]
+    assert sorted(outcomes) == ["0 records", "closed", "closed"]
     assert not bus.connected
 
 

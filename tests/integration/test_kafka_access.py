@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient
 from pydantic import ValidationError
 
 from reelwright.bus.kafka.bus import KafkaBus
-from reelwright.bus.protocol import BusFull
+from reelwright.bus.protocol import BusClosed
 from reelwright.bus.settings import BusSettings
 from reelwright.titles.errors import BrokerError, OneLineError, UnavailableError
 from scripts.servers.kafka import PASSWORD, USER, KafkaServer
@@ -43,7 +43,7 @@ def published(bus: KafkaBus, topic: str) -> bool:
     """Whether a message was taken before the bus was closed."""
     try:
         bus.publish(topic, b"k", b"value")
-    except BusFull:
+    except BusClosed:
         return False
     return True
 

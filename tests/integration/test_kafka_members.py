@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.kafka.consumer import GroupConsumer
 from scripts.servers.kafka import KafkaServer
-from tests.contract.bus import PATIENCE, collect, collect_from, nothing_comes, values
+from tests.contract.bus import TIMEOUT_SECONDS, collect, collect_from, nothing_comes, values
 from tests.support.brokers import new_group, new_topic, open_bus
 from tests.support.role_processes import until
 
@@ -174,7 +174,7 @@ def test_a_named_member_that_dies_while_partitions_move(kafka: KafkaServer, bus_
         assert process.stdout is not None
         assert {process.stdout.readline().strip().encode() for _ in sent} == sent
         other = stays.consumer([topic], group)
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT_SECONDS)
     back = again.consumer([topic], group)
     collect_from([other, back], sent)
     until(lambda: divided(other, back), "the partitions are divided")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reelwright.bus.protocol import BusFull
+from reelwright.bus.protocol import BusClosed, BusFull
 
 
 class ByteBudget:
@@ -32,13 +32,15 @@ class ByteBudget:
         """Takes `size` bytes for the length of a `with` block.
 
         Raises:
-            BusFull: no room within `timeout` seconds (None waits for ever), or closed.
+            BusFull: there was no room within `timeout` seconds; None waits without a limit.
+            BusClosed: `close` was called.
         """
         with self._change:
-            there_is = self._change.wait_for(lambda: self._closed or self._fits(size), timeout)
-            if self._closed or not there_is:
-                reason = "the bus is closed" if self._closed else f"no room within {timeout} s"
-                raise BusFull(f"{topic}: {reason}")
+            admitted = self._change.wait_for(lambda: self._closed or self._fits(size), timeout)
+            if self._closed:
+                raise BusClosed(topic)
+            if not admitted:
+                raise BusFull(topic, timeout)
             self._held += size
         try:
             yield

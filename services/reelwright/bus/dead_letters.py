@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reelwright.bus.events import publish_event
-from reelwright.bus.protocol import Bus, BusFull, Record
+from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
@@ -33,7 +33,7 @@ def dead_letter(bus: Bus, record: Record, reason: str) -> None:
             bus.publish(DEAD_LETTER, record.key, value, headers, timeout=_SECONDS)
         except BrokerError as error:
             log.error("dead letter refused", **where, bytes=len(value), reason=str(error))
-        except BusFull as error:
+        except (BusFull, BusClosed) as error:
             log.error("dead letter lost", **where, reason=str(error))
             return
         else:

@@ -29,7 +29,8 @@ def publish_message(
     """Publishes a message; see `Bus.publish`.
 
     Raises:
-        BusFull: no room within `timeout` seconds.
+        BusFull: there was no room within `timeout` seconds.
+        BusClosed: the bus was closed before it had the message.
     """
     bus.publish(topic, key, message.SerializeToString(), {**(headers or {}), _HEADER: str(FORMAT)}, timeout)
 

@@ -6,14 +6,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from reelwright.titles.errors import InternalError
+from reelwright.titles.errors import InternalError, UnavailableError
 
 Slot = tuple[str, int]
 """A topic and one of its partitions."""
 
 
-class BusFull(InternalError):
-    """A publish waited longer than its timeout for room."""
+class BusFull(UnavailableError):
+    """The bus held as many bytes as it may until the publish timed out. Temporary: consumers or the broker are behind.
+
+    It stands here and not in `titles.errors` because the publisher handles it; no command or service ends with it.
+    """
+
+    def __init__(self, topic: str, timeout: float | None) -> None:
+        super().__init__(f"the bus had no room within {timeout} s", topic, "wait until its consumers have caught up")
+
+
+class BusClosed(InternalError):
+    """This process has closed the bus. Permanent: the same bus never takes another message.
+
+    It stands here and not in `titles.errors` because a service that stops handles it, and no command ends with it.
+    """
+
+    def __init__(self, topic: str = "") -> None:
+        super().__init__(f"{topic}: the bus is closed" if topic else "the bus is closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,8 @@ class Bus(Protocol):
         A message that was taken is not given up any more: while the bus does not answer, the publisher waits.
 
         Raises:
-            BusFull: `timeout` seconds passed without room (None waits for ever), or the bus was closed.
+            BusFull: there was no room within `timeout` seconds; None waits without a limit.
+            BusClosed: the bus was closed before it had the message.
         """
 
     def consumer(self, topics: Sequence[str], group: str) -> Consumer:
@@ -105,4 +122,4 @@ class Bus(Protocol):
         """Whether the bus answered lately; a bus that does not is waited for, and the work goes on by itself."""
 
     def close(self) -> None:
-        """Releases the connection; waiting publishers raise BusFull."""
+        """Releases the connection; waiting publishers raise BusClosed, polls return empty."""

@@ -6,7 +6,7 @@ import threading
 import time
 
 from reelwright.bus.messages import publish_message
-from reelwright.bus.protocol import Bus, BusFull
+from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.bus.topics import TITLES, run_key
 from reelwright.ledger.requests import from_wire
 from reelwright.ledger.run_ledger import RunLedger
@@ -48,7 +48,7 @@ def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
     deadline.start()
     try:
         publish_message(bus, TITLES, run_key(request.run), request)
-    except BusFull:
+    except BusClosed:
         raise UnavailableError("takes no messages", "the broker", "try again when it does") from None
     finally:
         deadline.cancel()

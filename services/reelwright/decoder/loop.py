@@ -11,7 +11,7 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter, run_of
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.messages import read_message
-from reelwright.bus.protocol import Bus, BusFull, Consumer, Record
+from reelwright.bus.protocol import Bus, BusClosed, Consumer, Record
 from reelwright.bus.topics import FRAMES, TITLES
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.settings import DecoderSettings
@@ -114,7 +114,7 @@ class DecoderService:
         segments, pause = None, 0.0
         try:
             segments = self._decode(title)
-        except BusFull:
+        except BusClosed:
             log.info("the bus is closed", run=title.run)
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             if isinstance(error, UnavailableError) and (self._settings.retry_unavailable or title.window.ended):

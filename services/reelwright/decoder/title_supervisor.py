@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from reelwright.bus.events import publish_event
-from reelwright.bus.protocol import Bus, BusFull, Record
+from reelwright.bus.protocol import Bus, BusClosed, Record
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
@@ -76,7 +76,7 @@ class TitleSupervisor:
                     self._keep(title)
                 except UnavailableError as error:
                     log.warning("waiting", run=title.run, reason=str(error))
-                except BusFull:
+                except BusClosed:
                     return
                 except Exception:
                     # A thread that ended would leave every title without an end.

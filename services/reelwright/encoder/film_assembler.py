@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from reelwright.bus.events import publish_event, title_failure
-from reelwright.bus.protocol import Bus, BusFull
+from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.encoder.finish import finish_title, ready
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import Outcome
@@ -59,7 +59,7 @@ class FilmAssembler:
             ledger = self._ledger(run)
             if ready(ledger) and ledger.outcome() is None:
                 self._finish(ledger)
-        except BusFull:
+        except BusClosed:
             log.info("the bus is closed", run=run)
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             self._failed(run, error)

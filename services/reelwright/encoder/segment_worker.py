@@ -11,7 +11,7 @@ from functools import partial
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.events import publish_event, title_failure
-from reelwright.bus.protocol import Bus, BusFull, Record
+from reelwright.bus.protocol import Bus, BusClosed, Record
 from reelwright.encoder.segment_builder import SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import SegmentRecord
@@ -92,7 +92,7 @@ class SegmentWorker:
         while (task := self._queue.get()) is not None:
             try:
                 task()
-            except BusFull:
+            except BusClosed:
                 log.info("the bus is closed")
             except Exception:
                 # A thread that ended would leave its segments without an encoder.
@@ -109,7 +109,7 @@ class SegmentWorker:
         except UnusableMessage as error:
             dead_letter(self._bus, record, str(error))
             self._release(segment)
-        except BusFull:
+        except BusClosed:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
             self._give_up(segment, error)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.messages import publish_message
-from reelwright.bus.protocol import Bus, BusFull
+from reelwright.bus.protocol import Bus, BusClosed, BusFull
 from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.media.picture import Picture
 from reelwright.media.transport import choose_codec, encode_payload
@@ -57,7 +57,8 @@ class RestoredPublisher:
             wanted: whether to go on waiting.
 
         Raises:
-            GivenUp: it is wanted no more, or `close` was called, and the bus does not have it.
+            BatchAbandoned: the bus does not have the batch: it is not wanted any more, `close` was called, or the
+                bus is closed.
         """
         with metrics.timed("transport"):
             payload = encode_payload(restored, self._codec_of(batch.run, restored[0]))
@@ -99,9 +100,10 @@ class RestoredPublisher:
             try:
                 publish_message(self._bus, RESTORED, key, message, timeout=_PUBLISH_SECONDS)
             except BusFull:
-                # A closed bus refuses at once, so the pause is ours to keep.
-                if self._closed.wait(_PUBLISH_SECONDS / 4):
+                if self._closed.is_set():
                     break
+            except BusClosed:
+                break
             else:
                 return
         raise BatchAbandoned

@@ -15,7 +15,7 @@ from reelwright.bus.kafka.client import RateLimitedLog, in_our_words, open_clien
 from reelwright.bus.kafka.consumer import GroupConsumer
 from reelwright.bus.kafka.health import BrokerHealth
 from reelwright.bus.kafka.purge import RecordPurge
-from reelwright.bus.protocol import BusFull
+from reelwright.bus.protocol import BusClosed
 from reelwright.bus.settings import BusSettings
 from reelwright.titles.errors import BrokerError
 
@@ -98,7 +98,8 @@ class KafkaBus:
         """Publishes a message; see `Bus.publish`.
 
         Raises:
-            BusFull: no room within `timeout` seconds, or the bus was closed before the broker had the message.
+            BusFull: there was no room within `timeout` seconds.
+            BusClosed: the bus was closed before the broker had the message.
             BrokerError: the broker will never take it: too large for its topic, or not allowed.
         """
         pairs = [(name, text.encode()) for name, text in (headers or {}).items()]
@@ -123,14 +124,14 @@ class KafkaBus:
         """Hears what is published from now on; see `Bus.listener`. Waits for a broker that does not answer.
 
         Raises:
-            BusFull: the bus was closed while it waited.
+            BusClosed: the bus was closed while it waited.
         """
         member = GroupConsumer(self._settings, topics)
         with self._lock:
             self._members = [other for other in self._members if not other.closed] + [member]
         while not member.listens(_PAUSE_SECONDS):
             if self._closed.is_set():
-                raise BusFull("the bus is closed")
+                raise BusClosed
         return member
 
     @property
@@ -144,7 +145,7 @@ class KafkaBus:
         return self._room.held_bytes
 
     def close(self) -> None:
-        """Leaves every group and ends every wait: publishers raise BusFull, polls return empty."""
+        """Leaves every group and ends every wait: publishers raise BusClosed, polls return empty."""
         if self._closed.is_set():
             return
         self._closed.set()
@@ -170,14 +171,14 @@ class KafkaBus:
         """Sends once and waits; why it failed, or None.
 
         Raises:
-            BusFull: the bus is closed.
+            BusClosed: the bus was closed before the broker had the message.
         """
         settled = threading.Event()
         with self._lock:
             self._unacknowledged.add(settled)
         try:
             if self._closed.is_set():
-                raise BusFull(f"{topic}: the bus is closed")
+                raise BusClosed(topic)
             failure: Exception | None
             try:
                 future = self._producer.send(topic, value, key, headers)
@@ -187,7 +188,7 @@ class KafkaBus:
                 future.add_both(lambda _: settled.set())
                 settled.wait()
                 if not future.is_done:
-                    raise BusFull(f"{topic}: the bus was closed before the broker had the message")
+                    raise BusClosed(topic)
                 failure = future.exception
             return failure
         finally:

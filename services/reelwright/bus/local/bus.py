@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from reelwright.bus.assignment import assign_partitions
 from reelwright.bus.local.consumer import LocalConsumer
-from reelwright.bus.protocol import BusFull, Record, Slot
+from reelwright.bus.protocol import BusClosed, BusFull, Record, Slot
 
 
 @dataclass(slots=True)
@@ -81,7 +81,8 @@ class LocalBus:
         """Appends a record; see `Bus.publish`.
 
         Raises:
-            BusFull: no room within `timeout` seconds, or the bus is closed.
+            BusFull: there was no room within `timeout` seconds.
+            BusClosed: the bus is closed.
         """
         frozen = MappingProxyType(dict(headers or {}))
         partition = zlib.crc32(key) % self._partitions
@@ -91,8 +92,10 @@ class LocalBus:
             admitted = self._room.wait_for(
                 lambda: self._closed or self._has_room(place, (topic, partition), size), timeout
             )
-            if self._closed or not admitted:
-                raise BusFull(f"{topic}: {'the bus is closed' if self._closed else f'no room within {timeout} s'}")
+            if self._closed:
+                raise BusClosed(topic)
+            if not admitted:
+                raise BusFull(topic, timeout)
             log = place.logs[partition]
             log.records.append(Record(topic, partition, log.end, key, value, frozen))
             place.held_bytes += size
@@ -133,7 +136,7 @@ class LocalBus:
         self._room.notify_all()
 
     def close(self) -> None:
-        """Ends every wait: publishers raise BusFull, polls return empty."""
+        """Ends every wait: publishers raise BusClosed, polls return empty."""
         with self._lock:
             self._closed = True
             self._room.notify_all()
