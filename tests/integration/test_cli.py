@@ -17,7 +17,7 @@ import pytest
 
 import reelwright as package
 from reelwright.cli.main import run
-from reelwright.local.progress import ProgressDisplay
+from reelwright.cli.progress import ProgressDisplay
 from reelwright.telemetry.progress import ProgressMeter
 from tests.support import clips
 from tests.support.commands import COMMAND, PATIENCE_SECONDS, manifest_of, reelwright, sha256, start, wait_until
@@ -170,11 +170,11 @@ def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
 
 def test_a_log_gets_plain_lines(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where stderr is no terminal, frames, speed and time left come as lines without control characters."""
-    monkeypatch.setattr("reelwright.local.progress._LINE_SECONDS", 0.0)
+    monkeypatch.setattr("reelwright.cli.progress._LINE_SECONDS", 0.0)
     meter = ProgressMeter(total=240)
-    with ProgressDisplay(meter, "film.mp4") as display:
+    with ProgressDisplay("film.mp4") as display:
         meter.advance(60)
-        display.update()
+        display.update(meter)
     line = capfd.readouterr().err
     assert line.startswith("60/240 frames, ")
     assert " fps, " in line

@@ -1,1 +1,4 @@
-"""The command line. Importing it imports neither FFmpeg nor a network runtime; commands load what they use."""
+"""The command line: commands, and nothing else. Each parses arguments, calls other packages, and prints.
+
+Importing it imports neither FFmpeg nor a network runtime: each command loads what it uses.
+"""

@@ -1,4 +1,4 @@
-"""The `reelwright` command: its verbs, and what a person sees when something is wrong."""
+"""The `reelwright` command: its subcommands, exit codes and error lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from reelwright import __version__
-from reelwright.cli import age, cancel, deadletter, models, probe, restore, serve, status, submit, topics, verify
+from reelwright.cli import age, cancel, dead_letters, models, probe, restore, serve, status, submit, topics, verify
 from reelwright.titles.errors import REPORT_AT, Interrupted, OneLineError, ReelwrightError
 
 app = typer.Typer(
@@ -20,44 +20,55 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (restore, verify, probe, models, age, serve, submit, status, cancel):
-    app.command()(module.command)
-for group in (topics, deadletter):
-    app.add_typer(group.app)
+_COMMANDS = {
+    "restore": restore,
+    "verify": verify,
+    "probe": probe,
+    "models": models,
+    "age": age,
+    "serve": serve,
+    "submit": submit,
+    "status": status,
+    "cancel": cancel,
+}
+for _name, _module in _COMMANDS.items():
+    app.command(_name)(_module.command)
+for _group in (topics, dead_letters):
+    app.add_typer(_group.app)
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and leave.")) -> None:
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     if version:
         typer.echo(__version__)
         raise typer.Exit
 
 
 def main() -> None:
-    """Runs the command line and leaves with its exit code: 0 done, 2 the person can mend it, 1 our failure."""
+    """Runs the command line and exits with its code: 0 done, 2 the person must correct something, 1 our failure."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Runs one command; the exit code. Never raises."""
-    # gRPC writes its own news to stderr, such as that a peer has left; only what it calls an error is one.
+    """Runs one command and returns its exit code. Never raises."""
+    # gRPC prints its own warnings to stderr, for example when a peer disconnects; only its errors matter here.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         app(args=arguments, prog_name="reelwright")
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1
     except (OneLineError, Interrupted) as error:
-        _say(str(error))
+        _print_error(str(error))
         return error.exit_code
     except ReelwrightError as error:
-        _say(f"{error}; {REPORT_AT}")
+        _print_error(f"{error}; {REPORT_AT}")
         return error.exit_code
-    except Exception:  # noqa: BLE001 - the last resort: whatever it is, it is ours
+    except Exception:  # noqa: BLE001 - the last resort: an unexpected exception is our failure
         traceback.print_exc()
-        _say(f"this is a failure of ours; {REPORT_AT}")
+        _print_error(f"this is a failure of ours; {REPORT_AT}")
         return 1
     return 0
 
 
-def _say(line: str) -> None:
+def _print_error(line: str) -> None:
     typer.echo(f"reelwright: {' '.join(line.split())}", err=True)

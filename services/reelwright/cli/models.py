@@ -12,6 +12,3 @@ def command() -> None:
     for model in list_models():
         scale = model.network.scale if model.network else "?"
         typer.echo(f"{model.name}  x{scale}  sha256:{model.sha256}\n{model.path}\n\n{model.card}")
-
-
-command.__name__ = "models"

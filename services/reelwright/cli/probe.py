@@ -6,20 +6,19 @@ from typing import Annotated
 
 import typer
 
-RECIPE_HELP = "A recipe's name (faithful, clean, archive) or a .toml/.yaml file."
-SET_HELP = "Overrides a recipe key, e.g. grain.keep=0; may be given again."
+from reelwright.cli.options import JsonOption, RecipeOption, SetOption
 
 
 def command(
     source: Annotated[str, typer.Argument(metavar="IN", help="The film.")],
-    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "faithful",
-    assign: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")] = False,
+    recipe: RecipeOption = "faithful",
+    assign: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what is in a film and what a recipe would do to it."""
-    from reelwright.cli.overrides import resolve_recipe
     from reelwright.media.bars import output_size
     from reelwright.media.probe import probe
+    from reelwright.titles.overrides import resolve_recipe
 
     resolved = resolve_recipe(recipe, assign)
     info = probe(source)
@@ -45,6 +44,3 @@ def command(
         f"would become {width}x{height}, {resolved.profile}, by {resolved.model}, grain kept {resolved.grain.keep:g}, "
         f"bars: {resolved.bars}, deinterlace: {resolved.deinterlace}, damage: {resolved.on_damage}"
     )
-
-
-command.__name__ = "probe"

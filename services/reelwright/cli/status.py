@@ -1,27 +1,73 @@
-"""`reelwright status`: how runs stand, by the ledger alone."""
+"""`reelwright status`: the state of runs, read from the ledger alone."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reelwright.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from reelwright.client.status import RunStatus
+    from reelwright.ledger.run_ledger import RunLedger
+
 
 def command(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help="All of the ledger if none.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help="Default: all runs.")] = None,
+    as_json: JsonOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended.")] = False,
 ) -> None:
-    """Show how runs stand, newest first. With --wait the exit code is 0 when all are finished."""
+    """Show the state of runs, newest first. With --wait the exit code is 0 when all are finished."""
     from reelwright.client.connection import ledger_root, open_ledger
-    from reelwright.client.status import all_statuses, print_statuses, read_status, wait_for
+    from reelwright.client.status import all_statuses, read_status
 
     ledger = open_ledger()
     names = runs or [status.run for status in all_statuses(ledger_root())]
-    code = wait_for(names, ledger) if wait else 0
-    print_statuses([read_status(run, ledger) for run in names], as_json=as_json)
+    code = wait_for_runs(names, ledger) if wait else 0
+    statuses = [read_status(run, ledger) for run in names]
+    if as_json:
+        typer.echo(json.dumps([status.model_dump() for status in statuses], indent=2))
+    else:
+        for status in statuses:
+            typer.echo(_line(status))
     if code:
         raise typer.Exit(code)
 
 
-command.__name__ = "status"
+def wait_for_runs(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> int:
+    """Waits until every run has ended, and prints the reason of each that has no film to stderr.
+
+    Returns:
+        0 when all are finished, else the exit code of the first that is not.
+
+    Raises:
+        Interrupted: Ctrl-C; the runs go on.
+    """
+    from reelwright.client.status import outcomes
+    from reelwright.titles.errors import Interrupted
+
+    code = 0
+    try:
+        for run, outcome in outcomes(runs, ledger):
+            if outcome.state != "finished":
+                typer.echo(f"reelwright: {run} {outcome.state}: {outcome.reason}", err=True)
+                code = code or outcome.exit_code
+    except KeyboardInterrupt:
+        raise Interrupted("stopped waiting; the runs go on") from None
+    return code
+
+
+def _line(status: RunStatus) -> str:
+    parts = [status.run, f"{status.state:<9}"]
+    if status.state == "running":
+        more = "" if status.planned else "+"
+        about = "" if status.planned else "about "
+        parts.append(f"{status.segments_committed} of {status.segments_planned}{more} segments,")
+        parts.append(f"{status.frames_committed} of {about}{status.frames} frames")
+    elif status.state == "finished":
+        parts.append(f"{status.frames} frames")
+    parts += [status.output, status.reason]
+    return "  ".join(parts).rstrip()

@@ -1,4 +1,4 @@
-"""`reelwright submit`: asks a cluster for a film."""
+"""`reelwright submit`: sends a title to a cluster."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ from typing import Annotated, Literal
 
 import typer
 
-from reelwright.cli.probe import RECIPE_HELP, SET_HELP
+from reelwright.cli.options import EngineOption, ProfileOption, RecipeOption, ScaleOption, SetOption
+from reelwright.cli.status import wait_for_runs
 
-_DEADLINE_HELP = "When the film is wanted: a moment (2030-05-01T18:00) or a duration (2h, 1d12h)."
+_DEADLINE_HELP = "When the film is needed: a time (2030-05-01T18:00) or a duration (2h, 1d12h)."
 
 
 def command(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The film: a path or an s3:// URL.")],
-    output: Annotated[str, typer.Option("-o", "--output", help="Where the restored film goes: the same.")],
-    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)] = "faithful",
-    scale: Annotated[int | None, typer.Option(help="Enlargement: 2, 3 or 4.")] = None,
-    profile: Annotated[str | None, typer.Option(help="web, master, hevc10, av1 or prores.")] = None,
-    assign: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=SET_HELP)] = None,
+    output: Annotated[str, typer.Option("-o", "--output", help="Where the restored film goes: a path or URL.")],
+    recipe: RecipeOption = "faithful",
+    scale: ScaleOption = None,
+    profile: ProfileOption = None,
+    assign: SetOption = None,
     priority: Annotated[
-        Literal["express", "standard", "bulk"], typer.Option("--class", help="Its share where titles compete.")
+        Literal["express", "standard", "bulk"],
+        typer.Option("--class", help="Priority class: its share of the workers when titles compete."),
     ] = "standard",
     deadline: Annotated[str | None, typer.Option(metavar="WHEN", help=_DEADLINE_HELP)] = None,
-    engine: Annotated[Literal["auto", "openvino", "torch"], typer.Option(help="What the workers run.")] = "auto",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, as `status --wait` does.")] = False,
+    engine: EngineOption = "auto",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended, as `status --wait`.")] = False,
 ) -> None:
     """Submit a film to a cluster. The same request is the same run: submitted twice, it is restored once."""
-    from reelwright.cli.overrides import resolve_recipe
     from reelwright.client.connection import connected, open_ledger
     from reelwright.client.request import parse_deadline, resolve_title
-    from reelwright.client.status import wait_for
     from reelwright.client.submission import submit
+    from reelwright.titles.overrides import resolve_recipe
 
     request = resolve_title(source, output, resolve_recipe(recipe, assign, scale, profile), engine)
     request.priority_class = priority
@@ -40,7 +41,4 @@ def command(
         begun = submit(request, ledger(request.run), bus)
     typer.echo(f"{request.run}  {'submitted' if begun else 'finished'}")
     if wait and begun:
-        raise typer.Exit(wait_for([request.run], ledger))
-
-
-command.__name__ = "submit"
+        raise typer.Exit(wait_for_runs([request.run], ledger))

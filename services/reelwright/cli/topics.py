@@ -1,15 +1,15 @@
-"""`reelwright topics`: the broker's topics, made and checked."""
+"""`reelwright topics`: creates and checks the broker's topics."""
 
 from __future__ import annotations
 
 import typer
 
-app = typer.Typer(name="topics", no_args_is_help=True, help="Make and check the broker's topics (docs/kafka.md).")
+app = typer.Typer(name="topics", no_args_is_help=True, help="Create and check the broker's topics (docs/kafka.md).")
 
 
 @app.command()
 def apply() -> None:
-    """Make the topics that are missing and set what differs. Settings are REELWRIGHT_BUS_* in the environment."""
+    """Create missing topics and correct settings that differ. Reads REELWRIGHT_BUS_* from the environment."""
     from reelwright.bus.kafka import topics as kafka_topics
     from reelwright.bus.settings import BusSettings
     from reelwright.settings import read_settings
@@ -20,13 +20,13 @@ def apply() -> None:
 
 @app.command()
 def check() -> None:
-    """Say what is wrong with the topics, a line each; exit code 2 when anything is."""
+    """Print each problem of the topics on a line; the exit code is 2 when there is one."""
     from reelwright.bus.kafka import topics as kafka_topics
     from reelwright.bus.settings import BusSettings
     from reelwright.settings import read_settings
 
-    wrong = kafka_topics.problems(read_settings(BusSettings))
-    for line in wrong or ["all topics are as they should be"]:
+    problems = kafka_topics.problems(read_settings(BusSettings))
+    for line in problems or ["all topics are as they should be"]:
         typer.echo(line)
-    if wrong:
+    if problems:
         raise typer.Exit(2)

@@ -19,6 +19,3 @@ def command(
     typer.echo(f"{film}: {'verified' if report.ok else 'does not match its manifest'}")
     if not report.ok:
         raise typer.Exit(1)
-
-
-command.__name__ = "verify"

@@ -1,20 +1,20 @@
-"""Dead letters as a person reads them."""
+"""Dead letters: messages that no service could process, with what can be read of them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-import typer
 from pydantic import BaseModel
 
 from reelwright.bus.dead_letters import run_of
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Record
-from reelwright.bus.topics import FRAMES, RESTORED
+from reelwright.bus.settings import BusSettings
+from reelwright.bus.topics import DEAD_LETTER, FRAMES, RESTORED
 from reelwright.client.status import read_status
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.settings import read_settings
 from reelwright.titles.errors import UnusableMessage, UserError
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 
@@ -22,20 +22,20 @@ _BATCHES: dict[str, type[FrameBatch] | type[RestoredBatch]] = {
     **dict.fromkeys(FRAMES.values(), FrameBatch),
     RESTORED: RestoredBatch,
 }
-UNKNOWN = "unknown"
+_UNKNOWN = "unknown"
 
 
 class DeadLetter(BaseModel):
     """A dead letter.
 
     Attributes:
-        time: when it was buried, RFC 3339.
-        run: the run it belonged to.
-        state: how that run stands now; unknown where the ledger has no such run.
-        topic: where the message came from.
-        segment: of the batch in it; None where it holds none that can be read.
+        time: when it was published, RFC 3339.
+        run: the run it belongs to.
+        state: the present state of that run; unknown where the ledger has no such run.
+        topic: the topic that the message came from.
+        segment: segment of the batch in it; None where there is no readable batch.
         frames: first and last frame of the batch; None likewise.
-        reason: why nobody could use it.
+        reason: why no service could process it.
     """
 
     time: str
@@ -47,17 +47,39 @@ class DeadLetter(BaseModel):
     reason: str
 
 
-def read_dead_letter(buried: float, record: Record, state: str) -> DeadLetter:
-    """What a record of the dead-letter topic, published at `buried` (Unix seconds), tells; however little it is."""
-    topic = record.headers.get("topic", UNKNOWN)
+def list_dead_letters(ledger: Callable[[str], RunLedger]) -> list[DeadLetter]:
+    """The dead letters of the broker of the environment, oldest first.
+
+    Args:
+        ledger: opens a run's ledger by its name.
+
+    Raises:
+        UserError: a setting or login that must be corrected.
+        UnavailableError: the broker or the store does not answer.
+    """
+    # Loaded here: Kafka's client takes a second.
+    from reelwright.bus.kafka.reader import read_topic
+
+    return read_dead_letters(read_topic(read_settings(BusSettings), DEAD_LETTER), ledger)
+
+
+def read_dead_letter(published: float, record: Record, state: str) -> DeadLetter:
+    """Reads a record of the dead-letter topic, as far as it can be read.
+
+    Args:
+        published: Unix seconds.
+        record: the record.
+        state: of its run.
+    """
+    topic = record.headers.get("topic", _UNKNOWN)
     letter = DeadLetter(
-        time=datetime.fromtimestamp(buried, UTC).isoformat(timespec="seconds"),
+        time=datetime.fromtimestamp(published, UTC).isoformat(timespec="seconds"),
         run=run_of(record),
         state=state,
         topic=topic,
         segment=None,
         frames=None,
-        reason=record.headers.get("reason", UNKNOWN),
+        reason=record.headers.get("reason", _UNKNOWN),
     )
     kind = _BATCHES.get(topic)
     if kind is None:
@@ -72,7 +94,7 @@ def read_dead_letter(buried: float, record: Record, state: str) -> DeadLetter:
 
 
 def read_dead_letters(records: Iterable[tuple[float, Record]], ledger: Callable[[str], RunLedger]) -> list[DeadLetter]:
-    """Dead letters, oldest first, with the state that each one's run has now.
+    """Dead letters, oldest first, with the present state of each one's run.
 
     Args:
         records: of the dead-letter topic, with the Unix seconds of their publication.
@@ -83,28 +105,16 @@ def read_dead_letters(records: Iterable[tuple[float, Record]], ledger: Callable[
     """
     states: dict[str, str] = {}
     letters = []
-    for buried, record in sorted(records, key=lambda found: found[0]):
+    for published, record in sorted(records, key=lambda found: found[0]):
         run = run_of(record)
         if run not in states:
             states[run] = _state(run, ledger)
-        letters.append(read_dead_letter(buried, record, states[run]))
+        letters.append(read_dead_letter(published, record, states[run]))
     return letters
-
-
-def print_dead_letters(letters: Sequence[DeadLetter], *, as_json: bool) -> None:
-    """Prints a line per letter, or a JSON list."""
-    if as_json:
-        typer.echo(json.dumps([letter.model_dump() for letter in letters], indent=2))
-        return
-    for letter in letters:
-        frames = f"frames {letter.frames[0]}-{letter.frames[1]}" if letter.frames else ""
-        segment = f"segment {letter.segment}" if letter.segment is not None else ""
-        parts = (letter.time, letter.run, letter.state, letter.topic, segment, frames, letter.reason)
-        typer.echo("  ".join(part for part in parts if part))
 
 
 def _state(run: str, ledger: Callable[[str], RunLedger]) -> str:
     try:
         return read_status(run, ledger).state
     except UserError:
-        return UNKNOWN
+        return _UNKNOWN

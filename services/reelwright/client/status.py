@@ -1,39 +1,37 @@
-"""How runs stand, read from the ledger alone."""
+"""The state of runs, read from the ledger alone."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Literal
 
-import typer
 from pydantic import BaseModel
 
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger, list_runs
-from reelwright.titles.errors import Interrupted, UnavailableError, UserError
+from reelwright.titles.errors import UnavailableError, UserError
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 class RunStatus(BaseModel):
-    """How a run stands.
+    """The state of a run.
 
     Attributes:
         run: its name.
-        state: queued until its source was opened, running until it has ended.
-        segments_committed: how many of its segments are restored and encoded.
-        segments_planned: how many there are so far; all of them once `planned`.
-        planned: the source was read to its end.
+        state: queued until its source was opened, then running until it has ended.
+        segments_committed: number of segments that are restored and encoded.
+        segments_planned: number of segments known so far; all of them once `planned`.
+        planned: whether the source was read to its end.
         frames_committed: frames of the committed segments.
-        frames: of the film; an estimate until `planned`, 0 while nothing is known.
-        source: the film.
-        output: where the restored film goes.
-        reason: why it has no film; empty where it has one or may still get one.
-        exit_code: what `status --wait` leaves with for this run; 0 unless it ended without a film.
+        frames: frames of the film; an estimate until `planned`, 0 while nothing is known.
+        source: location of the source.
+        output: location of the restored film.
+        reason: why the run ended without a film; empty otherwise.
+        exit_code: exit code of `status --wait` for this run; 0 unless it ended without a film.
         submitted: Unix seconds.
     """
 
@@ -55,7 +53,8 @@ def known_ledger(run: str, ledger: Callable[[str], RunLedger]) -> RunLedger:
     """The ledger of a run that was submitted.
 
     Raises:
-        UserError: it was not, to this ledger.
+        UserError: this ledger has no such run.
+        UnavailableError: the store does not answer.
     """
     found = ledger(run) if run.isalnum() else None
     if found is None or found.request() is None:
@@ -64,7 +63,7 @@ def known_ledger(run: str, ledger: Callable[[str], RunLedger]) -> RunLedger:
 
 
 def read_status(run: str, ledger: Callable[[str], RunLedger]) -> RunStatus:
-    """How a run stands.
+    """Reads the state of a run.
 
     Raises:
         UserError: there is no such run.
@@ -81,7 +80,7 @@ def read_status(run: str, ledger: Callable[[str], RunLedger]) -> RunStatus:
     )
     if outcome is not None:
         return _ended(status, outcome)
-    return status if title is None else _under_way(status, found, title.source.video.frames_estimate)
+    return status if title is None else _running(status, found, title.source.video.frames_estimate)
 
 
 def _ended(status: RunStatus, outcome: Outcome) -> RunStatus:
@@ -91,7 +90,7 @@ def _ended(status: RunStatus, outcome: Outcome) -> RunStatus:
     return status
 
 
-def _under_way(status: RunStatus, ledger: RunLedger, estimate: int) -> RunStatus:
+def _running(status: RunStatus, ledger: RunLedger, estimate: int) -> RunStatus:
     committed, end = ledger.committed(), ledger.plan_end()
     status.planned = end is not None
     status.segments_committed = len(committed)
@@ -104,8 +103,8 @@ def _under_way(status: RunStatus, ledger: RunLedger, estimate: int) -> RunStatus
 def _frames(ledger: RunLedger, committed: set[int]) -> int:
     """Frames of the committed segments.
 
-    A film has thousands of segments, of which all but a window's are committed without a gap: so those that are not
-    are read and taken off.
+    A film has thousands of segments, and the committed ones have few gaps. So the last committed record is read, and
+    the frames of the missing segments before it are subtracted.
     """
     last = ledger.segment(max(committed)) if committed else None
     if last is None:
@@ -115,60 +114,27 @@ def _frames(ledger: RunLedger, committed: set[int]) -> int:
 
 
 def all_statuses(root: str) -> list[RunStatus]:
-    """How every submitted run of a ledger stands, newest first."""
+    """The state of every submitted run of a ledger, newest first."""
     ledger = partial(RunLedger, root)
     statuses = [read_status(run, ledger) for run in list_runs(root) if ledger(run).request() is not None]
     return sorted(statuses, key=lambda status: status.submitted, reverse=True)
 
 
-def wait_for(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> int:
-    """Waits until every run has ended, and says of each that has no film why.
-
-    Returns:
-        0 when all are finished, else the exit code of the first that is not.
+def outcomes(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> Iterator[tuple[str, Outcome]]:
+    """Each run with its outcome, in the order given; waits for each run to end.
 
     Raises:
         UserError: there is no such run.
-        Interrupted: the person has waited long enough; the runs go on.
     """
-    code = 0
-    try:
-        for run in runs:
-            found = known_ledger(run, ledger)
-            while (outcome := _outcome(found)) is None:
-                time.sleep(_LOOK_SECONDS)
-            if outcome.state != "finished":
-                typer.echo(f"reelwright: {run} {outcome.state}: {outcome.reason}", err=True)
-                code = code or outcome.exit_code
-    except KeyboardInterrupt:
-        raise Interrupted("stopped waiting; the runs go on") from None
-    return code
+    for run in runs:
+        found = known_ledger(run, ledger)
+        while (outcome := _outcome(found)) is None:
+            time.sleep(_POLL_SECONDS)
+        yield run, outcome
 
 
 def _outcome(ledger: RunLedger) -> Outcome | None:
-    """How a run ended; None while it has not, or while the store does not answer: whoever waits waits for that too."""
+    """The outcome of a run; None while it has not ended, or while the store does not answer."""
     with suppress(UnavailableError):
         return ledger.outcome()
     return None
-
-
-def print_statuses(statuses: Sequence[RunStatus], *, as_json: bool) -> None:
-    """Prints a line per run, or a JSON list."""
-    if as_json:
-        typer.echo(json.dumps([status.model_dump() for status in statuses], indent=2))
-        return
-    for status in statuses:
-        typer.echo(_line(status))
-
-
-def _line(status: RunStatus) -> str:
-    parts = [status.run, f"{status.state:<9}"]
-    if status.state == "running":
-        more = "" if status.planned else "+"
-        about = "" if status.planned else "about "
-        parts.append(f"{status.segments_committed} of {status.segments_planned}{more} segments,")
-        parts.append(f"{status.frames_committed} of {about}{status.frames} frames")
-    elif status.state == "finished":
-        parts.append(f"{status.frames} frames")
-    parts += [status.output, status.reason]
-    return "  ".join(parts).rstrip()

@@ -1,39 +1,42 @@
-"""Titles on their way into a cluster: resolved, written to the ledger, published."""
+"""Submits titles to a cluster: writes the request to the ledger, then publishes it."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Sequence
 
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.bus.topics import TITLES, run_key
+from reelwright.client.status import known_ledger
+from reelwright.ledger.records import RunRequest
 from reelwright.ledger.requests import from_wire
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import OutputError, UnavailableError
 from reelwright.wire.titles_pb2 import TitleRequest
 
-# A broker that takes nothing for so long is one that does not answer.
+# A broker that accepts nothing for this long counts as one that does not answer.
 _PUBLISH_SECONDS = 30.0
 
 
 def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
-    """Has a title restored; the same request again is the same run and does no harm.
+    """Submits a title. The same request submitted again is the same run.
 
     Args:
-        request: what is asked for; `submitted` is set to now.
-        ledger: the run's.
-        bus: where it is asked for.
+        request: the title; `submitted` is set to the present time.
+        ledger: the run's ledger.
+        bus: where the request is published.
 
     Returns:
-        Whether there was something to do: False when the film is finished and whole at its output.
+        True when the run was submitted, False when its film is finished and whole at its output.
 
     Raises:
         OutputError: the run is under way for another output, or the ledger cannot be written.
-        UnavailableError: broker or store do not answer.
+        UnavailableError: the broker or the store does not answer.
     """
     outcome, known = ledger.outcome(), ledger.request()
-    # Asked of the store in any case: an output that leads nowhere is refused here, not after hours of work.
+    # Read in any case: an output that cannot be reached is refused here, not after hours of work.
     film = ledger.whole_at(request.output)
     if film is not None and outcome is not None and outcome.state == "finished":
         return False
@@ -43,7 +46,7 @@ def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
     ledger.put_request(from_wire(request))
     if outcome is not None:
         ledger.clear_outcome()
-    # The bus itself waits for a broker for ever.
+    # The bus itself waits for a broker without a limit.
     deadline = threading.Timer(_PUBLISH_SECONDS, bus.close)
     deadline.start()
     try:
@@ -53,3 +56,14 @@ def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
     finally:
         deadline.cancel()
     return True
+
+
+def find_requests(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> list[RunRequest]:
+    """The requests with which runs were submitted last.
+
+    Raises:
+        UserError: there is no such run.
+        UnavailableError: the store does not answer.
+    """
+    requests = [known_ledger(run, ledger).request() for run in runs]
+    return [request for request in requests if request is not None]

@@ -1,11 +1,9 @@
-"""Runs a job: locks, progress, the services, delivery."""
+"""Runs a restoration job: locks, metrics, progress, and the services in this process."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 from prometheus_client import REGISTRY
 
@@ -15,20 +13,34 @@ from reelwright.ledger.records import Manifest
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
 from reelwright.local.pipeline import restore_here
-from reelwright.local.progress import ProgressDisplay
 from reelwright.media.probe import probe
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.titles.errors import InputError
 
 
-def run_job(job: RestorationJob, metrics_port: int | None = None) -> Manifest:
-    """Restores the job's film, or finds it restored; the manifest.
+def run_job(
+    job: RestorationJob,
+    metrics_port: int | None = None,
+    *,
+    on_progress: Callable[[ProgressMeter], None],
+    on_wait: Callable[[], None],
+) -> Manifest:
+    """Restores a job's film, unless it is restored already.
+
+    Args:
+        job: what to restore.
+        metrics_port: serves Prometheus metrics on this port meanwhile; 0 picks a free one, None serves none.
+        on_progress: called several times a second during the restoration.
+        on_wait: called once when another process restores the same film, before waiting for it.
+
+    Returns:
+        The film's manifest.
 
     Raises:
-        UserError: the source or the output must be mended; what was finished stays for the next try, except where
-            the source itself can never be restored.
-        TitleFailed: a failure of ours; what was finished stays.
+        UserError: the source or the output must be corrected. Finished segments are kept for the next attempt, except
+            after an InputError.
+        RestorationFailed: a batch failed on every attempt. Finished segments are kept.
     """
     info = probe(job.source)
     with ExitStack() as stack:
@@ -37,8 +49,8 @@ def run_job(job: RestorationJob, metrics_port: int | None = None) -> Manifest:
         stack.callback(job.tidy)
         for name in (job.output.name, job.request.run):
             lock = job.ledger / f"{name}.lock"
-            stack.enter_context(run_lock(lock, _say_waiting))
-            # Removed while still held: whoever waits for it finds it gone and makes its own.
+            stack.enter_context(run_lock(lock, on_wait))
+            # Removed while it is held: a process that waits for it notices and makes a new one.
             stack.callback(lock.unlink, missing_ok=True)
         done = job.finished()
         if done is not None:
@@ -48,8 +60,7 @@ def run_job(job: RestorationJob, metrics_port: int | None = None) -> Manifest:
         ledger.clear_outcome()
         meter = ProgressMeter(info.video.frames_estimate or None, _committed_frames(ledger))
         try:
-            with ProgressDisplay(meter, Path(job.source).name) as display:
-                restore_here(job, _ticker(meter, display))
+            restore_here(job, _ticker(meter, on_progress))
         except InputError:
             job.clear()
             raise
@@ -63,8 +74,8 @@ def _committed_frames(ledger: RunLedger) -> int:
     return sum(len(record.frames) for record in records if record is not None)
 
 
-def _ticker(meter: ProgressMeter, display: ProgressDisplay) -> Callable[[], None]:
-    """Brings the meter up to what the encoder has counted since now, and shows it."""
+def _ticker(meter: ProgressMeter, on_progress: Callable[[ProgressMeter], None]) -> Callable[[], None]:
+    """A function that advances the meter by the frames that the encoder has counted since its last call."""
     counted = _encoded()
 
     def tick() -> None:
@@ -72,14 +83,10 @@ def _ticker(meter: ProgressMeter, display: ProgressDisplay) -> Callable[[], None
         now = _encoded()
         meter.advance(round(now - counted))
         counted = now
-        display.update()
+        on_progress(meter)
 
     return tick
 
 
 def _encoded() -> float:
     return REGISTRY.get_sample_value("reelwright_frames_encoded_total") or 0.0
-
-
-def _say_waiting() -> None:
-    print("another restoration of this film is under way; waiting for it", file=sys.stderr)  # noqa: T201

@@ -1,4 +1,4 @@
-"""Recipe options as given on the command line."""
+"""A recipe with the options of a command line applied."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from reelwright.titles.recipe import Recipe, load_recipe
 def resolve_recipe(
     name: str, assignments: list[str] | None, scale: int | None = None, profile: str | None = None
 ) -> Recipe:
-    """The recipe called `name` with `KEY=VALUE` assignments and the two short options applied.
+    """The recipe `name` with overrides applied.
+
+    Args:
+        name: of a packaged recipe, or the path of a .toml or .yaml file.
+        assignments: texts of the form `KEY=VALUE`, e.g. `grain.keep=0`; a later one wins.
+        scale: overrides the key `scale` when given.
+        profile: overrides the key `profile` when given.
 
     Raises:
         RecipeError: an unknown recipe, key or value, or an assignment without `=`.
