@@ -1,4 +1,4 @@
-"""The fingerprint of a source wherever it lies."""
+"""Computes the fingerprint of a source, local or in the store."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from reelwright.titles.identity import content_fingerprint
 
 
 def source_fingerprint(location: str) -> str:
-    """`titles.identity.content_fingerprint` of a source, read by ranges.
+    """The `titles.identity.content_fingerprint` of a source, of which only ranges are read.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: the file does not exist or cannot be read.
     """
     with open_file(location) as stream:
         return content_fingerprint(stream)

@@ -1,4 +1,4 @@
-"""Which networks there are: those that ship, and any safetensors file that a person brings."""
+"""Finds networks: the packaged ones by name, any other by the path of its safetensors file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 from reelwright.restoration.network import Network
 from reelwright.titles.errors import ModelError
 
-# A safetensors header longer than this is refused by the reference reader too.
+# The limit of the reference implementation of safetensors.
 _HEADER_LIMIT = 100_000_000
-# Tensors that numpy, and so every engine, reads.
-_KINDS = {"F32", "F16"}
+# Types of tensors that numpy has, so that every engine can read them.
+_DTYPES = {"F32", "F16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class ModelFile:
     """A network on disk.
 
     Attributes:
-        name: what a recipe calls it.
+        name: its name in a recipe.
         path: its safetensors file.
-        sha256: of the file, as hex.
-        network: its shape; None for a network of another family, which the torch engine loads through spandrel.
+        sha256: digest of the file, in hex.
+        network: its layers; None for another family than `reel`, which the torch engine loads through spandrel.
     """
 
     name: str
@@ -38,21 +38,21 @@ class ModelFile:
 
     @property
     def card(self) -> str:
-        """The model card: what it was made from and what it does; empty when none lies beside the file."""
+        """The model card in Markdown, from the `.md` file next to the network; empty when there is none."""
         card = self.path.with_suffix(".md")
         return card.read_text() if card.exists() else ""
 
 
 def list_models() -> list[ModelFile]:
-    """The networks that ship, by name."""
+    """The packaged networks, sorted by name."""
     return [_load(path.stem, path) for path in sorted(_weights().glob("*.safetensors"))]
 
 
 def resolve_model(name_or_path: str) -> ModelFile:
-    """The packaged network of that name, or the safetensors file at that path.
+    """Finds a packaged network by its name, or a network file by its path.
 
     Raises:
-        ModelError: neither exists, or the file is not a safetensors file.
+        ModelError: neither exists, or the file is not a valid safetensors file.
     """
     packaged = _weights() / f"{name_or_path}.safetensors"
     if packaged.is_file():
@@ -83,18 +83,22 @@ def _load(name: str, path: Path) -> ModelFile:
 
 
 def _network(header: dict[str, Any], path: Path) -> Network | None:
-    """The `reel` network of a file, which must hold just its tensors; None for another family."""
+    """The `reel` network in a file; None for another family.
+
+    Raises:
+        ModelError: the file names a `reel` network and does not hold exactly its tensors.
+    """
     try:
         network = Network.from_metadata(dict(header.get("__metadata__", {})))
         if network is None:
             return None
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
         shapes = {name: value["shape"] for name, value in tensors.items()}
-        # The number first: a file may claim any number of layers.
+        # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
         if len(shapes) != 2 * network.layers or shapes != network.shapes():
-            raise ValueError("other tensors")
-        if not {value["dtype"] for value in tensors.values()} <= _KINDS:
-            raise ValueError("of another kind")
+            raise ValueError("unexpected tensors")
+        if not {value["dtype"] for value in tensors.values()} <= _DTYPES:
+            raise ValueError("unexpected dtype")
     except (ValueError, TypeError, KeyError):
         what = "its tensors are not those of the reel network it names"
         raise ModelError(what, str(path), "export it again") from None
@@ -102,7 +106,7 @@ def _network(header: dict[str, Any], path: Path) -> Network | None:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file, read without its runtime: 8 bytes of length, then JSON."""
+    """Reads the header of a safetensors file: 8 bytes of length (little endian), then JSON."""
     with path.open("rb") as stream:
         head = stream.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0

@@ -1,8 +1,9 @@
-"""The `reel` family of networks, described apart from any runtime.
+"""The `reel` family of networks, described without any runtime.
 
-A network looks at luma alone. It folds each `unshuffle` x `unshuffle` block of pixels into channels, runs a plain
-stack of 3x3 convolutions with ReLU between them, and unfolds the last one's channels into a picture `scale` times as
-large: what is to be added to a bicubic enlargement. (Sub-pixel convolution: Shi et al., arXiv:1609.05158.)
+The input is luma. The network folds each block of `unshuffle` x `unshuffle` pixels into channels (pixel unshuffle),
+applies 3x3 convolutions with a ReLU after each but the last, and unfolds the channels of the last one into a picture
+`scale` times as large (pixel shuffle). The result is added to a bicubic enlargement of the input. Source of the
+sub-pixel convolution: Shi et al., arXiv:1609.05158.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ ARCHITECTURE = "reel-1"
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The shape of a `reel` network.
+    """The layers of a `reel` network.
 
     Attributes:
-        channels: of every hidden layer.
-        layers: convolutions in all, the first and the last included.
-        unshuffle: pixels per side that are folded into channels before the first.
-        scale: enlargement.
+        channels: output channels of each convolution but the last.
+        layers: number of convolutions, at least 2.
+        unshuffle: side of the pixel blocks that are folded into channels before the first convolution.
+        scale: factor by which width and height grow: 2, 3 or 4.
     """
 
     channels: int
@@ -32,40 +33,40 @@ class Network:
 
     @property
     def halo(self) -> int:
-        """Pixels around a pixel of the source that reach its result: one folded pixel per convolution."""
+        """Distance in source pixels over which pixels influence a result: one block for each convolution."""
         return self.layers * self.unshuffle
 
     def to_metadata(self) -> dict[str, str]:
-        """The safetensors metadata that says what the tensors are."""
+        """The metadata of its safetensors file, from which `from_metadata` makes the same network."""
         return {"architecture": ARCHITECTURE, "network": json.dumps(asdict(self), sort_keys=True)}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> Network | None:
-        """The network that a file's metadata describes; None when the file is not of this family.
+        """Reads the network from a file's metadata; None when the file is not of this family.
 
         Raises:
-            ValueError: the file says it is of this family but not which network.
+            ValueError: the file is of this family, and its description of the network is invalid.
         """
         if metadata.get("architecture") != ARCHITECTURE:
             return None
         try:
             network = cls(**json.loads(metadata["network"]))
-            sound = network.channels > 0 and network.layers > 1 and network.unshuffle > 0 and network.scale in {2, 3, 4}
+            valid = network.channels > 0 and network.layers > 1 and network.unshuffle > 0 and network.scale in {2, 3, 4}
         except (KeyError, TypeError):
-            sound = False
-        if not sound:
-            raise ValueError("no such reel network")
+            valid = False
+        if not valid:
+            raise ValueError("invalid description of a reel network")
         return network
 
     def shapes(self) -> dict[str, list[int]]:
-        """The shape of every tensor, by name."""
-        inner = [self.channels] * (self.layers - 1)
-        widths = [self.unshuffle**2, *inner, (self.unshuffle * self.scale) ** 2]
+        """The shape of each tensor by its name: weights (out, in, 3, 3), biases (out,)."""
+        hidden = [self.channels] * (self.layers - 1)
+        widths = [self.unshuffle**2, *hidden, (self.unshuffle * self.scale) ** 2]
         found: dict[str, list[int]] = {}
         for (weight, bias), (before, after) in zip(self.names(), pairwise(widths), strict=True):
             found[weight], found[bias] = [after, before, 3, 3], [after]
         return found
 
     def names(self) -> list[tuple[str, str]]:
-        """The tensor names (weight, bias) of each convolution in order; weights are (out, in, 3, 3)."""
+        """The names (weight, bias) of each convolution's tensors, in the order of the layers."""
         return [(f"conv{layer}.weight", f"conv{layer}.bias") for layer in range(self.layers)]

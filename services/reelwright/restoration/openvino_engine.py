@@ -1,4 +1,4 @@
-"""The CPU engine: the network as an OpenVINO graph, built straight from its weights."""
+"""The CPU engine: builds an OpenVINO graph from a network's weights and runs it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, run_tiled
 
 Luma = NDArray[np.float32]
 
-# Frame sizes whose compiled network is kept: a worker meets many titles, and each size holds memory.
-_SIZES_KEPT = 4
+# Compiled networks that are kept, one for each window size. A worker sees titles of many sizes, and each takes memory.
+_MAX_COMPILED = 4
 
 
 class OpenVinoEngine:
@@ -30,10 +30,10 @@ class OpenVinoEngine:
 
     Args:
         model: the network; one of the `reel` family.
-        threads: CPU threads in all.
+        threads: CPU threads in total.
         streams: frames computed at the same time.
-        precision: of the convolutions; the enlargement they are added to is always float32.
-        largest: most rows and columns of a window.
+        precision: of the convolutions; the bicubic enlargement is always float32.
+        largest: maximum rows and columns of a window.
     """
 
     def __init__(
@@ -82,25 +82,34 @@ class OpenVinoEngine:
                 pool: queue.LifoQueue[Any] = queue.LifoQueue()
                 for _ in range(self._streams):
                     pool.put(compiled.create_infer_request())
-                if len(self._requests) == _SIZES_KEPT:
+                if len(self._requests) == _MAX_COMPILED:
                     del self._requests[next(iter(self._requests))]
                 self._requests[shape] = pool
             return self._requests[shape]
 
 
 def compile_options(threads: int, streams: int, precision: Precision) -> dict[str, Any]:
-    """What OpenVINO is told when it compiles a network for the CPU; arguments as `OpenVinoEngine`."""
+    """OpenVINO's options to compile a network for the CPU; arguments as for `OpenVinoEngine`."""
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if resolve_precision(precision) == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": min(streams, threads),
-        # Pinned threads cannot make way for the encoder's and the decoder's.
+        # The decoder and the encoder run on the same cores in one process, and pinned threads could not move away.
         "ENABLE_CPU_PINNING": False,
     }
 
 
 def build_graph(network: Network, weights: dict[str, NDArray[Any]], shape: tuple[int, int]) -> ov.Model:
-    """The network for windows of `shape` (rows, columns), float32 in and out, without the bicubic enlargement."""
+    """Builds the network for windows of one size, without the bicubic enlargement.
+
+    Args:
+        network: its layers.
+        weights: tensors by name, as in its safetensors file.
+        shape: rows and columns of a window, multiples of `network.unshuffle`.
+
+    Returns:
+        A model from (1, 1, rows, columns) to (1, 1, scale * rows, scale * columns), both float32.
+    """
     luma = ops.parameter([1, 1, *shape], np.float32, name="luma")
     node = ops.space_to_depth(luma, "blocks_first", network.unshuffle)
     names = network.names()
@@ -119,7 +128,7 @@ def _capabilities() -> tuple[str, ...]:
 
 
 def resolve_precision(precision: Precision) -> str:
-    """The precision that will be used: bf16 only where the processor computes in it."""
+    """The precision that is used: bf16 unless fp32 is requested or the processor has no bf16 arithmetic."""
     if precision == "fp32" or "BF16" not in _capabilities():
         return "fp32"
     return "bf16"

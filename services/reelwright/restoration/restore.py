@@ -1,4 +1,4 @@
-"""Restores one picture: luma through the network, chroma by a linear filter, grain back at the recipe's share."""
+"""Restores one picture: the network enlarges luma, a linear filter enlarges chroma, and grain is added back."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from reelwright.restoration.engine import Engine
 
 Luma = NDArray[np.float32]
 
-# Frames are restored in parallel already; OpenCV's own threads would only fight over the cores.
+# Several frames are restored at the same time, so OpenCV's own threads would only compete with them.
 cv2.setNumThreads(1)
 
 
 class Restorer:
-    """Restores pictures; each result is a function of its picture alone. Thread-safe.
+    """Restores pictures. Each result depends on its picture alone. Thread-safe.
 
     Args:
         engine: runs the network.
-        scale: enlargement of the result: 2, 3 or 4.
-        grain_keep: share, 0 to 1, of what the network took away that is put back.
+        scale: factor by which width and height grow: 2, 3 or 4.
+        grain_keep: share of the removed grain that is added back, 0 to 1.
     """
 
     def __init__(self, engine: Engine, scale: int, grain_keep: float) -> None:
@@ -30,16 +30,16 @@ class Restorer:
 
     @property
     def engine(self) -> str:
-        """Identity of the engine."""
+        """Identity of the engine: runtime, precision and model."""
         return self._engine.identity
 
     def restore(self, picture: Picture, out_pix_fmt: str, *, full_range: bool = False) -> Picture:
-        """The picture, `scale` times as wide and high.
+        """Restores a picture; the result is `scale` times as wide and high.
 
         Args:
-            picture: the active area of a frame.
-            out_pix_fmt: pixel format of the result; where it has chroma and `picture` has none, neutral.
-            full_range: code values span the whole depth instead of the studio range.
+            picture: a frame without its black bars.
+            out_pix_fmt: pixel format of the result. If it has chroma and `picture` has none, the chroma is neutral.
+            full_range: whether code values use the whole depth (full range) or the studio range.
         """
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
@@ -56,7 +56,7 @@ class Restorer:
     def _luma(self, plane: Plane, source: PixelFormat, target: PixelFormat, gain: float) -> Plane:
         top = np.float32((1 << source.depth) - 1)
         luma = plane.astype(np.float32) / top
-        restored = self._with_grain(luma, self._enlarge(luma))
+        restored = self._add_grain(luma, self._enlarge(luma))
         restored *= top * np.float32(gain)
         return quantise(restored, target)
 
@@ -69,20 +69,30 @@ class Restorer:
         method = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
         return np.asarray(cv2.resize(enlarged, size, interpolation=method), np.float32)
 
-    def _with_grain(self, luma: Luma, clean: Luma) -> Luma:
-        """Puts a share back, into `clean` itself, of what the enlargement took away, itself enlarged."""
+    def _add_grain(self, luma: Luma, clean: Luma) -> Luma:
+        """Adds a share of the removed grain to `clean`, in place.
+
+        The removed grain is the difference between `luma` and `clean` reduced to its size; it is enlarged again.
+
+        Args:
+            luma: (H, W) float32, the source in [0, 1].
+            clean: (scale * H, scale * W) float32, the enlargement without grain.
+        """
         if self._grain_keep == 0:
             return clean
         columns, rows = luma.shape[1], luma.shape[0]
-        taken = luma - cv2.resize(clean, (columns, rows), interpolation=cv2.INTER_AREA)
-        taken *= np.float32(self._grain_keep)
+        removed = luma - cv2.resize(clean, (columns, rows), interpolation=cv2.INTER_AREA)
+        removed *= np.float32(self._grain_keep)
         size = (columns * self._scale, rows * self._scale)
-        clean += cv2.resize(taken, size, interpolation=cv2.INTER_CUBIC)
+        clean += cv2.resize(removed, size, interpolation=cv2.INTER_CUBIC)
         return clean
 
 
 def _gain(source: PixelFormat, target: PixelFormat, full_range: bool) -> float:
-    """Code values of `target` per code value of `source` (ITU-R BT.709 and BT.2100: studio range scales by shifts)."""
+    """Code values of `target` per code value of `source`.
+
+    In studio range, ITU-R BT.709 and BT.2100 multiply code values by two for each bit of depth.
+    """
     if full_range:
         return ((1 << target.depth) - 1) / ((1 << source.depth) - 1)
     return 2.0 ** (target.depth - source.depth)

@@ -1,4 +1,4 @@
-"""The reference engine, on CUDA or the CPU; also runs other people's networks through spandrel."""
+"""The reference engine, on CUDA or the CPU. It also runs networks of other families through spandrel."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ from reelwright.titles.errors import ModelError
 
 Luma = NDArray[np.float32]
 
-# Foreign networks do not tell how far they look; most convolutional ones see nearly nothing beyond this.
-_FOREIGN_HALO = 32
-# Covers the padding multiples of the window-based architectures that spandrel knows.
-_FOREIGN_MULTIPLE = 16
+# Other families do not state their receptive field. For most convolutional networks, pixels further away than this
+# have next to no influence.
+_OTHER_HALO = 32
+# A multiple of the window sizes of the window-based architectures that spandrel supports.
+_OTHER_MULTIPLE = 16
 
 
 class ReelNet(nn.Module):
-    """A `reel` network: luma (N, 1, H, W) in [0, 1] to the detail (N, 1, scale * H, scale * W) over bicubic."""
+    """A `reel` network as a torch module.
+
+    Args:
+        network: its layers.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -40,7 +45,7 @@ class ReelNet(nn.Module):
             self.add_module(f"conv{layer}", nn.Conv2d(before, after, 3, padding=1))
 
     def forward(self, luma: Tensor) -> Tensor:
-        """The detail to add to a bicubic enlargement."""
+        """Luma (N, 1, H, W) in [0, 1] to the detail (N, 1, scale * H, scale * W) to add to a bicubic enlargement."""
         *hidden, last = self.children()
         features = functional.pixel_unshuffle(luma, self.network.unshuffle)
         for layer in hidden:
@@ -52,13 +57,13 @@ class TorchEngine:
     """Runs a network with torch.
 
     Args:
-        model: a `reel` network, or any that spandrel knows.
-        threads: CPU threads in all.
-        precision: of the network; the enlargement that a `reel` network adds to is always float32.
-        largest: most rows and columns of a window.
+        model: a `reel` network, or any that spandrel can load.
+        threads: CPU threads in total.
+        precision: of the network; the bicubic enlargement is always float32.
+        largest: maximum rows and columns of a window.
 
     Raises:
-        ModelError: spandrel does not know the file's architecture, or it is no enlarging image network.
+        ModelError: spandrel cannot load the file, or the network does not enlarge images by 2, 3 or 4.
     """
 
     def __init__(
@@ -68,17 +73,17 @@ class TorchEngine:
         self._largest = largest
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype = torch.bfloat16 if resolve_precision(precision) == "bf16" else torch.float32
-        # One frame at a time: torch already spreads a frame over the device.
+        # One frame at a time, because torch uses the whole device for a frame.
         self._lock = threading.Lock()
         self.identity = format_identity("torch", resolve_precision(precision), model)
         if model.network is not None:
             net = ReelNet(model.network)
             net.load_state_dict(load_file(str(model.path)))
             self.scale, self._halo, self._multiple = model.network.scale, model.network.halo, model.network.unshuffle
-            self._call: Callable[[Tensor], Tensor] = self._ready(net)
+            self._call: Callable[[Tensor], Tensor] = self._prepare(net)
         else:
-            self.scale, self._call = self._foreign(model)
-            self._halo, self._multiple = _FOREIGN_HALO, _FOREIGN_MULTIPLE
+            self.scale, self._call = self._load_with_spandrel(model)
+            self._halo, self._multiple = _OTHER_HALO, _OTHER_MULTIPLE
         self._adds_to_bicubic = model.network is not None
 
     def upscale(self, luma: Luma) -> Luma:
@@ -95,25 +100,25 @@ class TorchEngine:
             tensor = torch.from_numpy(window)[None, None].to(self._device, self._dtype)
             return np.asarray(self._call(tensor).float().cpu().numpy()[0, 0], np.float32)
 
-    def _ready(self, net: nn.Module) -> nn.Module:
+    def _prepare(self, net: nn.Module) -> nn.Module:
         return net.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
 
-    def _foreign(self, model: ModelFile) -> tuple[int, Callable[[Tensor], Tensor]]:
-        import spandrel  # noqa: PLC0415 - only foreign networks need it
+    def _load_with_spandrel(self, model: ModelFile) -> tuple[int, Callable[[Tensor], Tensor]]:
+        import spandrel  # noqa: PLC0415 - only networks of other families need it
 
         try:
-            found: Any = spandrel.ModelLoader().load_from_file(model.path)
-        except Exception as error:  # noqa: BLE001 - spandrel raises whatever an architecture's constructor does
+            loaded: Any = spandrel.ModelLoader().load_from_file(model.path)
+        except Exception as error:  # noqa: BLE001 - spandrel passes on any exception of an architecture's constructor
             what = " ".join(str(error).split())[:120]
             raise ModelError(f"spandrel cannot load it: {what}", str(model.path), "use an enlarging network") from None
-        if not isinstance(found, spandrel.ImageModelDescriptor) or found.scale not in {2, 3, 4}:
-            raise ModelError("not a network that enlarges by 2, 3 or 4", str(model.path), "use an enlarging network")
-        net, channels = self._ready(found.model), found.input_channels
-        return found.scale, lambda luma: net(luma.expand(-1, channels, -1, -1)).mean(dim=1, keepdim=True)
+        if not isinstance(loaded, spandrel.ImageModelDescriptor) or loaded.scale not in {2, 3, 4}:
+            raise ModelError("the network does not enlarge by 2, 3 or 4", str(model.path), "use an enlarging network")
+        net, channels = self._prepare(loaded.model), loaded.input_channels
+        return loaded.scale, lambda luma: net(luma.expand(-1, channels, -1, -1)).mean(dim=1, keepdim=True)
 
 
 def resolve_precision(precision: Precision) -> str:
-    """The precision that will be used; auto is bf16 on a GPU and fp32, the reference, on a CPU."""
+    """The precision that is used; auto is bf16 on a GPU and fp32 on a CPU."""
     if precision == "auto":
         return "bf16" if torch.cuda.is_available() else "fp32"
     return precision
