@@ -21,7 +21,7 @@ import psutil
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
 from tests.bench.bench_pipeline import CORES, REELWRIGHT, looped
-from tests.support.clipmaker import Film, write
+from tests.support.clipmaker import Film, write_film
 from tests.support.clips import F
 from tests.support.cluster import Cluster
 from tests.support.films import whole_film
@@ -130,7 +130,7 @@ def flat(minutes: tuple[int, ...] = (1, 120)) -> None:
     found: dict[int, Peaks] = {}
     with tempfile.TemporaryDirectory() as folder:
         minute = Path(folder) / "minute.mp4"
-        write(minute, Film([(F(i, 24), scene(i, "yuv420p", 64, 48)) for i in range(_MINUTE)], rate=F(24)))
+        write_film(minute, Film([(F(i, 24), scene(i, "yuv420p", 64, 48)) for i in range(_MINUTE)], rate=F(24)))
         for length in minutes:
             film = Path(folder) / f"{length}.mp4"
             looped(minute, film, length)

@@ -10,7 +10,7 @@ import numpy as np
 
 from reelwright.media.picture import Picture
 from tests.faults.schedule import ScheduledTitle
-from tests.support.clipmaker import Film, write
+from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import SHOT_FRAMES, scene
 
 # Time base of the films with a variable frame rate, in seconds.
@@ -31,7 +31,7 @@ def make_clip(title: ScheduledTitle, folder: Path) -> Path:
         # Otherwise Matroska's muxer writes random identifiers, and the same title would be another run.
         container_options={"fflags": "+bitexact"},
     )
-    write(path, film)
+    write_film(path, film)
     return path
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from reelwright.media.picture import Picture
 from tests.faults.check import FilmContent, check_film, read_film
-from tests.support.clipmaker import Film, write
+from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import scene
 
 Shots = list[tuple[Fraction, Picture]]
@@ -24,7 +24,7 @@ def make_film(folder: Path, name: str, shots: Shots, audio: str = "aac") -> Film
     """Writes and reads a film coded without prediction, so that a changed frame changes no other frame."""
     path = folder / f"{name}.mkv"
     exact = {"fflags": "+bitexact"}  # or Matroska's muxer writes random identifiers
-    write(path, Film(shots, rate=RATE, time_base=TICK, codec="ffv1", audio=audio, container_options=exact))
+    write_film(path, Film(shots, rate=RATE, time_base=TICK, codec="ffv1", audio=audio, container_options=exact))
     return read_film(path)
 
 

@@ -20,7 +20,7 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.timing import SegmentInput
 from reelwright.media.types import ColourInfo, PlannedFrame
 from reelwright.titles.errors import CorruptPayload, InternalError, OutputError, UnavailableError
-from tests.support.clipmaker import Film, write
+from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip, truth
 from tests.support.films import whole_film
 from tests.support.scenes import scene
@@ -28,10 +28,10 @@ from tests.support.unrestored_films import (
     PROFILES,
     UnrestoredFilm,
     decoded,
-    demuxed,
-    far,
+    decoded_sound,
+    demuxed_packets,
     make_unrestored_film,
-    sound,
+    mean_difference,
     write_segment,
 )
 
@@ -60,7 +60,7 @@ TIMES = (
 def test_every_frame_keeps_its_time(name: str, profile: str, tmp_path: Path) -> None:
     """Each frame that was written into the source is in the film once, at its own time to the container's unit."""
     reel = make_unrestored_film(clip(name), profile, tmp_path)
-    packets = sorted(demuxed(reel.path, "video"), key=lambda packet: packet.pts)
+    packets = sorted(demuxed_packets(reel.path, "video"), key=lambda packet: packet.pts)
     unit = packets[0].time_base
     times = [packet.pts * unit + 0 for packet in packets]
     # Matroska counts in milliseconds; MP4 counts in a whole fraction of the source's unit.
@@ -91,8 +91,8 @@ def test_segments_join_without_a_seam(profile: str, tmp_path: Path) -> None:
     assert len(frames) == len(reel.pictures)
     for (time, planes), (number, picture) in zip(frames, enumerate(reel.pictures), strict=True):
         assert time == Fraction(number, 25)
-        assert far(picture, planes) < 3
-    packets = demuxed(reel.path, "video")
+        assert mean_difference(picture, planes) < 3
+    packets = demuxed_packets(reel.path, "video")
     dts = [packet.dts for packet in packets if packet.dts is not None]
     assert all(a < b for a, b in pairwise(dts))
     assert all(packet.dts is None or packet.dts <= packet.pts for packet in packets)
@@ -105,7 +105,7 @@ def test_master_is_lossless(tmp_path: Path) -> None:
     reel = make_unrestored_film(clip("yuv422p"), "master", tmp_path)
     assert list(frame_digests(reel.path)) == [picture.digest() for picture in reel.pictures]
     data = bytearray(reel.path.read_bytes())
-    packet = demuxed(reel.path, "video")[30]
+    packet = demuxed_packets(reel.path, "video")[30]
     data[packet.pos + packet.size // 2] ^= 0x10
     reel.path.write_bytes(data)
     with pytest.raises(CorruptPayload, match="frame 30"):
@@ -117,11 +117,11 @@ def test_master_is_lossless(tmp_path: Path) -> None:
 def test_sound_stays_in_sync(name: str, profile: str, tmp_path: Path) -> None:
     """Each sound sample is heard at the source's time to the container's unit, and the picture's lead is the same."""
     reel = make_unrestored_film(clip(name), profile, tmp_path)
-    before, tone = sound(clip(name))
-    after, copy = sound(reel.path)
+    before, tone = decoded_sound(clip(name))
+    after, copy = decoded_sound(reel.path)
     # Where the film's container knows no priming, the decoder gives those samples too, before the film's zero.
     early = round((before - after) * 48000)
-    unit = max(demuxed(reel.path, "audio")[0].time_base, Fraction(1, 48000))
+    unit = max(demuxed_packets(reel.path, "audio")[0].time_base, Fraction(1, 48000))
     offset = best_offset(tone, copy, early)
     heard = after + Fraction(offset, 48000)
     assert abs(heard - before - reel.result.shift) <= unit + reel.info.video.tick
@@ -208,13 +208,13 @@ def test_a_late_clock_is_brought_near_zero(tmp_path: Path) -> None:
     begin = Fraction(3 * 3600)
     source = tmp_path / "source.mkv"
     shots = [(begin + Fraction(i, 25), scene(i)) for i in range(48)]
-    write(source, Film(shots, audio="aac", audio_start=begin))
+    write_film(source, Film(shots, audio="aac", audio_start=begin))
     reel = make_unrestored_film(source, "web", tmp_path)
     assert abs(reel.result.shift + begin) < 1
     assert any("clock" in note for note in reel.result.notes)
     timeline = read_timeline(reel.path)
     assert timeline.pts[0] * timeline.time_base == begin + reel.result.shift
-    assert sound(reel.path)[0] == pytest.approx(sound(source)[0] + reel.result.shift, abs=0.0011)
+    assert decoded_sound(reel.path)[0] == pytest.approx(decoded_sound(source)[0] + reel.result.shift, abs=0.0011)
 
 
 def test_odd_sizes_are_said(tmp_path: Path) -> None:

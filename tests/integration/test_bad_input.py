@@ -12,7 +12,7 @@ import pytest
 
 from reelwright.cli.main import run
 from tests.support import clips
-from tests.support.clipmaker import Film, write
+from tests.support.clipmaker import Film, write_film
 from tests.support.commands import errors_of, manifest_of, reelwright, tree
 from tests.support.damaged_files import REFUSED, bad_file, broken, cut
 from tests.support.films import small_film
@@ -74,9 +74,9 @@ def test_a_film_that_becomes_another_leaves_nothing(
 
 def test_a_clock_that_leaps_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A frame that lies hours behind the one before is named by that one's time."""
-    source = clips.folder() / "leaping.mkv"
+    source = clips.clip_folder() / "leaping.mkv"
     times = [Fraction(i, 25) + (7200 if i > 30 else 0) for i in range(40)]
-    write(source, Film([(time, scene(i, "yuv420p", 64, 48)) for i, time in enumerate(times)]))
+    write_film(source, Film([(time, scene(i, "yuv420p", 64, 48)) for i, time in enumerate(times)]))
     line = refusal(capfd, tmp_path / "out.mp4", source, "--set", "on_damage=conceal")
     assert f"{source} at 00:00:01.200: its clock leaps to 02:00:01.240" in line
 

@@ -16,7 +16,7 @@ from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame
 from reelwright.titles.errors import DamagedSource, InputError, OneLineError
 from reelwright.titles.recipe import Recipe
-from tests.support.clips import clip, folder, truth
+from tests.support.clips import clip, clip_folder, truth
 from tests.support.damaged_files import REFUSED, bad_file, broken, cut
 
 _HALF = Fraction(1, 2)
@@ -57,7 +57,7 @@ def test_what_is_no_film_is_refused_in_one_line(name: str) -> None:
 def test_a_missing_file_is_named() -> None:
     """A path that leads nowhere is the person's to mend."""
     with pytest.raises(InputError, match="no such file"):
-        probe(str(folder() / "nowhere.mp4"))
+        probe(str(clip_folder() / "nowhere.mp4"))
 
 
 @pytest.mark.parametrize("location", ["http://127.0.0.1:9/film.mp4", "concat:a.mp4|b.mp4", "bad\0name.mp4"])
@@ -111,7 +111,7 @@ def test_a_playlist_reaches_neither_network_nor_disk() -> None:
             ("m3u8", "#EXTM3U\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n"),
             ("mp4", "ffconcat version 1.0\nfile {}\n"),
         ):
-            path = folder() / f"calling.{suffix}"
+            path = clip_folder() / f"calling.{suffix}"
             path.write_text(text.format(address))
             with pytest.raises(InputError, match="playlist"):
                 probe(str(path))
@@ -201,7 +201,7 @@ def test_frames_that_the_demuxer_skips_are_missed(name: str, mark: bytes) -> Non
     data = bytearray(clip(name).read_bytes())
     at = data.index(mark, len(data) // 2)
     data[at : at + 8] = bytes(8)
-    path = folder() / f"skipping-{name}{clip(name).suffix}"
+    path = clip_folder() / f"skipping-{name}{clip(name).suffix}"
     path.write_bytes(data)
     with pytest.raises(DamagedSource, match="00:00:0"):
         _read(path)
@@ -238,7 +238,7 @@ def test_mutated_files_end_in_frames_or_one_line(seed: int) -> None:
     """Whatever is done to a file, reading it gives frames at rising times or a clear error."""
     rng = random.Random(seed)
     for name in _FUZZED:
-        path = folder() / f"mutated{clip(name).suffix}"
+        path = clip_folder() / f"mutated{clip(name).suffix}"
         path.write_bytes(_mutated(clip(name).read_bytes(), rng))
         try:
             frames, _ = _read(path, on_damage=rng.choice(["fail", "conceal"]))

@@ -19,7 +19,7 @@ from reelwright.media.profiles import out_pix_fmt, profile_spec
 from reelwright.media.types import ColourInfo, VideoInfo
 from reelwright.titles.errors import OutputError, UnavailableError
 from tests.support.scenes import scene
-from tests.support.unrestored_films import PROFILES, decoded, far, write_segment
+from tests.support.unrestored_films import PROFILES, decoded, mean_difference, write_segment
 
 BT601_FULL = ColourInfo(range=2, primaries=5, transfer=6, matrix=5)
 
@@ -49,7 +49,7 @@ def test_pictures_come_back(profile: str, size: tuple[int, int], tmp_path: Path)
     frames = list(decoded(path))
     assert len(frames) == len(pictures)
     limit = 0 if profile == "master" else 3
-    assert max(far(picture, planes) for picture, (_, planes) in zip(pictures, frames, strict=True)) <= limit
+    assert max(mean_difference(picture, planes) for picture, (_, planes) in zip(pictures, frames, strict=True)) <= limit
     with av.open(str(path)) as container:
         assert next(container.demux(video=0)).is_keyframe
 

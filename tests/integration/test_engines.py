@@ -1,4 +1,4 @@
-"""The engines on real weights: the same pixels whatever the tiling, the threads, the runtime."""
+"""With real weights, tiling and threads change no pixel, and the two engines agree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PICKLE = SPAN.with_name("realesr-animevideov3.pth")
 
 
 def frame(width: int = 200, height: int = 150, index: int = 0) -> Luma:
-    """A textured frame under grain, in [0, 1]."""
+    """A frame with texture and grain: (height, width) in [0, 1]."""
     luma = scene(index, "gray", width, height).planes[0].astype(np.float32) / 255
     noise = np.random.default_rng(index).normal(0, 0.04, luma.shape)
     return np.asarray(np.clip(luma + noise, 0, 1), np.float32)
@@ -39,7 +39,7 @@ def frame(width: int = 200, height: int = 150, index: int = 0) -> Luma:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("size", [(200, 150), (161, 121)])
 def test_tiles_change_no_pixel(precision: Precision, size: tuple[int, int]) -> None:
-    """Windows of several sizes over a frame give, bit for bit, what one window over it gives."""
+    """Windows of several sizes give the same bits as one window over the frame."""
     luma = frame(*size)
     whole = OpenVinoEngine(REEL_S, threads=1, streams=1, precision=precision).upscale(luma)
     for largest in ((64, 72), (96, 1344), (100, 90)):
@@ -49,7 +49,7 @@ def test_tiles_change_no_pixel(precision: Precision, size: tuple[int, int]) -> N
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_threads_and_parallel_frames_change_no_pixel(precision: Precision) -> None:
-    """The number of threads, of streams and of frames under way at once is a matter of speed alone."""
+    """The numbers of threads, streams and concurrent frames do not change the result."""
     frames = [frame(index=index) for index in range(6)]
     one = OpenVinoEngine(REEL_S, threads=1, streams=1, precision=precision)
     wanted = [one.upscale(luma) for luma in frames]
@@ -60,8 +60,8 @@ def test_threads_and_parallel_frames_change_no_pixel(precision: Precision) -> No
         assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True)), (threads, streams)
 
 
-def test_a_worker_that_meets_many_sizes_still_answers_right() -> None:
-    """More frame sizes than are kept compiled, met in turns and at once, give what each gives alone."""
+def test_many_frame_sizes_in_turn_give_correct_results() -> None:
+    """Results stay correct when more frame sizes alternate than compiled networks are kept."""
     sizes = [(32 + 8 * number, 40) for number in range(7)]
     engine = OpenVinoEngine(REEL_S, threads=2, streams=2, precision="fp32")
     wanted = [OpenVinoEngine(REEL_S, threads=1, streams=1, precision="fp32").upscale(frame(*size)) for size in sizes]
@@ -70,8 +70,8 @@ def test_a_worker_that_meets_many_sizes_still_answers_right() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(found, wanted * 2, strict=True))
 
 
-def test_bf16_stays_within_a_level() -> None:
-    """The faster arithmetic moves no sample by two 8-bit levels, and the mean one by a tenth."""
+def test_bf16_differs_by_less_than_two_levels() -> None:
+    """bf16 changes no sample by two 8-bit levels, and the mean sample by less than a tenth."""
     luma = frame()
     exact, fast = (
         OpenVinoEngine(REEL_S, threads=2, streams=1, precision=precision).upscale(luma) for precision in PRECISIONS
@@ -82,7 +82,7 @@ def test_bf16_stays_within_a_level() -> None:
 
 
 def test_the_network_restores_better_than_bicubic() -> None:
-    """On a grainy frame whose truth is known, the shipped weights come a decibel nearer than bicubic does."""
+    """On a grainy frame with a known original, the packaged network is at least 1 dB better than bicubic."""
     truth = cv2.GaussianBlur(scene(0, "gray", 320, 240).planes[0], (0, 0), 2.5).astype(np.float32) / 255
     small = cv2.resize(truth, (160, 120), interpolation=cv2.INTER_AREA)
     noisy = np.asarray(small + np.random.default_rng(0).normal(0, 0.03, small.shape), np.float32)
@@ -92,8 +92,8 @@ def test_the_network_restores_better_than_bicubic() -> None:
     assert 10 * np.log10(errors[0] / errors[1]) > 1
 
 
-def test_an_engine_is_known_by_its_identity_before_it_exists() -> None:
-    """A run is named before its network is loaded, so both ways of asking agree; precision and model are in it."""
+def test_an_engines_identity_is_known_before_it_is_created() -> None:
+    """`engine_identity` and the created engine agree; the identity has precision and model."""
     for precision in PRECISIONS:
         engine = create_engine("openvino", REEL_S, precision=precision)
         assert engine.identity == engine_identity("openvino", REEL_S, precision)
@@ -102,7 +102,7 @@ def test_an_engine_is_known_by_its_identity_before_it_exists() -> None:
 
 
 def test_torch_and_openvino_agree_within_a_level_of_ten_bits() -> None:
-    """At full precision the reference engine and the CPU engine give the same picture."""
+    """With fp32 the torch engine and the OpenVINO engine differ by less than a 10-bit level."""
     optional("torch")
     luma = frame()
     reference = create_engine("torch", REEL_S, threads=2, precision="fp32")
@@ -120,7 +120,7 @@ def test_torch_and_openvino_agree_within_a_level_of_ten_bits() -> None:
 
 
 def test_a_network_of_another_family_restores_through_torch() -> None:
-    """A person's own network, here SPAN, enlarges luma without tint and without a seam at the border."""
+    """A network of another family, here SPAN, enlarges luma, and chroma stays neutral."""
     optional("torch")
     optional("spandrel")
     if not SPAN.exists():
@@ -140,10 +140,10 @@ def test_a_network_of_another_family_restores_through_torch() -> None:
 
 
 def test_a_safetensors_file_without_a_network_is_refused_in_one_line(tmp_path: Path) -> None:
-    """What spandrel does not know ends in a line for the person, not in a traceback."""
+    """A file that spandrel cannot load raises a ModelError of one line."""
     optional("torch")
     optional("spandrel")
-    from safetensors.numpy import save_file  # noqa: PLC0415 - beside its use
+    from safetensors.numpy import save_file  # noqa: PLC0415 - next to its use
 
     path = tmp_path / "other.safetensors"
     save_file({"body.weight": np.zeros((2, 2), np.float32)}, str(path))
@@ -154,7 +154,7 @@ def test_a_safetensors_file_without_a_network_is_refused_in_one_line(tmp_path: P
 
 
 def test_a_pickled_network_is_refused() -> None:
-    """A .pth file is never unpickled."""
+    """A .pth file is refused and not unpickled."""
     if not PICKLE.exists():
         pytest.skip("the weights are not on this machine")
     with pytest.raises(ModelError, match="a pickle can run code"):

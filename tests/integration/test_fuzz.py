@@ -1,4 +1,4 @@
-"""Mutated films: neither a traceback, a crash, a hang nor a wrong film, whatever is done to the bytes."""
+"""Mutated films cause no traceback, crash, hang or wrong film."""
 
 from __future__ import annotations
 
@@ -17,64 +17,69 @@ import pytest
 
 from tests.support import fuzzing
 
-# Enough in a checkout to meet every film and kind of damage; CI goes further and `make fuzz` as far as one likes.
+# 300 mutations cover every film and every kind of mutation. CI tries more, and `make fuzz` any number.
 COUNT = int(os.environ.get("REELWRIGHT_FUZZ", "2000" if os.environ.get("CI") else "300"))
 SEED = int(os.environ.get("REELWRIGHT_FUZZ_SEED", "1"))
 WORKERS = os.cpu_count() or 1
-# Every so many readable films go through the whole pipeline, which costs fifty times as much.
+# One readable film of this many is restored, which takes fifty times as long as reading it.
 RESTORE_EVERY = 20
-# A hundred times what the slowest takes on an idle core: beyond this it hangs.
+# A hundred times what the slowest film needs on an idle core, so a film that takes longer hangs.
 HANG_SECONDS = 120.0
 MEMORY_BYTES = 6 << 30
 
 
 @dataclass
 class Tally:
-    """Outcomes by name, and what was found."""
+    """Results of a worker.
+
+    Attributes:
+        outcomes: number of films by the outcome of `fuzzing.check_film`.
+        findings: descriptions of the films that were handled wrongly.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
 
 
 @pytest.mark.timeout(0)
-def test_a_mutated_film_gives_a_clear_error_or_a_whole_film(tmp_path: Path) -> None:
-    """Every mutation is refused in one line, or read with every frame in its place."""
+def test_a_mutated_film_gives_a_clear_error_or_a_complete_film(tmp_path: Path) -> None:
+    """Every mutated film is refused in one line, or read with every frame in order."""
     films = tmp_path / "films"
     films.mkdir()
     fuzzing.make_films(films)
     print(f"REELWRIGHT_FUZZ={COUNT} REELWRIGHT_FUZZ_SEED={SEED}")  # noqa: T201 - how to repeat a failure
     with ThreadPoolExecutor(WORKERS) as pool:
-        tallies = list(pool.map(lambda lane: _lane(films, tmp_path / f"lane-{lane}", lane), range(WORKERS)))
+        tallies = list(pool.map(lambda first: _check_share(films, tmp_path / f"worker-{first}", first), range(WORKERS)))
     findings = [finding for tally in tallies for finding in tally.findings]
     outcomes = sum((tally.outcomes for tally in tallies), Counter())
-    print(dict(outcomes))  # noqa: T201 - how much of it was worth trying
+    print(dict(outcomes))  # noqa: T201 - shows how many mutations were readable
     assert not findings, "\n".join(findings)
     assert outcomes.total() == COUNT
-    # Mutations that are all refused, or all harmless, would prove nothing.
-    assert {"refused", "whole", "damaged"} <= set(outcomes)
+    # If all mutations were refused, or all harmless, the test would prove nothing.
+    assert {"refused", "undamaged", "damaged"} <= set(outcomes)
 
 
-def _lane(films: Path, folder: Path, lane: int) -> Tally:
-    """Examines every WORKERS-th mutation in a process of its own, and in a new one after a crash or a hang."""
+def _check_share(films: Path, folder: Path, first: int) -> Tally:
+    """Checks every WORKERS-th mutation in a separate process, which is replaced after a crash or a hang."""
     folder.mkdir()
-    tally, numbers = Tally(), list(range(lane, COUNT, WORKERS))
+    tally, numbers = Tally(), list(range(first, COUNT, WORKERS))
     while numbers:
-        ours, theirs = multiprocessing.Pipe()
-        worker = multiprocessing.get_context("spawn").Process(target=_examine, args=(films, folder, numbers, theirs))
+        our_end, worker_end = multiprocessing.Pipe()
+        worker = multiprocessing.get_context("spawn").Process(target=_check, args=(films, folder, numbers, worker_end))
         worker.start()
-        theirs.close()
-        done = _collect(ours, numbers, tally)
+        worker_end.close()
+        done = _collect(our_end, numbers, tally)
         worker.kill() if done < len(numbers) else None
         worker.join()
         if done < len(numbers):
-            description = fuzzing.mutated(films, SEED, numbers[done])[0]
+            description = fuzzing.mutate_film(films, SEED, numbers[done])[0]
             tally.findings.append(f"{numbers[done]}: {description}: crash or hang, exit code {worker.exitcode}")
         numbers = numbers[done + 1 :]
     return tally
 
 
 def _collect(results: Connection, numbers: list[int], tally: Tally) -> int:
-    """Takes results until the worker ends or says nothing for too long; how many it finished."""
+    """Receives results until the worker ends or sends nothing for too long; the number of results."""
     for done, _ in enumerate(numbers):
         try:
             if not results.poll(HANG_SECONDS):
@@ -87,17 +92,17 @@ def _collect(results: Connection, numbers: list[int], tally: Tally) -> int:
     return len(numbers)
 
 
-def _examine(films: Path, folder: Path, numbers: list[int], results: Connection) -> None:
-    # A header that asks for terabytes must not get them from this machine.
+def _check(films: Path, folder: Path, numbers: list[int], results: Connection) -> None:
+    # A file that claims terabytes must not make this machine allocate them.
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     readable = random.Random(SEED).randrange(RESTORE_EVERY)
     for number in numbers:
-        description, data = fuzzing.mutated(films, SEED, number)
+        description, data = fuzzing.mutate_film(films, SEED, number)
         path = folder / f"mutated{Path(description.split()[0]).suffix}"
         path.write_bytes(data)
         try:
-            outcome, finding = fuzzing.examine(path, whole=readable % RESTORE_EVERY == 0), ""
-        except BaseException:  # noqa: BLE001 - whatever it is, it is a finding
+            outcome, finding = fuzzing.check_film(path, restore=readable % RESTORE_EVERY == 0), ""
+        except BaseException:  # noqa: BLE001 - every exception is a finding
             outcome, finding = "finding", f"{number}: {description}\n{traceback.format_exc()}"
         readable += outcome not in {"refused", "unreadable"}
         results.send((outcome, finding))

@@ -14,7 +14,7 @@ from reelwright.titles.recipe import Recipe
 from tests.support.clips import FILMS, clip, truth
 from tests.support.damaged_files import bad_file
 from tests.support.films import REAL, whole_film
-from tests.support.scenes import scene, woven
+from tests.support.scenes import interlaced, scene
 
 # Coded without loss in a format that the pipeline carries as it is.
 _EXACT = {
@@ -121,7 +121,7 @@ def test_deinterlacing_can_be_switched_off_and_on() -> None:
     stored = _read("interlaced_unflagged", deinterlace="off")
     large = ("yuv420p", 320, 240)
     for frame in stored[:5]:
-        both = woven(scene(frame.index, *large), scene(frame.index + 0.5, *large), top_first=True)
+        both = interlaced(scene(frame.index, *large), scene(frame.index + 0.5, *large), top_first=True)
         assert frame.picture.digest() == both.digest()
     forced, plain = _read("rate_25", deinterlace="on"), _read("rate_25")
     assert len(forced) == len(plain)

@@ -31,7 +31,7 @@ COUNT = 240
 @cache
 def undisturbed() -> str:
     """SHA-256 of the film that a restoration without trouble gives."""
-    output = clips.folder() / "recovery" / "out.mp4"
+    output = clips.clip_folder() / "recovery" / "out.mp4"
     output.parent.mkdir()
     assert run(["restore", str(small_film(COUNT)), "-o", str(output)]) == 0
     return sha256(output)

@@ -1,4 +1,4 @@
-"""The report in a real browser: offline, by pointer, by keyboard, on a phone."""
+"""The report works in a real browser: offline, with pointer and keyboard, on a phone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STAGE = "JSON.parse(JSON.stringify(document.getElementById('stage').getBoundingC
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a film of twelve shots whose title is an attack."""
+    """The report of a film with twelve shots, whose title is a script."""
     folder = tmp_path_factory.mktemp("report & more #1")
     ledger = RunLedger(str(folder / "ledger"), RUN)
     title = title_of(video=video_of(160, 120))
@@ -39,123 +39,125 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """One Chromium for all."""
+    """One Chromium for all tests of this file."""
     with browser(tmp_path_factory.mktemp("profile")) as page:
         yield page
 
 
 @pytest.fixture
 def page(tab: Page, html: Path) -> Page:
-    """The report, freshly loaded in a desktop window."""
-    tab.look(*DESKTOP)
+    """The report, loaded again in a desktop window."""
+    tab.set_window(*DESKTOP)
     tab.open(html)
     return tab
 
 
 def split(page: Page) -> float:
-    """Percent of the picture that shows the source, as the page's style has it."""
-    return float(page.ask("document.getElementById('stage').style.getPropertyValue('--split')").rstrip("%"))
+    """Percentage of the picture that shows the source, from the page's style."""
+    return float(page.evaluate("document.getElementById('stage').style.getPropertyValue('--split')").rstrip("%"))
 
 
-def current(page: Page) -> str:
-    """The number of the shot that is shown."""
-    return str(page.ask("document.querySelector('.shot[aria-current=true]').dataset.shot"))
+def current_shot(page: Page) -> str:
+    """Number of the shot that is shown."""
+    return str(page.evaluate("document.querySelector('.shot[aria-current=true]').dataset.shot"))
 
 
-def point(page: Page, across: float, down: float) -> tuple[float, float]:
-    """A point of the stage in the window."""
-    box: dict[str, Any] = page.ask(STAGE)
-    return box["x"] + across * box["width"], box["y"] + down * box["height"]
+def stage_point(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Window coordinates of a point given in fractions of the stage's width and height."""
+    box: dict[str, Any] = page.evaluate(STAGE)
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
-def seen(page: Page, across: float) -> NDArray[np.int64]:
-    """A narrow strip of the stage as it is drawn."""
-    x, y = (round(value) for value in point(page, across, 0.3))
+def strip(page: Page, center: float) -> NDArray[np.int64]:
+    """The drawn pixels of a narrow vertical strip of the stage."""
+    x, y = (round(value) for value in stage_point(page, center, 0.3))
     return page.screenshot()[y : y + 60, x - 4 : x + 4].astype(np.int64)
 
 
-def test_it_opens_offline_and_every_picture_is_there(page: Page, html: Path) -> None:
-    """All pictures decode, nothing is asked from anywhere, and the console is silent."""
-    sizes = page.ask("Promise.all([...document.images].map(image => image.decode().then(() => image.naturalWidth)))")
+def test_it_opens_offline_with_every_picture(page: Page, html: Path) -> None:
+    """All pictures decode, the page requests nothing else, and the console has no errors."""
+    sizes = page.evaluate(
+        "Promise.all([...document.images].map(image => image.decode().then(() => image.naturalWidth)))"
+    )
     assert len(sizes) == SHOTS + 2
     assert min(sizes) > 0
     assert page.requests() == [html.as_uri()]
-    assert page.complaints() == []
+    assert page.console_errors() == []
 
 
-def test_a_hostile_title_is_shown_and_does_nothing(page: Page) -> None:
-    """The attack is the heading, to the letter."""
-    assert page.ask("document.querySelector('h1').textContent") == HOSTILE
-    assert page.ask("document.title") != "taken"
+def test_a_script_in_the_title_is_shown_and_not_run(page: Page) -> None:
+    """The script is the text of the heading, and the document's title is unchanged."""
+    assert page.evaluate("document.querySelector('h1').textContent") == HOSTILE
+    assert page.evaluate("document.title") != "taken"
 
 
 def test_the_pointer_drags_the_divider(page: Page) -> None:
-    """What is drawn between the divider's old and new place changes from source to restored."""
+    """The pixels between the old and the new position change from source to restored."""
     assert split(page) == 50
-    page.ask("document.getElementById('before').decode()")
-    before = seen(page, 0.35)
-    page.drag(point(page, 0.5, 0.5), point(page, 0.2, 0.6))
+    page.evaluate("document.getElementById('before').decode()")
+    before = strip(page, 0.35)
+    page.drag(stage_point(page, 0.5, 0.5), stage_point(page, 0.2, 0.6))
     assert split(page) == pytest.approx(20, abs=1)
-    assert np.abs(seen(page, 0.35) - before).mean() > 2
-    page.drag(point(page, 0.2, 0.5), point(page, -0.5, 0.5))
+    assert np.abs(strip(page, 0.35) - before).mean() > 2
+    page.drag(stage_point(page, 0.2, 0.5), stage_point(page, -0.5, 0.5))
     assert split(page) == 0
 
 
 def test_the_keyboard_moves_the_divider(page: Page) -> None:
-    """Tab reaches the slider first; arrows and page keys move it and its value is spoken."""
+    """Tab focuses the slider first; arrow and page keys move it and update its accessible value."""
     page.press("Tab")
-    assert page.ask("document.activeElement.id") == "split"
+    assert page.evaluate("document.activeElement.id") == "split"
     page.press("ArrowLeft")
     assert split(page) == 48
     page.press("PageUp")
     assert split(page) == 58
-    assert page.ask("document.activeElement.getAttribute('aria-valuetext')") == "58 % source"
+    assert page.evaluate("document.activeElement.getAttribute('aria-valuetext')") == "58 % source"
 
 
-def test_the_strip_jumps_between_shots(page: Page) -> None:
-    """Clicks, arrow keys, End and the two buttons choose a shot; the pair shown is that shot's own."""
-    page.ask("document.querySelectorAll('.shot')[4].click()")
-    assert current(page) == "5"
-    page.ask("document.querySelectorAll('.shot')[4].focus()")
+def test_shots_are_selected_by_clicks_and_keys(page: Page) -> None:
+    """Clicks, arrow keys, End and the two buttons select a shot, and its pictures are shown."""
+    page.evaluate("document.querySelectorAll('.shot')[4].click()")
+    assert current_shot(page) == "5"
+    page.evaluate("document.querySelectorAll('.shot')[4].focus()")
     page.press("ArrowRight")
-    assert current(page) == "6"
+    assert current_shot(page) == "6"
     page.press("End")
-    assert current(page) == str(SHOTS)
-    assert page.ask("document.getElementById('next').disabled") is True
-    page.ask("document.getElementById('previous').click()")
-    assert current(page) == str(SHOTS - 1)
-    assert page.ask(
+    assert current_shot(page) == str(SHOTS)
+    assert page.evaluate("document.getElementById('next').disabled") is True
+    page.evaluate("document.getElementById('previous').click()")
+    assert current_shot(page) == str(SHOTS - 1)
+    assert page.evaluate(
         "(d => document.getElementById('before').src === d.before && document.getElementById('after').src === d.after)"
         "(document.querySelector('.shot[aria-current=true]').dataset)"
     )
-    shown = page.ask("document.getElementById('where').textContent")
+    shown = page.evaluate("document.getElementById('where').textContent")
     assert shown == f"Shot {SHOTS - 1} of {SHOTS}, frame 52, 00:00:02.080"
 
 
 def test_magnified_pictures_are_moved_by_the_pointer(page: Page) -> None:
-    """At 4x a drag beside the divider moves both pictures together and never past their edge."""
-    page.ask("document.querySelector('[data-zoom=\"4\"]').click()")
-    place = "['before','after'].map(id => document.getElementById(id).getBoundingClientRect().x)"
-    start = page.ask(place)
-    page.drag(point(page, 0.8, 0.5), point(page, 0.7, 0.5))
-    moved = page.ask(place)
+    """At 4x a drag outside of the divider moves both pictures equally, and not beyond their edge."""
+    page.evaluate("document.querySelector('[data-zoom=\"4\"]').click()")
+    positions = "['before','after'].map(id => document.getElementById(id).getBoundingClientRect().x)"
+    start = page.evaluate(positions)
+    page.drag(stage_point(page, 0.8, 0.5), stage_point(page, 0.7, 0.5))
+    moved = page.evaluate(positions)
     assert moved[0] == pytest.approx(moved[1])
     assert moved[0] < start[0]
     assert split(page) == 50
     for _ in range(6):
-        page.drag(point(page, 0.05, 0.5), point(page, 0.45, 0.5))
-        page.drag(point(page, 0.55, 0.5), point(page, 0.95, 0.5))
-    assert page.ask(place)[0] == pytest.approx(page.ask(STAGE)["x"], abs=0.5)
+        page.drag(stage_point(page, 0.05, 0.5), stage_point(page, 0.45, 0.5))
+        page.drag(stage_point(page, 0.55, 0.5), stage_point(page, 0.95, 0.5))
+    assert page.evaluate(positions)[0] == pytest.approx(page.evaluate(STAGE)["x"], abs=0.5)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_phone_shows_it_without_scrolling_sideways(tab: Page, html: Path, dark: bool) -> None:
-    """The page is as wide as the screen, touch targets are large enough, and the scheme follows the device."""
-    tab.look(*PHONE, dark=dark)
+def test_it_fits_a_phone_without_horizontal_scrolling(tab: Page, html: Path, dark: bool) -> None:
+    """The page is as wide as the screen, buttons are at least 40 pixels high, and dark mode follows the device."""
+    tab.set_window(*PHONE, dark=dark)
     tab.open(html)
-    assert tab.ask("document.documentElement.scrollWidth") == PHONE[0]
+    assert tab.evaluate("document.documentElement.scrollWidth") == PHONE[0]
     targets = "[...document.querySelectorAll('.tools button')].map(b => b.getBoundingClientRect().height)"
-    assert min(tab.ask(targets)) >= 40
+    assert min(tab.evaluate(targets)) >= 40
     drawn = tab.screenshot()
     assert drawn.shape[:2] == (PHONE[1], PHONE[0])
     assert (drawn[4, 4].mean() < 60) == dark

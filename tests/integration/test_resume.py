@@ -36,7 +36,7 @@ class Undisturbed:
 @cache
 def undisturbed() -> Undisturbed:
     """Made once."""
-    output = clips.folder() / "undisturbed" / "out.mp4"
+    output = clips.clip_folder() / "undisturbed" / "out.mp4"
     output.parent.mkdir()
     segments = resume(output)
     return Undisturbed(sha256(output), manifest_of(output), segments)

@@ -29,7 +29,7 @@ from reelwright.titles.errors import InputError, UnavailableError
 from reelwright.titles.recipe import Recipe
 from scripts.servers.s3 import S3Server
 from tests.support import clips
-from tests.support.clipmaker import Film, write
+from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip
 from tests.support.films import small_film
 from tests.support.stores import only_real, reaching, served_bytes
@@ -77,7 +77,7 @@ def noise(path: Path, frames: int, **film: Any) -> Path:
     def picture() -> Picture:
         return Picture("yuv420p", 160, 120, tuple(random.integers(0, 256, shape, np.uint8) for shape in shapes))
 
-    write(path, Film([(clips.F(i, 25), picture()) for i in range(frames)], **film))
+    write_film(path, Film([(clips.F(i, 25), picture()) for i in range(frames)], **film))
     return path
 
 

@@ -18,7 +18,7 @@ from reelwright.media.film import missing_copies, stream_digests
 from tests.support.clipmaker import frame_of
 from tests.support.clips import clip
 from tests.support.scenes import scene
-from tests.support.unrestored_films import UnrestoredFilm, demuxed, make_unrestored_film, sound
+from tests.support.unrestored_films import UnrestoredFilm, decoded_sound, demuxed_packets, make_unrestored_film
 
 RATE = 48000
 COUNT = 50
@@ -87,7 +87,7 @@ def outcome(reel: UnrestoredFilm, kind: str) -> Any:
 
 def lag(path: Path, start: float = 0.4) -> float:
     """Seconds by which the chirp is heard late, found where it fits best; the film must hold it after `start`."""
-    first, samples = sound(path)
+    first, samples = decoded_sound(path)
     with av.open(str(path)) as container:
         rate = container.streams.audio[0].sample_rate
     wanted = tone(start, 0.2)[0][:: RATE // rate]
@@ -127,8 +127,8 @@ def test_sound_is_copied(codec: str, suffix: str, profile: str, tmp_path: Path) 
     assert abs(lag(reel.path) - lag(source)) <= 0.0011
     # MP4 and MOV regroup uncompressed sound; of the rest each packet is found again as it was.
     if not codec.startswith("pcm") and suffix != ".ts":
-        before = [bytes(packet) for packet in demuxed(source, "audio")]
-        assert [bytes(packet) for packet in demuxed(reel.path, "audio")] == before
+        before = [bytes(packet) for packet in demuxed_packets(source, "audio")]
+        assert [bytes(packet) for packet in demuxed_packets(reel.path, "audio")] == before
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_sound_is_converted(codec: str, suffix: str, profile: str, now: str, tmp
     assert converted.outcome == "converted"
     assert codec in converted.reason
     assert now in converted.reason
-    assert converted.packets == len(demuxed(reel.path, "audio")) or now.startswith("pcm")
+    assert converted.packets == len(demuxed_packets(reel.path, "audio")) or now.startswith("pcm")
     with av.open(str(reel.path)) as container:
         assert container.streams.audio[0].codec_context.name == now
         assert len(container.streams.audio[0].layout.channels) == (2 if layout == "stereo" else 1)
@@ -165,7 +165,7 @@ def test_gaps_become_silence(tmp_path: Path) -> None:
     reel = make_unrestored_film(source, "web", tmp_path)
     assert outcome(reel, "audio").outcome == "converted"
     assert abs(lag(reel.path, start=1.2)) <= 0.0011
-    first, samples = sound(reel.path)
+    first, samples = decoded_sound(reel.path)
     gap = samples[round((0.4 - float(first)) * RATE) : round((0.8 - float(first)) * RATE)]
     assert np.abs(gap).max() < 0.01
 
@@ -192,7 +192,7 @@ def test_odd_layouts_and_rates(tmp_path: Path) -> None:
 def lines(path: Path) -> list[tuple[Fraction, Fraction, bytes]]:
     """Start, length and text without styles of each subtitle that shows something."""
     found = []
-    for packet in demuxed(path, "subtitle"):
+    for packet in demuxed_packets(path, "subtitle"):
         with av.open(str(path)) as container:
             decoder = container.streams.subtitles[0].codec_context
             shown = [re.sub(rb"\{[^}]*\}", b"", part.dialogue) for part in decoder.decode2(packet) or ()]
@@ -240,7 +240,9 @@ def test_styled_subtitles(tmp_path: Path) -> None:
     source = write_film(tmp_path / "source.mkv", extra=ass_lines)
     kept = make_unrestored_film(source, "master", tmp_path)
     assert outcome(kept, "subtitle").outcome == "copied"
-    assert [bytes(p) for p in demuxed(kept.path, "subtitle")] == [bytes(p) for p in demuxed(source, "subtitle")]
+    assert [bytes(p) for p in demuxed_packets(kept.path, "subtitle")] == [
+        bytes(p) for p in demuxed_packets(source, "subtitle")
+    ]
     web = make_unrestored_film(source, "web", tmp_path)
     assert outcome(web, "subtitle").outcome == "converted"
     assert [(start, text.split()) for start, _, text in lines(web.path)] == [
@@ -359,7 +361,7 @@ def test_languages_and_roles(profile: str, tmp_path: Path) -> None:
 def test_a_changed_copy_is_missed(tmp_path: Path) -> None:
     """One other byte in a copied stream and the copy no longer counts as there."""
     reel = make_unrestored_film(clip("rate_25"), "web", tmp_path)
-    packet = demuxed(reel.path, "audio")[40]
+    packet = demuxed_packets(reel.path, "audio")[40]
     data = bytearray(reel.path.read_bytes())
     data[packet.pos + packet.size // 2] ^= 1
     reel.path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Writes film files from pictures with PyAV: the hands of `tests.support.clips`."""
+"""Writes film files from pictures with PyAV."""
 
 from __future__ import annotations
 
@@ -22,14 +22,25 @@ _INTERLACED = 0x20000000 | 0x00040000  # AV_CODEC_FLAG_INTERLACED_ME | AV_CODEC_
 
 @dataclass(frozen=True)
 class Film:
-    """What to write.
+    """The content of a film file.
 
     Attributes:
         shots: (presentation time in seconds, picture) in order.
         rate: nominal frame rate.
-        time_base: the encoder's unit of time; 1/rate when None.
+        time_base: the encoder's unit of time in seconds; 1/rate when None.
+        codec: name of the video encoder.
+        pix_fmt: pixel format of the film; that of the pictures when empty.
+        options: of the video encoder.
+        interlaced: whether frames are encoded as two fields.
         colour: range, primaries, transfer, matrix as FFmpeg's numbers.
-        audio, subtitles: names of encoders; none when empty.
+        sar: sample aspect ratio.
+        rotation: of the display matrix, in degrees.
+        audio, subtitles: names of encoders; no stream when empty.
+        audio_start: time of the first audio sample, in seconds.
+        chapters: number of chapters.
+        attachment: whether a font is attached.
+        metadata: of the container.
+        container_options: of the muxer.
     """
 
     shots: Iterable[tuple[Fraction, Picture]]
@@ -51,26 +62,26 @@ class Film:
     container_options: dict[str, str] = field(default_factory=dict)
 
 
-def write(path: Path, film: Film) -> list[Fraction]:
-    """Encodes `film` to `path`; the container is the suffix's. Returns the presentation times in seconds."""
+def write_film(path: Path, film: Film) -> list[Fraction]:
+    """Encodes a film; the path's suffix decides the container. Returns the presentation times in seconds."""
     shots = list(film.shots)
     with av.open(str(path), "w", container_options=film.container_options) as out:
         out.metadata.update(film.metadata)
         video = _video_stream(out, film, shots[0][1])
         audio = _audio_stream(out, film.audio) if film.audio else None
-        words: Any = out.add_mux_stream(film.subtitles) if film.subtitles else None
+        subtitles: Any = out.add_mux_stream(film.subtitles) if film.subtitles else None
         if film.attachment:
             out.add_attachment("font.ttf", "application/x-truetype-font", bytes(range(256)) * 8)
         duration = shots[-1][0] + 1 / film.rate
         if film.chapters:
             out.set_chapters(_chapters(film.chapters, duration))
-        for packet in _interleaved(film, shots, video, audio, words, duration):
+        for packet in _interleaved(film, shots, video, audio, subtitles, duration):
             out.mux(packet)
     return [time for time, _ in shots]
 
 
 def frame_of(picture: Picture, pix_fmt: str = "") -> av.VideoFrame:
-    """The picture as an FFmpeg frame, converted to `pix_fmt` where that differs."""
+    """The picture as an FFmpeg frame, converted to `pix_fmt` if it has another format."""
     frame = av.VideoFrame(picture.width, picture.height, picture.pix_fmt)
     for plane, samples in zip(frame.planes, picture.planes, strict=True):
         sample_bytes = samples.dtype.itemsize
@@ -119,29 +130,29 @@ def _chapters(count: int, duration: Fraction) -> list[dict[str, Any]]:
 
 
 def _interleaved(
-    film: Film, shots: Sequence[tuple[Fraction, Picture]], video: Any, audio: Any, words: Any, duration: Fraction
+    film: Film, shots: Sequence[tuple[Fraction, Picture]], video: Any, audio: Any, subtitles: Any, duration: Fraction
 ) -> list[Packet[Any]]:
     packets = list(_video_packets(film, shots, video))
     if audio is not None:
         packets += _audio_packets(audio, film.audio_start, duration)
-    if words is not None:
-        packets += _subtitle_packets(words, duration, prefixed=film.subtitles == "mov_text")
+    if subtitles is not None:
+        packets += _subtitle_packets(subtitles, duration, prefixed=film.subtitles == "mov_text")
     return sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base)
 
 
 def _video_packets(film: Film, shots: Sequence[tuple[Fraction, Picture]], video: Any) -> Iterable[Packet[Any]]:
-    tick = film.time_base or 1 / film.rate
+    time_base = film.time_base or 1 / film.rate
     for time, picture in shots:
         frame = frame_of(picture, film.pix_fmt)
-        frame.time_base, frame.pts = tick, round(time / tick)
-        # Pictures carry no FFmpeg flags, and the encoder prefers what a frame says to what the stream says.
+        frame.time_base, frame.pts = time_base, round(time / time_base)
+        # The encoder takes the colour of the frame before that of the stream.
         frame.color_range, frame.color_primaries, frame.color_trc, frame.colorspace = film.colour
         yield from video.encode(frame)
     yield from video.encode(None)
 
 
 def _audio_packets(audio: Any, start: Fraction, end: Fraction) -> list[Packet[Any]]:
-    """A 440 Hz tone from `start` to `end` seconds."""
+    """Encodes a 440 Hz tone from `start` to `end`, in seconds."""
     first = int(start * _AUDIO_RATE)
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(first, int(end * _AUDIO_RATE)) / _AUDIO_RATE)
     sound = av.AudioFrame.from_ndarray(tone.astype(np.float32)[None, :], format="fltp", layout="mono")
@@ -150,13 +161,13 @@ def _audio_packets(audio: Any, start: Fraction, end: Fraction) -> list[Packet[An
     return [*audio.encode(sound), *audio.encode(None)]
 
 
-def _subtitle_packets(words: Any, duration: Fraction, *, prefixed: bool) -> list[Packet[Any]]:
+def _subtitle_packets(subtitles: Any, duration: Fraction, *, prefixed: bool) -> list[Packet[Any]]:
     packets = []
     for index in range(2):
         text = f"Line {index + 1}".encode()
         # mov_text samples begin with the length of their text (3GPP TS 26.245).
         packet: Packet[Any] = Packet(len(text).to_bytes(2, "big") + text if prefixed else text)
-        packet.stream, packet.time_base = words, Fraction(1, 1000)
+        packet.stream, packet.time_base = subtitles, Fraction(1, 1000)
         packet.pts = packet.dts = int(duration * 1000) * index // 2
         packet.duration = 800
         packets.append(packet)
@@ -164,7 +175,14 @@ def _subtitle_packets(words: Any, duration: Fraction, *, prefixed: bool) -> list
 
 
 def write_sound(path: Path, seconds: Fraction, *, cover: Picture | None = None, empty_video: bool = False) -> None:
-    """A file with a tone and no film: alone, with a cover picture, or with a video stream that holds no frame."""
+    """Writes a file with a tone and no film.
+
+    Args:
+        path: its suffix decides the container.
+        seconds: duration of the tone.
+        cover: a cover picture to attach.
+        empty_video: whether it has a video stream without a frame.
+    """
     with av.open(str(path), "w") as out:
         audio = _audio_stream(out, {".wav": "pcm_s16le", ".mp3": "libmp3lame"}.get(path.suffix, "aac"))
         packets = _audio_packets(audio, Fraction(0), seconds)
@@ -179,8 +197,8 @@ def write_sound(path: Path, seconds: Fraction, *, cover: Picture | None = None, 
             out.mux(packet)
 
 
-def write_changing(path: Path, pictures: Sequence[Picture], rate: Fraction) -> None:
-    """One MPEG-2 stream, with a new encoder wherever the pictures change size."""
+def write_film_with_size_changes(path: Path, pictures: Sequence[Picture], rate: Fraction) -> None:
+    """Writes one MPEG-2 stream, with another encoder for each size of the pictures."""
     with av.open(str(path), "w") as out:
         sizes = dict.fromkeys((picture.width, picture.height) for picture in pictures)
         stream = _video_stream(out, Film([], rate=rate, codec="mpeg2video", options={"b": "2M"}), pictures[0])

@@ -1,7 +1,7 @@
 """Small film files, one for each property that the media layer must keep, made on demand and once per process.
 
-`clip(name)` is the file and `truth(name)` what was written into it, so that a test holds the reader to the source
-rather than to another reader. `FILMS` are the clips that must be read whole; `damaged.py` has those that must not.
+`clip(name)` is the file, and `truth(name)` is what was written into it. So a test compares the reader with the source
+and not with another reader. Every clip in `FILMS` must be read completely; `damaged_files` has the others.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from reelwright.media.picture import Picture
-from tests.support import clipmaker
-from tests.support import mp4_edit as mp4edit
+from tests.support import clipmaker, mp4_edit
 from tests.support.clipmaker import Film
-from tests.support.scenes import boxed, scene, telecined, woven
+from tests.support.scenes import interlaced, scene, telecined, with_bars
 
 F = Fraction
 PAL = F(25)
@@ -31,48 +30,55 @@ COUNT = 48
 
 @dataclass(frozen=True)
 class Truth:
-    """What a clip shows.
+    """The known content of a clip.
 
     Attributes:
         times: presentation time of each frame that a player shows, in seconds.
-        moments: the time in the scene of each (`tests.support.scenes.scene`); empty where a frame mixes several.
+        moments: index in the scene of each frame (`tests.support.scenes.scene`); empty if frames mix several moments.
     """
 
     times: tuple[Fraction, ...]
     moments: tuple[float, ...] = ()
 
     def ticks(self, unit: Fraction) -> list[int]:
-        """The times in units of `unit` seconds, halves rounded up as FFmpeg does."""
+        """The times in units of `unit` seconds, rounded as FFmpeg does: halves up."""
         return [floor(time / unit + Fraction(1, 2)) for time in self.times]
 
 
 def clip(name: str) -> Path:
-    """The file called `name`."""
-    return _made(name)[0]
+    """Path of the clip called `name`."""
+    return _make(name)[0]
 
 
 def truth(name: str) -> Truth:
-    """What was written into the file called `name`."""
-    return _made(name)[1]
+    """The content of the clip called `name`."""
+    return _make(name)[1]
 
 
 @cache
-def folder() -> Path:
-    """Where this process keeps its clips; removed when it ends."""
+def clip_folder() -> Path:
+    """The folder of this process's clips; removed when the process ends."""
     path = Path(tempfile.mkdtemp(prefix="reelwright-clips-"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
 
 @cache
-def _made(name: str) -> tuple[Path, Truth]:
+def _make(name: str) -> tuple[Path, Truth]:
     suffix, build = _BUILDERS[name]
-    path = folder() / f"{name}.{suffix}"
+    path = clip_folder() / f"{name}.{suffix}"
     return path, build(path)
 
 
 def _steady(rate: Fraction = PAL, count: int = COUNT, start: Fraction = _ZERO, **film: Any) -> Callable[[Path], Truth]:
-    """Frames at a constant rate from `start`; `size`, `fmt` say what the scene is drawn in."""
+    """A builder of a film with a constant rate.
+
+    Args:
+        rate: frames per second.
+        count: number of frames.
+        start: time of the first frame, in seconds.
+        **film: attributes of `Film`; also `size` and `fmt` of the scene, `frame` to draw frame i, and `moments`.
+    """
     width, height = film.pop("size", (160, 120))
     fmt = film.pop("fmt", "yuv420p")
     frame = film.pop("frame", lambda i: scene(i, fmt, width, height))
@@ -80,31 +86,31 @@ def _steady(rate: Fraction = PAL, count: int = COUNT, start: Fraction = _ZERO, *
 
     def build(path: Path) -> Truth:
         shots = [(start + i / rate, frame(i)) for i in range(count)]
-        return Truth(tuple(clipmaker.write(path, Film(shots, rate=rate, **film))), moments)
+        return Truth(tuple(clipmaker.write_film(path, Film(shots, rate=rate, **film))), moments)
 
     return build
 
 
 def _variable(path: Path) -> Truth:
-    """Frames held for one to five 25ths of a second, on a 1/600 s clock, with B-frames."""
+    """A film with a variable frame rate, a time base of 1/600 s and B-frames."""
     times = [F(0)]
     for i in range(COUNT - 1):
         times.append(times[-1] + F((24, 48, 24, 120, 31)[i % 5], 600))
     shots = [(time, scene(i)) for i, time in enumerate(times)]
-    clipmaker.write(path, Film(shots, time_base=F(1, 600), options={"bf": "2"}, audio="aac"))
+    clipmaker.write_film(path, Film(shots, time_base=F(1, 600), options={"bf": "2"}, audio="aac"))
     return Truth(tuple(times), tuple(range(COUNT)))
 
 
 def _edited(path: Path) -> Truth:
-    """A file whose edit list shows frames 10 to 39 of 48 (the cut is inside a group of pictures)."""
+    """A film whose edit list shows frames 10 to 39 of 48; both cuts are within a GOP."""
     _steady(options={"bf": "2", "g": "48"})(path)
-    mp4edit.trim(path, F(10, 25), F(30, 25))
+    mp4_edit.trim(path, F(10, 25), F(30, 25))
     return Truth(tuple(i / PAL for i in range(30)), tuple(range(10, 40)))
 
 
 def _interlaced(top_first: bool, **film: Any) -> Callable[[Path], Truth]:
     def field_pair(i: int) -> Picture:
-        return woven(scene(i, **_LARGE), scene(i + 0.5, **_LARGE), top_first)
+        return interlaced(scene(i, **_LARGE), scene(i + 0.5, **_LARGE), top_first)
 
     order = "tff" if top_first else "bff"
     options = {"options": {"x264-params": f"{order}=1"}, **film}
@@ -112,12 +118,12 @@ def _interlaced(top_first: bool, **film: Any) -> Callable[[Path], Truth]:
 
 
 def _telecine(path: Path) -> Truth:
-    """24 film frames a second spread over 30 interlaced ones."""
+    """A film of 24 frames per second as 30 interlaced frames per second (2:3 pull-down)."""
     rate = F(30000, 1001)
     pictures = telecined([scene(i, **_LARGE) for i in range(COUNT)])
     shots = [(i / rate, picture) for i, picture in enumerate(pictures)]
     options = {"x264-params": "tff=1"}
-    return Truth(tuple(clipmaker.write(path, Film(shots, rate=rate, interlaced=True, options=options))))
+    return Truth(tuple(clipmaker.write_film(path, Film(shots, rate=rate, interlaced=True, options=options))))
 
 
 _LARGE: dict[str, Any] = {"pix_fmt": "yuv420p", "width": 320, "height": 240}
@@ -126,15 +132,15 @@ _NEGATIVE = {"avoid_negative_ts": "disabled", "movflags": "frag_keyframe+empty_m
 _VP9 = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "12", "auto-alt-ref": "1"}
 
 
-def _boxed(left: int, top: int, right: int, bottom: int, noise: int = 0, **film: Any) -> Callable[[Path], Truth]:
+def _with_bars(left: int, top: int, right: int, bottom: int, noise: int = 0, **film: Any) -> Callable[[Path], Truth]:
     def frame(i: int) -> Picture:
-        return boxed(scene(i, **_LARGE), left, top, right, bottom, noise)
+        return with_bars(scene(i, **_LARGE), left, top, right, bottom, noise)
 
     return _steady(frame=frame, moments=(), **film)
 
 
 def _dark(i: int) -> Picture:
-    """A night scene: hardly anything is lit, and nothing at all at the sides."""
+    """A night scene: a small bright area, and black at the sides."""
     picture = scene(i, **_LARGE)
     luma = picture.planes[0] // 10 + 14
     luma[:, :70] = 17
@@ -198,9 +204,9 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], Truth]]] = {
         _steady(audio="aac", subtitles="subrip", chapters=3, attachment=True, metadata={"title": "A clip"}),
     ),
     "streams_mp4": ("mp4", _steady(audio="aac", subtitles="mov_text", chapters=3, metadata={"title": "A clip"})),
-    "pillarbox": ("mp4", _boxed(40, 0, 40, 0)),
-    "letterbox": ("mp4", _boxed(0, 30, 0, 30)),
-    "windowbox_noisy": ("mkv", _boxed(20, 13, 25, 16, noise=6, codec="ffv1")),
+    "pillarbox": ("mp4", _with_bars(40, 0, 40, 0)),
+    "letterbox": ("mp4", _with_bars(0, 30, 0, 30)),
+    "windowbox_noisy": ("mkv", _with_bars(20, 13, 25, 16, noise=6, codec="ffv1")),
     "dark": ("mp4", _steady(frame=_dark, moments=())),
     "short": ("mp4", _steady(count=1)),
     "long": ("mp4", _steady(count=240)),

@@ -1,4 +1,4 @@
-"""Files that must be refused, or read with their damage accounted for, made from the clips of `tests.support.clips`."""
+"""Files that must be refused, and damaged clips whose damage must be reported."""
 
 from __future__ import annotations
 
@@ -14,53 +14,59 @@ import numpy as np
 
 from tests.support import clipmaker
 from tests.support.clipmaker import Film
-from tests.support.clips import clip, folder
+from tests.support.clips import clip, clip_folder
 from tests.support.scenes import scene
 
 
 @cache
 def bad_file(name: str) -> Path:
-    """The file called `name`; see `REFUSED`."""
+    """Path of the file called `name` (a key of `REFUSED`, or `doubled`, `growing`, `restarting`)."""
     suffix, build = _BUILDERS[name]
-    path = folder() / f"{name}.{suffix}"
+    path = clip_folder() / f"{name}.{suffix}"
     build(path)
     return path
 
 
 def cut(source: str, share: Fraction) -> Path:
-    """A clip of which only the first `share` of the bytes is left."""
+    """A copy of a clip with only the first `share` of its bytes."""
     whole = clip(source)
-    path = folder() / f"{source}-cut-{share.numerator}-{share.denominator}{whole.suffix}"
+    path = clip_folder() / f"{source}-cut-{share.numerator}-{share.denominator}{whole.suffix}"
     data = whole.read_bytes()
     path.write_bytes(data[: len(data) * share.numerator // share.denominator])
     return path
 
 
 def broken(source: str, *packets: int, kind: str = "noise") -> Path:
-    """A clip in which the payload of these packets (in decoding order) is noise, zeros or has a few bits flipped."""
+    """A copy of a clip in which some video packets are damaged.
+
+    Args:
+        source: name of the clip.
+        *packets: their numbers in decoding order.
+        kind: noise or zeros replace the payload; anything else flips four bits of it.
+    """
     whole = clip(source)
     data = bytearray(whole.read_bytes())
     with av.open(str(whole)) as container:
         payloads = [(packet.pos or 0, bytes(packet)) for packet in container.demux(video=0) if packet.size]
     for number in packets:
         block, payload = payloads[number]
-        at = data.index(payload, block)
-        data[at : at + len(payload)] = _spoilt(payload, kind)
-    path = folder() / f"{source}-{kind}-{'-'.join(map(str, packets))}{whole.suffix}"
+        start = data.index(payload, block)
+        data[start : start + len(payload)] = _damaged(payload, kind)
+    path = clip_folder() / f"{source}-{kind}-{'-'.join(map(str, packets))}{whole.suffix}"
     path.write_bytes(data)
     return path
 
 
-def _spoilt(payload: bytes, kind: str) -> bytes:
+def _damaged(payload: bytes, kind: str) -> bytes:
     if kind == "zeros":
         return bytes(len(payload))
     rng = random.Random(len(payload))
     if kind == "noise":
         return rng.randbytes(len(payload))
-    spoilt = bytearray(payload)
+    damaged = bytearray(payload)
     for _ in range(4):
-        spoilt[rng.randrange(len(spoilt) // 3, len(spoilt))] ^= 1 << rng.randrange(8)
-    return bytes(spoilt)
+        damaged[rng.randrange(len(damaged) // 3, len(damaged))] ^= 1 << rng.randrange(8)
+    return bytes(damaged)
 
 
 def _text(content: str) -> Callable[[Path], object]:
@@ -79,7 +85,7 @@ def _sized(width: int, height: int) -> Callable[[Path], object]:
             for index, plane in enumerate(picture.planes)
         )
         large = type(picture)("yuv420p", width, height, planes)
-        clipmaker.write(path, Film([(Fraction(0), large)], codec="mjpeg", pix_fmt="yuvj420p"))
+        clipmaker.write_film(path, Film([(Fraction(0), large)], codec="mjpeg", pix_fmt="yuvj420p"))
 
     return build
 
@@ -97,19 +103,19 @@ def _covered_sound(path: Path) -> None:
 
 
 def _growing(path: Path) -> None:
-    """A film whose picture changes size after a second, as recordings of broadcasts do."""
+    """A film whose picture size changes after a second, as in recordings of broadcasts."""
     pictures = [scene(i, "yuv420p", *((160, 120) if i < 25 else (176, 144))) for i in range(50)]
-    clipmaker.write_changing(path, pictures, Fraction(25))
+    clipmaker.write_film_with_size_changes(path, pictures, Fraction(25))
 
 
 def _doubled(path: Path) -> None:
-    """A film in which the fifth and sixth of 24 frames have one and the same time."""
+    """A film in which frames 4 and 5 of 24 have the same time."""
     times = [Fraction(i - (i == 5), 25) for i in range(24)]
-    clipmaker.write(path, Film([(time, scene(i)) for i, time in enumerate(times)], codec="ffv1"))
+    clipmaker.write_film(path, Film([(time, scene(i)) for i, time in enumerate(times)], codec="ffv1"))
 
 
 def _restarting(path: Path) -> None:
-    """Two recordings one after the other in one file, each with its own clock."""
+    """A file of two recordings, whose times both begin at zero."""
     path.write_bytes(clip("mpeg2_ps").read_bytes() * 2)
 
 
@@ -123,8 +129,8 @@ _SDP = (
 )
 
 
-def _naming(text: str) -> Callable[[Path], object]:
-    """A file that asks for another one, which exists and is a film."""
+def _referring_to_a_film(text: str) -> Callable[[Path], object]:
+    """A builder of a file that refers to another file, which exists and is a film."""
     return lambda path: path.write_text(text.format(target=clip("bframes_ts")))
 
 
@@ -145,18 +151,18 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "no_moov": ("mp4", lambda path: path.write_bytes(cut("rate_25", Fraction(1, 2)).read_bytes())),
     "tiny": ("avi", _sized(16, 16)),
     "huge": ("avi", _sized(8000, 6000)),
-    "hls": ("m3u8", _naming(_M3U8)),
-    "hls_named_mp4": ("mp4", _naming(_M3U8)),
-    "ffconcat": ("ffconcat", _naming("ffconcat version 1.0\nfile '{target}'\n")),
-    "concat_named_mkv": ("mkv", _naming("ffconcat version 1.0\nfile '{target}'\n")),
-    "dash": ("mpd", _naming(_MPD)),
+    "hls": ("m3u8", _referring_to_a_film(_M3U8)),
+    "hls_named_mp4": ("mp4", _referring_to_a_film(_M3U8)),
+    "ffconcat": ("ffconcat", _referring_to_a_film("ffconcat version 1.0\nfile '{target}'\n")),
+    "concat_named_mkv": ("mkv", _referring_to_a_film("ffconcat version 1.0\nfile '{target}'\n")),
+    "dash": ("mpd", _referring_to_a_film(_MPD)),
     "sdp": ("sdp", _text(_SDP)),
     "doubled": ("mkv", _doubled),
     "growing": ("mkv", _growing),
     "restarting": ("mpg", _restarting),
 }
 
-# Refused by `probe`, each with words that its message must hold.
+# Files that `probe` refuses, with words that each error must contain.
 REFUSED: dict[str, str] = {
     "empty": "empty",
     "folder": "folder",

@@ -1,4 +1,4 @@
-"""Mutated films: small real files, damaged at random but repeatably, and what must hold for each of them."""
+"""Mutates small films at random but repeatably, and checks how the product handles each mutation."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from reelwright.media.reader import FrameReader
 from reelwright.media.types import SourceInfo
 from reelwright.titles.errors import InputError, OneLineError, UserError
 from reelwright.titles.recipe import Recipe
-from tests.support.clipmaker import Film, write
+from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import scene
 
 FRAMES = 12
 WIDTH, HEIGHT = 64, 48
 _LENGTHS = (1, 2, 4, 16, 64, 256, 2048)
-# Values that parsers get wrong: signs, powers of two and their neighbours.
+# Values at the limits of integer types.
 _NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 
-# One small film per demuxer and decoder that strangers' old films come in.
+# One small film for each demuxer and decoder that old films commonly need.
 FILMS: dict[str, dict[str, Any]] = {
     "h264.mp4": {"options": {"bf": "2"}, "audio": "aac", "chapters": 2, "subtitles": "mov_text"},
     "fragmented.mp4": {"container_options": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g": "4"}},
@@ -49,7 +49,7 @@ FILMS: dict[str, dict[str, Any]] = {
 
 
 class Finding(AssertionError):
-    """A mutated film met something that must never happen."""
+    """The product handled a mutated film in a way that must not happen."""
 
 
 def make_films(folder: Path) -> None:
@@ -58,27 +58,39 @@ def make_films(folder: Path) -> None:
         options = dict(film)
         fmt, start = options.pop("fmt", "yuv420p"), options.pop("start", Fraction(0))
         shots = [(start + Fraction(i, 25), scene(i, fmt, WIDTH, HEIGHT)) for i in range(FRAMES)]
-        write(folder / name, Film(shots, **options))
+        write_film(folder / name, Film(shots, **options))
 
 
-def mutated(films: Path, seed: int, number: int) -> tuple[str, bytes]:
-    """Mutation `number` of a seed: the film it came from, with what was done to it, and its bytes."""
+def mutate_film(films: Path, seed: int, number: int) -> tuple[str, bytes]:
+    """Makes one mutation.
+
+    Args:
+        films: folder of `make_films`.
+        seed: of the random generator.
+        number: of the mutation; the same seed and number give the same mutation.
+
+    Returns:
+        The film's name with the mutations that were applied, and the mutated bytes.
+    """
     rng = random.Random(f"{seed}/{number}")
     name = list(FILMS)[number % len(FILMS)]
     data = bytearray((films / name).read_bytes())
     steps = []
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
-        kind = rng.choice(list(_KINDS))
-        _KINDS[kind](rng, data)
+        kind = rng.choice(list(_MUTATIONS))
+        _MUTATIONS[kind](rng, data)
         steps.append(kind)
     return f"{name} ({', '.join(steps)})", bytes(data)
 
 
-def examine(path: Path, whole: bool) -> str:
-    """Reads a film as the product does; `whole` also restores what is readable. The outcome in one word.
+def check_film(path: Path, *, restore: bool) -> str:
+    """Probes and reads a film, and restores it if `restore` is set and it is readable.
+
+    Returns:
+        refused (by `probe`), unreadable, damaged (readable with concealed frames), or undamaged.
 
     Raises:
-        Finding: anything but a clean film or one clear line.
+        Finding: the result is neither a correct film nor an error of one line.
     """
     try:
         info = probe(str(path))
@@ -88,15 +100,15 @@ def examine(path: Path, whole: bool) -> str:
         times = None
         if "info" not in locals():
             return "refused"
-    concealed = _concealed(info)
+    concealed = _read_concealing(info)
     if times is not None and concealed != times:
-        raise Finding(f"a sound film reads otherwise when damage is concealed: {times} became {concealed}")
-    if whole and concealed:
+        raise Finding(f"with concealment an undamaged film reads differently: {times} became {concealed}")
+    if restore and concealed:
         _restore(path, len(concealed), "fail" if times else "conceal")
-    return "whole" if times is not None else "damaged" if concealed else "unreadable"
+    return "undamaged" if times is not None else "damaged" if concealed else "unreadable"
 
 
-def _concealed(info: SourceInfo) -> list[int] | None:
+def _read_concealing(info: SourceInfo) -> list[int] | None:
     try:
         return _read(info, "conceal")
     except InputError as error:
@@ -105,19 +117,19 @@ def _concealed(info: SourceInfo) -> list[int] | None:
 
 
 def _read(info: SourceInfo, on_damage: Literal["fail", "conceal"]) -> list[int]:
-    """Reads every frame; their PTS."""
+    """Reads every frame and checks its order and format; the PTS."""
     bars = info.video.bars
     size = (info.video.width - bars.left - bars.right, info.video.height - bars.top - bars.bottom)
     times: list[int] = []
     for frame in FrameReader(info, Recipe(on_damage=on_damage)):
         if frame.index != len(times):
-            raise Finding(f"frame {frame.index} came where {len(times)} belongs")
+            raise Finding(f"frame {frame.index} came in place of {len(times)}")
         if times and frame.pts <= times[-1]:
-            raise Finding(f"frame {frame.index} at {frame.pts} comes after {times[-1]}")
+            raise Finding(f"frame {frame.index} at {frame.pts} follows {times[-1]}")
         if (frame.picture.width, frame.picture.height) != size or frame.picture.pix_fmt != info.video.pix_fmt:
             raise Finding(f"frame {frame.index} is not {size} {info.video.pix_fmt}")
         if frame.concealed and on_damage == "fail":
-            raise Finding(f"frame {frame.index} was concealed without leave")
+            raise Finding(f"frame {frame.index} was concealed although on_damage is fail")
         times.append(frame.pts)
     return times
 
@@ -129,87 +141,87 @@ def _check_line(error: UserError) -> None:
 
 
 def _restore(path: Path, frames: int, on_damage: str) -> None:
-    """Restores a film that can be read and checks that the film holds every frame of it."""
+    """Restores a readable film and checks that the result has every frame of it."""
     output = path.with_name("restored.mp4")
     arguments = ["restore", str(path), "-o", str(output), "--threads", "1", "--set", f"on_damage={on_damage}"]
-    code, said = _run(arguments)
+    code, output_text = _run(arguments)
     if code != 0:
-        raise Finding(f"exit code {code}: {said}")
+        raise Finding(f"exit code {code}: {output_text}")
     manifest = json.loads(output.with_name(output.name + ".manifest.json").read_text())
     if not manifest["frames_in"] == manifest["frames_out"] == frames:
         raise Finding(f"{frames} frames became {manifest['frames_in']} and {manifest['frames_out']}")
-    code, said = _run(["verify", str(output)])
+    code, output_text = _run(["verify", str(output)])
     if code != 0:
-        raise Finding(f"verify: {said}")
+        raise Finding(f"verify: {output_text}")
 
 
 def _run(arguments: list[str]) -> tuple[int, str]:
-    said = io.StringIO()
-    with redirect_stderr(said), redirect_stdout(said):
+    output_text = io.StringIO()
+    with redirect_stderr(output_text), redirect_stdout(output_text):
         code = run(arguments)
-    return code, said.getvalue()
+    return code, output_text.getvalue()
 
 
 def _flip_bits(rng: random.Random, data: bytearray) -> None:
     for _ in range(rng.choice((1, 3, 20))):
-        data[_place(rng, data)] ^= 1 << rng.randrange(8)
+        data[_random_offset(rng, data)] ^= 1 << rng.randrange(8)
 
 
 def _zero(rng: random.Random, data: bytearray) -> None:
-    start = _place(rng, data)
+    start = _random_offset(rng, data)
     end = min(len(data), start + rng.choice(_LENGTHS))
     data[start:end] = bytes(end - start)
 
 
 def _noise(rng: random.Random, data: bytearray) -> None:
-    start = _place(rng, data)
+    start = _random_offset(rng, data)
     end = min(len(data), start + rng.choice(_LENGTHS))
     data[start:end] = rng.randbytes(end - start)
 
 
 def _delete(rng: random.Random, data: bytearray) -> None:
-    start = _place(rng, data)
+    start = _random_offset(rng, data)
     del data[start : start + rng.choice(_LENGTHS)]
 
 
 def _insert(rng: random.Random, data: bytearray) -> None:
-    start = _place(rng, data)
+    start = _random_offset(rng, data)
     data[start:start] = rng.randbytes(rng.choice(_LENGTHS))
 
 
 def _truncate(rng: random.Random, data: bytearray) -> None:
-    del data[_place(rng, data) :]
+    del data[_random_offset(rng, data) :]
 
 
-def _number(rng: random.Random, data: bytearray) -> None:
-    """Writes a number that parsers get wrong over a field, mostly of a header."""
+def _overwrite_number(rng: random.Random, data: bytearray) -> None:
+    """Overwrites some bytes, mostly of a header, with a number at the limits of an integer type."""
     width = rng.choice((1, 2, 4, 8))
-    start = _place(rng, data)
+    start = _random_offset(rng, data)
     value = rng.choice(_NUMBERS) % (1 << (8 * width))
     data[start : start + width] = value.to_bytes(width, rng.choice(("big", "little")))
 
 
-def _splice(rng: random.Random, data: bytearray) -> None:
-    """Puts a piece of the film somewhere else in it."""
-    start, to = _place(rng, data), _place(rng, data)
-    data[to:to] = data[start : start + rng.choice((64, 512, 4096))]
+def _duplicate(rng: random.Random, data: bytearray) -> None:
+    """Inserts a copy of a part of the film at another place in it."""
+    start, target = _random_offset(rng, data), _random_offset(rng, data)
+    data[target:target] = data[start : start + rng.choice((64, 512, 4096))]
 
 
-def _place(rng: random.Random, data: bytearray) -> int:
-    """An offset: anywhere, or among the headers that most files have at one end or the other."""
+def _random_offset(rng: random.Random, data: bytearray) -> int:
+    """An offset: anywhere, or near one end, where most files have their headers."""
     if not data:
         data += b"\0"
     near = min(len(data), 1500)
     return rng.choice((rng.randrange(len(data)), rng.randrange(near), len(data) - 1 - rng.randrange(near)))
 
 
-_KINDS: dict[str, Callable[[random.Random, bytearray], None]] = {
+_MUTATIONS: dict[str, Callable[[random.Random, bytearray], None]] = {
     "bits": _flip_bits,
     "zeros": _zero,
     "noise": _noise,
     "deletion": _delete,
     "insertion": _insert,
     "truncation": _truncate,
-    "number": _number,
-    "splice": _splice,
+    "number": _overwrite_number,
+    "splice": _duplicate,
 }

@@ -1,4 +1,4 @@
-"""Edits MP4 boxes in place, for what FFmpeg's muxer does not write by itself."""
+"""Edits MP4 boxes in place, for files that FFmpeg's muxer does not write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from pathlib import Path
 
 
 def trim(path: Path, start: Fraction, duration: Fraction) -> None:
-    """Makes the (first) edit list show only `duration` seconds from `start` of the track (ISO/IEC 14496-12, 8.6.6)."""
+    """Changes the first edit list to show a part of its track (ISO/IEC 14496-12, 8.6.6).
+
+    Args:
+        path: the file.
+        start: time of the part in the track, in seconds.
+        duration: of the part, in seconds.
+    """
     data = bytearray(path.read_bytes())
     media_scale = _timescale(data, b"mdhd")
     movie_scale = _timescale(data, b"mvhd")
@@ -20,6 +26,6 @@ def trim(path: Path, start: Fraction, duration: Fraction) -> None:
 
 
 def _timescale(data: bytearray, box: bytes) -> int:
-    at = data.index(box) + 4
-    version_1 = data[at] == 1
-    return int(struct.unpack_from(">I", data, at + (20 if version_1 else 12))[0])
+    start = data.index(box) + 4
+    version_1 = data[start] == 1
+    return int(struct.unpack_from(">I", data, start + (20 if version_1 else 12))[0])

@@ -1,4 +1,4 @@
-"""Runtimes that a developer may leave out and CI may not."""
+"""Imports packages that a developer may not have installed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 
 def optional(name: str) -> ModuleType:
-    """The module, or the test skipped where it is not installed; in CI its absence is a failure."""
+    """Imports a module. Without it the test is skipped, except in CI, where it fails."""
     if os.environ.get("CI") == "true":
         return importlib.import_module(name)
-    found: Any = pytest.importorskip(name)
-    return found
+    module: Any = pytest.importorskip(name)
+    return module

@@ -1,4 +1,4 @@
-"""Synthetic moving pictures with texture, two shots and whatever sampling a test asks for."""
+"""Draws synthetic moving pictures with texture and shots, in any pixel format."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ _MARGIN = 256
 
 
 def scene(index: float, pix_fmt: str = "yuv420p", width: int = 160, height: int = 120) -> Picture:
-    """The picture at time `index` (in frames; halves are fields): a pan over texture, a new shot every 24 frames.
+    """Draws one picture of a scene: a pan over texture, with a new shot every 24 frames.
 
-    The same arguments give the same samples on every machine; limited range.
+    Args:
+        index: time in frames; halves are fields.
+        pix_fmt: pixel format; samples are in studio range.
+        width: in luma samples.
+        height: in luma samples.
+
+    Returns:
+        The picture; the same arguments give the same samples on every machine.
     """
     fmt = PIXEL_FORMATS[pix_fmt]
     shot = int(index // SHOT_FRAMES)
-    # Sharp detail that moves 3 samples a frame, so that a field and its neighbour differ.
+    # The texture moves by 3 samples per frame, so that two fields of a frame differ.
     shift = round(3 * (index - shot * SHOT_FRAMES))
     planes = []
     for plane in range(fmt.planes):
@@ -36,27 +43,41 @@ def scene(index: float, pix_fmt: str = "yuv420p", width: int = 160, height: int 
     return Picture(pix_fmt, width, height, tuple(planes))
 
 
-def boxed(picture: Picture, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0, noise: int = 0) -> Picture:
-    """The picture with its outermost samples replaced by black bars, `noise` being their highest level above 16."""
+def with_bars(
+    picture: Picture, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0, noise: int = 0
+) -> Picture:
+    """Replaces the outer samples of a picture by black bars.
+
+    Args:
+        picture: the picture.
+        left: width of the left bar in luma samples; the others likewise.
+        top: height of the upper bar.
+        right: width of the right bar.
+        bottom: height of the lower bar.
+        noise: highest luma level of the bars above 16.
+    """
     fmt = picture.format
     rng = np.random.default_rng(7)
     planes = []
     for index, source in enumerate(picture.planes):
-        wide = fmt.chroma_width_shift if index else 0
-        high = fmt.chroma_height_shift if index else 0
+        width_shift = fmt.chroma_width_shift if index else 0
+        height_shift = fmt.chroma_height_shift if index else 0
         rows, columns = source.shape
         bar = np.full(source.shape, 16 if index == 0 else 128, np.int64)
         if index == 0 and noise:
             bar += rng.integers(0, noise + 1, source.shape)
-        inside = (slice(top >> high, rows - (bottom >> high)), slice(left >> wide, columns - (right >> wide)))
+        inside = (
+            slice(top >> height_shift, rows - (bottom >> height_shift)),
+            slice(left >> width_shift, columns - (right >> width_shift)),
+        )
         plane = (bar << (fmt.depth - 8)).astype(source.dtype)
         plane[inside] = source[inside]
         planes.append(plane)
     return Picture(picture.pix_fmt, picture.width, picture.height, tuple(planes))
 
 
-def woven(first: Picture, second: Picture, top_first: bool) -> Picture:
-    """One interlaced picture of two moments: `first` gives the rows of the field that is shown first."""
+def interlaced(first: Picture, second: Picture, top_first: bool) -> Picture:
+    """Combines two pictures into an interlaced one; `first` supplies the rows of the field that is shown first."""
     upper, lower = (first, second) if top_first else (second, first)
     planes = []
     for top, bottom in zip(upper.planes, lower.planes, strict=True):
@@ -68,7 +89,7 @@ def woven(first: Picture, second: Picture, top_first: bool) -> Picture:
 
 @lru_cache(maxsize=64)
 def _texture(seed: int, rows: int, columns: int) -> Samples:
-    """Zero-mean detail at several scales, in about [-1, 1]."""
+    """Noise at several scales with a mean near 0: (rows, columns) in [-1, 1]."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((rows, columns)).astype(np.float32)
     layers = [cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1.2, 4.0, 12.0)]
@@ -77,9 +98,9 @@ def _texture(seed: int, rows: int, columns: int) -> Samples:
 
 
 def telecined(film: list[Picture]) -> list[Picture]:
-    """2:3 pull-down, top field first: every four pictures become five, of which two mix their neighbours' fields."""
+    """Applies 2:3 pull-down, top field first: four pictures become five, and two of them mix fields of two pictures."""
     video: list[Picture] = []
     for start in range(0, len(film) - 3, 4):
         a, b, c, d = film[start : start + 4]
-        video += [a, b, woven(b, c, top_first=True), woven(c, d, top_first=True), d]
+        video += [a, b, interlaced(b, c, top_first=True), interlaced(c, d, top_first=True), d]
     return video

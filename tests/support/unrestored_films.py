@@ -1,4 +1,4 @@
-"""Runs a clip through encode and assemble with nothing restored: a film whose every frame and packet is known."""
+"""Encodes and assembles a clip without restoring it, so that every frame and packet of the film is known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,17 @@ PROFILES = ("web", "master", "hevc10", "av1", "prores")
 
 @dataclass(frozen=True)
 class UnrestoredFilm:
-    """A film and what it was made of."""
+    """A film and what it was made from.
+
+    Attributes:
+        path: the film.
+        info: the probed source.
+        spec: the profile.
+        film: format of the film.
+        segments: the encoded segments in order.
+        pictures: every picture that was encoded.
+        result: what `assemble_film` returned.
+    """
 
     path: Path
     info: SourceInfo
@@ -42,21 +52,29 @@ class UnrestoredFilm:
 def make_unrestored_film(
     source: str | Path, profile: str, folder: Path, *, segment: int = 20, limit: int = 10**6
 ) -> UnrestoredFilm:
-    """Encodes a source's first `limit` frames in segments and assembles them."""
+    """Encodes a source in segments and assembles them.
+
+    Args:
+        source: path of the source.
+        profile: name of the profile.
+        folder: for segments and film.
+        segment: frames of a segment.
+        limit: frames of the source that are encoded.
+    """
     info = probe(str(source))
     spec = profile_spec(profile)
-    frames = _first(FrameReader(info, Recipe(bars="ignore", deinterlace="off")), limit)
+    frames = _take(FrameReader(info, Recipe(bars="ignore", deinterlace="off")), limit)
     pix_fmt = out_pix_fmt(profile, info.video.pix_fmt)
-    pictures = tuple(recast(frame.picture, pix_fmt) for frame in frames)
-    film = film_of(info, pictures[0])
+    pictures = tuple(convert(frame.picture, pix_fmt) for frame in frames)
+    film = film_format(info, pictures[0])
     segments = tuple(_segments(frames, pictures, folder, spec, film, segment))
     path = folder / f"film{spec.suffix}"
     result = assemble_film(path, segments, info, spec, film)
     return UnrestoredFilm(path, info, spec, film, segments, pictures, result)
 
 
-def film_of(info: SourceInfo, picture: Picture) -> FilmFormat:
-    """The format of a film of pictures like this one."""
+def film_format(info: SourceInfo, picture: Picture) -> FilmFormat:
+    """The format of a film from this source with pictures like this one."""
     return FilmFormat(
         picture.width,
         picture.height,
@@ -72,7 +90,7 @@ def film_of(info: SourceInfo, picture: Picture) -> FilmFormat:
 def write_segment(
     path: Path, spec: ProfileSpec, film: FilmFormat, pictures: Iterable[Picture], threads: int = 1
 ) -> Path:
-    """Encodes one segment."""
+    """Encodes one segment; its path."""
     encoder = SegmentEncoder(path, spec, film, threads)
     for picture in pictures:
         encoder.add(picture)
@@ -80,8 +98,8 @@ def write_segment(
     return path
 
 
-def recast(picture: Picture, pix_fmt: str) -> Picture:
-    """The picture in another format with the same code values, scaled to the depth; gray gets neutral chroma."""
+def convert(picture: Picture, pix_fmt: str) -> Picture:
+    """Converts a picture to another pixel format; code values scale with the depth, and gray gets neutral chroma."""
     layout = PIXEL_FORMATS[pix_fmt]
     planes: list[Plane] = []
     for index in range(layout.planes):
@@ -97,11 +115,11 @@ def recast(picture: Picture, pix_fmt: str) -> Picture:
 
 
 def decoded(path: Path) -> Iterator[tuple[Fraction, list[NDArray[np.float64]]]]:
-    """Time in seconds and planes of each frame as PyAV alone decodes them, at 8-bit scale."""
+    """Decodes a film with PyAV alone: time in seconds and planes, as levels of 8 bits, of each frame."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            wide = max(component.bits for component in frame.format.components) > 8
-            dtype, unit = (np.uint16, 4.0) if wide else (np.uint8, 1.0)
+            deep = max(component.bits for component in frame.format.components) > 8
+            dtype, unit = (np.uint16, 4.0) if deep else (np.uint8, 1.0)
             planes = []
             for plane in frame.planes:
                 rows: Any = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
@@ -109,8 +127,8 @@ def decoded(path: Path) -> Iterator[tuple[Fraction, list[NDArray[np.float64]]]]:
             yield frame.pts * frame.time_base, planes
 
 
-def far(picture: Picture, planes: Sequence[NDArray[np.float64]]) -> float:
-    """The largest mean difference of a plane to the picture's, in 8-bit levels."""
+def mean_difference(picture: Picture, planes: Sequence[NDArray[np.float64]]) -> float:
+    """The mean absolute difference from a picture, in 8-bit levels; of its planes, the largest."""
     unit = 2.0 ** (picture.format.depth - 8)
     return max(
         float(np.abs(plane[: own.shape[0], : own.shape[1]] - own / unit).mean())
@@ -118,15 +136,15 @@ def far(picture: Picture, planes: Sequence[NDArray[np.float64]]) -> float:
     )
 
 
-def demuxed(path: Path, kind: str) -> list[Any]:
-    """The packets of the first stream of a kind, as PyAV alone demuxes them."""
+def demuxed_packets(path: Path, kind: str) -> list[Any]:
+    """The packets of the first stream of a kind (video, audio, subtitle), demultiplexed with PyAV alone."""
     with av.open(str(path)) as container:
         stream = next(s for s in container.streams if s.type == kind)
         return [packet for packet in container.demux(stream) if packet.size]
 
 
-def sound(path: Path, index: int = 0) -> tuple[Fraction, NDArray[np.float64]]:
-    """Time of the first decoded sample in seconds, and all samples of the first channel in [-1, 1]."""
+def decoded_sound(path: Path, index: int = 0) -> tuple[Fraction, NDArray[np.float64]]:
+    """Decodes an audio stream: time of its first sample in seconds, and the first channel's samples in [-1, 1]."""
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=index))
     start = frames[0].pts * frames[0].time_base
@@ -136,7 +154,7 @@ def sound(path: Path, index: int = 0) -> tuple[Fraction, NDArray[np.float64]]:
     return start, np.concatenate([array[0][::channels] for array in arrays]) / scale
 
 
-def _first(frames: Iterable[DecodedFrame], limit: int) -> list[DecodedFrame]:
+def _take(frames: Iterable[DecodedFrame], limit: int) -> list[DecodedFrame]:
     taken = []
     for frame in frames:
         taken.append(frame)

@@ -1,3 +1,5 @@
+"""Black bars are detected, cut off and put back around the restored picture."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -9,7 +11,7 @@ from reelwright.media.bars import crop, detect_bars, output_size, put_back
 from reelwright.media.picture import Picture
 from reelwright.media.types import Bars, VideoInfo
 from reelwright.titles.recipe import Recipe
-from tests.support.scenes import boxed, scene
+from tests.support.scenes import scene, with_bars
 
 _SIZE = (320, 240)
 
@@ -39,33 +41,33 @@ def _video(picture: Picture, bars: Bars) -> VideoInfo:
 
 
 @pytest.mark.parametrize("sides", [(40, 0, 40, 0), (0, 30, 0, 30), (20, 12, 24, 16), (8, 0, 0, 0)])
-def test_black_borders_are_found_where_they_are(sides: tuple[int, int, int, int]) -> None:
-    """Pillarbox, letterbox, both at once and a single side are measured exactly."""
-    assert _sides(detect_bars([boxed(picture, *sides) for picture in _film()])) == sides
+def test_black_bars_are_measured_exactly(sides: tuple[int, int, int, int]) -> None:
+    """The widths of pillarbox, letterbox, both together and a single bar are exact."""
+    assert _sides(detect_bars([with_bars(picture, *sides) for picture in _film()])) == sides
 
 
-def test_borders_are_rounded_to_the_chroma_grid() -> None:
-    """An odd border loses its last line to the picture, so that no chroma sample is cut."""
-    assert _sides(detect_bars([boxed(picture, 21, 13, 25, 17) for picture in _film()])) == (20, 12, 24, 16)
+def test_bars_are_rounded_to_the_chroma_grid() -> None:
+    """The last line of a bar of odd width counts as picture, so that no chroma sample is divided."""
+    assert _sides(detect_bars([with_bars(picture, 21, 13, 25, 17) for picture in _film()])) == (20, 12, 24, 16)
 
 
-def test_borders_of_full_chroma_keep_odd_widths() -> None:
-    """Without chroma subsampling there is no grid to round to."""
-    film = [boxed(picture, 21, 13, 25, 17) for picture in _film("yuv444p")]
+def test_bars_without_chroma_subsampling_keep_odd_widths() -> None:
+    """Bars of a 4:4:4 film are not rounded."""
+    film = [with_bars(picture, 21, 13, 25, 17) for picture in _film("yuv444p")]
     assert _sides(detect_bars(film)) == (21, 13, 25, 17)
 
 
-def test_noise_in_the_borders_does_not_hide_them() -> None:
-    """A worn print's borders are neither even nor quite black."""
-    film = [boxed(picture, 40, 0, 40, 0, noise=8) for picture in _film()]
+def test_noisy_bars_are_detected() -> None:
+    """Bars with noise of up to 8 levels are measured exactly."""
+    film = [with_bars(picture, 40, 0, 40, 0, noise=8) for picture in _film()]
     assert _sides(detect_bars(film)) == (40, 0, 40, 0)
 
 
-def test_a_soft_edge_stays_with_the_picture() -> None:
-    """Lines where a border fades into the picture are picture; the border before them is still found."""
+def test_a_soft_edge_counts_as_picture() -> None:
+    """Lines where a bar fades into the picture count as picture, and the bar before them is detected."""
     film = []
     for picture in _film():
-        planes = [plane.copy() for plane in boxed(picture, 40, 0, 40, 0).planes]
+        planes = [plane.copy() for plane in with_bars(picture, 40, 0, 40, 0).planes]
         for step, share in enumerate((0.25, 0.5, 0.75)):
             column = picture.planes[0][:, 40 + step]
             planes[0][:, 40 + step] = 16 + (np.maximum(column, 16) - 16) * share
@@ -75,20 +77,20 @@ def test_a_soft_edge_stays_with_the_picture() -> None:
     assert bars.right == 40
 
 
-def test_borders_are_found_at_ten_bits_with_their_level() -> None:
-    """The level to put back is in code values of the source's depth."""
-    bars = detect_bars([boxed(picture, 40, 0, 40, 0) for picture in _film("yuv420p10le")])
+def test_bars_of_a_ten_bit_film_have_ten_bit_levels() -> None:
+    """The fill of the bars is in code values of the source's depth."""
+    bars = detect_bars([with_bars(picture, 40, 0, 40, 0) for picture in _film("yuv420p10le")])
     assert _sides(bars) == (40, 0, 40, 0)
     assert bars.fill == (64, 512, 512)
 
 
-def test_a_film_without_borders_has_none() -> None:
-    """Picture up to the edge is not border."""
+def test_a_film_without_bars_has_none() -> None:
+    """A picture that reaches the frame's edge has no bars."""
     assert not detect_bars(_film()).any
 
 
-def test_a_scene_dark_at_its_sides_has_no_borders() -> None:
-    """Darkness that moves with the picture is picture."""
+def test_a_scene_with_dark_sides_has_no_bars() -> None:
+    """A dark area that moves with the picture is not a bar."""
     film = []
     for index, picture in enumerate(_film()):
         luma = picture.planes[0].copy()
@@ -97,8 +99,8 @@ def test_a_scene_dark_at_its_sides_has_no_borders() -> None:
     assert not detect_bars(film).any
 
 
-def test_a_dark_film_has_no_borders() -> None:
-    """Where hardly anything is lit there is no proof of a border."""
+def test_a_dark_film_has_no_bars() -> None:
+    """A film in which only a small area is bright has no bars."""
     film = []
     for picture in _film():
         luma = np.full_like(picture.planes[0], 17)
@@ -107,16 +109,16 @@ def test_a_dark_film_has_no_borders() -> None:
     assert not detect_bars(film).any
 
 
-def test_a_border_that_one_scene_fills_is_none() -> None:
-    """A film that opens up to the full frame for a scene keeps its full frame."""
-    film = [boxed(picture, 40, 0, 40, 0) for picture in _film()[:-1]] + _film()[-1:]
+def test_an_area_that_one_scene_fills_is_no_bar() -> None:
+    """A film with one scene in the full frame has no bars."""
+    film = [with_bars(picture, 40, 0, 40, 0) for picture in _film()[:-1]] + _film()[-1:]
     assert not detect_bars(film).any
 
 
-def test_dark_frames_do_not_hide_borders() -> None:
-    """Fades to black between the scenes say nothing either way."""
-    black = boxed(scene(0, "yuv420p", *_SIZE), 160, 0, 160, 0)
-    film = [boxed(picture, 40, 0, 40, 0) for picture in _film()] + [black] * 12
+def test_black_frames_do_not_hide_bars() -> None:
+    """Black frames between the scenes do not change the measured bars."""
+    black = with_bars(scene(0, "yuv420p", *_SIZE), 160, 0, 160, 0)
+    film = [with_bars(picture, 40, 0, 40, 0) for picture in _film()] + [black] * 12
     assert _sides(detect_bars(film)) == (40, 0, 40, 0)
 
 
@@ -129,10 +131,8 @@ _LAYOUTS = st.sampled_from(["gray", "yuv420p", "yuv422p10le", "yuv444p12le"])
     size=st.tuples(st.integers(48, 81), st.integers(48, 81)),
     halves=st.tuples(*[st.integers(0, 8)] * 4),
 )
-def test_what_was_cropped_is_put_back_where_it_was(
-    pix_fmt: str, size: tuple[int, int], halves: tuple[int, int, int, int]
-) -> None:
-    """Cropping and putting back gives the picture's own samples inside borders of one level, for any layout."""
+def test_put_back_reverses_crop(pix_fmt: str, size: tuple[int, int], halves: tuple[int, int, int, int]) -> None:
+    """After crop and put_back the picture's samples are unchanged and the bars have one level, for any pixel format."""
     left, top, right, bottom = (2 * half for half in halves)
     whole = scene(3, pix_fmt, *size)
     fill = tuple(range(5, 5 + whole.format.planes))
@@ -156,14 +156,14 @@ def test_what_was_cropped_is_put_back_where_it_was(
     )
     film = put_back(doubled, video, recipe)
     assert (film.width, film.height) == output_size(video, recipe) == (size[0] * 2, size[1] * 2)
-    again = crop(film, Bars(left=left * 2, top=top * 2, right=right * 2, bottom=bottom * 2))
-    assert again.digest() == doubled.digest()
+    cropped_again = crop(film, Bars(left=left * 2, top=top * 2, right=right * 2, bottom=bottom * 2))
+    assert cropped_again.digest() == doubled.digest()
     if bars.top:
         assert all((plane[0] == level).all() for plane, level in zip(film.planes, fill, strict=True))
 
 
-def test_borders_follow_the_film_to_another_depth_and_layout() -> None:
-    """Black of an 8-bit gray source is black, without colour, in a 10-bit colour film."""
+def test_bars_are_converted_to_the_films_format() -> None:
+    """Bars of an 8-bit gray source are black and neutral in a 10-bit colour film."""
     bars = Bars(left=8, right=8, fill=(16,))
     video = _video(scene(0, "gray", 64, 64), bars)
     film = put_back(scene(0, "yuv420p10le", 96, 128), video, Recipe(scale=2))
@@ -171,8 +171,8 @@ def test_borders_follow_the_film_to_another_depth_and_layout() -> None:
 
 
 @pytest.mark.parametrize(("choice", "width"), [("keep", 128), ("crop", 96), ("ignore", 128)])
-def test_the_recipe_decides_on_the_borders(choice: str, width: int) -> None:
-    """Borders are kept, cropped or restored like picture."""
+def test_the_recipe_decides_about_bars(choice: str, width: int) -> None:
+    """With `keep` bars are put back, with `crop` removed, with `ignore` restored like picture."""
     video = _video(scene(0, "yuv420p", 64, 64), Bars(left=8, right=8, fill=(16, 128, 128)))
     recipe = Recipe.model_validate({"bars": choice, "scale": 2})
     assert output_size(video, recipe) == (width, 128)

@@ -1,4 +1,4 @@
-"""Chroma and sample depth: a linear filter that keeps colour in its place."""
+"""Chroma is enlarged without a shift, without tint, and rounded to the target depth."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ WIDTH, HEIGHT = 64, 48
 
 
 def positions(count: int, shift: int, *, left: bool) -> np.ndarray:
-    """Where chroma samples lie, in luma samples from the picture's edge (H.264's default siting)."""
+    """Positions of chroma samples, in luma samples from the picture's edge (H.264's default siting)."""
     return (1 << shift) * np.arange(count) + (0.5 if left else (1 << shift) / 2)
 
 
 def ramp(layout: PixelFormat, width: int, height: int, scale: int = 1) -> np.ndarray:
-    """A gradient across and down a picture, sampled where the layout's chroma lies."""
+    """A horizontal and vertical gradient over a picture, at the positions of the layout's chroma samples."""
     rows, columns = layout.plane_shape(1, width * scale, height * scale)
     across = positions(columns, layout.chroma_width_shift, left=True) / scale
     down = positions(rows, layout.chroma_height_shift, left=False) / scale
@@ -28,23 +28,23 @@ def ramp(layout: PixelFormat, width: int, height: int, scale: int = 1) -> np.nda
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("target", LAYOUTS)
 @pytest.mark.parametrize("source", LAYOUTS)
-def test_a_gradient_stays_in_place(source: str, target: str, scale: int) -> None:
-    """Colour moves by no part of a sample, whatever the enlargement and the sampling in and out."""
+def test_chroma_is_not_shifted(source: str, target: str, scale: int) -> None:
+    """A gradient keeps its place for each enlargement and each pair of chroma subsamplings."""
     before, after = PIXEL_FORMATS[source + "12le"], PIXEL_FORMATS[target + "12le"]
-    fine = 8  # the ramp in twelve bits, so that rounding hides nothing
+    fine = 8  # a ramp of twelve bits, so that rounding does not hide an error
     plane = quantise(ramp(before, WIDTH, HEIGHT).astype(np.float32) * fine, before)
     found = enlarge_chroma(plane, before, after, (WIDTH * scale, HEIGHT * scale), scale, 1.0)
     wanted = ramp(after, WIDTH, HEIGHT, scale) * fine
     assert found.shape == wanted.shape
     inner = np.s_[4 * scale : -4 * scale, 4 * scale : -4 * scale]
-    # A sixteenth of a luma sample: the quarter-sample errors of wrong siting are four times this.
+    # A sixteenth of a luma sample. Wrong siting would be a quarter of a sample, which is four times as much.
     assert np.abs(found - wanted)[inner].max() <= 0.5 + 1.5 * fine / 16
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(("source", "target"), [("yuv420p", "yuv420p10le"), ("yuv444p12le", "yuv420p")])
 def test_neutral_stays_exactly_neutral(source: str, target: str, scale: int) -> None:
-    """A plane without colour has none afterwards, at any depth: not one code value of tint."""
+    """A neutral plane stays neutral at any depth, without a difference of one code value."""
     before, after = PIXEL_FORMATS[source], PIXEL_FORMATS[target]
     plane = neutral_chroma(before, (33, 21))
     gain = 2.0 ** (after.depth - before.depth)
@@ -52,14 +52,14 @@ def test_neutral_stays_exactly_neutral(source: str, target: str, scale: int) -> 
     assert np.array_equal(enlarge_chroma(plane, before, after, size, scale, gain), neutral_chroma(after, size))
 
 
-def test_flat_colour_stays_flat_to_the_very_edge() -> None:
-    """Borders are continued, not mixed with anything."""
+def test_flat_colour_stays_flat_up_to_the_edge() -> None:
+    """Samples outside of the plane repeat its edge, so a flat plane stays flat."""
     layout = PIXEL_FORMATS["yuv420p"]
     plane = np.full(layout.plane_shape(1, 31, 17), 77, np.uint8)
     assert (enlarge_chroma(plane, layout, layout, (62, 34), 2, 1.0) == 77).all()
 
 
-def test_code_values_are_rounded_and_held_to_the_depth() -> None:
-    """Quantising rounds to the nearest and clips at both ends."""
+def test_code_values_are_rounded_and_clipped_to_the_depth() -> None:
+    """`quantise` rounds to the nearest code value and clips at both ends."""
     samples = np.array([[-3.0, 0.4, 0.6, 1022.6, 1030.0]], np.float32)
     assert quantise(samples, PIXEL_FORMATS["gray10le"]).tolist() == [[0, 0, 1, 1023, 1023]]

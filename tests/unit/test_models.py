@@ -1,4 +1,4 @@
-"""Which networks there are, and which files are refused."""
+"""Packaged networks are found by name, others by path, and invalid files are refused."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ REEL_S = resolve_model("reel-s")
 
 
 def line(caught: pytest.ExceptionInfo[ModelError]) -> str:
-    """The message, which must be one line."""
+    """The error's message; checks that it is one line."""
     text = str(caught.value)
     assert "\n" not in text
     return text
 
 
-def test_the_packaged_network_is_described_apart_from_its_runtime() -> None:
-    """Name, file, digest, shape and card are known without loading it."""
+def test_a_packaged_network_is_described_without_a_runtime() -> None:
+    """Name, file, digest, layers and card are known before the network is loaded."""
     assert "reel-s" in [model.name for model in list_models()]
     assert len(REEL_S.sha256) == 64
     assert REEL_S.network is not None
@@ -36,15 +36,15 @@ def test_the_packaged_network_is_described_apart_from_its_runtime() -> None:
     assert "PSNR" in REEL_S.card
 
 
-def test_an_unknown_model_names_the_nearest() -> None:
-    """A typing error is answered with what was meant."""
+def test_an_unknown_model_suggests_the_closest_name() -> None:
+    """A misspelled name is refused with the most similar known name."""
     with pytest.raises(ModelError) as caught:
         resolve_model("real-s")
     assert "did you mean 'reel-s'?" in line(caught)
 
 
-def test_a_missing_file_is_not_taken_for_a_name() -> None:
-    """What looks like a path is answered as one."""
+def test_a_missing_model_file_is_named_as_a_file() -> None:
+    """A text with a slash or suffix is refused as a missing file."""
     with pytest.raises(ModelError) as caught:
         resolve_model("models/mine.safetensors")
     assert "no such model file" in line(caught)
@@ -75,7 +75,7 @@ def _endless_header(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "spoil"),
+    ("suffix", "write"),
     [
         (".safetensors", _text),
         (".pth", _pickle),
@@ -85,12 +85,12 @@ def _endless_header(path: Path) -> None:
         (".safetensors", _endless_header),
     ],
 )
-def test_a_file_that_is_no_network_is_refused_in_one_line(
-    suffix: str, spoil: Callable[[Path], None], tmp_path: Path
+def test_an_invalid_model_file_is_refused_in_one_line(
+    suffix: str, write: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    """Text, pickles, empty and cut files are answered with what to do, and nothing of them is run."""
+    """Text, pickles, empty and truncated files are refused with a remedy, and no code in them is run."""
     path = tmp_path / f"mine{suffix}"
-    spoil(path)
+    write(path)
     with pytest.raises(ModelError) as caught:
         resolve_model(str(path))
     assert "not a safetensors file" in line(caught)
@@ -109,8 +109,8 @@ def test_a_file_that_is_no_network_is_refused_in_one_line(
         json.dumps({"channels": 64, "layers": 10, "unshuffle": 2, "scale": 0}),
     ],
 )
-def test_a_network_that_its_tensors_do_not_make_is_refused(network: str, tmp_path: Path) -> None:
-    """A file of the family must hold exactly what it says, or it is refused before any runtime sees it."""
+def test_a_network_whose_tensors_do_not_match_is_refused(network: str, tmp_path: Path) -> None:
+    """A `reel` file whose tensors differ from its description is refused before a runtime loads it."""
     path = tmp_path / "mine.safetensors"
     save_file(load_file(str(REEL_S.path)), str(path), {"architecture": "reel-1", "network": network})
     with pytest.raises(ModelError) as caught:
@@ -118,8 +118,8 @@ def test_a_network_that_its_tensors_do_not_make_is_refused(network: str, tmp_pat
     assert "its tensors are not those of the reel network" in line(caught)
 
 
-def test_ones_own_network_of_the_family_is_taken_by_its_path(tmp_path: Path) -> None:
-    """A safetensors file with the family's metadata is used like a packaged one, under its own digest."""
+def test_a_reel_network_of_the_user_is_loaded_by_its_path(tmp_path: Path) -> None:
+    """A safetensors file with the metadata of the `reel` family is used like a packaged one, with its own digest."""
     network, path = Network(4, 3, 2, 2), tmp_path / "tiny.safetensors"
     tensors = {name: np.zeros(shape, np.float32) for name, shape in network.shapes().items()}
     save_file(tensors, str(path), network.to_metadata())
@@ -128,14 +128,14 @@ def test_ones_own_network_of_the_family_is_taken_by_its_path(tmp_path: Path) -> 
     assert model.sha256[:12] in engine_identity("openvino", model)
 
 
-def test_an_unknown_engine_names_the_known() -> None:
-    """An engine's name is checked before anything is loaded."""
+def test_an_unknown_engine_lists_the_known_ones() -> None:
+    """An unknown engine name is refused with the known names."""
     with pytest.raises(ModelError, match="known: auto, openvino, torch"):
         create_engine("onnx", REEL_S)
 
 
-def test_a_network_of_another_family_is_not_for_openvino(tmp_path: Path) -> None:
-    """What only spandrel can describe is sent to the torch engine, by a remedy that says so."""
+def test_openvino_refuses_a_network_of_another_family(tmp_path: Path) -> None:
+    """The error for a network outside the `reel` family names `--engine torch` as the remedy."""
     path = tmp_path / "other.safetensors"
     save_file({"body.weight": np.zeros((2, 2), np.float32)}, str(path))
     with pytest.raises(ModelError, match="--engine torch"):
@@ -143,7 +143,7 @@ def test_a_network_of_another_family_is_not_for_openvino(tmp_path: Path) -> None
 
 
 def test_choosing_an_engine_loads_no_runtime() -> None:
-    """The decoder's and the dispatcher's processes may import the engines' module and stay small."""
+    """Importing the engine factory and the models loads no runtime, so that other processes stay small."""
     code = (
         "import sys, reelwright.restoration.engine_factory, reelwright.restoration.models\n"
         "print([name for name in ('torch', 'openvino', 'cv2', 'safetensors', 'spandrel') if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""Profiles: what each makes of a source's format and size."""
+"""Each profile decides the film's pixel format and size from the source's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROFILES = get_args(Profile)
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_is_complete(name: str) -> None:
-    """Each profile that a recipe may name has a spec, and carries every source format in one the pipeline knows."""
+    """Each profile of a recipe has a spec, and a known pixel format for every source format."""
     assert profile_spec(name).name == name
     assert {out_pix_fmt(name, source) for source in PIXEL_FORMATS} <= set(PIXEL_FORMATS)
 
@@ -31,17 +31,17 @@ def test_every_profile_is_complete(name: str) -> None:
     ],
 )
 def test_master_keeps_chroma_and_depth(source: str, film: str) -> None:
-    """An archive copy has the source's chroma grid or none, and at least ten bits."""
+    """The master profile keeps the source's chroma subsampling, and has at least ten bits."""
     assert out_pix_fmt("master", source) == film
 
 
-def test_web_is_what_browsers_play() -> None:
-    """The web profile is 8-bit 4:2:0 whatever comes in."""
+def test_web_is_always_8_bit_420() -> None:
+    """The web profile gives 8-bit 4:2:0 for every source format."""
     assert {out_pix_fmt("web", source) for source in PIXEL_FORMATS} == {"yuv420p"}
 
 
-def test_odd_sizes() -> None:
-    """Only codecs that cannot hold an odd size get the next even one."""
+def test_odd_sizes_are_rounded_up_where_the_codec_needs_it() -> None:
+    """Profiles whose codec allows no odd size use the next even size; the others keep it."""
     sizes = {name: encoded_size(profile_spec(name), 161, 121) for name in PROFILES}
     assert sizes == {
         "web": (162, 122),
@@ -53,7 +53,7 @@ def test_odd_sizes() -> None:
     assert encoded_size(profile_spec("web"), 160, 120) == (160, 120)
 
 
-def test_unknown_profile() -> None:
-    """A profile that no recipe may name is a bug of the caller."""
+def test_an_unknown_profile_is_a_key_error() -> None:
+    """A name that no recipe can have raises KeyError."""
     with pytest.raises(KeyError):
         profile_spec("divx")

@@ -1,4 +1,4 @@
-"""One picture restored: depth, range, grain, sizes, colour."""
+"""A restored picture keeps levels, size, colour and the requested share of its grain."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.scenes import scene
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    """The shipped network at full precision."""
+    """The packaged network with fp32 arithmetic."""
     return create_engine("openvino", resolve_model("reel-s"), threads=1, precision="fp32")
 
 
 def flat(pix_fmt: str, luma: int, width: int = 24, height: int = 16) -> Picture:
-    """A picture of one luma code value and no colour."""
+    """A picture with one luma code value and neutral chroma."""
     layout = PIXEL_FORMATS[pix_fmt]
     shapes = [layout.plane_shape(plane, width, height) for plane in range(layout.planes)]
     values = [luma, layout.neutral, layout.neutral]
@@ -31,7 +31,7 @@ def flat(pix_fmt: str, luma: int, width: int = 24, height: int = 16) -> Picture:
 
 
 def halved(luma: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Made half as large by averaging."""
+    """Luma reduced to half its size by averaging."""
     rows, columns = luma.shape
     small = cv2.resize(np.asarray(luma, np.float32), (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)
@@ -50,15 +50,15 @@ def halved(luma: NDArray[np.generic]) -> NDArray[np.float32]:
         ("gray10le", "gray", True, 1023, 255),
     ],
 )
-def test_levels_keep_their_meaning_at_another_depth(
+def test_levels_are_converted_to_another_depth(
     engine: Engine, source: str, target: str, full_range: bool, before: int, after: int
 ) -> None:
-    """Black stays black and white white: studio levels scale by powers of two, full-range ones by their maxima."""
-    neutral = Restorer(_Bicubic(), 2, 0.0)
-    found = neutral.restore(flat(source, before), target, full_range=full_range).planes[0]
+    """Studio levels scale by powers of two, full-range levels by the maximum code values."""
+    bicubic = Restorer(_Bicubic(), 2, 0.0)
+    found = bicubic.restore(flat(source, before), target, full_range=full_range).planes[0]
     assert (found == after).all()
     restored = Restorer(engine, 2, 0.4).restore(flat(source, before), target, full_range=full_range).planes[0]
-    # The network may differ by a little on a flat, never by what a wrong range would make of it.
+    # The network may change a flat picture a little, but by far less than a wrong range would.
     assert np.abs(restored.astype(int) - after).max() <= max(2, (1 << PIXEL_FORMATS[target].depth) // 128)
 
 
@@ -66,7 +66,7 @@ def test_levels_keep_their_meaning_at_another_depth(
 @pytest.mark.parametrize("size", [(17, 16), (33, 21), (64, 47)])
 @pytest.mark.parametrize("pix_fmt", ["gray", "yuv420p", "yuv422p10le", "yuv444p12le"])
 def test_any_size_and_format_is_enlarged(engine: Engine, pix_fmt: str, size: tuple[int, int], scale: int) -> None:
-    """Odd sides included, every plane of the result has the shape its format wants."""
+    """Every plane of the result has the shape and dtype of its format, also for odd sizes."""
     width, height = size
     found = Restorer(engine, scale, 0.4).restore(scene(0, pix_fmt, width, height), pix_fmt)
     layout = PIXEL_FORMATS[pix_fmt]
@@ -78,15 +78,15 @@ def test_any_size_and_format_is_enlarged(engine: Engine, pix_fmt: str, size: tup
 
 
 @pytest.mark.parametrize("target", ["yuv420p", "yuv422p10le", "yuv444p12le"])
-def test_gray_comes_out_without_tint(engine: Engine, target: str) -> None:
-    """A black-and-white picture gets exactly neutral chroma where the film's format has chroma."""
+def test_gray_gets_no_tint(engine: Engine, target: str) -> None:
+    """A gray picture gets exactly neutral chroma if the film's format has chroma."""
     found = Restorer(engine, 2, 0.4).restore(scene(0, "gray", 40, 30), target)
     neutral = PIXEL_FORMATS[target].neutral
     assert all((plane == neutral).all() for plane in found.planes[1:])
 
 
 def test_luma_does_not_depend_on_colour(engine: Engine) -> None:
-    """The network sees luma alone: with the colour taken away every luma sample is the same."""
+    """A picture and its luma alone give the same restored luma."""
     coloured = scene(0, "yuv420p", 64, 48)
     gray = Picture("gray", 64, 48, coloured.planes[:1])
     restorer = Restorer(engine, 2, 0.4)
@@ -94,7 +94,7 @@ def test_luma_does_not_depend_on_colour(engine: Engine) -> None:
 
 
 def grainy() -> Picture:
-    """A scene under strong grain, at twelve bits so that rounding hides nothing."""
+    """A scene with strong grain, in twelve bits so that rounding does not hide an error."""
     clean = scene(0, "gray12le", 96, 80)
     noise = np.random.default_rng(5).normal(0, 120, clean.planes[0].shape)
     luma = np.clip(clean.planes[0] + noise, 0, 4095).astype(np.uint16)
@@ -102,44 +102,44 @@ def grainy() -> Picture:
 
 
 def restored(engine: Engine, keep: float) -> NDArray[np.float32]:
-    """The grainy scene's luma code values, enlarged with this share of the grain kept."""
+    """Luma code values of the grainy scene, enlarged with this share of the grain."""
     return Restorer(engine, 2, keep).restore(grainy(), "gray12le").planes[0].astype(np.float32)
 
 
-def test_grain_put_back_in_full_makes_the_result_agree_with_the_source(engine: Engine) -> None:
-    """Made small again, a film that keeps all of its grain is the source, but for what enlarging itself takes."""
+def test_with_all_grain_the_reduced_result_agrees_with_the_source(engine: Engine) -> None:
+    """Reduced to the source's size, a result with all grain is much closer to the source than one without grain."""
     source = grainy().planes[0].astype(np.float32)
     clean, full = (halved(restored(engine, keep)) - source for keep in (0.0, 1.0))
     assert full.std() < 0.35 * clean.std()
 
 
-def test_without_grain_the_clean_result_of_the_network_is_left(engine: Engine) -> None:
-    """Keeping nothing gives what the network gives and no more."""
+def test_without_grain_the_result_is_the_networks(engine: Engine) -> None:
+    """With `grain.keep` 0 the result is the network's rounded output."""
     luma = grainy().planes[0].astype(np.float32) / 4095
     assert np.array_equal(restored(engine, 0.0), np.clip(np.rint(engine.upscale(luma) * 4095), 0, 4095))
 
 
-def test_grain_between_is_linear(engine: Engine) -> None:
-    """Half the grain is half of the way from none to all."""
+def test_grain_is_linear_in_its_share(engine: Engine) -> None:
+    """Half of the grain is the mean of none and all."""
     none, half, full = (restored(engine, keep) for keep in (0.0, 0.5, 1.0))
     inside = (full > 0) & (full < 4095) & (none > 0) & (none < 4095)
     assert np.abs(half - (none + full) / 2)[inside].max() <= 1.0
 
 
-def test_three_and_four_times_agree_with_twice(engine: Engine) -> None:
-    """Other enlargements show the same picture in the same place."""
+def test_scales_3_and_4_agree_with_scale_2(engine: Engine) -> None:
+    """Reduced to the size of scale 2, the results of scales 3 and 4 agree with it."""
     picture = scene(0, "gray12le", 64, 48)
     twice = Restorer(engine, 2, 0.0).restore(picture, "gray12le").planes[0]
     for scale in (3, 4):
         other = Restorer(engine, scale, 0.0).restore(picture, "gray12le").planes[0].astype(np.float32)
         back = cv2.resize(other, (128, 96), interpolation=cv2.INTER_AREA)
         inner = np.s_[8:-8, 8:-8]
-        # A shift by a quarter of a sample alone would make several times this of the scene's texture.
+        # A shift by a quarter of a sample would give a difference several times as large.
         assert np.abs(back - twice)[inner].mean() < 0.02 * np.ptp(twice)
 
 
 class _Bicubic:
-    """An engine whose network has learnt nothing."""
+    """An engine that enlarges with a bicubic filter only."""
 
     identity, scale = "bicubic", 2
 

@@ -1,4 +1,4 @@
-"""Windows over a frame."""
+"""A frame that is processed in windows equals a frame processed at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Luma = NDArray[np.float32]
 @given(
     length=st.integers(1, 2000).map(lambda n: 2 * n),
     halo=st.integers(1, 20).map(lambda n: 2 * n),
-    room=st.integers(1, 100).map(lambda n: 2 * n),
+    extra=st.integers(1, 100).map(lambda n: 2 * n),
 )
-def test_windows_give_every_sample_once_with_all_that_it_needs(length: int, halo: int, room: int) -> None:
-    """Spans of one size, on multiples, join without gap or overlap and hold the halo of what they give."""
-    largest = 2 * halo + room
+def test_windows_supply_every_sample_once_and_contain_its_halo(length: int, halo: int, extra: int) -> None:
+    """Windows have one size and aligned starts, supply each sample once, and read the halo around what they supply."""
+    largest = 2 * halo + extra
     found = spans(length, largest, halo, 2)
     assert [span.first for span in found] == [0, *(span.last for span in found[:-1])]
     assert found[-1].last == length
@@ -35,23 +35,23 @@ def test_windows_give_every_sample_once_with_all_that_it_needs(length: int, halo
 
 
 @pytest.mark.parametrize("size", [(61, 90), (200, 33), (150, 151), (1, 1), (7, 300)])
-def test_a_tiled_frame_is_the_untiled_one(size: tuple[int, int]) -> None:
-    """With a network that reaches exactly its halo, no window shows in any sample."""
+def test_a_tiled_frame_equals_the_untiled_frame(size: tuple[int, int]) -> None:
+    """With a network that reads exactly its halo, windows change no sample."""
     luma = np.random.default_rng(1).random(size, np.float32)
-    tiled = run_tiled(luma, far_looking, 2, 12, 2, largest=(50, 60))
+    tiled = run_tiled(luma, sum_at_distance_12, 2, 12, 2, largest=(50, 60))
     assert tiled.shape == (size[0] * 2, size[1] * 2)
-    assert np.array_equal(tiled, run_tiled(luma, far_looking, 2, 12, 2, largest=(4000, 4000)))
+    assert np.array_equal(tiled, run_tiled(luma, sum_at_distance_12, 2, 12, 2, largest=(4000, 4000)))
 
 
-def test_a_halo_too_small_would_show() -> None:
-    """The check above can fail: with half the halo the windows are visible."""
+def test_a_halo_that_is_too_small_changes_samples() -> None:
+    """With half the needed halo the tiled frame differs, so the test above can fail."""
     luma = np.random.default_rng(1).random((150, 151), np.float32)
-    tiled = run_tiled(luma, far_looking, 2, 6, 2, largest=(50, 60))
-    assert not np.array_equal(tiled, run_tiled(luma, far_looking, 2, 6, 2, largest=(4000, 4000)))
+    tiled = run_tiled(luma, sum_at_distance_12, 2, 6, 2, largest=(50, 60))
+    assert not np.array_equal(tiled, run_tiled(luma, sum_at_distance_12, 2, 6, 2, largest=(4000, 4000)))
 
 
-def far_looking(window: Luma) -> Luma:
-    """Adds to each sample those 12 away, as an integer so that no order of summation matters."""
+def sum_at_distance_12(window: Luma) -> Luma:
+    """Adds to each sample its four neighbours at distance 12, in integers, which sum exactly in any order."""
     codes = np.rint(window * 1000)
     padded = np.pad(codes, 12)
     rows, columns = codes.shape

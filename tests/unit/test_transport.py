@@ -1,4 +1,4 @@
-"""Transport codecs: lossless, checked, and never worse than an error on damage."""
+"""Transport codecs are lossless, and damaged payloads raise CorruptPayload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODECS = ["raw", "zstd", "delta-zstd", "auto"]
 
 
 def noise(pix_fmt: str, width: int, height: int, seed: int) -> Picture:
-    """A picture that does not compress."""
+    """A picture of random samples, which cannot be compressed."""
     layout = PIXEL_FORMATS[pix_fmt]
     rng = np.random.default_rng(seed)
     planes = tuple(
@@ -33,7 +33,7 @@ def noise(pix_fmt: str, width: int, height: int, seed: int) -> Picture:
 
 
 def flat(pix_fmt: str, width: int, height: int) -> Picture:
-    """A picture of mid-gray."""
+    """A picture with one mid-gray level."""
     layout = PIXEL_FORMATS[pix_fmt]
     shapes = [layout.plane_shape(p, width, height) for p in range(layout.planes)]
     return Picture(pix_fmt, width, height, tuple(np.full(s, layout.neutral, layout.dtype) for s in shapes))
@@ -47,8 +47,10 @@ def flat(pix_fmt: str, width: int, height: int) -> Picture:
     codec=st.sampled_from(CODECS),
     seed=st.integers(0, 1000),
 )
-def test_round_trip(pix_fmt: str, width: int, height: int, frames: int, codec: str, seed: int) -> None:
-    """Every format, size and codec brings back the same samples."""
+def test_payloads_decode_to_the_encoded_pictures(
+    pix_fmt: str, width: int, height: int, frames: int, codec: str, seed: int
+) -> None:
+    """Every format, size and codec returns the same samples."""
     pictures = [noise(pix_fmt, width, height, seed + i) for i in range(frames)]
     back = decode_payload(Payload.FromString(encode_payload(pictures, codec).SerializeToString()))
     assert [p.digest() for p in back] == [p.digest() for p in pictures]
@@ -66,13 +68,13 @@ def test_round_trip(pix_fmt: str, width: int, height: int, frames: int, codec: s
     frames=st.integers(0, 2**32 - 1),
     codec=st.sampled_from(["raw", "zstd", "delta-zstd", "auto", "", "lzma"]),
     content=st.binary(max_size=64),
-    honest=st.booleans(),
+    valid_digest=st.booleans(),
 )
-def test_arbitrary_payloads(
-    pix_fmt: str, width: int, height: int, frames: int, codec: str, content: bytes, honest: bool
+def test_an_arbitrary_payload_is_decoded_or_refused(
+    pix_fmt: str, width: int, height: int, frames: int, codec: str, content: bytes, valid_digest: bool
 ) -> None:
-    """A payload of any field values and bytes is either decoded to what it says or refused as corrupt."""
-    digest = hashlib.sha256(content).digest() if honest else b"?"
+    """A payload of any field values and bytes decodes to the frames it describes or raises CorruptPayload."""
+    digest = hashlib.sha256(content).digest() if valid_digest else b"?"
     payload = Payload(
         pix_fmt=pix_fmt, width=width, height=height, frames=frames, codec=codec, digest=digest, inline=content
     )
@@ -80,13 +82,13 @@ def test_arbitrary_payloads(
         pictures = decode_payload(payload)
     except CorruptPayload:
         return
-    assert honest
+    assert valid_digest
     assert len(pictures) == frames
 
 
 @given(codec=st.sampled_from(["raw", "zstd", "delta-zstd"]), cut=st.integers(0, 400), flip=st.integers(0, 10**6))
-def test_damaged_bytes(codec: str, cut: int, flip: int) -> None:
-    """Cut or flipped bytes are refused, even when the digest was made to match them."""
+def test_damaged_bytes_are_refused(codec: str, cut: int, flip: int) -> None:
+    """Truncated or flipped bytes are refused; truncated ones also when the digest matches them."""
     pictures = [noise("yuv420p10le", 24, 16, flip % 7)]
     payload = encode_payload(pictures, codec)
     damaged = bytearray(payload.inline)
@@ -102,8 +104,8 @@ def test_damaged_bytes(codec: str, cut: int, flip: int) -> None:
 
 
 @pytest.mark.parametrize("codec", ["raw", "zstd", "delta-zstd"])
-def test_extra_bytes(codec: str) -> None:
-    """Bytes behind the samples are refused."""
+def test_extra_bytes_are_refused(codec: str) -> None:
+    """A payload with bytes after its samples is refused."""
     payload = encode_payload([noise("gray", 8, 8, 0)], codec)
     payload.inline += b"\0"
     payload.digest = hashlib.sha256(payload.inline).digest()
@@ -111,8 +113,8 @@ def test_extra_bytes(codec: str) -> None:
         decode_payload(payload)
 
 
-def test_claimed_size_is_not_allocated() -> None:
-    """A zstd frame that claims terabytes is refused without allocating them."""
+def test_a_huge_claimed_size_is_not_allocated() -> None:
+    """A payload that claims terabytes is refused before memory is allocated."""
     small = zstandard.ZstdCompressor(level=1).compress(b"\0" * 64)
     payload = Payload(
         pix_fmt="gray",
@@ -127,8 +129,8 @@ def test_claimed_size_is_not_allocated() -> None:
         decode_payload(payload)
 
 
-def test_claim_check() -> None:
-    """Bytes fetched from the store are decoded in place of inline ones, and checked the same."""
+def test_bytes_from_the_store_are_decoded_and_checked() -> None:
+    """A claim-checked payload is decoded from the store's bytes, with the same check of its digest."""
     pictures = [noise("yuv422p", 10, 6, 3)]
     payload = encode_payload(pictures, "delta-zstd")
     coded = payload.inline
@@ -138,8 +140,8 @@ def test_claim_check() -> None:
         decode_payload(payload, coded[:-1])
 
 
-def test_auto_chooses_what_pays() -> None:
-    """A slow link compresses what compresses, sends noise as it is, and one process sends everything as it is."""
+def test_auto_chooses_the_fastest_codec() -> None:
+    """A slow link gets compressible pictures compressed; noise, and pictures within one process, stay raw."""
     assert choose_codec(flat("gray", 640, 360), link=50e6) != "raw"
     assert choose_codec(noise("gray", 640, 360, 0), link=125e6) == "raw"
     assert choose_codec(flat("gray", 640, 360), link=math.inf) == "raw"
@@ -148,8 +150,8 @@ def test_auto_chooses_what_pays() -> None:
     assert choose_codec(Picture("gray", 640, 360, (gradient,)), link=50e6) == "delta-zstd"
 
 
-def test_callers_mistakes() -> None:
-    """Mixed sizes, no pictures and unknown codecs are the caller's fault, not corruption."""
+def test_invalid_arguments_raise_value_error() -> None:
+    """Mixed sizes, no pictures and an unknown codec raise ValueError, not CorruptPayload."""
     for pictures, codec in (
         ([], "raw"),
         ([flat("gray", 4, 4), flat("gray", 4, 6)], "raw"),
@@ -159,7 +161,7 @@ def test_callers_mistakes() -> None:
             encode_payload(pictures, codec)
 
 
-def test_needs_no_ffmpeg() -> None:
-    """Transport imports on a machine without FFmpeg."""
+def test_transport_needs_no_ffmpeg() -> None:
+    """The module can be imported without FFmpeg."""
     script = "import sys; sys.modules['av'] = None; import reelwright.media.transport"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
