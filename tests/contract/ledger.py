@@ -15,34 +15,17 @@ import pytest
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
 from reelwright.ledger.names import manifest_location, report_location
-from reelwright.ledger.records import Manifest, Outcome, PlanEnd, RunRequest
+from reelwright.ledger.records import Manifest, Outcome, PlanEnd
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder, beside
 from reelwright.titles.errors import CorruptPayload, LedgerError
 from reelwright.wire.frames_pb2 import Payload
-from tests.support.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, title_of
+from tests.support.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, request_of, title_of
 
 AWKWARD = "réels & 映画 #1 100%"
 FILM = bytes(range(256)) * 40
 FAILED = Outcome(state="failed", reason="a.mp4: no such file; check the path", exit_code=2, error="InputError")
-
-
-def request_of(**more: object) -> RunRequest:
-    """A request for the run of `title_of`; `more` sets other fields."""
-    fields: dict[str, object] = {
-        "run": RUN,
-        "source": "a.mp4",
-        "output": "film.mp4",
-        "recipe": "{}",
-        "fingerprint": "f0",
-        "priority_class": "express",
-        "engine": "test",
-        "model_sha256": "m0",
-        "deadline": 1.5e9,
-        "submitted": 1.4e9,
-    }
-    return RunRequest.model_validate(fields | more)
 
 
 def finish(ledger: RunLedger, scratch: Path) -> Manifest:
@@ -75,27 +58,27 @@ class LedgerContract:
         writer.put_title(title_of())
         writer.put_plan(plan_of(3))
         writer.put_plan_end(PlanEnd(segments=4, frames=8, truncated_at=17))
-        writer.put_plan_sample(3, 0, b"before")
-        writer.put_segment_sample(3, 0, b"after")
+        writer.put_source_preview(3, 0, b"before")
+        writer.put_restored_preview(3, 0, b"after")
         assert reader.title() == title_of()
         assert reader.plan(3) == plan_of(3)
         assert reader.plan_end() == PlanEnd(segments=4, frames=8, truncated_at=17)
-        assert (reader.plan_sample(3, 0), reader.segment_sample(3, 0)) == (b"before", b"after")
+        assert (reader.source_preview(3, 0), reader.restored_preview(3, 0)) == (b"before", b"after")
 
     def test_an_empty_ledger_answers_none(self, root: str) -> None:
         """Everything that was never written reads as None, and nothing is committed."""
         ledger = RunLedger(root, RUN)
         assert ledger.title() is ledger.plan(0) is ledger.plan_end() is ledger.segment(0) is None
-        assert ledger.plan_sample(0, 0) is ledger.segment_sample(0, 0) is None
+        assert ledger.source_preview(0, 0) is ledger.restored_preview(0, 0) is None
         assert ledger.committed() == set()
         assert not ledger.is_committed(0)
 
     def test_a_segment_is_committed_by_its_record_alone(self, root: str, tmp_path: Path) -> None:
-        """An encoded file, samples and plans do not count; the record does."""
+        """An encoded file, previews and plans do not count; the record does."""
         ledger = RunLedger(root, RUN)
         ledger.put_plan(plan_of(7))
         put_file(ledger, tmp_path, 7, b"film")
-        ledger.put_segment_sample(7, 0, b"jpeg")
+        ledger.put_restored_preview(7, 0, b"jpeg")
         assert ledger.committed() == set()
         ledger.commit(record_of(7))
         assert ledger.committed() == {7}
@@ -139,7 +122,7 @@ class LedgerContract:
         ledger.put_title(title_of("a.mp4"))
         ledger.put_title(title_of("b.mp4"))
         assert ledger.title() == title_of("b.mp4")
-        with pytest.raises(LedgerError, match="engine"):
+        with pytest.raises(LedgerError, match=r"request\.engine"):
             ledger.put_title(title_of("b.mp4", engine="other"))
 
     def test_sweep_removes_what_no_record_names(self, root: str, tmp_path: Path) -> None:

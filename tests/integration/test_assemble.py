@@ -18,7 +18,7 @@ from reelwright.media.film import frame_digests, jpeg, read_timeline
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.timing import SegmentInput
-from reelwright.media.types import ColourInfo, PlannedFrame
+from reelwright.media.types import ColourInfo, FrameRecord
 from reelwright.titles.errors import CorruptPayload, InternalError, OutputError, UnavailableError
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip, truth
@@ -195,7 +195,7 @@ def test_the_last_frame_is_held(profile: str, tmp_path: Path) -> None:
     pictures = [scene(i) for i in range(3)] if profile == "web" else [scene(i, "yuv420p10le") for i in range(3)]
     reel = make_unrestored_film(clip("short"), profile, tmp_path)
     film = dataclasses.replace(reel.film, time_base=Fraction(1, 1000))
-    planned = [PlannedFrame(pts=pts, duration=held) for pts, held in ((0, 40), (40, 500), (540, 1300))]
+    planned = [FrameRecord(pts=pts, duration=held) for pts, held in ((0, 40), (40, 500), (540, 1300))]
     path = write_segment(tmp_path / "held.mkv", reel.spec, film, pictures)
     assemble_film(tmp_path / "held", [SegmentInput(path, planned)], reel.info, reel.spec, film)
     with av.open(str(tmp_path / "held")) as container:

@@ -141,8 +141,8 @@ def test_concealing_keeps_every_time_and_lists_what_stands_in(name: str, kind: s
     """As many frames come as were written, at their times; the ones that stand in are marked and repeat the last."""
     frames, _ = _read(broken(name, 13, 30, kind=kind), on_damage="conceal", deinterlace="off")
     video = probe(str(clip(name))).video
-    assert [frame.pts for frame in frames] == truth(name).ticks(video.tick)
-    concealed = [frame.index for frame in frames if frame.concealed]
+    assert [frame.record.pts for frame in frames] == truth(name).ticks(video.tick)
+    concealed = [frame.index for frame in frames if frame.record.concealed]
     assert concealed
     for index in concealed:
         assert frames[index].picture.digest() == frames[index - 1].picture.digest()
@@ -152,14 +152,14 @@ def test_a_frame_after_the_damage_is_whole_again() -> None:
     """From the next key frame on the film is what it was."""
     frames, _ = _read(broken("ffv1", 13), on_damage="conceal")
     sound, _ = _read(clip("ffv1"))
-    assert next(frame.index for frame in frames if frame.concealed) == 13
+    assert next(frame.index for frame in frames if frame.record.concealed) == 13
     assert [f.picture.digest() for f in frames[24:]] == [f.picture.digest() for f in sound[24:]]
 
 
 def test_damage_at_the_start_is_stood_in_for_by_what_follows() -> None:
     """Before the first whole frame there is no other to repeat."""
     frames, _ = _read(broken("mjpeg_avi", 0, 1), on_damage="conceal")
-    assert [frame.index for frame in frames if frame.concealed] == [0, 1]
+    assert [frame.index for frame in frames if frame.record.concealed] == [0, 1]
     assert frames[0].picture.digest() == frames[1].picture.digest() == frames[2].picture.digest()
 
 
@@ -175,8 +175,8 @@ def test_a_wrong_bit_in_ffv1_is_damage(number: int) -> None:
 def test_concealing_does_not_depend_on_threads(name: str, threads: int) -> None:
     """Damage is found in the same frames however many threads decode."""
     info, recipe = probe(str(broken(name, 13))), Recipe(on_damage="conceal")
-    expected = [(f.pts, f.concealed, f.picture.digest()) for f in FrameReader(info, recipe, threads=2)]
-    assert [(f.pts, f.concealed, f.picture.digest()) for f in FrameReader(info, recipe, threads=threads)] == expected
+    expected = [(f.record, f.picture.digest()) for f in FrameReader(info, recipe, threads=2)]
+    assert [(f.record, f.picture.digest()) for f in FrameReader(info, recipe, threads=threads)] == expected
 
 
 @pytest.mark.parametrize("name", ["bframes_mkv", "ffv1", "vp9_webm", "negative_start", "mpeg4_avi"])
@@ -190,9 +190,9 @@ def test_a_cut_file_is_read_up_to_the_cut_only_when_asked(name: str) -> None:
     video = probe(str(clip(name))).video
     written = truth(name).ticks(video.tick)
     assert 5 < len(frames) < len(written)
-    assert [frame.pts for frame in frames] == written[: len(frames)]
-    assert not any(frame.concealed for frame in frames)
-    assert reader.truncated_at == frames[-1].pts + frames[-1].duration
+    assert [frame.record.pts for frame in frames] == written[: len(frames)]
+    assert not any(frame.record.concealed for frame in frames)
+    assert reader.truncated_at == frames[-1].record.pts + frames[-1].record.duration
 
 
 @pytest.mark.parametrize(("name", "mark"), [("bframes_mkv", b"\x1f\x43\xb6\x75"), ("mpeg4_avi", b"00dc")])
@@ -245,7 +245,7 @@ def test_mutated_files_end_in_frames_or_one_line(seed: int) -> None:
         except OneLineError as error:
             assert "\n" not in str(error)  # noqa: PT017 - either outcome is right, and this is what one must look like
         else:
-            times = [frame.pts for frame in frames]
+            times = [frame.record.pts for frame in frames]
             assert times == sorted(set(times))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame, SourceInfo
+from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.titles.recipe import Recipe
 from tests.support.clips import FILMS, clip, truth
 from tests.support.damaged_files import bad_file
@@ -50,17 +50,17 @@ def _read(name: str, threads: int = 2, **recipe: Any) -> list[DecodedFrame]:
     return list(FrameReader(_info(name), Recipe(**recipe), threads=threads))
 
 
-def _digests(frames: Sequence[DecodedFrame]) -> list[tuple[int, int, str, bool]]:
-    return [(frame.pts, frame.duration, frame.picture.digest(), frame.shot_start) for frame in frames]
+def _digests(frames: Sequence[DecodedFrame]) -> list[tuple[FrameRecord, str]]:
+    return [(frame.record, frame.picture.digest()) for frame in frames]
 
 
 @pytest.mark.parametrize("name", FILMS)
 def test_every_frame_comes_once_in_order_at_its_own_time(name: str) -> None:
     """Times are exactly those that were written, in the container's own units."""
     frames, video = _read(name), _info(name).video
-    assert [frame.pts for frame in frames] == truth(name).ticks(video.tick)
+    assert [frame.record.pts for frame in frames] == truth(name).ticks(video.tick)
     assert [frame.index for frame in frames] == list(range(len(frames)))
-    assert not any(frame.concealed for frame in frames)
+    assert not any(frame.record.concealed for frame in frames)
 
 
 @pytest.mark.parametrize("name", [name for name in FILMS if name not in _MIXED])
@@ -112,7 +112,7 @@ def test_borders_are_left_out_unless_ignored() -> None:
 def test_interlaced_films_are_made_whole_frame_by_frame(name: str) -> None:
     """Combs go, the frame count and the times stay."""
     combed, whole = _read(name, deinterlace="off"), _read(name)
-    assert [frame.pts for frame in whole] == [frame.pts for frame in combed]
+    assert [frame.record.pts for frame in whole] == [frame.record.pts for frame in combed]
     assert _combing(whole) < _combing(combed) / 3
 
 
@@ -131,7 +131,7 @@ def test_deinterlacing_can_be_switched_off_and_on() -> None:
 def test_a_pull_down_gives_the_film_frames_back() -> None:
     """Telecined frames are put together from their fields again, one for one."""
     stored, whole = _read("telecine", deinterlace="off"), _read("telecine")
-    assert [frame.pts for frame in whole] == [frame.pts for frame in stored]
+    assert [frame.record.pts for frame in whole] == [frame.record.pts for frame in stored]
     assert _combing(whole) < _combing(stored) / 2
 
 
@@ -148,14 +148,14 @@ def _combing(frames: Sequence[DecodedFrame]) -> float:
 
 def test_shots_are_marked() -> None:
     """The first frame of each of the film's shots starts one."""
-    assert [frame.index for frame in _read("long") if frame.shot_start] == list(range(0, 240, 24))
+    assert [frame.index for frame in _read("long") if frame.record.shot_start] == list(range(0, 240, 24))
 
 
 def test_frames_without_a_time_of_their_own_get_the_next_free_one() -> None:
     """Two frames at one time are both kept, in order, and the repair is noted."""
     reader = FrameReader(probe(str(bad_file("doubled"))), Recipe())
     frames = list(reader)
-    assert [frame.pts for frame in frames] == [161 if i == 5 else 40 * i for i in range(24)]
+    assert [frame.record.pts for frame in frames] == [161 if i == 5 else 40 * i for i in range(24)]
     assert [frame.picture.digest() for frame in frames] == [scene(i).digest() for i in range(24)]
     assert any("no time of their own" in note for note in reader.notes)
 
@@ -166,4 +166,4 @@ def test_real_films_are_read_whole(name: str) -> None:
     path = whole_film(name)
     with av.open(str(path)) as container:
         expected = [frame.pts for frame in container.decode(video=0)]
-    assert [frame.pts for frame in FrameReader(probe(str(path)), Recipe())] == expected
+    assert [frame.record.pts for frame in FrameReader(probe(str(path)), Recipe())] == expected

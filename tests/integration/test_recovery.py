@@ -10,11 +10,13 @@ import pytest
 
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
+from reelwright.decoder.title_decoder import describe_title
 from reelwright.encoder import film_assembler as assembly
 from reelwright.encoder.finish import finish_title
+from reelwright.ledger.manifest import read_manifest
 from reelwright.ledger.records import Manifest, Outcome
-from reelwright.ledger.requests import from_wire
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.probe import probe
 from reelwright.store.retry import RetryPolicy
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
@@ -149,10 +151,22 @@ def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
     """A title whose message is damaged, but which the ledger knows, is restored from what the ledger has of it."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger")) as here:
-        here.ledger(request.run).put_request(from_wire(request))
+        here.ledger(request.run).put_request(request)
         for key in (run_key(request.run), run_key("0" * 20), b"", b"../stranger"):
             here.bus.publish(TITLES, key, b"\xff\xff\xff")
         assert here.wait(request).HasField("title_finished")
+    assert sha256(tmp_path / "out.mp4") == undisturbed()
+
+
+def test_a_source_is_probed_once(tmp_path: Path) -> None:
+    """What the ledger knows about a source is used as it is, by every pass of every decoder."""
+    request = request_for(small_film(COUNT), tmp_path / "out.mp4")
+    source = probe(request.source).model_copy(update={"notes": ("probed before",)})
+    with pipeline_harness(str(tmp_path / "ledger")) as here:
+        here.ledger(request.run).put_title(describe_title(request, source))
+        here.ask(request)
+        assert here.wait(request).HasField("title_finished")
+    assert read_manifest(str(tmp_path / "out.mp4")).source == source
     assert sha256(tmp_path / "out.mp4") == undisturbed()
 
 

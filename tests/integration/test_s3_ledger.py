@@ -18,8 +18,8 @@ from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
-from tests.contract.ledger import AWKWARD, LedgerContract, payload_of, request_of
-from tests.support.ledgers import RUN, plan_of, title_of
+from tests.contract.ledger import AWKWARD, LedgerContract, payload_of
+from tests.support.ledgers import RUN, plan_of, request_of, title_of
 from tests.support.stores import OddServer, only_real, reaching
 
 

@@ -66,7 +66,7 @@ def put(store: S3Server, path: Path, name: str = "") -> str:
 def digests(info: SourceInfo, **recipe: str) -> list[tuple[int, str, bool]]:
     """PTS, digest and whether it stands in for another, of every frame."""
     frames = FrameReader(info, Recipe.model_validate(recipe))
-    return [(frame.pts, frame.picture.digest(), frame.concealed) for frame in frames]
+    return [(frame.record.pts, frame.picture.digest(), frame.record.concealed) for frame in frames]
 
 
 def noise(path: Path, frames: int, **film: Any) -> Path:
@@ -168,7 +168,7 @@ def test_a_store_that_dies_midway_is_no_damage(store: S3Server, tmp_path: Path) 
 
     def follow() -> None:
         for frame in FrameReader(info, Recipe(on_damage="conceal")):
-            read.append((frame.pts, frame.picture.digest(), frame.concealed))
+            read.append((frame.record.pts, frame.picture.digest(), frame.record.concealed))
             if len(read) == 5:
                 store.kill()
 
@@ -189,7 +189,7 @@ def test_a_moment_without_the_store_is_waited_out(store: S3Server, tmp_path: Pat
     info = probe(put(store, path))
     read = []
     for frame in FrameReader(info, Recipe()):
-        read.append((frame.pts, frame.picture.digest(), frame.concealed))
+        read.append((frame.record.pts, frame.picture.digest(), frame.record.concealed))
         if len(read) == 5:
             store.kill()
             store.start()

@@ -124,13 +124,13 @@ def _read(info: SourceInfo, on_damage: Literal["fail", "conceal"]) -> list[int]:
     for frame in FrameReader(info, Recipe(on_damage=on_damage)):
         if frame.index != len(times):
             raise Finding(f"frame {frame.index} came in place of {len(times)}")
-        if times and frame.pts <= times[-1]:
-            raise Finding(f"frame {frame.index} at {frame.pts} follows {times[-1]}")
+        if times and frame.record.pts <= times[-1]:
+            raise Finding(f"frame {frame.index} at {frame.record.pts} follows {times[-1]}")
         if (frame.picture.width, frame.picture.height) != size or frame.picture.pix_fmt != info.video.pix_fmt:
             raise Finding(f"frame {frame.index} is not {size} {info.video.pix_fmt}")
-        if frame.concealed and on_damage == "fail":
+        if frame.record.concealed and on_damage == "fail":
             raise Finding(f"frame {frame.index} was concealed although on_damage is fail")
-        times.append(frame.pts)
+        times.append(frame.record.pts)
     return times
 
 

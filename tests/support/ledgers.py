@@ -14,15 +14,16 @@ import numpy as np
 from reelwright.ledger.manifest import FilmFacts
 from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.types import PlannedFrame, SourceInfo, VideoInfo
+from reelwright.media.types import FrameRecord, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
+from reelwright.titles.request import RunRequest
 
 RUN = "0123456789abcdef0123"
 
 
 def plan_of(segment: int = 0, digest: str = "d0") -> SegmentPlan:
     """The plan of a segment of two frames."""
-    frames = (PlannedFrame(pts=0, duration=1, shot_start=True, sample=True), PlannedFrame(pts=1, duration=1))
+    frames = (FrameRecord(pts=0, duration=1, shot_start=True, preview=True), FrameRecord(pts=1, duration=1))
     return SegmentPlan(segment=segment, first_frame=2 * segment, frames=frames, source_digest=digest)
 
 
@@ -57,17 +58,31 @@ def video_of(width: int = 4, height: int = 4, **more: object) -> VideoInfo:
     return VideoInfo.model_validate(fields | more)
 
 
-def title_of(location: str = "a.mp4", engine: str = "test", video: VideoInfo | None = None) -> TitleRecord:
-    """A title restored x2 by the default recipe."""
+def request_of(**more: object) -> RunRequest:
+    """A request for the run `RUN` with the default recipe; `more` sets other fields."""
+    fields: dict[str, object] = {
+        "run": RUN,
+        "source": "a.mp4",
+        "output": "film.mp4",
+        "recipe": "{}",
+        "fingerprint": "f0",
+        "priority_class": "express",
+        "engine": "test",
+        "model_sha256": "m0",
+        "deadline": 1.5e9,
+        "submitted": 1.4e9,
+    }
+    return RunRequest.model_validate(fields | more)
+
+
+def title_of(
+    location: str = "a.mp4", engine: str = "test", video: VideoInfo | None = None, recipe: Recipe | None = None
+) -> TitleRecord:
+    """A title restored x2, by the default recipe if none is given."""
     video = video or video_of()
     return TitleRecord(
-        run=RUN,
+        request=request_of(source=location, engine=engine, recipe=recipe or Recipe()),
         source=SourceInfo(location=location, container="mp4", duration=1.0, size=1, video=video),
-        recipe=Recipe(),
-        output="film.mp4",
-        fingerprint="f0",
-        engine=engine,
-        model_sha256="m0",
         version="1",
         out_pix_fmt="yuv420p",
         out_width=2 * video.width,
@@ -82,7 +97,7 @@ def put_file(ledger: RunLedger, folder: Path, segment: int, content: bytes) -> N
     ledger.put_segment_file(segment, local)
 
 
-def sample_of(index: int, width: int, height: int) -> bytes:
+def preview_of(index: int, width: int, height: int) -> bytes:
     """A JPEG with detail, another for each index."""
     rows, columns = np.mgrid[:height, :width]
     shade = (rows * (3 + index % 5) + columns * (2 + index % 7)) % 256
@@ -91,30 +106,30 @@ def sample_of(index: int, width: int, height: int) -> bytes:
     return coded.tobytes()
 
 
-def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[PlannedFrame, ...]:
-    """The frames of shots of these lengths at one tick each; the first of a shot and its third are samples."""
+def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[FrameRecord, ...]:
+    """The frames of shots of these lengths at one tick each; the first of a shot and its third are previews."""
     offsets = [offset for length in shots for offset in range(length)]
     return tuple(
-        PlannedFrame(
-            pts=index, duration=1, shot_start=offset == 0, sample=offset in (0, 2), concealed=index in concealed
+        FrameRecord(
+            pts=index, duration=1, shot_start=offset == 0, preview=offset in (0, 2), concealed=index in concealed
         )
         for index, offset in enumerate(offsets)
     )
 
 
 def put_run(
-    ledger: RunLedger, folder: Path, title: TitleRecord, frames: Sequence[PlannedFrame], segment: int = 5
+    ledger: RunLedger, folder: Path, title: TitleRecord, frames: Sequence[FrameRecord], segment: int = 5
 ) -> None:
-    """A run whose every segment, of `segment` frames, is committed, with samples of the title's size."""
+    """A run whose every segment, of `segment` frames, is committed, with previews of the title's size."""
     ledger.put_title(title)
     video = title.source.video
     for number, first in enumerate(range(0, len(frames), segment)):
         part = tuple(frames[first : first + segment])
         ledger.put_plan(SegmentPlan(segment=number, first_frame=first, frames=part, source_digest="d0"))
-        for offset in (offset for offset, frame in enumerate(part) if frame.sample):
+        for offset in (offset for offset, frame in enumerate(part) if frame.preview):
             index = first + offset
-            ledger.put_plan_sample(number, offset, sample_of(index, video.width, video.height))
-            ledger.put_segment_sample(number, offset, sample_of(index, title.out_width, title.out_height))
+            ledger.put_source_preview(number, offset, preview_of(index, video.width, video.height))
+            ledger.put_restored_preview(number, offset, preview_of(index, title.out_width, title.out_height))
         put_file(ledger, folder, number, b"film")
         fields = {"first_frame": first, "frames": part, "frame_digests": ("aa",) * len(part)}
         ledger.commit(record_of(number).model_copy(update=fields))

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.events import EventListener
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
@@ -31,7 +32,8 @@ from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.titles.recipe import Recipe
-from reelwright.wire.titles_pb2 import Event, TitleRequest
+from reelwright.titles.request import RunRequest
+from reelwright.wire.titles_pb2 import Event
 from tests.support.commands import PATIENCE_SECONDS
 
 Change = Callable[[str, bytes], bytes | None]
@@ -81,10 +83,10 @@ class PipelineHarness:
     def ledger(self, run: str) -> RunLedger:
         return RunLedger(self.root, run)
 
-    def ask(self, request: TitleRequest) -> None:
-        publish_message(self.bus, TITLES, run_key(request.run), request)
+    def ask(self, request: RunRequest) -> None:
+        publish_message(self.bus, TITLES, run_key(request.run), request_to_wire(request))
 
-    def wait(self, request: TitleRequest) -> Event:
+    def wait(self, request: RunRequest) -> Event:
         """The event that ended the run."""
         while True:
             event = self.events.get(timeout=PATIENCE_SECONDS)
@@ -97,7 +99,7 @@ def _engine() -> Engine:
     return create_engine("auto", resolve_model("reel-s"))
 
 
-def request_for(source: Path, output: Path, **recipe: object) -> TitleRequest:
+def request_for(source: Path, output: Path, **recipe: object) -> RunRequest:
     """A request for a film, as the command line makes it."""
     return make_job(str(source), output, Recipe(**recipe), "auto", 1).request
 

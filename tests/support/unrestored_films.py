@@ -20,7 +20,7 @@ from reelwright.media.probe import probe
 from reelwright.media.profiles import ProfileSpec, out_pix_fmt, profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.timing import SegmentInput
-from reelwright.media.types import DecodedFrame, PlannedFrame, SourceInfo
+from reelwright.media.types import DecodedFrame, SourceInfo
 from reelwright.titles.recipe import Recipe
 
 PROFILES = ("web", "master", "hevc10", "av1", "prores")
@@ -173,5 +173,4 @@ def _segments(
 ) -> Iterator[SegmentInput]:
     for start in range(0, len(frames), length):
         path = write_segment(folder / f"{start:06d}.mkv", spec, film, pictures[start : start + length])
-        planned = [PlannedFrame(pts=f.pts, duration=f.duration) for f in frames[start : start + length]]
-        yield SegmentInput(path, planned)
+        yield SegmentInput(path, [frame.record for frame in frames[start : start + length]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from reelwright.ledger.locks import run_lock
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import LedgerError, OneLineError, OutputError, UnavailableError
 from tests.contract.ledger import AWKWARD, LedgerContract
-from tests.support.ledgers import RUN, plan_of, put_file, record_of
+from tests.support.ledgers import RUN, plan_of, put_file, record_of, title_of
 
 
 class TestLocalLedger(LedgerContract):
@@ -44,6 +45,22 @@ def test_a_changed_segment_file_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(b"fiIm")
     with pytest.raises(LedgerError, match="not the file that was committed"):
         ledger.segment_file(record_of(0), tmp_path)
+
+
+def test_documents_of_development_versions_are_read(tmp_path: Path) -> None:
+    """A title that repeats its request's fields and a plan whose previews are called samples are read as meant."""
+    ledger, title, plan = RunLedger(str(tmp_path), RUN), title_of(), plan_of()
+    request = title.request.model_dump(exclude={"source", "priority_class", "deadline", "submitted"})
+    flat = title.model_dump(exclude={"request"}) | request | {"recipe": title.request.recipe.model_dump()}
+    former = plan.model_dump_json().replace('"preview"', '"sample"')
+    ledger.put_title(title)
+    ledger.put_plan(plan)
+    (tmp_path / RUN / "title.json").write_text(json.dumps(flat))
+    (tmp_path / RUN / "plan" / "000000.json").write_text(former)
+    assert '"sample"' in former
+    assert ledger.plan(0) == plan
+    ledger.put_title(title)
+    assert ledger.title() == title
 
 
 @given(cut=st.integers(min_value=0))
@@ -134,7 +151,7 @@ def test_a_disk_without_hard_links_still_keeps_the_first_writer(
 
 WRITER = """
 import sys
-from tests.support.ledgers import RUN, plan_of, put_file, record_of
+from tests.support.ledgers import RUN, plan_of, put_file, record_of, title_of
 from pathlib import Path
 from reelwright.ledger.run_ledger import RunLedger
 root, scratch = sys.argv[1], Path(sys.argv[2])

@@ -45,14 +45,14 @@ def test_every_frame_is_accounted_for(ledger: RunLedger) -> None:
 
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_shots_cover_the_film_once(lengths: list[int]) -> None:
-    """Shots follow one another without gap or overlap, and each one's sample is one of its own sampled frames."""
+    """Shots follow one another without gap or overlap, and each one's preview is one of its own preview frames."""
     frames = planned(lengths)
     shots = list(shots_of(frames))
     assert [shot.frames for shot in shots] == lengths
     assert [shot.first_frame for shot in shots] == [sum(lengths[:i]) for i in range(len(lengths))]
     for shot in shots:
-        assert shot.first_frame <= shot.sample_frame < shot.first_frame + shot.frames
-        assert frames[shot.sample_frame].sample
+        assert shot.first_frame <= shot.preview_frame < shot.first_frame + shot.frames
+        assert frames[shot.preview_frame].preview
 
 
 @given(

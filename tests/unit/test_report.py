@@ -28,7 +28,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.timestamp import timestamp
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe
-from tests.support.ledgers import RUN, film_of, planned, put_run, sample_of, title_of, video_of
+from tests.support.ledgers import RUN, film_of, planned, preview_of, put_run, title_of, video_of
 
 HOSTILE = '</title></script><script>alert("x")</script><img src=http://evil.example/x onerror=alert(1)>&amp;\'"'
 
@@ -115,7 +115,7 @@ def test_every_shot_has_its_pair(tmp_path: Path) -> None:
     for shot in document.shots:
         index = int(shot["data-frame"])
         for key, size in (("data-before", (32, 24)), ("data-after", (64, 48))):
-            assert base64.b64decode(shot[key].partition(",")[2]) == sample_of(index, *size)
+            assert base64.b64decode(shot[key].partition(",")[2]) == preview_of(index, *size)
         assert shot["data-at"] == timestamp(Fraction(index, 25))
 
 
@@ -188,7 +188,7 @@ def test_a_lost_or_doubled_frame_is_not_hidden(tmp_path: Path) -> None:
 
 
 def test_a_missing_sample_leaves_its_shot_in_the_strip(tmp_path: Path) -> None:
-    """A sample that is gone or no picture costs the comparison of its shot, not the report."""
+    """A preview that is gone or no picture costs the comparison of its shot, not the report."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_run(ledger, tmp_path, title_of(), planned((3, 3, 3)))
     (tmp_path / RUN / "plan" / "000000-2.jpg").unlink()
@@ -237,9 +237,9 @@ def test_pictures_keep_to_their_budget(count: int, share: int, noisy: list[bool]
 
     The smallest share is what a film of the most shots that a report shows leaves to each.
     """
-    heavy = heavy_sample()
+    heavy = heavy_preview()
     budget = Budget(images=count, left=count * share)
-    samples = [heavy if noisy[i] else sample_of(i, 320, 240) for i in range(count)]
+    samples = [heavy if noisy[i] else preview_of(i, 320, 240) for i in range(count)]
     uris = [budget.thumbnail(s, Fraction(16, 9)) if i % 3 == 0 else budget.fit(s) for i, s in enumerate(samples)]
     assert all(uris)
     assert budget.left >= 0
@@ -251,7 +251,7 @@ def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatc
     shots, page_itself = 60, 40_000
     left = shots * BUDGET_BYTES * 7 // 10 // page.MOST_SHOTS
     monkeypatch.setattr(page, "Budget", partial(Budget, left=left))
-    monkeypatch.setattr(tests.support.ledgers, "sample_of", lambda *_: heavy_sample())
+    monkeypatch.setattr(tests.support.ledgers, "preview_of", lambda *_: heavy_preview())
     document = report(tmp_path, shots=(2,) * shots)
     assert len(document.shots) == shots
     assert all(shot["data-before"] and shot["data-after"] for shot in document.shots)
@@ -261,13 +261,13 @@ def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatc
 
 def test_memory_does_not_grow_with_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four times the shots make four times the page in the same memory."""
-    monkeypatch.setattr(tests.support.ledgers, "sample_of", lambda *_: heavy_sample())
+    monkeypatch.setattr(tests.support.ledgers, "preview_of", lambda *_: heavy_preview())
     few, many = (peak_of_writing(tmp_path / str(count), count) for count in (10, 40))
     assert few[0] * 3 < many[0]
     assert many[1] < 1.2 * few[1]
 
 
-def heavy_sample() -> bytes:
+def heavy_preview() -> bytes:
     """A JPEG of nothing but noise."""
     noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
     return bytes(cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
@@ -288,15 +288,15 @@ def peak_of_writing(folder: Path, count: int) -> tuple[int, int]:
 
 
 def test_a_light_picture_is_kept_to_the_byte() -> None:
-    """A sample that fits is not coded again."""
-    jpeg = sample_of(1, 320, 240)
+    """A preview that fits is not coded again."""
+    jpeg = preview_of(1, 320, 240)
     assert base64.b64decode((Budget(images=1).fit(jpeg) or "").partition(",")[2]) == jpeg
 
 
 @given(count=st.integers(0, 500), most=st.integers(1, 60))
 def test_too_many_shots_are_thinned_evenly(count: int, most: int) -> None:
     """At most `most` are shown, from the first on, at one distance."""
-    shots = [ShotEntry(first_frame=i, frames=1, sample_frame=i) for i in range(count)]
+    shots = [ShotEntry(first_frame=i, frames=1, preview_frame=i) for i in range(count)]
     indices = [index for index, _ in spaced(shots, most)]
     assert len(indices) <= most
     assert indices == list(range(0, count, indices[1])) if len(indices) > 1 else indices in ([], [0])
@@ -331,7 +331,7 @@ def test_thinning_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_what_was_done_is_said_in_words(tmp_path: Path, recipe: Recipe, video: dict[str, Any], said: str) -> None:
     """Each choice of the recipe and each trait of the source that mattered has its sentence."""
-    title = title_of(video=video_of(32, 24, **video)).model_copy(update={"recipe": recipe})
+    title = title_of(video=video_of(32, 24, **video), recipe=recipe)
     assert said in report(tmp_path, title).words
 
 

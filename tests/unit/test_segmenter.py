@@ -17,14 +17,15 @@ from reelwright.decoder.segmenter import (
     lengths,
 )
 from reelwright.media.picture import Picture
-from reelwright.media.types import DecodedFrame
+from reelwright.media.types import DecodedFrame, FrameRecord
 
 PICTURE = Picture("gray", 2, 2, (np.zeros((2, 2), np.uint8),))
 CUTS = st.lists(st.booleans(), min_size=1, max_size=300)
 
 
 def film(cuts: list[bool]) -> list[DecodedFrame]:
-    return [DecodedFrame(i, i * 10, 10, PICTURE, shot_start=i == 0 or cut) for i, cut in enumerate(cuts)]
+    records = [FrameRecord(pts=i * 10, duration=10, shot_start=i == 0 or cut) for i, cut in enumerate(cuts)]
+    return [DecodedFrame(i, record, PICTURE) for i, record in enumerate(records)]
 
 
 def segments(cuts: list[bool], longest: int = 48, batch: int = 4) -> list[list[BatchFrames]]:
@@ -54,21 +55,21 @@ def test_a_segment_ends_at_a_cut_or_at_its_greatest_length(cuts: list[bool]) -> 
     for number, (segment, following) in enumerate(pairwise(found)):
         frames = sum(len(part.frames) for part in segment)
         longest = FIRST_SEGMENT_MAX_FRAMES if number == 0 else 48
-        at_cut = following[0].frames[0].shot_start and frames >= SEGMENT_MIN_FRAMES
+        at_cut = following[0].frames[0].record.shot_start and frames >= SEGMENT_MIN_FRAMES
         assert frames == longest or (at_cut and frames < longest)
 
 
 @given(CUTS)
-def test_every_shot_has_a_sample(cuts: list[bool]) -> None:
+def test_every_shot_has_a_preview(cuts: list[bool]) -> None:
     """The report can show each shot."""
     shots = 0
-    sampled = set()
+    shown = set()
     for part in batches(film(cuts), 48, 4):
-        for frame, sample in zip(part.frames, part.samples, strict=True):
-            shots += frame.shot_start
-            if sample:
-                sampled.add(shots)
-    assert sampled == set(range(1, shots + 1))
+        for frame in part.frames:
+            shots += frame.record.shot_start
+            if frame.record.preview:
+                shown.add(shots)
+    assert shown == set(range(1, shots + 1))
 
 
 def test_large_frames_make_short_segments() -> None:

@@ -22,8 +22,8 @@ from reelwright.settings import ServeSettings, naming_variables, read_settings
 from reelwright.store.retry import RetryPolicy
 from reelwright.store.settings import StoreSettings
 from reelwright.titles.errors import UnavailableError, UserError
-from reelwright.wire.titles_pb2 import TitleRequest
 from tests.support.dispatch_harness import batch
+from tests.support.ledgers import request_of
 
 NOW = 1_700_000_000.0
 RUN = "0123456789abcdef0123"
@@ -101,7 +101,7 @@ def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path, monkeypat
     monkeypatch.setattr(submission, "_PUBLISH_SECONDS", 0.2)
     bus, ledger = LocalBus(max_bytes=1), RunLedger(str(tmp_path / "ledger"), RUN)
     bus.publish(TITLES, b"k", b"what fills it")
-    request = TitleRequest(run=RUN, source="in.mp4", output=str(tmp_path / "out.mp4"), recipe="{}")
+    request = request_of(source="in.mp4", output=str(tmp_path / "out.mp4"))
     with pytest.raises(UnavailableError, match="takes no messages"):
         submit(request, ledger, bus)
     known = ledger.request()

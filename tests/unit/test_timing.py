@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelwright.media.timing import PictureClock, SegmentInput, film_shift, timescale
-from reelwright.media.types import PlannedFrame
+from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import InternalError
 
 GAPS = st.lists(st.integers(1, 5000), min_size=1, max_size=60)
@@ -20,7 +20,7 @@ GAPS = st.lists(st.integers(1, 5000), min_size=1, max_size=60)
 
 def plan(times: list[int]) -> SegmentInput:
     """A segment of frames at these times."""
-    return SegmentInput(Path("segment.mkv"), [PlannedFrame(pts=time, duration=0) for time in times])
+    return SegmentInput(Path("segment.mkv"), [FrameRecord(pts=time, duration=0) for time in times])
 
 
 def decoding_order(count: int) -> list[int]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from reelwright.bus.protocol import Record
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.title_table import TitleState, TitleTable
-from reelwright.wire.titles_pb2 import TitleFailed, TitleRequest
+from reelwright.wire.titles_pb2 import TitleFailed
+from tests.support.ledgers import request_of
 
 
 def roster(slots: int = 1) -> TitleTable:
@@ -20,7 +21,7 @@ def record(offset: int = 0, partition: int = 0) -> Record:
 
 
 def ask(titles: TitleTable, run: str, priority: str = "standard", submitted: float = 0, deadline: float = 0) -> None:
-    request = TitleRequest(run=run, priority_class=priority, submitted=submitted, deadline=deadline)
+    request = request_of(run=run, priority_class=priority, submitted=submitted, deadline=deadline)
     titles.take(request, record())
 
 
@@ -59,7 +60,7 @@ def test_a_title_asked_for_twice_is_one() -> None:
     """The second record joins the first, and both are done with the title's outcome."""
     titles = roster()
     ask(titles, "run")
-    titles.take(TitleRequest(run="run"), record(offset=7))
+    titles.take(request_of(run="run"), record(offset=7))
     title = begin(titles)
     assert titles.begin() is None
     assert [done.offset for done in titles.remove(title, 2)] == [0, 7]
@@ -71,7 +72,7 @@ def test_asked_for_anew_while_its_outcome_was_read() -> None:
     titles = roster()
     ask(titles, "run")
     title = begin(titles)
-    titles.take(TitleRequest(run="run"), record(offset=7))
+    titles.take(request_of(run="run"), record(offset=7))
     assert [done.offset for done in titles.remove(title, 1)] == [0]
     assert [kept.offset for kept in begin(titles).records] == [7]
 
@@ -113,8 +114,8 @@ def test_a_failed_title_is_not_begun_again() -> None:
 def test_a_lost_partition_takes_its_titles() -> None:
     """Titles whose partition went to another decoder are ended here and forgotten; the others stay."""
     titles = roster(slots=2)
-    titles.take(TitleRequest(run="gone"), record(partition=1))
-    titles.take(TitleRequest(run="stays"), record(partition=2))
+    titles.take(request_of(run="gone"), record(partition=1))
+    titles.take(request_of(run="stays"), record(partition=2))
     windows = {title.run: title.window for title in (begin(titles), begin(titles))}
     titles.keep_only([("titles", 2)])
     assert [title.run for title in titles.all()] == ["stays"]

@@ -19,7 +19,7 @@ from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.timing import SegmentInput
-from reelwright.media.types import PlannedFrame, SourceInfo
+from reelwright.media.types import SourceInfo
 from reelwright.store.failures import output_error
 from reelwright.titles.errors import OutputError
 from reelwright.titles.recipe import Recipe
@@ -57,7 +57,7 @@ def age_film(source: str, output: Path, preset: str, seed: int, shrink: int) -> 
             for frame in FrameReader(info, Recipe(bars="ignore")):
                 small = _small(frame.picture, film)
                 encoder.add(Picture(_TARGET.name, film.width, film.height, ager.age(frame.index, small)))
-                frames.append(PlannedFrame(pts=frame.pts, duration=frame.duration))
+                frames.append(frame.record)
             encoder.finish()
             assemble_film(draft, [SegmentInput(segment, frames)], info, spec, film)
             draft.replace(output)

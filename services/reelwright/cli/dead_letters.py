@@ -34,11 +34,10 @@ def retry(runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs
     """Submit runs again with their former request."""
     from reelwright.client.connection import connected, open_ledger
     from reelwright.client.submission import find_requests, submit
-    from reelwright.ledger.requests import to_wire
 
     ledger = open_ledger()
     requests = find_requests(runs, ledger)
     with connected() as bus:
         for request in requests:
-            begun = submit(to_wire(request), ledger(request.run), bus)
+            begun = submit(request, ledger(request.run), bus)
             typer.echo(f"{request.run}  {'submitted' if begun else 'finished'}")

@@ -34,8 +34,8 @@ def command(
     from reelwright.titles.overrides import resolve_recipe
 
     request = resolve_title(source, output, resolve_recipe(recipe, assign, scale, profile), engine)
-    request.priority_class = priority
-    request.deadline = parse_deadline(deadline) if deadline else 0.0
+    due = parse_deadline(deadline) if deadline else 0.0
+    request = request.model_copy(update={"priority_class": priority, "deadline": due})
     ledger = open_ledger()
     with connected() as bus:
         begun = submit(request, ledger(request.run), bus)

@@ -17,14 +17,14 @@ from reelwright.store.location import open_location
 from reelwright.titles.errors import InputError, OutputError, UserError
 from reelwright.titles.identity import run_id
 from reelwright.titles.recipe import Recipe
-from reelwright.wire.titles_pb2 import TitleRequest
+from reelwright.titles.request import RunRequest
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
-def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> TitleRequest:
+def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunRequest:
     """The request for a title, touching nothing.
 
     Args:
@@ -69,18 +69,18 @@ def parse_deadline(text: str, now: float | None = None) -> float:
 
 def title_request(
     source: str, output: str, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
-) -> TitleRequest:
+) -> RunRequest:
     """The title as the services know it; the same source, recipe and engine are the same run.
 
     Raises:
         ModelError: the engine cannot run this model.
     """
     identity = engine_identity(engine, model)
-    return TitleRequest(
+    return RunRequest(
         run=run_id(fingerprint, recipe, identity),
         source=source,
         output=output,
-        recipe=recipe.canonical(),
+        recipe=recipe,
         fingerprint=fingerprint,
         priority_class="standard",
         engine=identity,

@@ -6,21 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.bus.topics import TITLES, run_key
 from reelwright.client.status import known_ledger
-from reelwright.ledger.records import RunRequest
-from reelwright.ledger.requests import from_wire
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import OutputError, UnavailableError
-from reelwright.wire.titles_pb2 import TitleRequest
+from reelwright.titles.request import RunRequest
 
 # A broker that accepts nothing for this long counts as one that does not answer.
 _PUBLISH_SECONDS = 30.0
 
 
-def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
+def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
     """Submits a title. The same request submitted again is the same run.
 
     Args:
@@ -42,15 +41,15 @@ def submit(request: TitleRequest, ledger: RunLedger, bus: Bus) -> bool:
         return False
     if outcome is None and known is not None and known.output != request.output:
         raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
-    request.submitted = time.time()
-    ledger.put_request(from_wire(request))
+    request = request.model_copy(update={"submitted": time.time()})
+    ledger.put_request(request)
     if outcome is not None:
         ledger.clear_outcome()
     # The bus itself waits for a broker without a limit.
     deadline = threading.Timer(_PUBLISH_SECONDS, bus.close)
     deadline.start()
     try:
-        publish_message(bus, TITLES, run_key(request.run), request)
+        publish_message(bus, TITLES, run_key(request.run), request_to_wire(request))
     except BusClosed:
         raise UnavailableError("takes no messages", "the broker", "try again when it does") from None
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import request_from_wire
 from reelwright.bus.dead_letters import dead_letter, run_of
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.messages import read_message
@@ -18,10 +19,10 @@ from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title_decoder import decode_title
 from reelwright.decoder.title_supervisor import TitleSupervisor
 from reelwright.decoder.title_table import TitleState, TitleTable
-from reelwright.ledger.requests import to_wire
 from reelwright.ledger.run_ledger import RunLedger, is_run
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import OneLineError, UnavailableError, UnusableMessage, UserError
+from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleRequest
 
 log = get_logger(__name__)
@@ -91,8 +92,8 @@ class DecoderService:
 
     def _take(self, record: Record) -> None:
         try:
-            request = read_message(record, TitleRequest)
-        except UnusableMessage as error:
+            request = request_from_wire(read_message(record, TitleRequest))
+        except (UnusableMessage, UserError) as error:
             dead_letter(self._bus, record, str(error))
             known = self._known(run_of(record))
             if known is None:
@@ -101,14 +102,13 @@ class DecoderService:
             request = known
         self._roster.take(request, record)
 
-    def _known(self, run: str) -> TitleRequest | None:
+    def _known(self, run: str) -> RunRequest | None:
         """What the ledger has of a title whose message cannot be read: it must not be lost with it."""
         try:
-            known = self._ledger(run).request() if is_run(run) else None
+            return self._ledger(run).request() if is_run(run) else None
         except UserError as error:
             log.error("title lost", run=run, reason=str(error))
             return None
-        return None if known is None else to_wire(known)
 
     def _pass(self, title: TitleState) -> None:
         segments, pause = None, 0.0

@@ -7,7 +7,7 @@ the same segments. So its lengths are constants.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reelwright.media.types import DecodedFrame
 
@@ -21,8 +21,8 @@ FIRST_SEGMENT_MAX_FRAMES = 24
 SEGMENT_MAX_BYTES = 320 << 20
 BATCH_MAX_FRAMES = 4
 BATCH_MAX_BYTES = 8 << 20
-# A shot's first frame may still be a dissolve or black; the later one stands for the shot when it is long enough.
-SAMPLE_OFFSETS = (0, 18)
+# A shot's first frame may still be a dissolve or black, so the report shows the later one if the shot has it.
+PREVIEW_OFFSETS = (0, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,13 @@ class BatchFrames:
     Attributes:
         segment: number of the segment in the title.
         number: number of the batch in the segment.
-        frames: the frames, in order; `samples[i]` says that `frames[i]` stands for its shot in the report.
+        frames: the frames, in order, with the shots' previews marked in their records.
         last: the segment ends with this batch.
     """
 
     segment: int
     number: int
     frames: tuple[DecodedFrame, ...]
-    samples: tuple[bool, ...]
     last: bool
 
 
@@ -60,18 +59,17 @@ def batches(frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: i
     """
     segment = number = in_segment = in_shot = 0
     pending: list[DecodedFrame] = []
-    samples: list[bool] = []
     for frame in frames:
         longest = min(segment_frames, FIRST_SEGMENT_MAX_FRAMES) if segment == 0 else segment_frames
-        ends = in_segment >= longest or (frame.shot_start and in_segment >= min(SEGMENT_MIN_FRAMES, longest))
+        ends = in_segment >= longest or (frame.record.shot_start and in_segment >= min(SEGMENT_MIN_FRAMES, longest))
         if pending and (ends or len(pending) == batch_frames):
-            yield BatchFrames(segment, number, tuple(pending), tuple(samples), last=ends)
-            pending, samples, number = [], [], number + 1
+            yield BatchFrames(segment, number, tuple(pending), last=ends)
+            pending, number = [], number + 1
         if ends:
             segment, number, in_segment = segment + 1, 0, 0
-        in_shot = 0 if frame.shot_start else in_shot + 1
-        pending.append(frame)
-        samples.append(in_shot in SAMPLE_OFFSETS)
+        in_shot = 0 if frame.record.shot_start else in_shot + 1
+        preview = in_shot in PREVIEW_OFFSETS
+        pending.append(replace(frame, record=frame.record.model_copy(update={"preview": preview})))
         in_segment += 1
     if pending:
-        yield BatchFrames(segment, number, tuple(pending), tuple(samples), last=True)
+        yield BatchFrames(segment, number, tuple(pending), last=True)

@@ -25,12 +25,12 @@ from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame, SourceInfo
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import InputError
-from reelwright.titles.recipe import Recipe
-from reelwright.wire.titles_pb2 import Event, TitlePlanned, TitleRequest
+from reelwright.titles.request import RunRequest
+from reelwright.wire.titles_pb2 import Event, TitlePlanned
 
 
 def decode_title(
-    request: TitleRequest,
+    request: RunRequest,
     ledger: RunLedger,
     bus: Bus,
     claims: ClaimCheck,
@@ -47,13 +47,12 @@ def decode_title(
         LedgerError: the plan in the ledger is not this source's.
         UnavailableError: the source's store does not answer, or the ledger's store does not and the retries have ended.
     """
-    info = _source(request, settings)
-    title = _describe(request, info)
+    title = describe_title(request, _source_of(request, ledger, settings))
     ledger.put_title(title)
-    publisher = SegmentPublisher(request, title, ledger, bus, claims, window, settings.codec)
-    reader = FrameReader(info, title.recipe)
+    publisher = SegmentPublisher(title, ledger, bus, claims, window, settings.codec)
+    reader = FrameReader(title.source, request.recipe)
     seconds = {"decode": 0.0}
-    stream = batches(_counted(reader, seconds), *_lengths(info, title))
+    stream = batches(_counted(reader, seconds), *_lengths(title))
     segments = frames = 0
     for number, segment in groupby(stream, key=lambda batch: batch.segment):
         count = publisher.segment(number, segment)
@@ -63,36 +62,37 @@ def decode_title(
     notes, cut = tuple(reader.notes), reader.truncated_at
     end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
     ledger.put_plan_end(end)
-    publish_event(bus, Event(run=title.run, title_planned=TitlePlanned(segments=segments, frames=frames)))
+    publish_event(bus, Event(run=request.run, title_planned=TitlePlanned(segments=segments, frames=frames)))
     return segments
 
 
-def _source(request: TitleRequest, settings: DecoderSettings) -> SourceInfo:
-    if source_fingerprint(request.source) != request.fingerprint:
-        raise InputError("not the file that was submitted", request.source, "submit it again")
-    return probe(request.source, settings.limits)
-
-
-def _describe(request: TitleRequest, info: SourceInfo) -> TitleRecord:
-    recipe = Recipe.model_validate_json(request.recipe)
-    width, height = output_size(info.video, recipe)
+def describe_title(request: RunRequest, source: SourceInfo) -> TitleRecord:
+    """The ledger's record of a title whose source was probed."""
+    width, height = output_size(source.video, request.recipe)
     return TitleRecord(
-        run=request.run,
-        source=info,
-        recipe=recipe,
-        output=request.output,
-        fingerprint=request.fingerprint,
-        engine=request.engine,
-        model_sha256=request.model_sha256,
+        request=request,
+        source=source,
         version=reelwright.__version__,
-        out_pix_fmt=out_pix_fmt(recipe.profile, info.video.pix_fmt),
+        out_pix_fmt=out_pix_fmt(request.recipe.profile, source.video.pix_fmt),
         out_width=width,
         out_height=height,
     )
 
 
-def _lengths(info: SourceInfo, title: TitleRecord) -> tuple[int, int]:
-    source = pixel_format(info.video.pix_fmt).frame_bytes(info.video.width, info.video.height)
+def _source_of(request: RunRequest, ledger: RunLedger, settings: DecoderSettings) -> SourceInfo:
+    """What the source holds: from the ledger if this version has probed it before, else by probing it."""
+    if source_fingerprint(request.source) != request.fingerprint:
+        raise InputError("not the file that was submitted", request.source, "submit it again")
+    known = ledger.title()
+    if known is None or known.version != reelwright.__version__:
+        return probe(request.source, settings.limits)
+    settings.limits.check_size(known.source.video.width, known.source.video.height, request.source)
+    return known.source.model_copy(update={"location": request.source})
+
+
+def _lengths(title: TitleRecord) -> tuple[int, int]:
+    video = title.source.video
+    source = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
     return lengths(source, pixel_format(title.out_pix_fmt).frame_bytes(title.out_width, title.out_height))
 
 

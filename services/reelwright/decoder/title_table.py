@@ -11,7 +11,8 @@ from typing import Literal
 
 from reelwright.bus.protocol import Record
 from reelwright.decoder.in_flight_window import InFlightWindow
-from reelwright.wire.titles_pb2 import TitleFailed, TitleRequest
+from reelwright.titles.request import RunRequest
+from reelwright.wire.titles_pb2 import TitleFailed
 
 # A title that nobody set a deadline for is due a day after it was asked for: behind the urgent ones, but not for ever.
 _DUE_SECONDS = 86_400.0
@@ -37,7 +38,7 @@ class TitleState:
         stall_seconds: time without a commit after which it is passed over again.
     """
 
-    request: TitleRequest
+    request: RunRequest
     records: list[Record]
     stall_seconds: float
     window: InFlightWindow
@@ -84,7 +85,7 @@ class TitleTable:
     def __len__(self) -> int:
         return len(self._titles)
 
-    def take(self, request: TitleRequest, record: Record) -> None:
+    def take(self, request: RunRequest, record: Record) -> None:
         """A title was asked for, for the first time or again."""
         with self._lock:
             title = self._titles.get(request.run)
@@ -168,4 +169,4 @@ class TitleTable:
 
 
 def _class(title: TitleState) -> str:
-    return title.request.priority_class or "standard"
+    return title.request.priority_class

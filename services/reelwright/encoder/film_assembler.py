@@ -106,4 +106,4 @@ class FilmAssembler:
 def _still_wanted(ledger: RunLedger, output: str) -> bool:
     """Whether nobody has cancelled the run, or asked for it elsewhere, while its film was assembled."""
     title = ledger.title()
-    return ledger.outcome() is None and title is not None and title.output == output
+    return ledger.outcome() is None and title is not None and title.request.output == output

@@ -39,7 +39,7 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str
     title, end = ledger.title(), ledger.plan_end()
     if title is None or end is None:
         raise LedgerError(f"run {ledger.run} has segments but no whole plan")
-    spec = profile_spec(title.recipe.profile)
+    spec = profile_spec(title.request.recipe.profile)
     started = time.perf_counter()
     with (
         scratch_folder("film", scratch) as folder,
@@ -53,7 +53,7 @@ def finish_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str
         film_location = ledger.put_film(path, f"film{spec.suffix}")
     write_report(manifest, ledger, film_location, scratch)
     write_manifest(manifest, film_location)
-    return manifest, title.output
+    return manifest, title.request.output
 
 
 def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[SegmentInput]:
@@ -71,7 +71,7 @@ def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[Segmen
 def _facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFilm, seconds: float) -> FilmFacts:
     timeline = read_timeline(path)
     return FilmFacts(
-        name=PurePath(title.output).name,
+        name=PurePath(title.request.output).name,
         sha256=file_sha256(path),
         size=path.stat().st_size,
         width=assembled.width,
@@ -79,7 +79,7 @@ def _facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFil
         pix_fmt=title.out_pix_fmt,
         time_base=timeline.time_base,
         pts=timeline.pts,
-        lossless=profile_spec(title.recipe.profile).lossless,
+        lossless=profile_spec(title.request.recipe.profile).lossless,
         streams=assembled.streams,
         chapters=assembled.chapters,
         seconds={"assemble": seconds},

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import frame_from_wire
 from reelwright.encoder.reassembly import Reassembly
-from reelwright.ledger.frames import from_wire
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.bars import put_back
@@ -17,13 +17,13 @@ from reelwright.media.film import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.transport import decode_payload
-from reelwright.media.types import PlannedFrame
+from reelwright.media.types import FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import CorruptPayload
-from reelwright.wire.frames_pb2 import FrameInfo, RestoredBatch
+from reelwright.wire.frames_pb2 import RestoredBatch
 
-SAMPLE_WIDTH = 1280
+PREVIEW_WIDTH = 1280
 
 
 class SegmentBuilder:
@@ -53,9 +53,9 @@ class SegmentBuilder:
         self._open = ExitStack()
         self._path = self._open.enter_context(scratch_folder("segment", scratch)) / f"{number:06d}.mkv"
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
-        self._encoder = SegmentEncoder(self._path, profile_spec(title.recipe.profile), film)
+        self._encoder = SegmentEncoder(self._path, profile_spec(title.request.recipe.profile), film)
         self._order = Reassembly()
-        self._frames: list[PlannedFrame] = []
+        self._frames: list[FrameRecord] = []
         self._digests: list[str] = []
         self._first_frame = 0
         self._engine = ""
@@ -97,7 +97,7 @@ class SegmentBuilder:
         if not self._frames:
             self._first_frame = batch.first_frame
         for info, picture in zip(batch.frames, pictures, strict=True):
-            self._add(info, picture)
+            self._add(frame_from_wire(info), picture)
         self._engine = batch.engine
         self._seconds["restoration"] += batch.seconds
         elapsed = time.perf_counter() - started
@@ -105,14 +105,14 @@ class SegmentBuilder:
         metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
         metrics.FRAMES_ENCODED.inc(len(pictures))
 
-    def _add(self, info: FrameInfo, restored: Picture) -> None:
-        recipe, video = self._title.recipe, self._title.source.video
+    def _add(self, record: FrameRecord, restored: Picture) -> None:
+        recipe, video = self._title.request.recipe, self._title.source.video
         picture = put_back(restored, video, recipe)
         self._encoder.add(picture)
-        if info.sample:
-            image = jpeg(restored, video.colour, SAMPLE_WIDTH)
-            self._ledger.put_segment_sample(self._number, len(self._frames), image)
-        self._frames.append(from_wire(info))
+        if record.preview:
+            image = jpeg(restored, video.colour, PREVIEW_WIDTH)
+            self._ledger.put_restored_preview(self._number, len(self._frames), image)
+        self._frames.append(record)
         self._digests.append(picture.digest())
 
     def _commit(self) -> SegmentRecord:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.types import PlannedFrame, StreamOutcome
+from reelwright.media.types import FrameRecord, StreamOutcome
 from reelwright.store.folder import beside
 from reelwright.titles.errors import InputError, LedgerError
 
@@ -61,7 +61,7 @@ class _Account:
     concealed: list[int] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
 
-    def frames(self, records: Iterable[SegmentRecord]) -> Iterator[PlannedFrame]:
+    def frames(self, records: Iterable[SegmentRecord]) -> Iterator[FrameRecord]:
         """The records' frames, taken down on the way."""
         for record in records:
             self.digests += record.frame_digests
@@ -89,11 +89,11 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     return Manifest(
         run=ledger.run,
         version=title.version,
-        engine=title.engine,
-        model_sha256=title.model_sha256,
-        recipe=title.recipe,
+        engine=title.request.engine,
+        model_sha256=title.request.model_sha256,
+        recipe=title.request.recipe,
         source=title.source,
-        source_fingerprint=title.fingerprint,
+        source_fingerprint=title.request.fingerprint,
         film=film.name,
         film_sha256=film.sha256,
         film_bytes=film.size,
@@ -117,17 +117,17 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     )
 
 
-def shots_of(frames: Iterable[PlannedFrame]) -> Iterator[ShotEntry]:
-    """The shots of a film in order; the last sample of each stands for it, its first frame where there is none."""
-    first, count, sample = 0, 0, 0
+def shots_of(frames: Iterable[FrameRecord]) -> Iterator[ShotEntry]:
+    """The shots of a film in order, each with its last preview, or its first frame if it has no preview."""
+    first, count, preview = 0, 0, 0
     for index, frame in enumerate(frames):
         if frame.shot_start and count:
-            yield ShotEntry(first_frame=first, frames=count, sample_frame=sample)
-            first, count, sample = index, 0, index
+            yield ShotEntry(first_frame=first, frames=count, preview_frame=preview)
+            first, count, preview = index, 0, index
         count += 1
-        sample = index if frame.sample else sample
+        preview = index if frame.preview else preview
     if count:
-        yield ShotEntry(first_frame=first, frames=count, sample_frame=sample)
+        yield ShotEntry(first_frame=first, frames=count, preview_frame=preview)
 
 
 def worst_time_error(

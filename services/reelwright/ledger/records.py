@@ -4,56 +4,29 @@
     RUN/title.json                what the run is: source, recipe, engine                   (decoder, first)
     RUN/plan/000007.json          SegmentPlan                                               (decoder)
     RUN/plan/end.json             PlanEnd                                                   (decoder, last)
-    RUN/plan/000007-18.jpg        sample: the segment's frame 18, as the source has it      (decoder)
+    RUN/plan/000007-18.jpg        preview: the segment's frame 18 of the source             (decoder)
     RUN/segments/000007-HASH.mkv  encoded frames, named by 12 digits of their SHA-256       (encoder)
-    RUN/segments/000007-18.jpg    sample: the same frame restored                           (encoder)
+    RUN/segments/000007-18.jpg    preview: the same frame restored                          (encoder)
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
     RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
     RUN/outcome.json              Outcome, the end                                          (whoever ends it first)
 
-Both samples of a pair show the same area of the picture. docs/ledger.md describes every field.
+Both previews of a pair show the same area of the picture. docs/ledger.md describes every field.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from reelwright.media.types import PlannedFrame, SourceInfo, StreamOutcome
+from reelwright.media.types import FrameRecord, SourceInfo, StreamOutcome
 from reelwright.titles.recipe import Recipe
+from reelwright.titles.request import RunRequest
 
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RunRequest(_Document):
-    """A run as it was submitted last.
-
-    Attributes:
-        run: its name.
-        source: location of the film.
-        output: location where the restored film is wanted.
-        recipe: canonical JSON of the resolved recipe.
-        fingerprint: titles.identity.content_fingerprint of the source.
-        priority_class: express, standard or bulk.
-        engine: identity of the engine it was submitted for.
-        model_sha256: of the model's file, as hex.
-        deadline: Unix seconds by which the film is wanted; 0 when nobody waits.
-        submitted: Unix seconds.
-    """
-
-    run: str
-    source: str
-    output: str
-    recipe: str
-    fingerprint: str
-    priority_class: str
-    engine: str
-    model_sha256: str
-    deadline: float = 0.0
-    submitted: float = 0.0
 
 
 class Outcome(_Document):
@@ -77,22 +50,35 @@ class Outcome(_Document):
 
 
 class TitleRecord(_Document):
-    """What a run is.
+    """What a run is: the request, what its source holds, and the format of its film.
 
-    `output` is where the film is wanted; `fingerprint` is titles.identity.content_fingerprint of the source.
+    Attributes:
+        request: as it was when the source was last opened.
+        source: what `probe` found in the source.
+        version: of the program that probed the source.
+        out_pix_fmt: pixel format of the restored frames.
+        out_width: of the film, in luma samples.
+        out_height: the same.
     """
 
-    run: str
+    request: RunRequest
     source: SourceInfo
-    recipe: Recipe
-    output: str
-    fingerprint: str
-    engine: str
-    model_sha256: str
     version: str
     out_pix_fmt: str
     out_width: int
     out_height: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest_request(cls, document: object) -> object:
+        """Reads documents of development versions, which repeat the request's fields beside the others."""
+        if not isinstance(document, dict) or "request" in document or "recipe" not in document:
+            return document
+        fields = dict(document)
+        names = ("run", "recipe", "output", "fingerprint", "engine", "model_sha256")
+        request = {name: fields.pop(name) for name in names if name in fields}
+        location = dict(fields.get("source", {})).get("location")
+        return {**fields, "request": {**request, "source": location, "priority_class": "standard"}}
 
 
 class SegmentPlan(_Document):
@@ -100,7 +86,7 @@ class SegmentPlan(_Document):
 
     segment: int
     first_frame: int
-    frames: tuple[PlannedFrame, ...]
+    frames: tuple[FrameRecord, ...]
     source_digest: str
 
 
@@ -134,7 +120,7 @@ class SegmentRecord(_Document):
 
     segment: int
     first_frame: int
-    frames: tuple[PlannedFrame, ...]
+    frames: tuple[FrameRecord, ...]
     frame_digests: tuple[str, ...]
     file_sha256: str
     file_bytes: int
@@ -143,11 +129,18 @@ class SegmentRecord(_Document):
 
 
 class ShotEntry(_Document):
-    """A shot of the finished film: first frame, frame count and the title frame index of its sample."""
+    """A shot of the finished film.
+
+    Attributes:
+        first_frame: index of its first frame in the title.
+        frames: how many frames it has.
+        preview_frame: index in the title of the frame that the report shows for it. Manifests written before 0.1.0
+            call this field `sample_frame`.
+    """
 
     first_frame: int
     frames: int
-    sample_frame: int
+    preview_frame: int = Field(validation_alias=AliasChoices("preview_frame", "sample_frame"))
 
 
 class Manifest(_Document):

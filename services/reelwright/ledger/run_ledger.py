@@ -1,4 +1,4 @@
-"""A run's ledger on any fsspec file system: its documents, encoded segments and samples."""
+"""A run's ledger on any fsspec file system: its documents, encoded segments and previews."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.main import IncEx
 
 from reelwright.ledger import delivery
-from reelwright.ledger.records import Manifest, Outcome, PlanEnd, RunRequest, SegmentPlan, SegmentRecord, TitleRecord
+from reelwright.ledger.records import Manifest, Outcome, PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
 from reelwright.store.folder import Folder
 from reelwright.store.local import TEMPORARY
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.errors import LedgerError
+from reelwright.titles.request import RunRequest
 
 Document = TypeVar("Document", bound=BaseModel)
 
 # What may differ between two requests for the same run.
-_TITLE_MAY_DIFFER = {"source", "output", "version"}
+_TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
+    "source": True,
+    "version": True,
+    "request": {"source", "output", "priority_class", "deadline", "submitted"},
+}
 # What may differ between two encodings of the same restored frames; `frame_digests` hold what may not.
 _RECORD_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds"}
 _RECORD_NAME = re.compile(r"(\d{6,})\.json")
@@ -104,21 +110,21 @@ class RunLedger:
         """The plan's totals; None before the source is read to its end."""
         return self._read("plan/end.json", PlanEnd)
 
-    def put_plan_sample(self, segment: int, sample: int, jpeg: bytes) -> None:
-        """Writes a source frame that stands for its shot; `sample` is its offset in the segment."""
-        self._folder.create(f"plan/{segment:06d}-{sample}.jpg", jpeg)
+    def put_source_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
+        """Writes the source frame at `offset` in a segment, for the report."""
+        self._folder.create(f"plan/{segment:06d}-{offset}.jpg", jpeg)
 
-    def put_segment_sample(self, segment: int, sample: int, jpeg: bytes) -> None:
+    def put_restored_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
         """Writes the same frame restored."""
-        self._folder.create(f"segments/{segment:06d}-{sample}.jpg", jpeg)
+        self._folder.create(f"segments/{segment:06d}-{offset}.jpg", jpeg)
 
-    def plan_sample(self, segment: int, sample: int) -> bytes | None:
-        """A source sample as JPEG; None when there is none."""
-        return self._folder.read(f"plan/{segment:06d}-{sample}.jpg")
+    def source_preview(self, segment: int, offset: int) -> bytes | None:
+        """A source preview as JPEG; None when there is none."""
+        return self._folder.read(f"plan/{segment:06d}-{offset}.jpg")
 
-    def segment_sample(self, segment: int, sample: int) -> bytes | None:
-        """A restored sample as JPEG; None when there is none."""
-        return self._folder.read(f"segments/{segment:06d}-{sample}.jpg")
+    def restored_preview(self, segment: int, offset: int) -> bytes | None:
+        """A restored preview as JPEG; None when there is none."""
+        return self._folder.read(f"segments/{segment:06d}-{offset}.jpg")
 
     def put_segment_file(self, segment: int, local: Path) -> None:
         """Copies an encoded segment here, named by its content; `commit` says which content counts."""
@@ -222,10 +228,10 @@ class RunLedger:
         if known is not None:
             self._agree(name, known, document, may_differ)
 
-    def _agree(self, name: str, known: BaseModel, document: BaseModel, may_differ: set[str]) -> None:
+    def _agree(self, name: str, known: BaseModel, document: BaseModel, may_differ: IncEx) -> None:
         ours, theirs = document.model_dump(exclude=may_differ), known.model_dump(exclude=may_differ)
         if ours != theirs:
-            keys = ", ".join(key for key, value in ours.items() if theirs[key] != value)
+            keys = ", ".join(_differing_keys(ours, theirs))
             what = f"{self._folder.where(name)}: written before with other content ({keys})"
             raise LedgerError(f"{what}; remove the run's folder and try again")
 
@@ -239,6 +245,14 @@ class RunLedger:
             reason = error.errors()[0]["msg"]
             where = self._folder.where(name)
             raise LedgerError(f"{where}: not a whole {kind.__name__} ({reason}); remove it and run again") from None
+
+
+def _differing_keys(ours: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in ours.items():
+        if isinstance(value, dict) and isinstance(theirs[key], dict):
+            yield from _differing_keys(value, theirs[key], f"{prefix}{key}.")
+        elif theirs[key] != value:
+            yield prefix + key
 
 
 def is_run(name: str) -> bool:

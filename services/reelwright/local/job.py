@@ -17,7 +17,7 @@ from reelwright.media.profiles import profile_spec
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.titles.errors import InputError
 from reelwright.titles.recipe import Recipe
-from reelwright.wire.titles_pb2 import TitleRequest
+from reelwright.titles.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +25,21 @@ class RestorationJob:
     """One film to restore here.
 
     Attributes:
-        source: the film.
-        output: where the restored film goes.
-        recipe: what to do.
+        request: the title as the services know it.
         model: the network's file.
         engine: which engine runs it (auto, openvino, torch).
         threads: CPU threads of the network.
-        request: the title as the services know it.
     """
 
-    source: str
-    output: Path
-    recipe: Recipe
+    request: RunRequest
     model: ModelFile
     engine: str
     threads: int
-    request: TitleRequest
+
+    @property
+    def output(self) -> Path:
+        """Where the restored film goes."""
+        return Path(self.request.output)
 
     @property
     def ledger(self) -> Path:
@@ -92,4 +91,4 @@ def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, thre
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1
     request = title_request(source, str(output), recipe, model, engine, fingerprint)
-    return RestorationJob(source, output, recipe, model, engine, threads, request)
+    return RestorationJob(request, model, engine, threads)

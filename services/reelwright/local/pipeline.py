@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.events import EventListener, error_of
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
@@ -71,7 +72,7 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
             stack.callback(_Running(service.run, outcome.put).close)
         listener = EventListener(bus, outcome.put)
         stack.callback(listener.close)
-        publish_message(bus, TITLES, run_key(job.request.run), job.request)
+        publish_message(bus, TITLES, run_key(job.request.run), request_to_wire(job.request))
         with _interrupts(outcome):
             _wait(outcome, tick)
 

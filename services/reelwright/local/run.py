@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from prometheus_client import REGISTRY
 
+from reelwright.decoder.title_decoder import describe_title
 from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import read_manifest
 from reelwright.ledger.records import Manifest
@@ -42,7 +43,7 @@ def run_job(
             after an InputError.
         RestorationFailed: a batch failed on every attempt. Finished segments are kept.
     """
-    info = probe(job.source)
+    source = probe(job.request.source)
     with ExitStack() as stack:
         if metrics_port is not None:
             stack.enter_context(TelemetryServer(metrics_port))
@@ -58,7 +59,9 @@ def run_job(
         ledger = RunLedger(str(job.ledger), job.request.run)
         ledger.sweep()
         ledger.clear_outcome()
-        meter = ProgressMeter(info.video.frames_estimate or None, _committed_frames(ledger))
+        # The decoder uses this instead of probing the source again.
+        ledger.put_title(describe_title(job.request, source))
+        meter = ProgressMeter(source.video.frames_estimate or None, _committed_frames(ledger))
         try:
             restore_here(job, _ticker(meter, on_progress))
         except InputError:

@@ -16,6 +16,7 @@ from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.damage import SliceChecks, damaged
 from reelwright.media.packet_tracking import Expected, PacketTracker, codec_name
 from reelwright.media.timestamp import timestamp
+from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import InputError
 
 # These decoders patch what they cannot read and flag the frame, which keeps later frames closer to the film than
@@ -32,12 +33,15 @@ _MAX_STEP_AHEAD = 3600
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A decoded frame before conversion. `pts` and `duration` are in the stream's time base."""
+    """A decoded frame before conversion.
+
+    Attributes:
+        frame: as FFmpeg decoded it.
+        record: its time; shots and previews are not known yet.
+    """
 
     frame: av.VideoFrame
-    pts: int
-    duration: int
-    concealed: bool = False
+    record: FrameRecord
 
 
 class VideoDecoder:
@@ -186,7 +190,7 @@ class VideoDecoder:
             InputError: it lies further ahead than a film's clock goes in one step.
         """
         pts = entry.pts if entry.pts is not None else self.end
-        last = self._last
+        last = self._last.record if self._last is not None else None
         if last is not None and pts <= last.pts:
             pts = last.pts + 1
         if last is not None and (pts - last.pts) * self._tick > _MAX_STEP_AHEAD:
@@ -199,7 +203,7 @@ class VideoDecoder:
         if self._origin is None:
             self._origin = pts
         self.end = pts + (entry.duration or 1)
-        self._last = RawFrame(frame, pts, entry.duration, concealed)
+        self._last = RawFrame(frame, FrameRecord(pts=pts, duration=entry.duration, concealed=concealed))
         return self._last
 
     def _refuse_restart(self, last: int, dts: int) -> None:

@@ -43,9 +43,9 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
         size = handle.seek(0, 2)
     with open_source(location) as container:
         stream = video_stream(container, location)
-        _check_size(stream.codec_context.width, stream.codec_context.height, limits, location)
+        limits.check_size(stream.codec_context.width, stream.codec_context.height, location)
         first = _first_frame(container, stream, location)
-        _check_size(first.frame.width, first.frame.height, limits, location)
+        limits.check_size(first.frame.width, first.frame.height, location)
         chosen = conversion(first.frame.format.name)
         duration = _duration(container, stream, first)
         video = _video(stream, first, duration)
@@ -70,23 +70,6 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
     return info.model_copy(update={"video": video, "notes": tuple(notes)})
 
 
-def _check_size(width: int, height: int, limits: Limits, location: str) -> None:
-    if not width or not height:
-        return
-    if min(width, height) < limits.min_side:
-        raise InputError(
-            f"its picture is {width}x{height}, too small to restore",
-            location,
-            f"the least is {limits.min_side} on each side",
-        )
-    if width > limits.max_width or height > limits.max_height:
-        raise InputError(
-            f"its picture is {width}x{height}, too large",
-            location,
-            f"the most is {limits.max_width}x{limits.max_height}; scale it down first",
-        )
-
-
 def _first_frame(container: InputContainer, stream: VideoStream, location: str) -> RawFrame:
     first = next(iter(VideoDecoder(container, stream, location, conceal=True)), None)
     if first is None:
@@ -100,7 +83,7 @@ def _duration(container: InputContainer, stream: VideoStream, first: RawFrame) -
     """Seconds of film: the stream's own, or what the container lasts from the stream's first frame on."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
-    before = first.pts * Fraction(stream.time_base or 1) - Fraction(container.start_time or 0, av.time_base)
+    before = first.record.pts * Fraction(stream.time_base or 1) - Fraction(container.start_time or 0, av.time_base)
     return max(Fraction(0), Fraction(container.duration or 0, av.time_base) - before)
 
 
@@ -121,7 +104,7 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInf
         pix_fmt=conversion(frame.format.name).target,
         source_pix_fmt=frame.format.name,
         time_base=_text(Fraction(stream.time_base or 1)),
-        start_pts=first.pts,
+        start_pts=first.record.pts,
         average_rate=_text(rate),
         frames_estimate=stream.frames or round(duration * rate),
         sample_aspect_ratio=_text(Fraction(stream.sample_aspect_ratio or 1)),

@@ -70,4 +70,4 @@ class FrameReader:
     def _numbered(self, pictures: Iterable[tuple[RawFrame, Picture]]) -> Iterator[DecodedFrame]:
         paired = (((raw, picture), picture) for raw, picture in pictures)
         for index, ((raw, picture), starts) in enumerate(with_shots(paired)):
-            yield DecodedFrame(index, raw.pts, raw.duration, picture, starts, raw.concealed)
+            yield DecodedFrame(index, raw.record.model_copy(update={"shot_start": starts}), picture)

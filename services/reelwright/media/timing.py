@@ -12,7 +12,7 @@ from pathlib import Path
 from av.packet import Packet
 from av.stream import Stream
 
-from reelwright.media.types import PlannedFrame
+from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import InternalError
 
 # A film keeps its source's clock, unless that starts so late that players would show a long blank: broadcast captures
@@ -33,7 +33,7 @@ class SegmentInput:
     """
 
     path: Path
-    frames: Sequence[PlannedFrame]
+    frames: Sequence[FrameRecord]
 
 
 class PictureClock:
@@ -135,7 +135,7 @@ def movie_scale(track: int) -> int:
     return common if common <= _FINEST_SCALE else track
 
 
-def _step(frames: Sequence[PlannedFrame], index: int = 0) -> int:
+def _step(frames: Sequence[FrameRecord], index: int = 0) -> int:
     """Units from a frame to the next; for a last frame of unknown duration, from the one before."""
     if index + 1 < len(frames):
         return frames[index + 1].pts - frames[index].pts

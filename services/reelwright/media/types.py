@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from reelwright.media.picture import Picture
 
@@ -105,13 +105,21 @@ class SourceInfo(_Value):
     notes: tuple[str, ...] = ()
 
 
-class PlannedFrame(_Value):
-    """A frame of the plan; `pts` and `duration` in the source's video time base."""
+class FrameRecord(_Value):
+    """What the pipeline knows about a frame apart from its picture.
+
+    Attributes:
+        pts: in the source's video time base; strictly increasing through a title.
+        duration: in the same units, 0 when unknown.
+        shot_start: the first frame of a shot.
+        preview: the report shows this frame for its shot. Plans written before 0.1.0 call this field `sample`.
+        concealed: the frame replaces one that did not decode (recipe: on_damage = conceal).
+    """
 
     pts: int
     duration: int
     shot_start: bool = False
-    sample: bool = False
+    preview: bool = Field(default=False, validation_alias=AliasChoices("preview", "sample"))
     concealed: bool = False
 
 
@@ -134,16 +142,10 @@ class DecodedFrame:
 
     Attributes:
         index: 0 for the title's first frame.
-        pts: in the video stream's time base; strictly increasing.
-        duration: in the same units, 0 when unknown.
+        record: its time and marks; `shot_start` is always true for index 0.
         picture: the active area (bars left out), in VideoInfo.pix_fmt.
-        shot_start: the first frame of a shot; always true for index 0.
-        concealed: the frame stands in for one that did not decode.
     """
 
     index: int
-    pts: int
-    duration: int
+    record: FrameRecord
     picture: Picture
-    shot_start: bool
-    concealed: bool = False

@@ -98,6 +98,21 @@ def parse_recipe(document: dict[str, Any], where: str = "recipe") -> Recipe:
         raise RecipeError(f"{key}: {first['msg']} (got {first['input']!r})", where, "correct the value") from None
 
 
+def parse_recipe_text(text: str) -> Recipe:
+    """Reads a recipe from JSON, as `Recipe.canonical` writes it.
+
+    Raises:
+        RecipeError: the text is not JSON, or see `load_recipe`.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise RecipeError(f"not a valid recipe: {error}", "recipe", "submit the title again") from None
+    if not isinstance(document, dict):
+        raise RecipeError("not a valid recipe: no keys in it", "recipe", "submit the title again")
+    return parse_recipe(document)
+
+
 def _read(name_or_path: str) -> dict[str, Any]:
     path = Path(name_or_path)
     packaged = resources.files("reelwright.titles") / "recipes" / f"{name_or_path}.toml"

@@ -7,18 +7,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "sample", "concealed")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
-    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
     CONCEALED_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
-    sample: bool
+    preview: bool
     concealed: bool
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., sample: _Optional[bool] = ..., concealed: _Optional[bool] = ...) -> None: ...
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ...) -> None: ...
 
 class Payload(_message.Message):
     __slots__ = ("pix_fmt", "width", "height", "frames", "codec", "digest", "inline", "reference")

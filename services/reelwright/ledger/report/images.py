@@ -1,4 +1,4 @@
-"""Sample pictures for the report, made to fit a budget of bytes. Imports OpenCV."""
+"""Preview pictures for the report, made to fit a budget of bytes. Imports OpenCV."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Budget:
         """A JPEG as a data URI, turned upright and made smaller as far as its share demands.
 
         Args:
-            jpeg: the sample as stored.
+            jpeg: the preview as stored.
             rotation: degrees counter-clockwise by which a player turns the picture.
 
         Returns:
@@ -59,7 +59,7 @@ class Budget:
         """A small picture for the filmstrip, as `fit`.
 
         Args:
-            jpeg: the sample as stored.
+            jpeg: the preview as stored.
             aspect: width over height as displayed, which square pixels must have.
             rotation: degrees counter-clockwise by which a player turns the picture.
         """

@@ -33,7 +33,7 @@ class ShotView:
 
     Attributes:
         number: of the shot in the film, from 1.
-        frame: index of the sample frame.
+        frame: index of the preview frame.
         at: when that frame is shown.
         thumb: small picture of the restored frame.
         before: the source's frame.
@@ -112,11 +112,11 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
     aspect = _aspect(manifest, ledger)
     budget = Budget(images=3 * len(shown))
     for (index, shot), (segment, offset) in zip(shown, _places(ledger, shown), strict=True):
-        before, after = ledger.plan_sample(segment, offset), ledger.segment_sample(segment, offset)
+        before, after = ledger.source_preview(segment, offset), ledger.restored_preview(segment, offset)
         yield ShotView(
             number=index + 1,
-            frame=shot.sample_frame,
-            at=formatting.frame_time(manifest, shot.sample_frame),
+            frame=shot.preview_frame,
+            at=formatting.frame_time(manifest, shot.preview_frame),
             thumb=(after and budget.thumbnail(after, aspect, rotation)) or "",
             before=(before and budget.fit(before, rotation)) or "",
             after=(after and budget.fit(after, rotation)) or "",
@@ -124,28 +124,28 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
 
 
 def _places(ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterator[tuple[int, int]]:
-    """Segment and offset in it of each shot's sample."""
+    """Segment and offset in it of each shot's preview."""
     segment = first = count = 0
     for _, shot in shown:
-        while not first <= shot.sample_frame < first + count:
+        while not first <= shot.preview_frame < first + count:
             plan = ledger.plan(segment)
             assert plan is not None, "the manifest was built from a whole plan"
             first, count, segment = plan.first_frame, len(plan.frames), segment + 1
-        yield segment - 1, shot.sample_frame - first
+        yield segment - 1, shot.preview_frame - first
 
 
 def _aspect(manifest: Manifest, ledger: RunLedger) -> Fraction:
-    """Width over height of a sample as displayed: the picture's area, its pixels' shape, its rotation."""
+    """Width over height of a preview as displayed: the picture's area, its pixels' shape, its rotation."""
     pixel = Fraction(manifest.source.video.sample_aspect_ratio)
-    width, height = _sample_shape(manifest, ledger)
+    width, height = _preview_shape(manifest, ledger)
     aspect = Fraction(width, height) * pixel
     return 1 / aspect if manifest.source.video.rotation % 180 else aspect
 
 
-def _sample_shape(manifest: Manifest, ledger: RunLedger) -> tuple[int, int]:
+def _preview_shape(manifest: Manifest, ledger: RunLedger) -> tuple[int, int]:
     for segment, offset in _places(ledger, [(0, shot) for shot in manifest.shots[:1]]):
-        sample = ledger.segment_sample(segment, offset)
-        shape = shape_of(sample) if sample else None
+        preview = ledger.restored_preview(segment, offset)
+        shape = shape_of(preview) if preview else None
         if shape:
             return shape
     return manifest.width, manifest.height

@@ -1,0 +1,68 @@
+"""Messages to models and back: the only place where the wire's fields are named one by one."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from reelwright.media.types import FrameRecord
+from reelwright.titles.errors import UserError
+from reelwright.titles.request import RunRequest
+from reelwright.wire.frames_pb2 import FrameInfo
+from reelwright.wire.titles_pb2 import TitleRequest
+
+
+def frame_to_wire(record: FrameRecord) -> FrameInfo:
+    """A frame's record as a message."""
+    return FrameInfo(
+        pts=record.pts,
+        duration=record.duration,
+        shot_start=record.shot_start,
+        preview=record.preview,
+        concealed=record.concealed,
+    )
+
+
+def frame_from_wire(info: FrameInfo) -> FrameRecord:
+    """A message's frame as the pipeline handles it."""
+    return FrameRecord(
+        pts=info.pts,
+        duration=info.duration,
+        shot_start=info.shot_start,
+        preview=info.preview,
+        concealed=info.concealed,
+    )
+
+
+def request_to_wire(request: RunRequest) -> TitleRequest:
+    """A request as a message."""
+    return TitleRequest(
+        run=request.run,
+        source=request.source,
+        output=request.output,
+        recipe=request.recipe.canonical(),
+        fingerprint=request.fingerprint,
+        priority_class=request.priority_class,
+        engine=request.engine,
+        model_sha256=request.model_sha256,
+        deadline=request.deadline,
+        submitted=request.submitted,
+    )
+
+
+def request_from_wire(message: TitleRequest) -> RunRequest:
+    """A message's request as the pipeline handles it.
+
+    Raises:
+        RecipeError: the recipe is not valid.
+        UserError: another field is not valid.
+    """
+    fields = {name: getattr(message, name) for name in RunRequest.model_fields}
+    # The default of a message without a class.
+    fields["priority_class"] = message.priority_class or "standard"
+    try:
+        return RunRequest.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        what = f"{key}: {first['msg']} (got {first['input']!r})"
+        raise UserError(what, "request", "submit the title again") from None

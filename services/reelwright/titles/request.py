@@ -1,0 +1,48 @@
+"""The request for a title: one model for the command line, the services and the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from reelwright.titles.recipe import Recipe, parse_recipe_text
+
+PriorityClass = Literal["express", "standard", "bulk"]
+
+# Canonical JSON text in documents, the same text as on the wire and in the run identity.
+RecipeText = Annotated[
+    Recipe,
+    BeforeValidator(lambda value: parse_recipe_text(value) if isinstance(value, str) else value),
+    PlainSerializer(Recipe.canonical, return_type=str),
+]
+
+
+class RunRequest(BaseModel):
+    """A run as it was submitted last. The ledger keeps it as `request.json`.
+
+    Attributes:
+        run: name of the run, from `titles.identity.run_id`.
+        source: location of the source film: an absolute path or a URL.
+        output: location where the restored film is wanted.
+        recipe: what to do to the film.
+        fingerprint: `titles.identity.content_fingerprint` of the source.
+        priority_class: the share of the workers that the title gets while titles compete.
+        engine: identity of the engine the run was submitted for.
+        model_sha256: of the model's file, as hex.
+        deadline: Unix seconds by which the film is wanted; 0 if there is no deadline.
+        submitted: Unix seconds at which the run was submitted; 0 for a film that is restored without a cluster.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    source: str
+    output: str
+    recipe: RecipeText
+    fingerprint: str
+    priority_class: PriorityClass
+    engine: str
+    model_sha256: str
+    deadline: float = 0.0
+    submitted: float = 0.0
