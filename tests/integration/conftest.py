@@ -13,7 +13,7 @@ from tests.support.dispatch_harness import DispatchHarness, until
 
 @pytest.fixture(params=["tcp", "unix"])
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A place to listen: loopback or a socket file."""
+    """An address to listen on: loopback or a Unix socket."""
     if request.param == "tcp":
         return "127.0.0.1:0"
     folder: Path = tmp_path_factory.mktemp("s")
@@ -21,8 +21,8 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def house() -> Iterator[Callable[..., DispatchHarness]]:
-    """Builds houses; afterwards none of their threads may be left."""
+def make_harness() -> Iterator[Callable[..., DispatchHarness]]:
+    """Builds harnesses; after the test none of their threads may be left."""
     before = set(threading.enumerate())
     built: list[DispatchHarness] = []
 

@@ -1,4 +1,4 @@
-"""What a dispatcher cannot use: it ends as a dead letter or is asked for again, and holds nothing up."""
+"""Unusable batches: each becomes a dead letter or is requested again, and delays no other batch."""
 
 from __future__ import annotations
 
@@ -20,91 +20,91 @@ from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from scripts.servers.s3 import S3Server
 from tests.support.dispatch_harness import DispatchHarness, batch, until
 
-MakeHouse = Callable[..., DispatchHarness]
+MakeHarness = Callable[..., DispatchHarness]
 
 
-def test_an_unreadable_batch_is_asked_for_again(house: MakeHouse) -> None:
-    """Bytes that are no FrameBatch are a dead letter; the segment of their key is wanted, nothing is held up."""
-    h = house()
-    h.worker("w")
+def test_an_unreadable_batch_is_requested_again(make_harness: MakeHarness) -> None:
+    """A record that is no FrameBatch becomes a dead letter, and the segment of its key is requested again."""
+    h = make_harness()
+    h.start_worker("w")
     h.bus.publish(FRAMES["standard"], segment_key("broken", 3), b"\xff\xff\xff")
     h.publish(batch("r", 0, 0))
-    until(lambda: h.wanted() and h.restored(), "the request and the good batch")
-    assert h.wanted()[0][:2] == ("broken", 3)
-    assert h.failed() == []
-    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+    until(lambda: h.wanted_segments() and h.restored(), "the request and the good batch")
+    assert h.wanted_segments()[0][:2] == ("broken", 3)
+    assert h.failed_titles() == []
+    until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
 
 
-def test_an_outsize_batch_is_refused_with_its_reason(house: MakeHouse) -> None:
-    """A batch that no gRPC message may carry is not leased, which would break streams, and says why."""
-    h = house(max_message_bytes=1 << 20)
-    h.worker("w")
+def test_a_batch_larger_than_a_message_is_rejected(make_harness: MakeHarness) -> None:
+    """A batch that exceeds the largest gRPC message is not leased, and the reason names the setting."""
+    h = make_harness(max_message_bytes=1 << 20)
+    h.start_worker("w")
     h.publish(batch("r", 0, 0, size=1024))
-    until(h.wanted, "the segment to be asked for")
-    assert "max_message_bytes" in h.wanted()[0][2]
+    until(h.wanted_segments, "the segment to be requested")
+    assert "max_message_bytes" in h.wanted_segments()[0][2]
 
 
-def test_a_batch_from_the_future_is_a_dead_letter(house: MakeHouse) -> None:
-    """A batch in a format that only a later version reads is a dead letter that says so; its segment is wanted."""
-    h = house()
-    h.worker("w")
+def test_a_batch_of_a_later_format_is_a_dead_letter(make_harness: MakeHarness) -> None:
+    """A batch in a later format becomes a dead letter that says so, and its segment is requested again."""
+    h = make_harness()
+    h.start_worker("w")
     h.bus.publish(FRAMES["standard"], segment_key("new", 0), b"whatever", {"format": "99"})
     h.publish(batch("r", 0, 0))
-    until(lambda: h.wanted() and h.restored(), "the request and the good batch")
-    ((run, segment, reason),) = h.wanted()
+    until(lambda: h.wanted_segments() and h.restored(), "the request and the good batch")
+    ((run, segment, reason),) = h.wanted_segments()
     assert (run, segment) == ("new", 0)
     assert "format 99" in reason
     assert "upgrade" in reason
     (letter,) = h.records(DEAD_LETTER)
     assert (letter.headers["reason"], letter.headers["topic"]) == (reason, FRAMES["standard"])
-    until(lambda: h.frames_held() == 0, "all frames done on the bus")
+    until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
 
 
 @pytest.mark.parametrize("key", [b"", b"run", b"run/x", b"run/99999999999", b"\xff/\xff"])
-def test_what_belongs_to_no_segment_is_only_buried(house: MakeHouse, key: bytes) -> None:
-    """A record that names no segment is a dead letter; there is nothing to ask for."""
-    h = house()
+def test_a_record_without_a_segment_is_only_a_dead_letter(make_harness: MakeHarness, key: bytes) -> None:
+    """A record whose key names no segment becomes a dead letter, and nothing is requested."""
+    h = make_harness()
     h.bus.publish(FRAMES["bulk"], key, b"\xff\xff\xff")
     until(lambda: h.records(DEAD_LETTER), "the dead letter")
-    until(lambda: h.frames_held() == 0, "the record to be done")
-    assert (h.failed(), h.wanted()) == ([], [])
+    until(lambda: h.held_frame_bytes() == 0, "the record to be acknowledged")
+    assert (h.failed_titles(), h.wanted_segments()) == ([], [])
 
 
-def test_a_damaged_payload_is_asked_for_again(house: MakeHouse) -> None:
-    """A batch whose bytes are not those that were sent is taken out and its segment asked for, at no worker's cost."""
-    h = house(attempts=1)
-    h.worker("w")
+def test_a_damaged_payload_is_requested_again(make_harness: MakeHarness) -> None:
+    """A batch whose payload does not match its digest is removed and its segment requested again, at no attempt."""
+    h = make_harness(attempts=1)
+    h.start_worker("w")
     whole = batch("r", 7, 0)
     damaged = FrameBatch.FromString(whole.SerializeToString())
     damaged.payload.inline = b"\0" + damaged.payload.inline[1:]
     h.publish(damaged)
-    until(h.wanted, "the segment to be asked for")
-    ((run, segment, reason),) = h.wanted()
+    until(h.wanted_segments, "the segment to be requested")
+    ((run, segment, reason),) = h.wanted_segments()
     assert (run, segment) == ("r", 7)
     assert "digest" in reason
-    until(lambda: h.frames_held() == 0, "the batch to be done")
+    until(lambda: h.held_frame_bytes() == 0, "the batch to be acknowledged")
     h.publish(whole)
     until(lambda: h.restored() == {("r", 7, 0): 1}, "the batch, sent again")
-    assert (h.failed(), h.records(DEAD_LETTER)) == ([], [])
+    assert (h.failed_titles(), h.records(DEAD_LETTER)) == ([], [])
 
 
-def test_a_payload_that_was_never_right_fails_its_title(house: MakeHouse) -> None:
-    """A batch that arrives as it was sent and is wrong all the same is not asked for again: that would never end."""
-    h = house(attempts=2)
-    h.worker("w")
+def test_a_payload_that_was_published_wrong_fails_its_title(make_harness: MakeHarness) -> None:
+    """A wrong batch whose payload matches its digest fails its title: requesting it again would never end."""
+    h = make_harness(attempts=2)
+    h.start_worker("w")
     wrong = batch("r", 0, 0)
     wrong.frames.add(pts=1)
     h.publish(wrong)
-    until(h.failed, "the title to fail")
-    assert "2 pictures for 3 frames" in h.failed()[0][1]
-    assert h.wanted() == []
+    until(h.failed_titles, "the title to fail")
+    assert "2 pictures for 3 frames" in h.failed_titles()[0][1]
+    assert h.wanted_segments() == []
 
 
-def test_large_payloads_go_through_the_store(house: MakeHouse, tmp_path: Path) -> None:
-    """A payload above the limit is fetched from the store and its restored one put there; small ones stay inline."""
+def test_large_payloads_go_through_the_store(make_harness: MakeHarness, tmp_path: Path) -> None:
+    """A payload above the limit is read from the store, and its restored one written there; small ones stay inline."""
     claims = ClaimCheck(str(tmp_path), 4096)
-    h = house(claims=claims)
-    h.worker("w")
+    h = make_harness(claims=claims)
+    h.start_worker("w")
     large, small = batch("r", 0, 0, size=64), batch("r", 0, 1)
     plain = [decode_payload(each.payload) for each in (large, small)]
     large.payload.CopyFrom(claims.check_in(large.payload, "r", 0))
@@ -118,55 +118,57 @@ def test_large_payloads_go_through_the_store(house: MakeHouse, tmp_path: Path) -
         assert [p.planes[0][0, 0] for p in found] == [p.planes[0][0, 0] for p in plain[out.batch]]
 
 
-def test_a_payload_gone_from_the_store_is_asked_for_again(house: MakeHouse, tmp_path: Path) -> None:
-    """A batch whose payload was removed from the store is taken out and its segment asked for."""
+def test_a_payload_missing_in_the_store_is_requested_again(make_harness: MakeHarness, tmp_path: Path) -> None:
+    """A batch whose payload is missing in the store is removed and its segment requested again."""
     claims = ClaimCheck(str(tmp_path), 0)
-    h = house(claims=claims, attempts=1)
-    h.worker("w")
+    h = make_harness(claims=claims, attempts=1)
+    h.start_worker("w")
     lost = batch("r", 3, 0)
     lost.payload.CopyFrom(claims.check_in(lost.payload, "r", 3))
     claims.release("r", 3)
     h.publish(lost)
-    until(h.wanted, "the segment to be asked for")
-    ((run, segment, reason),) = h.wanted()
+    until(h.wanted_segments, "the segment to be requested")
+    ((run, segment, reason),) = h.wanted_segments()
     assert (run, segment) == ("r", 3)
     assert "gone" in reason
-    until(lambda: h.frames_held() == 0, "the batch to be done")
-    assert h.failed() == []
+    until(lambda: h.held_frame_bytes() == 0, "the batch to be acknowledged")
+    assert h.failed_titles() == []
 
 
-def test_a_store_that_is_away_is_waited_for(house: MakeHouse, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the store does not answer, what lies in it waits, other batches go on, and nobody is blamed."""
+def test_workers_wait_for_a_store_that_does_not_answer(
+    make_harness: MakeHarness, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store does not answer, batches in it wait, others go on, and no attempt or loss is counted."""
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     claims = ClaimCheck(f"s3://{s3.bucket}/dispatch", 1000, RetryPolicy())
-    h = house(claims=claims, lease_seconds=1, attempts=1, losses=1)
+    h = make_harness(claims=claims, lease_seconds=1, attempts=1, losses=1)
     stored = batch("stored", 0, 0, size=32)
     stored.payload.CopyFrom(claims.check_in(stored.payload, "stored", 0))
     s3.stop()
     try:
-        h.worker("w")
+        h.start_worker("w")
         h.publish(stored, batch("inline", 0, 0, size=8))
         until(lambda: h.restored() == {("inline", 0, 0): 1}, "the batch that needs no store")
-        until(lambda: h.dispatcher._desk._leases.stalls, "the worker to say that the store is away")
-        until(lambda: h.dispatcher._desk.leased == 0, "a lease to end meanwhile")
+        until(lambda: h.dispatcher.counts().stalled_workers, "the worker to report that it is stalled")
+        until(lambda: h.dispatcher.counts().leases == 0, "the lease to expire")
     finally:
         s3.start()
     until(lambda: ("stored", 0, 0) in h.restored(), "the batch from the store")
-    assert h.failed() == []
+    assert h.failed_titles() == []
 
 
-class MuteBus(LocalBus):
-    """A bus on which nothing can be said."""
+class ClosedBus(LocalBus):
+    """A bus on which every publish fails."""
 
     def publish(self, *_: object, **__: object) -> None:
         raise BusClosed
 
 
-def test_a_dispatcher_that_cannot_go_on_says_so() -> None:
-    """When the bus fails under a dispatcher, `run` ends with what happened instead of serving on, deaf."""
-    bus, stop = MuteBus(), threading.Event()
-    super(MuteBus, bus).publish(FRAMES["standard"], segment_key("r", 0), b"\xff")
+def test_an_error_of_the_bus_ends_the_dispatcher() -> None:
+    """When the frame consumer fails, `run` raises its error instead of serving on without frames."""
+    bus, stop = ClosedBus(), threading.Event()
+    super(ClosedBus, bus).publish(FRAMES["standard"], segment_key("r", 0), b"\xff")
     with pytest.raises(BusClosed):
         DispatcherService(bus, DispatcherSettings()).run(stop)
     assert stop.is_set()

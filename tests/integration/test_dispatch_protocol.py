@@ -1,4 +1,4 @@
-"""The conversation between worker and dispatcher: who is let in, who is told what, who looks after whom."""
+"""The protocol between worker and dispatcher: connecting, refusals, health, leases, and errors at the start."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import FRAMES, segment_key
-from reelwright.dispatcher import grpc_server as service
+from reelwright.dispatcher import grpc_server
 from reelwright.dispatcher.entry import create as create_dispatcher
 from reelwright.dispatcher.loop import DispatcherService
+from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.inference import dispatcher_client as link
-from reelwright.inference import worker
+from reelwright.inference import dispatcher_client, worker
 from reelwright.inference.entry import create as create_worker
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import ModelError, UnavailableError
 from reelwright.wire import PROTOCOL
-from reelwright.wire.dispatch_pb2 import Failure, HandBack, Hello, Receipt, WorkerMessage
+from reelwright.wire.dispatch_pb2 import Failure, Receipt, Release, Stalled, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
-from tests.support.dispatch_harness import MODEL, PATIENCE, DispatchHarness, RawWorker, batch, until
+from tests.support.dispatch_harness import MODEL, TIMEOUT_SECONDS, DispatchHarness, RawWorker, batch, until
 
-MakeHouse = Callable[..., DispatchHarness]
+MakeHarness = Callable[..., DispatchHarness]
 
 
-def test_another_model_is_never_leased(house: MakeHouse) -> None:
-    """A worker gets no batch of a model it does not serve; the batch waits for one that does."""
-    h = house()
-    wrong = h.raw("wrong", models=("cd" * 32,))
-    wrong.say(credits=5)
+def test_a_batch_of_another_model_is_not_leased(make_harness: MakeHarness) -> None:
+    """A worker gets no batch of a model that it does not serve; the batch waits for another worker."""
+    h = make_harness()
+    wrong = h.connect_raw_worker("wrong", models=("cd" * 32,))
+    wrong.send(credits=5)
     h.publish(batch("r", 0, 0), batch("r2", 0, 0, model="cd" * 32))
-    assert wrong.lease().batch.run == "r2"
-    h.worker("right")
+    assert wrong.receive_lease().batch.run == "r2"
+    h.start_worker("right")
     until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
-    assert wrong.silent
+    assert wrong.inbox_empty
 
 
-def test_a_model_that_nobody_serves_is_told(house: MakeHouse, caplog: pytest.LogCaptureFixture) -> None:
-    """Batches that wait for a model no worker serves are counted, and their model named once, until one does."""
-    h = house(unserved_seconds=0)
-    h.raw("wrong", models=("cd" * 32,))
+def test_a_model_that_no_worker_serves_is_logged(make_harness: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+    """Batches of a model that no worker serves are counted, and the model is logged once."""
+    h = make_harness(unserved_seconds=0)
+    h.connect_raw_worker("wrong", models=("cd" * 32,))
     h.publish(batch("r", 0, 0), batch("r", 0, 1))
     until(lambda: metrics.BATCHES_UNSERVED.collect()[0].samples[0].value == 2, "the count")
-    h.worker("right")
+    h.start_worker("right")
     until(lambda: len(h.restored()) == 2, "both batches")
     until(lambda: metrics.BATCHES_UNSERVED.collect()[0].samples[0].value == 0, "the count to fall")
-    (told,) = [record for record in caplog.records if "no worker serves" in record.message]
-    assert vars(told)["model_sha256"] == MODEL
+    (logged,) = [record for record in caplog.records if record.message == "no worker serves model"]
+    assert vars(logged)["model_sha256"] == MODEL
 
 
-def test_a_stream_without_hello_is_refused(house: MakeHouse) -> None:
+def test_a_stream_without_hello_is_refused(make_harness: MakeHarness) -> None:
     """A stream that does not begin with a named Hello ends with INVALID_ARGUMENT."""
-    h = house()
+    h = make_harness()
     with grpc.insecure_channel(h.address) as channel:
         call = DispatchStub(channel).Work(iter([WorkerMessage(credits=1)]))
         with pytest.raises(grpc.RpcError) as caught:
@@ -68,49 +68,41 @@ def test_a_stream_without_hello_is_refused(house: MakeHouse) -> None:
 
 
 @pytest.mark.parametrize(("protocol", "older"), [(PROTOCOL - 1, "worker"), (PROTOCOL + 1, "dispatcher")])
-def test_another_protocol_is_refused(house: MakeHouse, protocol: int, older: str) -> None:
-    """A worker of another protocol is refused with a sentence that says who must be upgraded, and gets no batch."""
-    h = house()
+def test_another_protocol_is_refused(make_harness: MakeHarness, protocol: int, older: str) -> None:
+    """A worker of another protocol version is refused, and the reason says which side to upgrade."""
+    h = make_harness()
     h.publish(batch("r", 0, 0))
-    raw = h.raw("strange", protocol=protocol)
+    raw = h.connect_raw_worker("strange", protocol=protocol)
     code, details = raw.refusal()
     assert code == grpc.StatusCode.FAILED_PRECONDITION
     assert f"protocol {protocol}" in details
     assert details.endswith(f"upgrade the {older}")
-    assert raw.silent
+    assert raw.inbox_empty
 
 
-def test_a_refused_worker_says_so_once_and_tries_on(
-    house: MakeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_refused_worker_logs_it_once_and_retries(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A refused worker logs the dispatcher's sentence once, however often it asks, and is let in when it may be."""
-    refused: list[str] = []
-    sentence = service._mismatch
-
-    def noted(hello: Hello) -> str:
-        refused.append(hello.worker)
-        return sentence(hello)
-
-    monkeypatch.setattr(service, "_mismatch", noted)
-    for module in (link, worker):
+    """A refused worker logs the reason once, retries, and connects when the dispatcher accepts it."""
+    for module in (dispatcher_client, worker):
         monkeypatch.setattr(module, "PROTOCOL", PROTOCOL + 1)
-    h = house()
-    early = h.worker("early", retry_seconds=0.02)
-    until(lambda: len(refused) >= 3, "it to be refused")
+    h = make_harness()
+    early = h.start_worker("early", retry_seconds=0.02)
+    until(lambda: [record.message for record in caplog.records].count("worker refused") >= 3, "refusals")
     assert not early.ready
-    monkeypatch.setattr(service, "PROTOCOL", PROTOCOL + 1)
-    until(lambda: early.ready, "it to be let in")
-    (told,) = [record for record in caplog.records if "refused" in record.message]
-    assert "upgrade the dispatcher" in vars(told)["reason"]
+    monkeypatch.setattr(grpc_server, "PROTOCOL", PROTOCOL + 1)
+    until(lambda: early.ready, "the worker to connect")
+    (logged,) = [record for record in caplog.records if record.message == "refused by the dispatcher"]
+    assert "upgrade the dispatcher" in vars(logged)["reason"]
 
 
-def test_health_says_whether_workers_are_taken(house: MakeHouse) -> None:
-    """GRPC health answers SERVING for the server and the service, and NOT_SERVING while the dispatcher drains."""
-    h = house()
-    raw = h.raw("w")
-    raw.say(credits=1)
+def test_health_reports_the_drain(make_harness: MakeHarness) -> None:
+    """GRPC health reports SERVING for the server and the service, and NOT_SERVING while the dispatcher drains."""
+    h = make_harness()
+    raw = h.connect_raw_worker("w")
+    raw.send(credits=1)
     h.publish(batch("r", 0, 0))
-    lease = raw.lease()
+    lease = raw.receive_lease()
     with grpc.insecure_channel(h.address) as channel:
         stub = HealthStub(channel)
 
@@ -119,62 +111,83 @@ def test_health_says_whether_workers_are_taken(house: MakeHouse) -> None:
             return {stub.Check(HealthCheckRequest(service=name)).status for name in names}
 
         assert states() == {HealthCheckResponse.SERVING}
-        closer = threading.Thread(target=lambda: h.dispatcher.close(drain_seconds=PATIENCE))
+        closer = threading.Thread(target=lambda: h.dispatcher.close(drain_seconds=TIMEOUT_SECONDS))
         closer.start()
-        until(lambda: states() == {HealthCheckResponse.NOT_SERVING}, "the drain to be told")
+        until(lambda: states() == {HealthCheckResponse.NOT_SERVING}, "NOT_SERVING")
     assert not h.dispatcher.ready
-    raw.say(receipt=Receipt(lease=lease.lease))
-    closer.join(PATIENCE)
+    raw.send(receipt=Receipt(lease=lease.lease_id))
+    closer.join(TIMEOUT_SECONDS)
 
 
-def test_the_service_can_be_looked_up(house: MakeHouse) -> None:
-    """Reflection lists the dispatcher's service, for grpcurl and the like."""
-    h = house()
+def test_reflection_lists_the_service(make_harness: MakeHarness) -> None:
+    """Reflection lists the dispatcher's service, for tools such as grpcurl."""
+    h = make_harness()
     with grpc.insecure_channel(h.address) as channel:
         listed = set(ProtoReflectionDescriptorDatabase(channel).get_services())
     assert {"reelwright.v1.Dispatch", "grpc.health.v1.Health"} <= listed
 
 
-def test_a_second_stream_of_a_worker_replaces_the_first(house: MakeHouse) -> None:
-    """When a worker connects again before its old stream was noticed dead, the old one's leases go back at once."""
-    h = house(prefer_other_seconds=3600)
-    old = h.raw("same")
-    old.say(credits=1)
+def test_a_second_stream_of_a_worker_replaces_the_first(make_harness: MakeHarness) -> None:
+    """When a worker reconnects before its old stream is known to be dead, the old leases are returned at once."""
+    h = make_harness(prefer_other_seconds=3600)
+    old = h.connect_raw_worker("same")
+    old.send(credits=1)
     h.publish(batch("r", 0, 0))
-    first = old.lease()
-    new = h.raw("same")
-    new.say(credits=1)
-    again = new.lease()
-    assert (again.batch, again.lease != first.lease) == (first.batch, True)
-    new.say(receipt=Receipt(lease=again.lease))
-    until(lambda: h.frames_held() == 0, "the batch to be done")
+    first = old.receive_lease()
+    new = h.connect_raw_worker("same")
+    new.send(credits=1)
+    again = new.receive_lease()
+    assert (again.batch, again.lease_id != first.lease_id) == (first.batch, True)
+    new.send(receipt=Receipt(lease=again.lease_id))
+    until(lambda: h.held_frame_bytes() == 0, "the batch to be acknowledged")
 
 
-def test_words_about_unknown_leases_are_ignored(house: MakeHouse) -> None:
-    """Receipts, failures and hand-backs of leases that never were change nothing."""
-    h = house(attempts=1)
-    raw = h.raw("w")
-    raw.say(receipt=Receipt(lease="nonsense"))
-    raw.say(failure=Failure(lease="nonsense", reason="x"))
-    raw.say(hand_back=HandBack(lease="nonsense"))
-    raw.say(credits=1)
+def test_a_message_that_cannot_be_handled_ends_only_its_stream(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When handling a message raises, it is logged, the stream ends, and its batches go to other workers."""
+
+    def fail(*_: object) -> None:
+        raise ValueError("broken handler")
+
+    h = make_harness()
+    raw = h.connect_raw_worker("w")
+    raw.send(credits=1)
     h.publish(batch("r", 0, 0))
-    assert raw.lease().batch.run == "r"
-    assert h.failed() == []
+    raw.receive_lease()
+    monkeypatch.setattr(Scheduler, "mark_stalled", fail)
+    raw.send(stalled=Stalled())
+    h.start_worker("other")
+    until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
+    (logged,) = [record for record in caplog.records if record.message == "worker message failed"]
+    assert logged.exc_info is not None
 
 
-def test_an_address_in_use_is_the_users_to_mend(house: MakeHouse) -> None:
-    """A dispatcher that cannot listen says so in one line."""
-    h = house()
+def test_messages_about_unknown_leases_are_ignored(make_harness: MakeHarness) -> None:
+    """Receipts, failures and releases of leases that do not exist change nothing."""
+    h = make_harness(attempts=1)
+    raw = h.connect_raw_worker("w")
+    raw.send(receipt=Receipt(lease="nonsense"))
+    raw.send(failure=Failure(lease="nonsense", reason="x"))
+    raw.send(release=Release(lease="nonsense"))
+    raw.send(credits=1)
+    h.publish(batch("r", 0, 0))
+    assert raw.receive_lease().batch.run == "r"
+    assert h.failed_titles() == []
+
+
+def test_an_address_in_use_is_a_one_line_error(make_harness: MakeHarness) -> None:
+    """A dispatcher that cannot listen raises an UnavailableError."""
+    h = make_harness()
     second = DispatcherService(h.bus, DispatcherSettings(address=h.address))
     with pytest.raises(UnavailableError, match="cannot listen"):
         second.start()
 
 
-def test_a_dispatcher_by_itself_serves_until_told(
+def test_a_dispatcher_process_serves_until_it_is_stopped(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a process of its own a dispatcher serves on its environment's address until it is told to stop."""
+    """A dispatcher created from the environment serves on the address it names until it is stopped."""
     socket = tmp_path_factory.mktemp("s") / "d"
     monkeypatch.setenv("REELWRIGHT_DISPATCHER_ADDRESS", f"unix:{socket}")
     bus, stop = LocalBus(), threading.Event()
@@ -186,19 +199,19 @@ def test_a_dispatcher_by_itself_serves_until_told(
     publish_message(bus, FRAMES["standard"], segment_key("r", 0), message)
     until(lambda: dispatcher.ready, "the dispatcher to be ready")
     raw = RawWorker(f"unix:{socket}", "w")
-    raw.say(credits=1)
-    lease = raw.lease()
+    raw.send(credits=1)
+    lease = raw.receive_lease()
     assert lease.batch == message
-    raw.say(receipt=Receipt(lease=lease.lease))
-    until(lambda: bus.held_bytes(FRAMES["standard"]) == 0, "the batch to be done")
-    raw.hang_up()
+    raw.send(receipt=Receipt(lease=lease.lease_id))
+    until(lambda: bus.held_bytes(FRAMES["standard"]) == 0, "the batch to be acknowledged")
+    raw.disconnect()
     stop.set()
-    serving.join(PATIENCE)
+    serving.join(TIMEOUT_SECONDS)
     assert not serving.is_alive()
     assert not dispatcher.ready
 
 
-def test_a_worker_without_its_model_is_the_users_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_without_its_model_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker whose model does not exist ends with a ModelError before it asks for work."""
     monkeypatch.setenv("REELWRIGHT_INFERENCE_MODEL", "no-such-model")
     with pytest.raises(ModelError, match="no-such-model"):

@@ -1,6 +1,6 @@
 """A dispatcher or a worker in its own process, for tests that freeze or kill it.
 
-    python -m tests.support.child_process worker ADDRESS NAME MOOD
+    python -m tests.support.child_process worker ADDRESS NAME BEHAVIOUR
     python -m tests.support.child_process dispatcher ADDRESS
 
 A worker prints one line for each batch that it published.
@@ -24,31 +24,31 @@ from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.media.picture import Picture
 from reelwright.wire.frames_pb2 import RestoredBatch
-from tests.support.dispatch_harness import PATIENCE, Doubler
+from tests.support.dispatch_harness import TIMEOUT_SECONDS, FakeRestorer
 
 POISON = 106
-"""A picture of this value kills whoever restores it."""
+"""The worker process that restores a picture of this value ends."""
 
 KEEPALIVE = 0.5
 
 
-def _mortal(picture: Picture) -> None:
+def _die_of_poison(picture: Picture) -> None:
     if int(picture.planes[0][0, 0]) == POISON:
         os._exit(1)
 
 
-def _idle(_: Picture) -> None:
-    threading.Event().wait(PATIENCE)
+def _hang(_: Picture) -> None:
+    threading.Event().wait(TIMEOUT_SECONDS)
 
 
-_MOODS = {"mortal": _mortal, "idle": _idle}
+_BEHAVIOURS = {"die_of_poison": _die_of_poison, "hang": _hang}
 
 
 class ChildProcess:
-    """The process; a context manager that leaves nothing of it.
+    """A child process; a context manager that kills it at the end.
 
     Args:
-        *arguments: what to be; see the module.
+        *arguments: the command line; see the module.
     """
 
     def __init__(self, *arguments: str) -> None:
@@ -56,7 +56,7 @@ class ChildProcess:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     @property
-    def dead(self) -> bool:
+    def ended(self) -> bool:
         """Whether it has ended."""
         return self._process.poll() is not None
 
@@ -64,12 +64,12 @@ class ChildProcess:
         """SIGSTOP."""
         self._process.send_signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         """SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
 
-    def end(self) -> list[str]:
-        """Kills it; the lines it printed."""
+    def kill(self) -> list[str]:
+        """Kills it; returns the lines it printed."""
         self._process.kill()
         return self._process.communicate()[0].splitlines()
 
@@ -79,11 +79,11 @@ class ChildProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self.kill()
 
 
-class _Telling(LocalBus):
-    """Prints each restored batch as it is published, so that what a worker has owned up to has been printed."""
+class _PrintingBus(LocalBus):
+    """Prints each restored batch when it is published, and so before its receipt is sent."""
 
     def publish(self, topic: str, _key: bytes, value: bytes, *_: object) -> None:
         if topic == RESTORED:
@@ -92,9 +92,9 @@ class _Telling(LocalBus):
             sys.stdout.flush()
 
 
-def _work(address: str, name: str, mood: str) -> None:
+def _work(address: str, name: str, behaviour: str) -> None:
     settings = InferenceSettings(dispatcher=address, name=name, codec="raw", keepalive_seconds=KEEPALIVE)
-    InferenceWorker(_Telling(), ClaimCheck(None, 1 << 30), Doubler(_MOODS[mood]), settings).start()
+    InferenceWorker(_PrintingBus(), ClaimCheck(None, 1 << 30), FakeRestorer(_BEHAVIOURS[behaviour]), settings).start()
     threading.Event().wait()
 
 

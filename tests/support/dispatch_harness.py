@@ -1,4 +1,4 @@
-"""A dispatcher with workers around it, for tests: real gRPC, tiny pictures, restorers that tests control."""
+"""A bus, a dispatcher and workers for tests: real gRPC, tiny pictures, restorers that the test controls."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, RestoredBatch, Wor
 from reelwright.wire.titles_pb2 import Event
 
 MODEL = "ab" * 32
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 FRAMES_PER_BATCH = 2
 BatchKey = tuple[str, int, int]
 
 
-def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Waits for a condition that another thread brings about."""
-    deadline = time.monotonic() + patience
+def until(condition: Callable[[], object], what: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    """Waits until a condition is true that another thread makes true."""
+    deadline = time.monotonic() + timeout_seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"not within {timeout_seconds:g} s: {what}"
         time.sleep(0.005)
 
 
@@ -49,7 +49,7 @@ def picture(value: int, size: int = 16) -> Picture:
 
 
 def batch(run: str, segment: int, number: int, model: str = MODEL, size: int = 16) -> FrameBatch:
-    """A batch whose pictures hold the index of their frame."""
+    """A batch in which every sample of a picture is the index of its frame, modulo 251."""
     first = 100 * segment + FRAMES_PER_BATCH * number
     return FrameBatch(
         run=run,
@@ -67,11 +67,15 @@ def key(message: FrameBatch | RestoredBatch) -> BatchKey:
     return message.run, message.segment, message.batch
 
 
-class Doubler:
-    """Enlarges by repeating samples; `before` may hold it up, count, or raise."""
+class FakeRestorer:
+    """Enlarges by repeating samples.
+
+    Args:
+        before: called with each picture first; may wait, count, or raise.
+    """
 
     models = (MODEL,)
-    engine = "doubler-1"
+    engine = "fake-1"
 
     def __init__(self, before: Callable[[Picture], None] = lambda _: None) -> None:
         self._before = before
@@ -87,68 +91,68 @@ class ReceivedLease:
     """A lease as a worker reads it.
 
     Attributes:
-        lease: the lease's id.
+        lease_id: the lease's id.
         seconds: how long it lasts.
         batch: the leased batch.
-        alone: the worker must restore the batch with nothing else under way.
+        exclusive: the worker must restore the batch with nothing else under way.
     """
 
-    lease: str
+    lease_id: str
     seconds: float
     batch: FrameBatch
-    alone: bool
+    exclusive: bool
 
 
 class RawWorker:
-    """A worker of the test's own: speaks the protocol, restores nothing, does what the test says."""
+    """A worker without a restorer: the test sends its messages and receives the answers."""
 
     def __init__(self, address: str, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL) -> None:
         self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self.say(hello=Hello(worker=name, version="test", models=models, protocol=protocol))
+        self.send(hello=Hello(worker=name, version="test", models=models, protocol=protocol))
         self._call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))
         self._inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
-    def say(self, **message: object) -> None:
+    def send(self, **message: object) -> None:
         """Sends a message."""
         self._outbox.put(WorkerMessage(**message))  # type: ignore[arg-type]
 
-    def lease(self) -> ReceivedLease:
-        """The next lease."""
-        message = self._inbox.get(timeout=PATIENCE)
+    def receive_lease(self) -> ReceivedLease:
+        """The next message, which must be a lease."""
+        message = self._inbox.get(timeout=TIMEOUT_SECONDS)
         assert message.HasField("lease"), message
         lease = message.lease
-        return ReceivedLease(lease.lease, lease.seconds, FrameBatch.FromString(lease.batch), lease.alone)
+        return ReceivedLease(lease.lease, lease.seconds, FrameBatch.FromString(lease.batch), lease.exclusive)
 
-    def revoked(self) -> str:
-        """The run of the next message, which is a revocation."""
-        return self._inbox.get(timeout=PATIENCE).revoke.run
+    def receive_revocation(self) -> str:
+        """The run of the next message, which must be a revocation."""
+        return self._inbox.get(timeout=TIMEOUT_SECONDS).revoke.run
 
-    def begin(self) -> str:
-        """The lease that the next message, which is a Begin, is about."""
-        return self._inbox.get(timeout=PATIENCE).begin.lease
+    def receive_start(self) -> str:
+        """The lease of the next message, which must be a Start."""
+        return self._inbox.get(timeout=TIMEOUT_SECONDS).start.lease
 
     @property
-    def silent(self) -> bool:
-        """Nothing came that was not taken."""
+    def inbox_empty(self) -> bool:
+        """Whether every message that arrived was received."""
         return self._inbox.empty()
 
-    def hang_up(self) -> None:
-        """Ends the stream in order."""
+    def disconnect(self) -> None:
+        """Ends the stream in an orderly way."""
         self._outbox.put(None)
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT_SECONDS)
         self._channel.close()
 
-    def die(self) -> None:
-        """Breaks the stream off."""
+    def break_connection(self) -> None:
+        """Cancels the stream, as when the worker dies."""
         self._call.cancel()
-        self.hang_up()
+        self.disconnect()
 
     def refusal(self) -> tuple[grpc.StatusCode, str]:
         """How the dispatcher ended the stream."""
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT_SECONDS)
         return self._call.code(), self._call.details()
 
     def _listen(self) -> None:
@@ -160,7 +164,7 @@ class RawWorker:
 
 
 class DispatchHarness:
-    """A bus, a dispatcher, workers, and what came out on the bus."""
+    """A bus, a dispatcher and workers, and the records that they published."""
 
     def __init__(self, address: str, claims: ClaimCheck | None = None, **settings: object) -> None:
         self.bus = LocalBus(partitions=4, max_bytes=8 << 20)
@@ -172,16 +176,16 @@ class DispatchHarness:
         self._out = self.bus.consumer([RESTORED, EVENTS, DEAD_LETTER], "test")
         self._records: list[Record] = []
 
-    def worker(self, name: str, restorer: Doubler | None = None, **settings: object) -> InferenceWorker:
+    def start_worker(self, name: str, restorer: FakeRestorer | None = None, **settings: object) -> InferenceWorker:
         """Starts a worker."""
         known = InferenceSettings(**{"dispatcher": self.address, "name": name, "codec": "raw", **settings})  # type: ignore[arg-type]
-        worker = InferenceWorker(self.bus, self.claims, restorer or Doubler(), known)
+        worker = InferenceWorker(self.bus, self.claims, restorer or FakeRestorer(), known)
         self._workers.append(worker)
         worker.start()
         return worker
 
-    def raw(self, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL) -> RawWorker:
-        """Connects a worker of the test's own."""
+    def connect_raw_worker(self, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL) -> RawWorker:
+        """Connects a worker without a restorer."""
         self._raw.append(RawWorker(self.address, name, models, protocol))
         return self._raw[-1]
 
@@ -191,8 +195,12 @@ class DispatchHarness:
             key = segment_key(message.run, message.segment)
             publish_message(self.bus, FRAMES[priority], key, message, headers)
 
+    def pause_restored(self) -> None:
+        """Reads no more restored batches, so that their topic fills."""
+        self._out.pause(self._out.assignment())
+
     def records(self, topic: str) -> list[Record]:
-        """What came on a topic so far."""
+        """The records published on a topic so far."""
         for record in self._out.poll(0.01):
             self._out.acknowledge(record)
             self._records.append(record)
@@ -202,7 +210,7 @@ class DispatchHarness:
         """How often each batch was restored so far."""
         return Counter(key(RestoredBatch.FromString(record.value)) for record in self.records(RESTORED))
 
-    def failed(self) -> list[tuple[str, str, int]]:
+    def failed_titles(self) -> list[tuple[str, str, int]]:
         """Run, reason and exit code of each TitleFailed so far."""
         events = [Event.FromString(record.value) for record in self.records(EVENTS)]
         return [
@@ -211,7 +219,7 @@ class DispatchHarness:
             if event.HasField("title_failed")
         ]
 
-    def wanted(self) -> list[tuple[str, int, str]]:
+    def wanted_segments(self) -> list[tuple[str, int, str]]:
         """Run, segment and reason of each SegmentWanted so far."""
         events = [Event.FromString(record.value) for record in self.records(EVENTS)]
         return [
@@ -220,14 +228,14 @@ class DispatchHarness:
             if event.HasField("segment_wanted")
         ]
 
-    def frames_held(self) -> int:
-        """Bytes of frames that the bus still holds, that is, which are not done."""
+    def held_frame_bytes(self) -> int:
+        """Bytes of frames that the bus still holds because they are not acknowledged."""
         return sum(self.bus.held_bytes(topic) for topic in FRAMES.values())
 
     def close(self) -> None:
         """Stops everything."""
         for raw in self._raw:
-            raw.hang_up()
+            raw.disconnect()
         for worker in self._workers:
             worker.close()
         self.dispatcher.close(drain_seconds=0)

@@ -47,7 +47,7 @@ def jobs_on_two(room: int) -> tuple[LeasePool, tuple[DispatcherSession, ...], tu
 
 def take(jobs: LeasePool, talk: DispatcherSession, lease: str, run: str = "r", alone: bool = False) -> HeldLease:
     """Takes a lease whose bytes are there."""
-    job = jobs.take(talk, Lease(lease=lease, alone=alone, batch=FrameBatch(run=run).SerializeToString()))
+    job = jobs.take(talk, Lease(lease=lease, exclusive=alone, batch=FrameBatch(run=run).SerializeToString()))
     assert job is not None
     jobs.supply(job)
     return job
@@ -124,9 +124,9 @@ def test_a_drain_is_announced() -> None:
     """A draining worker says so even with nothing to hand back, and asks for nothing more."""
     jobs, talk, stream = jobs_on_stream()
     jobs.drain(0)
-    assert said(stream) == [("hand_back", "")]
+    assert said(stream) == [("release", "")]
     assert jobs.take(talk, Lease(lease="late")) is None
-    assert said(stream) == [("hand_back", "late")]
+    assert said(stream) == [("release", "late")]
 
 
 def test_a_drain_hands_back_what_waits_and_waits_for_the_rest() -> None:
@@ -142,7 +142,7 @@ def test_a_drain_hands_back_what_waits_and_waits_for_the_rest() -> None:
     jobs.receipt(begun)
     drain.join(60)
     assert not drain.is_alive()
-    assert said(stream) == [("hand_back", ""), ("hand_back", "2"), ("receipt", "1")]
+    assert said(stream) == [("release", ""), ("release", "2"), ("receipt", "1")]
 
 
 def test_a_revoked_run_is_dropped() -> None:
@@ -167,7 +167,7 @@ def test_a_job_given_up_for_the_workers_end_is_handed_back() -> None:
     (job,) = begin(jobs, "1")
     jobs.drain(0)
     jobs.give_up(job)
-    assert said(stream) == [("hand_back", ""), ("hand_back", "1")]
+    assert said(stream) == [("release", ""), ("release", "1")]
 
 
 def test_room_is_offered_to_every_dispatcher() -> None:
@@ -215,7 +215,7 @@ def test_what_is_to_be_alone_waits_for_all_others() -> None:
     jobs.receipt(two)
     while len(stream) < 2:
         assert waiter.is_alive()
-    assert said(stream) == [("receipt", "2"), ("ready", "alone")]
+    assert said(stream) == [("receipt", "2"), ("start_request", "alone")]
     jobs.allow("alone")
     waiter.join(60)
     assert [job.lease for job in found if job] == ["alone"]

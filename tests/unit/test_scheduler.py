@@ -1,239 +1,282 @@
-"""The dispatcher's decisions without a network: which batch goes to which worker, and what is settled when."""
+"""The scheduler without a network: which batch goes to which worker, and when a batch has ended."""
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from reelwright.dispatcher.ready_queue import CLASSES, QueuedBatch, ReadyQueue
-from reelwright.dispatcher.scheduler import ConnectedWorker, Scheduler
+from reelwright.dispatcher.decisions import (
+    BatchFinished,
+    BatchGivenUp,
+    BatchUnusable,
+    LeaseGranted,
+    RunRevoked,
+    StartAllowed,
+    StreamClosed,
+)
+from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS, BatchKey, QueuedBatch, ReadyQueue
+from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.unserved_models import UnservedModels
-from reelwright.wire.dispatch_pb2 import DispatcherMessage, Lease
-from reelwright.wire.frames_pb2 import FrameBatch
-from tests.support.leasing import Clock, table
+from tests.support.lease_tables import ManualClock, lease_table
 
 
-def batch(run: str, segment: int = 0, number: int = 0, priority: str = "standard", model: str = "m") -> QueuedBatch:
+def batch(run: str, number: int = 0, *, priority: str = "standard", model: str = "m") -> QueuedBatch:
     """A batch of one frame."""
-    value = FrameBatch(run=run, segment=segment, batch=number).SerializeToString()
-    return QueuedBatch((run, segment, number), priority, "name", model, 0, 1, None, value)
+    return QueuedBatch(
+        key=BatchKey(run, 0, number),
+        priority=priority,
+        model="name",
+        model_sha256=model,
+        first_frame=0,
+        frames=1,
+        deadline=None,
+        value=b"",
+    )
 
 
-class Ward:
-    """A desk, its clock, and what it said."""
+class SchedulerHarness:
+    """A scheduler, its clock and parts, and the decisions it has made."""
 
-    def __init__(self, attempts: int = 3, losses: int = 8, prefer_other: float = 10) -> None:
-        self.clock = Clock()
-        self.finished: list[QueuedBatch] = []
-        self.given_up: list[QueuedBatch] = []
-        leases = table(self.clock, attempts, losses, prefer_other)
-        self.desk = Scheduler(
-            leases,
-            ReadyQueue(self.clock),
-            UnservedModels(10, self.clock),
-            self.finished.append,
-            lambda batch, _: self.given_up.append(batch),
-            lambda *_: None,
+    def __init__(self, *, attempts: int = 3, losses: int = 8, prefer_other_seconds: float = 10) -> None:
+        self.clock = ManualClock()
+        self.table = lease_table(
+            self.clock, attempts=attempts, losses=losses, prefer_other_seconds=prefer_other_seconds
         )
-        self.inbox: dict[str, list[Lease]] = {}
-        self.revoked: list[tuple[str, str]] = []
+        self.queue = ReadyQueue(self.clock)
+        self.scheduler = Scheduler(self.table, self.queue, UnservedModels(10, self.clock))
+        self._streams = itertools.count(1)
+        self._granted: defaultdict[int, list[LeaseGranted]] = defaultdict(list)
+        self._ended: list[BatchFinished | BatchGivenUp | BatchUnusable] = []
+        self._others: list[RunRevoked | StartAllowed | StreamClosed] = []
 
-    def join(self, name: str, credits_: int = 0, models: frozenset[str] = frozenset({"m"})) -> ConnectedWorker:
-        """Connects a worker and lets it pull."""
+    def connect(self, name: str, credits_: int = 0, models: frozenset[str] = frozenset({"m"})) -> int:
+        """Connects a worker, which asks for batches; returns its stream."""
+        stream = next(self._streams)
+        self.scheduler.connect_worker(stream, name, models)
+        self.scheduler.add_credits(stream, credits_)
+        return stream
 
-        def send(value: bytes) -> None:
-            message = DispatcherMessage.FromString(value)
-            if message.HasField("lease"):
-                self.inbox[name].append(message.lease)
-            else:
-                self.revoked.append((name, message.revoke.run))
+    def granted(self, stream: int) -> list[LeaseGranted]:
+        """The leases granted to a worker so far."""
+        self._collect()
+        return self._granted[stream]
 
-        self.inbox[name] = []
-        worker = ConnectedWorker(name, models, send, lambda: None)
-        self.desk.join(worker)
-        self.desk.pull(worker, credits_)
-        return worker
+    def all_granted(self) -> list[LeaseGranted]:
+        """The leases granted to any worker so far."""
+        self._collect()
+        return list(itertools.chain.from_iterable(self._granted.values()))
+
+    def ended(self, kind: type[BatchFinished | BatchGivenUp | BatchUnusable]) -> list[BatchKey]:
+        """The batches that ended in one way so far."""
+        self._collect()
+        return [outcome.batch.key for outcome in self._ended if isinstance(outcome, kind)]
+
+    def all_ended(self) -> list[BatchKey]:
+        """The batches that ended in any way so far."""
+        self._collect()
+        return [outcome.batch.key for outcome in self._ended]
+
+    def other_decisions(self) -> list[RunRevoked | StartAllowed | StreamClosed]:
+        """The decisions that neither grant a lease nor end a batch."""
+        self._collect()
+        return self._others
+
+    def _collect(self) -> None:
+        for decision in self.scheduler.pop_decisions():
+            match decision:
+                case LeaseGranted():
+                    self._granted[decision.stream].append(decision)
+                case BatchFinished() | BatchGivenUp() | BatchUnusable():
+                    self._ended.append(decision)
+                case _:
+                    self._others.append(decision)
 
 
-def test_work_is_spread() -> None:
-    """Batches go to the least burdened of the workers that have room."""
-    ward = Ward()
-    for name in "abc":
-        ward.join(name, credits_=10)
+def test_batches_are_spread_over_workers() -> None:
+    """Of the workers that have credits, the one with the fewest leases gets the next batch."""
+    h = SchedulerHarness()
+    streams = [h.connect(name, credits_=10) for name in "abc"]
     for number in range(9):
-        ward.desk.add(batch("r", number=number))
-    assert {name: len(leases) for name, leases in ward.inbox.items()} == {"a": 3, "b": 3, "c": 3}
+        h.scheduler.add_batch(batch("r", number))
+    assert [len(h.granted(stream)) for stream in streams] == [3, 3, 3]
 
 
 def test_a_failed_batch_waits_for_another_worker() -> None:
     """A batch goes to a worker that has not failed it, and back to one that has when that takes too long."""
-    ward = Ward()
-    one = ward.join("one", credits_=2)
-    ward.join("two")
-    ward.desk.add(batch("r"))
-    ward.desk.failure(ward.inbox["one"][0].lease, "x")
-    assert len(ward.inbox["one"]) == 1
-    ward.clock.now += 10
-    ward.desk.tick()
-    assert len(ward.inbox["one"]) == 2
-    assert one.credits == 0
+    h = SchedulerHarness()
+    one = h.connect("one", credits_=2)
+    h.connect("two")
+    h.scheduler.add_batch(batch("r"))
+    h.scheduler.fail_batch(h.granted(one)[0].lease_id, "x")
+    assert len(h.granted(one)) == 1
+    h.clock.now += 10
+    h.scheduler.expire_leases()
+    assert len(h.granted(one)) == 2
+    assert [worker.credits for worker in h.scheduler.connected_workers()] == [0, 0]
 
 
-def test_a_failed_batch_does_not_wait_for_nobody() -> None:
+def test_a_failed_batch_goes_back_when_no_other_worker_can_have_it() -> None:
     """A batch goes back at once when the other workers serve another model."""
-    ward = Ward()
-    ward.join("one", credits_=2)
-    ward.join("two", credits_=2, models=frozenset({"other"}))
-    ward.desk.add(batch("r"))
-    ward.desk.failure(ward.inbox["one"][0].lease, "x")
-    assert (len(ward.inbox["one"]), len(ward.inbox["two"])) == (2, 0)
+    h = SchedulerHarness()
+    one = h.connect("one", credits_=2)
+    two = h.connect("two", credits_=2, models=frozenset({"other"}))
+    h.scheduler.add_batch(batch("r"))
+    h.scheduler.fail_batch(h.granted(one)[0].lease_id, "x")
+    assert (len(h.granted(one)), len(h.granted(two))) == (2, 0)
 
 
-def test_a_draining_worker_gets_nothing_more() -> None:
-    """A worker that said it drains gets no lease, though it has credits left."""
-    ward = Ward()
-    worker = ward.join("w", credits_=5)
-    ward.desk.hand_back(worker, "")
-    ward.desk.add(batch("r"))
-    assert ward.inbox["w"] == []
+def test_a_draining_worker_gets_no_lease() -> None:
+    """A worker that drains gets no lease, though it has credits left."""
+    h = SchedulerHarness()
+    stream = h.connect("w", credits_=5)
+    h.scheduler.drain_worker(stream)
+    h.scheduler.add_batch(batch("r"))
+    assert h.granted(stream) == []
 
 
-def test_a_batch_that_comes_back_costs_its_worker_nothing() -> None:
-    """A worker that gives one batch back, and does not drain, is leased as many others as it asked for."""
-    ward = Ward()
-    worker = ward.join("w", credits_=3)
-    ward.desk.add(batch("r"))
-    ward.desk.hand_back(worker, ward.inbox["w"][0].lease)
-    ward.desk.add(batch("r", number=1))
-    assert len(ward.inbox["w"]) == 3
-    assert not worker.draining
+def test_a_released_batch_costs_its_worker_nothing() -> None:
+    """A worker that releases one batch, and does not drain, is leased as many others as it asked for."""
+    h = SchedulerHarness()
+    stream = h.connect("w", credits_=3)
+    h.scheduler.add_batch(batch("r"))
+    h.scheduler.release_batch(h.granted(stream)[0].lease_id)
+    h.scheduler.add_batch(batch("r", 1))
+    assert len(h.granted(stream)) == 3
+    assert not h.scheduler.connected_workers()[0].draining
 
 
-def test_dropping_a_run_settles_all_of_it() -> None:
-    """What waits and what is leased of a dropped run is settled, its holders told, and late words mean nothing."""
-    ward = Ward()
-    worker = ward.join("w", credits_=1)
-    ward.join("idle")
+def test_dropping_a_run_ends_all_its_batches() -> None:
+    """Queued and leased batches of a dropped run end, its holders are told, and a late receipt changes nothing."""
+    h = SchedulerHarness()
+    stream = h.connect("w", credits_=1)
+    h.connect("idle")
     for number in range(3):
-        ward.desk.add(batch("gone", number=number))
-    ward.desk.add(batch("stays"))
-    ward.desk.drop_run("gone")
-    assert sorted(b.key for b in ward.finished) == [("gone", 0, n) for n in range(3)]
-    assert ward.revoked == [("w", "gone")]
-    ward.desk.receipt(worker, ward.inbox["w"][0].lease)
-    assert len(ward.finished) == 3
+        h.scheduler.add_batch(batch("gone", number))
+    h.scheduler.add_batch(batch("stays"))
+    h.scheduler.drop_run("gone")
+    assert sorted(h.ended(BatchFinished)) == [("gone", 0, n) for n in range(3)]
+    assert h.other_decisions() == [RunRevoked(stream, "gone")]
+    h.scheduler.complete_batch(stream, h.granted(stream)[0].lease_id)
+    assert len(h.ended(BatchFinished)) == 3
 
 
-def test_a_late_receipt_takes_a_batch_out_of_the_queue() -> None:
-    """A batch that waits for its next worker is finished by a late receipt and leased to nobody."""
-    ward = Ward()
-    worker = ward.join("slow", credits_=1)
-    ward.desk.add(batch("r"))
-    ward.clock.now += 60
-    ward.desk.tick()
-    ward.desk.receipt(worker, ward.inbox["slow"][0].lease)
-    ward.join("other", credits_=1)
-    assert [b.key for b in ward.finished] == [("r", 0, 0)]
-    assert ward.inbox["other"] == []
+def test_a_late_receipt_removes_a_batch_from_the_queue() -> None:
+    """A batch that waits for its next worker is finished by a late receipt and leased to no one."""
+    h = SchedulerHarness()
+    slow = h.connect("slow", credits_=1)
+    h.scheduler.add_batch(batch("r"))
+    h.clock.now += 60
+    h.scheduler.expire_leases()
+    h.scheduler.complete_batch(slow, h.granted(slow)[0].lease_id)
+    other = h.connect("other", credits_=1)
+    assert h.ended(BatchFinished) == [("r", 0, 0)]
+    assert h.granted(other) == []
 
 
-def waiting_in(desk: Scheduler) -> list[QueuedBatch]:
-    """The batches in a desk's queue."""
-    models = desk._ready._models.values()
-    return [b for model in models for kind in model.classes.values() for run in kind.runs.values() for b in run]
+def test_a_replaced_stream_gets_no_lease() -> None:
+    """When a worker opens a second stream the first one is closed, and credits that arrive on it are ignored."""
+    h = SchedulerHarness()
+    old = h.connect("w")
+    new = h.connect("w", credits_=1)
+    h.scheduler.add_credits(old, 5)
+    for number in range(3):
+        h.scheduler.add_batch(batch("r", number))
+    assert h.other_decisions() == [StreamClosed(old)]
+    assert (len(h.granted(old)), len(h.granted(new))) == (0, 1)
 
 
 @settings(max_examples=60, stateful_step_count=50, deadline=None)
-class DeskMachine(RuleBasedStateMachine):
-    """Whatever workers do, a batch is leased to one at a time, and is settled exactly once or still there."""
+class SchedulerMachine(RuleBasedStateMachine):
+    """Whatever workers do, a batch is leased to one at a time, and ends exactly once or is still pending."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.ward = Ward(attempts=2, losses=3, prefer_other=5)
-        self.workers: dict[str, ConnectedWorker] = {}
-        self.added: set[tuple[str, int, int]] = set()
-        self.joins = 0
-        self.seen: list[tuple[str, str]] = []
-        self.credits: Counter[str] = Counter()
+        self.h = SchedulerHarness(attempts=2, losses=3, prefer_other_seconds=5)
+        self.streams: dict[int, str] = {}
+        self.added: set[BatchKey] = set()
+        self.connected = 0
+        self.credits: Counter[int] = Counter()
 
-    @rule(run=st.sampled_from("ab"), number=st.integers(0, 30), priority=st.sampled_from(sorted(CLASSES)))
-    def add(self, run: str, number: int, priority: str) -> None:
-        item = batch(run, number=number, priority=priority)
+    @rule(run=st.sampled_from("ab"), number=st.integers(0, 30), priority=st.sampled_from(sorted(CLASS_WEIGHTS)))
+    def add_batch(self, run: str, number: int, priority: str) -> None:
+        item = batch(run, number, priority=priority)
         if item.key not in self.added:
             self.added.add(item.key)
-            self.ward.desk.add(item)
+            self.h.scheduler.add_batch(item)
 
     @rule(credits_=st.integers(0, 3))
-    def join(self, credits_: int) -> None:
-        self.joins += 1
-        name = f"w{self.joins}"
-        self.credits[name] += credits_
-        self.workers[name] = self.ward.join(name, credits_)
+    def connect_worker(self, credits_: int) -> None:
+        self.connected += 1
+        name = f"w{self.connected}"
+        stream = self.h.connect(name, credits_)
+        self.credits[stream] += credits_
+        self.streams[stream] = name
 
-    @precondition(lambda self: self.workers)
-    @rule(data=st.data(), orderly=st.booleans())
-    def leave(self, data: st.DataObject, orderly: bool) -> None:
-        worker = self.workers.pop(data.draw(st.sampled_from(sorted(self.workers))))
-        worker.draining = orderly
-        self.ward.desk.leave(worker)
+    @precondition(lambda self: self.streams)
+    @rule(data=st.data(), drained=st.booleans())
+    def disconnect_worker(self, data: st.DataObject, drained: bool) -> None:
+        stream = data.draw(st.sampled_from(sorted(self.streams)))
+        del self.streams[stream]
+        if drained:
+            self.h.scheduler.drain_worker(stream)
+        self.h.scheduler.disconnect_worker(stream)
 
-    @precondition(lambda self: self.workers)
+    @precondition(lambda self: self.streams)
     @rule(data=st.data(), credits_=st.integers(1, 3))
-    def pull(self, data: st.DataObject, credits_: int) -> None:
-        worker = self.workers[data.draw(st.sampled_from(sorted(self.workers)))]
-        self.credits[worker.name] += credits_
-        self.ward.desk.pull(worker, credits_)
+    def add_credits(self, data: st.DataObject, credits_: int) -> None:
+        stream = data.draw(st.sampled_from(sorted(self.streams)))
+        self.credits[stream] += credits_
+        self.h.scheduler.add_credits(stream, credits_)
 
-    @precondition(lambda self: self.workers and any(self.ward.inbox.values()))
-    @rule(data=st.data(), word=st.sampled_from(["receipt", "failure"]))
-    def word(self, data: st.DataObject, word: str) -> None:
-        leases = sorted(lease.lease for leases in self.ward.inbox.values() for lease in leases)
-        lease = data.draw(st.sampled_from(leases))
-        if word == "receipt":
-            self.ward.desk.receipt(next(iter(self.workers.values())), lease)
+    @precondition(lambda self: self.streams and self.h.all_granted())
+    @rule(data=st.data(), outcome=st.sampled_from(["receipt", "failure", "release"]))
+    def end_lease(self, data: st.DataObject, outcome: str) -> None:
+        lease = data.draw(st.sampled_from(sorted(lease.lease_id for lease in self.h.all_granted())))
+        if outcome == "receipt":
+            self.h.scheduler.complete_batch(next(iter(self.streams)), lease)
+        elif outcome == "failure":
+            self.h.scheduler.fail_batch(lease, "x")
         else:
-            self.ward.desk.failure(lease, "x")
+            self.h.scheduler.release_batch(lease)
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 61.0]))
-    def wait(self, seconds: float) -> None:
-        self.ward.clock.now += seconds
-        self.ward.desk.tick()
+    def pass_time(self, seconds: float) -> None:
+        self.h.clock.now += seconds
+        self.h.scheduler.expire_leases()
 
     @rule(run=st.sampled_from("ab"))
-    def drop(self, run: str) -> None:
-        self.ward.desk.drop_run(run)
+    def drop_run(self, run: str) -> None:
+        self.h.scheduler.drop_run(run)
 
     @invariant()
     def every_batch_is_in_one_place(self) -> None:
-        desk = self.ward.desk
-        settled = Counter(b.key for b in (*self.ward.finished, *self.ward.given_up))
-        leased = Counter(lease.key for lease in desk._leases._active.values())
-        waiting = Counter(batch.key for batch in waiting_in(desk))
-        assert settled + leased + waiting == Counter(self.added)
+        ended = Counter(self.h.all_ended())
+        leased = Counter(lease.key for lease in self.h.table.active_leases())
+        queued = Counter(each.key for each in self.h.queue)
+        assert ended + leased + queued == Counter(self.added)
+        assert leased + queued == Counter(self.h.scheduler.pending_keys())
 
     @invariant()
-    def nobody_gets_more_than_asked_for(self) -> None:
-        for name, leases in self.ward.inbox.items():
-            assert len(leases) <= self.credits[name]
+    def no_worker_gets_more_than_it_asked_for(self) -> None:
+        for lease in self.h.all_granted():
+            assert len(self.h.granted(lease.stream)) <= self.credits[lease.stream]
 
     @invariant()
-    def leases_are_held_by_workers_that_are_there(self) -> None:
-        assert {lease.worker for lease in self.ward.desk._leases._active.values()} <= set(self.workers)
+    def leases_are_held_by_connected_workers(self) -> None:
+        assert {lease.worker for lease in self.h.table.active_leases()} <= set(self.streams.values())
 
     @invariant()
-    def nothing_is_remembered_of_settled_batches(self) -> None:
-        held = set(self.ward.desk._batches)
-        assert set(self.ward.desk._leases._history) <= held
-        assert set(self.ward.desk._leases._lapsed.values()) <= held
+    def nothing_is_remembered_of_ended_batches(self) -> None:
+        assert self.h.table.known_keys() <= self.h.scheduler.pending_keys()
 
     @invariant()
     def no_worker_waits_beside_work(self) -> None:
-        desk = self.ward.desk
-        fresh = [batch for batch in waiting_in(desk) if not desk._leases.avoided(batch.key)]
-        assert not fresh or not any(worker.credits for worker in self.workers.values())
+        allowed_to_all = [each for each in self.h.queue if not self.h.table.avoided_workers(each.key)]
+        assert not allowed_to_all or not any(worker.credits for worker in self.h.scheduler.connected_workers())
 
 
-TestDesk = DeskMachine.TestCase
+TestScheduler = SchedulerMachine.TestCase

@@ -1,1 +1,1 @@
-"""Hands frame batches to whichever worker asks for work, and sees to it that each one comes back."""
+"""Leases frame batches to workers and follows each batch until it is restored or given up."""

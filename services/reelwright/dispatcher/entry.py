@@ -1,4 +1,4 @@
-"""The dispatcher as a process of its own."""
+"""Creates the dispatcher of a process."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from reelwright.dispatcher.settings import DispatcherSettings
 
 
 def create(bus: Bus) -> DispatcherService:
-    """A dispatcher with the settings of the environment."""
+    """Creates a dispatcher with the settings of the environment."""
     return DispatcherService(bus, DispatcherSettings())

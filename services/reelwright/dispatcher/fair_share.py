@@ -1,4 +1,4 @@
-"""Weighted turns: who is served next when everyone has been given a share by weight. Pure and deterministic."""
+"""Weighted fair sharing: which of several waiting flows is served next. Pure and deterministic."""
 
 from __future__ import annotations
 
@@ -7,71 +7,82 @@ import itertools
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
-Name = TypeVar("Name", bound=Hashable)
+Flow = TypeVar("Flow", bound=Hashable)
 
 
-class FairShare(Generic[Name]):
-    """Start-time fair queueing: each one served moves on by cost over weight, and the one furthest behind is next.
+class FairShare(Generic[Flow]):
+    """Start-time fair queueing: serving a flow advances its start tag by cost / weight; the smallest tag is next.
 
-    While several wait, what each is served grows in proportion to its weight, and no one waits for longer than it takes
-    the others to be served their own share. Whoever comes, or comes back, begins where those now served are: nobody
-    saves turns up, and nobody loses those it has taken in advance by leaving for a moment.
+    While several flows wait, the cost each is served grows in proportion to its weight. A waiting flow is served at the
+    latest when every other flow has received its own share. A flow that starts to wait, for the first time or again,
+    begins at the virtual time of the flow served last: it gets no credit for the time in which it did not wait, and it
+    cannot clear what it was served in advance by leaving for a moment.
+
+    Source: P. Goyal, H. M. Vin, H. Cheng, "Start-time Fair Queueing", ACM SIGCOMM 1996.
     """
 
     def __init__(self) -> None:
-        self._now = 0.0
-        self._at: dict[Name, float] = {}
-        self._waiting: dict[Name, int] = {}
-        # May hold entries that were overtaken by a later one of the same name; `_waiting` knows which count.
-        self._heap: list[tuple[float, int, Name]] = []
-        # Equals are served in the order they came.
-        self._order = itertools.count()
+        self._virtual_time = 0.0
+        self._start_tags: dict[Flow, float] = {}
+        # The number of each waiting flow's valid heap entry; all its other entries are stale.
+        self._waiting: dict[Flow, int] = {}
+        self._heap: list[tuple[float, int, Flow]] = []
+        # Flows with equal start tags are served in the order in which they were added.
+        self._numbers = itertools.count()
 
-    def __contains__(self, name: Name) -> bool:
-        return name in self._waiting
+    def __contains__(self, flow: Flow) -> bool:
+        return flow in self._waiting
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, name: Name, weight: float = 1.0) -> None:
-        """It waits from now on; nothing changes if it does already."""
-        if name not in self._waiting:
-            # As if served once for a cost of 1: of those who come together the weightiest is first.
-            self._at[name] = max(self._now + 1 / weight, self._at.get(name, 0.0))
-            self._enter(name)
+    @property
+    def memory_entries(self) -> int:
+        """Entries in memory; bounded by the number of waiting flows."""
+        return len(self._start_tags) + len(self._heap)
 
-    def remove(self, name: Name) -> None:
-        """It does not wait any more."""
-        if self._waiting.pop(name, None) is not None:
-            self._tidy()
+    def add(self, flow: Flow, weight: float = 1.0) -> None:
+        """Lets a flow wait; has no effect on one that waits already."""
+        if flow not in self._waiting:
+            # As if it had been served once at a cost of 1: of flows that start together, the heaviest is served first.
+            self._start_tags[flow] = max(self._virtual_time + 1 / weight, self._start_tags.get(flow, 0.0))
+            self._push(flow)
 
-    def serve(self, name: Name, cost: float, weight: float = 1.0) -> None:
-        """One that waits was served, and goes on waiting until `remove`."""
-        # Equal unless others were served over its head; turns missed like that are not made up for in a row.
-        self._now = max(self._now, self._at[name])
-        self._at[name] = self._now + cost / weight
-        self._enter(name)
-        self._tidy()
+    def remove(self, flow: Flow) -> None:
+        """Ends a flow's wait; has no effect on one that does not wait."""
+        if self._waiting.pop(flow, None) is not None:
+            self._discard_stale()
 
-    def __iter__(self) -> Iterator[Name]:
-        """Those that wait, the next one first. The first is found at once; who wants more pays for a sort."""
-        while self._heap and self._overtaken(self._heap[0]):
+    def charge(self, flow: Flow, cost: float, weight: float = 1.0) -> None:
+        """Records that a waiting flow was served; it waits on until `remove`."""
+        # A flow may be served although another is first, because that one's work suits no worker. Virtual time never
+        # runs backwards, so the flow that was passed over is not served many times in a row later.
+        self._virtual_time = max(self._virtual_time, self._start_tags[flow])
+        self._start_tags[flow] = self._virtual_time + cost / weight
+        self._push(flow)
+        self._discard_stale()
+
+    def __iter__(self) -> Iterator[Flow]:
+        """The waiting flows in the order in which they are served; all but the first cost a sort."""
+        while self._heap and self._is_stale(self._heap[0]):
             heapq.heappop(self._heap)
         if self._heap:
             yield self._heap[0][2]
-            yield from [name for _, _, name in sorted(entry for entry in self._heap if not self._overtaken(entry))][1:]
+            yield from [flow for _, _, flow in sorted(entry for entry in self._heap if not self._is_stale(entry))][1:]
 
-    def _enter(self, name: Name) -> None:
-        order = self._waiting[name] = next(self._order)
-        heapq.heappush(self._heap, (self._at[name], order, name))
+    def _push(self, flow: Flow) -> None:
+        number = self._waiting[flow] = next(self._numbers)
+        heapq.heappush(self._heap, (self._start_tags[flow], number, flow))
 
-    def _overtaken(self, entry: tuple[float, int, Name]) -> bool:
+    def _is_stale(self, entry: tuple[float, int, Flow]) -> bool:
         return self._waiting.get(entry[2]) != entry[1]
 
-    def _tidy(self) -> None:
-        """Forgets who is gone, once the others have caught up with it; now and then, to stay cheap."""
-        if len(self._at) > 2 * len(self._waiting) + 16:
-            self._at = {name: at for name, at in self._at.items() if name in self._waiting or at > self._now}
+    def _discard_stale(self) -> None:
+        """Drops stale entries, and the tags of absent flows that virtual time has passed; rarely, to stay cheap."""
+        if len(self._start_tags) > 2 * len(self._waiting) + 16:
+            self._start_tags = {
+                flow: tag for flow, tag in self._start_tags.items() if flow in self._waiting or tag > self._virtual_time
+            }
         if len(self._heap) > 2 * len(self._waiting) + 16:
-            self._heap = [entry for entry in self._heap if not self._overtaken(entry)]
+            self._heap = [entry for entry in self._heap if not self._is_stale(entry)]
             heapq.heapify(self._heap)

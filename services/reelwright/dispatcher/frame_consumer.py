@@ -1,8 +1,9 @@
-"""Frames from the bus into the dispatcher, and their records' end: restored, given up or to be published again."""
+"""Reads batches from the bus for the scheduler, and acknowledges their records when the batches have ended."""
 
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from reelwright.bus.events import publish_event
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import FRAMES
+from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchOutcome, BatchUnusable
+from reelwright.dispatcher.inbox import BatchesConsumed
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.titles.errors import RestorationFailed, UnusableMessage
@@ -20,159 +23,160 @@ from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
 
 GROUP = "dispatcher"
 _POLL_SECONDS = 0.5
-# A poll may overshoot the bounds by this many batches.
+# The limits on held batches may be exceeded by one poll.
 _POLL_LIMIT = 4
-# What a lease adds to the batch in it, generously.
+# Upper bound of what a lease adds to the bytes of its batch.
 _LEASE_BYTES = 1024
-_PRIORITY = {topic: priority for priority, topic in FRAMES.items()}
+_CLASS_OF_TOPIC = {topic: priority for priority, topic in FRAMES.items()}
 
 
 @dataclass(slots=True)
-class _Held:
-    """A batch and every record it came in: a replay brings it again before the first one is settled."""
+class _HeldBatch:
+    """A batch whose records are not acknowledged.
+
+    Attributes:
+        batch: the batch as it was first read.
+        records: every record that contained it; after a replay there are several.
+    """
 
     batch: QueuedBatch
     records: list[Record]
 
 
 class FrameConsumer:
-    """Consumes the frames topics on the thread that calls `run`; the other methods are safe from any thread.
+    """Consumes the frames topics on the thread that calls `run`; all other methods may be called from any thread.
 
     Args:
         bus: the bus.
-        settings: the dispatcher's.
-        accept: called with batches as they come.
+        settings: the dispatcher's settings.
+        send: called with the batches that were read.
     """
 
-    def __init__(self, bus: Bus, settings: DispatcherSettings, accept: Callable[[list[QueuedBatch]], None]) -> None:
-        self._bus, self._settings, self._accept = bus, settings, accept
-        self._held: dict[BatchKey, _Held] = {}
-        self._count: Counter[str] = Counter()
-        self._bytes: Counter[str] = Counter()
-        self._settled: deque[tuple[QueuedBatch, Callable[[_Held], None]]] = deque()
-        self._taking, self._running = True, True
+    def __init__(self, bus: Bus, settings: DispatcherSettings, send: Callable[[BatchesConsumed], None]) -> None:
+        self._bus, self._settings, self._send = bus, settings, send
+        self._held: dict[BatchKey, _HeldBatch] = {}
+        # Held batches and their bytes, by topic.
+        self._held_count: Counter[str] = Counter()
+        self._held_bytes: Counter[str] = Counter()
+        self._outcomes: deque[BatchOutcome] = deque()
+        self._draining, self._stopped = threading.Event(), threading.Event()
         self._consumer = bus.consumer(list(FRAMES.values()), GROUP)
 
-    def finished(self, batch: QueuedBatch) -> None:
-        """The batch needs no more work."""
-        self._settle_later(batch, lambda _: None)
-
-    def given_up(self, batch: QueuedBatch, reason: str) -> None:
-        """The batch failed too often: it is a dead letter, and its title fails."""
-        last = batch.first_frame + batch.frames - 1
-        what = f"frames {batch.first_frame}-{last} could not be restored; last attempt: {reason}"
-        self._settle_later(batch, lambda held: self._bury(held.records[0], what))
-
-    def unusable(self, batch: QueuedBatch, reason: str) -> None:
-        """The batch's bytes are damaged or gone: its segment is asked for again."""
-        wanted = SegmentWanted(segment=batch.key[1], reason=" ".join(reason.split()))
-        self._settle_later(batch, lambda _: publish_event(self._bus, Event(run=batch.run, segment_wanted=wanted)))
+    def end_batch(self, outcome: BatchOutcome) -> None:
+        """Publishes what a batch's outcome requires, then acknowledges its records."""
+        # Publishing may wait for the bus, so it is done on this object's own thread.
+        self._outcomes.append(outcome)
+        self._consumer.wakeup()
 
     def drain(self) -> None:
-        """Takes no more batches in, and goes on settling those that are held."""
-        self._taking = False
+        """Reads no more batches; those that are held are still acknowledged."""
+        self._draining.set()
         self._consumer.wakeup()
 
     def stop(self) -> None:
-        """Ends `run`; what is not settled is delivered again."""
-        self._running = False
+        """Ends `run`; records that are not acknowledged are delivered again."""
+        self._stopped.set()
         self._consumer.wakeup()
 
     def run(self) -> None:
-        """Serves until `stop`."""
-        try:
-            while self._running:
-                self._settle()
-                self._throttle()
-                records = self._consumer.poll(_POLL_SECONDS, limit=_POLL_LIMIT)
-                if new := [batch for record in records if (batch := self._take(record))]:
-                    self._accept(new)
-            self._settle()
-        finally:
-            self.close()
+        """Consumes until `stop`."""
+        while not self._stopped.is_set():
+            self._apply_outcomes()
+            self._pause_full_topics()
+            records = self._consumer.poll(_POLL_SECONDS, limit=_POLL_LIMIT)
+            batches = [batch for record in records if (batch := self._hold_record(record))]
+            if batches:
+                self._send(BatchesConsumed(tuple(batches)))
+        self._apply_outcomes()
 
     def close(self) -> None:
-        """Leaves the group without having run."""
+        """Leaves the consumer group; for the time before or after `run`."""
         self._consumer.close()
 
-    def _settle_later(self, batch: QueuedBatch, act: Callable[[_Held], None]) -> None:
-        # What must be published is published on this object's thread: it may wait for the bus.
-        self._settled.append((batch, act))
-        self._consumer.wakeup()
-
-    def _take(self, record: Record) -> QueuedBatch | None:
-        """The batch in a record unless it is held already or cannot be used."""
+    def _hold_record(self, record: Record) -> QueuedBatch | None:
+        """The record's batch; None when it is held already or cannot be used."""
         try:
-            batch = _read(record, self._settings.max_message_bytes - _LEASE_BYTES)
+            batch = _read_batch(record, self._settings.max_message_bytes - _LEASE_BYTES)
         except UnusableMessage as error:
             dead_letter_batch(self._bus, record, str(error))
             self._consumer.acknowledge(record)
             return None
         if held := self._held.get(batch.key):
-            # Without its frames: what is counted against the bounds is the batch as it came first.
+            # Without its value: only the batch as it was first read counts towards the limits.
             held.records.append(replace(record, value=b""))
             return None
-        self._held[batch.key] = _Held(batch, [record])
-        self._count[record.topic] += 1
-        self._bytes[record.topic] += len(record.value)
+        self._held[batch.key] = _HeldBatch(batch, [record])
+        self._held_count[record.topic] += 1
+        self._held_bytes[record.topic] += len(record.value)
         return batch
 
-    def _settle(self) -> None:
-        while self._settled:
-            batch, act = self._settled.popleft()
-            held = self._held.pop(batch.key)
-            topic = FRAMES[batch.priority]
-            self._count[topic] -= 1
-            self._bytes[topic] -= len(batch.value)
-            act(held)
+    def _apply_outcomes(self) -> None:
+        while self._outcomes:
+            outcome = self._outcomes.popleft()
+            held = self._held.pop(outcome.batch.key)
+            topic = FRAMES[outcome.batch.priority]
+            self._held_count[topic] -= 1
+            self._held_bytes[topic] -= len(outcome.batch.value)
+            self._publish_outcome(outcome, held.records[0])
             for record in held.records:
                 self._consumer.acknowledge(record)
 
-    def _throttle(self) -> None:
-        """Holds back the classes of which enough is held; a class never waits for another."""
+    def _publish_outcome(self, outcome: BatchOutcome, record: Record) -> None:
+        match outcome:
+            case BatchFinished():
+                pass
+            case BatchGivenUp(batch, reason):
+                last = batch.first_frame + batch.frames - 1
+                reason = f"frames {batch.first_frame}-{last} could not be restored; last attempt: {reason}"
+                dead_letter(self._bus, record, reason)
+                # The key names the run even when the value does not belong to it.
+                if run := run_of(record):
+                    failed = TitleFailed(reason=_one_line(reason), exit_code=1, error=RestorationFailed.__name__)
+                    publish_event(self._bus, Event(run=run, title_failed=failed))
+            case BatchUnusable(batch, reason):
+                wanted = SegmentWanted(segment=batch.key.segment, reason=_one_line(reason))
+                publish_event(self._bus, Event(run=batch.key.run, segment_wanted=wanted))
+
+    def _pause_full_topics(self) -> None:
+        """Pauses the classes of which enough batches are held; no class waits for another."""
         for topic in FRAMES.values():
-            slots = [slot for slot in self._consumer.assignment() if slot[0] == topic]
-            if self._full(topic):
-                self._consumer.pause(slots)
+            partitions = [partition for partition in self._consumer.assignment() if partition[0] == topic]
+            if (
+                self._draining.is_set()
+                or self._held_count[topic] >= self._settings.hold_batches
+                or self._held_bytes[topic] >= self._settings.hold_bytes
+            ):
+                self._consumer.pause(partitions)
             else:
-                self._consumer.resume(slots)
-
-    def _full(self, topic: str) -> bool:
-        return (
-            not self._taking
-            or self._count[topic] >= self._settings.hold_batches
-            or self._bytes[topic] >= self._settings.hold_bytes
-        )
-
-    def _bury(self, record: Record, reason: str) -> None:
-        """Keeps the record for whoever looks into it, and fails the title that its key names."""
-        dead_letter(self._bus, record, reason)
-        if run := run_of(record):
-            failed = TitleFailed(reason=" ".join(reason.split()), exit_code=1, error=RestorationFailed.__name__)
-            publish_event(self._bus, Event(run=run, title_failed=failed))
+                self._consumer.resume(partitions)
 
 
-def _read(record: Record, most_bytes: int) -> QueuedBatch:
+def _read_batch(record: Record, max_bytes: int) -> QueuedBatch:
+    # The parsed message, which has a copy of the frames, is dropped at the end of this function.
     message = read_message(record, FrameBatch)
-    if len(record.value) > most_bytes:
+    if len(record.value) > max_bytes:
         remedy = "raise REELWRIGHT_DISPATCHER_MAX_MESSAGE_BYTES and REELWRIGHT_INFERENCE_MAX_MESSAGE_BYTES"
         raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes; {remedy}")
     return QueuedBatch(
-        key=(message.run, message.segment, message.batch),
-        priority=_PRIORITY[record.topic],
+        key=BatchKey(message.run, message.segment, message.batch),
+        priority=_CLASS_OF_TOPIC[record.topic],
         model=message.work.model,
         model_sha256=message.work.model_sha256,
         first_frame=message.first_frame,
         frames=len(message.frames),
-        deadline=_deadline(record.headers.get("deadline", "")),
+        deadline=_parse_deadline(record.headers.get("deadline", "")),
         value=record.value,
     )
 
 
-def _deadline(text: str) -> float | None:
-    """Unix seconds; a header that is no number only costs the run its hurry."""
+def _parse_deadline(text: str) -> float | None:
+    """Unix seconds; None when the header is not a number: then the run only has no deadline."""
     try:
         seconds = float(text)
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) else None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Who is restoring what, until when, and how often it went wrong. Pure: no clock, thread or network of its own."""
+"""Which worker has which batch, until when, and how often a batch was lost. No clock, thread or network."""
 
 from __future__ import annotations
 
@@ -11,87 +11,109 @@ from typing import Literal
 
 from reelwright.dispatcher.ready_queue import BatchKey
 
-Cause = Literal["failure", "expiry", "disconnect", "hand_back"]
+Cause = Literal["failure", "expiry", "disconnect", "release"]
 
-# A worker that dies takes with it whatever waited in its prefetch. A batch lost once was unlucky, as a rule; one lost
-# twice may be what kills, and only being restored alone can tell.
-_SUSPECT_LOSSES = 2
-# A batch that kills before it is begun, by its size say, is never alone to blame; it must end all the same.
-_LOSSES_PER_LOSS_ALONE = 4
+# A worker that dies loses every batch it holds, so one loss says little about a batch. After two losses the batch may
+# be the cause. Restoring it with nothing else under way shows whether it is.
+_LOSSES_BEFORE_EXCLUSIVE = 2
+# A batch that kills its worker before the worker starts it, for example by its size, is never lost while it is
+# restored exclusively. It must be given up in the end, too.
+_LOSSES_PER_EXCLUSIVE_LOSS = 4
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class GrantedLease:
-    """A batch in a worker's hands.
+    """A batch that a worker holds.
 
     Attributes:
-        id: unique among all dispatchers.
+        id: unique among the leases of all dispatchers.
         key: the batch.
         worker: the worker's name.
-        deadline: when it ends, on the table's clock.
-        alone: the worker is to restore the batch with nothing else under way.
-        blamed: it does so now: what happens to it is the batch's doing.
+        deadline: when the lease expires, on the table's clock, in seconds.
+        exclusive: the worker must restore the batch with nothing else under way.
+        started: an exclusive batch is being restored now; if its worker is lost, the batch is the cause.
     """
 
     id: str
     key: BatchKey
     worker: str
     deadline: float
-    alone: bool
-    blamed: bool = False
+    exclusive: bool
+    started: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnedBatch:
-    """A batch that came back unrestored.
+    """A batch whose lease ended before it was restored.
 
     Attributes:
         key: the batch.
-        cause: how it came back.
-        given_up: it failed as often as it may.
-        reason: one line about the last time, for the title's report.
+        cause: why the lease ended.
+        worker: the name of the worker that had it.
+        given_up: the batch failed or was lost as often as it may.
+        reason: one line for the title's report.
     """
 
     key: BatchKey
     cause: Cause
+    worker: str
     given_up: bool
     reason: str
 
 
 @dataclass(slots=True)
-class _History:
+class _BatchHistory:
+    """What happened to a batch so far.
+
+    Attributes:
+        failures: failures that workers reported.
+        losses: leases that expired or whose worker was lost.
+        exclusive_losses: those among them in which the batch was being restored exclusively.
+        failed_by: names of the workers that failed or lost it.
+        avoid_until: until when these workers are avoided, on the table's clock.
+        ended_leases: ids of its leases that ended without a receipt.
+    """
+
     failures: int = 0
     losses: int = 0
-    losses_alone: int = 0
+    exclusive_losses: int = 0
     failed_by: set[str] = field(default_factory=set)
-    prefer_other_until: float = 0.0
-    lapsed: set[str] = field(default_factory=set)
+    avoid_until: float = 0.0
+    ended_leases: set[str] = field(default_factory=set)
 
 
 class LeaseTable:
-    """Leases end by a receipt, a failure, a hand-back, their deadline, or their worker's going. There is no renewal.
+    """The leases of one dispatcher.
+
+    A lease ends by a receipt, a failure, a release, its deadline, or the end of its worker's stream. It is not renewed.
 
     Args:
         seconds: how long a lease lasts.
         attempts: reported failures after which a batch is given up.
-        losses: workers lost while they restored a batch alone after which it is.
-        prefer_other: seconds for which a batch that came back should go to another worker.
-        clock: seconds that only rise.
+        losses: workers lost while they restored a batch exclusively, after which it is given up.
+        prefer_other_seconds: how long a returned batch avoids the workers that failed it.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(
-        self, seconds: float, attempts: int, losses: int, prefer_other: float, clock: Callable[[], float]
+        self,
+        *,
+        seconds: float,
+        attempts: int,
+        losses: int,
+        prefer_other_seconds: float,
+        clock: Callable[[], float],
     ) -> None:
         self.seconds, self._attempts, self._losses = seconds, attempts, losses
-        self._prefer_other, self._clock = prefer_other, clock
+        self._prefer_other_seconds, self._clock = prefer_other_seconds, clock
         self._active: dict[str, GrantedLease] = {}
         self._by_worker: defaultdict[str, dict[str, GrantedLease]] = defaultdict(dict)
         self._by_key: defaultdict[BatchKey, dict[str, GrantedLease]] = defaultdict(dict)
         self._stalled: set[str] = set()
-        # A lease that lapsed still tells which batch a late receipt is for.
-        self._lapsed: dict[str, BatchKey] = {}
-        self._history: dict[BatchKey, _History] = {}
-        # The prefix keeps a receipt for an earlier dispatcher's lease from matching one of ours.
+        # The batches of leases that ended without a receipt: a late receipt still counts.
+        self._ended: dict[str, BatchKey] = {}
+        self._history: dict[BatchKey, _BatchHistory] = {}
+        # So that no lease of an earlier dispatcher has the id of one of these.
         self._prefix = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
 
@@ -99,82 +121,95 @@ class LeaseTable:
         return len(self._active)
 
     @property
-    def stalls(self) -> frozenset[str]:
-        """Workers whose restored batches wait for bus or store."""
+    def stalled_workers(self) -> frozenset[str]:
+        """Names of the workers whose restored batches wait for the bus or the store."""
         return frozenset(self._stalled)
 
-    def held_by(self, worker: str) -> int:
-        """Leases a worker has."""
+    def active_leases(self) -> list[GrantedLease]:
+        """The leases that have not ended."""
+        return list(self._active.values())
+
+    def known_keys(self) -> set[BatchKey]:
+        """The batches that the table remembers anything of."""
+        return {*self._by_key, *self._history, *self._ended.values()}
+
+    def count_leases(self, worker: str) -> int:
+        """The number of leases that a worker has."""
         return len(self._by_worker.get(worker, ()))
 
     def grant(self, key: BatchKey, worker: str) -> GrantedLease:
-        """Leases a batch."""
+        """Leases a batch to a worker."""
         history = self._history.get(key)
-        alone = history is not None and history.losses >= _SUSPECT_LOSSES
-        lease = GrantedLease(f"{self._prefix}-{next(self._numbers)}", key, worker, self._clock() + self.seconds, alone)
+        lease = GrantedLease(
+            id=f"{self._prefix}-{next(self._numbers)}",
+            key=key,
+            worker=worker,
+            deadline=self._clock() + self.seconds,
+            exclusive=history is not None and history.losses >= _LOSSES_BEFORE_EXCLUSIVE,
+        )
         self._active[lease.id] = self._by_worker[worker][lease.id] = self._by_key[key][lease.id] = lease
         return lease
 
-    def blame(self, lease_id: str) -> None:
-        """The worker begins a batch leased alone, with nothing else under way; its time starts anew."""
+    def start_exclusive(self, lease_id: str) -> None:
+        """Records that a worker starts an exclusive batch, and restarts the lease's time."""
         lease = self._active.get(lease_id)
-        if lease is not None and lease.alone:
-            lease.blamed, lease.deadline = True, self._clock() + self.seconds
+        if lease is not None and lease.exclusive:
+            lease.started, lease.deadline = True, self._clock() + self.seconds
 
-    def stall(self, worker: str) -> None:
-        """What a worker restored waits for bus or store: its leases that expire now cost their batches nothing."""
+    def mark_stalled(self, worker: str) -> None:
+        """Records that a worker waits for the bus or the store: leases of it that expire now count as no loss."""
         self._stalled.add(worker)
 
-    def unstall(self, worker: str) -> None:
-        """The worker's batches get out again."""
+    def clear_stalled(self, worker: str) -> None:
+        """Records that a worker can publish again."""
         self._stalled.discard(worker)
 
-    def receipt(self, lease_id: str) -> BatchKey | None:
-        """The batch is restored; a late receipt counts too, since the frames are on the bus.
+    def complete(self, lease_id: str) -> BatchKey | None:
+        """Ends everything about a restored batch. The receipt of an ended lease counts: the frames are on the bus.
 
         Returns:
-            The batch, of which nothing is remembered any more; None for a lease of a batch that is gone.
+            The batch; None when the lease is of no known batch.
         """
         lease = self._active.get(lease_id)
-        key = lease.key if lease else self._lapsed.get(lease_id)
+        key = lease.key if lease else self._ended.get(lease_id)
         if key is not None:
-            self.forget(key)
+            self.forget_batch(key)
         return key
 
-    def failure(self, lease_id: str, reason: str) -> ReturnedBatch | None:
-        """The worker could not restore the batch; None for a lease that is not active."""
-        return self._back(lease_id, "failure", reason)
+    def fail(self, lease_id: str, reason: str) -> ReturnedBatch | None:
+        """Ends a lease whose worker could not restore the batch; None when the lease is not active."""
+        return self._return_batch(lease_id, "failure", reason)
 
-    def hand_back(self, lease_id: str) -> ReturnedBatch | None:
-        """The worker has not touched the batch: costs no attempt. None for a lease that is not active."""
-        return self._back(lease_id, "hand_back", "handed back")
+    def release(self, lease_id: str) -> ReturnedBatch | None:
+        """Ends a lease whose worker has not restored the batch, at no cost; None when the lease is not active."""
+        return self._return_batch(lease_id, "release", "released")
 
     def expire(self) -> list[ReturnedBatch]:
-        """Ends every lease whose deadline has come."""
+        """Ends every lease whose deadline has passed."""
         now = self._clock()
-        late = [lease for lease in self._active.values() if lease.deadline <= now]
-        return self._lost(late, "expiry", f"did not answer within {self.seconds:g} s")
+        expired = [lease for lease in self._active.values() if lease.deadline <= now]
+        return self._return_all(expired, "expiry", f"no receipt within {self.seconds:g} s")
 
-    def leave(self, worker: str, orderly: bool) -> list[ReturnedBatch]:
-        """Ends every lease of a worker whose stream ended; only a stream that broke costs its batches an attempt."""
-        self.unstall(worker)
+    def end_worker(self, worker: str, *, drained: bool) -> list[ReturnedBatch]:
+        """Ends every lease of a worker whose stream ended; counts as no loss when the worker had drained."""
+        self.clear_stalled(worker)
         held = list(self._by_worker.get(worker, {}).values())
-        return self._lost(held, "hand_back" if orderly else "disconnect", "was lost")
+        return self._return_all(held, "release" if drained else "disconnect", "connection lost")
 
-    def forget(self, key: BatchKey) -> list[GrantedLease]:
-        """Drops all that is known of a batch; returns the leases that were active."""
+    def forget_batch(self, key: BatchKey) -> list[GrantedLease]:
+        """Removes a batch with its history and its leases; returns the leases that were active."""
         dropped = list(self._by_key.get(key, {}).values())
         for lease in dropped:
             self._remove(lease)
         history = self._history.pop(key, None)
-        for lapsed in history.lapsed if history else ():
-            del self._lapsed[lapsed]
+        for lease_id in history.ended_leases if history else ():
+            del self._ended[lease_id]
         return dropped
 
-    def avoided(self, key: BatchKey) -> frozenset[str]:
-        """Workers that a batch should not go to just now if another would take it."""
+    def avoided_workers(self, key: BatchKey) -> frozenset[str]:
+        """Names of the workers that a batch should not go to at present if another can take it."""
         history = self._history.get(key)
-        if history is None or self._clock() >= history.prefer_other_until:
+        if history is None or self._clock() >= history.avoid_until:
             return frozenset()
         return frozenset(history.failed_by)
 
@@ -185,32 +220,29 @@ class LeaseTable:
             if not index[name]:  # type: ignore[index]
                 del index[name]  # type: ignore[arg-type]
 
-    def _lost(self, leases: Iterable[GrantedLease], cause: Cause, what: str) -> list[ReturnedBatch]:
-        returned = [self._back(lease.id, cause, what) for lease in leases]
-        return [back for back in returned if back is not None]
+    def _return_all(self, leases: Iterable[GrantedLease], cause: Cause, reason: str) -> list[ReturnedBatch]:
+        returned = [self._return_batch(lease.id, cause, reason) for lease in leases]
+        return [batch for batch in returned if batch is not None]
 
-    def _back(self, lease_id: str, cause: Cause, reason: str) -> ReturnedBatch | None:
+    def _return_batch(self, lease_id: str, cause: Cause, reason: str) -> ReturnedBatch | None:
         lease = self._active.get(lease_id)
         if lease is None:
             return None
         self._remove(lease)
-        history = self._history.setdefault(lease.key, _History())
-        history.lapsed.add(lease_id)
-        self._lapsed[lease_id] = lease.key
-        if cause != "hand_back":
+        history = self._history.setdefault(lease.key, _BatchHistory())
+        history.ended_leases.add(lease_id)
+        self._ended[lease_id] = lease.key
+        if cause != "release":
             history.failed_by.add(lease.worker)
-            history.prefer_other_until = self._clock() + self._prefer_other
-            self._count(history, lease, cause)
-        given_up = (
-            history.failures >= self._attempts
-            or history.losses_alone >= self._losses
-            or history.losses >= _LOSSES_PER_LOSS_ALONE * self._losses
-        )
-        return ReturnedBatch(lease.key, cause, given_up, f"worker {lease.worker}: {reason}")
-
-    def _count(self, history: _History, lease: GrantedLease, cause: Cause) -> None:
+            history.avoid_until = self._clock() + self._prefer_other_seconds
         if cause == "failure":
             history.failures += 1
-        elif cause == "disconnect" or lease.worker not in self._stalled:
+        elif cause == "disconnect" or (cause == "expiry" and lease.worker not in self._stalled):
             history.losses += 1
-            history.losses_alone += lease.blamed
+            history.exclusive_losses += lease.started
+        given_up = (
+            history.failures >= self._attempts
+            or history.exclusive_losses >= self._losses
+            or history.losses >= _LOSSES_PER_EXCLUSIVE_LOSS * self._losses
+        )
+        return ReturnedBatch(lease.key, cause, lease.worker, given_up, f"worker {lease.worker}: {reason}")

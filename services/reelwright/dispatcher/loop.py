@@ -1,4 +1,4 @@
-"""The dispatcher: frames in from the bus, leases out over gRPC, receipts back."""
+"""The dispatcher's loop: messages from the bus and the workers go to the scheduler, its decisions to both."""
 
 from __future__ import annotations
 
@@ -10,29 +10,42 @@ from concurrent.futures import Future
 
 from reelwright.bus.events import EventListener
 from reelwright.bus.protocol import Bus
+from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchUnusable, StreamClosed
 from reelwright.dispatcher.frame_consumer import FrameConsumer
 from reelwright.dispatcher.grpc_server import DispatchServer
+from reelwright.dispatcher.inbox import (
+    DrainRequested,
+    InboxMessage,
+    TimePassed,
+    TitleEnded,
+    WorkerMessageReceived,
+    apply_message,
+)
 from reelwright.dispatcher.lease_table import LeaseTable
-from reelwright.dispatcher.ready_queue import QueuedBatch, ReadyQueue
-from reelwright.dispatcher.scheduler import Scheduler
+from reelwright.dispatcher.ready_queue import ReadyQueue
+from reelwright.dispatcher.scheduler import Scheduler, SchedulerCounts
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.dispatcher.unserved_models import UnservedModels
+from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.threads import SupervisedThread
 from reelwright.wire.titles_pb2 import Event
+
+log = get_logger(__name__)
 
 _TICK_SECONDS = 0.2
 _DRAIN_TICK_SECONDS = 0.02
-_ENDED = frozenset({"title_failed", "title_cancelled", "title_finished"})
+_END_EVENTS = frozenset({"title_failed", "title_cancelled", "title_finished"})
 
 
 class DispatcherService:
-    """A dispatcher on threads of its own, from `start` to `close`.
+    """A dispatcher on its own threads, from `start` to `close`.
 
-    The desk lives on the thread of an asyncio loop, and so do the gRPC streams; the bus, whose calls wait, has the
-    intake's thread.
+    One thread runs an event loop with the gRPC streams and the scheduler. The scheduler has one inbox, a queue on that
+    loop, and only `_run_scheduler` uses it. The bus, whose calls wait, has a thread for frames and one for events.
 
     Args:
         bus: the bus.
-        settings: the dispatcher's.
+        settings: the dispatcher's settings.
     """
 
     def __init__(self, bus: Bus, settings: DispatcherSettings) -> None:
@@ -40,7 +53,18 @@ class DispatcherService:
         self._address: Future[str] = Future()
         self._outcome: Future[None] = Future()
         self._drain_seconds = settings.drain_seconds
-        self._thread = threading.Thread(target=self._main, name="dispatcher")
+        self._scheduler = Scheduler(
+            LeaseTable(
+                seconds=settings.lease_seconds,
+                attempts=settings.attempts,
+                losses=settings.losses,
+                prefer_other_seconds=settings.prefer_other_seconds,
+                clock=time.monotonic,
+            ),
+            ReadyQueue(),
+            UnservedModels(settings.unserved_seconds, time.monotonic),
+        )
+        self._thread = SupervisedThread("dispatcher", self._run_loop)
 
     @property
     def serving(self) -> bool:
@@ -52,26 +76,30 @@ class DispatcherService:
         """Whether it takes work: workers can connect, and the bus answers."""
         return self.serving and not self._closing.is_set() and self._bus.connected
 
+    def counts(self) -> SchedulerCounts:
+        """What the scheduler holds, in numbers; may be one message old."""
+        return self._scheduler.counts()
+
     def start(self) -> str:
-        """Begins to serve.
+        """Starts to serve.
 
         Returns:
-            The address that workers dial.
+            The address for workers to connect to.
 
         Raises:
-            UnavailableError: the address of the settings cannot be listened on.
+            UnavailableError: the server cannot listen on the address of the settings.
         """
         self._thread.start()
         return self._address.result()
 
     def close(self, drain_seconds: float | None = None) -> None:
-        """Stops: leases nothing new and gives what is leased some time to finish.
+        """Stops: leases nothing more and waits for receipts of what is leased.
 
         Args:
-            drain_seconds: how long; the settings' if None.
+            drain_seconds: how long to wait at most; by default as the settings say.
 
         Raises:
-            Exception: whatever ended the dispatcher before.
+            Exception: what ended the dispatcher before.
         """
         if drain_seconds is not None:
             self._drain_seconds = drain_seconds
@@ -81,87 +109,95 @@ class DispatcherService:
         self._outcome.result()
 
     def run(self, stop: threading.Event) -> None:
-        """Serves until `stop` is set, then drains; ends early, with the reason, when it cannot go on."""
+        """Serves until `stop` is set, then drains.
+
+        Raises:
+            Exception: what ended the dispatcher before `stop` was set.
+        """
         self.start()
         self._outcome.add_done_callback(lambda _: stop.set())
         stop.wait()
         self.close()
 
-    def _main(self) -> None:
+    def _run_loop(self) -> None:
         try:
             asyncio.run(self._serve())
             self._outcome.set_result(None)
-        except BaseException as error:  # noqa: BLE001 - raised again by `start` or `close`
+        except BaseException as error:
             self._outcome.set_exception(error)
-            if not self._address.done():
-                self._address.set_exception(error)
+            if self._address.done():
+                raise
+            # Raised again by `start`, whose caller reports it.
+            self._address.set_exception(error)
 
     async def _serve(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        intake = FrameConsumer(self._bus, self._settings, self._accept)
-        unserved = UnservedModels(self._settings.unserved_seconds, time.monotonic)
-        settled = intake.finished, intake.given_up, intake.unusable
-        self._desk = Scheduler(self._lease_table(), ReadyQueue(), unserved, *settled)
-        server = DispatchServer(self._desk, self._settings)
-        try:
-            # On a thread: it waits for a broker that does not answer, and health checks shall not.
-            listener = await asyncio.to_thread(EventListener, self._bus, self._heard)
-        except BaseException:
-            intake.close()
-            raise
-        try:
+        self._inbox: asyncio.Queue[InboxMessage] = asyncio.Queue()
+        async with contextlib.AsyncExitStack() as stack:
+            consumer = FrameConsumer(self._bus, self._settings, self._send_from_thread)
+            # On other threads, because joining and leaving wait for a broker that does not answer.
+            stack.push_async_callback(asyncio.to_thread, consumer.close)
+            listener = await asyncio.to_thread(EventListener, self._bus, self._receive_event)
+            stack.push_async_callback(asyncio.to_thread, listener.close)
+            server = DispatchServer(self._settings, self._inbox.put_nowait)
             address = await server.start()
-        except BaseException:
-            await asyncio.to_thread(listener.close)
-            intake.close()
-            raise
-        # A task, so that its failure ends the dispatcher instead of leaving it deaf.
-        feeding = asyncio.create_task(asyncio.to_thread(intake.run))
-        feeding.add_done_callback(lambda _: self._closing.set())
-        self._address.set_result(address)
-        try:
-            await self._lease_until_closing()
-            intake.drain()
-            await server.drain()
-            await self._drain()
-        finally:
-            await server.stop()
-            intake.stop()
-            await asyncio.to_thread(listener.close)
-            await feeding
+            # Tasks, so that an error in one of them ends the dispatcher.
+            tasks = [
+                asyncio.create_task(self._run_scheduler(server, consumer)),
+                asyncio.create_task(asyncio.to_thread(consumer.run)),
+            ]
+            for task in tasks:
+                task.add_done_callback(lambda _: self._closing.set())
+            self._address.set_result(address)
+            try:
+                await self._wait_for_closing()
+                consumer.drain()
+                await server.drain()
+                await self._drain()
+            finally:
+                await server.stop()
+                consumer.stop()
+                tasks[0].cancel()
+                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
 
-    def _lease_table(self) -> LeaseTable:
-        settings = self._settings
-        return LeaseTable(
-            settings.lease_seconds,
-            settings.attempts,
-            settings.losses,
-            settings.prefer_other_seconds,
-            time.monotonic,
-        )
+    async def _run_scheduler(self, server: DispatchServer, consumer: FrameConsumer) -> None:
+        while True:
+            message = await self._inbox.get()
+            try:
+                apply_message(self._scheduler, message)
+            except Exception:
+                if not isinstance(message, WorkerMessageReceived):
+                    raise
+                # The worker opens a new stream, and its batches go to others.
+                log.exception("worker message failed", stream=message.stream)
+                server.deliver(StreamClosed(message.stream))
+            for decision in self._scheduler.pop_decisions():
+                if isinstance(decision, (BatchFinished, BatchGivenUp, BatchUnusable)):
+                    consumer.end_batch(decision)
+                else:
+                    server.deliver(decision)
 
-    async def _lease_until_closing(self) -> None:
+    async def _wait_for_closing(self) -> None:
         while not self._closing.is_set():
-            self._desk.tick()
+            self._inbox.put_nowait(TimePassed())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _TICK_SECONDS)
 
     async def _drain(self) -> None:
-        self._desk.drain()
+        self._inbox.put_nowait(DrainRequested())
         end = time.monotonic() + self._drain_seconds
-        while self._desk.leased and time.monotonic() < end:
-            self._desk.tick()
+        while (not self._inbox.empty() or self._scheduler.counts().leases) and time.monotonic() < end:
+            self._inbox.put_nowait(TimePassed())
             await asyncio.sleep(_DRAIN_TICK_SECONDS)
 
-    def _accept(self, batches: list[QueuedBatch]) -> None:
-        self._loop.call_soon_threadsafe(self._take_in, batches)
+    def _send_from_thread(self, message: InboxMessage) -> None:
+        self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
 
-    def _take_in(self, batches: list[QueuedBatch]) -> None:
-        for batch in batches:
-            self._desk.add(batch)
-
-    def _heard(self, event: Event) -> None:
-        # Only what is held is dropped. What comes later is restored in vain rather than refused: the same run may
-        # have been asked for again, and events and frames are not ordered among each other.
-        if event.WhichOneof("event") in _ENDED:
-            self._loop.call_soon_threadsafe(self._desk.drop_run, event.run)
+    def _receive_event(self, event: Event) -> None:
+        # Drops what is held now and nothing that arrives later: the run may have been requested again, and events and
+        # frames are not ordered among each other. Late batches of an ended run are restored in vain.
+        if event.WhichOneof("event") in _END_EVENTS:
+            self._send_from_thread(TitleEnded(event.run))

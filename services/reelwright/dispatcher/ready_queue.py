@@ -1,43 +1,55 @@
-"""Batches that wait for a worker, and the one place that says which of them goes next."""
+"""Batches that wait for a worker, and the order in which they are leased."""
 
 from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reelwright.dispatcher.fair_share import FairShare
 
-CLASSES = {"express": 16.0, "standard": 4.0, "bulk": 1.0}
+CLASS_WEIGHTS = {"express": 16.0, "standard": 4.0, "bulk": 1.0}
 """Priority classes and their weights.
 
-Chosen, not measured: each class yields to four batches of the one above it. With work in all three express has 76 % of
-the workers, standard 19 % and bulk 5 %, so a bulk title gets on, and an express one hardly notices.
+Chosen, not measured: a class is served four frames for each frame of the class below it. With work in all three,
+express has 76 % of the workers, standard 19 % and bulk 5 %: bulk titles make progress, and express titles lose little.
 """
 
-# A film of two hours is 172,800 frames, four hours of work for one worker of 12 frames/s. With more time than that
-# left, a deadline is no reason to hurry; from there on the share of a run doubles each time the time left halves.
-_NEAR_SECONDS = 4 * 3600.0
-# Reached a quarter of an hour before the deadline, and kept after it; bounded, so that those without a deadline get on.
-_MOST_WEIGHT = 16.0
-
-BatchKey = tuple[str, int, int]
-"""Run, segment, batch."""
+# A film of two hours has 172,800 frames, four hours of work for one worker of 12 frames/s. A deadline further away than
+# that does not change a run's weight; from then on the weight doubles each time the remaining time halves.
+_DEADLINE_SECONDS = 4 * 3600.0
+# Reached 15 minutes before the deadline and kept after it. Bounded, so that runs without a deadline make progress.
+_MAX_DEADLINE_WEIGHT = 16.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class BatchKey(NamedTuple):
+    """Identifies a batch.
+
+    Attributes:
+        run: the run's id.
+        segment: the segment's number in the run.
+        batch: the batch's number in the segment.
+    """
+
+    run: str
+    segment: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class QueuedBatch:
-    """A batch as the dispatcher sees it; the frames stay coded.
+    """A batch as the dispatcher handles it; its frames are never decoded here.
 
     Attributes:
         key: run, segment, batch.
-        priority: one of CLASSES.
-        model: name of the model, for people.
-        model_sha256: the model a worker must serve.
+        priority: one of CLASS_WEIGHTS.
+        model: name of the model, for log lines.
+        model_sha256: SHA-256 of the model that a worker must serve, as hex.
         first_frame: index in the title of its first frame.
-        frames: how many.
-        deadline: when its film is wanted, in unix seconds; None when nobody waits.
+        frames: number of frames.
+        deadline: when the film is wanted, in unix seconds; None without a deadline.
         value: the FrameBatch message, serialized.
     """
 
@@ -50,140 +62,167 @@ class QueuedBatch:
     deadline: float | None
     value: bytes
 
-    @property
-    def run(self) -> str:
-        """The run it belongs to."""
-        return self.key[0]
+
+@dataclass(frozen=True, slots=True)
+class UnservedModel:
+    """A model that queued batches need and no worker serves.
+
+    Attributes:
+        name: the model's name.
+        batches: number of batches that wait for it.
+    """
+
+    name: str
+    batches: int
 
 
 def deadline_weight(deadline: float | None, now: float) -> float:
-    """A run's weight among those of its class: 1 with hours left or no deadline, 16 when it is due."""
+    """A run's weight within its class: 1 with four hours or more left or without a deadline, up to 16 when it is due.
+
+    Args:
+        deadline: unix seconds, or None.
+        now: unix seconds.
+    """
     if deadline is None:
         return 1.0
-    left = max(deadline - now, _NEAR_SECONDS / _MOST_WEIGHT)
-    return max(1.0, _NEAR_SECONDS / left)
+    left = max(deadline - now, _DEADLINE_SECONDS / _MAX_DEADLINE_WEIGHT)
+    return max(1.0, _DEADLINE_SECONDS / left)
 
 
 @dataclass(slots=True)
-class _Class:
-    """The runs of a class that have batches here, each run's in the film's order."""
+class _ClassQueue:
+    """A class's batches, by run; each run's are sorted by key, that is, in the film's order."""
 
-    turns: FairShare[str] = field(default_factory=FairShare)
+    share: FairShare[str] = field(default_factory=FairShare)
     runs: dict[str, list[QueuedBatch]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class _Model:
-    """What workers of one model may take."""
+class _ModelQueue:
+    """A model's batches, by priority class."""
 
-    turns: FairShare[str] = field(default_factory=FairShare)
-    classes: dict[str, _Class] = field(default_factory=lambda: {name: _Class() for name in CLASSES})
+    share: FairShare[str] = field(default_factory=FairShare)
+    classes: dict[str, _ClassQueue] = field(default_factory=lambda: {name: _ClassQueue() for name in CLASS_WEIGHTS})
 
 
 class ReadyQueue:
-    """Classes share by weight, a class's runs by the nearness of their deadlines; within a run the film's own order.
+    """Shares workers between models, classes by weight and runs by deadline; a run's batches go in the film's order.
 
-    Shares are counted in frames, apart for each model: its workers can serve no other. Every run with a batch here is
-    served within a bound, whatever else comes. The film's order, and not that of arrival, because the earliest
-    segment's commit is what lets the decoder go on, and a batch that came back is the one its segment waits for.
+    Shares are counted in frames and for each model separately, because a worker serves only its own models. Every run
+    with a waiting batch is served within a bounded number of batches. A run's batches leave in the film's order, not in
+    order of arrival: committing the earliest segment lets the decoder go on, and a returned batch is the one that its
+    segment waits for.
 
     Args:
-        clock: unix seconds.
+        clock: the time in unix seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._models: dict[str, _Model] = {}
-        self._among_models: FairShare[str] = FairShare()
+        self._models: dict[str, _ModelQueue] = {}
+        self._model_share: FairShare[str] = FairShare()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def put(self, batch: QueuedBatch) -> None:
-        """Adds a batch, new or come back, that is not here."""
-        model = self._models.setdefault(batch.model_sha256, _Model())
-        runs = model.classes[batch.priority]
-        bisect.insort(runs.runs.setdefault(batch.run, []), batch, key=_key)
-        runs.turns.add(batch.run, deadline_weight(batch.deadline, self._clock()))
-        model.turns.add(batch.priority, CLASSES[batch.priority])
-        self._among_models.add(batch.model_sha256)
+    def __iter__(self) -> Iterator[QueuedBatch]:
+        """The waiting batches, in no particular order."""
+        for model in self._models.values():
+            for queue in model.classes.values():
+                for batches in queue.runs.values():
+                    yield from batches
+
+    def add_batch(self, batch: QueuedBatch) -> None:
+        """Adds a batch that is not in the queue."""
+        model = self._models.setdefault(batch.model_sha256, _ModelQueue())
+        queue = model.classes[batch.priority]
+        bisect.insort(queue.runs.setdefault(batch.key.run, []), batch, key=_key)
+        queue.share.add(batch.key.run, deadline_weight(batch.deadline, self._clock()))
+        model.share.add(batch.priority, CLASS_WEIGHTS[batch.priority])
+        self._model_share.add(batch.model_sha256)
         self._count += 1
 
-    def take(
-        self, models: Collection[str], suits: Callable[[QueuedBatch], bool] = lambda _: True
+    def pop_batch(
+        self, models: Collection[str], is_allowed: Callable[[QueuedBatch], bool] = lambda _: True
     ) -> QueuedBatch | None:
-        """Removes and returns the next batch for a worker; None when there is none.
+        """Removes the next batch for a worker and returns it.
 
         Args:
             models: SHA-256 of the models that the worker serves.
-            suits: whether it may have a batch.
+            is_allowed: whether the worker may have a batch.
+
+        Returns:
+            The batch; None when no waiting batch is for these models and allowed.
         """
-        batch = self._next(models, suits)
+        batch = self._next_batch(models, is_allowed)
         if batch is not None:
             self._charge(batch)
-            self.discard(batch)
+            self.remove_batch(batch)
         return batch
 
-    def discard(self, batch: QueuedBatch) -> None:
-        """Removes a batch if it is here."""
+    def remove_batch(self, batch: QueuedBatch) -> None:
+        """Removes a batch; has no effect when it is not in the queue."""
         model = self._models.get(batch.model_sha256)
-        waiting = model.classes[batch.priority].runs.get(batch.run, []) if model else []
+        waiting = model.classes[batch.priority].runs.get(batch.key.run, []) if model else []
         at = bisect.bisect_left(waiting, batch.key, key=_key)
         if at < len(waiting) and waiting[at] is batch:
             del waiting[at]
             self._count -= 1
             if not waiting:
-                self._forget(batch.model_sha256, batch.priority, batch.run)
+                self._remove_run(batch.model_sha256, batch.priority, batch.key.run)
 
     def drop_run(self, run: str) -> None:
-        """Removes a run's batches."""
+        """Removes all batches of a run."""
         for sha256, model in list(self._models.items()):
-            for priority, runs in model.classes.items():
-                if run in runs.runs:
-                    self._count -= len(runs.runs[run])
-                    self._forget(sha256, priority, run)
+            for priority, queue in model.classes.items():
+                if run in queue.runs:
+                    self._count -= len(queue.runs[run])
+                    self._remove_run(sha256, priority, run)
 
-    def unserved(self, models: Collection[str]) -> dict[str, tuple[str, int]]:
-        """The models beside `models` for which batches wait, by SHA-256: their name, and how many batches.
+    def unserved_models(self, served: Collection[str]) -> dict[str, UnservedModel]:
+        """Finds the models that waiting batches need and no worker serves.
 
         Args:
-            models: SHA-256 of the models that workers serve.
+            served: SHA-256 of the models that workers serve.
+
+        Returns:
+            The unserved models by SHA-256.
         """
         found = {}
-        for sha256 in set(self._among_models) - set(models):
-            waiting = [batches for kind in self._models[sha256].classes.values() for batches in kind.runs.values()]
-            found[sha256] = (waiting[0][0].model, sum(map(len, waiting)))
+        for sha256 in set(self._model_share) - set(served):
+            waiting = [batches for queue in self._models[sha256].classes.values() for batches in queue.runs.values()]
+            found[sha256] = UnservedModel(waiting[0][0].model, sum(map(len, waiting)))
         return found
 
-    def _next(self, models: Collection[str], suits: Callable[[QueuedBatch], bool]) -> QueuedBatch | None:
-        for sha256 in self._among_models:
+    def _next_batch(self, models: Collection[str], is_allowed: Callable[[QueuedBatch], bool]) -> QueuedBatch | None:
+        for sha256 in self._model_share:
             if sha256 in models:
                 model = self._models[sha256]
-                for priority in model.turns:
-                    kind = model.classes[priority]
-                    for run in kind.turns:
-                        for batch in kind.runs[run]:
-                            if suits(batch):
+                for priority in model.share:
+                    queue = model.classes[priority]
+                    for run in queue.share:
+                        for batch in queue.runs[run]:
+                            if is_allowed(batch):
                                 return batch
         return None
 
     def _charge(self, batch: QueuedBatch) -> None:
         model, frames = self._models[batch.model_sha256], max(1, batch.frames)
-        self._among_models.serve(batch.model_sha256, frames)
-        model.turns.serve(batch.priority, frames, CLASSES[batch.priority])
+        self._model_share.charge(batch.model_sha256, frames)
+        model.share.charge(batch.priority, frames, CLASS_WEIGHTS[batch.priority])
         weight = deadline_weight(batch.deadline, self._clock())
-        model.classes[batch.priority].turns.serve(batch.run, frames, weight)
+        model.classes[batch.priority].share.charge(batch.key.run, frames, weight)
 
-    def _forget(self, sha256: str, priority: str, run: str) -> None:
+    def _remove_run(self, sha256: str, priority: str, run: str) -> None:
         model = self._models[sha256]
-        kind = model.classes[priority]
-        del kind.runs[run]
-        kind.turns.remove(run)
-        if not kind.turns:
-            model.turns.remove(priority)
-        if not model.turns:
-            self._among_models.remove(sha256)
+        queue = model.classes[priority]
+        del queue.runs[run]
+        queue.share.remove(run)
+        if not queue.share:
+            model.share.remove(priority)
+        if not model.share:
+            self._model_share.remove(sha256)
 
 
 def _key(batch: QueuedBatch) -> BatchKey:

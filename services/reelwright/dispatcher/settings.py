@@ -11,20 +11,20 @@ class DispatcherSettings(BaseSettings):
 
     Attributes:
         address: where gRPC listens: `host:port` (port 0 picks a free one) or `unix:/path`.
-        lease_seconds: time a worker has for a batch, waiting in its prefetch included; after it the batch goes to
-            another. A worker that dies or freezes is noticed sooner, by its stream; this is for one that hangs. Give
-            the slowest worker room for as many batches as it holds, three with its defaults.
+        lease_seconds: how long a lease lasts, including the time a batch waits at its worker; after that the batch goes
+            to another worker. The end of a stream shows a dead or frozen worker sooner; the lease's end shows one that
+            hangs. Must be long enough for the slowest worker to restore all the batches it holds, three by default.
         attempts: failures reported by workers after which a batch is given up.
-        losses: workers lost (stream broken, lease expired) with a batch that they were restoring alone, after which
-            it is given up. A batch is restored alone once it was lost twice with others beside it.
-        prefer_other_seconds: how long a batch that came back waits for a worker that has not failed it.
-        unserved_seconds: how long batches wait for a model that no worker serves before the log says so.
-        hold_batches: batches of each class held at once, waiting and leased together. A worker holds three, so this
-            and `hold_bytes` bound how many workers one dispatcher keeps busy.
-        hold_bytes: the same in bytes; whichever is reached first.
-        keepalive_seconds: a worker is pinged this often, and taken for gone when it does not answer a ping for as long.
+        losses: workers lost (stream broken, lease expired) while they restored a batch exclusively, after which it is
+            given up. A batch is leased exclusively once it was lost twice together with others.
+        prefer_other_seconds: how long a returned batch waits for a worker that has not failed it.
+        unserved_seconds: how long batches wait for a model that no worker serves before it is logged.
+        hold_batches: limit on the batches of each class held at once, queued and leased together. A worker holds three
+            by default, so this and `hold_bytes` limit how many workers a dispatcher can keep busy.
+        hold_bytes: limit on their bytes; the limit that is reached first applies.
+        keepalive_seconds: time between two pings to a worker, and how long it has to answer one.
         max_message_bytes: largest gRPC message.
-        drain_seconds: time that leased batches get to finish when the dispatcher stops.
+        drain_seconds: how long a stopping dispatcher waits for receipts of leased batches.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DISPATCHER_", frozen=True)

@@ -1,9 +1,10 @@
-"""Notices models that batches wait for and no worker serves."""
+"""Reports models that queued batches need and no worker serves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from reelwright.dispatcher.ready_queue import UnservedModel
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 
@@ -11,32 +12,37 @@ log = get_logger(__name__)
 
 
 class UnservedModels:
-    """Counts batches that nobody can restore, and names their models in the log: each once, until a worker serves it.
+    """Counts batches that no worker can restore, and logs each such model once until a worker serves it.
 
     Args:
-        seconds: how long a model goes unserved before the log says so; workers come, restart and go.
-        clock: seconds that only rise.
+        seconds: how long a model must go unserved before it is logged: workers restart, and pods take time to start.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds, self._clock = seconds, clock
         self._since: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
-    def watch(self, waiting: Mapping[str, tuple[str, int]], workers: int) -> None:
-        """To be called a few times a second.
+    def report(self, unserved: Mapping[str, UnservedModel], *, workers: int) -> None:
+        """Updates the metric and logs; must be called several times a second.
 
         Args:
-            waiting: the models that no worker serves, by SHA-256: their name, and how many batches wait.
-            workers: how many workers are connected.
+            unserved: the models that no worker serves at present, by SHA-256.
+            workers: number of connected workers.
         """
-        metrics.BATCHES_UNSERVED.set(sum(count for _, count in waiting.values()))
+        metrics.BATCHES_UNSERVED.set(sum(model.batches for model in unserved.values()))
         now = self._clock()
-        self._since = {sha256: self._since.get(sha256, now) for sha256 in waiting}
-        self._told &= waiting.keys()
+        self._since = {sha256: self._since.get(sha256, now) for sha256 in unserved}
+        self._logged &= unserved.keys()
         for sha256, since in self._since.items():
-            if sha256 not in self._told and now - since >= self._seconds:
-                self._told.add(sha256)
-                name, count = waiting[sha256]
-                what = {"model": name, "model_sha256": sha256, "batches": count, "workers": workers}
-                log.warning("no worker serves the model that batches wait for", **what)
+            if sha256 not in self._logged and now - since >= self._seconds:
+                self._logged.add(sha256)
+                model = unserved[sha256]
+                log.warning(
+                    "no worker serves model",
+                    model=model.name,
+                    model_sha256=sha256,
+                    batches=model.batches,
+                    workers=workers,
+                )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import grpc
 
+from reelwright.grpc_options import FIRST_RETRY_SECONDS, channel_options
 from reelwright.inference.lease_pool import Send
 from reelwright.inference.settings import InferenceSettings
 from reelwright.telemetry.logs import get_logger
@@ -19,9 +20,7 @@ from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 
 log = get_logger(__name__)
 
-_FIRST_PAUSE = 0.05
 _CLOSE_SECONDS = 1.0
-_HTTP2_FRAME_BYTES = 1 << 20
 # Somebody must upgrade something before a refusal passes: asking six times less often is soon enough.
 _REFUSED_PAUSES = 6
 
@@ -48,7 +47,12 @@ class DispatcherClient:
         lost: Callable[[], None],
     ) -> None:
         self._address, self._hello = address, WorkerMessage(hello=hello)
-        self._channel = grpc.insecure_channel(address, options=_options(settings))
+        options = channel_options(
+            keepalive_seconds=settings.keepalive_seconds,
+            max_message_bytes=settings.max_message_bytes,
+            max_retry_seconds=settings.retry_seconds,
+        )
+        self._channel = grpc.insecure_channel(address, options=options)
         self._stub = DispatchStub(self._channel)  # type: ignore[no-untyped-call]
         # Pauses double from 50 ms up to this and are jittered.
         self._longest_pause = settings.retry_seconds
@@ -71,13 +75,13 @@ class DispatcherClient:
         self._thread.join()
 
     def _run(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_RETRY_SECONDS
         while not self._closing.is_set():
             began = time.monotonic()
             self._session()
             # A stream that held for a while was a good one: its end is news, not another failed attempt.
             held = time.monotonic() - began > self._longest_pause
-            pause = _FIRST_PAUSE if held else min(2 * pause, self._longest_pause)
+            pause = FIRST_RETRY_SECONDS if held else min(2 * pause, self._longest_pause)
             if self._refusal:
                 pause = _REFUSED_PAUSES * self._longest_pause
             self._closing.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads workers, hides nothing
@@ -113,27 +117,3 @@ class DispatcherClient:
         elif self._refusal != error.details():
             self._refusal = error.details()
             log.error("refused by the dispatcher", dispatcher=self._address, reason=self._refusal)
-
-
-def _options(settings: InferenceSettings) -> list[tuple[str, int]]:
-    alive = int(1000 * settings.keepalive_seconds)
-    return [
-        ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.initial_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE)),
-        ("grpc.min_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE)),
-        ("grpc.max_reconnect_backoff_ms", int(1000 * settings.retry_seconds)),
-        # A batch comes in a few frames of HTTP/2 instead of one for every 16 KiB: a tenth less CPU for the dispatcher.
-        ("grpc.http2.max_frame_size", _HTTP2_FRAME_BYTES),
-        # The dispatcher is a neighbour; what leads out of the house is no way to it.
-        ("grpc.enable_http_proxy", 0),
-        # Workers of one process would else share a connection and its flow-control window.
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.keepalive_time_ms", alive),
-        ("grpc.keepalive_timeout_ms", alive),
-        # A minute by itself, whatever the line above says.
-        ("grpc.http2.ping_timeout_ms", alive),
-        ("grpc.keepalive_permit_without_calls", 1),
-        # A worker in a long batch sends nothing; without this it would stop to ping after the second time.
-        ("grpc.http2.max_pings_without_data", 0),
-    ]

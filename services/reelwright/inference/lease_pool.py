@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from reelwright.wire.dispatch_pb2 import Failure, HandBack, Lease, Ready, Receipt, Stalled, WorkerMessage
+from reelwright.wire.dispatch_pb2 import Failure, Lease, Receipt, Release, Stalled, StartRequest, WorkerMessage
 from reelwright.wire.frames_pb2 import FrameBatch
 
 Send = Callable[[WorkerMessage], None]
@@ -113,7 +113,7 @@ class LeasePool:
 
     def take(self, talk: DispatcherSession, lease: Lease) -> HeldLease | None:
         """Takes a lease, to be begun once its bytes are `here`; None when the worker drains and has handed it back."""
-        job = HeldLease(lease.lease, FrameBatch.FromString(lease.batch), lease.alone, talk)
+        job = HeldLease(lease.lease, FrameBatch.FromString(lease.batch), lease.exclusive, talk)
         with self._lock:
             talk.credits = max(0, talk.credits - 1)
             self._jobs[job.lease] = job
@@ -209,7 +209,7 @@ class LeasePool:
             return first
         if not first.asked:
             first.asked = True
-            _say(first.by, WorkerMessage(ready=Ready(lease=first.lease)))
+            _say(first.by, WorkerMessage(start_request=StartRequest(lease=first.lease)))
         return None
 
     def _tell_stalled(self) -> None:
@@ -259,4 +259,4 @@ def _say(talk: DispatcherSession, message: WorkerMessage) -> None:
 
 
 def _hand_back(lease: str) -> WorkerMessage:
-    return WorkerMessage(hand_back=HandBack(lease=lease))
+    return WorkerMessage(release=Release(lease=lease))

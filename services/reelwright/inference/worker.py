@@ -130,8 +130,8 @@ class InferenceWorker:
                     self._fetch_for(job)
             case "revoke":
                 self._jobs.revoke(message.revoke.run)
-            case "begin":
-                self._jobs.allow(message.begin.lease)
+            case "start":
+                self._jobs.allow(message.start.lease)
 
     def _fetch_for(self, job: HeldLease) -> None:
         if job.batch.payload.HasField("reference"):

@@ -7,32 +7,32 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkerMessage(_message.Message):
-    __slots__ = ("credits", "hello", "receipt", "failure", "hand_back", "ready", "stalled")
+    __slots__ = ("credits", "hello", "receipt", "failure", "release", "start_request", "stalled")
     CREDITS_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
-    HAND_BACK_FIELD_NUMBER: _ClassVar[int]
-    READY_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    START_REQUEST_FIELD_NUMBER: _ClassVar[int]
     STALLED_FIELD_NUMBER: _ClassVar[int]
     credits: int
     hello: Hello
     receipt: Receipt
     failure: Failure
-    hand_back: HandBack
-    ready: Ready
+    release: Release
+    start_request: StartRequest
     stalled: Stalled
-    def __init__(self, credits: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., stalled: _Optional[_Union[Stalled, _Mapping]] = ...) -> None: ...
+    def __init__(self, credits: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., start_request: _Optional[_Union[StartRequest, _Mapping]] = ..., stalled: _Optional[_Union[Stalled, _Mapping]] = ...) -> None: ...
 
 class DispatcherMessage(_message.Message):
-    __slots__ = ("lease", "revoke", "begin")
+    __slots__ = ("lease", "revoke", "start")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     REVOKE_FIELD_NUMBER: _ClassVar[int]
-    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
     lease: Lease
     revoke: Revoke
-    begin: Begin
-    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., begin: _Optional[_Union[Begin, _Mapping]] = ...) -> None: ...
+    start: Start
+    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("worker", "version", "models", "protocol")
@@ -62,13 +62,13 @@ class Failure(_message.Message):
     payload_unusable: bool
     def __init__(self, lease: _Optional[str] = ..., reason: _Optional[str] = ..., payload_unusable: _Optional[bool] = ...) -> None: ...
 
-class HandBack(_message.Message):
+class Release(_message.Message):
     __slots__ = ("lease",)
     LEASE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
-class Ready(_message.Message):
+class StartRequest(_message.Message):
     __slots__ = ("lease",)
     LEASE_FIELD_NUMBER: _ClassVar[int]
     lease: str
@@ -79,18 +79,18 @@ class Stalled(_message.Message):
     def __init__(self) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("lease", "seconds", "batch", "alone")
+    __slots__ = ("lease", "seconds", "batch", "exclusive")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
-    ALONE_FIELD_NUMBER: _ClassVar[int]
+    EXCLUSIVE_FIELD_NUMBER: _ClassVar[int]
     lease: str
     seconds: float
     batch: bytes
-    alone: bool
-    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[bytes] = ..., alone: _Optional[bool] = ...) -> None: ...
+    exclusive: bool
+    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[bytes] = ..., exclusive: _Optional[bool] = ...) -> None: ...
 
-class Begin(_message.Message):
+class Start(_message.Message):
     __slots__ = ("lease",)
     LEASE_FIELD_NUMBER: _ClassVar[int]
     lease: str

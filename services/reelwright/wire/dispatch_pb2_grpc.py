@@ -45,7 +45,7 @@ class DispatchServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Work(self, request_iterator, context):
-        """One stream per worker, open for as long as the worker lives.
+        """One stream per worker, open for as long as the worker runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

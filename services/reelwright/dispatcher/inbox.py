@@ -1,0 +1,131 @@
+"""The scheduler's inbox: everything that reaches it, as values, and how each one is applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reelwright.dispatcher.ready_queue import QueuedBatch
+from reelwright.dispatcher.scheduler import Scheduler
+from reelwright.wire.dispatch_pb2 import WorkerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesConsumed:
+    """Batches were read from the bus.
+
+    Attributes:
+        batches: the batches.
+    """
+
+    batches: tuple[QueuedBatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConnected:
+    """A worker opened a stream.
+
+    Attributes:
+        stream: number of the stream, unique in this dispatcher.
+        worker: the worker's name.
+        models: SHA-256 of the models it serves, as hex.
+    """
+
+    stream: int
+    worker: str
+    models: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMessageReceived:
+    """A worker sent a message.
+
+    Attributes:
+        stream: number of the worker's stream.
+        message: the message.
+    """
+
+    stream: int
+    message: WorkerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDisconnected:
+    """A worker's stream ended. The last message of a stream.
+
+    Attributes:
+        stream: number of the stream.
+    """
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class TitleEnded:
+    """A title failed, was cancelled or is finished.
+
+    Attributes:
+        run: the title's run.
+    """
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRequested:
+    """The dispatcher stops: nothing more is leased."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Sent several times a second, so that leases expire on time."""
+
+
+InboxMessage = (
+    BatchesConsumed
+    | WorkerConnected
+    | WorkerMessageReceived
+    | WorkerDisconnected
+    | TitleEnded
+    | DrainRequested
+    | TimePassed
+)
+
+
+def apply_message(scheduler: Scheduler, message: InboxMessage) -> None:
+    """Applies a message to the scheduler, which keeps its decisions for `pop_decisions`."""
+    match message:
+        case WorkerMessageReceived(stream, sent):
+            _apply_worker_message(scheduler, stream, sent)
+        case BatchesConsumed(batches):
+            for batch in batches:
+                scheduler.add_batch(batch)
+        case WorkerConnected(stream, worker, models):
+            scheduler.connect_worker(stream, worker, models)
+        case WorkerDisconnected(stream):
+            scheduler.disconnect_worker(stream)
+        case TitleEnded(run):
+            scheduler.drop_run(run)
+        case TimePassed():
+            scheduler.expire_leases()
+        case DrainRequested():
+            scheduler.start_drain()
+
+
+def _apply_worker_message(scheduler: Scheduler, stream: int, message: WorkerMessage) -> None:
+    match message.WhichOneof("message"):
+        case "receipt":
+            scheduler.complete_batch(stream, message.receipt.lease)
+        case "failure" if message.failure.payload_unusable:
+            scheduler.reject_payload(message.failure.lease, message.failure.reason)
+        case "failure":
+            scheduler.fail_batch(message.failure.lease, message.failure.reason)
+        case "start_request":
+            scheduler.start_exclusive_batch(stream, message.start_request.lease)
+        case "stalled":
+            scheduler.mark_stalled(stream)
+        case "release" if message.release.lease:
+            scheduler.release_batch(message.release.lease)
+        case "release":
+            scheduler.drain_worker(stream)
+    if message.credits:
+        scheduler.add_credits(stream, message.credits)

@@ -1,0 +1,28 @@
+"""A lease table for tests, on a clock that the test moves."""
+
+from __future__ import annotations
+
+from reelwright.dispatcher.lease_table import LeaseTable
+
+
+class ManualClock:
+    """A clock that a test moves.
+
+    Attributes:
+        now: the time in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def lease_table(
+    clock: ManualClock, *, attempts: int = 3, losses: int = 5, prefer_other_seconds: float = 10
+) -> LeaseTable:
+    """A lease table with leases of 60 s."""
+    return LeaseTable(
+        seconds=60, attempts=attempts, losses=losses, prefer_other_seconds=prefer_other_seconds, clock=clock
+    )
