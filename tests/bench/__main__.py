@@ -1,4 +1,4 @@
-"""`make bench`: every figure of the README, measured here and now."""
+"""`make bench`: measures every figure of the README on this machine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The network alone: its frames per second beside SPAN's, and its PSNR-Y above bicubic.
+"""Measures the network alone: its frames per second compared with SPAN's, and its PSNR-Y above bicubic.
 
-`python -m tests.bench.bench_model`. Both networks run in OpenVINO with the settings that the product uses, in turns
-of a few seconds, so that whatever else the machine does slows both alike. `reel-s` is timed as the product runs it,
-borders, tiling and the bicubic enlargement included; SPAN is timed bare.
+`python -m tests.bench.bench_model`. Both networks run in OpenVINO with the product's settings. They alternate every few
+seconds, so that other load on the machine slows both equally. The time of `reel-s` includes margins, tiling and the
+bicubic enlargement, as in the product; the time of SPAN is that of the network alone.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Frame = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ModelBench:
-    """The figures.
+    """The measured figures.
 
     Attributes:
         engine: identity of the engine that ran `reel-s`.
-        fps: of reel-s, x2, on 480x360.
-        span_fps: of SPAN x2 with 48 channels on the same; None where it cannot be run.
-        span_missing: why not; empty otherwise.
-        gain: PSNR-Y above bicubic in dB on aged film, averaged over clips and presets.
-        clips: clips that `gain` averages over.
+        fps: frames of 480x360 per second with `reel-s` x2.
+        span_fps: the same for SPAN x2 with 48 channels; None if it cannot run here.
+        span_missing: why SPAN cannot run here; empty if it can.
+        gain: PSNR-Y above bicubic on aged film in dB, the mean over clips and presets.
+        clips: number of clips in that mean.
     """
 
     engine: str
@@ -56,19 +56,24 @@ class ModelBench:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as SPAN; None where SPAN cannot be run."""
+        """Speed of `reel-s` divided by that of SPAN; None if SPAN cannot run here."""
         return self.fps / self.span_fps if self.span_fps else None
 
 
 def measure(turns: int = _TURNS, seconds: float = _SECONDS) -> ModelBench:
-    """Measures everything in one run."""
+    """Measures all figures.
+
+    Args:
+        turns: how often each network is timed.
+        seconds: duration of each timing.
+    """
     engine = create_engine("openvino", resolve_model("reel-s"), threads=THREADS, streams=STREAMS)
     frame = np.random.default_rng(0).random((ROWS, COLUMNS), np.float32)
     missing = _span_missing()
     works: list[Callable[[], object]] = [lambda: engine.upscale(frame)]
     if not missing:
         works.append(_span(frame))
-    rates = _in_turns(works, turns, seconds)
+    rates = _measure_alternately(works, turns, seconds)
     restorer, clips = Restorer(engine, 2, 0.0), held_out_clips()
     gains = [evaluate(restorer, clip, preset).gain for clip in clips for preset in PRESETS]
     span_fps = rates[1] if not missing else None
@@ -83,8 +88,8 @@ def _span_missing() -> str:
 
 
 def _span(luma: Frame) -> Callable[[], object]:
-    """Runs SPAN on one frame: RGB, as it was trained."""
-    import spandrel  # noqa: PLC0415 - the bench runs without it too
+    """A function that runs SPAN on one frame, as RGB because SPAN was trained on RGB."""
+    import spandrel  # noqa: PLC0415 - the bench also runs without it
     import torch  # noqa: PLC0415
 
     frame = np.repeat(luma[None, None], 3, axis=1)
@@ -92,7 +97,7 @@ def _span(luma: Frame) -> Callable[[], object]:
     graph = ov.convert_model(net.model.float().eval(), example_input=torch.from_numpy(frame))
     graph.reshape(list(frame.shape))
     compiled = ov.Core().compile_model(graph, "CPU", compile_options(THREADS, STREAMS, "auto"))
-    # A request holds one frame's buffers: each thread has its own.
+    # A request has the buffers of one frame, so each thread needs another one.
     requests = [compiled.create_infer_request() for _ in range(STREAMS)]
 
     def work() -> object:
@@ -105,8 +110,8 @@ def _span(luma: Frame) -> Callable[[], object]:
     return work
 
 
-def _in_turns(works: list[Callable[[], object]], turns: int, seconds: float) -> list[float]:
-    """Frames per second of each work, STREAMS frames at a time, measured in alternation."""
+def _measure_alternately(works: list[Callable[[], object]], turns: int, seconds: float) -> list[float]:
+    """Frames per second of each function, with STREAMS frames at a time, measured alternately."""
     for work in works:
         work()
     done, spent = [0] * len(works), [0.0] * len(works)
@@ -139,8 +144,8 @@ def main() -> None:
         print(f"SPAN x2 ch48 not measured: {found.span_missing}")
     else:
         print(f"SPAN x2 ch48 {found.span_fps:6.2f} fps")
-        print(f"ratio        {found.ratio:6.2f}   (to reach: 4)")
-    print(f"PSNR-Y above bicubic on aged film, {found.clips} clips: {found.gain:+.2f} dB   (to reach: 1.4)")
+        print(f"ratio        {found.ratio:6.2f}   (goal: 4)")
+    print(f"PSNR-Y above bicubic on aged film, {found.clips} clips: {found.gain:+.2f} dB   (goal: 1.4)")
 
 
 if __name__ == "__main__":

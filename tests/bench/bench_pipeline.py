@@ -1,7 +1,7 @@
-"""What the pipeline itself costs: each stage alone, then all of them together, in one run on one machine.
+"""Measures the cost of the pipeline: each stage alone, then the whole restoration, in one run on one machine.
 
-CPU seconds come from the operating system's accounting of this process and of the restoration's, not from clocks in
-the code, so nothing can hide between the stages.
+CPU seconds are those that the operating system counts for this process and for the restoration's process, so that they
+include the time between the stages.
 """
 
 from __future__ import annotations
@@ -39,7 +39,16 @@ _ALONE_FRAMES = 60
 
 @dataclass(frozen=True)
 class PipelineFigures:
-    """CPU seconds per frame of each stage alone and of the whole, and what follows from them."""
+    """The measured figures.
+
+    Attributes:
+        frames: number of frames of the film.
+        size: width x height of a frame.
+        decode, network, encode: CPU seconds per frame of each stage alone.
+        whole: CPU seconds per frame of the whole restoration.
+        wall: wall seconds of the whole restoration.
+        first_commit: wall seconds from its start to the first committed segment.
+    """
 
     frames: int
     size: str
@@ -52,18 +61,18 @@ class PipelineFigures:
 
     @property
     def outside(self) -> float:
-        """Share of the CPU spent outside decode, network and encode."""
+        """Share of the CPU time that is spent outside of decode, network and encode, 0 to 1."""
         return 1 - (self.decode + self.network + self.encode) / self.whole
 
     @property
     def efficiency(self) -> float:
-        """Speed reached over the speed that the cores allow for the three stages alone."""
+        """Speed of the restoration divided by the speed that the cores allow for the three stages alone."""
         allowed = CORES / (self.decode + self.network + self.encode)
         return self.frames / self.wall / allowed
 
 
-def looped(source: Path, target: Path, times: int) -> None:
-    """The film `times` over, packets copied."""
+def write_looped(source: Path, target: Path, times: int) -> None:
+    """Repeats a film's video `times` times by copying packets."""
     with av.open(str(source)) as first, av.open(str(target), "w") as film:
         stream = film.add_stream_from_template(first.streams.video[0])
         span = int(first.streams.video[0].duration or 0)
@@ -77,7 +86,7 @@ def looped(source: Path, target: Path, times: int) -> None:
 
 
 def measure(film: Path) -> PipelineFigures:
-    """Measures `film`: decode, network and encode alone, then `reelwright restore`."""
+    """Measures decode, network and encode alone, then `reelwright restore`."""
     info = probe(str(film))
     pictures: list[Picture] = []
     decode, count = _per_frame(lambda: sum(1 for _ in FrameReader(info, Recipe())))
@@ -115,7 +124,7 @@ def _encode(pictures: list[Picture], rate: str) -> int:
 
 
 def _restore(film: Path, folder: Path) -> tuple[float, float, float]:
-    """CPU seconds, wall seconds, and wall seconds to the first committed segment."""
+    """Restores a film; CPU seconds, wall seconds, and wall seconds to the first committed segment."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     first = 0.0
@@ -135,10 +144,10 @@ def _records(folder: Path) -> Iterator[Path]:
 
 
 def main(times: int = 6) -> PipelineFigures:
-    """Measures the real film looped `times` and prints a table."""
+    """Measures a real film, repeated `times` times, and prints a table."""
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"
-        looped(whole_film("chaplin"), film, times)
+        write_looped(whole_film("chaplin"), film, times)
         found = measure(film)
     print(f"pipeline: {found.frames} frames of {found.size}, x2, {CORES} cores")
     for name in ("decode", "network", "encode", "whole"):

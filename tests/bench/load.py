@@ -1,7 +1,8 @@
-"""One run of the load bench: a dispatcher process, simulated workers in others, and what they measured.
+"""Runs one load: starts a dispatcher process and processes of simulated workers, and collects their figures.
 
-A simulated worker speaks the real protocol over real gRPC and sleeps instead of restoring: each batch takes it its
-frames over the worker's speed, one batch at a time with two more waiting, as the product's worker holds them.
+A simulated worker uses the real protocol over real gRPC and sleeps instead of restoring. The time of a batch is its
+number of frames divided by the worker's speed. Like the product's worker it holds three leases: one batch in work and
+two waiting.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ import numpy as np
 from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, Payload, Work
 
 MODEL = "ab" * 32
-ROOM = 3
-"""Leases a worker wants to have: one in work and two waiting, as `InferenceSettings` has it by default."""
+CREDITS = 3
+"""Leases of a worker: one in work and two waiting, the default of `InferenceSettings`."""
 SEGMENT_BATCHES = 30
-"""Batches of a segment: 120 frames, five seconds of film."""
+"""Batches of a segment: 120 frames, or five seconds of film."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of a dispatcher.
+    """The work for a dispatcher.
 
     Attributes:
-        workers: simulated workers.
+        workers: number of simulated workers.
         frame_bytes: coded bytes of a frame; 172,800 is 480x360 gray, raw.
         frames: frames of a batch.
-        fps: speed of a worker.
-        titles: runs whose batches come in turn.
-        seconds: how long to measure, once every worker has work.
-        batches: measure these from the first to the last instead; 0 measures `seconds`.
-        pace: batches published a second; 0 publishes as fast as they are taken.
-        processes: processes that share the workers.
-        broker: Kafka's address; empty for the bus inside the dispatcher's process.
+        fps: frames per second of a worker.
+        titles: number of runs whose batches alternate.
+        seconds: duration of the measurement, from when every worker has work.
+        batches: number of batches to measure instead of a duration; 0 for a duration.
+        pace: batches published per second; 0 for as fast as the dispatcher reads them.
+        processes: number of processes that the workers are divided among.
+        broker: address of Kafka; empty for the bus inside the dispatcher's process.
     """
 
     workers: int
@@ -62,14 +63,14 @@ class Load:
 
 @dataclass(frozen=True)
 class DispatcherFigures:
-    """What the dispatcher's process saw.
+    """The figures of the dispatcher's process.
 
     Attributes:
-        batches: restored in the time measured.
-        wall: that time, seconds.
-        cpu: CPU seconds of the process in it, less what feeding the bus took.
-        memory_mib: its largest resident memory.
-        latencies: seconds from publish to the record being done: median, 95th and 99th percentile.
+        batches: number of batches restored during the measurement.
+        wall: its duration in seconds.
+        cpu: CPU seconds of the process during it, without those for publishing to its bus.
+        memory_mib: largest resident memory in MiB.
+        latencies: seconds from publishing a batch to its acknowledgement: median, 95th and 99th percentile.
     """
 
     batches: int
@@ -81,7 +82,13 @@ class DispatcherFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run found, of `load`."""
+    """The figures of one load.
+
+    Attributes:
+        load: the load.
+        dispatcher: figures of the dispatcher.
+        worker_cpu: CPU seconds of all simulated workers.
+    """
 
     load: Load
     dispatcher: DispatcherFigures
@@ -89,12 +96,12 @@ class Figures:
 
     @property
     def fps(self) -> float:
-        """Frames restored a second."""
+        """Frames restored per second."""
         return self.dispatcher.batches * self.load.frames / self.dispatcher.wall
 
     @property
     def efficiency(self) -> float:
-        """Speed over the sum of the workers'."""
+        """Frames per second divided by the sum of the workers' speeds."""
         return self.fps / (self.load.workers * self.load.fps)
 
     @property
@@ -104,17 +111,20 @@ class Figures:
 
     @property
     def cores(self) -> float:
-        """Cores the dispatcher kept busy."""
+        """Number of cores that the dispatcher kept busy."""
         return self.dispatcher.cpu / self.dispatcher.wall
 
     @property
     def megabytes_per_second(self) -> float:
-        """Coded frames through the dispatcher, 10^6 bytes a second."""
+        """Coded frames through the dispatcher, in 10^6 bytes per second."""
         return self.fps * self.load.frame_bytes / 1e6
 
 
 def frame_batch(load: Load) -> Callable[[int], tuple[str, int, bytes]]:
-    """Makes the n-th batch of a load: run, segment, and the message's bytes; the payload is the same noise in each."""
+    """A function that makes batch n of a load: its run, its segment and the bytes of its message.
+
+    Every batch has the same random payload.
+    """
     content = np.random.default_rng(0).bytes(load.batch_bytes)
     payload = Payload(
         pix_fmt="gray", width=480, height=360, frames=load.frames, codec="raw", digest=hashlib.sha256(content).digest()
@@ -122,7 +132,7 @@ def frame_batch(load: Load) -> Callable[[int], tuple[str, int, bytes]]:
     payload.inline = content
     work = Work(scale=2, model="bench", model_sha256=MODEL, pix_fmt="gray")
     infos = [FrameInfo(pts=i, duration=1) for i in range(load.frames)]
-    # Serialized once: making each message whole would take the bench more CPU than what it measures.
+    # Serialized once, because serializing each whole message would take more CPU than the dispatcher itself.
     rest = FrameBatch(frames=infos, work=work, payload=payload).SerializeToString()
 
     def make(number: int) -> tuple[str, int, bytes]:
@@ -135,10 +145,10 @@ def frame_batch(load: Load) -> Callable[[int], tuple[str, int, bytes]]:
 
 
 def run(load: Load) -> Figures:
-    """Runs a load once."""
+    """Runs one load."""
     with ExitStack() as stack:
         dispatcher = stack.enter_context(_process("tests.bench.load_dispatcher", asdict(load)))
-        address = _line(dispatcher)["address"]
+        address = _read_line(dispatcher)["address"]
         shares = [len(range(n, load.workers, load.processes)) for n in range(load.processes)]
         workers = [
             stack.enter_context(
@@ -148,14 +158,14 @@ def run(load: Load) -> Figures:
             if share
         ]
         for each in workers:
-            _line(each)
-        _go(dispatcher)
-        figures = DispatcherFigures(**_line(dispatcher))
+            _read_line(each)
+        _continue(dispatcher)
+        figures = DispatcherFigures(**_read_line(dispatcher))
         cpu = 0.0
         for each in workers:
-            _go(each)
-            cpu += _line(each)["cpu"]
-        _go(dispatcher)
+            _continue(each)
+            cpu += _read_line(each)["cpu"]
+        _continue(dispatcher)
         return Figures(load, figures, cpu)
 
 
@@ -170,14 +180,14 @@ def _process(module: str, settings: dict[str, Any]) -> Iterator[subprocess.Popen
             process.kill()
 
 
-def _line(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _read_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     line = _pipe(process.stdout).readline()
     if not line:
         raise RuntimeError(f"{process.args} ended with {process.wait()}")
     return dict(json.loads(line))
 
 
-def _go(process: subprocess.Popen[str]) -> None:
+def _continue(process: subprocess.Popen[str]) -> None:
     stdin = _pipe(process.stdin)
     stdin.write("\n")
     stdin.flush()

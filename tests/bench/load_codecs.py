@@ -1,4 +1,4 @@
-"""What a frame costs on the bus by transport codec, on real films and generated clips."""
+"""Measures the bytes of a frame by transport codec, on real films and generated clips."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _FRAMES, _BATCH, _SKIP = 24, 4, 24
 
 
 @dataclass(frozen=True)
-class Transport:
-    """A film's frames as transport codes them.
+class TransportFigures:
+    """The sizes and speeds of one film's frames.
 
     Attributes:
-        film: its name.
+        film: name of the film.
         kind: size and pixel format of its frames.
-        chosen: what `auto` takes.
-        bytes_per_frame: by codec.
-        speeds: bytes of samples coded and decoded a second on one core, by codec.
+        chosen: the codec that `auto` chooses.
+        bytes_per_frame: coded bytes by codec.
+        speeds: bytes of samples that one core encodes and decodes per second, by codec.
     """
 
     film: str
@@ -39,33 +39,34 @@ class Transport:
     speeds: dict[str, tuple[float, float]]
 
 
-def measure() -> Iterator[Transport]:
-    """Codes some frames of each film with each codec, batch by batch."""
+def measure() -> Iterator[TransportFigures]:
+    """Encodes some frames of each film with each codec, in batches."""
     films = {path.stem: path for path in (*map(whole_film, REAL), gray_in_colour(), clips.clip("yuv420p10"))}
     for name, path in films.items():
-        yield _transport(name, path)
+        yield _measure_film(name, path)
 
 
-def _transport(name: str, path: Path) -> Transport:
+def _measure_film(name: str, path: Path) -> TransportFigures:
     frames = itertools.islice(FrameReader(probe(str(path)), Recipe()), _SKIP, _SKIP + _FRAMES)
     pictures = [frame.picture for frame in frames]
     first = pictures[0]
-    found = {codec: _coded(pictures, codec) for codec in CODECS}
-    return Transport(
+    results = {codec: _encode_and_decode(pictures, codec) for codec in CODECS}
+    return TransportFigures(
         film=name,
         kind=f"{first.width}x{first.height} {first.pix_fmt}",
         chosen=choose_codec(first),
-        bytes_per_frame={codec: size / len(pictures) for codec, (size, _, _) in found.items()},
+        bytes_per_frame={codec: size / len(pictures) for codec, (size, _, _) in results.items()},
         speeds={
-            codec: (found["raw"][0] / coding, found["raw"][0] / back) for codec, (_, coding, back) in found.items()
+            codec: (results["raw"][0] / encoding, results["raw"][0] / decoding)
+            for codec, (_, encoding, decoding) in results.items()
         },
     )
 
 
-def _coded(pictures: list[Picture], codec: str) -> tuple[int, float, float]:
-    """Bytes, and CPU seconds of coding and decoding."""
+def _encode_and_decode(pictures: list[Picture], codec: str) -> tuple[int, float, float]:
+    """Coded bytes, CPU seconds of encoding, and CPU seconds of decoding."""
     began = time.thread_time()
-    batches = [pictures[at : at + _BATCH] for at in range(0, len(pictures), _BATCH)]
+    batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
     payloads = [encode_payload(batch, codec) for batch in batches]
     coded = time.thread_time()
     for payload in payloads:

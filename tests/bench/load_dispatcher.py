@@ -1,7 +1,7 @@
-"""The dispatcher under load, as a process: `python -m tests.bench.load_dispatcher LOAD` prints its figures.
+"""The dispatcher's process of a load: `python -m tests.bench.load_dispatcher LOAD`.
 
-Fed by the bus in the same process, or by Kafka when the load names a broker. One line of JSON when it serves, one at
-the end.
+It reads batches from a bus in the same process, or from Kafka if the load has a broker. It prints one line of JSON when
+it is ready, and another with its figures at the end.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from tests.bench.load import DispatcherFigures, Load, frame_batch
 
-_LOOK_SECONDS = 0.05
-_MOST_BATCHES, _MOST_BYTES = 1024, 256 << 20
+_POLL_SECONDS = 0.05
+_MAX_BATCHES, _MAX_BYTES = 1024, 256 << 20
 
 
-class _Watched:
-    """A consumer that notes when each record was done, seconds after it was published."""
+class _TimedConsumer:
+    """A consumer that measures the seconds from publishing to acknowledging each record."""
 
     def __init__(self, consumer: Consumer, latencies: list[float]) -> None:
         self._consumer, self._latencies = consumer, latencies
@@ -42,8 +42,8 @@ class _Watched:
         return getattr(self._consumer, name)
 
 
-class _WatchedBus:
-    """A bus whose consumers of frames are watched."""
+class _TimedBus:
+    """A bus whose consumers of frames are timed."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -51,20 +51,20 @@ class _WatchedBus:
 
     def consumer(self, topics: Sequence[str], group: str) -> object:
         consumer = self._bus.consumer(topics, group)
-        return _Watched(consumer, self.latencies) if FRAMES["standard"] in topics else consumer
+        return _TimedConsumer(consumer, self.latencies) if FRAMES["standard"] in topics else consumer
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._bus, name)
 
 
 def publish(bus: Bus, batch: tuple[str, int, bytes]) -> None:
-    """Publishes a batch as a decoder does, with the time in a header."""
+    """Publishes a batch as a decoder does, with the current time in a header."""
     run, segment, value = batch
     bus.publish(FRAMES["standard"], segment_key(run, segment), value, {"format": "1", "at": str(time.time())})
 
 
 class _Feeder:
-    """Publishes batches of several titles in turn on a thread, as fast as they are taken or at a pace."""
+    """Publishes batches on its own thread, as fast as they are read or at the load's pace."""
 
     def __init__(self, bus: Bus, load: Load) -> None:
         self._bus, self._load = bus, load
@@ -93,35 +93,35 @@ class _Feeder:
             self.cpu = time.thread_time()
 
 
-def _measure(load: Load, bus: _WatchedBus, feeder: _Feeder | None) -> DispatcherFigures:
-    """Waits for the steady state, then counts for the load's seconds, or to the last of its batches."""
+def _measure(load: Load, bus: _TimedBus, feeder: _Feeder | None) -> DispatcherFigures:
+    """Waits until every worker has work, then measures for the load's duration or until its last batch."""
     while len(bus.latencies) < (1 if load.batches else 4 * load.workers):
-        time.sleep(_LOOK_SECONDS)
-    fed = feeder.cpu if feeder else 0.0
+        time.sleep(_POLL_SECONDS)
+    feeder_cpu = feeder.cpu if feeder else 0.0
     began, cpu, done = time.monotonic(), time.process_time(), len(bus.latencies)
     while time.monotonic() < began + load.seconds if not load.batches else len(bus.latencies) < load.batches:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     wall, spent, count = time.monotonic() - began, time.process_time() - cpu, len(bus.latencies) - done
     latencies = sorted(bus.latencies[done : done + count])
     return DispatcherFigures(
         batches=count,
         wall=wall,
-        cpu=spent - ((feeder.cpu if feeder else 0.0) - fed),
+        cpu=spent - ((feeder.cpu if feeder else 0.0) - feeder_cpu),
         memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         latencies=[latencies[int(share * (len(latencies) - 1))] for share in (0.5, 0.95, 0.99)],
     )
 
 
 def main(load: Load) -> None:
-    """Serves until everything is measured."""
-    # Enough that work never lacks; no more, since the feeder takes the interpreter from the dispatcher as it fills.
-    inner: Bus = LocalBus(max_bytes=min(_MOST_BYTES, _MOST_BATCHES * load.batch_bytes))
+    """Runs the dispatcher until the measurement has ended."""
+    # Enough that workers always have work. Not more, because filling the bus competes with the dispatcher for the GIL.
+    inner: Bus = LocalBus(max_bytes=min(_MAX_BYTES, _MAX_BATCHES * load.batch_bytes))
     if load.broker:
         inner = KafkaBus.connect(BusSettings(bootstrap_servers=load.broker))
-    bus = _WatchedBus(inner)
+    bus = _TimedBus(inner)
     dispatcher = DispatcherService(bus, DispatcherSettings(drain_seconds=0))  # type: ignore[arg-type]
     print(json.dumps({"address": dispatcher.start()}), flush=True)
-    sys.stdin.readline()  # the workers are there
+    sys.stdin.readline()  # waits until the workers are connected
     feeder = None if load.broker else _Feeder(inner, load)
     if feeder:
         feeder.start()
@@ -129,7 +129,7 @@ def main(load: Load) -> None:
     if feeder:
         feeder.stop()
     print(json.dumps(asdict(figures)), flush=True)
-    sys.stdin.readline()  # the workers have stopped
+    sys.stdin.readline()  # waits until the workers have stopped
     inner.close()
     dispatcher.close(drain_seconds=0)
 

@@ -1,4 +1,4 @@
-"""A real broker with a load's batches in it, for a dispatcher to take them from."""
+"""Starts a real broker and publishes a load's batches to it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _PUBLISHERS = 8
 
 
 @contextmanager
-def in_kafka(load: Load) -> Iterator[Load]:
-    """The same load, from a broker that holds all of its batches."""
+def load_in_kafka(load: Load) -> Iterator[Load]:
+    """Yields the same load with the address of a broker that has all of its batches."""
     with KafkaServer() as kafka:
         settings = BusSettings(bootstrap_servers=kafka.bootstrap, replication_factor=1)
         kafka_topics.apply(settings)

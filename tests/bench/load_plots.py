@@ -1,4 +1,4 @@
-"""The load bench's curves as pictures for the documentation."""
+"""Draws the plots of the load bench for the documentation."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 Reading = Callable[[Figures], float]
 
 
-def curves(
+def draw_plot(
     name: str,
     label: str,
-    place: Reading,
+    quantity: Reading,
     runs: dict[str, Sequence[Figures]],
-    readings: dict[str, Reading],
+    figures: dict[str, Reading],
     logarithmic: bool = True,
 ) -> None:
-    """Draws readings of runs over a quantity, a panel for each, and writes them as `name`.svg.
+    """Draws figures of several runs as functions of one quantity, and writes `docs/images/NAME.svg`.
 
     Args:
-        name: of the file.
-        label: what the quantity is.
-        place: the quantity of a run.
-        runs: the curves, by their legend.
-        readings: the panels, by their axis' label.
-        logarithmic: whether the quantity is on a scale of doublings.
+        name: name of the file, without suffix.
+        label: label of the horizontal axis.
+        quantity: the value of a run on the horizontal axis.
+        runs: the curves by their name in the legend.
+        figures: the values on the vertical axis, one panel each, by the label of the axis.
+        logarithmic: whether the horizontal axis is logarithmic with base 2.
     """
-    figure = Figure(figsize=(4.2 * len(readings), 3.2), layout="constrained")
-    axes: list[Axes] = list(figure.subplots(1, len(readings), squeeze=False)[0])
-    for panel, (what, read) in zip(axes, readings.items(), strict=True):
+    figure = Figure(figsize=(4.2 * len(figures), 3.2), layout="constrained")
+    axes: list[Axes] = list(figure.subplots(1, len(figures), squeeze=False)[0])
+    for panel, (panel_label, read) in zip(axes, figures.items(), strict=True):
         for legend, each in runs.items():
-            panel.plot([place(run) for run in each], [read(run) for run in each], marker="o", label=legend)
+            panel.plot([quantity(run) for run in each], [read(run) for run in each], marker="o", label=legend)
         panel.set_xlabel(label)
-        panel.set_ylabel(what)
+        panel.set_ylabel(panel_label)
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
         if logarithmic:

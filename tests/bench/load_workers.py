@@ -1,6 +1,7 @@
-"""Simulated workers in one process: `python -m tests.bench.load_workers LOAD`, with the dispatcher's address in LOAD.
+"""A process of simulated workers: `python -m tests.bench.load_workers LOAD`, with the dispatcher's address in LOAD.
 
-A line when all of them are connected; on a line of input they stop and say how much CPU they took.
+It prints one line when all workers are connected. After a line of input the workers stop, and it prints their CPU
+seconds.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import grpc.aio
 
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, Receipt, WorkerMessage
-from tests.bench.load import MODEL, ROOM, Load
+from tests.bench.load import CREDITS, MODEL, Load
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", 64 << 20),
-    # As each worker of the product has a connection of its own.
+    # One connection for each worker, as in the product.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.http2.max_frame_size", 1 << 20),
 ]
@@ -26,12 +27,12 @@ _PATH = "/reelwright.v1.Dispatch/Work"
 
 
 def _lease_of(message: bytes) -> str:
-    """The lease's id, found without copying the frames around it: it is the first field of the first."""
+    """The lease's id. It is the first field of the first field, so the frames need not be parsed."""
     assert message[0] == DispatcherMessage.LEASE_FIELD_NUMBER << 3 | 2
-    at = 1
-    while message[at] & 0x80:
-        at += 1
-    return message[at + 3 : at + 3 + message[at + 2]].decode()
+    offset = 1
+    while message[offset] & 0x80:
+        offset += 1
+    return message[offset + 3 : offset + 3 + message[offset + 2]].decode()
 
 
 class _Worker:
@@ -47,14 +48,14 @@ class _Worker:
             WorkerMessage(hello=Hello(worker=self._name, version="bench", models=[MODEL], protocol=PROTOCOL))
         )
         await self._call.initial_metadata()
-        await self._call.write(WorkerMessage(credits=ROOM))
+        await self._call.write(WorkerMessage(credits=CREDITS))
 
     async def listen(self) -> None:
         async for message in self._call:
             self._leases.put_nowait(_lease_of(message))
 
     async def restore(self) -> None:
-        # On a schedule, since what a real worker computes is not made longer by a timer that comes late.
+        # Sleep until a scheduled time, so that a late timer does not slow the worker.
         free = 0.0
         while True:
             lease = await self._leases.get()
