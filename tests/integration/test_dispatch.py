@@ -135,7 +135,7 @@ def test_workers_drop_a_revoked_run(make_harness: MakeHarness) -> None:
     assert entered.wait(TIMEOUT_SECONDS)
     until(lambda: h.dispatcher.counts().batches == 6, "all batches to be queued")
     h.bus.publish(EVENTS, run_key("gone"), Event(run="gone", title_cancelled=TitleCancelled()).SerializeToString())
-    until(lambda: all(job.dropped for job in list(worker._jobs._jobs.values())), "the revocation")
+    until(lambda: all(lease.revoked for lease in worker.held_leases()), "the revocation")
     go_on.set()
     h.publish(batch("stays", 0, 0))
     until(lambda: h.restored() == {("stays", 0, 0): 1}, "the other run")

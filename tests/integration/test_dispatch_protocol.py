@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -22,6 +24,8 @@ from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.inference import dispatcher_client, worker
 from reelwright.inference.entry import create as create_worker
+from reelwright.inference.held_lease import HeldLease
+from reelwright.inference.lease_pool import LeasePool
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import ModelError, UnavailableError
 from reelwright.wire import PROTOCOL
@@ -92,7 +96,7 @@ def test_a_refused_worker_logs_it_once_and_retries(
     assert not early.ready
     monkeypatch.setattr(grpc_server, "PROTOCOL", PROTOCOL + 1)
     until(lambda: early.ready, "the worker to connect")
-    (logged,) = [record for record in caplog.records if record.message == "refused by the dispatcher"]
+    (logged,) = [record for record in caplog.records if record.message == "refused by dispatcher"]
     assert "upgrade the dispatcher" in vars(logged)["reason"]
 
 
@@ -160,6 +164,26 @@ def test_a_message_that_cannot_be_handled_ends_only_its_stream(
     h.start_worker("other")
     until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
     (logged,) = [record for record in caplog.records if record.message == "worker message failed"]
+    assert logged.exc_info is not None
+
+
+def test_a_worker_whose_handler_fails_connects_again(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When a worker's handling of a message raises, it is logged, and the worker opens a new stream and goes on."""
+    add_lease, calls = LeasePool.add_lease, itertools.count()
+
+    def fail_once(*arguments: Any) -> HeldLease | None:
+        if next(calls) == 0:
+            raise ValueError("broken handler")
+        return add_lease(*arguments)
+
+    monkeypatch.setattr(LeasePool, "add_lease", fail_once)
+    h = make_harness(prefer_other_seconds=3600)
+    h.start_worker("w", retry_seconds=0.05)
+    h.publish(batch("r", 0, 0))
+    until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch on the second stream")
+    (logged,) = [record for record in caplog.records if record.message == "dispatcher message failed"]
     assert logged.exc_info is not None
 
 

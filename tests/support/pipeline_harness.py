@@ -23,7 +23,7 @@ from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.settings import EncoderSettings
-from reelwright.inference.restorer import EngineRestorer
+from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.ledger.run_ledger import RunLedger
@@ -130,7 +130,7 @@ def pipeline_harness(
         dispatcher = DispatcherService(bus, DispatcherSettings(drain_seconds=0))
         address = dispatcher.start()
         stack.callback(dispatcher.close)
-        restorer = EngineRestorer(_engine(), resolve_model("reel-s"))
+        restorer = PictureRestorer(_engine(), resolve_model("reel-s"))
         worker = InferenceWorker(bus, claims, restorer, InferenceSettings(dispatcher=address))
         worker.start()
         stack.callback(worker.close, 0.0)

@@ -1,1 +1,1 @@
-"""Asks the dispatcher for batches, restores them, and puts them on the bus."""
+"""Takes batches from the dispatcher, restores them, and publishes them on the bus."""

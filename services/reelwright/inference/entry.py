@@ -1,4 +1,4 @@
-"""The inference worker as a process of its own."""
+"""Creates the inference worker of a process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
-from reelwright.inference.restorer import EngineRestorer
+from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.restoration.engine_factory import create_engine
@@ -14,7 +14,7 @@ from reelwright.restoration.models import resolve_model
 
 
 def create(bus: Bus, claims: ClaimCheck) -> InferenceWorker:
-    """A worker with the settings of the environment.
+    """Creates a worker with the settings of the environment.
 
     Raises:
         ModelError: the model or the engine of the settings cannot be used.
@@ -23,4 +23,4 @@ def create(bus: Bus, claims: ClaimCheck) -> InferenceWorker:
     model = resolve_model(settings.model)
     threads = settings.threads or os.cpu_count() or 1
     engine = create_engine(settings.engine, model, threads=threads, streams=settings.parallel)
-    return InferenceWorker(bus, claims, EngineRestorer(engine, model), settings)
+    return InferenceWorker(bus, claims, PictureRestorer(engine, model), settings)

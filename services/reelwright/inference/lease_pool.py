@@ -1,262 +1,231 @@
-"""What a worker has on lease, what it begins next, and what it tells the dispatchers. Shared by all of its threads."""
+"""The leases a worker holds: which batch it starts next, and what it tells its dispatchers."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from reelwright.inference.dispatcher_session import DispatcherSession, Send
+from reelwright.inference.held_lease import HeldLease
 from reelwright.wire.dispatch_pb2 import Failure, Lease, Receipt, Release, Stalled, StartRequest, WorkerMessage
 from reelwright.wire.frames_pb2 import FrameBatch
 
-Send = Callable[[WorkerMessage], None]
-
-# A bus or store that makes a batch wait for longer than this does not answer.
-_STALL_SECONDS = 1.0
-
-
-@dataclass(slots=True, eq=False)
-class DispatcherSession:
-    """What goes on with one dispatcher.
-
-    Attributes:
-        send: says something; None while there is no stream.
-        unsent: what is to be said on the next stream.
-        credits: batches asked for that have not come.
-        stalled: it was told that bus or store do not answer.
-    """
-
-    send: Send | None = None
-    unsent: list[WorkerMessage] = field(default_factory=list)
-    credits: int = 0
-    stalled: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class HeldLease:
-    """A leased batch.
-
-    Attributes:
-        lease: the lease's id.
-        batch: the batch.
-        alone: it is begun with nothing else under way, and only when its dispatcher says so.
-        by: the dispatcher that leased it.
-        content: the payload's coded bytes, where they are not in the batch itself.
-        here: its bytes are here.
-        begun: a thread has it.
-        allowed: its dispatcher said that it may begin.
-        asked: the dispatcher was asked whether it may.
-        waits_since: when it began to wait for the bus or the store; None while it does not.
-        dropped: its run is wanted no more.
-    """
-
-    lease: str
-    batch: FrameBatch
-    alone: bool
-    by: DispatcherSession
-    content: bytes | None = None
-    here: bool = False
-    begun: bool = False
-    allowed: bool = False
-    asked: bool = False
-    waits_since: float | None = None
-    dropped: bool = False
-
 
 class LeasePool:
-    """The leases of a worker. Every lease ends with one word to its dispatcher and a request for the next.
+    """The leases of a worker. Thread-safe.
 
-    Room that is free is offered to every dispatcher at once, since not each of them has work; so with several that do,
-    up to one batch per further dispatcher is held beyond the room.
+    Each lease ends with one message to its dispatcher and a request for another batch. Free capacity is offered to all
+    dispatchers at the same time, because not all of them have work. If several have, the worker holds up to one batch
+    more than its capacity for each further dispatcher.
 
     Args:
-        room: leases it wants to have.
-        dispatchers: how many there are.
+        capacity: leases that the worker wants to hold.
+        dispatchers: number of dispatchers.
+        stall_seconds: a bus or store that makes a batch wait longer than this does not answer.
     """
 
-    def __init__(self, room: int, dispatchers: int = 1) -> None:
-        self.conversations = tuple(DispatcherSession() for _ in range(dispatchers))
-        self._room = room
+    def __init__(self, capacity: int, dispatchers: int = 1, *, stall_seconds: float = 1.0) -> None:
+        self.sessions = tuple(DispatcherSession() for _ in range(dispatchers))
+        self._capacity, self._stall_seconds = capacity, stall_seconds
         self._lock = threading.Lock()
-        self._news = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
         self._empty = threading.Condition(self._lock)
-        # In the order they came.
-        self._jobs: dict[str, HeldLease] = {}
+        # In order of arrival.
+        self._leases: dict[str, HeldLease] = {}
         self._draining = self._closed = False
 
     @property
     def connected(self) -> bool:
         """Whether a stream to at least one dispatcher is open."""
-        return any(talk.send for talk in self.conversations)
+        return any(session.connected for session in self.sessions)
 
-    def opened(self, talk: DispatcherSession, send: Send) -> None:
-        """A dispatcher has taken the worker's stream: says what could not be said before, asks for work."""
+    def held_leases(self) -> list[HeldLease]:
+        """The leases that have not ended, in order of arrival."""
         with self._lock:
-            talk.send, talk.credits, talk.stalled = send, 0, False
-            for message in talk.unsent:
-                send(message)
-            talk.unsent.clear()
-            self._ask()
+            return list(self._leases.values())
 
-    def lost(self, talk: DispatcherSession) -> None:
-        """The stream ended, and the dispatcher has put everything back.
+    def open_session(self, session: DispatcherSession, send: Send) -> None:
+        """A dispatcher has accepted a stream: sends what could not be sent before, and asks for batches."""
+        with self._lock:
+            session.open_stream(send)
+            self._request_batches()
 
-        What waits is forgotten. What was begun goes on: its receipt counts on the next stream too.
+    def close_session(self, session: DispatcherSession) -> None:
+        """A stream has ended, and its dispatcher leases all of its batches again.
+
+        Batches that are not started are dropped. Started ones go on: their receipts count on the next stream, too.
         """
         with self._lock:
-            talk.send, talk.credits = None, 0
-            for job in self._waiting():
-                if job.by is talk:
-                    self._remove(job)
-            self._ask()
+            session.close_stream()
+            for lease in self._not_started():
+                if lease.session is session:
+                    self._remove(lease)
+            self._request_batches()
 
-    def take(self, talk: DispatcherSession, lease: Lease) -> HeldLease | None:
-        """Takes a lease, to be begun once its bytes are `here`; None when the worker drains and has handed it back."""
-        job = HeldLease(lease.lease, FrameBatch.FromString(lease.batch), lease.exclusive, talk)
+    def add_lease(self, session: DispatcherSession, message: Lease) -> HeldLease | None:
+        """Adds a lease from a dispatcher.
+
+        Returns:
+            The lease, to be started after `mark_fetched`; None when the worker drains and has released it.
+
+        Raises:
+            google.protobuf.message.DecodeError: the batch is not a FrameBatch.
+        """
+        lease = HeldLease(message.lease, FrameBatch.FromString(message.batch), message.exclusive, session)
         with self._lock:
-            talk.credits = max(0, talk.credits - 1)
-            self._jobs[job.lease] = job
+            session.credits = max(0, session.credits - 1)
+            self._leases[lease.id] = lease
             if self._draining:
-                self._end(job, _hand_back(job.lease))
+                self._end(lease, _release_message(lease.id))
                 return None
-            self._ask()
-            return job
+            self._request_batches()
+            return lease
 
-    def waits(self, job: HeldLease) -> None:
-        """A job begins to wait for the bus or the store."""
-        job.waits_since = time.monotonic()
-
-    def supply(self, job: HeldLease, content: bytes | None = None) -> None:
-        """A job's bytes are here, in the batch itself or as `content`."""
+    def mark_waiting(self, lease: HeldLease) -> None:
+        """Records that a batch begins to wait for the bus or the store."""
         with self._lock:
-            job.content, job.here, job.waits_since = content, True, None
-            self._news.notify()
+            lease.waiting_since = time.monotonic()
 
-    def next(self) -> HeldLease | None:
-        """The job to begin now, once there is one; None after `close`."""
+    def mark_fetched(self, lease: HeldLease, content: bytes | None = None) -> None:
+        """Lets a batch be started: its payload is in memory, in the batch itself or as `content`."""
+        with self._lock:
+            lease.content, lease.fetched, lease.waiting_since = content, True, None
+            self._changed.notify()
+
+    def start_next(self) -> HeldLease | None:
+        """Waits for a batch that may be started, and marks it as started; None after `close`."""
         with self._lock:
             while not self._closed:
-                if job := self._next():
-                    job.begun = True
-                    return job
-                self._news.wait(_STALL_SECONDS)
-                self._tell_stalled()
+                if lease := self._find_next():
+                    lease.started = True
+                    return lease
+                self._changed.wait(self._stall_seconds)
+                self._report_stall()
             return None
 
-    def allow(self, lease: str) -> None:
-        """The dispatcher lets a job begin that is to be done alone."""
+    def allow_start(self, lease_id: str) -> None:
+        """The dispatcher allows an exclusive batch to be started."""
         with self._lock:
-            if job := self._jobs.get(lease):
-                job.allowed = True
-                self._news.notify_all()
+            if lease := self._leases.get(lease_id):
+                lease.start_allowed = True
+                self._changed.notify_all()
 
-    def revoke(self, run: str) -> None:
-        """Drops a run's jobs; those that were begun end at their next frame."""
+    def revoke_run(self, run: str) -> None:
+        """Drops a run's batches that are not started, and marks the others as revoked."""
         with self._lock:
-            for job in [job for job in self._jobs.values() if job.batch.run == run]:
-                job.dropped = True
-                if not job.begun:
-                    self._end(job)
+            for lease in [lease for lease in self._leases.values() if lease.batch.run == run]:
+                lease.revoked = True
+                if not lease.started:
+                    self._end(lease)
 
-    def receipt(self, job: HeldLease) -> None:
-        """The restored batch is on the bus."""
+    def complete(self, lease: HeldLease) -> None:
+        """Ends a lease whose restored batch is on the bus."""
         with self._lock:
-            job.by.stalled = False
-            self._end(job, WorkerMessage(receipt=Receipt(lease=job.lease)))
+            lease.session.stalled = False
+            self._end(lease, WorkerMessage(receipt=Receipt(lease=lease.id)))
 
-    def failure(self, job: HeldLease, error: Exception, payload_unusable: bool = False) -> None:
-        """The batch could not be restored: here, or, when its payload is unusable, anywhere."""
+    def fail(self, lease: HeldLease, error: Exception, *, payload_unusable: bool = False) -> None:
+        """Ends a lease whose batch could not be restored.
+
+        Args:
+            lease: the lease.
+            error: what went wrong.
+            payload_unusable: no other worker could restore it either.
+        """
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        failure = Failure(lease=job.lease, reason=reason, payload_unusable=payload_unusable)
+        failure = Failure(lease=lease.id, reason=reason, payload_unusable=payload_unusable)
         with self._lock:
-            self._end(job, WorkerMessage(failure=failure))
+            self._end(lease, WorkerMessage(failure=failure))
 
-    def give_up(self, job: HeldLease) -> None:
-        """A job is left in the middle: its run was dropped, or the worker must stop."""
+    def release(self, lease: HeldLease) -> None:
+        """Ends a lease whose batch was not restored, because its run was revoked or the worker stops."""
         with self._lock:
-            self._end(job, None if job.dropped else _hand_back(job.lease))
+            self._end(lease, None if lease.revoked else _release_message(lease.id))
 
-    def drain(self, seconds: float) -> None:
-        """Asks for nothing more, hands back what waits, and gives what was begun some time to end."""
+    def drain(self, seconds: float) -> bool:
+        """Asks for no more batches, releases those that are not started, and waits for those that are.
+
+        Args:
+            seconds: how long to wait at most.
+
+        Returns:
+            Whether every lease has ended.
+        """
         with self._lock:
             self._draining = True
-            for talk in self.conversations:
-                # Said even with nothing to hand back: the credits that are out must not be used any more.
-                _say(talk, _hand_back(""))
-            for job in self._waiting():
-                self._end(job, _hand_back(job.lease))
-            self._empty.wait_for(lambda: not self._jobs, seconds)
+            for session in self.sessions:
+                # Sent even when nothing is held: the dispatcher must not use the credits that it still has.
+                session.send_now(_release_message(""))
+            for lease in self._not_started():
+                self._end(lease, _release_message(lease.id))
+            return self._empty.wait_for(lambda: not self._leases, seconds)
 
     def close(self) -> None:
-        """Ends every wait in `next`."""
+        """Ends every wait in `start_next`."""
         with self._lock:
             self._closed = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def _next(self) -> HeldLease | None:
-        begun = [job for job in self._jobs.values() if job.begun]
-        if any(job.alone for job in begun):
+    def _find_next(self) -> HeldLease | None:
+        started = [lease for lease in self._leases.values() if lease.started]
+        if any(lease.exclusive for lease in started):
             return None
-        ready = [job for job in self._waiting() if job.here]
-        for job in ready:
-            if not job.alone:
-                return job
-        if begun or not ready:
+        fetched = [lease for lease in self._not_started() if lease.fetched]
+        for lease in fetched:
+            if not lease.exclusive:
+                return lease
+        if started or not fetched:
             return None
-        first = ready[0]
-        if first.allowed:
+        first = fetched[0]
+        if first.start_allowed:
             return first
-        if not first.asked:
-            first.asked = True
-            _say(first.by, WorkerMessage(start_request=StartRequest(lease=first.lease)))
+        if not first.start_requested:
+            first.start_requested = True
+            first.session.send_now(WorkerMessage(start_request=StartRequest(lease=first.id)))
         return None
 
-    def _tell_stalled(self) -> None:
-        before = time.monotonic() - _STALL_SECONDS
-        if any(job.waits_since is not None and job.waits_since < before for job in self._jobs.values()):
-            for talk in self.conversations:
-                if not talk.stalled and talk.send is not None:
-                    talk.stalled = True
-                    _say(talk, WorkerMessage(stalled=Stalled()))
+    def _report_stall(self) -> None:
+        before = time.monotonic() - self._stall_seconds
+        if any(each.waiting_since is not None and each.waiting_since < before for each in self._leases.values()):
+            for session in self.sessions:
+                if session.connected and not session.stalled:
+                    session.stalled = True
+                    session.send_now(WorkerMessage(stalled=Stalled()))
 
-    def _waiting(self) -> list[HeldLease]:
-        return [job for job in self._jobs.values() if not job.begun]
+    def _not_started(self) -> list[HeldLease]:
+        return [lease for lease in self._leases.values() if not lease.started]
 
-    def _ask(self, by: DispatcherSession | None = None, message: WorkerMessage | None = None) -> None:
-        """Says `message` to the dispatcher `by`, with what is asked of it, and asks the others for the like."""
-        there = [talk for talk in self.conversations if talk.send]
-        # Whoever is to be alone shall not wait behind what comes.
-        enough = self._draining or any(job.alone for job in self._jobs.values())
-        for talk in there:
-            wanted = 0 if enough else -(-(self._room - len(self._jobs)) // len(there)) - talk.credits
-            said = message if talk is by and message is not None else WorkerMessage()
+    def _request_batches(self, session: DispatcherSession | None = None, message: WorkerMessage | None = None) -> None:
+        """Asks every connected dispatcher for batches; sends `message` to `session` along with the request."""
+        connected = [each for each in self.sessions if each.connected]
+        # Request nothing while an exclusive batch is held: it would wait behind what arrives.
+        requests_none = self._draining or any(lease.exclusive for lease in self._leases.values())
+        for each in connected:
+            free = self._capacity - len(self._leases)
+            # Rounded up, so that a single free place is offered to every dispatcher.
+            wanted = 0 if requests_none else -(-free // len(connected)) - each.credits
+            own = message if each is session else None
             if wanted > 0:
-                talk.credits += wanted
-                said.credits = wanted
-            if wanted > 0 or said is message:
-                _say(talk, said)
+                own = own or WorkerMessage()
+                own.credits = wanted
+                each.credits += wanted
+            if own is not None:
+                each.send_now(own)
 
-    def _remove(self, job: HeldLease) -> None:
-        if self._jobs.pop(job.lease, None) is not None:
-            # The next one may have waited for this one's end.
-            self._news.notify_all()
-        if not self._jobs:
+    def _remove(self, lease: HeldLease) -> None:
+        if self._leases.pop(lease.id, None) is not None:
+            # An exclusive batch may have waited for the end of this one.
+            self._changed.notify_all()
+        if not self._leases:
             self._empty.notify_all()
 
-    def _end(self, job: HeldLease, message: WorkerMessage | None = None) -> None:
-        self._remove(job)
-        if message is not None and job.by.send is None:
-            job.by.unsent.append(message)
-            self._ask()
-        else:
-            self._ask(job.by, message)
+    def _end(self, lease: HeldLease, message: WorkerMessage | None = None) -> None:
+        self._remove(lease)
+        if message is not None and not lease.session.connected:
+            lease.session.unsent.append(message)
+            message = None
+        self._request_batches(lease.session, message)
 
 
-def _say(talk: DispatcherSession, message: WorkerMessage) -> None:
-    if talk.send is not None:
-        talk.send(message)
-
-
-def _hand_back(lease: str) -> WorkerMessage:
-    return WorkerMessage(release=Release(lease=lease))
+def _release_message(lease_id: str) -> WorkerMessage:
+    return WorkerMessage(release=Release(lease=lease_id))

@@ -1,4 +1,4 @@
-"""Restored batches on their way out: coded for transport, checked into the store if large, on the bus."""
+"""Publishes restored batches: coded for transport, in the store when large, and on the bus."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ from reelwright.telemetry import metrics
 from reelwright.titles.errors import UnavailableError
 from reelwright.wire.frames_pb2 import FrameBatch, Payload, RestoredBatch
 
-# How soon a publisher that waits for room notices that its batch is wanted no more.
+# How soon a publisher that waits for room on the bus notices that its batch was abandoned.
 _PUBLISH_SECONDS = 0.2
-_RUNS_REMEMBERED = 16
+_MAX_CODECS = 16
 
 
 class BatchAbandoned(Exception):
-    """The batch under way is dropped or handed back."""
+    """A started batch is not finished: its run was revoked, or the worker stops."""
 
 
 class RestoredPublisher:
-    """Publishes restored batches, waiting for store and bus as long as a batch is wanted. Thread-safe.
+    """Publishes restored batches. Thread-safe.
 
     Args:
-        bus: where they go.
-        claims: takes what is too large for a message; waits for the store itself.
-        codec: transport codec; `auto` chooses what pays, once per run.
+        bus: the bus.
+        claims: stores payloads that are too large for a message; waits for the store itself.
+        codec: transport codec; `auto` measures once per run which one is fastest overall.
         worker: the worker's name.
         engine: the engine's identity.
     """
 
-    def __init__(self, bus: Bus, claims: ClaimCheck, codec: str, worker: str, engine: str) -> None:
+    def __init__(self, bus: Bus, claims: ClaimCheck, *, codec: str, worker: str, engine: str) -> None:
         self._bus, self._claims, self._codec = bus, claims, codec
         self._worker, self._engine = worker, engine
+        self._lock = threading.Lock()
+        # The codecs chosen for the latest runs.
         self._codecs: dict[str, str] = {}
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Ends the wait for room; waits for broker and store end with the bus and with the store's retry policy."""
+        """Abandons batches that wait for room on the bus. Other waits end when the bus or the store is closed."""
         self._closed.set()
 
     def publish(
-        self, batch: FrameBatch, restored: Sequence[Picture], seconds: float, wanted: Callable[[], bool]
+        self, batch: FrameBatch, restored: Sequence[Picture], *, seconds: float, is_wanted: Callable[[], bool]
     ) -> None:
-        """Returns once the bus has the restored batch.
+        """Publishes a restored batch and returns when the bus has it.
 
         Args:
-            batch: as it was leased.
+            batch: the batch as it was leased.
             restored: its pictures, restored.
-            seconds: wall seconds that took.
-            wanted: whether to go on waiting.
+            seconds: wall seconds that the restoration took.
+            is_wanted: whether to go on waiting for the bus.
 
         Raises:
-            BatchAbandoned: the bus does not have the batch: it is not wanted any more, `close` was called, or the
-                bus is closed.
+            BatchAbandoned: it is not wanted, or `close` was called, and the bus does not have it.
         """
         with metrics.timed("transport"):
             payload = encode_payload(restored, self._codec_of(batch.run, restored[0]))
         with metrics.timed("publish"):
-            self._put(self._message(batch, self._checked_in(batch, payload), seconds), wanted)
+            try:
+                payload = self._claims.check_in(payload, batch.run, batch.segment)
+            except UnavailableError:
+                raise BatchAbandoned from None
+            self._publish_when_room(self._message(batch, payload, seconds), is_wanted)
 
     def _codec_of(self, run: str, picture: Picture) -> str:
         if self._codec != "auto":
             return self._codec
-        codec = self._codecs.get(run) or choose_codec(picture)
-        if len(self._codecs) >= _RUNS_REMEMBERED:
-            self._codecs.clear()
-        self._codecs[run] = codec
-        return codec
-
-    def _checked_in(self, batch: FrameBatch, payload: Payload) -> Payload:
-        try:
-            return self._claims.check_in(payload, batch.run, batch.segment)
-        except UnavailableError:
-            raise BatchAbandoned from None
+        with self._lock:
+            if run not in self._codecs:
+                if len(self._codecs) >= _MAX_CODECS:
+                    del self._codecs[next(iter(self._codecs))]
+                self._codecs[run] = choose_codec(picture)
+            return self._codecs[run]
 
     def _message(self, batch: FrameBatch, payload: Payload, seconds: float) -> RestoredBatch:
         return RestoredBatch(
@@ -94,9 +94,9 @@ class RestoredPublisher:
             seconds=seconds,
         )
 
-    def _put(self, message: RestoredBatch, wanted: Callable[[], bool]) -> None:
+    def _publish_when_room(self, message: RestoredBatch, is_wanted: Callable[[], bool]) -> None:
         key = segment_key(message.run, message.segment)
-        while wanted():
+        while is_wanted():
             try:
                 publish_message(self._bus, RESTORED, key, message, timeout=_PUBLISH_SECONDS)
             except BusFull:

@@ -1,4 +1,4 @@
-"""What a worker restores with: one engine, and what each batch asks of it."""
+"""Restores single pictures as their batches require."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reelwright.restoration.restore import Restorer
 from reelwright.wire.frames_pb2 import Work
 
 
-class EngineRestorer:
-    """Restores pictures as their batches want them. Thread-safe.
+class PictureRestorer:
+    """Restores pictures with one engine. Thread-safe; releases the GIL where it computes.
 
     Args:
         engine: runs the network.
@@ -29,10 +29,18 @@ class EngineRestorer:
 
     @property
     def engine(self) -> str:
-        """The engine's identity."""
+        """The engine's identity, as written into segment records."""
         return self._engine.identity
 
     def restore(self, picture: Picture, work: Work) -> Picture:
-        """The picture as `work` wants it."""
+        """Restores a picture.
+
+        Args:
+            picture: the active area of a frame.
+            work: enlargement, share of grain kept, pixel format and range of the result.
+
+        Returns:
+            A picture `work.scale` times as wide and high, in `work.pix_fmt`.
+        """
         restorer = Restorer(self._engine, work.scale, work.grain_keep)
         return restorer.restore(picture, work.pix_fmt, full_range=work.full_range)

@@ -11,34 +11,33 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-def _name() -> str:
+def _default_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
 class InferenceSettings(BaseSettings):
-    """How a worker works.
+    """How a worker restores batches.
 
     Attributes:
-        dispatcher: the dispatchers' addresses, separated by commas: `host:port` or `unix:/path`. The worker has a
+        dispatcher: the dispatchers' addresses, separated by commas: `host:port` or `unix:/path`. The worker opens a
             stream to each.
-        name: the worker's name, unique among those of a dispatcher.
-        model: the network it serves: a packaged one's name or a safetensors file.
+        name: the worker's name, unique among the workers of a dispatcher.
+        model: the network it serves: the name of a packaged one, or a safetensors file.
         engine: what runs the network.
-        threads: CPU threads of the network; every core when not set.
-        parallel: batches restored at the same time, one thread each.
-        prefetch: batches held beyond those, so that no thread waits for the next one or for the bus.
-        codec: transport codec of restored frames; `auto` chooses what pays, once per run.
-        drain_seconds: time that batches under way get to finish when the worker stops; after it they are handed
-            back at the next frame.
-        retry_seconds: longest pause between attempts to reach the dispatcher.
-        keepalive_seconds: a dispatcher is pinged this often, and taken for gone when it does not answer a ping for
-            as long.
+        threads: CPU threads of the network; all cores when not set.
+        parallel: batches restored at the same time, each by one thread.
+        prefetch: batches held in addition, so that no thread waits for the next batch or for the bus.
+        codec: transport codec of restored frames; `auto` chooses the fastest overall, once per run.
+        drain_seconds: how long a stopping worker waits for started batches; after it they are released at the next
+            frame.
+        retry_seconds: longest pause between attempts to reach a dispatcher.
+        keepalive_seconds: time between two pings to a dispatcher, and how long it has to answer one.
         max_message_bytes: largest gRPC message.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
     dispatcher: str = "127.0.0.1:7010"
-    name: str = Field(default_factory=_name, min_length=1)
+    name: str = Field(default_factory=_default_name, min_length=1)
     model: str = "reel-s"
     engine: Literal["auto", "openvino", "torch"] = "auto"
     threads: int | None = Field(default=None, ge=1)
@@ -57,7 +56,7 @@ class InferenceSettings(BaseSettings):
 
     @field_validator("dispatcher")
     @classmethod
-    def _names_one(cls, value: str) -> str:
+    def _require_address(cls, value: str) -> str:
         if not value.replace(",", " ").split():
             raise ValueError("give the address of at least one dispatcher, e.g. 127.0.0.1:7010")
         return value

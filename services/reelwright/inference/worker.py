@@ -1,120 +1,119 @@
-"""The inference loop: lease in, restored batch to the bus, receipt out."""
+"""The inference worker: leases in, restored batches to the bus, receipts out."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol
+
+from structlog.contextvars import bound_contextvars
 
 from reelwright import __version__
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
 from reelwright.inference.dispatcher_client import DispatcherClient
-from reelwright.inference.lease_pool import DispatcherSession, HeldLease, LeasePool
+from reelwright.inference.dispatcher_session import DispatcherSession
+from reelwright.inference.held_lease import HeldLease
+from reelwright.inference.lease_pool import LeasePool
 from reelwright.inference.restored_publisher import BatchAbandoned, RestoredPublisher
+from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.threads import SupervisedThread
 from reelwright.titles.errors import CorruptPayload, UnavailableError
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello
-from reelwright.wire.frames_pb2 import Work
 
 log = get_logger(__name__)
 
 
-class PictureRestorer(Protocol):
-    """What restores a picture. Thread-safe; releases the GIL where it computes."""
-
-    @property
-    def models(self) -> Sequence[str]:
-        """SHA-256 of the model files it serves, as hex."""
-
-    @property
-    def engine(self) -> str:
-        """Its identity, as written into segment records."""
-
-    def restore(self, picture: Picture, work: Work) -> Picture:
-        """The picture as `work` wants it: enlarged by `scale`, in `pix_fmt`."""
-
-
 class InferenceWorker:
-    """A worker on threads of its own, from `start` to `close`.
+    """A worker on its own threads, from `start` to `close`.
 
-    Restoring threads only restore: fetching from the store, coding for transport and waiting for the bus happen on
-    others, and the next batches are there already, so a core is idle only when there is no work.
+    Restoring threads only restore. Other threads fetch payloads, code for transport and wait for the bus. The next
+    batches are in memory already, so a core idles only when there is no work.
 
     Args:
-        bus: where restored batches go.
-        claims: where payloads are that are too large for a message; waits for the store itself.
-        restorer: does the work.
-        settings: the worker's.
+        bus: where restored batches are published.
+        claims: holds payloads that are too large for a message; waits for the store itself.
+        restorer: restores pictures.
+        settings: the worker's settings.
     """
 
     def __init__(self, bus: Bus, claims: ClaimCheck, restorer: PictureRestorer, settings: InferenceSettings) -> None:
         self._bus, self._claims, self._restorer, self._settings = bus, claims, restorer, settings
-        self._outlet = RestoredPublisher(bus, claims, settings.codec, settings.name, restorer.engine)
-        room = settings.parallel + settings.prefetch
-        self._jobs = LeasePool(room, len(settings.dispatchers))
-        self._abandon = threading.Event()
-        self._restoring = [threading.Thread(target=self._work, name="restore") for _ in range(settings.parallel)]
-        self._fetching = ThreadPoolExecutor(room, thread_name_prefix="fetch")
+        self._publisher = RestoredPublisher(
+            bus, claims, codec=settings.codec, worker=settings.name, engine=restorer.engine
+        )
+        capacity = settings.parallel + settings.prefetch
+        self._pool = LeasePool(capacity, len(settings.dispatchers))
+        self._abandoning, self._closing = threading.Event(), threading.Event()
+        self._restoring = [
+            SupervisedThread("restore", self._restore_batches, restart_until=self._closing)
+            for _ in range(settings.parallel)
+        ]
+        self._fetching = ThreadPoolExecutor(capacity, thread_name_prefix="fetch")
         self._publishing = ThreadPoolExecutor(settings.parallel, thread_name_prefix="publish")
         hello = Hello(worker=settings.name, version=__version__, models=restorer.models, protocol=PROTOCOL)
-        self._links = [
+        self._clients = [
             DispatcherClient(
                 address,
                 settings,
-                hello,
-                partial(self._jobs.opened, talk),
-                partial(self._act, talk),
-                partial(self._jobs.lost, talk),
+                hello=hello,
+                on_connected=partial(self._pool.open_session, session),
+                on_message=partial(self._handle_message, session),
+                on_disconnected=partial(self._pool.close_session, session),
             )
-            for address, talk in zip(settings.dispatchers, self._jobs.conversations, strict=True)
+            for address, session in zip(settings.dispatchers, self._pool.sessions, strict=True)
         ]
 
     @property
     def connected(self) -> bool:
         """Whether a stream to at least one dispatcher is open."""
-        return self._jobs.connected
+        return self._pool.connected
 
     @property
     def ready(self) -> bool:
-        """Whether it takes work: a dispatcher has taken its stream, and the bus answers."""
-        return self._jobs.connected and self._bus.connected
+        """Whether it takes work: a dispatcher has accepted its stream, and the bus answers."""
+        return self._pool.connected and self._bus.connected
+
+    def held_leases(self) -> list[HeldLease]:
+        """The leases it holds, in order of arrival."""
+        return self._pool.held_leases()
 
     def start(self) -> None:
-        """Begins to ask for work."""
+        """Starts to ask for batches."""
         for thread in self._restoring:
             thread.start()
-        for link in self._links:
-            link.start()
+        for client in self._clients:
+            client.start()
 
     def close(self, drain_seconds: float | None = None) -> None:
-        """Stops: hands back what is untouched and finishes what is under way.
+        """Stops: releases batches that are not started and finishes those that are.
 
-        What waits for the bus to have it waits until the bus is closed, if need be.
+        A restored batch that the bus has begun to accept is waited for until the bus is closed.
 
         Args:
-            drain_seconds: how long that may take; after it, what is under way is handed back at its next frame.
-                The settings' if None.
+            drain_seconds: how long to wait for started batches at most; after it they are released at their next frame.
+                By default as the settings say.
         """
-        self._jobs.drain(self._settings.drain_seconds if drain_seconds is None else drain_seconds)
-        self._abandon.set()
-        self._outlet.close()
-        self._jobs.close()
+        if not self._pool.drain(self._settings.drain_seconds if drain_seconds is None else drain_seconds):
+            log.warning("drain time exceeded", leases=len(self._pool.held_leases()))
+        self._abandoning.set()
+        self._publisher.close()
+        self._closing.set()
+        self._pool.close()
         for thread in self._restoring:
             thread.join()
         self._fetching.shutdown()
         self._publishing.shutdown()
-        for link in self._links:
-            link.close()
+        for client in self._clients:
+            client.close()
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set, then drains."""
@@ -122,89 +121,86 @@ class InferenceWorker:
         stop.wait()
         self.close()
 
-    def _act(self, talk: DispatcherSession, message: DispatcherMessage) -> None:
+    def _handle_message(self, session: DispatcherSession, message: DispatcherMessage) -> None:
         match message.WhichOneof("message"):
             case "lease":
-                job = self._jobs.take(talk, message.lease)
-                if job is not None:
-                    self._fetch_for(job)
+                lease = self._pool.add_lease(session, message.lease)
+                if lease is None:
+                    return
+                if lease.batch.payload.HasField("reference"):
+                    self._pool.mark_waiting(lease)
+                    self._fetching.submit(self._fetch_payload, lease)
+                else:
+                    self._pool.mark_fetched(lease)
             case "revoke":
-                self._jobs.revoke(message.revoke.run)
+                self._pool.revoke_run(message.revoke.run)
             case "start":
-                self._jobs.allow(message.start.lease)
+                self._pool.allow_start(message.start.lease)
 
-    def _fetch_for(self, job: HeldLease) -> None:
-        if job.batch.payload.HasField("reference"):
-            self._jobs.waits(job)
-            self._fetching.submit(self._fetch, job)
-        else:
-            self._jobs.supply(job)
+    def _fetch_payload(self, lease: HeldLease) -> None:
+        with bound_contextvars(**lease.log_fields):
+            try:
+                content = self._claims.content(lease.batch.payload)
+            except UnavailableError:
+                # The claim check waits for the store, so this is raised only when the process stops.
+                self._pool.release(lease)
+            except Exception as error:  # noqa: BLE001 - reported to the dispatcher, whatever it is
+                log.warning("payload not fetched", reason=str(error))
+                self._pool.fail(lease, error, payload_unusable=isinstance(error, CorruptPayload))
+            else:
+                self._pool.mark_fetched(lease, content)
 
-    def _fetch(self, job: HeldLease) -> None:
-        try:
-            content = self._claims.content(job.batch.payload)
-        except UnavailableError:
-            # Claims wait for the store: only a process that stops hears of it.
-            self._jobs.give_up(job)
-        except Exception as error:  # noqa: BLE001 - told to the dispatcher, whatever it is
-            log.warning("payload not fetched", **_place(job), reason=str(error))
-            self._jobs.failure(job, error, payload_unusable=isinstance(error, CorruptPayload))
-        else:
-            self._jobs.supply(job, content)
+    def _restore_batches(self) -> None:
+        while (lease := self._pool.start_next()) is not None:
+            with bound_contextvars(**lease.log_fields):
+                self._restore_batch(lease)
 
-    def _work(self) -> None:
-        while (job := self._jobs.next()) is not None:
-            self._restore(job)
-
-    def _restore(self, job: HeldLease) -> None:
+    def _restore_batch(self, lease: HeldLease) -> None:
         started = time.perf_counter()
         try:
-            restored = self._restored(job)
-            self._publishing.submit(self._publish, job, restored, time.perf_counter() - started)
+            restored = self._restore_pictures(lease)
+            self._publishing.submit(self._publish_batch, lease, restored, time.perf_counter() - started)
         except BatchAbandoned:
-            self._jobs.give_up(job)
+            self._pool.release(lease)
         except CorruptPayload as error:
-            log.warning("payload unusable", **_place(job), reason=str(error))
-            self._jobs.failure(job, error, payload_unusable=not _as_sent(job))
+            log.warning("payload unusable", reason=str(error))
+            # A payload that matches its digest was published like this: publishing it again would not help.
+            self._pool.fail(lease, error, payload_unusable=not _matches_digest(lease))
         except Exception as error:
-            log.exception("batch failed", **_place(job))
-            self._jobs.failure(job, error)
+            log.exception("batch failed")
+            self._pool.fail(lease, error)
         finally:
             metrics.WORKER_BUSY_SECONDS.inc(time.perf_counter() - started)
 
-    def _restored(self, job: HeldLease) -> list[Picture]:
-        batch = job.batch
+    def _restore_pictures(self, lease: HeldLease) -> list[Picture]:
+        batch = lease.batch
         with metrics.timed("transport"):
-            pictures = decode_payload(batch.payload, job.content)
+            pictures = decode_payload(batch.payload, lease.content)
         if len(pictures) != len(batch.frames):
             raise CorruptPayload(f"{len(pictures)} pictures for {len(batch.frames)} frames")
         restored = []
         with metrics.timed("restoration"):
             for picture in pictures:
-                if job.dropped or self._abandon.is_set():
+                if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 restored.append(self._restorer.restore(picture, batch.work))
         return restored
 
-    def _publish(self, job: HeldLease, restored: list[Picture], seconds: float) -> None:
-        self._jobs.waits(job)
-        try:
-            self._outlet.publish(job.batch, restored, seconds, lambda: not job.dropped)
-            metrics.FRAMES_RESTORED.inc(len(restored))
-            self._jobs.receipt(job)
-        except BatchAbandoned:
-            self._jobs.give_up(job)
-        except Exception as error:
-            log.exception("batch not published", **_place(job))
-            self._jobs.failure(job, error)
+    def _publish_batch(self, lease: HeldLease, restored: list[Picture], seconds: float) -> None:
+        self._pool.mark_waiting(lease)
+        with bound_contextvars(**lease.log_fields):
+            try:
+                self._publisher.publish(lease.batch, restored, seconds=seconds, is_wanted=lambda: not lease.revoked)
+                metrics.FRAMES_RESTORED.inc(len(restored))
+                self._pool.complete(lease)
+            except BatchAbandoned:
+                self._pool.release(lease)
+            except Exception as error:
+                log.exception("batch not published")
+                self._pool.fail(lease, error)
 
 
-def _as_sent(job: HeldLease) -> bool:
-    """Whether the coded bytes are those that were sent: then sending them again is no help."""
-    payload = job.batch.payload
-    coded = payload.inline if job.content is None else job.content
+def _matches_digest(lease: HeldLease) -> bool:
+    payload = lease.batch.payload
+    coded = payload.inline if lease.content is None else lease.content
     return hashlib.sha256(coded).digest() == payload.digest
-
-
-def _place(job: HeldLease) -> dict[str, object]:
-    return {"run": job.batch.run, "segment": job.batch.segment, "batch": job.batch.batch}

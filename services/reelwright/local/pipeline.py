@@ -21,7 +21,7 @@ from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.settings import EncoderSettings
-from reelwright.inference.restorer import EngineRestorer
+from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.ledger.run_ledger import RunLedger
@@ -57,7 +57,7 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         address = f"unix:{folder}/dispatch"
         dispatcher = DispatcherService(bus, DispatcherSettings(address=address, drain_seconds=0))
         worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw")
-        worker = InferenceWorker(bus, claims, EngineRestorer(engine, job.model), worker_settings)
+        worker = InferenceWorker(bus, claims, PictureRestorer(engine, job.model), worker_settings)
         stack.callback(_Running(dispatcher.run, outcome.put).close)
         worker.start()
         stack.callback(worker.close, 0.0)

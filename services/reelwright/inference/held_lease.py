@@ -1,0 +1,44 @@
+"""A leased batch at its worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reelwright.inference.dispatcher_session import DispatcherSession
+from reelwright.wire.frames_pb2 import FrameBatch
+
+
+@dataclass(slots=True, eq=False)
+class HeldLease:
+    """A leased batch. Changed by its LeasePool only.
+
+    Attributes:
+        id: the lease's id.
+        batch: the batch.
+        exclusive: it is started with nothing else under way, and only when its dispatcher allows it.
+        session: the session of the dispatcher that leased it.
+        content: the payload's coded bytes; None when they are in the batch itself.
+        fetched: its payload is in memory.
+        started: a thread restores it, or has restored it.
+        start_requested: the dispatcher was asked whether it may start.
+        start_allowed: the dispatcher has answered that it may start.
+        waiting_since: since when it waits for the bus or the store, in seconds of `time.monotonic`; None otherwise.
+        revoked: its run was cancelled or has failed.
+    """
+
+    id: str
+    batch: FrameBatch
+    exclusive: bool
+    session: DispatcherSession
+    content: bytes | None = None
+    fetched: bool = False
+    started: bool = False
+    start_requested: bool = False
+    start_allowed: bool = False
+    waiting_since: float | None = None
+    revoked: bool = False
+
+    @property
+    def log_fields(self) -> dict[str, str | int]:
+        """Run, segment and batch, for log lines."""
+        return {"run": self.batch.run, "segment": self.batch.segment, "batch": self.batch.batch}
