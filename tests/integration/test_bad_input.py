@@ -72,13 +72,13 @@ def test_a_film_that_becomes_another_leaves_nothing(
     assert "split it there" in line
 
 
-def test_a_clock_that_leaps_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_clock_that_jumps_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A frame that lies hours behind the one before is named by that one's time."""
     source = clips.clip_folder() / "leaping.mkv"
     times = [Fraction(i, 25) + (7200 if i > 30 else 0) for i in range(40)]
     write_film(source, Film([(time, scene(i, "yuv420p", 64, 48)) for i, time in enumerate(times)]))
     line = refusal(capfd, tmp_path / "out.mp4", source, "--set", "on_damage=conceal")
-    assert f"{source} at 00:00:01.200: its clock leaps to 02:00:01.240" in line
+    assert f"{source} at 00:00:01.200: its clock jumps to 02:00:01.240" in line
 
 
 @pytest.mark.parametrize("name", ["bframes_mkv", "ffv1", "mpeg4_avi"])

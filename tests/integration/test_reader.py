@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -10,9 +12,11 @@ import pytest
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
+from reelwright.titles.errors import InputError
 from reelwright.titles.recipe import Recipe
+from tests.support.clipmaker import Film, write_film
 from tests.support.clips import FILMS, clip, truth
-from tests.support.damaged_files import bad_file
+from tests.support.damaged_files import bad_file, joined, without_first
 from tests.support.films import REAL, whole_film
 from tests.support.scenes import interlaced, scene
 
@@ -167,3 +171,52 @@ def test_real_films_are_read_whole(name: str) -> None:
     with av.open(str(path)) as container:
         expected = [frame.pts for frame in container.decode(video=0)]
     assert [frame.record.pts for frame in FrameReader(probe(str(path)), Recipe())] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "first"),
+    [
+        ("bframes_mkv", 5, 12),
+        ("hevc_open_gop", 5, 12),
+        ("mpeg4_gop", 5, 12),
+        ("bframes_ts", 5, 12),
+        ("mpeg2_ps", 5, 12),
+        ("vp9_gop", 5, 12),
+    ],
+)
+def test_a_recording_that_begins_between_key_frames_begins_at_its_first_whole_picture(
+    name: str, cut: int, first: int
+) -> None:
+    """What refers to pictures in front of the file is left out and counted, for every codec; the rest is all there."""
+    reader = FrameReader(probe(str(without_first(name, cut))), Recipe())
+    frames = list(reader)
+    assert len(frames) == len(truth(name).times) - first
+    for frame, moment in zip(frames, truth(name).moments[first:], strict=True):
+        assert _distance(frame, moment) < 12
+    assert any("before the first whole picture were left out" in note for note in reader.notes)
+
+
+def test_recordings_joined_without_a_gap_in_time_are_one_film(tmp_path: Path) -> None:
+    """A jump in the packet counters of a transport stream is no damage where every frame decodes."""
+    for codec, options in (("libx264", {"bf": "2"}), ("libx265", {"x265-params": "log-level=0"}), ("mpeg2video", {})):
+        parts = [tmp_path / f"{codec}{number}.ts" for number in range(2)]
+        for number, part in enumerate(parts):
+            shots = [(Fraction(number * 24 + i, 25) + 5, scene(number * 24 + i)) for i in range(24)]
+            write_film(part, Film(shots, codec=codec, options=options))
+        frames = list(FrameReader(probe(str(joined(*parts))), Recipe()))
+        assert len(frames) == 48
+        assert not any(frame.record.concealed for frame in frames)
+
+
+def test_a_sample_shape_that_changes_is_refused_where_it_changes() -> None:
+    """An MPEG-2 broadcast that goes from 4:3 to 16:9 is not shown stretched in silence."""
+    with pytest.raises(InputError, match="display aspect ratio changes from 4:3 to 16:9") as refusal:
+        list(FrameReader(probe(str(bad_file("reshaped"))), Recipe()))
+    assert "at 00:00:01." in refusal.value.where or "at 00:00:00.9" in refusal.value.where
+
+
+def test_the_containers_sample_shape_overrules_the_codecs() -> None:
+    """Matroska states one shape for the whole film, which players take; the codec's change is noted."""
+    reader = FrameReader(probe(str(bad_file("reshaped_mkv"))), Recipe())
+    assert len(list(reader)) == 50
+    assert any("display aspect ratio changes" in note for note in reader.notes)

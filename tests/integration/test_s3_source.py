@@ -242,7 +242,7 @@ def _decoded(supply: Supply, *, conceal: bool) -> Iterator[tuple[str, bool]]:
     handle = io.BufferedReader(Source(Blocks(supply, supply.size, 2048), "film"))
     with open_source("film", handle) as container:
         stream = video_stream(container, "film")
-        for raw in VideoDecoder(container, stream, "film", conceal=conceal, chain=ContainerWalk(handle)):
+        for raw in VideoDecoder(container, stream, "film", conceal=conceal, walk=ContainerWalk(handle)):
             yield picture_of(raw.frame, Bars()).digest(), raw.concealed
 
 

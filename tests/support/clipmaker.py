@@ -197,18 +197,21 @@ def write_sound(path: Path, seconds: Fraction, *, cover: Picture | None = None, 
             out.mux(packet)
 
 
-def write_film_with_size_changes(path: Path, pictures: Sequence[Picture], rate: Fraction) -> None:
-    """Writes one MPEG-2 stream, with another encoder for each size of the pictures."""
+def write_film_with_changes(
+    path: Path, pictures: Sequence[Picture], rate: Fraction, shapes: Sequence[Fraction] | None = None
+) -> None:
+    """Writes one MPEG-2 stream, with another encoder wherever the size or the sample shape changes."""
+    parts = [(p.width, p.height, s) for p, s in zip(pictures, shapes or [Fraction(1)] * len(pictures), strict=True)]
     with av.open(str(path), "w") as out:
-        sizes = dict.fromkeys((picture.width, picture.height) for picture in pictures)
         stream = _video_stream(out, Film([], rate=rate, codec="mpeg2video", options={"b": "2M"}), pictures[0])
         out.start_encoding()
-        for size in sizes:
+        for part in dict.fromkeys(parts):
             encoder = av.CodecContext.create("mpeg2video", "w")
-            encoder.width, encoder.height, encoder.pix_fmt = *size, pictures[0].pix_fmt
+            encoder.width, encoder.height, encoder.sample_aspect_ratio = part
+            encoder.pix_fmt = pictures[0].pix_fmt
             encoder.time_base, encoder.framerate, encoder.bit_rate = 1 / rate, rate, 2_000_000
             for number, picture in enumerate(pictures):
-                if (picture.width, picture.height) == size:
+                if parts[number] == part:
                     frame = frame_of(picture)
                     frame.pts, frame.time_base = number, 1 / rate
                     _mux_all(out, stream, encoder.encode(frame))

@@ -161,6 +161,15 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], Truth]]] = {
     "bframes_mkv": ("mkv", _steady(options=_BF, audio="aac")),
     "bframes_ts": ("ts", _steady(options=_BF, audio="mp2", start=F(10), audio_start=F(10))),
     "bframes_hevc": ("mkv", _steady(codec="libx265", options={"preset": "ultrafast", "x265-params": "log-level=0"})),
+    "hevc_open_gop": (
+        "mkv",
+        _steady(
+            codec="libx265",
+            options={"preset": "ultrafast", "x265-params": "log-level=0:keyint=12:min-keyint=12:open-gop=1:bframes=2"},
+        ),
+    ),
+    "mpeg4_gop": ("mkv", _steady(codec="mpeg4", options={"g": "12", "bf": "2", "b": "1M"})),
+    "vp9_gop": ("webm", _steady(codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8", "g": "12"})),
     "open_gop": ("mkv", _steady(options={**_BF, "g": "12", "x264-params": "open-gop=1"})),
     "mpeg2_ps": ("mpg", _steady(codec="mpeg2video", options={"bf": "2", "b": "2M"}, start=F(1))),
     "mpeg4_avi": ("avi", _steady(codec="mpeg4", options={"bf": "2", "b": "2M"}, audio="mp2")),

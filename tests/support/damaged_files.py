@@ -57,6 +57,26 @@ def broken(source: str, *packets: int, kind: str = "noise") -> Path:
     return path
 
 
+def without_first(source: str, packets: int) -> Path:
+    """A clip remuxed without its first packets, as a recording is that begins between two key frames."""
+    path = clip_folder() / f"{source}-from-{packets}{clip(source).suffix}"
+    with av.open(str(clip(source))) as container, av.open(str(path), "w") as out:
+        stream = container.streams.video[0]
+        target = out.add_stream_from_template(stream, opaque=True)
+        for number, packet in enumerate(container.demux(stream)):
+            if packet.size and number >= packets:
+                packet.stream = target
+                out.mux(packet)
+    return path
+
+
+def joined(*sources: Path) -> Path:
+    """Transport streams one after the other in one file, as cutting programs for recordings leave them."""
+    path = clip_folder() / f"joined-{'-'.join(source.stem for source in sources)}.ts"
+    path.write_bytes(b"".join(source.read_bytes() for source in sources))
+    return path
+
+
 def _damaged(payload: bytes, kind: str) -> bytes:
     if kind == "zeros":
         return bytes(len(payload))
@@ -105,7 +125,14 @@ def _covered_sound(path: Path) -> None:
 def _growing(path: Path) -> None:
     """A film whose picture size changes after a second, as in recordings of broadcasts."""
     pictures = [scene(i, "yuv420p", *((160, 120) if i < 25 else (176, 144))) for i in range(50)]
-    clipmaker.write_film_with_size_changes(path, pictures, Fraction(25))
+    clipmaker.write_film_with_changes(path, pictures, Fraction(25))
+
+
+def _reshaped(path: Path) -> None:
+    """A broadcast that changes from 4:3 to 16:9 after a second, in one raster."""
+    shapes = [Fraction(12, 11) if i < 25 else Fraction(16, 11) for i in range(50)]
+    pictures = [scene(i, "yuv420p", 176, 144) for i in range(50)]
+    clipmaker.write_film_with_changes(path, pictures, Fraction(25), shapes)
 
 
 def _doubled(path: Path) -> None:
@@ -159,6 +186,8 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "sdp": ("sdp", _text(_SDP)),
     "doubled": ("mkv", _doubled),
     "growing": ("mkv", _growing),
+    "reshaped": ("ts", _reshaped),
+    "reshaped_mkv": ("mkv", _reshaped),
     "restarting": ("mpg", _restarting),
 }
 

@@ -156,7 +156,7 @@ def _described(handle: IO[bytes], at: int) -> str:
         return "a tag of the ID3 or APE kind"
     if data.startswith((b"RIFF", _EBML)):
         return "another file"
-    return "text" if all(byte >= 32 or byte in b"\t\r\n" for byte in data[:256]) else "unknown data"
+    return "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:256]) else "unknown data"
 
 
 def _is_mp4(head: bytes) -> bool:

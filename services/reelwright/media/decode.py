@@ -1,34 +1,37 @@
-"""Packets in, frames out: every frame at its own time, and what does not decode named or stood in for."""
+"""Decodes a stream: every frame at its own time, and each packet that does not decode reported or concealed."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from reelwright.media.container import packets
 from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.damage import SliceChecks, damaged
+from reelwright.media.frame_times import FrameTimes
 from reelwright.media.packet_tracking import Expected, PacketTracker, codec_name
-from reelwright.media.timestamp import timestamp
+from reelwright.media.sample_shape import SampleShape
 from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import InputError
 
-# These decoders patch what they cannot read and flag the frame, which keeps later frames closer to the film than
-# giving the frame up; all others are told to give up.
-_PATCHING = {"h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "vc1"}
-_PATCHING |= {"wmv1", "wmv2", "wmv3", "flv1"}
+# These decoders replace what they cannot read and flag the frame, which keeps later frames closer to the film than
+# dropping the frame; all others are told to stop at the first error.
+_CONCEALING = {"h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "vc1"}
+_CONCEALING |= {"wmv1", "wmv2", "wmv3", "flv1"}
 # How often in a row the demuxer may fail before the rest of the file is given up.
 _DEMUX_ATTEMPTS = 16
-# A longer step back in time is a second recording, not jitter.
-_MAX_STEP_BACK = 1
-# No film holds a frame for an hour, and MP4 cannot hold one for a day.
-_MAX_STEP_AHEAD = 3600
+# These decoders make a picture of a packet whose references are missing, without an error: grey with some motion in it.
+_NEEDS_INTRA = {"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "flv1", "wmv1", "wmv2", "wmv3", "vc1"}
+# FFmpeg marks one of the last packets before a gap in a transport stream's counters. Where two recordings were joined,
+# the second one's key frame comes within this many packets.
+_JOINT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +52,21 @@ class VideoDecoder:
 
     Args:
         container: the open source.
-        stream: its film.
+        stream: the stream to decode.
         location: the source's name, for errors.
-        conceal: let the frame before stand in for a damaged one rather than raise.
+        conceal: repeat the last frame in place of a damaged one instead of raising.
         cut: the file is known to end early, so what is broken at its end is left out.
         threads: slice threads; results do not depend on them.
-        chain: the file's structure, followed as the film is read.
+        walk: the file's structure, checked as the film is read.
 
     Attributes:
-        notes: what was repaired on the way, complete after iteration.
+        notes: what was repaired and left out, complete after iteration.
         broke_off: the demuxer could not read the file to its end.
         end: where the last frame ends, in the stream's time base.
+
+    Raises (while iterating):
+        DamagedSource: without `conceal`, for a packet that does not decode and for a damaged file structure.
+        InputError: for a picture that changes size, pixel format or sample shape, and for a clock that starts over.
     """
 
     def __init__(
@@ -71,109 +78,166 @@ class VideoDecoder:
         conceal: bool,
         cut: bool = False,
         threads: int = 1,
-        chain: ContainerWalk | None = None,
+        walk: ContainerWalk | None = None,
     ) -> None:
-        self._container, self._stream, self._where, self._conceal = container, stream, location, conceal
-        self._tick = Fraction(stream.time_base or Fraction(1, 1000))
-        self._account = PacketTracker(stream, container.format.name)
+        self._container, self._stream, self._conceal, self._walk = container, stream, conceal, walk
+        self._times = FrameTimes(stream, location)
+        self._tracker = PacketTracker(stream, container.format.name)
         self._slices = SliceChecks() if codec_name(stream) == "ffv1" else None
-        self._origin: int | None = None
+        self._shape = SampleShape(container, stream)
         self._last: RawFrame | None = None
         self._lost: list[Expected] = []
-        self._shifted = 0
-        self._chain = chain
+        self._seen_key_frame = False
+        self._first_key_pts: int | None = None
         self._gaps: list[str] = []
         self.broke_off = cut
-        self.end = 0
         stream.codec_context.options = _options(stream)
-        # Frame threads report an error with a later packet, so only slices are shared out.
+        # Frame threads report an error with a later packet, so only slices are decoded in parallel.
         stream.thread_type = "SLICE"
         stream.thread_count = threads
 
     @property
+    def end(self) -> int:
+        """Where the last frame ends, in the stream's time base."""
+        return self._times.end
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        """One line for each kind of repair."""
+        """One sentence for each kind of repair and omission."""
         notes = list(self._gaps)
-        if self._account.silent:
-            notes.append(f"{self._account.silent} packets hold no picture of their own")
-        if self._shifted:
-            notes.append(f"{self._shifted} frames had no time of their own, or an earlier one than their neighbour")
+        if self._tracker.leading:
+            seconds = float(self._times.seconds(self._tracker.leading_time))
+            notes.append(
+                f"{self._tracker.leading} packets ({seconds:.3f} s) before the first whole picture were left out: they "
+                "refer to pictures that are not in the file"
+            )
+        if self._tracker.silent:
+            notes.append(f"{self._tracker.silent} packets hold no picture of their own")
+        if self._times.shifted:
+            notes.append(
+                f"{self._times.shifted} frames had no time of their own, or an earlier one than the last frame"
+            )
+        notes += self._shape.notes
+        if self._walk is not None and self._walk.unknown:
+            notes.append(
+                f"parts of the file that are not known here were stepped over: {', '.join(self._walk.unknown)}"
+            )
         return tuple(notes)
 
     def __iter__(self) -> Iterator[RawFrame]:
-        for packet in self._packets():
-            for frame in self._decoded(packet):
+        for packet, joined in self._packets_and_joints():
+            for frame in self._decoded(packet, joined=joined):
                 yield from self._placed(frame)
-        yield from self._tail()
+        self._lost += self._damage_or_nothing(self._tracker.never_came_out())
+        if self._last is not None and not self.broke_off:
+            yield from self._concealed(self._last.frame)
 
-    def _packets(self) -> Iterator[Packet[VideoStream] | None]:
-        """The stream's packets, then None to flush the decoder."""
-        failures, last = 0, None
+    def _packets_and_joints(self) -> Iterator[tuple[Packet[VideoStream] | None, bool]]:
+        """The stream's packets, each with whether a key frame follows soon; then None to flush the decoder."""
+        held: deque[Packet[VideoStream]] = deque()
+        for packet in self._packets():
+            held.append(packet)
+            if len(held) > _JOINT:
+                yield held.popleft(), any(later.is_keyframe for later in held)
+        while held:
+            yield held.popleft(), any(later.is_keyframe for later in held)
+        yield None, False
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        failures, position = 0, 0
         while failures < _DEMUX_ATTEMPTS:
             try:
                 for packet in packets(self._container, self._stream):
                     failures = 0
-                    self._follow(packet.pos)
-                    if last is not None and packet.dts is not None:
-                        self._refuse_restart(last, packet.dts)
-                    last = packet.dts if packet.dts is not None else last
+                    position = packet.pos or position
+                    self._check_structure(packet.pos)
+                    self._times.check_decoding_time(packet.dts)
                     yield packet
                 break
             except (av.FFmpegError, OSError):
                 failures += 1
-                self._account.distrust()
-                if not self._conceal:
-                    raise self._damage(self.end) from None
-        self.broke_off = self.broke_off or failures > 0
+                # Bytes of another kind behind the last packet are no part of the film.
+                if self._walk is None or self._walk.film_follows(position):
+                    self.broke_off = True
+                    self._report_demux_failure()
         if not self.broke_off:
-            self._follow(None)
-        yield None
+            self._check_structure(None)
 
-    def _follow(self, offset: int | None) -> None:
-        """Sees to it that the demuxer did not skip anything on the way to `offset`."""
-        if self._chain is None or not self._chain.broken_before(offset):
-            return
-        self._account.distrust()
+    def _report_demux_failure(self) -> None:
+        self._tracker.distrust()
         if not self._conceal:
             raise self._damage(self.end)
-        at = self._at(self.end).removeprefix(f"{self._where} at ")
-        self._gaps.append(f"the file is damaged at {at}: frames and sound may be missing there")
 
-    def _decoded(self, packet: Packet[VideoStream] | None) -> list[av.VideoFrame]:
-        entry = self._account.fed(packet) if packet is not None else None
+    def _check_structure(self, offset: int | None) -> None:
+        """Checks that the demuxer skipped nothing of the film on the way to `offset`."""
+        if self._walk is None or not self._walk.broken_before(offset):
+            return
+        self._tracker.distrust()
+        if not self._conceal:
+            raise self._damage(self.end)
+        self._gaps.append(
+            f"the file is damaged at {self._times.time_of(self.end)}: frames and sound may be missing there"
+        )
+
+    def _decoded(self, packet: Packet[VideoStream] | None, *, joined: bool) -> list[av.VideoFrame]:
+        entry = self._tracker.fed(packet) if packet is not None else None
+        if entry and packet and packet.is_keyframe and not self._seen_key_frame:
+            self._seen_key_frame, self._first_key_pts = True, entry.pts
+        failed = False
         try:
             frames = self._stream.codec_context.decode(packet)
         except av.FFmpegError:
-            frames = []
-            if entry:
-                self._account.failed(entry)
-        if entry and packet and (packet.is_corrupt or (self._slices and self._slices.broken(bytes(packet)))):
-            self._account.failed(entry)
+            frames, failed = [], True
+        if entry and packet and not failed:
+            # Most decoders see for themselves whether a picture is whole; the others need the demuxer's mark.
+            suspect = packet.is_corrupt and not joined and codec_name(self._stream) not in _CONCEALING
+            failed = suspect or bool(self._slices and self._slices.broken(bytes(packet)))
+        if entry and failed:
+            if self._is_leading(entry):
+                self._tracker.leave_out(entry)
+            else:
+                self._tracker.failed(entry)
+        self._shape.check(self._times)
         return frames
 
     def _placed(self, frame: av.VideoFrame) -> Iterator[RawFrame]:
-        self._refuse_change(frame)
-        lost, entry = self._account.came_out(frame)
+        self._check_unchanged(frame)
+        lost, entry = self._tracker.came_out(frame)
         self._lost += self._damage_or_nothing(lost)
         if entry is None:
             return
+        unreferenced = self._last is None and frame.pict_type != PictureType.I
+        if unreferenced and codec_name(self._stream) in _NEEDS_INTRA:
+            self._tracker.leave_out(entry)
+            return
         if entry.failed or frame.is_corrupt:
-            self._account.distrust()
+            if self._is_leading(entry):
+                self._tracker.leave_out(entry)
+                return
+            self._tracker.distrust()
             self._lost += self._damage_or_nothing([entry])
             return
-        yield from self._stand_ins(frame)
+        yield from self._concealed(frame)
         yield self._timed(frame, entry, concealed=False)
 
-    def _tail(self) -> Iterator[RawFrame]:
-        self._lost += self._damage_or_nothing(self._account.never_came_out())
-        if self._last is not None and not self.broke_off:
-            yield from self._stand_ins(self._last.frame)
+    def _is_leading(self, entry: Expected) -> bool:
+        """Whether a packet that does not decode refers to frames before the beginning of a stream cut in mid-GOP."""
+        if self._last is not None:
+            return False
+        if not self._seen_key_frame:
+            return True
+        return entry.pts is not None and self._first_key_pts is not None and entry.pts < self._first_key_pts
 
-    def _stand_ins(self, first: av.VideoFrame) -> Iterator[RawFrame]:
-        """Frames for what was lost: the one before, or at the very start the one after."""
+    def _concealed(self, first: av.VideoFrame) -> Iterator[RawFrame]:
+        """Frames in place of what was lost: the one before, or at the very start the one after."""
         for entry in self._lost:
             yield self._timed(self._last.frame if self._last else first, entry, concealed=True)
         self._lost = []
+
+    def _timed(self, frame: av.VideoFrame, entry: Expected, *, concealed: bool) -> RawFrame:
+        pts = self._times.place(entry.pts, entry.duration)
+        self._last = RawFrame(frame, FrameRecord(pts=pts, duration=entry.duration, concealed=concealed))
+        return self._last
 
     def _damage_or_nothing(self, lost: list[Expected]) -> list[Expected]:
         if lost and not self._conceal:
@@ -181,61 +245,22 @@ class VideoDecoder:
         return lost
 
     def _damage(self, pts: int | None) -> InputError:
-        return damaged(self._at(pts if pts is not None else self.end))
+        return damaged(self._times.position(pts))
 
-    def _timed(self, frame: av.VideoFrame, entry: Expected, *, concealed: bool) -> RawFrame:
-        """Gives the frame its time: its own, or the next free one where that would not go forward.
-
-        Raises:
-            InputError: it lies further ahead than a film's clock goes in one step.
-        """
-        pts = entry.pts if entry.pts is not None else self.end
-        last = self._last.record if self._last is not None else None
-        if last is not None and pts <= last.pts:
-            pts = last.pts + 1
-        if last is not None and (pts - last.pts) * self._tick > _MAX_STEP_AHEAD:
-            raise InputError(
-                f"its clock leaps to {timestamp(pts * self._tick)}",
-                self._at(last.pts),
-                "split it there, or rewrite its timestamps by remuxing it",
-            )
-        self._shifted += entry.pts != pts
-        if self._origin is None:
-            self._origin = pts
-        self.end = pts + (entry.duration or 1)
-        self._last = RawFrame(frame, FrameRecord(pts=pts, duration=entry.duration, concealed=concealed))
-        return self._last
-
-    def _refuse_restart(self, last: int, dts: int) -> None:
-        if (last - dts) * self._tick > _MAX_STEP_BACK:
-            raise InputError(
-                "its clock starts over; it is several recordings in one file",
-                self._at(last),
-                "split it there, or rewrite its timestamps by remuxing it",
-            )
-
-    def _refuse_change(self, frame: av.VideoFrame) -> None:
+    def _check_unchanged(self, frame: av.VideoFrame) -> None:
         if self._last is None:
             return
-        before, after = _described(self._last.frame), _described(frame)
+        before, after = (f"{each.width}x{each.height} {each.format.name}" for each in (self._last.frame, frame))
         if before != after:
             raise InputError(
                 f"its picture changes from {before} to {after}",
-                self._at(frame.pts if frame.pts is not None else self.end),
+                self._times.position(frame.pts),
                 "split it there and restore the parts by themselves",
             )
 
-    def _at(self, pts: int) -> str:
-        origin = self._origin if self._origin is not None else (self._stream.start_time or 0)
-        return f"{self._where} at {timestamp((pts - origin) * self._tick)}"
-
-
-def _described(frame: av.VideoFrame) -> str:
-    return f"{frame.width}x{frame.height} {frame.format.name}"
-
 
 def _options(stream: VideoStream) -> dict[str, str]:
-    options = {"err_detect": "crccheck" if codec_name(stream) in _PATCHING else "crccheck+explode"}
+    options = {"err_detect": "crccheck" if codec_name(stream) in _CONCEALING else "crccheck+explode"}
     if stream.codec_context.name == "libdav1d":
         # Its own frame threads, which report errors late too.
         options["max_frame_delay"] = "1"

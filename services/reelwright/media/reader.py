@@ -51,7 +51,7 @@ class FrameReader:
                 conceal=conceal,
                 cut=missing > 0,
                 threads=self._threads,
-                chain=ContainerWalk(beside),
+                walk=ContainerWalk(beside),
             )
             yield from self._numbered(self._pictures(self._whole(decoder)))
             self.notes = decoder.notes
