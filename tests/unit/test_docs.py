@@ -1,0 +1,83 @@
+"""The documentation names only files, classes, functions and settings that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from reelwright.bus.settings import BusSettings
+from reelwright.decoder.settings import DecoderSettings
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.encoder.settings import EncoderSettings
+from reelwright.inference.settings import InferenceSettings
+from reelwright.store.settings import StoreSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "services" / "reelwright"
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+# `folder/module.py`, `folder/module.Name` or `folder/module.Name.member`, relative to the package.
+_REFERENCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.([A-Za-z_]+(?:\.[a-z_]+)?)`")
+_SETTING = re.compile(r"\bREELWRIGHT_(BUS|STORE|DECODER|DISPATCHER|INFERENCE|ENCODER)_([A-Z_]+[A-Z])\b")
+_SETTINGS: dict[str, type[BaseSettings]] = {
+    "BUS": BusSettings,
+    "STORE": StoreSettings,
+    "DECODER": DecoderSettings,
+    "DISPATCHER": DispatcherSettings,
+    "INFERENCE": InferenceSettings,
+    "ENCODER": EncoderSettings,
+}
+
+
+@cache
+def defined_names(module: Path) -> set[str]:
+    """Names that a module defines at its top level, and `Class.member` for members of its classes."""
+    names: set[str] = set()
+    for node in ast.parse(module.read_text()).body:
+        names |= _names(node)
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{member}" for child in node.body for member in _names(child)}
+    return names
+
+
+def _names(node: ast.stmt) -> set[str]:
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_that_a_page_names_exists(page: Path) -> None:
+    """Each module that a page names exists, and defines the class, function or member that the page names."""
+    for path, name in _REFERENCE.findall(page.read_text()):
+        if name == "py":
+            assert (PACKAGE / f"{path}.py").is_file() or (ROOT / f"{path}.py").is_file(), f"{path}.py"
+        # Other paths are those of a run's files, such as plan/end.json.
+        elif (PACKAGE / path).parent.is_dir():
+            assert name in defined_names(PACKAGE / f"{path}.py"), f"{path}.{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_that_a_page_names_exist(page: Path) -> None:
+    """Each environment variable of a service that a page names is a setting of that service."""
+    for service, name in _SETTING.findall(page.read_text()):
+        assert name.lower() in _SETTINGS[service].model_fields, f"REELWRIGHT_{service}_{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """Each relative link leads to a file, and its fragment to a heading of that file."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target:
+            continue
+        path, _, fragment = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
+            assert fragment in {re.sub(r"[^a-z0-9 -]", "", text.lower()).replace(" ", "-") for text in headings}, target
