@@ -12,8 +12,10 @@ from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.encode import film_format
-from reelwright.media.film import read_timeline
+from reelwright.media.film import FilmTimeline, read_timeline
 from reelwright.media.profiles import profile_spec
+from reelwright.media.stream_times import settle_outcomes
+from reelwright.media.tags import lost_tags
 from reelwright.media.timing import SegmentInput
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
@@ -80,8 +82,18 @@ def _facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFil
         time_base=timeline.time_base,
         pts=timeline.pts,
         lossless=profile_spec(title.request.recipe.profile).lossless,
-        streams=assembled.streams,
+        streams=settle_outcomes(assembled.streams, assembled.timed_streams, timeline.streams, assembled.shift),
         chapters=assembled.chapters,
         seconds={"assemble": seconds},
-        notes=(*end.notes, *assembled.notes),
+        notes=(*end.notes, *assembled.notes, *_not_held(title, assembled, timeline)),
+        timecode=timeline.timecode,
     )
+
+
+def _not_held(title: TitleRecord, assembled: AssembledFilm, timeline: FilmTimeline) -> Iterator[str]:
+    """What of the film's tags and timecode its container does not hold, for the person."""
+    suffix = profile_spec(title.request.recipe.profile).suffix[1:]
+    if lost := lost_tags(title.source.metadata, timeline.tags):
+        yield f"tags that this {suffix} file does not hold: {', '.join(lost)}"
+    if assembled.timecode is not None and timeline.timecode != str(assembled.timecode):
+        yield f"{suffix} files hold no timecode at this frame rate: it began at {assembled.timecode}"

@@ -33,6 +33,7 @@ class FilmFacts:
         lossless: decoding gives the restored frames back, so their digests hold for the film.
         streams: what became of the source's other streams.
         chapters: how many the film has.
+        timecode: that the film starts with; empty for none.
         seconds: wall seconds per stage that the segment records do not hold.
         notes: what the person should know: conversions, what the container does not hold.
     """
@@ -48,6 +49,7 @@ class FilmFacts:
     lossless: bool
     streams: tuple[StreamOutcome, ...] = ()
     chapters: int = 0
+    timecode: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -111,6 +113,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         frame_digests=tuple(account.digests),
         streams=film.streams,
         chapters=film.chapters,
+        timecode=film.timecode,
         shots=shots,
         seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
         notes=film.notes,

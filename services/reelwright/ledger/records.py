@@ -176,6 +176,7 @@ class Manifest(_Document):
     frame_digests: tuple[str, ...]
     streams: tuple[StreamOutcome, ...]
     chapters: int
+    timecode: str = ""
     shots: tuple[ShotEntry, ...]
     seconds: dict[str, float]
     notes: tuple[str, ...] = ()

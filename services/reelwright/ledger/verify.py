@@ -14,6 +14,7 @@ from reelwright.ledger.manifest import read_manifest, worst_time_error
 from reelwright.ledger.records import Manifest
 from reelwright.media.container import open_bytes
 from reelwright.media.film import FilmTimeline, frame_digests, missing_copies, read_timeline
+from reelwright.media.stream_times import paired
 from reelwright.titles.errors import CorruptPayload, InputError
 
 
@@ -39,7 +40,7 @@ class VerifyReport:
 
 
 def verify(film: str | Path) -> VerifyReport:
-    """Checks checksum, frame count, every PTS, lossless frames, stream copies and chapters.
+    """Checks checksum, frame count, every time of every stream, lossless frames, stream copies, timecode and chapters.
 
     Args:
         film: its path, or its location in a store, where it is read by ranges.
@@ -60,6 +61,8 @@ def verify(film: str | Path) -> VerifyReport:
     if manifest.lossless:
         checks.append(_guarded("frame digests", lambda: _digests(film, manifest)))
     checks.append(_guarded("stream copies", lambda: _streams(film, manifest)))
+    checks.append(_stream_times(timeline, manifest))
+    checks.append(_timecode(timeline, manifest))
     found = timeline.chapters
     checks.append(Check("chapters", found == manifest.chapters, f"{found} of {manifest.chapters}"))
     return VerifyReport(tuple(checks))
@@ -114,6 +117,33 @@ def _digests(film: str, manifest: Manifest) -> Check:
 
 def _differing(pairs: Iterator[tuple[str | None, str | None]]) -> Iterator[int]:
     return (index for index, (found, wanted) in enumerate(pairs) if found != wanted)
+
+
+def _stream_times(timeline: FilmTimeline, manifest: Manifest) -> Check:
+    """Every packet of sound and subtitles where the manifest has it, and that where the source had it."""
+    held, wrong, worst, count = dict(paired(manifest.streams, timeline.streams)), [], 0.0, 0
+    for outcome in manifest.streams:
+        if outcome.times is None:
+            if outcome.kind in {"audio", "subtitle"} and outcome.outcome != "left out" and outcome.packets:
+                wrong.append(f"{outcome.kind} {outcome.index} is not in the film")
+            continue
+        found = held.get(outcome.index)
+        name = f"{outcome.kind} {outcome.index}"
+        count += 1
+        worst = max(worst, outcome.times.error)
+        if found is None:
+            wrong.append(f"{name} is not in the film")
+        elif found.times.digest() != outcome.times.sha256:
+            wrong.append(f"{name} is not shown at its times")
+        if outcome.times.error > outcome.times.tolerance:
+            wrong.append(f"{name} is {outcome.times.error:.3f} s off its source's time")
+    detail = "; ".join(wrong) if wrong else f"{count} streams, at most {worst * 1000:.3f} ms from the source's"
+    return Check("stream times", not wrong, detail)
+
+
+def _timecode(timeline: FilmTimeline, manifest: Manifest) -> Check:
+    found, wanted = timeline.timecode, manifest.timecode
+    return Check("timecode", found == wanted, found or ("none" if not wanted else f"none, not {wanted}"))
 
 
 def _streams(film: str, manifest: Manifest) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,10 +20,12 @@ from reelwright.media import matroska
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
 from reelwright.media.profiles import ProfileSpec, encoded_size
-from reelwright.media.stream_copy import kept_metadata
-from reelwright.media.streams import Carriage, carry_streams
+from reelwright.media.stream_times import PacketTimes, TimedStream
+from reelwright.media.streams import OtherStreams, StreamPlanner, codec_name, is_cover
+from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options
+from reelwright.media.timecode import Timecode, film_timecode, start_timecode
 from reelwright.media.timing import PictureClock, SegmentInput, film_shift, movie_scale, timescale
-from reelwright.media.types import SourceInfo, StreamOutcome
+from reelwright.media.types import Chapter, SourceInfo, StreamOutcome
 from reelwright.titles.errors import InternalError
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from av.container.core import Chapter as FilmChapter
 
 _CHAPTER_UNIT = Fraction(1, 1_000_000)
+# Of a film whose length is not known; no subtitle is meant to be shown for an hour.
+_LONGEST_SUBTITLE = Fraction(3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class AssembledFilm:
         streams: what became of the source's other streams.
         chapters: how many the film has.
         notes: sentences for the person: what is not as in the source, and why.
+        timed_streams: the source's sound and subtitles as they were read, by index; the film is checked against them.
+        timecode: as the film should hold it; None where the source has none.
     """
 
     frames: int
@@ -54,6 +60,8 @@ class AssembledFilm:
     streams: tuple[StreamOutcome, ...]
     chapters: int
     notes: tuple[str, ...]
+    timed_streams: Mapping[int, TimedStream]
+    timecode: Timecode | None
 
 
 def assemble_film(
@@ -81,9 +89,13 @@ def assemble_film(
         raise InternalError("a film needs at least one frame")
     with open_source(source.location) as other:
         earliest = None if other.start_time is None else Fraction(other.start_time, av.time_base)
-        shift = film_shift(first.frames[0].pts * film.time_base, earliest)
+        start = first.frames[0].pts * film.time_base
+        shift = film_shift(start, earliest)
+        timecode = start_timecode(other, source.location, start, film.average_rate)
+        if timecode is not None:
+            timecode = film_timecode(timecode, start + shift, film.average_rate, spec.container)
         with output_errors(out):
-            return _Assembly(out, source, other, spec, film, shift).write(first, pending)
+            return _Assembly(out, source, other, spec, film, shift, timecode).write(first, pending)
 
 
 class _Assembly:
@@ -95,15 +107,20 @@ class _Assembly:
         spec: ProfileSpec,
         film: FilmFormat,
         shift: Fraction,
+        timecode: Timecode | None,
     ) -> None:
         self._out, self._source, self._other = out, source, other
-        self._spec, self._film, self._shift = spec, film, shift
+        self._spec, self._film, self._shift, self._timecode = spec, film, shift, timecode
         self._main = video_stream(other, source.location)
         # MP4 takes the samples' shape from the codec's parameters.
         anamorphic = film.sample_aspect_ratio != 1 and spec.container == "matroska"
         self._display_ratio = film.sample_aspect_ratio * film.width / film.height if anamorphic else None
-        self._frames = 0
+        self._frames, self._end = 0, Fraction(0)
         self._notes: list[str] = []
+        self._timed: dict[int, TimedStream] = {}
+        # Of the film's clock; 0 for a source that does not say how long it is.
+        length = Fraction(source.duration)
+        self._expected_end = source.video.start_pts * source.video.tick + shift + length if length else Fraction(0)
 
     def write(self, first: SegmentInput, pending: Iterator[SegmentInput]) -> AssembledFilm:
         container = av.open(self._out, "w", format=self._spec.container, container_options=self._muxer_options())
@@ -111,10 +128,12 @@ class _Assembly:
             container.flags |= BITEXACT
             with av.open(first.path) as template:
                 video = self._add_video(container, template.streams.video[0])
-            carriage = carry_streams(self._other, self._source.location, self._main, container, self._spec, self._shift)
+            length = Fraction(self._source.duration) or _LONGEST_SUBTITLE
+            planner = StreamPlanner(self._source.location, container, self._spec, self._shift, length)
+            others = planner.add_streams(self._other, self._main)
             self._describe(container)
             container.start_encoding()
-            self._mux(container, self._pictures(first, pending, video), carriage)
+            self._mux(container, self._pictures(first, pending, video), others)
         except BaseException:
             with suppress(av.FFmpegError, OSError):
                 container.close()
@@ -122,10 +141,11 @@ class _Assembly:
         container.close()
         if self._display_ratio:
             matroska.set_display_ratio(self._out, self._display_ratio)
-        return self._result(carriage)
+        return self._result(others)
 
     def _muxer_options(self) -> dict[str, str]:
-        options = dict(self._spec.muxer)
+        cover = any(is_cover(stream) for stream in self._other.streams)
+        options = {**self._spec.muxer, **muxer_tag_options(self._spec, self._source.metadata, cover=cover)}
         # The film's zero is the source's: sound that starts before it must not push the picture back.
         options["avoid_negative_ts"] = "disabled"
         if self._spec.container != "matroska":
@@ -148,14 +168,16 @@ class _Assembly:
             video.set_display_rotation(film.rotation)
         video.time_base = film.time_base
         video.disposition = self._main.disposition or Disposition.default
-        video.metadata.update(kept_metadata(self._main.metadata))
+        video.metadata.update(film_tags(self._main.metadata))
+        if self._timecode:
+            video.metadata["timecode"] = str(self._timecode)
         if self._display_ratio:
             video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
         self._extradata = template.codec_context.extradata
         return video
 
     def _describe(self, container: OutputContainer) -> None:
-        container.metadata.update(kept_metadata(self._source.metadata))
+        container.metadata.update(film_tags(self._source.metadata))
         chapters: list[FilmChapter] = [
             {
                 "id": number,
@@ -164,24 +186,48 @@ class _Assembly:
                 "time_base": _CHAPTER_UNIT,
                 "metadata": {"title": chapter.title} if chapter.title else {},
             }
-            for number, chapter in enumerate(self._source.chapters, 1)
+            for number, chapter in enumerate(self._chapters(), 1)
         ]
         container.set_chapters(chapters)
 
-    def _mux(self, container: OutputContainer, pictures: Iterator[Packet[Stream]], carriage: Carriage) -> None:
-        # Both in decoding order by time; the muxer's own queue then stays a few packets long.
-        for packet in heapq.merge(pictures, self._others(carriage), key=_moment):
-            container.mux_one(packet)
+    def _chapters(self) -> list[Chapter]:
+        """The chapters that begin before the film ends. A later one would make a player show a longer film."""
+        end = self._expected_end
+        return [chapter for chapter in self._source.chapters if not end or Fraction(chapter.start) + self._shift < end]
 
-    def _others(self, carriage: Carriage) -> Iterator[Packet[Stream]]:
-        wanted = [stream for stream in self._other.streams if stream.index in carriage.carriers]
+    def _mux(self, container: OutputContainer, pictures: Iterator[Packet[Stream]], others: OtherStreams) -> None:
+        # Both in decoding order by time; the muxer's own queue then stays a few packets long.
+        for packet in heapq.merge(pictures, self._other_packets(others), key=_decoding_time):
+            container.mux_one(packet)
+        for index, writer in others.writers.items():
+            if self._other.streams[index].type == "subtitle":
+                for packet in writer.flush(self._end):
+                    container.mux_one(packet)
+
+    def _other_packets(self, others: OtherStreams) -> Iterator[Packet[Stream]]:
+        wanted = [stream for stream in self._other.streams if stream.index in others.writers]
         for stream in self._other.streams:
-            if stream.index not in carriage.carriers:
+            if stream.index not in others.writers:
                 stream.discard = Discard.all
+        self._timed = {
+            stream.index: TimedStream(
+                kind=stream.type,
+                times=PacketTimes(stream, codec_name(stream)),
+                tags=dict(stream.metadata),
+                dispositions=disposition_names(stream.disposition),
+            )
+            for stream in wanted
+            if stream.type in {"audio", "subtitle"}
+        }
         for packet in _read(self._other, wanted, self._notes):
-            yield from carriage.carriers[packet.stream.index].packets(packet)
-        for carrier in carriage.carriers.values():
-            yield from carrier.flush()
+            index = packet.stream.index
+            if index in self._timed:
+                self._timed[index].times.add(packet)
+            yield from others.writers[index].packets(packet)
+        # A subtitle may last until the film's end, which is not known yet.
+        for stream in wanted:
+            if stream.type != "subtitle":
+                yield from others.writers[stream.index].flush(Fraction(0))
 
     def _pictures(
         self, first: SegmentInput, pending: Iterator[SegmentInput], video: VideoStream
@@ -194,6 +240,7 @@ class _Assembly:
             packet.stream, held = video, packet
         if held is not None:
             clock.last(held)
+            self._end = clock.end_seconds(self._film.time_base)
             yield held
 
     def _stamped(
@@ -216,7 +263,7 @@ class _Assembly:
             self._frames += len(segment.frames)
             segment = next(pending, None)
 
-    def _result(self, carriage: Carriage) -> AssembledFilm:
+    def _result(self, others: OtherStreams) -> AssembledFilm:
         film = self._film
         width, height = encoded_size(self._spec, film.width, film.height)
         if (width, height) != (film.width, film.height):
@@ -224,6 +271,9 @@ class _Assembly:
                 f"{self._spec.name} holds even sizes only: {film.width}x{film.height} became {width}x{height}, "
                 "its edge repeated"
             )
+        beyond = len(self._source.chapters) - len(self._chapters())
+        if beyond:
+            self._notes.append(f"{beyond} chapters begin after the film's end and are left out")
         if self._shift:
             self._notes.append(
                 f"the film's clock is the source's {float(self._shift):+.3f} s, so that it starts near zero"
@@ -233,9 +283,11 @@ class _Assembly:
             width=width,
             height=height,
             shift=self._shift,
-            streams=carriage.outcomes(),
-            chapters=len(self._source.chapters),
+            streams=others.outcomes(),
+            chapters=len(self._chapters()),
             notes=tuple(self._notes),
+            timed_streams=self._timed,
+            timecode=self._timecode,
         )
 
 
@@ -255,5 +307,5 @@ def _read(source: InputContainer, wanted: list[Stream], notes: list[str]) -> Ite
             yield packet
 
 
-def _moment(packet: Packet[Stream]) -> float:
+def _decoding_time(packet: Packet[Stream]) -> float:
     return float((packet.dts or 0) * packet.time_base)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -22,7 +22,9 @@ from reelwright.media.encode import presumed_matrix, set_colour, video_frame
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.stream_copy import PayloadDigest
+from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import codec_name, is_cover
+from reelwright.media.tags import disposition_names
 from reelwright.media.types import Bars, ColourInfo, StreamOutcome
 from reelwright.titles.errors import CorruptPayload
 
@@ -43,6 +45,9 @@ class FilmTimeline:
         height: stored rows.
         pix_fmt: FFmpeg's name.
         chapters: how many there are.
+        streams: the sound and subtitles that it holds, in order.
+        tags: of the film.
+        timecode: of the picture; empty for none.
     """
 
     time_base: Fraction
@@ -52,6 +57,9 @@ class FilmTimeline:
     height: int
     pix_fmt: str
     chapters: int
+    streams: tuple[TimedStream, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    timecode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +74,30 @@ class StreamDigest:
 
 
 def read_timeline(path: str | Path) -> FilmTimeline:
-    """The film's timeline, read from its packets without decoding them.
+    """The film's timeline, and those of its sound and subtitles, read from the packets without decoding them.
 
     Raises:
         InputError: not a film that can be opened.
     """
     with open_source(str(path)) as container:
         stream = video_stream(container, str(path))
-        shown = sorted(
-            (packet.pts, packet.duration or 0)
-            for packet in container.demux(stream)
-            if packet.size and packet.pts is not None and not packet.is_discard
-        )
+        others = {
+            other.index: TimedStream(
+                other.type, PacketTimes(other, codec_name(other)), other.metadata, disposition_names(other.disposition)
+            )
+            for other in container.streams
+            if other.type in {"audio", "subtitle"}
+        }
+        shown: list[tuple[int, int]] = []
+        for packet in container.demux([stream, *(container.streams[index] for index in others)]):
+            if not packet.size:
+                continue
+            if packet.stream.index != stream.index:
+                others[packet.stream.index].times.add(packet)
+            elif packet.pts is not None and not packet.is_discard:
+                shown.append((packet.pts, packet.duration or 0))
+        shown.sort()
+        tags = stream.metadata
         return FilmTimeline(
             time_base=Fraction(stream.time_base or 1),
             pts=tuple(pts for pts, _ in shown),
@@ -86,6 +106,9 @@ def read_timeline(path: str | Path) -> FilmTimeline:
             height=stream.codec_context.height,
             pix_fmt=stream.codec_context.pix_fmt or "",
             chapters=len(container.chapters()),
+            streams=tuple(others.values()),
+            tags=dict(container.metadata),
+            timecode=next((value for key, value in tags.items() if key.lower() == "timecode"), ""),
         )
 
 

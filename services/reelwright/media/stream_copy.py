@@ -1,119 +1,131 @@
-"""How a source's other streams travel into the film, and what their copies are told by."""
+"""Copies a source's other streams into the film, packet by packet, each packet at its own time."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from fractions import Fraction
-from math import ceil
 from typing import Protocol
 
 import av
 from av.bitstream import BitStreamFilterContext
-from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from reelwright.media.profiles import ProfileSpec
+from reelwright.media.stream_times import is_empty_text
 from reelwright.media.types import StreamOutcome
 
-# Tags that describe the old file and not the film in it.
-_OF_THE_FILE = {
-    "major_brand",
-    "minor_version",
-    "compatible_brands",
-    "encoder",
-    "duration",
-    "bps",
-    "number_of_frames",
-    "number_of_bytes",
-    "vendor_id",
-    "timecode",
-}
-# MP4 counts sound in samples. Times closer than one of the slowest sound's would be one time there, which it refuses.
-_LEAST_STEP = Fraction(1, 8000)
+# Decoders need the packets just before the first one that is heard: Opus 80 ms (RFC 7845, 4.6), AAC one frame.
+PREROLL_SECONDS = Fraction(1, 10)
 
 
 class StreamWriter(Protocol):
-    """Takes one source stream's packets into the film."""
+    """Writes the packets of one source stream into the film."""
 
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """The film's packets for the source's next one."""
 
-    def flush(self) -> Iterator[Packet[Stream]]:
-        """What is left after the last one."""
+    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
+        """The film's packets that are still held back after the source's last one.
+
+        Args:
+            end: when the film ends, in seconds on the film's clock.
+        """
 
     def outcome(self) -> StreamOutcome:
         """What became of the stream so far."""
 
 
 class PayloadDigest:
-    """Counts packets and digests what they hold.
+    """Counts packets and digests their payloads.
 
-    The digest runs over the payloads as one, since MP4 regroups uncompressed sound. The empty text samples that MP4
-    puts between subtitles are no content.
+    The digest runs over all payloads as one, since MP4 regroups uncompressed sound. Empty text samples are no content.
+
+    Attributes:
+        packets: how many were added.
     """
 
     def __init__(self, codec: str) -> None:
-        self._text = codec == "mov_text"
+        self._codec = codec
         self._sha = hashlib.sha256()
         self.packets = 0
 
     def add(self, packet: Packet[Stream]) -> None:
-        """Takes a packet's payload in."""
-        payload = memoryview(packet)
-        if self._text and bytes(payload[:2]) == b"\0\0":
+        """Adds a packet's payload."""
+        if is_empty_text(packet, self._codec):
             return
         self.packets += 1
-        self._sha.update(payload)
+        self._sha.update(memoryview(packet))
 
     def hexdigest(self) -> str:
         """SHA-256 so far, as hex."""
         return self._sha.hexdigest()
 
 
-class Clock:
-    """Moves a stream's packets to the film's time and keeps their DTS rising, as muxers demand.
+class StreamClock:
+    """Puts a stream's packets on the film's clock.
+
+    Each time is rounded by itself to the film's unit. A packet is moved because of its neighbour only where the muxer
+    refuses it otherwise, by the least unit; the next packet is again placed by its own time.
 
     Args:
         shift: seconds from the source's time to the film's.
+        target: the film's stream; its unit is read when the first packet comes, after the header was written.
+        strict: DTS must rise; otherwise they must not fall.
     """
 
-    def __init__(self, shift: Fraction) -> None:
-        self._shift = shift
+    def __init__(self, shift: Fraction, target: Stream, *, strict: bool) -> None:
+        self._shift, self._target, self._strict = shift, target, strict
         self._last: int | None = None
 
     def stamp(self, packet: Packet[Stream]) -> None:
-        """Sets a packet's times, in its own time base."""
-        ticks = round(self._shift / packet.time_base)
-        known = packet.pts if packet.dts is None else packet.dts
-        dts = (known or 0) + ticks
-        if self._last is not None:
-            dts = max(dts, self._last + ceil(_LEAST_STEP / packet.time_base))
-        pts = dts if packet.pts is None else max(packet.pts + ticks, dts)
-        packet.pts, packet.dts, self._last = pts, dts, dts
+        """Sets a packet's stream, unit, times and duration.
+
+        A packet without any time follows the one before.
+        """
+        unit = Fraction(self._target.time_base or 1)
+        scale, offset = packet.time_base / unit, self._shift / unit
+        start = packet.pts if packet.pts is not None else packet.dts
+        decoded = packet.dts if packet.dts is not None else packet.pts
+        least = None if self._last is None else self._last + self._strict
+        if start is None or decoded is None:
+            dts = pts = least or 0
+        else:
+            pts, dts = round(start * scale + offset), round(decoded * scale + offset)
+        dts = min(dts, pts)
+        if least is not None and dts < least:
+            dts, pts = least, max(pts, least)
+        duration = round(packet.duration * scale) if packet.duration else 0
+        packet.stream, packet.time_base = self._target, unit
+        packet.pts, packet.dts, packet.duration = pts, dts, duration
+        self._last = dts
 
 
 class StreamCopy:
-    """Copies packets as they are.
+    """Copies the packets of sound and data as they are.
+
+    Packets that an edit list cuts out in front are left out, except the last ones before the first that is heard:
+    a decoder needs them, and the film's container keeps them in front of its own start.
 
     Args:
-        about: the stream's outcome, yet to be filled in.
+        outcome: the stream's, yet to be filled in.
         stream: the source's.
-        target: the film's.
-        clock: the film's time.
+        clock: puts packets on the film's clock.
+        heard_from: when the first packet starts that is heard, in the stream's unit.
     """
 
-    def __init__(self, about: StreamOutcome, stream: Stream, target: Stream, clock: Clock) -> None:
-        self._about, self._target, self._clock = about, target, clock
-        self._digest = PayloadDigest(about.codec)
-        self._filter = _unwrapped_aac(stream)
+    def __init__(self, outcome: StreamOutcome, stream: Stream, clock: StreamClock, heard_from: int = 0) -> None:
+        self._outcome, self._clock = outcome, clock
+        preroll = round(PREROLL_SECONDS / Fraction(stream.time_base or 1))
+        self._preroll = range(heard_from - preroll, heard_from)
+        self._digest = PayloadDigest(outcome.codec)
+        self._filter = _aac_unwrapper(stream)
         self._lost = 0
 
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See Carrier."""
+        """See StreamWriter."""
+        if packet.is_discard and packet.pts not in self._preroll:
+            return
         try:
             parts = self._filter.filter(packet) if self._filter else [packet]
         except av.FFmpegError:
@@ -122,28 +134,21 @@ class StreamCopy:
         for part in parts:
             self._clock.stamp(part)
             self._digest.add(part)
-            part.stream = self._target
             yield part
 
-    def flush(self) -> Iterator[Packet[Stream]]:
-        """See Carrier."""
+    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:  # noqa: ARG002 - no packet is ever held back
+        """See StreamWriter."""
         return iter(())
 
     def outcome(self) -> StreamOutcome:
-        """See Carrier."""
-        update = {"outcome": "copied", "reason": lost(self._lost), "packets": self._digest.packets}
-        return self._about.model_copy(update={**update, "sha256": self._digest.hexdigest()})
+        """See StreamWriter."""
+        return copied(self._outcome, self._digest, self._lost)
 
 
-def _unwrapped_aac(stream: Stream) -> BitStreamFilterContext | None:
-    """Broadcast AAC repeats its setup before each frame (ADTS), which files keep once.
-
-    The muxers would unwrap it too, but then the digest would be of other bytes than the film holds.
-    """
-    context: object | None = stream.codec_context
-    if context is None or stream.codec_context.name != "aac" or stream.codec_context.extradata:
-        return None
-    return BitStreamFilterContext("aac_adtstoasc", stream)
+def copied(outcome: StreamOutcome, digest: PayloadDigest, lost_packets: int) -> StreamOutcome:
+    """The outcome of a stream that was copied."""
+    update = {"outcome": "copied", "reason": lost(lost_packets), "packets": digest.packets}
+    return outcome.model_copy(update={**update, "sha256": digest.hexdigest()})
 
 
 def lost(packets: int) -> str:
@@ -151,33 +156,12 @@ def lost(packets: int) -> str:
     return f"{packets} damaged packets left out" if packets else ""
 
 
-def holds(spec: ProfileSpec, add: Callable[[OutputContainer], object]) -> bool:
-    """Whether libavformat writes a header of this container with the stream that `add` adds."""
-    trial = av.open(io.BytesIO(), "w", format=spec.container)
-    try:
-        add(trial)
-        trial.start_encoding()
-    except (av.FFmpegError, ValueError):
-        return False
-    finally:
-        with suppress(av.FFmpegError, ValueError):
-            trial.close()
-    return True
+def _aac_unwrapper(stream: Stream) -> BitStreamFilterContext | None:
+    """Broadcast AAC repeats its setup before each frame (ADTS); files keep it once.
 
-
-def dressed(target: Stream, stream: Stream) -> Stream:
-    """Gives the film's stream the source stream's language, title and role."""
-    target.disposition = stream.disposition
-    target.metadata.update(kept_metadata(stream.metadata))
-    return target
-
-
-def kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Tags that are about the film, not about the file that held it."""
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key.lower() not in _OF_THE_FILE
-        and not key.startswith("_STATISTICS")
-        and not (key.lower() == "handler_name" and value.endswith("Handler"))
-    }
+    The muxers would unwrap it too, but then the digest would be of other bytes than the film holds.
+    """
+    context: object | None = stream.codec_context
+    if context is None or stream.codec_context.name != "aac" or stream.codec_context.extradata:
+        return None
+    return BitStreamFilterContext("aac_adtstoasc", stream)

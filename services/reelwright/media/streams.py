@@ -1,4 +1,4 @@
-"""What becomes of a source's other streams: copied packet for packet, converted, or left out with the reason."""
+"""What becomes of a source's other streams: each is copied, converted, or left out with the reason."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
+from reelwright.media.audio_conversion import convert_audio
 from reelwright.media.container import open_source
-from reelwright.media.convert import convert_audio, convert_text
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.stream_copy import Clock, StreamCopy, StreamWriter, dressed, holds
+from reelwright.media.stream_copy import PREROLL_SECONDS, StreamClock, StreamCopy, StreamWriter
+from reelwright.media.subtitle_copy import SubtitleCopy
+from reelwright.media.tags import describe_stream
+from reelwright.media.text_conversion import convert_text
+from reelwright.media.trial import container_holds
 from reelwright.media.types import StreamOutcome
 
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -25,47 +29,140 @@ _COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "imag
 
 
 @dataclass(frozen=True)
-class Carriage:
-    """How the other streams travel: carriers by source stream index, and the outcomes that are known already."""
+class OtherStreams:
+    """How a source's other streams are written.
 
-    carriers: Mapping[int, StreamWriter]
+    Attributes:
+        writers: by source stream index.
+        settled: the outcomes of those that need no writer.
+    """
+
+    writers: Mapping[int, StreamWriter]
     settled: tuple[StreamOutcome, ...]
 
     def outcomes(self) -> tuple[StreamOutcome, ...]:
         """What became of every stream, in the source's order."""
-        carried = (carrier.outcome() for carrier in self.carriers.values())
-        return tuple(sorted((*self.settled, *carried), key=lambda outcome: outcome.index))
+        written = (writer.outcome() for writer in self.writers.values())
+        return tuple(sorted((*self.settled, *written), key=lambda outcome: outcome.index))
 
 
-def carry_streams(
-    source: InputContainer,
-    location: str,
-    main: VideoStream,
-    film: OutputContainer,
-    spec: ProfileSpec,
-    shift: Fraction,
-) -> Carriage:
-    """Adds to the film what it takes over of the source besides `main`; its header must not be written yet.
+@dataclass(frozen=True)
+class StreamPlanner:
+    """Decides how each of a source's other streams is carried, and adds it to the film.
 
-    Args:
-        source: the source, which keeps its place.
-        location: where it lies.
-        main: the stream that was restored.
-        film: the film.
+    Attributes:
+        location: of the source.
+        film: the film; its header is not written yet.
         spec: its profile.
         shift: seconds from the source's time to the film's.
+        length: seconds that the film lasts; a subtitle that lasts longer is an endless one.
     """
-    carriers: dict[int, StreamWriter] = {}
-    settled: list[StreamOutcome] = []
-    for stream in source.streams:
-        if stream.index == main.index or _is_chapter_text(stream, source):
-            continue
-        result = _carry(stream, location, film, spec, Clock(shift))
-        if isinstance(result, StreamOutcome):
-            settled.append(result)
-        else:
-            carriers[stream.index] = result
-    return Carriage(carriers, tuple(settled))
+
+    location: str
+    film: OutputContainer
+    spec: ProfileSpec
+    shift: Fraction
+    length: Fraction
+
+    def add_streams(self, source: InputContainer, main: VideoStream) -> OtherStreams:
+        """Adds to the film what it takes over of the source besides `main`."""
+        writers: dict[int, StreamWriter] = {}
+        settled: list[StreamOutcome] = []
+        for stream in source.streams:
+            if stream.index == main.index or _is_chapter_text(stream, source):
+                continue
+            result = self._add(stream)
+            if isinstance(result, StreamOutcome):
+                settled.append(result)
+            else:
+                writers[stream.index] = result
+        return OtherStreams(writers, tuple(settled))
+
+    def _add(self, stream: Stream) -> StreamWriter | StreamOutcome:
+        outcome = StreamOutcome(
+            index=stream.index,
+            kind="cover" if is_cover(stream) else stream.type,
+            codec=codec_name(stream),
+            language=stream.metadata.get("language", ""),
+            title=stream.metadata.get("title", ""),
+            outcome="left out",
+            reason=f"{self.spec.suffix[1:]} files hold no {codec_name(stream)} {stream.type}",
+        )
+        if isinstance(stream, AttachmentStream):
+            return self._attach(stream, outcome)
+        if stream.type == "video":
+            return self._add_cover(stream, outcome)
+        if stream.type == "data":
+            reason = (
+                "the film gets a timecode of its own" if _is_timecode(stream) else "data beside the film is not carried"
+            )
+            return outcome.model_copy(update={"reason": reason})
+        if not _is_known(stream):
+            return outcome.model_copy(update={"reason": "its codec is not known here"})
+        if isinstance(stream, AudioStream):
+            return self._add_audio(stream, outcome)
+        return self._add_subtitles(cast("SubtitleStream", stream), outcome)
+
+    def _add_audio(self, stream: AudioStream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
+        edits = _Edits.of(stream)
+        in_place = edits.starts_at + round(self.shift / Fraction(stream.time_base or 1)) <= 0
+        edited = edits.inside or (edits.in_front and not (in_place and self.spec.container != "matroska"))
+        playable = not outcome.codec.startswith(self.spec.unplayable)
+        if playable and not edited and self._holds(stream):
+            target = self._copy_of(stream)
+            return StreamCopy(outcome, stream, self._clock(target), edits.starts_at)
+        reason = (
+            "its edit list cuts it inside its packets"
+            if edited
+            else f"{outcome.codec} does not play from {self.spec.suffix[1:]} files"
+        )
+        converting = outcome.model_copy(update={"reason": reason})
+        converted = convert_audio(stream, self.film, self.spec, converting, self.shift, edited=edited)
+        if converted is None:
+            return outcome
+        describe_stream(converted.target, stream)
+        return converted
+
+    def _add_subtitles(self, stream: SubtitleStream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
+        if self._holds(stream):
+            return SubtitleCopy(outcome, self._clock(self._copy_of(stream)), self.shift, self.length)
+        if not stream.codec_context.codec.text_sub:
+            return outcome
+        converted = convert_text(stream, self.film, self.spec, outcome, self.shift, self.length)
+        describe_stream(converted.target, stream)
+        return converted
+
+    def _attach(self, stream: AttachmentStream, outcome: StreamOutcome) -> StreamOutcome:
+        if not self._holds(stream):
+            return outcome.model_copy(update={"reason": f"{self.spec.suffix[1:]} files hold no attachments"})
+        _add_template(self.film, stream)
+        return _copied_whole(outcome, stream.data)
+
+    def _add_cover(self, stream: Stream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
+        if not is_cover(stream):
+            return outcome.model_copy(update={"reason": "only the main picture is restored"})
+        if self.spec.container == "matroska" and outcome.codec in _COVER_TYPES:
+            # Matroska keeps a cover as an attached file; as a track it would be a film of one picture.
+            data = _first_payload(self.location, stream.index)
+            self.film.add_attachment(*_COVER_TYPES[outcome.codec], data)
+            return _copied_whole(outcome, data)
+        if self.spec.container == "matroska" or not self._holds(stream):
+            return outcome
+        target = _add_template(self.film, stream)
+        target.disposition = Disposition.attached_pic
+        return StreamCopy(outcome, stream, self._clock(target))
+
+    def _holds(self, stream: Stream) -> bool:
+        return container_holds(self.spec, lambda trial: _add_template(trial, stream))
+
+    def _copy_of(self, stream: Stream) -> Stream:
+        target = _add_template(self.film, stream)
+        describe_stream(target, stream)
+        return target
+
+    def _clock(self, target: Stream) -> StreamClock:
+        strict = self.spec.container != "matroska" and target.type != "subtitle"
+        return StreamClock(self.shift, target, strict=strict)
 
 
 def codec_name(stream: Stream) -> str:
@@ -80,73 +177,39 @@ def is_cover(stream: Stream) -> bool:
     return stream.type == "video" and bool(stream.disposition & _COVERS)
 
 
-def _carry(
-    stream: Stream, location: str, film: OutputContainer, spec: ProfileSpec, clock: Clock
-) -> StreamWriter | StreamOutcome:
-    about = StreamOutcome(
-        index=stream.index,
-        kind="cover" if is_cover(stream) else stream.type,
-        codec=codec_name(stream),
-        language=stream.metadata.get("language", ""),
-        outcome="left out",
-        reason=f"{spec.suffix[1:]} files hold no {codec_name(stream)} {stream.type}",
-    )
-    if isinstance(stream, AttachmentStream):
-        return _attach(stream, film, spec, about)
-    if stream.type == "video":
-        return _cover(stream, location, film, spec, about, clock)
-    if not _is_known(stream):
-        return about.model_copy(update={"reason": "its codec is not known here"})
-    return _sound_or_text(stream, film, spec, about, clock)
+@dataclass(frozen=True)
+class _Edits:
+    """What an edit list does to a stream.
+
+    Attributes:
+        in_front: it cuts off more than the packets that a decoder needs to start.
+        inside: it cuts something out of the middle.
+        starts_at: time of the first packet that is heard, in the stream's unit.
+    """
+
+    in_front: bool = False
+    inside: bool = False
+    starts_at: int = 0
+
+    @staticmethod
+    def of(stream: Stream) -> _Edits:
+        """Reads them from the index that the demuxer made of the edit list; only MOV and MP4 have one."""
+        starts_at, first_cut, cut_since = None, None, False
+        for entry in stream.index_entries:
+            if entry.is_discard:
+                first_cut = entry.timestamp if first_cut is None else first_cut
+                cut_since = starts_at is not None
+            elif starts_at is None:
+                starts_at = entry.timestamp
+            elif cut_since:
+                return _Edits(inside=True, starts_at=starts_at)
+        if starts_at is None or first_cut is None:
+            return _Edits(starts_at=starts_at or 0)
+        preroll = round(PREROLL_SECONDS / Fraction(stream.time_base or 1))
+        return _Edits(in_front=starts_at - first_cut > preroll, starts_at=starts_at)
 
 
-def _sound_or_text(
-    stream: Stream, film: OutputContainer, spec: ProfileSpec, about: StreamOutcome, clock: Clock
-) -> StreamWriter | StreamOutcome:
-    if _copied(stream, spec):
-        return StreamCopy(about, stream, dressed(_add_copy(film, stream), stream), clock)
-    if isinstance(stream, AudioStream):
-        return convert_audio(stream, film, spec, about, clock)
-    if isinstance(stream, SubtitleStream) and stream.codec_context.codec.text_sub:
-        return convert_text(stream, film, spec, about, clock)
-    return about
-
-
-def _copied(stream: Stream, spec: ProfileSpec) -> bool:
-    unplayable = stream.type == "audio" and codec_name(stream).startswith(spec.unplayable)
-    return not unplayable and holds(spec, lambda trial: _add_copy(trial, stream))
-
-
-def _attach(stream: AttachmentStream, film: OutputContainer, spec: ProfileSpec, about: StreamOutcome) -> StreamOutcome:
-    if not holds(spec, lambda trial: _add_copy(trial, stream)):
-        return about.model_copy(update={"reason": f"{spec.suffix[1:]} files hold no attachments"})
-    _add_copy(film, stream)
-    return _settled_copy(about, stream.data)
-
-
-def _cover(
-    stream: Stream,
-    location: str,
-    film: OutputContainer,
-    spec: ProfileSpec,
-    about: StreamOutcome,
-    clock: Clock,
-) -> StreamWriter | StreamOutcome:
-    if not is_cover(stream):
-        return about.model_copy(update={"reason": "only the main picture is restored"})
-    if spec.container == "matroska" and about.codec in _COVER_TYPES:
-        # Matroska keeps a cover as an attached file; as a track it would be a film of one picture.
-        data = _first_payload(location, stream.index)
-        film.add_attachment(*_COVER_TYPES[about.codec], data)
-        return _settled_copy(about, data)
-    if spec.container == "matroska" or not holds(spec, lambda trial: _add_copy(trial, stream)):
-        return about
-    target = _add_copy(film, stream)
-    target.disposition = Disposition.attached_pic
-    return StreamCopy(about, stream, target, clock)
-
-
-def _add_copy(film: OutputContainer, stream: Stream) -> Stream:
+def _add_template(film: OutputContainer, stream: Stream) -> Stream:
     return film.add_stream_from_template(stream, opaque=True)
 
 
@@ -159,11 +222,15 @@ def _is_known(stream: Stream) -> bool:
     return cast("object", stream.codec_context) is not None
 
 
+def _is_timecode(stream: Stream) -> bool:
+    return any(key.lower() == "timecode" for key in stream.metadata)
+
+
 def _is_chapter_text(stream: Stream, source: InputContainer) -> bool:
-    """QuickTime files keep chapter titles in a track of their own; the muxer writes the film's anew."""
+    """QuickTime files keep chapter titles in a track; the muxer writes the film's anew."""
     return stream.type == "data" and stream.name == "bin_data" and bool(source.chapters())
 
 
-def _settled_copy(about: StreamOutcome, data: bytes) -> StreamOutcome:
+def _copied_whole(outcome: StreamOutcome, data: bytes) -> StreamOutcome:
     sha256 = hashlib.sha256(data).hexdigest()
-    return about.model_copy(update={"outcome": "copied", "reason": "", "packets": 1, "sha256": sha256})
+    return outcome.model_copy(update={"outcome": "copied", "reason": "", "packets": 1, "sha256": sha256})

@@ -97,13 +97,24 @@ class PictureClock:
 
         MP4 adds up durations in decoding order, where the frame that is shown last need not come last.
         """
-        assert self._segment is not None
         assert packet.pts is not None
         assert packet.dts is not None
-        frames = self._segment.frames
-        length = frames[-1].pts + (frames[-1].duration or _step(frames, len(frames) - 1)) + self._shift - self._start
+        length = self._end() - self._start
         left = length - (packet.dts - self._start + (self._lead or 0))
         packet.duration = max(packet.duration or 0, min(left, self._start + length - packet.pts))
+
+    def end_seconds(self, unit: Fraction) -> Fraction:
+        """When the last frame of the segment in hand ends, in seconds.
+
+        Args:
+            unit: seconds per unit of the frames' times.
+        """
+        return self._end() * unit
+
+    def _end(self) -> int:
+        assert self._segment is not None
+        frames = self._segment.frames
+        return frames[-1].pts + (frames[-1].duration or _step(frames, len(frames) - 1)) + self._shift
 
 
 def film_shift(start: Fraction, earliest: Fraction | None) -> Fraction:

@@ -123,17 +123,58 @@ class FrameRecord(_Value):
     concealed: bool = False
 
 
+class StreamTimes(_Value):
+    """When a stream's packets are shown, in the film and in the source, on the film's clock.
+
+    Attributes:
+        source_first: time of the source's first packet, in seconds as "num/den".
+        source_last: time of its last packet.
+        film_first: time of the film's first packet.
+        film_last: time of its last packet.
+        error: seconds by which a packet is off its time in the source at most.
+        tolerance: the largest error that the clocks of both containers, or a conversion, explain.
+        packets: how many the film holds.
+        sha256: of all their times, as `PacketTimes.digest` gives it.
+    """
+
+    source_first: str
+    source_last: str
+    film_first: str
+    film_last: str
+    error: float
+    tolerance: float
+    packets: int
+    sha256: str
+
+
 class StreamOutcome(_Value):
-    """What became of a source stream: copied, converted or left out, and why."""
+    """What became of a source stream.
+
+    Attributes:
+        index: in the source.
+        kind: audio, subtitle, attachment, data, video or cover.
+        codec: FFmpeg's name; an attachment's MIME type.
+        language: as the source tags it.
+        title: the same.
+        outcome: copied, converted or left out.
+        reason: why it is not a plain copy, for the person.
+        packets: that went into the film.
+        sha256: of a copy's content, as hex.
+        times: of its packets; None for what has no time, or is not in the film.
+        not_kept: tags and dispositions that the film's container does not hold.
+    """
 
     index: int
     kind: str
     codec: str
     language: str = ""
+    title: str = ""
     outcome: str
     reason: str = ""
     packets: int = 0
     sha256: str = ""
+    times: StreamTimes | None = None
+    not_kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

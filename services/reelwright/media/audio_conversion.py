@@ -1,0 +1,173 @@
+"""Converts sound that the film's container cannot hold, or whose edits a copy cannot express."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from typing import cast
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.codec import Codec
+from av.container import OutputContainer
+from av.filter import Graph
+from av.packet import Packet
+from av.stream import Stream
+
+from reelwright.media.profiles import ProfileSpec
+from reelwright.media.stream_copy import lost
+from reelwright.media.trial import container_holds
+from reelwright.media.types import StreamOutcome
+
+# Per channel: 256 kbit/s for stereo, where AAC is transparent to most listeners.
+_AAC_BIT_RATE = 128_000
+_COMMON_RATE = 48_000
+# FFmpeg's defaults by number of channels (av_channel_layout_default).
+_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+# Gaps and overlaps from here on are filled or cut, in seconds. Clocks of whole milliseconds jitter; a MOV file counts
+# in samples, and its edits leave gaps and overlaps shorter than a packet.
+_GAP, _GAP_BETWEEN_EDITS = 0.1, 0.001
+
+
+def convert_audio(
+    stream: AudioStream,
+    film: OutputContainer,
+    spec: ProfileSpec,
+    outcome: StreamOutcome,
+    shift: Fraction,
+    *,
+    edited: bool,
+) -> AudioConversion | None:
+    """Adds sound to the film in the profile's own codec.
+
+    Args:
+        stream: the source's.
+        film: the film; its header is not written yet.
+        spec: its profile.
+        outcome: the stream's, with the reason why it is converted.
+        shift: seconds from the source's time to the film's.
+        edited: an edit list cuts the sound, and the cuts are to be kept to the millisecond.
+
+    Returns:
+        The conversion; None where the codec takes no such sound.
+    """
+    own = _layout(stream)
+    for layout in dict.fromkeys((own, "stereo")):
+        add = partial(_add_audio, stream=stream, spec=spec, layout=layout)
+        if container_holds(spec, add):
+            mixed = "" if layout == own else ", mixed down to stereo"
+            reason = f"{outcome.reason}; now {spec.audio}{mixed}"
+            gap = _GAP_BETWEEN_EDITS if edited else _GAP
+            return AudioConversion(outcome.model_copy(update={"reason": reason}), stream, add(film), shift, gap)
+    return None
+
+
+def _layout(stream: AudioStream) -> str:
+    """The stream's channel layout; the usual one where the container only counts channels."""
+    name = stream.layout.name
+    return _USUAL_LAYOUTS.get(stream.layout.nb_channels, "stereo") if name.endswith("channels") else name
+
+
+def _add_audio(film: OutputContainer, stream: AudioStream, spec: ProfileSpec, layout: str) -> AudioStream:
+    codec = Codec(spec.audio, "w")
+    rate = stream.sample_rate
+    if codec.audio_rates and rate not in codec.audio_rates:
+        rate = _COMMON_RATE
+    target = cast("AudioStream", film.add_stream(spec.audio, rate=rate))
+    target.codec_context.layout = layout
+    formats = [known.name for known in codec.audio_formats or ()]
+    own = stream.format.packed.name
+    target.codec_context.format = own if own in formats else formats[-1]
+    if spec.audio == "aac":
+        target.codec_context.bit_rate = _AAC_BIT_RATE * target.codec_context.channels
+    return target
+
+
+class AudioConversion:
+    """Decodes sound and encodes it anew; gaps become silence, so that what follows stays in sync.
+
+    The decoder leaves out what an edit list cuts.
+
+    Args:
+        outcome: the stream's; its reason says why it is converted and into what.
+        stream: the source's.
+        target: the film's, with an encoder; also an attribute.
+        shift: seconds from the source's time to the film's.
+        gap: seconds; longer gaps are filled and longer overlaps cut.
+    """
+
+    def __init__(
+        self, outcome: StreamOutcome, stream: AudioStream, target: AudioStream, shift: Fraction, gap: float
+    ) -> None:
+        self._outcome, self._stream, self.target, self._shift, self._gap = outcome, stream, target, shift, gap
+        self._graph: Graph | None = None
+        self._format = ("", "", 0)
+        self._packets = self._lost = 0
+
+    def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """See StreamWriter."""
+        try:
+            frames = self._stream.decode(packet)
+        except av.FFmpegError:
+            self._lost += 1
+            return
+        for frame in frames:
+            yield from self._resampled(frame)
+
+    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:  # noqa: ARG002 - sound ends by itself
+        """See StreamWriter."""
+        for frame in self._stream.decode(None):
+            yield from self._resampled(frame)
+        yield from self._drained()
+        yield from self._encoded(None)
+
+    def outcome(self) -> StreamOutcome:
+        """See StreamWriter."""
+        reason = self._outcome.reason + ("; " if self._lost else "") + lost(self._lost)
+        return self._outcome.model_copy(update={"outcome": "converted", "reason": reason, "packets": self._packets})
+
+    def _resampled(self, frame: AudioFrame) -> Iterator[Packet[Stream]]:
+        sound = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if sound != self._format:
+            yield from self._drained()
+            self._graph, self._format = _gap_filler(frame, self._gap), sound
+        assert self._graph is not None
+        self._graph.push(frame)
+        yield from self._filtered(self._graph)
+
+    def _drained(self) -> Iterator[Packet[Stream]]:
+        if self._graph is not None:
+            self._graph.push(None)
+            yield from self._filtered(self._graph)
+
+    def _filtered(self, graph: Graph) -> Iterator[Packet[Stream]]:
+        while True:
+            try:
+                frame = graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            assert isinstance(frame, AudioFrame)
+            if frame.pts is not None and frame.time_base is not None:
+                frame.pts += round(self._shift / frame.time_base)
+            yield from self._encoded(frame)
+
+    def _encoded(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
+        for packet in self.target.encode(frame):
+            self._packets += 1
+            yield packet
+
+
+def _gap_filler(frame: AudioFrame, gap: float) -> Graph:
+    graph = Graph()
+    source = graph.add_abuffer(
+        sample_rate=frame.sample_rate,
+        format=frame.format.name,
+        layout=frame.layout.name,
+        time_base=frame.time_base or Fraction(1, frame.sample_rate),
+    )
+    # No stretching: only what is longer than the gap is filled with silence or cut.
+    resampler = graph.add("aresample", f"async=1:min_hard_comp={gap}")
+    graph.link_nodes(source, resampler, graph.add("abuffersink")).configure()
+    return graph

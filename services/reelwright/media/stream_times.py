@@ -1,0 +1,183 @@
+"""Holds a finished film's other streams against the source: the time of every packet, and the tags."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.packet import Packet
+from av.stream import Stream
+
+from reelwright.media.tags import lost_tags
+from reelwright.media.types import StreamOutcome, StreamTimes
+
+# A converted stream is cut into other packets. Its first one may lie a codec's delay early and its last one may be
+# filled up: two frames of AAC, the longest there are here.
+_CONVERTED_SAMPLES = 2 * 1024
+_SLOWEST_RATE = 8000
+# Uncompressed sound has no packets of its own: a container groups its samples as it likes.
+_REGROUPED = "pcm_"
+
+
+class PacketTimes:
+    """The presentation times of one stream's packets, in demuxing order.
+
+    A packet that an edit list cuts out is not counted, and neither are the empty samples that MP4 puts between
+    subtitles: they are not shown.
+
+    Args:
+        stream: the stream that the packets are of.
+        codec: its name.
+
+    Attributes:
+        unit: seconds per unit of `starts` and `end`.
+        starts: time of each packet.
+        end: when the last one ends; None where the container does not say.
+    """
+
+    def __init__(self, stream: Stream, codec: str) -> None:
+        self.unit = Fraction(stream.time_base or 1)
+        self.starts = array("q")
+        self.end: int | None = None
+        self._codec = codec
+
+    def add(self, packet: Packet[Stream]) -> None:
+        """Notes a packet's time."""
+        start = packet.pts if packet.pts is not None else packet.dts
+        if start is None or packet.is_discard or is_empty_text(packet, self._codec):
+            return
+        self.starts.append(start)
+        if packet.duration:
+            self.end = max(self.end if self.end is not None else start, start + packet.duration)
+
+    def digest(self) -> str:
+        """SHA-256 over all times, as hex."""
+        return hashlib.sha256(repr((self.unit, list(self.starts))).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TimedStream:
+    """A stream of packets with times, in a source or in a film.
+
+    Attributes:
+        kind: audio or subtitle.
+        times: of its packets.
+        tags: as its container holds them.
+        dispositions: FFmpeg's names.
+    """
+
+    kind: str
+    times: PacketTimes
+    tags: Mapping[str, str]
+    dispositions: frozenset[str]
+
+
+def settle_outcomes(
+    outcomes: Sequence[StreamOutcome], source: Mapping[int, TimedStream], film: Sequence[TimedStream], shift: Fraction
+) -> tuple[StreamOutcome, ...]:
+    """Writes into the outcomes when the film's streams are shown and what of their tags the container does not hold.
+
+    Args:
+        outcomes: what became of each of the source's streams, in the order in which the film holds them.
+        source: the source's streams by index, as they were read.
+        film: the film's, read back, in order.
+        shift: seconds from the source's time to the film's.
+    """
+    pairs = dict(paired(outcomes, film))
+    settled = []
+    for outcome in outcomes:
+        wanted, found = source.get(outcome.index), pairs.get(outcome.index)
+        if wanted is None or found is None or not wanted.times.starts:
+            settled.append(outcome)
+            continue
+        lost = [f"disposition {name}" for name in sorted(wanted.dispositions - found.dispositions)]
+        update = {
+            "times": compare_times(outcome, wanted.times, found.times, shift),
+            "not_kept": (*lost_tags(wanted.tags, found.tags), *lost),
+        }
+        settled.append(outcome.model_copy(update=update))
+    return tuple(settled)
+
+
+def paired(outcomes: Sequence[StreamOutcome], film: Sequence[TimedStream]) -> Iterator[tuple[int, TimedStream]]:
+    """The source index and the film's stream of each outcome that went into the film as a stream with packets.
+
+    A track in which there is nothing is left out of both: MP4 drops it.
+    """
+    for kind in ("audio", "subtitle"):
+        written = [one.index for one in outcomes if one.kind == kind and one.outcome != "left out" and one.packets]
+        held = [stream for stream in film if stream.kind == kind and stream.times.starts]
+        yield from zip(written, held, strict=False)
+
+
+def is_empty_text(packet: Packet[Stream], codec: str) -> bool:
+    """Whether a packet is an empty text sample, which MP4 puts where no subtitle is shown."""
+    return codec == "mov_text" and bytes(memoryview(packet)[:2]) == b"\0\0"
+
+
+def compare_times(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes, shift: Fraction) -> StreamTimes:
+    """Holds a stream of the film against the source's.
+
+    Args:
+        outcome: what became of the stream.
+        source: the times of its packets, as the source's demuxer gives them.
+        film: the times read back from the film.
+        shift: seconds from the source's time to the film's.
+
+    Returns:
+        Times on the film's clock. `error` is the largest distance of a packet from its time in the source; of a
+        stream that is cut into other packets, that of its first and its last moment.
+    """
+    tolerance = source.unit + 2 * film.unit
+    if outcome.outcome == "converted" and outcome.kind == "audio":
+        tolerance += Fraction(_CONVERTED_SAMPLES, _SLOWEST_RATE)
+    wanted = [start * source.unit + shift for start in (min(source.starts), max(source.starts))]
+    # Where the container does not say how long packets are, the last one is taken to be short.
+    end = (source.end if source.end is not None else max(source.starts)) * source.unit + shift
+    found = [start * film.unit for start in (min(film.starts), max(film.starts))]
+    return StreamTimes(
+        source_first=_text(wanted[0]),
+        source_last=_text(wanted[1]),
+        film_first=_text(found[0]),
+        film_last=_text(found[1]),
+        error=float(_error(outcome, source, film, shift, end)),
+        tolerance=float(tolerance),
+        packets=len(film.starts),
+        sha256=film.digest(),
+    )
+
+
+def _error(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes, shift: Fraction, end: Fraction) -> Fraction:
+    if outcome.kind == "audio" and (outcome.outcome == "converted" or outcome.codec.startswith(_REGROUPED)):
+        first = abs(min(film.starts) * film.unit - min(source.starts) * source.unit - shift)
+        film_end = (film.end if film.end is not None else max(film.starts)) * film.unit
+        return max(first, abs(film_end - end))
+    # In whole nanoseconds: a film has hundreds of thousands of packets.
+    wanted = sorted(_nanoseconds(source, shift))
+    found = sorted(_nanoseconds(film, Fraction(0)))
+    if len(wanted) == len(found):
+        worst = max(abs(one - other) for one, other in zip(wanted, found, strict=True))
+    else:
+        # Subtitles of one time become one sample in MP4, and damaged packets are left out.
+        worst = max(_distance(found, time) for time in wanted)
+    return Fraction(worst, 10**9)
+
+
+def _nanoseconds(times: PacketTimes, shift: Fraction) -> Sequence[int]:
+    unit, offset = times.unit * 10**9, shift * 10**9
+    common = unit.denominator * offset.denominator
+    up, add = int(unit * common), int(offset * common)
+    return [(start * up + add) // common for start in times.starts]
+
+
+def _distance(times: Sequence[int], wanted: int) -> int:
+    at = bisect_left(times, wanted)
+    return min(abs(time - wanted) for time in times[max(0, at - 1) : at + 1])
+
+
+def _text(seconds: Fraction) -> str:
+    return f"{seconds.numerator}/{seconds.denominator}"
