@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,7 +23,7 @@ from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import OtherStreams, StreamPlanner, codec_name, is_cover
-from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options
+from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options, stream_tags
 from reelwright.media.timecode import Timecode, film_timecode, start_timecode
 from reelwright.media.timing import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.types import Chapter, SourceInfo, StreamOutcome
@@ -168,7 +169,7 @@ class _Assembly:
             video.set_display_rotation(film.rotation)
         video.time_base = film.time_base
         video.disposition = self._main.disposition or Disposition.default
-        video.metadata.update(film_tags(self._main.metadata))
+        video.metadata.update(stream_tags(self._main.metadata, self._spec))
         if self._timecode:
             video.metadata["timecode"] = str(self._timecode)
         if self._display_ratio:
@@ -274,6 +275,11 @@ class _Assembly:
         beyond = len(self._source.chapters) - len(self._chapters())
         if beyond:
             self._notes.append(f"{beyond} chapters begin after the film's end and are left out")
+        kept = sorted(self._chapters(), key=lambda chapter: Fraction(chapter.start))
+        if self._spec.container != "matroska" and any(
+            Fraction(one.end) > Fraction(following.start) for one, following in pairwise(kept)
+        ):
+            self._notes.append(f"chapters overlap; in {self._spec.suffix[1:]} files each ends where the next begins")
         if self._shift:
             self._notes.append(
                 f"the film's clock is the source's {float(self._shift):+.3f} s, so that it starts near zero"

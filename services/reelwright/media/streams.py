@@ -111,16 +111,16 @@ class StreamPlanner:
         if playable and not edited and self._holds(stream):
             target = self._copy_of(stream)
             return StreamCopy(outcome, stream, self._clock(target), edits.starts_at)
-        reason = (
-            "its edit list cuts it inside its packets"
-            if edited
-            else f"{outcome.codec} does not play from {self.spec.suffix[1:]} files"
-        )
+        reason = outcome.reason
+        if edited:
+            reason = "its edit list cuts it inside its packets"
+        elif not playable:
+            reason = f"{outcome.codec} does not play from {self.spec.suffix[1:]} files"
         converting = outcome.model_copy(update={"reason": reason})
         converted = convert_audio(stream, self.film, self.spec, converting, self.shift, edited=edited)
         if converted is None:
             return outcome
-        describe_stream(converted.target, stream)
+        describe_stream(converted.target, stream, self.spec)
         return converted
 
     def _add_subtitles(self, stream: SubtitleStream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
@@ -129,7 +129,7 @@ class StreamPlanner:
         if not stream.codec_context.codec.text_sub:
             return outcome
         converted = convert_text(stream, self.film, self.spec, outcome, self.shift, self.length)
-        describe_stream(converted.target, stream)
+        describe_stream(converted.target, stream, self.spec)
         return converted
 
     def _attach(self, stream: AttachmentStream, outcome: StreamOutcome) -> StreamOutcome:
@@ -157,7 +157,7 @@ class StreamPlanner:
 
     def _copy_of(self, stream: Stream) -> Stream:
         target = _add_template(self.film, stream)
-        describe_stream(target, stream)
+        describe_stream(target, stream, self.spec)
         return target
 
     def _clock(self, target: Stream) -> StreamClock:

@@ -36,10 +36,20 @@ def film_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if not _is_of_the_file(key.lower(), value)}
 
 
-def describe_stream(target: Stream, stream: Stream) -> None:
+def describe_stream(target: Stream, stream: Stream, spec: ProfileSpec) -> None:
     """Gives a stream of the film the source stream's language, title, other tags and disposition."""
     target.disposition = stream.disposition
-    target.metadata.update(film_tags(stream.metadata))
+    target.metadata.update(stream_tags(stream.metadata, spec))
+
+
+def stream_tags(tags: Mapping[str, str], spec: ProfileSpec) -> dict[str, str]:
+    """A stream's tags as the profile's muxer takes them.
+
+    Most players show an MP4 track under its handler's name, so that gets the title too.
+    """
+    kept = film_tags(tags)
+    title = next((value for key, value in kept.items() if key.lower() == "title"), "")
+    return {"handler_name": title, **kept} if title and spec.container != "matroska" else kept
 
 
 def disposition_names(disposition: Disposition) -> frozenset[str]:
