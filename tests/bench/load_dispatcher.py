@@ -60,7 +60,7 @@ class _TimedBus:
 def publish(bus: Bus, batch: tuple[str, int, bytes]) -> None:
     """Publishes a batch as a decoder does, with the current time in a header."""
     run, segment, value = batch
-    bus.publish(FRAMES["standard"], segment_key(run, segment), value, {"format": "1", "at": str(time.time())})
+    bus.publish(FRAMES["standard"], segment_key(run, segment), value, headers={"format": "1", "at": str(time.time())})
 
 
 class _Feeder:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
-from reelwright.bus.kafka import topics as kafka_topics
 from reelwright.bus.kafka.bus import KafkaBus
+from reelwright.bus.kafka.topics import apply_topics
 from reelwright.bus.settings import BusSettings
 from scripts.servers.kafka import KafkaServer
 from tests.bench.load import Load, frame_batch
@@ -23,7 +23,7 @@ def load_in_kafka(load: Load) -> Iterator[Load]:
     """Yields the same load with the address of a broker that has all of its batches."""
     with KafkaServer() as kafka:
         settings = BusSettings(bootstrap_servers=kafka.bootstrap, replication_factor=1)
-        kafka_topics.apply(settings)
+        apply_topics(settings)
         bus = KafkaBus.connect(settings)
         try:
             make = frame_batch(load)

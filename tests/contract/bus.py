@@ -87,7 +87,7 @@ class BusContract(_Names):
     def test_a_record_arrives_whole(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """Key, value, headers and topic reach the consumer as they were published."""
         bus = make_bus()
-        bus.publish(topic, b"key", b"value \x00\xff", {"reason": "für"})
+        bus.publish(topic, b"key", b"value \x00\xff", headers={"reason": "für"})
         (record,) = collect(bus.consumer([topic], group), 1)
         assert (record.topic, record.key, record.value, dict(record.headers)) == (
             topic,
@@ -228,7 +228,7 @@ class BusContract(_Names):
         bus.publish(topic, b"k", b"first")
         bus.publish(topic + "-2", b"k", b"other")
         collect(consumer, 2)
-        paused = [slot for slot in consumer.assignment() if slot[0] == topic]
+        paused = [partition for partition in consumer.assignment() if partition.topic == topic]
         assert paused
         consumer.pause(paused)
         bus.publish(topic, b"k", b"held back")
@@ -297,7 +297,7 @@ class BusContract(_Names):
         bus.publish(topic, b"k", b"one")
         bus.publish(topic + "-2", b"k", b"two")
         collect(consumer, 2)
-        consumer.seek_to_unacknowledged([slot for slot in consumer.assignment() if slot[0] == topic])
+        consumer.seek_to_unacknowledged([partition for partition in consumer.assignment() if partition.topic == topic])
         assert values(collect(consumer, 1)) == [b"one"]
         assert nothing_comes(consumer)
 

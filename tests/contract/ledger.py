@@ -269,31 +269,31 @@ class LedgerContract:
         """Its message carries a name below the ledger's root; small ones stay in their messages."""
         claims, payload = ClaimCheck(root, 100), payload_of(bytes(101))
         small = payload_of(bytes(100))
-        assert claims.check_in(small, RUN, 7) == small
-        checked = claims.check_in(payload, RUN, 7)
+        assert claims.store_if_large(small, RUN, 7) == small
+        checked = claims.store_if_large(payload, RUN, 7)
         assert checked.reference == f"{RUN}/payloads/000007/{payload.digest.hex()}"
         assert (checked.digest, checked.codec, checked.inline) == (payload.digest, "raw", b"")
         assert ClaimCheck(root, 100).content(checked) == payload.inline
-        assert claims.check_in(checked, RUN, 7) == checked
+        assert claims.store_if_large(checked, RUN, 7) == checked
 
     def test_a_damaged_payload_is_mended_by_checking_it_in_again(self, root: str) -> None:
         """A segment that is published again replaces what was damaged in the store."""
         claims, payload = ClaimCheck(root, 0), payload_of(b"frames")
-        checked = claims.check_in(payload, RUN, 0)
+        checked = claims.store_if_large(payload, RUN, 0)
         Folder(root).replace(checked.reference, b"fram")
-        assert claims.content(checked) == b"fram"
-        claims.check_in(payload, RUN, 0)
-        assert claims.content(checked) == b"frames"
+        assert claims.load(checked) == b"fram"
+        claims.store_if_large(payload, RUN, 0)
+        assert claims.load(checked) == b"frames"
 
     def test_released_payloads_are_gone(self, root: str) -> None:
         """A segment's payloads go with its commit and a run's with its end; the others stay."""
         claims = ClaimCheck(root, 0)
-        checked = [claims.check_in(payload_of(bytes([segment])), RUN, segment) for segment in range(3)]
-        claims.release(RUN, 1)
-        claims.release(RUN, 1)
+        checked = [claims.store_if_large(payload_of(bytes([segment])), RUN, segment) for segment in range(3)]
+        claims.delete_payloads(RUN, 1)
+        claims.delete_payloads(RUN, 1)
         with pytest.raises(CorruptPayload, match="gone"):
-            claims.content(checked[1])
-        assert claims.content(checked[2]) == b"\2"
-        claims.release(RUN)
+            claims.load(checked[1])
+        assert claims.load(checked[2]) == b"\2"
+        claims.delete_payloads(RUN)
         with pytest.raises(CorruptPayload, match="gone"):
-            claims.content(checked[2])
+            claims.load(checked[2])

@@ -48,7 +48,7 @@ def test_a_batch_of_a_later_format_is_a_dead_letter(make_harness: MakeHarness) -
     """A batch in a later format becomes a dead letter that says so, and its segment is requested again."""
     h = make_harness()
     h.start_worker("w")
-    h.bus.publish(FRAMES["standard"], segment_key("new", 0), b"whatever", {"format": "99"})
+    h.bus.publish(FRAMES["standard"], segment_key("new", 0), b"whatever", headers={"format": "99"})
     h.publish(batch("r", 0, 0))
     until(lambda: h.wanted_segments() and h.restored(), "the request and the good batch")
     ((run, segment, reason),) = h.wanted_segments()
@@ -107,14 +107,14 @@ def test_large_payloads_go_through_the_store(make_harness: MakeHarness, tmp_path
     h.start_worker("w")
     large, small = batch("r", 0, 0, size=64), batch("r", 0, 1)
     plain = [decode_payload(each.payload) for each in (large, small)]
-    large.payload.CopyFrom(claims.check_in(large.payload, "r", 0))
+    large.payload.CopyFrom(claims.store_if_large(large.payload, "r", 0))
     assert large.payload.HasField("reference")
     h.publish(large, small)
     until(lambda: len(h.restored()) == 2, "both batches")
     for record in h.records(RESTORED):
         out = RestoredBatch.FromString(record.value)
         assert out.payload.HasField("reference") == (out.batch == 0)
-        found = decode_payload(out.payload, claims.content(out.payload))
+        found = decode_payload(out.payload, claims.load(out.payload))
         assert [p.planes[0][0, 0] for p in found] == [p.planes[0][0, 0] for p in plain[out.batch]]
 
 
@@ -124,8 +124,8 @@ def test_a_payload_missing_in_the_store_is_requested_again(make_harness: MakeHar
     h = make_harness(claims=claims, attempts=1)
     h.start_worker("w")
     lost = batch("r", 3, 0)
-    lost.payload.CopyFrom(claims.check_in(lost.payload, "r", 3))
-    claims.release("r", 3)
+    lost.payload.CopyFrom(claims.store_if_large(lost.payload, "r", 3))
+    claims.delete_payloads("r", 3)
     h.publish(lost)
     until(h.wanted_segments, "the segment to be requested")
     ((run, segment, reason),) = h.wanted_segments()
@@ -144,7 +144,7 @@ def test_workers_wait_for_a_store_that_does_not_answer(
     claims = ClaimCheck(f"s3://{s3.bucket}/dispatch", 1000, RetryPolicy())
     h = make_harness(claims=claims, lease_seconds=1, attempts=1, losses=1)
     stored = batch("stored", 0, 0, size=32)
-    stored.payload.CopyFrom(claims.check_in(stored.payload, "stored", 0))
+    stored.payload.CopyFrom(claims.store_if_large(stored.payload, "stored", 0))
     s3.stop()
     try:
         h.start_worker("w")

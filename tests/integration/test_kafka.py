@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.kafka.bus import KafkaBus
-from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record
+from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record, TopicPartition
 from reelwright.bus.topics import DEAD_LETTER
 from scripts.servers.kafka import KafkaServer
 from tests.contract.bus import TIMEOUT_SECONDS, BusContract, MakeBus, collect, finishes, in_thread, values
@@ -140,7 +140,7 @@ def test_a_paused_partition_keeps_none_from_going_on(kafka: KafkaServer) -> None
             bus.publish(topic, b"k", bytes(50_000))
         consumer = bus.consumer([topic, other], new_group())
         until(lambda: consumer.held_bytes >= 200_000, "one partition takes all the room")
-        consumer.pause([(topic, 0)])
+        consumer.pause([TopicPartition(topic, 0)])
         sent = [b"%d" % number + bytes(50_000) for number in range(8)]
         for value in sent:
             bus.publish(other, b"k", value)

@@ -31,7 +31,7 @@ def sasl(kafka: KafkaServer, **settings: Any) -> BusSettings:
 def crosses(kafka: KafkaServer, settings: BusSettings) -> bool:
     """A message goes out and comes back with these settings."""
     topic = new_topic(kafka, partitions=1)
-    bus = KafkaBus.connect(settings, needs=[topic])
+    bus = KafkaBus.connect(settings, required_topics=[topic])
     try:
         bus.publish(topic, b"k", b"value")
         return values(collect(bus.consumer([topic], new_group()), 1)) == [b"value"]
@@ -48,10 +48,10 @@ def published(bus: KafkaBus, topic: str) -> bool:
     return True
 
 
-def refused(settings: BusSettings, kind: type[OneLineError], needs: tuple[str, ...] = ()) -> str:
+def refused(settings: BusSettings, kind: type[OneLineError], required_topics: tuple[str, ...] = ()) -> str:
     """The one line with which a connection is refused."""
     with pytest.raises(OneLineError) as caught:
-        KafkaBus.connect(settings, patience=3, needs=needs)
+        KafkaBus.connect(settings, timeout_seconds=3, required_topics=required_topics)
     assert type(caught.value) is kind
     line = str(caught.value)
     assert "\n" not in line
@@ -140,7 +140,7 @@ def test_a_password_is_shown_nowhere(kafka: KafkaServer, caplog: pytest.LogCaptu
 def test_a_missing_topic(kafka: KafkaServer) -> None:
     """It is named, waiting may help, and asking for it, publishing to it or reading it does not make it."""
     missing = f"missing-{new_group()}"
-    line = refused(BusSettings(bootstrap_servers=kafka.bootstrap), UnavailableError, needs=(missing,))
+    line = refused(BusSettings(bootstrap_servers=kafka.bootstrap), UnavailableError, required_topics=(missing,))
     assert missing in line
     assert "reelwright topics apply" in line
     bus, outcomes = open_bus(kafka), list[bool]()
@@ -161,7 +161,7 @@ def test_a_topic_with_too_small_a_limit(kafka: KafkaServer) -> None:
     """It is named with both sizes before any work begins, and a message that is too large is refused, not retried."""
     small = new_topic(kafka, max_message_bytes="100000")
     settings = BusSettings(bootstrap_servers=kafka.bootstrap)
-    line = refused(settings, BrokerError, needs=(small,))
+    line = refused(settings, BrokerError, required_topics=(small,))
     assert small in line
     assert "100000" in line
     bus = open_bus(kafka)
@@ -176,10 +176,10 @@ def test_messages_as_large_as_settings_say(kafka: KafkaServer) -> None:
     """With topics that allow it, an inline payload far beyond a broker's default crosses with its envelope."""
     settings = BusSettings(bootstrap_servers=kafka.bootstrap, inline_bytes=3 << 20)
     topic = new_topic(kafka, max_message_bytes=str(settings.message_bytes))
-    bus = KafkaBus.connect(settings, needs=[topic])
+    bus = KafkaBus.connect(settings, required_topics=[topic])
     try:
         value = bytes((3 << 20) + (60 << 10))
-        bus.publish(topic, b"run/1", value, {"deadline": "1"})
+        bus.publish(topic, b"run/1", value, headers={"deadline": "1"})
         assert values(collect(bus.consumer([topic], new_group()), 1)) == [value]
     finally:
         bus.close()

@@ -14,7 +14,8 @@ import pytest
 from kafka import KafkaAdminClient
 
 from reelwright.bus.kafka.bus import KafkaBus
-from reelwright.bus.kafka.consumer import GroupConsumer
+from reelwright.bus.kafka.consumer import KafkaBusConsumer
+from reelwright.bus.protocol import TopicPartition
 from scripts.servers.kafka import KafkaServer
 from tests.contract.bus import TIMEOUT_SECONDS, collect, collect_from, nothing_comes, values
 from tests.support.brokers import new_group, new_topic, open_bus
@@ -25,7 +26,7 @@ import sys
 from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.settings import BusSettings
 
-consumer = KafkaBus.connect(BusSettings(), needs=()).consumer([sys.argv[1]], sys.argv[2])
+consumer = KafkaBus.connect(BusSettings(), required_topics=()).consumer([sys.argv[1]], sys.argv[2])
 while True:
     for record in consumer.poll(0.2):
         print(record.value.decode(), flush=True)
@@ -33,12 +34,12 @@ while True:
 
 _DIES_AT_A_LOSS = """
 import os
-from reelwright.bus.kafka import offsets as kafka_commits
+from reelwright.bus.kafka import offsets
 
 async def die(*_):
     os._exit(0)
 
-kafka_commits.Rebalance.on_partitions_revoked = die
+offsets.RebalanceListener.on_partitions_revoked = die
 """
 
 OpenBus = Callable[..., KafkaBus]
@@ -73,10 +74,10 @@ def member_process(
         process.communicate()
 
 
-def divided(*members: GroupConsumer) -> bool:
+def divided(*members: KafkaBusConsumer) -> bool:
     """Every member has partitions and none has one of another's."""
     shares = [set(member.assignment()) for member in members]
-    return all(shares) and len(set[tuple[str, int]]().union(*shares)) == sum(map(len, shares)) == 8
+    return all(shares) and len(set[TopicPartition]().union(*shares)) == sum(map(len, shares)) == 8
 
 
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])

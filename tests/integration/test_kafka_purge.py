@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
-from reelwright.bus.kafka import topics as kafka_topics
 from reelwright.bus.kafka.bus import KafkaBus
+from reelwright.bus.kafka.topics import apply_topics
 from reelwright.bus.settings import BusSettings
 from reelwright.bus.topics import EVENTS, RESTORED
 from scripts.servers.kafka import KafkaServer
@@ -32,7 +32,7 @@ def test_what_is_done_leaves_the_broker(kafka: KafkaServer) -> None:
         admin.delete_topics(list(known))
         until(lambda: not known & set(admin.list_topics()), "the topics are gone")
     admin.close()
-    kafka_topics.apply(settings)
+    apply_topics(settings)
     bus = KafkaBus.connect(settings)
     try:
         for number in range(20):

@@ -68,11 +68,3 @@ def test_an_unreachable_broker_is_one_line(capsys: pytest.CaptureFixture[str], m
     (line,) = capsys.readouterr().err.splitlines()
     assert "127.0.0.1:1" in line
     assert "REELWRIGHT_BUS_BOOTSTRAP_SERVERS" in line
-
-
-def test_a_retention_that_a_title_outlives() -> None:
-    """A title that waits is never deleted by the broker, however long it waits."""
-    from reelwright.bus.settings import BusSettings  # noqa: PLC0415 - settings read the environment
-
-    options = BusSettings().topic_options("titles")
-    assert (options["retention.ms"], options["retention.bytes"]) == ("-1", "-1")

@@ -135,7 +135,7 @@ def attempts(root: str) -> dict[str, str]:
         "write": lambda: ledger.put_title(title_of()),
         "create": lambda: ledger.put_plan(plan_of(0)),
         "prune": ledger.prune,
-        "claim": lambda: ClaimCheck(root, 0).check_in(payload_of(b"frames"), RUN, 0),
+        "claim": lambda: ClaimCheck(root, 0).store_if_large(payload_of(b"frames"), RUN, 0),
     }
     said = {}
     for name, act in tried.items():

@@ -44,8 +44,8 @@ def steps(root: str, scratch: Path) -> dict[str, Callable[[], object]]:
         "create": lambda: ledger.put_plan(plan_of(0)),
         "upload": lambda: put_file(ledger, scratch, 0, b"film"),
         "download": lambda: ledger.segment_file(record_of(0), scratch),
-        "claim": lambda: claims.check_in(payload_of(b"frames"), RUN, 0),
-        "release": lambda: claims.release(RUN, 0),
+        "claim": lambda: claims.store_if_large(payload_of(b"frames"), RUN, 0),
+        "release": lambda: claims.delete_payloads(RUN, 0),
         "prune": ledger.prune,
     }
 

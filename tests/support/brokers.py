@@ -41,4 +41,4 @@ def new_group() -> str:
 def open_bus(kafka: KafkaServer, **settings: Any) -> KafkaBus:
     """A bus on the broker's open listener whose members are missed after two seconds."""
     quick = {"bootstrap_servers": kafka.bootstrap, "session_seconds": 2.0}
-    return KafkaBus.connect(BusSettings(**(quick | settings)), needs=())
+    return KafkaBus.connect(BusSettings(**(quick | settings)), required_topics=())

@@ -193,7 +193,7 @@ class DispatchHarness:
         """Publishes batches as a decoder does."""
         for message in batches:
             key = segment_key(message.run, message.segment)
-            publish_message(self.bus, FRAMES[priority], key, message, headers)
+            publish_message(self.bus, FRAMES[priority], key, message, headers=headers)
 
     def pause_restored(self) -> None:
         """Reads no more restored batches, so that their topic fills."""

@@ -55,12 +55,13 @@ class InterceptedBus:
         topic: str,
         key: bytes,
         value: bytes,
+        *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
         changed = self._change(topic, value)
         if changed is not None:
-            self._bus.publish(topic, key, changed, headers, timeout)
+            self._bus.publish(topic, key, changed, headers=headers, timeout=timeout)
 
     def consumer(self, topics: Sequence[str], group: str) -> Consumer:
         return self._bus.consumer(topics, group)

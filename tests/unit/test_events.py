@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from reelwright.bus.events import EventListener, error_of, publish_event, title_failure
+from reelwright.bus.events import EventListener, error_from_event, publish_event, title_failure
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.topics import EVENTS
 from reelwright.titles import errors
@@ -19,7 +19,7 @@ _USER_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type)
 
 def through_the_wire(error: Exception) -> ReelwrightError:
     event = Event.FromString(title_failure("run", "decoder", error).SerializeToString())
-    return error_of(event.title_failed)
+    return error_from_event(event.title_failed)
 
 
 @pytest.mark.parametrize("kind", _USER_ERRORS)
@@ -45,7 +45,7 @@ def test_any_other_error_is_a_failure_of_ours(error: Exception) -> None:
 @pytest.mark.parametrize(("code", "kind"), [(2, UserError), (1, errors.RestorationFailed)])
 def test_an_unknown_name_falls_back_on_the_exit_code(name: str, code: int, kind: type[ReelwrightError]) -> None:
     """A service of another version may name an error that is not known here; nothing but user errors is built."""
-    arrived = error_of(TitleFailed(reason="why", exit_code=code, error=name))
+    arrived = error_from_event(TitleFailed(reason="why", exit_code=code, error=name))
     assert type(arrived) is kind
     assert str(arrived) == "why"
 
@@ -77,7 +77,7 @@ def test_an_unreadable_event_is_skipped(caplog: pytest.LogCaptureFixture) -> Non
     listener = EventListener(bus, lambda event: heard.put(event.run))
     try:
         bus.publish(EVENTS, b"r", b"\xff garbage")
-        bus.publish(EVENTS, b"r", Event(run="later").SerializeToString(), {"format": "2"})
+        bus.publish(EVENTS, b"r", Event(run="later").SerializeToString(), headers={"format": "2"})
         publish_event(bus, Event(run="good", title_planned=TitlePlanned()))
         assert heard.get(timeout=30) == "good"
     finally:

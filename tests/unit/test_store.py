@@ -231,11 +231,11 @@ def test_without_a_store_every_payload_stays_in_its_message() -> None:
     """In one process nothing is checked in, however large; a reference from elsewhere is told, not looked for."""
     claims = ClaimCheck(None, 0)
     payload = Payload(inline=bytes(1000), digest=bytes(32))
-    assert claims.check_in(payload, "run", 0) == payload
-    assert claims.content(payload) == payload.inline
-    claims.release("run")
+    assert claims.store_if_large(payload, "run", 0) == payload
+    assert claims.load(payload) == payload.inline
+    claims.delete_payloads("run")
     with pytest.raises(InputError, match="set REELWRIGHT_STORE_LEDGER"):
-        claims.content(Payload(reference=f"run/payloads/000000/{'0' * 64}"))
+        claims.load(Payload(reference=f"run/payloads/000000/{'0' * 64}"))
 
 
 @pytest.mark.parametrize(
@@ -252,4 +252,4 @@ def test_without_a_store_every_payload_stays_in_its_message() -> None:
 def test_a_message_cannot_name_another_file(tmp_path: Path, name: str) -> None:
     """A reference leads to a payload and nowhere else, whoever wrote the message."""
     with pytest.raises(CorruptPayload, match="not the name of a payload"):
-        ClaimCheck(str(tmp_path), 0).content(Payload(reference=name))
+        ClaimCheck(str(tmp_path), 0).load(Payload(reference=name))

@@ -20,35 +20,35 @@ def test_position_is_the_lowest_unfinished_offset(records: list[tuple[int, int]]
     still_open: list[int] = []
     for turn in range(len(records) + 13):
         if turn < len(offsets):
-            mark.deliver(offsets[turn])
+            mark.mark_delivered(offsets[turn])
             still_open.append(offsets[turn])
         for offset in [offset for offset in still_open if finish_at[offset] <= turn]:
-            before = mark.position
+            before = mark.committable
             still_open.remove(offset)
-            assert mark.acknowledge(offset) == (mark.position != before)
-            assert mark.position == (still_open[0] if still_open else offsets[min(turn, len(offsets) - 1)] + 1)
-            assert mark.outstanding == len(still_open)
-    assert mark.position == offsets[-1] + 1
+            assert mark.acknowledge(offset) == (mark.committable != before)
+            assert mark.committable == (still_open[0] if still_open else offsets[min(turn, len(offsets) - 1)] + 1)
+            assert mark.unacknowledged == len(still_open)
+    assert mark.committable == offsets[-1] + 1
 
 
 @given(st.lists(st.integers(-5, 30)))
 def test_strangers_change_nothing(offsets: list[int]) -> None:
     """Finishing offsets that were never delivered, or finishing one twice, moves nothing."""
     mark = Watermark(10)
-    mark.deliver(10)
-    mark.deliver(12)
+    mark.mark_delivered(10)
+    mark.mark_delivered(12)
     mark.acknowledge(10)
-    before = mark.position
+    before = mark.committable
     for offset in offsets:
         if offset != 12:
             assert not mark.acknowledge(offset)
-    assert (mark.position, mark.outstanding) == (before, 1)
+    assert (mark.committable, mark.unacknowledged) == (before, 1)
 
 
 def test_delivery_goes_forward() -> None:
     """Delivering an offset again, or an earlier one, is refused."""
     mark = Watermark(3)
-    mark.deliver(5)
+    mark.mark_delivered(5)
     for offset in (5, 4, 0):
         with pytest.raises(ValueError, match="delivered after"):
-            mark.deliver(offset)
+            mark.mark_delivered(offset)

@@ -1,4 +1,4 @@
-"""Which member of a consumer group has which partition."""
+"""Assignment of partitions to the members of a consumer group, on the local bus."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ Member = TypeVar("Member")
 
 
 def assign_partitions(partitions: int, members: Sequence[Member], owners: Mapping[int, Member]) -> dict[int, Member]:
-    """Deals partitions 0..`partitions`-1 to `members`, none getting more than its even share rounded up.
+    """Assigns partitions 0 to `partitions` - 1, at most the even share, rounded up, to each member.
 
-    A member keeps what it has up to that share: whatever moves is delivered twice, so as little as possible does.
+    A member keeps its present partitions up to that share (a sticky assignment): records of a partition that moves are
+    delivered twice, so as few as possible move.
 
     Args:
-        partitions: how many there are.
-        members: in the order they joined; hashable.
-        owners: who has what now; may name members that are gone.
+        partitions: number of partitions.
+        members: members in the order they joined; hashable.
+        owners: present owner of each partition; may name members that have left.
 
     Returns:
         The new owner of every partition; empty when there are no members.
@@ -25,13 +26,13 @@ def assign_partitions(partitions: int, members: Sequence[Member], owners: Mappin
         return {}
     share = -(-partitions // len(members))
     load = dict.fromkeys(members, 0)
-    dealt: dict[int, Member] = {}
+    assigned: dict[int, Member] = {}
     for partition, owner in sorted(owners.items()):
         if load.get(owner, share) < share:
             load[owner] += 1
-            dealt[partition] = owner
+            assigned[partition] = owner
     for partition in range(partitions):
-        if partition not in dealt:
-            dealt[partition] = min(load, key=load.__getitem__)
-            load[dealt[partition]] += 1
-    return dealt
+        if partition not in assigned:
+            assigned[partition] = min(load, key=load.__getitem__)
+            load[assigned[partition]] += 1
+    return assigned

@@ -1,4 +1,4 @@
-"""The bound on messages that the broker has not acknowledged: kafka-python itself has none."""
+"""Bound on the bytes of messages that the broker has not acknowledged; kafka-python has no such bound."""
 
 from __future__ import annotations
 
@@ -10,50 +10,56 @@ from reelwright.bus.protocol import BusClosed, BusFull
 
 
 class ByteBudget:
-    """Bytes shared by all publishers. Thread-safe.
+    """Bytes that all publishers of a bus share. Thread-safe.
 
     Args:
-        max_bytes: held at once; a larger message passes alone.
+        max_bytes: most bytes reserved at the same time; a larger message passes when nothing else is reserved.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._held = 0
+        self._reserved = 0
         self._closed = False
-        self._change = threading.Condition()
+        self._changed = threading.Condition()
 
     @property
-    def held_bytes(self) -> int:
-        """How much is taken now."""
-        return self._held
+    def reserved_bytes(self) -> int:
+        """Bytes that are reserved now."""
+        with self._changed:
+            return self._reserved
 
     @contextmanager
-    def taken(self, topic: str, size: int, timeout: float | None) -> Iterator[None]:
-        """Takes `size` bytes for the length of a `with` block.
+    def reserve(self, topic: str, size: int, timeout: float | None) -> Iterator[None]:
+        """Reserves `size` bytes for the duration of a `with` block.
+
+        Args:
+            topic: named by the errors.
+            size: bytes.
+            timeout: seconds to wait for room; None waits without a limit.
 
         Raises:
-            BusFull: there was no room within `timeout` seconds; None waits without a limit.
+            BusFull: there was no room within `timeout`.
             BusClosed: `close` was called.
         """
-        with self._change:
-            admitted = self._change.wait_for(lambda: self._closed or self._fits(size), timeout)
+        with self._changed:
+            admitted = self._changed.wait_for(lambda: self._closed or self._has_room(size), timeout)
             if self._closed:
                 raise BusClosed(topic)
             if not admitted:
                 raise BusFull(topic, timeout)
-            self._held += size
+            self._reserved += size
         try:
             yield
         finally:
-            with self._change:
-                self._held -= size
-                self._change.notify_all()
+            with self._changed:
+                self._reserved -= size
+                self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends every wait."""
-        with self._change:
+        """Ends every wait with BusClosed."""
+        with self._changed:
             self._closed = True
-            self._change.notify_all()
+            self._changed.notify_all()
 
-    def _fits(self, size: int) -> bool:
-        return self._held == 0 or self._held + size <= self._max_bytes
+    def _has_room(self, size: int) -> bool:
+        return self._reserved == 0 or self._reserved + size <= self._max_bytes

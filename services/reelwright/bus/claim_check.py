@@ -1,4 +1,4 @@
-"""Claim checks: payloads too large for a message lie in the store, and the message carries their name."""
+"""Claim checks: a payload too large for a message is kept in the store, and the message carries its name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/payloads/[0-9]{6,}/[0-9a-f]{
 
 
 class ClaimCheck:
-    """Checks payloads in and out. Thread-safe.
+    """Stores and loads payloads. Thread-safe.
 
     Args:
-        root: the ledger's root, an fsspec location; None where there is no store, as in one process: everything
-            stays inline then.
+        root: the ledger's root, an fsspec location; None where there is no store, as in one process, so that every
+            payload stays in its message.
         inline_bytes: largest coded payload that stays in its message.
         retry: how long to retry while the store is unavailable.
     """
@@ -26,49 +26,49 @@ class ClaimCheck:
         self._folder = None if root is None else Folder(root, retry)
         self._inline_bytes = inline_bytes
 
-    def check_in(self, payload: Payload, run: str, segment: int) -> Payload:
-        """The payload as it may travel: as it is, or with its bytes put into the store and a reference instead.
+    def store_if_large(self, payload: Payload, run: str, segment: int) -> Payload:
+        """Returns the payload unchanged, or, when it is large, stores its bytes and returns it with a reference.
 
         Raises:
-            UnavailableError: the store does not answer or has no room.
+            UnavailableError: the store does not answer or is full.
             OutputError: the store cannot be written.
         """
         if self._folder is None or len(payload.inline) <= self._inline_bytes:
             return payload
-        reference = f"{_payloads(run, segment)}/{payload.digest.hex()}"
-        # Over what may be there already, since that may be damaged. It can be made again, so no disk is waited for.
+        reference = f"{_payload_folder(run, segment)}/{payload.digest.hex()}"
+        # Replaces a stored payload of the same digest, which may be damaged. Not durable: it can be computed again.
         self._folder.replace(reference, payload.inline, durable=False)
-        checked = Payload()
-        checked.CopyFrom(payload)
-        checked.reference = reference
-        return checked
+        stored = Payload()
+        stored.CopyFrom(payload)
+        stored.reference = reference
+        return stored
 
-    def content(self, payload: Payload) -> bytes:
-        """The coded bytes of a payload, wherever they are; not checked against its digest.
+    def load(self, payload: Payload) -> bytes:
+        """The coded bytes of a payload, from its message or the store. They are not checked against the digest.
 
         Raises:
-            CorruptPayload: they are gone from the store.
+            CorruptPayload: the reference is not valid, or the store has no such payload.
             UnavailableError: the store does not answer.
-            InputError: there is no store here to look in.
+            InputError: the payload is in a store and this process has none.
         """
         if not payload.HasField("reference"):
             return payload.inline
         name = payload.reference
-        # What came in a message must not name a file elsewhere.
+        # A message is not trusted: its reference must not lead to another file.
         if not _REFERENCE.fullmatch(name):
             raise CorruptPayload(f"{name!r} is not the name of a payload")
         if self._folder is None:
-            raise InputError("the payload lies in a store", name, "set REELWRIGHT_STORE_LEDGER")
+            raise InputError("the payload is in a store", name, "set REELWRIGHT_STORE_LEDGER")
         data = self._folder.read(name)
         if data is None:
-            raise CorruptPayload(f"{self._folder.where(name)}: the payload is gone")
+            raise CorruptPayload(f"{self._folder.where(name)}: the payload is missing")
         return data
 
-    def release(self, run: str, segment: int | None = None) -> None:
-        """Removes the stored payloads of a segment, or of the whole run; nothing happens where there are none."""
+    def delete_payloads(self, run: str, segment: int | None = None) -> None:
+        """Deletes the stored payloads of a segment, or of the whole run; does nothing when there are none."""
         if self._folder is not None:
-            self._folder.remove_all(_payloads(run, segment))
+            self._folder.remove_all(_payload_folder(run, segment))
 
 
-def _payloads(run: str, segment: int | None) -> str:
+def _payload_folder(run: str, segment: int | None) -> str:
     return f"{run}/payloads" if segment is None else f"{run}/payloads/{segment:06d}"

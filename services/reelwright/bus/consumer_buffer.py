@@ -1,4 +1,4 @@
-"""What a consumer has fetched and nobody has polled yet, and how far each of its partitions is finished."""
+"""Records that a consumer has fetched and not yet delivered, and the watermark of each of its partitions."""
 
 from __future__ import annotations
 
@@ -7,197 +7,214 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reelwright.bus.protocol import Record, Slot
+from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.bus.watermark import Watermark
 
 
 @dataclass(slots=True)
 class _Partition:
+    """State of one assigned partition.
+
+    Attributes:
+        records: fetched and not delivered, in order.
+        bytes: their size.
+        watermark: from the first record that was delivered; None before, and for a listener.
+        has_commit: whether the watermark has moved since its offset was last given for commit.
+        pending_seek: offset that the client has yet to seek to.
+        next_fetched: the offset after the last record that was fetched; 0 before the first.
+        paused: whether the service has paused it.
+    """
+
     records: deque[Record] = field(default_factory=deque)
     bytes: int = 0
-    mark: Watermark | None = None  # from the first record that was delivered
-    moved: bool = False  # there is something to commit
-    seek: int | None = None  # where the client is to go on
-    reached: int = 0  # the offset behind what was put in last
+    watermark: Watermark | None = None
+    has_commit: bool = False
+    pending_seek: int | None = None
+    next_fetched: int = 0
     paused: bool = False
 
 
 class ConsumerBuffer:
-    """The buffer between a client of the broker, which puts in, and a service, which takes. Thread-safe.
+    """Buffer between the thread that fetches from the broker and the service that polls. Thread-safe.
+
+    The service calls `poll` to `close`, which do what the methods of `Consumer` say; the fetching thread calls the
+    others.
 
     Args:
-        max_bytes: held before partitions are held back.
-        watermarks: whether to keep track of what is finished.
+        max_bytes: undelivered bytes from which on partitions are to be paused.
+        watermarks: whether to track acknowledgements; a listener does not.
     """
 
-    def __init__(self, max_bytes: int, watermarks: bool) -> None:
+    def __init__(self, max_bytes: int, *, watermarks: bool) -> None:
         self._max_bytes, self._watermarks = max_bytes, watermarks
-        self._news = threading.Condition()
-        self._partitions: dict[Slot, _Partition] = {}
-        self._held = 0
+        self._changed = threading.Condition()
+        self._partitions: dict[TopicPartition, _Partition] = {}
+        self._held_bytes = 0
         self._woken = self._closed = False
 
     @property
     def held_bytes(self) -> int:
-        """Keys and values that wait to be taken."""
-        return self._held
+        """Bytes of keys and values that are fetched and not delivered."""
+        with self._changed:
+            return self._held_bytes
 
-    # For the service.
-
-    def take(self, timeout: float, limit: int) -> list[Record]:
-        """As `Consumer.poll`."""
-        with self._news:
-            self._news.wait_for(self._ready, timeout)
+    def poll(self, timeout: float, limit: int) -> list[Record]:
+        """See `Consumer.poll`."""
+        with self._changed:
+            self._changed.wait_for(self._can_return, timeout)
             self._woken = False
             return [] if self._closed else self._deliver(limit)
 
     def acknowledge(self, record: Record) -> None:
-        """As `Consumer.acknowledge`."""
-        with self._news:
-            partition = self._partitions.get((record.topic, record.partition))
-            if partition is not None and partition.mark is not None and partition.mark.acknowledge(record.offset):
-                partition.moved = True
+        """See `Consumer.acknowledge`; ignored when the partition is not assigned any more."""
+        with self._changed:
+            partition = self._partitions.get(record.topic_partition)
+            if partition and partition.watermark and partition.watermark.acknowledge(record.offset):
+                partition.has_commit = True
 
-    def assignment(self) -> list[Slot]:
-        """As `Consumer.assignment`."""
-        with self._news:
+    def assignment(self) -> list[TopicPartition]:
+        """See `Consumer.assignment`."""
+        with self._changed:
             return list(self._partitions)
 
-    def pause(self, slots: Iterable[Slot]) -> None:
-        """As `Consumer.pause`."""
-        with self._news:
-            for slot in self._partitions.keys() & set(slots):
-                self._partitions[slot].paused = True
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """See `Consumer.pause`."""
+        with self._changed:
+            for partition in self._assigned(partitions).values():
+                partition.paused = True
 
-    def resume(self, slots: Iterable[Slot]) -> None:
-        """As `Consumer.resume`."""
-        with self._news:
-            for slot in self._partitions.keys() & set(slots):
-                self._partitions[slot].paused = False
-            self._news.notify_all()
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """See `Consumer.resume`."""
+        with self._changed:
+            for partition in self._assigned(partitions).values():
+                partition.paused = False
+            self._changed.notify_all()
 
-    def seek_to_unacknowledged(self, slots: Iterable[Slot]) -> None:
-        """As `Consumer.seek_to_unacknowledged`."""
-        with self._news:
-            for slot in self._partitions.keys() & set(slots):
-                partition = self._partitions[slot]
-                if partition.mark is not None:
-                    partition.seek = partition.mark.position
-                    partition.mark = Watermark(partition.seek)
-                    self._empty(partition)
+    def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
+        """See `Consumer.seek_to_unacknowledged`."""
+        with self._changed:
+            for partition in self._assigned(partitions).values():
+                if partition.watermark is not None:
+                    partition.pending_seek = partition.watermark.committable
+                    partition.watermark = Watermark(partition.pending_seek)
+                    self._drop_records(partition)
 
     def wakeup(self) -> None:
-        """Ends the take that waits, or the next one."""
-        with self._news:
+        """See `Consumer.wakeup`."""
+        with self._changed:
             self._woken = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends this and every later take."""
-        with self._news:
+        """Makes this and every later poll return empty."""
+        with self._changed:
             self._closed = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    # For the client.
-
-    def put(self, slot: Slot, records: list[Record]) -> None:
-        """Adds what was fetched; ignored for a partition that is not assigned, or is to be read from elsewhere."""
-        with self._news:
-            partition = self._partitions.get(slot)
-            if partition is None or partition.seek is not None or not records:
+    def add_fetched(self, topic_partition: TopicPartition, records: list[Record]) -> None:
+        """Adds fetched records; ignored when the partition is not assigned, or a seek is pending."""
+        with self._changed:
+            partition = self._partitions.get(topic_partition)
+            if partition is None or partition.pending_seek is not None or not records:
                 return
             partition.records.extend(records)
-            partition.reached = records[-1].offset + 1
-            size = sum(_size(record) for record in records)
+            partition.next_fetched = records[-1].offset + 1
+            size = sum(record.size for record in records)
             partition.bytes += size
-            self._held += size
-            self._news.notify_all()
+            self._held_bytes += size
+            self._changed.notify_all()
 
-    def assign(self, slots: Iterable[Slot]) -> None:
-        """Takes partitions over."""
-        with self._news:
-            for slot in slots:
-                self._partitions[slot] = _Partition()
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Adds partitions that the group's coordinator has assigned."""
+        with self._changed:
+            for topic_partition in partitions:
+                self._partitions[topic_partition] = _Partition()
 
-    def forget(self, slots: Iterable[Slot] | None = None) -> None:
-        """Gives partitions up, all unless told, with what is held of them."""
-        with self._news:
-            for slot in list(self._partitions if slots is None else slots):
-                if partition := self._partitions.pop(slot, None):
-                    self._empty(partition)
+    def revoke(self, partitions: Iterable[TopicPartition] | None = None) -> None:
+        """Removes partitions and their undelivered records; None removes all."""
+        with self._changed:
+            for topic_partition in list(self._partitions if partitions is None else partitions):
+                if partition := self._partitions.pop(topic_partition, None):
+                    self._drop_records(partition)
 
-    def moved(self, slots: Iterable[Slot] | None = None) -> dict[Slot, int]:
-        """The offsets to commit of these partitions, all unless told; each once, until it moves again."""
-        with self._news:
-            wanted = self._partitions.keys() if slots is None else self._partitions.keys() & set(slots)
-            positions = {}
-            for slot in wanted:
-                partition = self._partitions[slot]
-                if partition.moved and partition.mark is not None:
-                    partition.moved = False
-                    positions[slot] = partition.mark.position
-            return positions
+    def offsets_to_commit(self, partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, int]:
+        """Offsets that have moved since the last call, of these partitions, or of all for None."""
+        with self._changed:
+            offsets = {}
+            for topic_partition, partition in self._assigned(partitions).items():
+                if partition.has_commit and partition.watermark is not None:
+                    partition.has_commit = False
+                    offsets[topic_partition] = partition.watermark.committable
+            return offsets
 
-    def not_committed(self, slots: Iterable[Slot]) -> None:
-        """These offsets did not reach the broker; `moved` gives them again."""
-        with self._news:
-            for slot in self._partitions.keys() & set(slots):
-                self._partitions[slot].moved = True
+    def mark_uncommitted(self, partitions: Iterable[TopicPartition]) -> None:
+        """Records that a commit failed, so that `offsets_to_commit` returns these partitions' offsets again."""
+        with self._changed:
+            for partition in self._assigned(partitions).values():
+                partition.has_commit = True
 
-    def seeks(self) -> dict[Slot, int]:
-        """Where the client is to go on reading; each once."""
-        with self._news:
-            wanted = {slot: part.seek for slot, part in self._partitions.items() if part.seek is not None}
-            for slot in wanted:
-                self._partitions[slot].seek = None
-            return wanted
+    def take_pending_seeks(self) -> dict[TopicPartition, int]:
+        """Offsets that the client is to seek to; each is returned once."""
+        with self._changed:
+            seeks = {}
+            for topic_partition, partition in self._partitions.items():
+                if partition.pending_seek is not None:
+                    seeks[topic_partition] = partition.pending_seek
+                    partition.pending_seek = None
+            return seeks
 
-    def reached(self) -> dict[Slot, int]:
-        """The offset behind the last record of each partition that has had one."""
-        with self._news:
-            return {slot: part.reached for slot, part in self._partitions.items() if part.reached}
+    def fetch_positions(self) -> dict[TopicPartition, int]:
+        """The offset after the last fetched record, of each partition that has had one."""
+        with self._changed:
+            return {
+                topic_partition: partition.next_fetched
+                for topic_partition, partition in self._partitions.items()
+                if partition.next_fetched
+            }
 
-    def held_back(self) -> list[Slot]:
-        """The partitions that the client is not to fetch from.
+    def partitions_to_pause(self) -> set[TopicPartition]:
+        """The partitions that the client is not to fetch from now.
 
-        One with nothing held may always fetch, so that none that is paused or slow keeps the others from going on.
+        A partition without undelivered records may always fetch, so that one that is paused or slow does not stop the
+        others.
         """
-        with self._news:
-            full = self._held >= self._max_bytes
-            return [slot for slot, part in self._partitions.items() if part.paused or (full and part.records)]
+        with self._changed:
+            full = self._held_bytes >= self._max_bytes
+            return {
+                topic_partition
+                for topic_partition, partition in self._partitions.items()
+                if partition.paused or (full and partition.records)
+            }
 
-    def _ready(self) -> bool:
-        return (
-            self._woken or self._closed or any(part.records and not part.paused for part in self._partitions.values())
-        )
+    def _assigned(self, partitions: Iterable[TopicPartition] | None) -> dict[TopicPartition, _Partition]:
+        if partitions is None:
+            return self._partitions
+        return {key: self._partitions[key] for key in partitions if key in self._partitions}
+
+    def _can_return(self) -> bool:
+        has_records = any(part.records and not part.paused for part in self._partitions.values())
+        return self._woken or self._closed or has_records
 
     def _deliver(self, limit: int) -> list[Record]:
-        taken: list[Record] = []
-        for slot, partition in list(self._partitions.items()):
-            if partition.paused or not partition.records or len(taken) == limit:
+        delivered: list[Record] = []
+        for topic_partition, partition in list(self._partitions.items()):
+            if partition.paused or not partition.records or len(delivered) == limit:
                 continue
-            while partition.records and len(taken) < limit:
-                taken.append(self._pop(partition))
-            # Whoever was served goes to the back, so a busy partition does not keep the others waiting.
-            self._partitions[slot] = self._partitions.pop(slot)
-        return taken
+            while partition.records and len(delivered) < limit:
+                record = partition.records.popleft()
+                partition.bytes -= record.size
+                self._held_bytes -= record.size
+                if self._watermarks:
+                    if partition.watermark is None or record.offset < partition.watermark.position:
+                        # The first record, or the broker has lost its latest records and reuses their offsets.
+                        partition.watermark = Watermark(record.offset)
+                    partition.watermark.mark_delivered(record.offset)
+                delivered.append(record)
+            # Round robin: a partition that was served moves to the end, so a busy one does not starve the others.
+            self._partitions[topic_partition] = self._partitions.pop(topic_partition)
+        return delivered
 
-    def _pop(self, partition: _Partition) -> Record:
-        record = partition.records.popleft()
-        partition.bytes -= _size(record)
-        self._held -= _size(record)
-        if self._watermarks:
-            if partition.mark is None or record.offset < partition.mark.next:
-                # Either the first one, or the broker lost its latest records and counts on from before.
-                partition.mark = Watermark(record.offset)
-            partition.mark.deliver(record.offset)
-        return record
-
-    def _empty(self, partition: _Partition) -> None:
-        self._held -= partition.bytes
+    def _drop_records(self, partition: _Partition) -> None:
+        self._held_bytes -= partition.bytes
         partition.bytes = 0
         partition.records.clear()
-
-
-def _size(record: Record) -> int:
-    return len(record.key) + len(record.value)

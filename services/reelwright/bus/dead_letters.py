@@ -1,4 +1,4 @@
-"""Dead letters: records that no service can use, kept for whoever looks into them."""
+"""Dead letters: records that no service can process, published to a topic of their own with the reason."""
 
 from __future__ import annotations
 
@@ -12,46 +12,52 @@ from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
 log = get_logger(__name__)
 
-_SECONDS = 5.0
-# Segments are numbered in 32 bits.
-_MOST_DIGITS = 9
+_PUBLISH_SECONDS = 5.0
+# Segment numbers are 32-bit integers in messages; nine digits always fit.
+_MAX_SEGMENT_DIGITS = 9
 
 
 def dead_letter(bus: Bus, record: Record, reason: str) -> None:
-    """Publishes a record to the dead-letter topic with its reason and the topic it came from; never raises.
+    """Publishes a record to the dead-letter topic; never raises.
 
-    A dead letter only helps to find out why, so one that finds no room is logged and given up.
+    A dead letter is only a help for diagnosis, so one that the bus has no room for within 5 seconds is logged and
+    dropped. A record that is too large for the topic is published without its value.
+
+    Args:
+        bus: the bus.
+        record: the record; its headers are kept, and its topic and the reason are added as headers.
+        reason: why no service can process it; line breaks become spaces.
     """
     reason = " ".join(reason.split())
-    where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    log.error("dead letter", **where, reason=reason)
+    source = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    log.error("dead letter", **source, reason=reason)
     metrics.DEAD_LETTERS.inc()
     headers = {**record.headers, "reason": reason, "topic": record.topic}
-    # One that is too large to be kept whole is kept without its value, for its reason.
     for value in (record.value, b""):
         try:
-            bus.publish(DEAD_LETTER, record.key, value, headers, timeout=_SECONDS)
+            bus.publish(DEAD_LETTER, record.key, value, headers=headers, timeout=_PUBLISH_SECONDS)
         except BrokerError as error:
-            log.error("dead letter refused", **where, bytes=len(value), reason=str(error))
+            log.error("dead letter rejected", **source, bytes=len(value), reason=str(error))
         except (BusFull, BusClosed) as error:
-            log.error("dead letter lost", **where, reason=str(error))
+            log.error("dead letter dropped", **source, reason=str(error))
             return
         else:
             return
 
 
 def dead_letter_batch(bus: Bus, record: Record, reason: str) -> None:
-    """Buries a record of frames, and asks for the segment that its key names: what it held may be missing now.
+    """Publishes a record of frames as a dead letter, and requests the segment in its key again.
 
-    A stray message costs one more pass over the title; one that comes back every time fails it in the end.
+    The record may have held a batch that is missing now. A record that was never part of a title costs one more pass
+    over that title. A segment whose batch is unusable every time fails the title in the end.
     """
     dead_letter(bus, record, reason)
     run, _, segment = record.key.decode(errors="replace").partition("/")
-    if run and segment.isdecimal() and len(segment) <= _MOST_DIGITS:
+    if run and segment.isdecimal() and len(segment) <= _MAX_SEGMENT_DIGITS:
         wanted = SegmentWanted(segment=int(segment), reason=" ".join(reason.split()))
         publish_event(bus, Event(run=run, segment_wanted=wanted))
 
 
-def run_of(record: Record) -> str:
-    """The run that a record's key names, whatever its value is."""
+def run_of_key(record: Record) -> str:
+    """The run in a record's key; also for a record whose value cannot be parsed."""
     return record.key.decode(errors="replace").partition("/")[0]

@@ -1,4 +1,4 @@
-"""Events: how services tell each other what happened to a title."""
+"""Events: messages between services about what happened to a title."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 
 from reelwright.bus.messages import publish_message, read_message
-from reelwright.bus.protocol import Bus, Record
+from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import EVENTS, run_key
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.threads import SupervisedThread
 from reelwright.titles import errors
 from reelwright.titles.errors import OneLineError, UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import Event, TitleFailed
@@ -19,12 +20,22 @@ _POLL_SECONDS = 0.5
 
 
 def publish_event(bus: Bus, event: Event) -> None:
-    """Publishes an event; a run's events keep their order."""
+    """Publishes an event; the events of one run keep their order.
+
+    Raises:
+        BusClosed: the bus was closed before it had the event.
+    """
     publish_message(bus, EVENTS, run_key(event.run), event)
 
 
 def title_failure(run: str, service: str, error: Exception) -> Event:
-    """The event that a title ended with `error` in `service`."""
+    """The event that a title has failed.
+
+    Args:
+        run: the run.
+        service: the service that failed; named in the reason of an error that is not a OneLineError.
+        error: the cause.
+    """
     if isinstance(error, OneLineError):
         reason, code = str(error), error.exit_code
     else:
@@ -32,8 +43,11 @@ def title_failure(run: str, service: str, error: Exception) -> Event:
     return Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=code, error=type(error).__name__))
 
 
-def error_of(failure: TitleFailed) -> errors.ReelwrightError:
-    """The error that a failed title's event tells of; a plain UserError where only its exit code is known."""
+def error_from_event(failure: TitleFailed) -> errors.ReelwrightError:
+    """The error in a failed title's event.
+
+    An error of a type that this version does not know becomes a UserError or a RestorationFailed, by its exit code.
+    """
     kind = getattr(errors, failure.error, None)
     if isinstance(kind, type) and issubclass(kind, OneLineError):
         return kind(failure.reason)
@@ -42,26 +56,27 @@ def error_of(failure: TitleFailed) -> errors.ReelwrightError:
 
 
 class EventListener:
-    """Hands every event to a handler, on a thread of its own, from construction until `close`.
+    """Calls a handler with every event, on a thread, from construction until `close`.
 
-    An event that cannot be read is logged and skipped.
+    An event that cannot be parsed is logged and skipped. When the handler raises, the error is logged and the thread
+    goes on with the next event: the ledger has every fact that events announce, and services poll it.
 
     Args:
         bus: the bus.
-        handle: called with each event, one at a time.
-        group: members of one group share the events; None hears them all.
+        handle: called with one event at a time.
+        group: consumer group whose members share the events; None receives all of them.
     """
 
     def __init__(self, bus: Bus, handle: Callable[[Event], None], group: str | None = None) -> None:
         self._handle = handle
         self._stop = threading.Event()
-        # Joined here and not on the thread: nothing published after construction is missed.
+        # Made here and not on the thread, so that nothing published after construction is missed.
         self._consumer = bus.listener([EVENTS]) if group is None else bus.consumer([EVENTS], group)
-        self._thread = threading.Thread(target=self._run, name="events")
+        self._thread = SupervisedThread("event-listener", self._run, restart_until=self._stop)
         self._thread.start()
 
     def close(self) -> None:
-        """Stops listening and waits for the handler to return."""
+        """Stops the thread and waits until the handler has returned."""
         self._stop.set()
         self._consumer.wakeup()
         self._thread.join()
@@ -69,16 +84,12 @@ class EventListener:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            for record in self._consumer.poll(_POLL_SECONDS):
-                self._hear(record)
-                self._consumer.acknowledge(record)
-
-    def _hear(self, record: Record) -> None:
-        try:
-            event = read_message(record, Event)
-        except UnusableMessage as error:
-            # Only progress is lost with it: the ledger has what happened, and whoever needs to know looks there too.
-            where = {"partition": record.partition, "offset": record.offset}
-            log.error("unusable event skipped", **where, reason=str(error))
-            return
-        self._handle(event)
+            # One record at a time: what a poll returned and the handler did not see would be lost with an error.
+            for record in self._consumer.poll(_POLL_SECONDS, limit=1):
+                try:
+                    self._handle(read_message(record, Event))
+                except UnusableMessage as error:
+                    position = {"partition": record.partition, "offset": record.offset}
+                    log.error("unusable event skipped", **position, reason=str(error))
+                finally:
+                    self._consumer.acknowledge(record)

@@ -1,4 +1,4 @@
-"""Messages as protobuf on the bus, marked with the version of their format."""
+"""Protobuf messages on the bus, each with the version of its format in a header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reelwright.titles.errors import UnusableMessage
 Kind = TypeVar("Kind", bound=Message)
 
 FORMAT = 1
-"""Raised when a reader of the former format would misread a message; new fields alone do not raise it."""
+"""Version of the format. Incremented when an older reader would misread a message; new fields do not need that."""
 
 _HEADER = "format"
 
@@ -23,6 +23,7 @@ def publish_message(
     topic: str,
     key: bytes,
     message: Message,
+    *,
     headers: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> None:
@@ -32,14 +33,19 @@ def publish_message(
         BusFull: there was no room within `timeout` seconds.
         BusClosed: the bus was closed before it had the message.
     """
-    bus.publish(topic, key, message.SerializeToString(), {**(headers or {}), _HEADER: str(FORMAT)}, timeout)
+    headers = {**(headers or {}), _HEADER: str(FORMAT)}
+    bus.publish(topic, key, message.SerializeToString(), headers=headers, timeout=timeout)
 
 
 def read_message(record: Record, kind: type[Kind]) -> Kind:
-    """The message in a record.
+    """Parses the message in a record.
+
+    Args:
+        record: the record.
+        kind: the type of the message.
 
     Raises:
-        UnusableMessage: not a whole message of this kind, or of a format that only a later version reads.
+        UnusableMessage: the value is not a message of this type, or has the format of a later version.
     """
     version = record.headers.get(_HEADER, str(FORMAT))
     if version != str(FORMAT):

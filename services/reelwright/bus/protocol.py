@@ -1,21 +1,30 @@
-"""What every bus promises. `tests/contract/bus.py` holds each transport to it."""
+"""The interface of every bus, with its records and errors. `tests/contract/bus.py` tests each transport against it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from reelwright.titles.errors import InternalError, UnavailableError
 
-Slot = tuple[str, int]
-"""A topic and one of its partitions."""
+
+class TopicPartition(NamedTuple):
+    """One partition of a topic.
+
+    Attributes:
+        topic: name of the topic.
+        partition: number of the partition, from 0.
+    """
+
+    topic: str
+    partition: int
 
 
 class BusFull(UnavailableError):
     """The bus held as many bytes as it may until the publish timed out. Temporary: consumers or the broker are behind.
 
-    It stands here and not in `titles.errors` because the publisher handles it; no command or service ends with it.
+    It is defined here and not in `titles.errors` because the publisher handles it; no command or service ends with it.
     """
 
     def __init__(self, topic: str, timeout: float | None) -> None:
@@ -25,7 +34,7 @@ class BusFull(UnavailableError):
 class BusClosed(InternalError):
     """This process has closed the bus. Permanent: the same bus never takes another message.
 
-    It stands here and not in `titles.errors` because a service that stops handles it, and no command ends with it.
+    It is defined here and not in `titles.errors` because a service that stops handles it; no command ends with it.
     """
 
     def __init__(self, topic: str = "") -> None:
@@ -34,15 +43,15 @@ class BusClosed(InternalError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message as consumed.
+    """A message as it was consumed.
 
     Attributes:
-        topic: where it was published.
-        partition: which of the topic's partitions; records of one key share it and keep their order.
-        offset: its place in the partition, from 0.
+        topic: the topic it was published to.
+        partition: number of the partition, from 0; records with the same key share it and keep their order.
+        offset: position in the partition, from 0.
         key: decides the partition.
         value: the message.
-        headers: small text metadata.
+        headers: names and short texts.
     """
 
     topic: str
@@ -52,40 +61,50 @@ class Record:
     value: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def topic_partition(self) -> TopicPartition:
+        """The partition that the record was read from."""
+        return TopicPartition(self.topic, self.partition)
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value, which count against the bounds of a bus."""
+        return len(self.key) + len(self.value)
+
 
 class Consumer(Protocol):
-    """One member of a consumer group. Not thread-safe but for `wakeup`."""
+    """One member of a consumer group, or a listener. Only `wakeup` is thread-safe."""
 
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """Up to `limit` records, waiting at most `timeout` seconds for the first; empty when none came."""
+        """Returns up to `limit` records; empty when none arrived within `timeout` seconds."""
 
     def acknowledge(self, record: Record) -> None:
-        """Marks a record finished.
+        """Marks a record as finished.
 
-        The group's offset moves to the contiguous watermark of finished records, so a record that is not marked is
-        delivered again after a crash or a rebalance, with everything behind it in its partition.
+        The group's committed offset moves to the contiguous watermark of acknowledged records. A record that is not
+        acknowledged is delivered again after a crash or a rebalance, with all records after it in its partition.
         """
 
-    def assignment(self) -> list[Slot]:
-        """The (topic, partition) pairs this member has now; a rebalance changes them."""
+    def assignment(self) -> list[TopicPartition]:
+        """The partitions that are assigned to this member now; a rebalance changes them."""
 
-    def pause(self, partitions: Iterable[Slot]) -> None:
-        """Delivers nothing from these (topic, partition) pairs until `resume`."""
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stops delivery from these partitions until `resume`."""
 
-    def resume(self, partitions: Iterable[Slot]) -> None:
-        """Undoes `pause`."""
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Continues delivery from paused partitions."""
 
-    def seek_to_unacknowledged(self, partitions: Iterable[Slot]) -> None:
-        """Delivers again what these (topic, partition) pairs have from their first record that is not done on.
+    def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
+        """Delivers these partitions again from their first record that is not acknowledged.
 
-        For a consumer that took records and cannot go on with them: a full disk, a store that does not answer.
+        For a consumer that cannot go on with records it has polled: its disk is full, or the store does not answer.
         """
 
     def wakeup(self) -> None:
-        """Makes a waiting `poll` return at once; safe from any thread."""
+        """Makes the current `poll` return at once, or the next one when none waits. Safe from any thread."""
 
     def close(self) -> None:
-        """Leaves the group; what was not marked done goes to the remaining members or to the next one."""
+        """Leaves the group; other members get the records that were not acknowledged."""
 
 
 class Bus(Protocol):
@@ -96,12 +115,13 @@ class Bus(Protocol):
         topic: str,
         key: bytes,
         value: bytes,
+        *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Publishes and returns once the bus has the message; waits while the bus is full (backpressure).
+        """Publishes a message and returns once the bus has it; waits while the bus is full (backpressure).
 
-        A message that was taken is not given up any more: while the bus does not answer, the publisher waits.
+        The timeout bounds the wait for room only. A message that has its room is sent until the broker has it.
 
         Raises:
             BusFull: there was no room within `timeout` seconds; None waits without a limit.
@@ -109,17 +129,17 @@ class Bus(Protocol):
         """
 
     def consumer(self, topics: Sequence[str], group: str) -> Consumer:
-        """Joins `group` on `topics`. A new group starts at the oldest record that is still held."""
+        """Joins `group` on `topics`. A new group starts at the oldest record that the bus still holds."""
 
     def listener(self, topics: Sequence[str]) -> Consumer:
-        """A reader of its own, in no group: hears every record published from now on, and remembers nothing.
+        """A consumer without a group: it gets every record published from now on, and commits nothing.
 
-        What it was given needs no `acknowledge`.
+        Its records need no `acknowledge`.
         """
 
     @property
     def connected(self) -> bool:
-        """Whether the bus answered lately; a bus that does not is waited for, and the work goes on by itself."""
+        """Whether the bus has answered recently. While it has not, calls wait, and they continue when it answers."""
 
     def close(self) -> None:
         """Releases the connection; waiting publishers raise BusClosed, polls return empty."""

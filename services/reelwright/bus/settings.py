@@ -1,4 +1,4 @@
-"""How to reach the broker, and how much of it to use: `REELWRIGHT_BUS_*`."""
+"""Settings of the bus: address, login and limits, from `REELWRIGHT_BUS_*`."""
 
 from __future__ import annotations
 
@@ -12,44 +12,43 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from reelwright.titles.errors import BrokerError
 
 ENVELOPE_BYTES = 64 << 10
-"""What a message may have beside its inline payload: keys, headers and the other fields."""
+"""Room in a message beside its inline payload, for key, headers and the other fields."""
 
 BROKER_BYTES = (1 << 20) + 12
-"""Largest message of a broker and a topic that were not told otherwise (Kafka's `message.max.bytes`)."""
-
-_HOUR_MS = 3_600_000
+"""Kafka's default of `message.max.bytes`, which limits a message on any broker that is not configured otherwise."""
 
 
 class BusSettings(BaseSettings):
-    """The broker's address and login, sizes, and what `reelwright topics apply` makes.
+    """Address and login of the broker, limits of the clients, and the topics that `reelwright topics apply` creates.
 
     Attributes:
         bootstrap_servers: `host:port`, several separated by commas.
-        security_protocol: as Kafka names them.
-        sasl_mechanism: how to log in where the protocol has SASL.
+        security_protocol: Kafka's name of the listener's protocol.
+        sasl_mechanism: used when the protocol has SASL.
         username: for SASL.
-        password: for SASL; comes from the environment only, and is shown nowhere.
-        password_file: a file that holds the password instead, as Kubernetes mounts secrets.
-        tls_ca: certificates (PEM) that vouch for the broker; the system's when not set.
-        tls_cert: the client's certificate (PEM) where the broker wants one.
-        tls_key: the key to it.
-        inline_bytes: largest payload inside a message; larger ones go to the store. 900 KiB pass any broker; raise it
-            together with the topics (`reelwright topics apply`).
-        max_bytes: of messages that the broker has not acknowledged; publishers wait at that.
-        prefetch_bytes: of records that a consumer holds for its next polls. A partition that has none held may fetch
-            once more, so memory can exceed it by one fetch per partition.
-        instance: name of this process among its peers, such as a StatefulSet's pod name; with it, a restart within
-            `session_seconds` moves no partitions. None makes every start a new member.
-        session_seconds: silence after which the broker gives a member's partitions to others.
-        poll_seconds: after which a member whose own thread hangs leaves its group.
-        answer_seconds: how long one request may wait for its answer.
-        commit_seconds: between two commits of what is finished.
-        partitions: of topics to make; the most consumers that can share one.
-        replication_factor: of topics to make; -1 is the broker's default.
-        stream_hours: how long frames and restored frames are kept.
-        stream_bytes: of them in each partition.
-        event_days: how long events are kept.
-        dead_letter_days: how long dead letters are kept.
+        password: for SASL; read from the environment only, never shown.
+        password_file: file that holds the password instead, as Kubernetes mounts secrets.
+        tls_ca: certificate authorities (PEM) that sign the broker's certificate; the system's when not set.
+        tls_cert: the client's certificate (PEM), for a broker that requires one.
+        tls_key: the private key of `tls_cert` (PEM).
+        inline_bytes: largest payload inside a message; larger ones go to the store. 900 KiB pass any broker. A larger
+            value needs larger topics (`reelwright topics apply`).
+        max_bytes: bytes of messages that the broker has not acknowledged, at which publishers wait.
+        prefetch_bytes: bytes of records that a consumer fetches ahead. A partition without such records may fetch
+            once more, so memory can exceed this by one fetch per partition.
+        instance: static membership: name of this process in its groups, such as a StatefulSet's pod name. A restart
+            within `session_seconds` then moves no partitions. None makes every start a new member.
+        session_seconds: time without a heartbeat after which the broker assigns a member's partitions to others.
+        poll_seconds: time without a poll after which a member, whose consumer thread must be blocked, leaves its
+            group (`max.poll.interval.ms`).
+        answer_seconds: time after which a request without a response has failed.
+        commit_seconds: time between two commits of acknowledged offsets.
+        partitions: partitions of topics to create; as many consumers can share one topic.
+        replication_factor: replicas of topics to create; -1 takes the broker's default.
+        stream_hours: retention of frames and restored frames.
+        stream_bytes: retention of frames and restored frames, bytes in each partition.
+        event_days: retention of events.
+        dead_letter_days: retention of dead letters.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_BUS_", frozen=True)
@@ -78,42 +77,42 @@ class BusSettings(BaseSettings):
     dead_letter_days: float = Field(default=30.0, gt=0)
 
     @model_validator(mode="after")
-    def _has_a_login(self) -> BusSettings:
-        given = self.username is not None and (self.password is not None or self.password_file is not None)
-        if self.sasl and not given:
+    def _require_login(self) -> BusSettings:
+        has_login = self.username is not None and (self.password is not None or self.password_file is not None)
+        if self.sasl and not has_login:
             raise ValueError(
-                f"no login for {self.security_protocol}: it takes REELWRIGHT_BUS_USERNAME, "
+                f"no login for {self.security_protocol}: set REELWRIGHT_BUS_USERNAME, "
                 "and REELWRIGHT_BUS_PASSWORD or REELWRIGHT_BUS_PASSWORD_FILE"
             )
         return self
 
     @property
     def sasl(self) -> bool:
-        """Whether to log in."""
+        """Whether the clients log in."""
         return self.security_protocol.startswith("SASL")
 
     @property
     def tls(self) -> bool:
-        """Whether to encrypt."""
+        """Whether connections are encrypted."""
         return self.security_protocol.endswith("SSL")
 
     @property
     def message_bytes(self) -> int:
-        """Largest message published."""
+        """Largest message that these clients publish, and the limit of a new topic."""
         return max(self.inline_bytes + ENVELOPE_BYTES, BROKER_BYTES)
 
     def client_options(self) -> dict[str, Any]:
-        """What every kind of kafka-python client is opened with.
+        """Options that every kind of kafka-python client gets.
 
         Raises:
-            BrokerError: a certificate, key or password file that cannot be used.
+            BrokerError: a certificate, key or password file cannot be used.
         """
         options: dict[str, Any] = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "client_id": self.instance or "reelwright",
             "security_protocol": self.security_protocol,
-            "request_timeout_ms": _ms(self.answer_seconds),
-            # Short, since a broker that is back should find its clients back too; kafka-python waits up to 30 s.
+            "request_timeout_ms": round(1000 * self.answer_seconds),
+            # kafka-python waits up to 30 s by default; clients are to continue soon after a broker is back.
             "reconnect_backoff_ms": 100,
             "reconnect_backoff_max_ms": 1000,
             "metadata_max_age_ms": 30_000,
@@ -124,48 +123,31 @@ class BusSettings(BaseSettings):
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.username,
-                "sasl_plain_password": self._secret(),
+                "sasl_plain_password": self._read_password(),
             }
         return options
 
     def tls_context(self) -> ssl.SSLContext:
-        """What TLS connections are made with.
+        """The TLS context of every connection.
 
         Raises:
-            BrokerError: a file that cannot be used.
+            BrokerError: a certificate or key file cannot be used.
         """
         try:
             context = ssl.create_default_context(cafile=self.tls_ca)
         except (OSError, ssl.SSLError) as error:
-            raise BrokerError(f"no certificates: {_reason(error)}", str(self.tls_ca), "name a PEM file") from None
+            remedy = "set REELWRIGHT_BUS_TLS_CA to a PEM file"
+            raise BrokerError(f"no certificates: {_reason(error)}", str(self.tls_ca), remedy) from None
         if self.tls_cert is not None:
             try:
                 context.load_cert_chain(self.tls_cert, self.tls_key)
             except (OSError, ssl.SSLError) as error:
                 where = f"{self.tls_cert} and {self.tls_key or 'no key'}"
-                raise BrokerError(f"no certificate with its key: {_reason(error)}", where, "name PEM files") from None
+                remedy = "set REELWRIGHT_BUS_TLS_CERT and REELWRIGHT_BUS_TLS_KEY to PEM files"
+                raise BrokerError(f"no certificate with its key: {_reason(error)}", where, remedy) from None
         return context
 
-    def topic_options(self, kind: Literal["titles", "stream", "events", "deadletter"]) -> dict[str, str]:
-        """The configuration of a topic, by what it carries."""
-        kept_ms, kept_bytes = {
-            # A title waits for as long as it takes; it is also small.
-            "titles": (-1, -1),
-            "stream": (_hours(self.stream_hours), self.stream_bytes),
-            "events": (_hours(24 * self.event_days), -1),
-            "deadletter": (_hours(24 * self.dead_letter_days), -1),
-        }[kind]
-        options = {
-            "max.message.bytes": str(self.message_bytes),
-            "cleanup.policy": "delete",
-            "retention.ms": str(kept_ms),
-            "retention.bytes": str(kept_bytes),
-        }
-        # The broker deletes whole segments only, so small ones let go of what is past soon.
-        segment = max(16 << 20, self.message_bytes)
-        return options | ({"segment.bytes": str(segment)} if kind == "stream" else {})
-
-    def _secret(self) -> str:
+    def _read_password(self) -> str:
         if self.password is not None:
             return self.password.get_secret_value()
         assert self.password_file is not None
@@ -178,11 +160,3 @@ class BusSettings(BaseSettings):
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or type(error).__name__)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _hours(hours: float) -> int:
-    return round(hours * _HOUR_MS)

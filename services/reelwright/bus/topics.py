@@ -1,4 +1,4 @@
-"""Topic names and keys, in one place."""
+"""Names of the topics and keys of their messages. Retention and sizes: `bus/kafka/topic_settings.py`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ALL = (TITLES, *FRAMES.values(), RESTORED, EVENTS, DEAD_LETTER)
 
 
 def run_key(run: str) -> bytes:
-    """Key of titles and events: a run's messages keep their order."""
+    """Key of titles and events: the messages of a run keep their order."""
     return run.encode()
 
 
 def segment_key(run: str, segment: int) -> bytes:
-    """Key of frames and restored frames: a segment meets one encoder."""
+    """Key of frames and restored frames: all batches of a segment go to one encoder."""
     return f"{run}/{segment}".encode()

@@ -1,4 +1,4 @@
-"""The contiguous watermark of one partition: how far everything that was delivered is also finished."""
+"""The contiguous watermark of one partition: the offset below which every delivered record is acknowledged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 
 class Watermark:
-    """Turns finishes in any order into the one offset a consumer group may commit.
+    """Turns acknowledgements in any order into the one offset that a consumer group may commit. Not thread-safe.
 
     Offsets are delivered in increasing order, with gaps where the broker has them (compaction, transactions).
 
@@ -15,48 +15,48 @@ class Watermark:
     """
 
     def __init__(self, position: int = 0) -> None:
-        self._next = position
-        # The deque keeps the order and may hold finished offsets behind an open one.
+        self._position = position
+        # In delivery order; acknowledged offsets stay behind an earlier one that is not acknowledged.
         self._delivered: deque[int] = deque()
-        self._open: set[int] = set()
+        self._unacknowledged: set[int] = set()
+
+    @property
+    def committable(self) -> int:
+        """The offset to commit: the lowest one that is not acknowledged; `position` when all are."""
+        return self._delivered[0] if self._delivered else self._position
 
     @property
     def position(self) -> int:
-        """The offset to commit: every delivered offset below it is finished, it itself is not."""
-        return self._delivered[0] if self._delivered else self._next
+        """The lowest offset that may be delivered next, as Kafka uses the word."""
+        return self._position
 
     @property
-    def next(self) -> int:
-        """The lowest offset that may be delivered next."""
-        return self._next
+    def unacknowledged(self) -> int:
+        """How many delivered offsets are not acknowledged."""
+        return len(self._unacknowledged)
 
-    @property
-    def outstanding(self) -> int:
-        """How many delivered offsets are not finished."""
-        return len(self._open)
-
-    def deliver(self, offset: int) -> None:
-        """Notes that `offset` was handed out.
+    def mark_delivered(self, offset: int) -> None:
+        """Records that `offset` was delivered.
 
         Raises:
             ValueError: `offset` is not above every offset delivered before.
         """
-        if offset < self._next:
-            raise ValueError(f"offset {offset} delivered after {self._next - 1}")
+        if offset < self._position:
+            raise ValueError(f"offset {offset} delivered after {self._position - 1}")
         self._delivered.append(offset)
-        self._open.add(offset)
-        self._next = offset + 1
+        self._unacknowledged.add(offset)
+        self._position = offset + 1
 
     def acknowledge(self, offset: int) -> bool:
-        """Notes that `offset` is finished and tells whether the position moved.
+        """Records that `offset` is finished and returns whether `committable` has moved.
 
-        An offset below the position, or one that was never delivered here, changes nothing: both are left-overs
-        of an earlier assignment of the partition.
+        An offset that was acknowledged before, or never delivered here, changes nothing: it belongs to an earlier
+        assignment of the partition.
         """
-        if offset not in self._open:
+        if offset not in self._unacknowledged:
             return False
-        before = self.position
-        self._open.remove(offset)
-        while self._delivered and self._delivered[0] not in self._open:
+        before = self.committable
+        self._unacknowledged.remove(offset)
+        while self._delivered and self._delivered[0] not in self._unacknowledged:
             self._delivered.popleft()
-        return self.position != before
+        return self.committable != before

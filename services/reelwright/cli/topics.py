@@ -10,22 +10,22 @@ app = typer.Typer(name="topics", no_args_is_help=True, help="Create and check th
 @app.command()
 def apply() -> None:
     """Create missing topics and correct settings that differ. Reads REELWRIGHT_BUS_* from the environment."""
-    from reelwright.bus.kafka import topics as kafka_topics
+    from reelwright.bus.kafka.topics import apply_topics
     from reelwright.bus.settings import BusSettings
     from reelwright.settings import read_settings
 
-    for line in kafka_topics.apply(read_settings(BusSettings)) or ["nothing to do"]:
+    for line in apply_topics(read_settings(BusSettings)) or ["nothing to do"]:
         typer.echo(line)
 
 
 @app.command()
 def check() -> None:
     """Print each problem of the topics on a line; the exit code is 2 when there is one."""
-    from reelwright.bus.kafka import topics as kafka_topics
+    from reelwright.bus.kafka.topics import find_topic_problems
     from reelwright.bus.settings import BusSettings
     from reelwright.settings import read_settings
 
-    problems = kafka_topics.problems(read_settings(BusSettings))
+    problems = find_topic_problems(read_settings(BusSettings))
     for line in problems or ["all topics are as they should be"]:
         typer.echo(line)
     if problems:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from reelwright.bus.dead_letters import run_of
+from reelwright.bus.dead_letters import run_of_key
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Record
 from reelwright.bus.settings import BusSettings
@@ -74,7 +74,7 @@ def read_dead_letter(published: float, record: Record, state: str) -> DeadLetter
     topic = record.headers.get("topic", _UNKNOWN)
     letter = DeadLetter(
         time=datetime.fromtimestamp(published, UTC).isoformat(timespec="seconds"),
-        run=run_of(record),
+        run=run_of_key(record),
         state=state,
         topic=topic,
         segment=None,
@@ -106,7 +106,7 @@ def read_dead_letters(records: Iterable[tuple[float, Record]], ledger: Callable[
     states: dict[str, str] = {}
     letters = []
     for published, record in sorted(records, key=lambda found: found[0]):
-        run = run_of(record)
+        run = run_of_key(record)
         if run not in states:
             states[run] = _state(run, ledger)
         letters.append(read_dead_letter(published, record, states[run]))

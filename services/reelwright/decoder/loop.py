@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import request_from_wire
-from reelwright.bus.dead_letters import dead_letter, run_of
+from reelwright.bus.dead_letters import dead_letter, run_of_key
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, BusClosed, Consumer, Record
@@ -95,7 +95,7 @@ class DecoderService:
             request = request_from_wire(read_message(record, TitleRequest))
         except (UnusableMessage, UserError) as error:
             dead_letter(self._bus, record, str(error))
-            known = self._known(run_of(record))
+            known = self._known(run_of_key(record))
             if known is None:
                 self._finished.append(record)
                 return

@@ -115,6 +115,6 @@ class SegmentPublisher:
             frames=[frame_to_wire(frame.record) for frame in batch.frames],
             last=batch.last,
             work=self._work,
-            payload=self._claims.check_in(payload, run, batch.segment),
+            payload=self._claims.store_if_large(payload, run, batch.segment),
         )
-        publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, self._headers)
+        publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, headers=self._headers)

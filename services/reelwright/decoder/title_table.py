@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reelwright.bus.protocol import Record
+from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleFailed
@@ -153,11 +153,11 @@ class TitleTable:
                 self._titles[title.run] = TitleState(title.request, later, self._stall, self._window())
             return title.records[:records]
 
-    def keep_only(self, slots: Container[tuple[str, int]]) -> None:
+    def keep_only(self, assignment: Container[TopicPartition]) -> None:
         """Forgets the titles whose partitions another decoder has now."""
         with self._lock:
             for title in list(self._titles.values()):
-                if (title.records[-1].topic, title.records[-1].partition) not in slots:
+                if title.records[-1].topic_partition not in assignment:
                     title.window.end()
                     del self._titles[title.run]
 

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from reelwright.bus.dead_letters import dead_letter, dead_letter_batch, run_of
+from reelwright.bus.dead_letters import dead_letter, dead_letter_batch, run_of_key
 from reelwright.bus.events import publish_event
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Record
@@ -130,7 +130,7 @@ class FrameConsumer:
                 reason = f"frames {batch.first_frame}-{last} could not be restored; last attempt: {reason}"
                 dead_letter(self._bus, record, reason)
                 # The key names the run even when the value does not belong to it.
-                if run := run_of(record):
+                if run := run_of_key(record):
                     failed = TitleFailed(reason=_one_line(reason), exit_code=1, error=RestorationFailed.__name__)
                     publish_event(self._bus, Event(run=run, title_failed=failed))
             case BatchUnusable(batch, reason):
@@ -140,7 +140,7 @@ class FrameConsumer:
     def _pause_full_topics(self) -> None:
         """Pauses the classes of which enough batches are held; no class waits for another."""
         for topic in FRAMES.values():
-            partitions = [partition for partition in self._consumer.assignment() if partition[0] == topic]
+            partitions = [partition for partition in self._consumer.assignment() if partition.topic == topic]
             if (
                 self._draining.is_set()
                 or self._held_count[topic] >= self._settings.hold_batches

@@ -12,7 +12,7 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter_batch
 from reelwright.bus.events import EventListener
 from reelwright.bus.messages import read_message
-from reelwright.bus.protocol import Bus, Consumer, Record
+from reelwright.bus.protocol import Bus, Consumer, Record, TopicPartition
 from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.segment_worker import SegmentWorker
@@ -48,7 +48,7 @@ class EncoderService:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._finished: deque[Record] = deque()
         self._again: deque[tuple[float, Record]] = deque()
-        self._slots: set[tuple[str, int]] = set()
+        self._assignment: set[TopicPartition] = set()
         self._tended = time.monotonic()
         self._running = False
 
@@ -115,14 +115,14 @@ class EncoderService:
             restored.acknowledge(self._finished.popleft())
 
     def _look_after(self, restored: Consumer) -> None:
-        slots = set(restored.assignment())
-        if self._slots - slots:
+        assignment = set(restored.assignment())
+        if self._assignment - assignment:
             for lane in self._lanes:
-                lane.keep_only(slots)
-        self._slots = slots
+                lane.keep_only(assignment)
+        self._assignment = assignment
         while self._again and self._again[0][0] <= time.monotonic():
             _, record = self._again.popleft()
-            restored.seek_to_unacknowledged([(record.topic, record.partition)])
+            restored.seek_to_unacknowledged([record.topic_partition])
         if time.monotonic() - self._tended > _TEND_SECONDS:
             self._tended = time.monotonic()
             for lane in self._lanes:

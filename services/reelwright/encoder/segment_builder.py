@@ -87,7 +87,7 @@ class SegmentBuilder:
         self._open.close()
 
     def _pictures(self, batch: RestoredBatch) -> list[Picture]:
-        pictures = decode_payload(batch.payload, self._claims.content(batch.payload))
+        pictures = decode_payload(batch.payload, self._claims.load(batch.payload))
         if len(pictures) != len(batch.frames):
             raise CorruptPayload(f"{len(pictures)} pictures for {len(batch.frames)} frames")
         return pictures

@@ -11,7 +11,7 @@ from functools import partial
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.events import publish_event, title_failure
-from reelwright.bus.protocol import Bus, BusClosed, Record
+from reelwright.bus.protocol import Bus, BusClosed, Record, TopicPartition
 from reelwright.encoder.segment_builder import SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import SegmentRecord
@@ -73,9 +73,9 @@ class SegmentWorker:
         """Forgets a run that failed or was cancelled."""
         self._queue.put(partial(self._drop, run))
 
-    def keep_only(self, slots: Container[tuple[str, int]]) -> None:
+    def keep_only(self, assignment: Container[TopicPartition]) -> None:
         """Forgets the segments whose partitions another encoder has now."""
-        self._queue.put(partial(self._keep_only, slots))
+        self._queue.put(partial(self._keep_only, assignment))
 
     def tend(self) -> None:
         """Forgets the segments that were finished elsewhere or are wanted no more; to be called now and then."""
@@ -152,7 +152,7 @@ class SegmentWorker:
         run, number = segment
         self._release(segment)
         try:
-            self._claims.release(run, number)
+            self._claims.delete_payloads(run, number)
         except OneLineError as error:
             # They go with the run's folder at the latest.
             log.info("payloads left behind", run=run, reason=str(error))
@@ -186,9 +186,9 @@ class SegmentWorker:
         for segment in [segment for segment in self._records if segment[0] == run]:
             self._release(segment)
 
-    def _keep_only(self, slots: Container[tuple[str, int]]) -> None:
+    def _keep_only(self, assignment: Container[TopicPartition]) -> None:
         for segment, records in list(self._records.items()):
-            if (records[0].topic, records[0].partition) not in slots:
+            if records[0].topic_partition not in assignment:
                 self._close(segment)
                 del self._records[segment]
 

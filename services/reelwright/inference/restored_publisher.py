@@ -65,7 +65,7 @@ class RestoredPublisher:
             payload = encode_payload(restored, self._codec_of(batch.run, restored[0]))
         with metrics.timed("publish"):
             try:
-                payload = self._claims.check_in(payload, batch.run, batch.segment)
+                payload = self._claims.store_if_large(payload, batch.run, batch.segment)
             except UnavailableError:
                 raise BatchAbandoned from None
             self._publish_when_room(self._message(batch, payload, seconds), is_wanted)

@@ -140,7 +140,7 @@ class InferenceWorker:
     def _fetch_payload(self, lease: HeldLease) -> None:
         with bound_contextvars(**lease.log_fields):
             try:
-                content = self._claims.content(lease.batch.payload)
+                content = self._claims.load(lease.batch.payload)
             except UnavailableError:
                 # The claim check waits for the store, so this is raised only when the process stops.
                 self._pool.release(lease)

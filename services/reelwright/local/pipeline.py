@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import request_to_wire
-from reelwright.bus.events import EventListener, error_of
+from reelwright.bus.events import EventListener, error_from_event
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import ALL, TITLES, run_key
@@ -121,6 +121,6 @@ def _wait(outcome: queue.SimpleQueue[Event | BaseException], tick: Callable[[], 
         if isinstance(news, BaseException):
             raise news
         if news.HasField("title_failed"):
-            raise error_of(news.title_failed)
+            raise error_from_event(news.title_failed)
         if news.HasField("title_finished"):
             return

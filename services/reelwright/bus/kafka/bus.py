@@ -1,4 +1,4 @@
-"""The bus over Kafka; see `bus.protocol` for what it promises and docs/kafka.md for how to bring a broker."""
+"""The bus on Kafka; see `bus.protocol` for its interface and docs/kafka.md for how to operate the broker."""
 
 from __future__ import annotations
 
@@ -10,56 +10,65 @@ from kafka import errors as kafka_errors
 
 from reelwright.bus import topics
 from reelwright.bus.byte_budget import ByteBudget
-from reelwright.bus.kafka import topics as kafka_topics
-from reelwright.bus.kafka.client import RateLimitedLog, in_our_words, open_client, quieten, refusal
-from reelwright.bus.kafka.consumer import GroupConsumer
+from reelwright.bus.kafka.client import RateLimitedLog, access_error, reduce_kafka_log, translated_errors
+from reelwright.bus.kafka.consumer import KafkaBusConsumer
 from reelwright.bus.kafka.health import BrokerHealth
+from reelwright.bus.kafka.overrides import force_close, open_client
 from reelwright.bus.kafka.purge import RecordPurge
+from reelwright.bus.kafka.topics import require_topics
 from reelwright.bus.protocol import BusClosed
 from reelwright.bus.settings import BusSettings
 from reelwright.titles.errors import BrokerError
 
-# Between attempts to send what the library gave up.
-_PAUSE_SECONDS = 0.5
-# How long the library itself waits for a topic it does not know; `close` waits for it too.
-_TOPIC_SECONDS = 2.0
+_RESEND_SECONDS = 0.5
+# How long the library waits for the metadata of a topic that it does not know; `close` waits for that too.
+_METADATA_SECONDS = 2.0
 _CLOSE_SECONDS = 2.0
 
 _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
-# What sending again does not change.
-_FINAL = (*_TOO_LARGE, kafka_errors.AuthorizationError, kafka_errors.InvalidTopicError, kafka_errors.InvalidRecordError)
+# Errors of a publish that are permanent: the broker rejects the message every time.
+_PERMANENT = (
+    *_TOO_LARGE,
+    kafka_errors.AuthorizationError,
+    kafka_errors.InvalidTopicError,
+    kafka_errors.InvalidRecordError,
+)
 
 
 class KafkaBus:
-    """A Bus over Kafka. Thread-safe. Made by `connect`.
+    """A Bus on Kafka, made by `connect`. Thread-safe.
 
-    A publish returns once every in-sync replica has the message. While it waits, its bytes count towards `max_bytes`,
-    and it waits for as long as the broker takes: what the client library gives up is sent again, so a message may
-    arrive twice. Since a publisher waits for each message before its next one, its keys keep their order.
+    A publish returns once every in-sync replica has the message (`acks=all`). Until then its bytes count against
+    `max_bytes`. It waits as long as the broker is away: a message whose delivery the client library gives up is sent
+    again, so it may arrive twice. A publisher waits for each message before its next one, so keys keep their order.
     """
 
     @classmethod
     def connect(
-        cls, settings: BusSettings | None = None, patience: float = 10.0, needs: Sequence[str] = topics.ALL
+        cls,
+        settings: BusSettings | None = None,
+        *,
+        timeout_seconds: float = 10.0,
+        required_topics: Sequence[str] = topics.ALL,
     ) -> KafkaBus:
-        """A bus on a broker that answers and has the topics.
+        """Connects to a broker and checks its topics.
 
         Args:
-            settings: from the environment unless given.
-            patience: seconds a broker has to answer.
-            needs: the topics that must be there.
+            settings: read from the environment unless given.
+            timeout_seconds: how long to wait for a broker to answer.
+            required_topics: topics that must exist.
 
         Raises:
-            UnavailableError: no broker answers, or topics are missing: waiting may help.
-            BrokerError: it refuses the login, or a topic is too small for the messages of these settings.
+            UnavailableError: no broker answers, or topics are missing.
+            BrokerError: the broker refuses the login, or a topic is too small for the messages of these settings.
         """
         settings = settings or BusSettings()
-        quieten()
-        options = settings.client_options() | {"bootstrap_timeout_ms": round(patience * 1000)}
-        with in_our_words(settings):
+        reduce_kafka_log()
+        options = settings.client_options() | {"bootstrap_timeout_ms": round(timeout_seconds * 1000)}
+        with translated_errors(settings):
             admin = open_client(KafkaAdminClient, **options)
             try:
-                kafka_topics.require(admin, settings, needs)
+                require_topics(admin, settings, required_topics)
                 return cls(settings, admin)
             except BaseException:
                 admin.close()
@@ -68,30 +77,31 @@ class KafkaBus:
     def __init__(self, settings: BusSettings, admin: KafkaAdminClient) -> None:
         self._settings = settings
         self._closed = threading.Event()
-        self._room = ByteBudget(settings.max_bytes)
-        self._sparing = RateLimitedLog()
+        self._budget = ByteBudget(settings.max_bytes)
+        self._rate_limited_log = RateLimitedLog()
         self._lock = threading.Lock()
-        self._unacknowledged: set[threading.Event] = set()
-        self._members: list[GroupConsumer] = []
+        self._answers: set[threading.Event] = set()
+        self._consumers: list[KafkaBusConsumer] = []
         self._producer = open_client(
             KafkaProducer,
             **settings.client_options(),
             acks="all",
-            # It would only save duplicates, which are harmless here, and can end in states that only a new producer
-            # leaves; order does not need it, since every publisher waits for its message.
+            # Idempotence would only prevent duplicates, which are harmless here, and has error states that end with a
+            # new producer only. Order does not need it: every publisher waits for its message.
             enable_idempotence=False,
             max_request_size=settings.message_bytes,
             delivery_timeout_ms=round(2000 * settings.answer_seconds),
-            max_block_ms=round(1000 * _TOPIC_SECONDS),
+            max_block_ms=round(1000 * _METADATA_SECONDS),
             metrics_enabled=False,
         )
-        self._watch, self._trim = BrokerHealth(admin), RecordPurge(admin)
+        self._health, self._purge = BrokerHealth(admin), RecordPurge(admin)
 
     def publish(
         self,
         topic: str,
         key: bytes,
         value: bytes,
+        *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
@@ -100,104 +110,107 @@ class KafkaBus:
         Raises:
             BusFull: there was no room within `timeout` seconds.
             BusClosed: the bus was closed before the broker had the message.
-            BrokerError: the broker will never take it: too large for its topic, or not allowed.
+            BrokerError: the broker rejects the message: it is too large for its topic, or not allowed.
         """
         pairs = [(name, text.encode()) for name, text in (headers or {}).items()]
-        with self._room.taken(topic, len(key) + len(value), timeout):
-            while (failure := self._attempt(topic, key, value, pairs)) is not None:
-                if isinstance(failure, _FINAL):
-                    raise self._never(topic, len(value), failure)
-                self._sparing.warn("the broker does not take a message; sending it again", failure, topic=topic)
-                self._closed.wait(_PAUSE_SECONDS)
-        self._watch.answered()
+        with self._budget.reserve(topic, len(key) + len(value), timeout):
+            while (failure := self._send_once(topic, key, value, pairs)) is not None:
+                if isinstance(failure, _PERMANENT):
+                    raise self._rejection(topic, len(value), failure)
+                self._rate_limited_log.warning("publish failed, retrying", failure, topic=topic)
+                self._closed.wait(_RESEND_SECONDS)
+        self._health.record_answer()
 
-    def consumer(self, topics: Sequence[str], group: str) -> GroupConsumer:
+    def consumer(self, topics: Sequence[str], group: str) -> KafkaBusConsumer:
         """Joins a group; see `Bus.consumer`."""
         with self._lock:
-            taken = {member.number for member in self._members if member.group == group and not member.closed}
+            taken = {member.number for member in self._consumers if member.group == group and not member.closed}
             number = next(number for number in range(len(taken) + 1) if number not in taken)
-            member = GroupConsumer(self._settings, topics, group, number, self._trim.committed)
-            self._members = [other for other in self._members if not other.closed] + [member]
-        return member
+            return self._add_consumer(
+                KafkaBusConsumer(
+                    self._settings, topics, group=group, number=number, on_committed=self._purge.add_committed
+                )
+            )
 
-    def listener(self, topics: Sequence[str]) -> GroupConsumer:
-        """Hears what is published from now on; see `Bus.listener`. Waits for a broker that does not answer.
+    def listener(self, topics: Sequence[str]) -> KafkaBusConsumer:
+        """Receives what is published from now on; see `Bus.listener`. Waits until the broker answers.
 
         Raises:
-            BusClosed: the bus was closed while it waited.
+            BusClosed: the bus was closed meanwhile.
         """
-        member = GroupConsumer(self._settings, topics)
         with self._lock:
-            self._members = [other for other in self._members if not other.closed] + [member]
-        while not member.listens(_PAUSE_SECONDS):
+            listener = self._add_consumer(KafkaBusConsumer(self._settings, topics))
+        while not listener.wait_for_start(_RESEND_SECONDS):
             if self._closed.is_set():
                 raise BusClosed
-        return member
+        return listener
 
     @property
     def connected(self) -> bool:
         """See `Bus.connected`."""
-        return not self._closed.is_set() and self._watch.connected
+        return not self._closed.is_set() and self._health.connected
 
     @property
     def unacknowledged_bytes(self) -> int:
-        """Bytes of messages that wait for the broker's acknowledgement."""
-        return self._room.held_bytes
+        """Bytes of messages that the broker has not acknowledged."""
+        return self._budget.reserved_bytes
 
     def close(self) -> None:
         """Leaves every group and ends every wait: publishers raise BusClosed, polls return empty."""
-        if self._closed.is_set():
-            return
-        self._closed.set()
-        self._room.close()
         with self._lock:
-            members = list(self._members)
-            for event in self._unacknowledged:
-                event.set()
-        for member in members:
-            member.stop()
-        for member in members:
-            member.close()
-        self._trim.stop()
-        self._watch.close()
-        self._trim.close()
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            consumers = list(self._consumers)
+            for answer in self._answers:
+                answer.set()
+        self._budget.close()
+        # All of them first: each may take a few seconds to leave its group.
+        for consumer in consumers:
+            consumer.stop()
+        for consumer in consumers:
+            consumer.close()
+        self._purge.stop()
+        self._health.close()
+        self._purge.close()
         try:
             self._producer.close(_CLOSE_SECONDS)
         except kafka_errors.KafkaTimeoutError:
-            # It gives up before it has ended its thread when something is still unsent.
-            self._producer._sender.force_close()
+            force_close(self._producer)
 
-    def _attempt(self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> Exception | None:
-        """Sends once and waits; why it failed, or None.
+    def _add_consumer(self, consumer: KafkaBusConsumer) -> KafkaBusConsumer:
+        """Keeps a consumer until it is closed; the lock is held."""
+        self._consumers = [other for other in self._consumers if not other.closed] + [consumer]
+        return consumer
+
+    def _send_once(self, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> Exception | None:
+        """Sends the message and waits for the answer; returns why it failed, or None.
 
         Raises:
             BusClosed: the bus was closed before the broker had the message.
         """
-        settled = threading.Event()
+        answered = threading.Event()
         with self._lock:
-            self._unacknowledged.add(settled)
-        try:
             if self._closed.is_set():
                 raise BusClosed(topic)
-            failure: Exception | None
-            try:
-                future = self._producer.send(topic, value, key, headers)
-            except kafka_errors.KafkaError as error:
-                failure = error
-            else:
-                future.add_both(lambda _: settled.set())
-                settled.wait()
-                if not future.is_done:
-                    raise BusClosed(topic)
-                failure = future.exception
-            return failure
+            self._answers.add(answered)
+        try:
+            future = self._producer.send(topic, value, key, headers)
+            future.add_both(lambda _: answered.set())
+            answered.wait()
+            if not future.is_done:
+                raise BusClosed(topic)
+            failure: Exception | None = future.exception
+        except kafka_errors.KafkaError as error:
+            failure = error
         finally:
             with self._lock:
-                self._unacknowledged.discard(settled)
+                self._answers.discard(answered)
+        return failure
 
-    def _never(self, topic: str, size: int, failure: Exception) -> BrokerError:
+    def _rejection(self, topic: str, size: int, failure: Exception) -> BrokerError:
         if isinstance(failure, kafka_errors.AuthorizationError):
-            return refusal(self._settings, failure)
+            return access_error(self._settings, failure)
         if isinstance(failure, _TOO_LARGE):
             remedy = "run `reelwright topics apply`, or lower REELWRIGHT_BUS_INLINE_BYTES"
             return BrokerError(f"a message of {size} bytes is too large for it", topic, remedy)

@@ -1,4 +1,4 @@
-"""A consumer on Kafka: a thread that stays in the group, and a buffer that services poll from."""
+"""A consumer on Kafka: a thread that stays in the group and fetches ahead, and a buffer that the service polls."""
 
 from __future__ import annotations
 
@@ -7,92 +7,103 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
+from kafka import TopicPartition as KafkaTopicPartition
 from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
 from reelwright.bus.consumer_buffer import ConsumerBuffer
-from reelwright.bus.kafka.client import RateLimitedLog, open_client
-from reelwright.bus.kafka.membership import StaticMembership
-from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, Rebalance
-from reelwright.bus.protocol import Record, Slot
+from reelwright.bus.kafka.client import RateLimitedLog
+from reelwright.bus.kafka.membership import GroupMembership
+from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, RebalanceListener
+from reelwright.bus.kafka.overrides import open_client, wait_full_polls
+from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.threads import SupervisedThread
 
 log = get_logger(__name__)
 
 _POLL_MS = 200
-# The broker holds a fetch open this long, and a partition that is resumed meanwhile waits for its end.
+_POLL_RECORDS = 256
+# The broker holds a fetch open this long, and a partition that is resumed meanwhile is fetched only after it.
 _FETCH_WAIT_MS = 100
-_PAUSE_SECONDS = 1.0
-_LOOK_SECONDS = 0.02
-_MISSING_SECONDS = 5.0
+_REOPEN_SECONDS = 1.0
+_ASSIGNMENT_CHECK_SECONDS = 0.02
+_MISSING_TOPIC_SECONDS = 5.0
 
 
-class GroupConsumer:
+class KafkaBusConsumer:
     """A Consumer on a KafkaBus; made by `KafkaBus.consumer` and `KafkaBus.listener`.
 
-    A thread of its own polls the broker all the time, so a service may work for as long as it likes between two of
-    its polls: the member stays in the group, partitions with enough records held are paused, memory stays bounded.
-    Whatever the client library raises, the thread goes on with a new client.
+    Its thread polls the broker all the time. So a service may work for any time between two of its polls: the member
+    stays in the group, partitions with enough undelivered records are paused, memory stays bounded. Whatever the client
+    library raises, the thread continues with a new client.
 
     Args:
         settings: of the bus.
-        topics: what it reads.
-        group: None listens from the end and remembers nothing.
-        number: its place among this process's members of the group.
-        committed: told of every commit that the broker has.
+        topics: topics it reads.
+        group: its consumer group; None for a listener, which reads from the end and commits nothing.
+        number: distinguishes the members of one group in this process.
+        on_committed: called with the offsets of every commit that the broker has confirmed.
+
+    Attributes:
+        group: see above.
+        number: see above.
     """
 
     def __init__(
         self,
         settings: BusSettings,
         topics: Sequence[str],
+        *,
         group: str | None = None,
         number: int = 0,
-        committed: Callable[[Mapping[Slot, int]], None] = lambda _: None,
+        on_committed: Callable[[Mapping[TopicPartition, int]], None] = lambda _: None,
     ) -> None:
         self.group, self.number = group, number
-        self._settings, self._topics, self._committed = settings, list(topics), committed
+        self._settings, self._topics, self._on_committed = settings, list(topics), on_committed
         self._buffer = ConsumerBuffer(settings.prefetch_bytes, watermarks=group is not None)
         self._instance = f"{settings.instance}-{number}" if settings.instance else None
-        self._ends: dict[Slot, int] = {}
-        self._sparing = RateLimitedLog()
-        self._stop, self._listens = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"kafka-{group or 'listener'}", daemon=True)
+        self._listener_start: dict[TopicPartition, int] = {}
+        self._rate_limited_log = RateLimitedLog()
+        self._stop, self._has_start = threading.Event(), threading.Event()
+        self._thread = SupervisedThread(
+            f"kafka-consumer-{group or 'listener'}", self._run, restart_until=self._stop, daemon=True
+        )
         self._thread.start()
 
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the bus's end."""
-        return self._buffer.take(timeout, limit)
+        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the close of the bus."""
+        return self._buffer.poll(timeout, limit)
 
     def acknowledge(self, record: Record) -> None:
-        """See `Consumer.acknowledge`; ignored for a partition that has moved on to another member."""
+        """See `Consumer.acknowledge`; ignored when another member has the partition now."""
         self._buffer.acknowledge(record)
 
-    def assignment(self) -> list[Slot]:
+    def assignment(self) -> list[TopicPartition]:
         """See `Consumer.assignment`."""
         return self._buffer.assignment()
 
-    def pause(self, partitions: Iterable[Slot]) -> None:
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.pause`."""
         self._buffer.pause(partitions)
 
-    def resume(self, partitions: Iterable[Slot]) -> None:
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.resume`."""
         self._buffer.resume(partitions)
 
-    def seek_to_unacknowledged(self, partitions: Iterable[Slot]) -> None:
+    def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.seek_to_unacknowledged`."""
         self._buffer.seek_to_unacknowledged(partitions)
 
     def wakeup(self) -> None:
-        """See `Consumer.wakeup`; a poll that has not begun yet is woken too."""
+        """See `Consumer.wakeup`."""
         self._buffer.wakeup()
 
     def close(self) -> None:
-        """See `Consumer.close`. Commits what is finished, for at most three seconds."""
+        """See `Consumer.close`. Commits what is acknowledged, for at most three seconds."""
         self.stop()
         self._thread.join()
 
@@ -103,57 +114,64 @@ class GroupConsumer:
 
     @property
     def closed(self) -> bool:
-        """Whether it left."""
+        """Whether it has left its group, or is about to."""
         return self._stop.is_set()
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of records that wait for a poll."""
+        """Bytes of records that are fetched and not delivered."""
         return self._buffer.held_bytes
 
-    def listens(self, timeout: float) -> bool:
-        """Whether a listener knows where it begins; waits up to `timeout` seconds for it."""
-        return self._listens.wait(timeout)
+    def wait_for_start(self, timeout: float) -> bool:
+        """Waits up to `timeout` seconds until a listener has its start offsets; returns whether it has them."""
+        return self._has_start.wait(timeout)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._belong()
+                self._consume()
             except kafka_errors.FencedInstanceIdError:
-                # Two of one name would throw each other out for ever; as a nameless member both can work.
+                # Two processes with one name would fence each other for ever; without a name both can work.
                 log.error("another process has this REELWRIGHT_BUS_INSTANCE", instance=self._instance)
                 self._instance = None
-            except Exception as error:  # noqa: BLE001 - a thread that ends would stop the service in silence
+            except Exception as error:  # noqa: BLE001 - whatever the library raises, a new client is the remedy
                 reason = f"{type(error).__name__}: {error}"
-                self._sparing.warn("reading from the broker again", reason, group=self.group)
+                self._rate_limited_log.warning("consumer failed, opening a new one", reason, group=self.group)
             if self.group is not None:
-                self._buffer.forget()
-            self._stop.wait(_PAUSE_SECONDS)
+                self._buffer.revoke()
+            self._stop.wait(_REOPEN_SECONDS)
 
-    def _belong(self) -> None:
-        """A client's life: from joining until something breaks or the member is closed."""
-        consumer = self._open()
+    def _consume(self) -> None:
+        """Consumes with one client, until it fails or this consumer is closed."""
+        consumer = self._open_client()
         try:
-            self._position(consumer)
-            place = StaticMembership(consumer, 2 * self._settings.poll_seconds, named=self._instance is not None)
-            commits = OffsetCommitter(
-                consumer, self._buffer, self._settings.commit_seconds, self._sparing, self._committed
+            if self.group is None:
+                self._seek_listener(consumer)
+            membership = GroupMembership(
+                consumer, unstable_seconds=2 * self._settings.poll_seconds, is_static=self._instance is not None
+            )
+            committer = OffsetCommitter(
+                consumer,
+                self._buffer,
+                interval_seconds=self._settings.commit_seconds,
+                rate_limited_log=self._rate_limited_log,
+                on_committed=self._on_committed,
             )
             while not self._stop.is_set():
-                self._steer(consumer)
+                self._apply_buffer_state(consumer)
                 if self.group is not None:
-                    place.keep()
-                    commits.send_if_due()
+                    membership.check()
+                    committer.commit_if_due()
                 with suppress(kafka_errors.RetriableError):
-                    for part, batch in consumer.poll(timeout_ms=_POLL_MS, max_records=256).items():
-                        self._buffer.put((part.topic, part.partition), [to_record(found) for found in batch])
+                    for partition, found in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
+                        self._buffer.add_fetched(TopicPartition(*partition), [to_record(each) for each in found])
             if self.group is not None:
-                commits.finish()
+                committer.commit_last()
         finally:
             with suppress(Exception):
                 consumer.close(timeout_ms=LAST_COMMIT_MS)
 
-    def _open(self) -> KafkaConsumer:
+    def _open_client(self) -> KafkaConsumer:
         settings = self._settings
         consumer = open_client(
             KafkaConsumer,
@@ -171,51 +189,49 @@ class GroupConsumer:
             fetch_max_bytes=max(settings.message_bytes, settings.prefetch_bytes // 2),
             metrics_enabled=False,
         )
-        # The library ends a wait when a heartbeat is due, though another of its threads sends those. While one is not
-        # answered, that would be a busy loop, and a leak with each of its turns.
-        consumer._coordinator.time_to_next_poll = lambda: _POLL_MS / 1000
-        consumer.subscribe(self._topics, listener=Rebalance(consumer, self._buffer, self._sparing))
+        wait_full_polls(consumer, _POLL_MS / 1000)
+        consumer.subscribe(self._topics, listener=RebalanceListener(consumer, self._buffer, self._rate_limited_log))
         return consumer
 
-    def _position(self, consumer: KafkaConsumer) -> None:
-        """Has a listener begin at the end, or where its former client was."""
-        if self.group is not None:
-            return
-        asked = time.monotonic()
-        while not self._topics_of(consumer) >= set(self._topics):
-            if time.monotonic() - asked > _MISSING_SECONDS:
-                self._sparing.warn("waiting for a topic", "it is missing", topics=", ".join(self._topics))
-            if self._stop.wait(_LOOK_SECONDS):
+    def _seek_listener(self, consumer: KafkaConsumer) -> None:
+        """Seeks to the present end of each partition, or, with a later client, to where the former one was."""
+        started = time.monotonic()
+        while not {partition.topic for partition in consumer.assignment()} >= set(self._topics):
+            if time.monotonic() - started > _MISSING_TOPIC_SECONDS:
+                self._rate_limited_log.warning("topic missing, waiting", "not there", topics=", ".join(self._topics))
+            if self._stop.wait(_ASSIGNMENT_CHECK_SECONDS):
                 return
-        if not self._listens.is_set():
+        if not self._has_start.is_set():
             ends = consumer.end_offsets(list(consumer.assignment()))
-            self._ends = {(part.topic, part.partition): offset for part, offset in ends.items()}
-            self._listens.set()
-        # A partition that is added later has no end here, and is read from its beginning.
-        for slot, offset in (self._ends | self._buffer.reached()).items():
-            if (part := TopicPartition(*slot)) in consumer.assignment():
-                consumer.seek(part, offset)
+            self._listener_start = {TopicPartition(*partition): offset for partition, offset in ends.items()}
+            self._has_start.set()
+        # A partition that is added later has no start offset here, and is read from its beginning.
+        for partition, offset in (self._listener_start | self._buffer.fetch_positions()).items():
+            if (kafka_partition := KafkaTopicPartition(*partition)) in consumer.assignment():
+                consumer.seek(kafka_partition, offset)
 
-    def _topics_of(self, consumer: KafkaConsumer) -> set[str]:
-        return {part.topic for part in consumer.assignment()}
-
-    def _steer(self, consumer: KafkaConsumer) -> None:
-        """Has the client do what the buffer wants. The assignment changes only within polls, on this thread."""
+    def _apply_buffer_state(self, consumer: KafkaConsumer) -> None:
+        """Seeks, pauses and resumes as the buffer asks. The assignment changes only within polls, on this thread."""
         assigned = consumer.assignment()
         if self.group is None:
-            self._buffer.assign({(part.topic, part.partition) for part in assigned} - set(self._buffer.assignment()))
-        for slot, offset in self._buffer.seeks().items():
-            if (part := TopicPartition(*slot)) in assigned:
-                consumer.seek(part, offset)
-        held = {TopicPartition(*slot) for slot in self._buffer.held_back()} & assigned
+            known = set(self._buffer.assignment())
+            self._buffer.assign({TopicPartition(*partition) for partition in assigned} - known)
+        for partition, offset in self._buffer.take_pending_seeks().items():
+            if (kafka_partition := KafkaTopicPartition(*partition)) in assigned:
+                consumer.seek(kafka_partition, offset)
+        to_pause = {KafkaTopicPartition(*partition) for partition in self._buffer.partitions_to_pause()} & assigned
         paused = consumer.paused()
-        consumer.pause(*(held - paused))
-        consumer.resume(*(paused - held))
+        consumer.pause(*(to_pause - paused))
+        consumer.resume(*(paused - to_pause))
 
 
 def to_record(found: ConsumerRecord) -> Record:
-    """The library's record as a Record."""
-    headers = {name: (text or b"").decode(errors="replace") for name, text in found.headers}
+    """Converts a record of kafka-python. A missing key, value or header value becomes empty."""
     return Record(
-        found.topic, found.partition, found.offset, bytes(found.key or b""), bytes(found.value or b""), headers
+        topic=found.topic,
+        partition=found.partition,
+        offset=found.offset,
+        key=bytes(found.key or b""),
+        value=bytes(found.value or b""),
+        headers={name: (text or b"").decode(errors="replace") for name, text in found.headers},
     )

@@ -1,4 +1,4 @@
-"""A client's place in its group, where kafka-python (3.0.12) forgets to keep it."""
+"""Group membership: detects three states that kafka-python and static membership never leave by themselves."""
 
 from __future__ import annotations
 
@@ -8,45 +8,46 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import MemberState
 
+from reelwright.bus.kafka.overrides import has_heartbeat, request_rejoin
 
-class StaticMembership:
-    """Makes up for what the library and static membership leave undone, each of which would last for ever.
 
-    - The member that deals the partitions may run out of its poll's time between dealing them and hearing of it; then
-      the library takes itself for a member, without heartbeats.
-    - It tells nobody when a heartbeat is answered that another has its name.
-    - A named member that died when it was to give partitions up is let in again without a new deal, has nothing to give
-      up any more, and so nobody asks for the deal in which those partitions would go to their new owner.
+class GroupMembership:
+    """Checks the membership of one consumer. Each state below would otherwise last for ever.
+
+    - The group's leader exceeds its poll interval between computing the assignment and receiving it. The library then
+      regards it as a member, but sends no heartbeats.
+    - A heartbeat is answered with "another member has this instance name" (fenced). The library tells nobody.
+    - A static member dies while it was to give up partitions. The broker lets it rejoin without a rebalance. It has
+      nothing to give up any more, so nobody starts the second rebalance in which those partitions get a new owner.
 
     Args:
-        consumer: the client.
-        patience: seconds after which a client that is not settled in its group is given up.
-        named: whether it is a static member.
+        consumer: the consumer.
+        unstable_seconds: time without a stable membership after which the client has to be replaced.
+        is_static: whether it is a static member (it has an instance name).
     """
 
-    def __init__(self, consumer: KafkaConsumer, patience: float, named: bool) -> None:
-        self._consumer, self._patience = consumer, patience
-        self._settled = time.monotonic()
-        self._deal_wanted = named
+    def __init__(self, consumer: KafkaConsumer, *, unstable_seconds: float, is_static: bool) -> None:
+        self._consumer, self._unstable_seconds = consumer, unstable_seconds
+        self._last_stable = time.monotonic()
+        self._needs_rebalance = is_static
 
-    def keep(self) -> None:
-        """To be called before each poll.
+    def check(self) -> None:
+        """Checks the state and requests a rejoin where that helps. To be called before each poll.
 
         Raises:
-            FencedInstanceIdError: of kafka-python: another member has this one's name.
-            TimeoutError: the member has not been settled in its group for too long.
+            FencedInstanceIdError: of kafka-python: another member has this one's instance name.
+            TimeoutError: the membership has not been stable for `unstable_seconds`.
         """
-        coordinator = self._consumer._coordinator
         state = self._consumer.group_metadata().state
         if state is not MemberState.STABLE:
-            if time.monotonic() - self._settled > self._patience:
-                raise TimeoutError(f"not settled in its group for {self._patience:.0f} s")
+            if time.monotonic() - self._last_stable > self._unstable_seconds:
+                raise TimeoutError(f"no stable group membership for {self._unstable_seconds:.0f} s")
             if state is MemberState.REBALANCING:
-                coordinator.request_rejoin()
+                request_rejoin(self._consumer)
             return
-        if not coordinator._heartbeat_enabled:
+        if not has_heartbeat(self._consumer):
             raise kafka_errors.FencedInstanceIdError
-        self._settled = time.monotonic()
-        if self._deal_wanted:
-            self._deal_wanted = False
-            coordinator.request_rejoin()
+        self._last_stable = time.monotonic()
+        if self._needs_rebalance:
+            self._needs_rebalance = False
+            request_rejoin(self._consumer)

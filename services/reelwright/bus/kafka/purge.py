@@ -1,65 +1,70 @@
-"""Frames that everybody is finished with leave the broker at once, instead of waiting for its retention."""
+"""Purge: frames leave the broker once they are committed (DeleteRecords), without waiting for the retention."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient
+from kafka import TopicPartition as KafkaTopicPartition
 from kafka import errors as kafka_errors
 
 from reelwright.bus.kafka.client import RateLimitedLog
-from reelwright.bus.protocol import Slot
+from reelwright.bus.protocol import TopicPartition
 from reelwright.bus.topics import FRAMES, RESTORED
+from reelwright.telemetry.threads import SupervisedThread
 
-# One group reads each of these, so what it has committed nobody needs. The other topics tell what happened.
-_STREAMS = frozenset({*FRAMES.values(), RESTORED})
-_TRIM_SECONDS = 5.0
+# Each of these is read by one group, so nobody needs a committed record. The other topics keep a history.
+_PURGED_TOPICS = frozenset({*FRAMES.values(), RESTORED})
+_PURGE_SECONDS = 5.0
 
 
 class RecordPurge:
-    """Has the broker drop what was committed, every five seconds, on a thread of its own, until `close`.
+    """Deletes committed records every five seconds, on a thread, until `close`. Thread-safe.
 
-    With it a title's bytes on the broker follow its window and not its length. The broker frees whole log segments, so
-    each partition keeps up to two of them (`segment.bytes`). A broker that does not allow it keeps what its retention
-    says.
+    So a title's bytes on the broker are bounded by its window and not by its length. The broker deletes whole log
+    segments, so each partition keeps up to two of them (`segment.bytes`). On a broker that does not allow
+    DeleteRecords, records stay for the topic's retention.
 
     Args:
-        admin: asks the broker; closed by others.
+        admin: sends the requests; not closed here.
     """
 
     def __init__(self, admin: KafkaAdminClient) -> None:
-        self._admin, self._sparing = admin, RateLimitedLog()
-        self._due: dict[TopicPartition, int] = {}
+        self._admin, self._log = admin, RateLimitedLog()
+        self._due: dict[KafkaTopicPartition, int] = {}
         self._lock, self._stop = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kafka-trim", daemon=True)
+        self._thread = SupervisedThread("kafka-purge", self._run, restart_until=self._stop, daemon=True)
         self._thread.start()
 
-    def committed(self, positions: Mapping[Slot, int]) -> None:
-        """The broker has these offsets: nothing before them is needed any more."""
+    def add_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Has the records below these committed offsets deleted, when they are in a topic that is purged."""
         with self._lock:
-            for slot, offset in positions.items():
-                if slot[0] in _STREAMS:
-                    part = TopicPartition(*slot)
-                    self._due[part] = max(offset, self._due.get(part, 0))
+            for partition, offset in offsets.items():
+                if partition.topic in _PURGED_TOPICS:
+                    key = KafkaTopicPartition(*partition)
+                    self._due[key] = max(offset, self._due.get(key, 0))
 
     def stop(self) -> None:
-        """Begins to close, without waiting: a request under way ends with the admin client."""
+        """Begins to close, without waiting: a request that is under way ends when the admin client is closed."""
         self._stop.set()
 
     def close(self) -> None:
-        """Stops; what was not dropped is left to the next commit."""
+        """Stops. Records that were not deleted are deleted after the next commit of their partition."""
         self.stop()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(_TRIM_SECONDS):
-            with self._lock:
-                due, self._due = self._due, {}
-            if not due:
+        while not self._stop.wait(_PURGE_SECONDS):
+            if not (due := self._take_due()):
                 continue
             try:
                 self._admin.delete_records(due)
-            except (kafka_errors.KafkaError, RuntimeError) as error:  # the latter from a client that was closed
+            except (kafka_errors.KafkaError, RuntimeError) as error:  # a closed client raises RuntimeError
                 if not self._stop.is_set():
-                    self._sparing.warn("frames that are done stay on the broker", error)
+                    self._log.warning("purge failed, records stay until their retention", error)
+
+    def _take_due(self) -> dict[KafkaTopicPartition, int]:
+        with self._lock:
+            due, self._due = self._due, {}
+            return due

@@ -1,4 +1,4 @@
-"""The topics at the broker: what they should be like, making them, and saying what is wrong with them."""
+"""Topics on the broker: creates them, changes their configuration, and reports what is wrong with them."""
 
 from __future__ import annotations
 
@@ -6,180 +6,173 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from reelwright.bus import topics
-from reelwright.bus.kafka.client import in_our_words, open_client, quieten
+from reelwright.bus.kafka.client import reduce_kafka_log, translated_errors
+from reelwright.bus.kafka.overrides import open_client
+from reelwright.bus.kafka.topic_settings import topic_config
 from reelwright.bus.settings import ENVELOPE_BYTES, BusSettings
 from reelwright.titles.errors import BrokerError, UnavailableError
 
-_PATIENCE_MS = 5_000
-# From a topic's making until every partition has its leader: a second, or many where broker and disk are busy.
-_MADE_MS = 60_000
+_BOOTSTRAP_MS = 5_000
+# From a topic's creation until every partition has a leader: a second, or many on a busy broker and disk.
+_CREATION_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A topic as the broker has it."""
+class _BrokerTopic:
+    """A topic as the broker has it.
+
+    Attributes:
+        partitions: number of partitions.
+        replicas: fewest replicas that a partition has.
+        config: its configuration, under Kafka's own names.
+    """
 
     partitions: int
     replicas: int
-    options: dict[str, str]
+    config: dict[str, str]
 
 
-@contextmanager
-def administration(settings: BusSettings) -> Iterator[KafkaAdminClient]:
-    """An admin client for the length of a `with` block.
+def apply_topics(settings: BusSettings) -> list[str]:
+    """Creates missing topics and sets the configuration of those that differ.
+
+    Partitions are added where there are too few. Keys then move to other partitions, which is harmless: a segment whose
+    batches are lost by it is published again. Replicas are not changed; `find_topic_problems` reports them.
+
+    Returns:
+        One line for every change.
 
     Raises:
         UnavailableError: no broker answers.
-        BrokerError: it refuses the login, or what is asked of it.
+        BrokerError: the broker refuses the login or a change.
     """
-    quieten()
-    with in_our_words(settings):
-        admin = open_client(KafkaAdminClient, **settings.client_options(), bootstrap_timeout_ms=_PATIENCE_MS)
+    with _open_admin(settings) as admin:
+        lines: list[str] = []
+        found = _describe_topics(admin, topics.ALL)
+        for name in topics.ALL:
+            try:
+                lines += _apply_topic(admin, settings, name, found.get(name))
+            except kafka_errors.AuthorizationError:
+                raise
+            except kafka_errors.BrokerResponseError as error:
+                # The library's text is the whole response; the broker's message is one field in it.
+                message = re.search(r"error_message=['\"](.+?)['\"][,)]", str(error))
+                what = f"the broker refuses it: {message[1] if message else type(error).__name__}"
+                raise BrokerError(what, name, "check REELWRIGHT_BUS_PARTITIONS and _REPLICATION_FACTOR") from None
+        admin.wait_for_topics(list(topics.ALL), timeout_ms=_CREATION_MS)
+    return lines
+
+
+def find_topic_problems(settings: BusSettings) -> list[str]:
+    """Compares the broker's topics with what `apply_topics` makes.
+
+    Returns:
+        One line for every difference; empty when there is none.
+
+    Raises:
+        UnavailableError: no broker answers.
+        BrokerError: the broker refuses the login.
+    """
+    with _open_admin(settings) as admin:
+        found = _describe_topics(admin, topics.ALL)
+    lines: list[str] = []
+    for name in topics.ALL:
+        topic = found.get(name)
+        if topic is None:
+            lines.append(f"{name}: missing")
+            continue
+        if topic.partitions < settings.partitions:
+            lines.append(f"{name}: {topic.partitions} partitions, fewer than {settings.partitions}")
+        if settings.replication_factor > 0 and topic.replicas != settings.replication_factor:
+            lines.append(f"{name}: {topic.replicas} replicas, not {settings.replication_factor}")
+        changes = _config_changes(settings, name, topic)
+        lines += [f"{name}: {key}={topic.config.get(key)}, not {value}" for key, value in changes.items()]
+    return lines
+
+
+def require_topics(admin: KafkaAdminClient, settings: BusSettings, names: Sequence[str]) -> None:
+    """Checks the topics that a service cannot work without.
+
+    Raises:
+        UnavailableError: a topic is missing; it may still be created.
+        BrokerError: a topic is too small for the largest message of these settings.
+    """
+    found = _describe_topics(admin, names)
+    if missing := [name for name in names if name not in found]:
+        what = f"no topic {', '.join(missing)}"
+        raise UnavailableError(what, settings.bootstrap_servers, "run `reelwright topics apply`")
+    needed = settings.inline_bytes + ENVELOPE_BYTES
+    for name, topic in found.items():
+        limit = int(topic.config["max.message.bytes"])
+        if limit < needed:
+            reason = f"REELWRIGHT_BUS_INLINE_BYTES={settings.inline_bytes} needs {needed}"
+            remedy = "run `reelwright topics apply`, or lower REELWRIGHT_BUS_INLINE_BYTES"
+            raise BrokerError(f"max.message.bytes is {limit}, and {reason}", name, remedy)
+
+
+@contextmanager
+def _open_admin(settings: BusSettings) -> Iterator[KafkaAdminClient]:
+    reduce_kafka_log()
+    with translated_errors(settings):
+        admin = open_client(KafkaAdminClient, **settings.client_options(), bootstrap_timeout_ms=_BOOTSTRAP_MS)
         try:
             yield admin
         finally:
             admin.close()
 
 
-def apply(settings: BusSettings) -> list[str]:
-    """Makes the topics that are missing and sets the configuration of those that differ.
-
-    Partitions are added where there are too few, which moves keys: harmless, since what a segment lost in between is
-    sent again. Replicas stay as they are, and `problems` tells.
-
-    Returns:
-        A line for every change.
-
-    Raises:
-        UnavailableError: no broker answers.
-        BrokerError: it refuses the login or a change.
-    """
-    with administration(settings) as admin:
-        lines: list[str] = []
-        found = _find(admin, topics.ALL)
-        for name in topics.ALL:
-            try:
-                lines += _mend(admin, settings, name, found.get(name))
-            except kafka_errors.AuthorizationError:
-                raise
-            except kafka_errors.BrokerResponseError as error:
-                # The broker's own words are within the answer that the library shows as a whole.
-                words = re.search(r"error_message=['\"](.+?)['\"][,)]", str(error))
-                what = f"the broker refuses it: {words[1] if words else type(error).__name__}"
-                raise BrokerError(what, name, "check REELWRIGHT_BUS_PARTITIONS and _REPLICATION_FACTOR") from None
-        admin.wait_for_topics(list(topics.ALL), timeout_ms=_MADE_MS)
-    return lines
-
-
-def problems(settings: BusSettings) -> list[str]:
-    """What is wrong with the topics, a line each; empty when all is as `apply` makes it.
-
-    Raises:
-        UnavailableError: no broker answers.
-        BrokerError: it refuses the login.
-    """
-    with administration(settings) as admin:
-        found = _find(admin, topics.ALL)
-    lines: list[str] = []
-    for name in topics.ALL:
-        lines += _differences(settings, name, found.get(name))
-    return lines
-
-
-def require(admin: KafkaAdminClient, settings: BusSettings, needs: Sequence[str]) -> None:
-    """Checks what a service cannot work without.
-
-    Raises:
-        UnavailableError: a topic is missing; somebody may yet make it.
-        BrokerError: a topic takes less than the largest message of these settings.
-    """
-    found = _find(admin, needs)
-    if missing := [name for name in needs if name not in found]:
-        raise UnavailableError(
-            f"no topic {', '.join(missing)}", settings.bootstrap_servers, "run `reelwright topics apply`"
-        )
-    wanted = settings.inline_bytes + ENVELOPE_BYTES
-    for name, topic in found.items():
-        limit = int(topic.options["max.message.bytes"])
-        if limit < wanted:
-            what = (
-                f"max.message.bytes is {limit}, and REELWRIGHT_BUS_INLINE_BYTES={settings.inline_bytes} needs {wanted}"
-            )
-            raise BrokerError(what, name, "run `reelwright topics apply`, or lower REELWRIGHT_BUS_INLINE_BYTES")
-
-
-def _find(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, _Found]:
+def _describe_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, _BrokerTopic]:
+    """The topics of these names that exist."""
     if not names:
         return {}
-    told = admin.describe_topics(list(names))
-    if any(topic["error_code"] == kafka_errors.TopicAuthorizationFailedError.errno for topic in told):
+    described = admin.describe_topics(list(names))
+    if any(topic["error_code"] == kafka_errors.TopicAuthorizationFailedError.errno for topic in described):
         raise kafka_errors.TopicAuthorizationFailedError
-    there = [topic for topic in told if not topic["error_code"]]
-    if not there:
+    existing = [topic for topic in described if not topic["error_code"]]
+    if not existing:
         return {}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic["name"]) for topic in there]
-    options = admin.describe_configs(resources, config_filter="all")["topic"]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic["name"]) for topic in existing]
+    configs = admin.describe_configs(resources, config_filter="all")["topic"]
     return {
-        topic["name"]: _Found(
+        topic["name"]: _BrokerTopic(
             partitions=len(topic["partitions"]),
             replicas=min(len(partition["replica_nodes"]) for partition in topic["partitions"]),
-            options={key: entry["value"] for key, entry in options[topic["name"]].items()},
+            config={key: entry["value"] for key, entry in configs[topic["name"]].items()},
         )
-        for topic in there
+        for topic in existing
     }
 
 
-def _mend(admin: KafkaAdminClient, settings: BusSettings, name: str, found: _Found | None) -> list[str]:
-    wanted = settings.topic_options(_kind(name))
+def _apply_topic(admin: KafkaAdminClient, settings: BusSettings, name: str, found: _BrokerTopic | None) -> list[str]:
     if found is None:
-        new = {
+        topic = {
             "num_partitions": settings.partitions,
             "replication_factor": settings.replication_factor,
-            "configs": wanted,
+            "configs": topic_config(settings, name),
         }
-        admin.create_topics({name: new})
+        admin.create_topics({name: topic})
         return [f"{name}: made, {settings.partitions} partitions"]
     lines = []
     if found.partitions < settings.partitions:
         admin.create_partitions({name: settings.partitions})
         lines.append(f"{name}: {found.partitions} partitions, now {settings.partitions}")
-    changed = {key: value for key, value in wanted.items() if not _fits(key, found.options.get(key), value)}
-    if changed:
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changed)])
-        lines += [f"{name}: {key}={value}, was {found.options.get(key)}" for key, value in changed.items()]
+    if changes := _config_changes(settings, name, found):
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changes)])
+        lines += [f"{name}: {key}={value}, was {found.config.get(key)}" for key, value in changes.items()]
     return lines
 
 
-def _differences(settings: BusSettings, name: str, found: _Found | None) -> list[str]:
-    if found is None:
-        return [f"{name}: missing"]
-    lines = []
-    if found.partitions < settings.partitions:
-        lines.append(f"{name}: {found.partitions} partitions, fewer than {settings.partitions}")
-    if settings.replication_factor > 0 and found.replicas != settings.replication_factor:
-        lines.append(f"{name}: {found.replicas} replicas, not {settings.replication_factor}")
-    for key, value in settings.topic_options(_kind(name)).items():
-        if not _fits(key, found.options.get(key), value):
-            lines.append(f"{name}: {key}={found.options.get(key)}, not {value}")
-    return lines
-
-
-def _fits(key: str, found: str | None, wanted: str) -> bool:
-    if key == "max.message.bytes" and found is not None:
-        return int(found) >= int(wanted)
-    return found == wanted
-
-
-def _kind(name: str) -> Literal["titles", "stream", "events", "deadletter"]:
-    if name == topics.TITLES:
-        return "titles"
-    if name == topics.EVENTS:
-        return "events"
-    return "deadletter" if name == topics.DEAD_LETTER else "stream"
+def _config_changes(settings: BusSettings, name: str, found: _BrokerTopic) -> dict[str, str]:
+    """The options that differ; a larger `max.message.bytes` than needed is no difference."""
+    changes = {}
+    for key, value in topic_config(settings, name).items():
+        current = found.config.get(key)
+        is_large_enough = key == "max.message.bytes" and current is not None and int(current) >= int(value)
+        if current != value and not is_large_enough:
+            changes[key] = value
+    return changes

@@ -1,4 +1,4 @@
-"""The bus inside one process: what Kafka promises, without a broker. Bytes go by reference, never copied."""
+"""The bus inside one process, in memory: the semantics of Kafka without a broker. Values are never copied."""
 
 from __future__ import annotations
 
@@ -12,52 +12,62 @@ from types import MappingProxyType
 
 from reelwright.bus.assignment import assign_partitions
 from reelwright.bus.local.consumer import LocalConsumer
-from reelwright.bus.protocol import BusClosed, BusFull, Record, Slot
+from reelwright.bus.protocol import BusClosed, BusFull, Record, TopicPartition
 
 
 @dataclass(slots=True)
-class _Log:
-    """One partition: the records that some group may still need, `base` being the first one's offset."""
+class _PartitionLog:
+    """The records of one partition that a group may still need.
 
-    base: int = 0
+    Attributes:
+        start_offset: offset of the first one.
+        records: the records, in order.
+    """
+
+    start_offset: int = 0
     records: deque[Record] = field(default_factory=deque)
 
     @property
-    def end(self) -> int:
-        return self.base + len(self.records)
+    def end_offset(self) -> int:
+        return self.start_offset + len(self.records)
 
 
 @dataclass(slots=True)
 class _Topic:
-    logs: list[_Log]
+    """Partitions of a topic, and the bytes of keys and values that they hold."""
+
+    logs: list[_PartitionLog]
     held_bytes: int = 0
 
 
 @dataclass(slots=True)
 class _Group:
-    """A consumer group: its members in the order they joined, who has which slot, and what is finished.
+    """A consumer group. A listener is the only member of a group that is removed when it leaves.
 
-    A listener is alone in a group of its own that leaves with it.
+    Attributes:
+        is_listener: whether it is the group of a listener.
+        members: in the order they joined.
+        owners: the member that each partition is assigned to.
+        committed: committed offset of each partition of its topics.
     """
 
-    listening: bool = False
+    is_listener: bool = False
     members: list[LocalConsumer] = field(default_factory=list)
-    owners: dict[Slot, LocalConsumer] = field(default_factory=dict)
-    finished: dict[Slot, int] = field(default_factory=dict)
+    owners: dict[TopicPartition, LocalConsumer] = field(default_factory=dict)
+    committed: dict[TopicPartition, int] = field(default_factory=dict)
 
 
 class LocalBus:
-    """A Bus in memory; see `bus.protocol` for what it promises.
+    """A Bus in memory; see `bus.protocol`.
 
-    A record is held until every group that ever joined its topic is done with it, or for ever while there is
-    none. A publish waits while its topic holds `max_bytes`, with two exceptions without which a pipeline could
-    lock up: a topic that holds nothing takes a message of any size, and a record that every group is already
-    waiting for in `poll` is taken at once. So what a consumer holds undone is bounded by that consumer, the rest
-    by `max_bytes`.
+    A record is held until every group that has ever joined its topic has committed it, and without limit while there
+    is no group. A publish waits while its topic holds `max_bytes`. Without two exceptions a pipeline could deadlock:
+    a topic that holds nothing admits a message of any size, and a record that every group waits for in `poll` is
+    admitted at once. So each consumer bounds what it holds unacknowledged, and `max_bytes` bounds the rest.
 
     Args:
         partitions: partitions of every topic.
-        max_bytes: bytes of keys and values a topic holds before publishers wait.
+        max_bytes: bytes of keys and values that a topic holds before publishers wait.
     """
 
     def __init__(self, partitions: int = 8, max_bytes: int = 256 << 20) -> None:
@@ -67,7 +77,7 @@ class LocalBus:
         self._room = threading.Condition(self._lock)
         self._topics: dict[str, _Topic] = {}
         self._groups: dict[str, _Group] = {}
-        self._listeners = itertools.count()
+        self._listener_numbers = itertools.count()
         self._closed = False
 
     def publish(
@@ -75,6 +85,7 @@ class LocalBus:
         topic: str,
         key: bytes,
         value: bytes,
+        *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
@@ -84,42 +95,40 @@ class LocalBus:
             BusFull: there was no room within `timeout` seconds.
             BusClosed: the bus is closed.
         """
-        frozen = MappingProxyType(dict(headers or {}))
-        partition = zlib.crc32(key) % self._partitions
+        frozen_headers = MappingProxyType(dict(headers or {}))
+        partition = TopicPartition(topic, zlib.crc32(key) % self._partitions)
         size = len(key) + len(value)
         with self._lock:
-            place = self._topic(topic)
-            admitted = self._room.wait_for(
-                lambda: self._closed or self._has_room(place, (topic, partition), size), timeout
-            )
+            state = self._topic(topic)
+            admitted = self._room.wait_for(lambda: self._closed or self._has_room(state, partition, size), timeout)
             if self._closed:
                 raise BusClosed(topic)
             if not admitted:
                 raise BusFull(topic, timeout)
-            log = place.logs[partition]
-            log.records.append(Record(topic, partition, log.end, key, value, frozen))
-            place.held_bytes += size
-            for owner in self._owners((topic, partition)):
-                owner.offer()
+            log = state.logs[partition.partition]
+            log.records.append(Record(*partition, log.end_offset, key, value, frozen_headers))
+            state.held_bytes += size
+            for owner in self._owners(partition):
+                owner.on_published()
 
     def consumer(self, topics: Sequence[str], group: str) -> LocalConsumer:
         """Joins a group; see `Bus.consumer`."""
         with self._lock:
-            team = self._groups.setdefault(group, _Group())
+            state = self._groups.setdefault(group, _Group())
             for topic in topics:
-                for partition, log in enumerate(self._topic(topic).logs):
-                    team.finished.setdefault((topic, partition), log.base)
-            return self._join(group, topics)
+                for number, log in enumerate(self._topic(topic).logs):
+                    state.committed.setdefault(TopicPartition(topic, number), log.start_offset)
+            return self._add_member(group, topics)
 
     def listener(self, topics: Sequence[str]) -> LocalConsumer:
-        """Hears what is published from now on; see `Bus.listener`."""
+        """Receives what is published from now on; see `Bus.listener`."""
         with self._lock:
-            group = f"listener {next(self._listeners)}"
-            team = self._groups[group] = _Group(listening=True)
+            group = f"listener {next(self._listener_numbers)}"
+            state = self._groups[group] = _Group(is_listener=True)
             for topic in topics:
-                for partition, log in enumerate(self._topic(topic).logs):
-                    team.finished[topic, partition] = log.end
-            return self._join(group, topics)
+                for number, log in enumerate(self._topic(topic).logs):
+                    state.committed[TopicPartition(topic, number)] = log.end_offset
+            return self._add_member(group, topics)
 
     @property
     def connected(self) -> bool:
@@ -131,10 +140,6 @@ class LocalBus:
         with self._lock:
             return self._topic(topic).held_bytes
 
-    def make_room(self) -> None:
-        """See `local_consumer.Host`."""
-        self._room.notify_all()
-
     def close(self) -> None:
         """Ends every wait: publishers raise BusClosed, polls return empty."""
         with self._lock:
@@ -142,76 +147,82 @@ class LocalBus:
             self._room.notify_all()
             for group in self._groups.values():
                 for member in group.members:
-                    member.shut()
+                    member.end_polls()
 
-    def _join(self, group: str, topics: Sequence[str]) -> LocalConsumer:
-        team = self._groups[group]
-        member = LocalConsumer(self, self._lock, group, tuple(topics), team.listening)
-        team.members.append(member)
-        self._rebalance(team)
-        return member
+    # Consumers call the following methods, with the lock held; see `ConsumerHost`.
 
-    def _topic(self, name: str) -> _Topic:
-        return self._topics.setdefault(name, _Topic([_Log() for _ in range(self._partitions)]))
+    def record_at(self, partition: TopicPartition, offset: int) -> Record | None:
+        """See `ConsumerHost.record_at`."""
+        log = self._topics[partition.topic].logs[partition.partition]
+        return log.records[offset - log.start_offset] if offset < log.end_offset else None
 
-    def _has_room(self, topic: _Topic, slot: Slot, size: int) -> bool:
-        if topic.held_bytes == 0 or topic.held_bytes + size <= self._max_bytes:
-            return True
-        groups = self._readers(slot)
-        owners = self._owners(slot)
-        return bool(groups) and len(owners) == len(groups) and all(owner.hungry_for(slot) for owner in owners)
+    def commit(self, group: str, partition: TopicPartition, offset: int) -> None:
+        """See `ConsumerHost.commit`."""
+        self._groups[group].committed[partition] = offset
+        self._discard_committed(partition)
 
-    def _readers(self, slot: Slot) -> list[_Group]:
-        """Whom a record waits for; no one while only listeners hear it, which is to keep it for a group to come."""
-        groups = [group for group in self._groups.values() if slot in group.finished]
-        return [] if all(group.listening for group in groups) else groups
-
-    def _owners(self, slot: Slot) -> list[LocalConsumer]:
-        return [group.owners[slot] for group in self._groups.values() if slot in group.owners]
-
-    def _rebalance(self, group: _Group) -> None:
-        for topic in sorted({topic for topic, _ in group.finished}):
-            members = [member for member in group.members if topic in member.topics]
-            owners = {slot[1]: owner for slot, owner in group.owners.items() if slot[0] == topic}
-            dealt = assign_partitions(self._partitions, members, owners)
-            for partition in range(self._partitions):
-                if dealt.get(partition) is not owners.get(partition):
-                    self._move(group, (topic, partition), dealt.get(partition))
-
-    def _move(self, group: _Group, slot: Slot, to: LocalConsumer | None) -> None:
-        if former := group.owners.pop(slot, None):
-            former.lose(slot)
-        if to is not None:
-            group.owners[slot] = to
-            to.gain(slot, group.finished[slot])
-
-    def leave(self, member: LocalConsumer) -> None:
-        """See `local_consumer.Host`."""
+    def remove_member(self, member: LocalConsumer) -> None:
+        """See `ConsumerHost.remove_member`."""
         group = self._groups[member.group]
         group.members.remove(member)
         self._rebalance(group)
-        if group.listening:
+        if group.is_listener:
             del self._groups[member.group]
-            for slot in group.finished:
-                self._let_go(slot)
+            for partition in group.committed:
+                self._discard_committed(partition)
         self._room.notify_all()
 
-    def finish(self, group: str, slot: Slot, position: int) -> None:
-        """See `local_consumer.Host`."""
-        self._groups[group].finished[slot] = position
-        self._let_go(slot)
+    def notify_publishers(self) -> None:
+        """See `ConsumerHost.notify_publishers`."""
+        self._room.notify_all()
 
-    def _let_go(self, slot: Slot) -> None:
-        topic = self._topics[slot[0]]
-        log = topic.logs[slot[1]]
-        low = min((group.finished[slot] for group in self._readers(slot)), default=log.base)
-        while log.base < low:
-            record = log.records.popleft()
-            log.base += 1
-            topic.held_bytes -= len(record.key) + len(record.value)
+    def _add_member(self, group: str, topics: Sequence[str]) -> LocalConsumer:
+        state = self._groups[group]
+        member = LocalConsumer(self, self._lock, group=group, topics=tuple(topics), is_listener=state.is_listener)
+        state.members.append(member)
+        self._rebalance(state)
+        return member
+
+    def _topic(self, name: str) -> _Topic:
+        return self._topics.setdefault(name, _Topic([_PartitionLog() for _ in range(self._partitions)]))
+
+    def _has_room(self, topic: _Topic, partition: TopicPartition, size: int) -> bool:
+        if topic.held_bytes == 0 or topic.held_bytes + size <= self._max_bytes:
+            return True
+        groups, owners = self._reading_groups(partition), self._owners(partition)
+        return bool(groups) and len(owners) == len(groups) and all(owner.is_waiting_for(partition) for owner in owners)
+
+    def _reading_groups(self, partition: TopicPartition) -> list[_Group]:
+        """The groups that a record is held for; none while only listeners read it: it is held for the first group."""
+        groups = [group for group in self._groups.values() if partition in group.committed]
+        return [] if all(group.is_listener for group in groups) else groups
+
+    def _owners(self, partition: TopicPartition) -> list[LocalConsumer]:
+        return [group.owners[partition] for group in self._groups.values() if partition in group.owners]
+
+    def _rebalance(self, group: _Group) -> None:
+        for topic in sorted({partition.topic for partition in group.committed}):
+            members = [member for member in group.members if topic in member.topics]
+            owners = {key.partition: owner for key, owner in group.owners.items() if key.topic == topic}
+            assigned = assign_partitions(self._partitions, members, owners)
+            for number in range(self._partitions):
+                former, owner = owners.get(number), assigned.get(number)
+                if former is owner:
+                    continue
+                partition = TopicPartition(topic, number)
+                if former is not None:
+                    del group.owners[partition]
+                    former.on_revoked(partition)
+                if owner is not None:
+                    group.owners[partition] = owner
+                    owner.on_assigned(partition, group.committed[partition])
+
+    def _discard_committed(self, partition: TopicPartition) -> None:
+        topic = self._topics[partition.topic]
+        log = topic.logs[partition.partition]
+        committed = (group.committed[partition] for group in self._reading_groups(partition))
+        lowest = min(committed, default=log.start_offset)
+        while log.start_offset < lowest:
+            topic.held_bytes -= log.records.popleft().size
+            log.start_offset += 1
             self._room.notify_all()
-
-    def read(self, slot: Slot, offset: int) -> Record | None:
-        """See `local_consumer.Host`."""
-        log = self._topics[slot[0]].logs[slot[1]]
-        return log.records[offset - log.base] if offset < log.end else None

@@ -6,24 +6,24 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
-from reelwright.bus.protocol import Record, Slot
+from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.bus.watermark import Watermark
 
 
-class Host(Protocol):
-    """What a consumer asks of its bus; all of it with the bus's lock held."""
+class ConsumerHost(Protocol):
+    """What a consumer calls on its bus, always with the bus's lock held."""
 
-    def read(self, slot: Slot, offset: int) -> Record | None:
-        """The record at `offset`, if there is one yet."""
+    def record_at(self, partition: TopicPartition, offset: int) -> Record | None:
+        """The record at `offset`; None when it is not published yet."""
 
-    def finish(self, group: str, slot: Slot, position: int) -> None:
-        """Moves a group's finished offset and lets go of what no group needs any more."""
+    def commit(self, group: str, partition: TopicPartition, offset: int) -> None:
+        """Sets a group's committed offset and discards the records that no group needs any more."""
 
-    def leave(self, member: LocalConsumer) -> None:
-        """Takes a member out of its group and deals its partitions to the others."""
+    def remove_member(self, member: LocalConsumer) -> None:
+        """Removes a member from its group and assigns its partitions to the others."""
 
-    def make_room(self) -> None:
-        """Lets waiting publishers look again."""
+    def notify_publishers(self) -> None:
+        """Makes waiting publishers check again whether they have room."""
 
 
 class LocalConsumer:
@@ -32,123 +32,125 @@ class LocalConsumer:
     Args:
         host: the bus.
         lock: the bus's lock.
-        group: its group's name.
-        topics: what it reads.
-        listening: what was delivered counts as finished.
+        group: name of its group.
+        topics: topics it reads.
+        is_listener: whether a record counts as acknowledged once it is delivered.
+
+    Attributes:
+        group: name of its group.
+        topics: topics it reads.
     """
 
     def __init__(
-        self, host: Host, lock: threading.Lock, group: str, topics: tuple[str, ...], listening: bool = False
+        self, host: ConsumerHost, lock: threading.Lock, *, group: str, topics: tuple[str, ...], is_listener: bool
     ) -> None:
         self.group, self.topics = group, topics
-        self._host, self._lock, self._listening = host, lock, listening
-        self._news = threading.Condition(lock)
-        self._marks: dict[Slot, Watermark] = {}
-        self._paused: set[Slot] = set()
-        self._hungry = self._woken = self._closed = False
+        self._host, self._lock, self._is_listener = host, lock, is_listener
+        self._changed = threading.Condition(lock)
+        self._watermarks: dict[TopicPartition, Watermark] = {}
+        self._paused: set[TopicPartition] = set()
+        self._polling = self._woken = self._closed = False
 
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the bus's end."""
+        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the close of the bus."""
         with self._lock:
-            if not self._ready():
-                self._hungry = True
-                self._host.make_room()
-                self._news.wait_for(self._ready, timeout)
-                self._hungry = False
+            if not self._can_return():
+                self._polling = True
+                self._host.notify_publishers()
+                self._changed.wait_for(self._can_return, timeout)
+                self._polling = False
             self._woken = False
-            records = [] if self._closed else self._take(limit)
-            if self._listening:
+            records = [] if self._closed else self._deliver(limit)
+            if self._is_listener:
                 for record in records:
-                    self._finish(record)
+                    self._acknowledge(record)
             return records
 
     def acknowledge(self, record: Record) -> None:
-        """See `Consumer.acknowledge`; ignored for a partition that has moved on to another member."""
+        """See `Consumer.acknowledge`; ignored when another member has the partition now."""
         with self._lock:
-            self._finish(record)
+            self._acknowledge(record)
 
-    def assignment(self) -> list[Slot]:
+    def assignment(self) -> list[TopicPartition]:
         """See `Consumer.assignment`."""
         with self._lock:
-            return list(self._marks)
+            return list(self._watermarks)
 
-    def pause(self, partitions: Iterable[Slot]) -> None:
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.pause`."""
         with self._lock:
-            self._paused |= self._marks.keys() & set(partitions)
+            self._paused |= self._watermarks.keys() & set(partitions)
 
-    def resume(self, partitions: Iterable[Slot]) -> None:
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.resume`."""
         with self._lock:
             self._paused -= set(partitions)
 
-    def seek_to_unacknowledged(self, partitions: Iterable[Slot]) -> None:
+    def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.seek_to_unacknowledged`."""
         with self._lock:
-            for slot in self._marks.keys() & set(partitions):
-                self._marks[slot] = Watermark(self._marks[slot].position)
+            for partition in self._watermarks.keys() & set(partitions):
+                self._watermarks[partition] = Watermark(self._watermarks[partition].committable)
 
     def wakeup(self) -> None:
-        """See `Consumer.wakeup`; a poll that has not begun yet is woken too."""
+        """See `Consumer.wakeup`."""
         with self._lock:
             self._woken = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """See `Consumer.close`."""
         with self._lock:
             if not self._closed:
-                self.shut()
-                self._host.leave(self)
+                self.end_polls()
+                self._host.remove_member(self)
 
-    # What follows is for the bus, which holds the lock.
+    # The bus calls the following methods, with its lock held.
 
-    def offer(self) -> None:
-        """There is a new record; one that waited is served by it and makes room for no other."""
-        self._hungry = False
-        self._news.notify_all()
+    def on_published(self) -> None:
+        """There is a new record. It ends a poll that waits, which therefore admits no further record."""
+        self._polling = False
+        self._changed.notify_all()
 
-    def gain(self, slot: Slot, start: int) -> None:
-        """Takes over a partition from its group's finished offset."""
-        self._marks[slot] = Watermark(start)
-        self._news.notify_all()
+    def on_assigned(self, partition: TopicPartition, committed: int) -> None:
+        """The partition is assigned to this member, which reads it from its group's committed offset."""
+        self._watermarks[partition] = Watermark(committed)
+        self._changed.notify_all()
 
-    def lose(self, slot: Slot) -> None:
-        """Gives a partition up."""
-        del self._marks[slot]
-        self._paused.discard(slot)
+    def on_revoked(self, partition: TopicPartition) -> None:
+        """The partition is not assigned to this member any more."""
+        del self._watermarks[partition]
+        self._paused.discard(partition)
 
-    def shut(self) -> None:
-        """Ends this and every later poll."""
+    def end_polls(self) -> None:
+        """Makes this and every later poll return empty."""
         self._closed = True
-        self._news.notify_all()
+        self._changed.notify_all()
 
-    def hungry_for(self, slot: Slot) -> bool:
-        """Whether a poll waits that a record in `slot` would end."""
-        return self._hungry and slot not in self._paused
+    def is_waiting_for(self, partition: TopicPartition) -> bool:
+        """Whether a poll waits now that a record in `partition` would end."""
+        return self._polling and partition not in self._paused
 
-    def _ready(self) -> bool:
-        return (
-            self._woken or self._closed or any(self._host.read(slot, self._marks[slot].next) for slot in self._open())
-        )
+    def _can_return(self) -> bool:
+        has_record = any(self._host.record_at(key, self._watermarks[key].position) for key in self._unpaused())
+        return self._woken or self._closed or has_record
 
-    def _finish(self, record: Record) -> None:
-        slot = (record.topic, record.partition)
-        mark = self._marks.get(slot)
-        if mark is not None and mark.acknowledge(record.offset):
-            self._host.finish(self.group, slot, mark.position)
+    def _acknowledge(self, record: Record) -> None:
+        watermark = self._watermarks.get(record.topic_partition)
+        if watermark is not None and watermark.acknowledge(record.offset):
+            self._host.commit(self.group, record.topic_partition, watermark.committable)
 
-    def _open(self) -> list[Slot]:
-        return [slot for slot in self._marks if slot not in self._paused]
+    def _unpaused(self) -> list[TopicPartition]:
+        return [partition for partition in self._watermarks if partition not in self._paused]
 
-    def _take(self, limit: int) -> list[Record]:
+    def _deliver(self, limit: int) -> list[Record]:
         records: list[Record] = []
-        for slot in self._open():
-            mark = self._marks[slot]
-            while len(records) < limit and (record := self._host.read(slot, mark.next)):
-                mark.deliver(record.offset)
+        for partition in self._unpaused():
+            watermark, before = self._watermarks[partition], len(records)
+            while len(records) < limit and (record := self._host.record_at(partition, watermark.position)):
+                watermark.mark_delivered(record.offset)
                 records.append(record)
-            if records and (records[-1].topic, records[-1].partition) == slot:
-                # Whoever was served goes to the back, so a busy partition does not keep the others waiting.
-                self._marks[slot] = self._marks.pop(slot)
+            if len(records) > before:
+                # Round robin: a partition that was served moves to the end, so a busy one does not starve the others.
+                self._watermarks[partition] = self._watermarks.pop(partition)
         return records

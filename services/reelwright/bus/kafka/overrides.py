@@ -1,0 +1,137 @@
+"""Everything here relies on private parts of kafka-python. Written against version 3.0.12.
+
+`tests/unit/test_kafka_overrides.py` compares those parts with that version. When it fails after an upgrade, read the
+new source of the part it names, change what stands here, and then the digest in the test.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
+from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaTCPTransport
+
+from reelwright.bus.kafka.client import ACCESS_ERRORS
+
+Client = TypeVar("Client")
+
+# After this many connections that the broker has closed during the login, the login counts as refused.
+_MAX_CLOSED_LOGINS = 3
+_READ_BYTES = 256 << 10
+
+
+def open_client(kind: Callable[..., Client], **options: object) -> Client:
+    """Opens a client of kafka-python; when that fails, closes what it leaves behind.
+
+    A client that finds no broker leaves its thread and sockets open, and its error does not say why. The error raised
+    here is the one of the last connection.
+
+    Args:
+        kind: KafkaProducer, KafkaConsumer or KafkaAdminClient.
+        **options: for its constructor.
+
+    Raises:
+        KafkaError: of kafka-python: no broker was found, or it refuses the client.
+    """
+    opened: list[KafkaNetClient] = []
+
+    def make_net_client(**all_options: object) -> KafkaNetClient:
+        net = NetworkSelector(**all_options)
+        opened.append(KafkaNetClient(net, _ConnectionManager(net, **all_options), **all_options))
+        return opened[-1]
+
+    try:
+        return kind(kafka_client=make_net_client, **options)
+    except BaseException as error:
+        for client in opened:
+            with suppress(Exception):
+                client.close()
+            reason = client._manager.last_failure
+            if isinstance(error, kafka_errors.KafkaTimeoutError) and reason is not None:
+                raise reason from None
+        raise
+
+
+def force_close(producer: KafkaProducer) -> None:
+    """Ends the producer's thread. `close` raises before it has done that when messages are still unsent."""
+    producer._sender.force_close()
+
+
+def wait_full_polls(consumer: KafkaConsumer, seconds: float) -> None:
+    """Makes `poll` wait for records instead of returning whenever a heartbeat is due.
+
+    Another thread of the library sends the heartbeats. While a heartbeat is not answered, `poll` would return at once
+    every time: a busy loop, in which the library also leaks memory.
+    """
+    consumer._coordinator.time_to_next_poll = lambda: seconds
+
+
+def has_heartbeat(consumer: KafkaConsumer) -> bool:
+    """Whether the consumer sends heartbeats. The library stops them, and tells nobody, when the member is fenced."""
+    return bool(consumer._coordinator._heartbeat_enabled)
+
+
+def request_rejoin(consumer: KafkaConsumer) -> None:
+    """Makes the consumer join its group again at the next poll, which makes the group assign partitions again."""
+    consumer._coordinator.request_rejoin()
+
+
+class _LargeReadSocket:
+    """A socket that reads 256 KiB at a time. The library reads 4 KiB, which takes a third of a consumer's CPU time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def recv(self, _size: int) -> bytes:
+        return self._sock.recv(_READ_BYTES)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc] # the library has no types
+    """Keeps the error of the last connection, which the library only logs.
+
+    Attributes:
+        last_failure: why the last connection failed; None when it was established.
+    """
+
+    last_failure: Exception | None = None
+    _closed_logins = 0
+
+    def __init__(self, net: NetworkSelector, **options: object) -> None:
+        super().__init__(net, **options)
+        # The clients accept this option and do not pass it on. A request for a missing topic would then create it, with
+        # the broker's default settings.
+        self.cluster.config["allow_auto_create_topics"] = False
+
+    async def _build_transport(self, node: object, timeout_at: float | None = None) -> KafkaTCPTransport:
+        transport = await super()._build_transport(node, timeout_at)
+        transport._sock = _LargeReadSocket(transport._sock)
+        return transport
+
+    async def _connect(self, node: object, conn: KafkaConnection, **options: object) -> None:
+        await super()._connect(node, conn, **options)
+        self.last_failure = conn.init_future.exception
+        if (
+            isinstance(self.last_failure, kafka_errors.KafkaConnectionError)
+            and conn.sasl_enabled
+            and conn.broker_version
+        ):
+            # The library drops data that arrives together with the end of a connection, and brokers send the refusal of
+            # a login that way. A broker that told its version and then closes each connection refuses the login.
+            self._closed_logins += 1
+            if self._closed_logins >= _MAX_CLOSED_LOGINS:
+                self.last_failure = kafka_errors.SaslAuthenticationFailedError("connection closed during the login")
+        if isinstance(self.last_failure, ACCESS_ERRORS) and not self.bootstrapped:
+            # Ends the search for a broker. After bootstrap the client keeps trying: a broker that has just started may
+            # not have loaded its users yet.
+            self._auth_failures[node.node_id] = self.last_failure  # type: ignore[attr-defined]
