@@ -1,0 +1,50 @@
+"""The private parts of kafka-python that `bus/kafka/overrides.py` relies on are those of the version it names."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+
+import pytest
+from kafka.coordinator.base import BaseCoordinator
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.net.compat import KafkaNetClient
+from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+from kafka.producer.kafka import KafkaProducer
+from kafka.producer.sender import Sender
+
+# First 16 hexadecimal digits of the SHA-256 of the source of each part, in kafka-python 3.0.12.
+PRIVATE_PARTS: list[tuple[Callable[..., object], str]] = [
+    # open_client and the error of the last connection.
+    (KafkaNetClient.__init__, "9d5a78ad19c39989"),
+    (KafkaNetClient.close, "b787785b18811e20"),
+    (KafkaConnectionManager.__init__, "6f9e40f174130319"),
+    (KafkaConnectionManager._do_bootstrap, "2c76a7a97d903257"),
+    (KafkaConnectionManager._connect, "866ba191c36e23f8"),
+    (KafkaConnectionManager.maybe_raise_auth_failure, "7bbd02a9bb65185c"),
+    (KafkaConnection.__init__, "db466373ce859c54"),
+    # Large reads.
+    (KafkaConnectionManager._build_transport, "0362b0a783871097"),
+    (KafkaTCPTransport.__init__, "6b9608f8e735f3b4"),
+    (KafkaTCPTransport._sock_recv, "2594a6a62ec5a3e5"),
+    (KafkaSSLTransport._sock_recv, "0a592f230c5c4455"),
+    # force_close.
+    (KafkaProducer.close, "431699b88f333650"),
+    (Sender.force_close, "7963a0d23bc94fc9"),
+    # wait_full_polls, has_heartbeat, request_rejoin.
+    (ConsumerCoordinator.time_to_next_poll, "e13264b23a42b5d1"),
+    (BaseCoordinator._heartbeat_loop, "4b5e7d41d54a36b0"),
+    (BaseCoordinator._enable_heartbeat, "f90d903029076ad6"),
+    (BaseCoordinator._disable_heartbeat, "dc9e904684a5afa6"),
+    (BaseCoordinator.request_rejoin, "ca6edacf2f0149e2"),
+]
+
+
+@pytest.mark.parametrize(("part", "digest"), PRIVATE_PARTS, ids=lambda value: getattr(value, "__qualname__", ""))
+def test_a_private_part_is_unchanged(part: Callable[..., object], digest: str) -> None:
+    """A new version of kafka-python that changes one of these parts needs a review of the override that uses it."""
+    source = inspect.getsource(part)
+    assert hashlib.sha256(source.encode()).hexdigest()[:16] == digest, f"review bus/kafka/overrides.py:\n{source}"
