@@ -273,7 +273,7 @@ class LedgerContract:
         checked = claims.store_if_large(payload, RUN, 7)
         assert checked.reference == f"{RUN}/payloads/000007/{payload.digest.hex()}"
         assert (checked.digest, checked.codec, checked.inline) == (payload.digest, "raw", b"")
-        assert ClaimCheck(root, 100).content(checked) == payload.inline
+        assert ClaimCheck(root, 100).load(checked) == payload.inline
         assert claims.store_if_large(checked, RUN, 7) == checked
 
     def test_a_damaged_payload_is_mended_by_checking_it_in_again(self, root: str) -> None:
