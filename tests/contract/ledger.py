@@ -285,15 +285,15 @@ class LedgerContract:
         claims.store_if_large(payload, RUN, 0)
         assert claims.load(checked) == b"frames"
 
-    def test_released_payloads_are_gone(self, root: str) -> None:
+    def test_deleted_payloads_are_missing(self, root: str) -> None:
         """A segment's payloads go with its commit and a run's with its end; the others stay."""
         claims = ClaimCheck(root, 0)
         checked = [claims.store_if_large(payload_of(bytes([segment])), RUN, segment) for segment in range(3)]
         claims.delete_payloads(RUN, 1)
         claims.delete_payloads(RUN, 1)
-        with pytest.raises(CorruptPayload, match="gone"):
+        with pytest.raises(CorruptPayload, match="missing"):
             claims.load(checked[1])
         assert claims.load(checked[2]) == b"\2"
         claims.delete_payloads(RUN)
-        with pytest.raises(CorruptPayload, match="gone"):
+        with pytest.raises(CorruptPayload, match="missing"):
             claims.load(checked[2])

@@ -130,7 +130,7 @@ def test_a_payload_missing_in_the_store_is_requested_again(make_harness: MakeHar
     until(h.wanted_segments, "the segment to be requested")
     ((run, segment, reason),) = h.wanted_segments()
     assert (run, segment) == ("r", 3)
-    assert "gone" in reason
+    assert "missing" in reason
     until(lambda: h.held_frame_bytes() == 0, "the batch to be acknowledged")
     assert h.failed_titles() == []
 
