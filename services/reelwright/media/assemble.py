@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +19,8 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from reelwright.media import matroska
+from reelwright.media.caption_text import CaptionText, add_caption_text
+from reelwright.media.captions import CaptionReader, holds_captions, with_captions
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
 from reelwright.media.profiles import ProfileSpec, encoded_size
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from av.container.core import Chapter as FilmChapter
 
 _CHAPTER_UNIT = Fraction(1, 1_000_000)
-# Of a film whose length is not known; no subtitle is meant to be shown for an hour.
+# No subtitle is meant to be shown for an hour, and a file with an endless one states an endless length.
 _LONGEST_SUBTITLE = Fraction(3600)
 
 
@@ -95,8 +98,8 @@ def assemble_film(
         timecode = start_timecode(other, source.location, start, film.average_rate)
         if timecode is not None:
             timecode = film_timecode(timecode, start + shift, film.average_rate, spec.container)
-        with output_errors(out):
-            return _Assembly(out, source, other, spec, film, shift, timecode).write(first, pending)
+        with output_errors(out), CaptionReader(source.location) as captions:
+            return _Assembly(out, source, other, spec, film, shift, timecode, captions).write(first, pending)
 
 
 class _Assembly:
@@ -109,6 +112,7 @@ class _Assembly:
         film: FilmFormat,
         shift: Fraction,
         timecode: Timecode | None,
+        captions: CaptionReader,
     ) -> None:
         self._out, self._source, self._other = out, source, other
         self._spec, self._film, self._shift, self._timecode = spec, film, shift, timecode
@@ -118,6 +122,9 @@ class _Assembly:
         self._display_ratio = film.sample_aspect_ratio * film.width / film.height if anamorphic else None
         self._frames, self._end = 0, Fraction(0)
         self._notes: list[str] = []
+        self._captions, self._captioned, self._caption_sha = captions, 0, hashlib.sha256()
+        self._caption_text: CaptionText | None = None
+        self._texts: list[Packet[Stream]] = []
         self._timed: dict[int, TimedStream] = {}
         # Of the film's clock; 0 for a source that does not say how long it is.
         length = Fraction(source.duration)
@@ -129,9 +136,10 @@ class _Assembly:
             container.flags |= BITEXACT
             with av.open(first.path) as template:
                 video = self._add_video(container, template.streams.video[0])
-            length = Fraction(self._source.duration) or _LONGEST_SUBTITLE
+            length = min(Fraction(self._source.duration) or _LONGEST_SUBTITLE, _LONGEST_SUBTITLE)
             planner = StreamPlanner(self._source.location, container, self._spec, self._shift, length)
             others = planner.add_streams(self._other, self._main)
+            self._caption_text = add_caption_text(container, self._source.location, self._codec, self._spec)
             self._describe(container)
             container.start_encoding()
             self._mux(container, self._pictures(first, pending, video), others)
@@ -175,6 +183,7 @@ class _Assembly:
         if self._display_ratio:
             video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
         self._extradata = template.codec_context.extradata
+        self._codec = template.codec_context.codec.canonical_name
         return video
 
     def _describe(self, container: OutputContainer) -> None:
@@ -200,6 +209,10 @@ class _Assembly:
         # Both in decoding order by time; the muxer's own queue then stays a few packets long.
         for packet in heapq.merge(pictures, self._other_packets(others), key=_decoding_time):
             container.mux_one(packet)
+            container.mux(self._texts)
+            self._texts.clear()
+        if self._caption_text:
+            container.mux(list(self._caption_text.flush(self._end)))
         for index, writer in others.writers.items():
             if self._other.streams[index].type == "subtitle":
                 for packet in writer.flush(self._end):
@@ -257,12 +270,43 @@ class _Assembly:
                 rate = encoder_rate(self._film.average_rate)
                 for packet in cast("Iterator[Packet[Stream]]", container.demux(stream)):
                     if packet.size:
-                        clock.stamp(packet, round(cast("int", packet.pts) * packet.time_base * rate))
+                        index = round(cast("int", packet.pts) * packet.time_base * rate)
+                        clock.stamp(packet, index)
                         packet.time_base = self._film.time_base
-                        yield packet
+                        yield self._with_captions(packet, self._captions.of_picture(segment.frames[index].pts))
             clock.end()
             self._frames += len(segment.frames)
             segment = next(pending, None)
+
+    def _with_captions(self, packet: Packet[Stream], captions: bytes) -> Packet[Stream]:
+        if captions and self._caption_text:
+            time = Fraction(cast("int", packet.pts)) * packet.time_base
+            self._texts += self._caption_text.add(captions, time)
+        if not captions or not holds_captions(self._codec):
+            return packet
+        self._captioned += 1
+        self._caption_sha.update(captions)
+        captioned: Packet[Stream] = Packet(with_captions(bytes(packet), self._codec, captions))
+        captioned.time_base, captioned.is_keyframe = packet.time_base, packet.is_keyframe
+        captioned.pts, captioned.dts, captioned.duration = packet.pts, packet.dts, packet.duration
+        return captioned
+
+    def _caption_outcome(self) -> Iterator[StreamOutcome]:
+        """What became of the captions that the source's picture holds."""
+        found = self._captions.found
+        if not found:
+            return
+        outcome = StreamOutcome(index=self._main.index, kind="captions", codec="eia_608", outcome="left out")
+        if self._caption_text:
+            yield self._caption_text.outcome(self._main.index, self._codec, self._spec)
+        elif self._captioned:
+            lost = found - self._captioned
+            reason = f"{lost} of {found} pictures with captions are not in the film" if lost else ""
+            update = {"outcome": "copied", "reason": reason, "packets": self._captioned}
+            yield outcome.model_copy(update={**update, "sha256": self._caption_sha.hexdigest()})
+        else:
+            reason = f"{self._codec} in {self._spec.suffix[1:]} files holds no captions"
+            yield outcome.model_copy(update={"reason": reason})
 
     def _result(self, others: OtherStreams) -> AssembledFilm:
         film = self._film
@@ -272,6 +316,7 @@ class _Assembly:
                 f"{self._spec.name} holds even sizes only: {film.width}x{film.height} became {width}x{height}, "
                 "its edge repeated"
             )
+        self._notes += [f"the picture's {name} is not carried" for name in sorted(self._captions.named)]
         beyond = len(self._source.chapters) - len(self._chapters())
         if beyond:
             self._notes.append(f"{beyond} chapters begin after the film's end and are left out")
@@ -289,7 +334,7 @@ class _Assembly:
             width=width,
             height=height,
             shift=self._shift,
-            streams=others.outcomes(),
+            streams=(*self._caption_outcome(), *others.outcomes()),
             chapters=len(self._chapters()),
             notes=tuple(self._notes),
             timed_streams=self._timed,

@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.stream import AttachmentStream, Stream
 from numpy.typing import NDArray
 
+from reelwright.media.captions import caption_digest
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.damage import SliceChecks
 from reelwright.media.encode import presumed_matrix, set_colour, video_frame
@@ -159,6 +160,8 @@ def missing_copies(path: str | Path, outcomes: tuple[StreamOutcome, ...]) -> tup
         InputError: not a film that can be opened.
     """
     held = [digest.sha256 for digest in stream_digests(path)]
+    if any(outcome.kind == "captions" for outcome in outcomes):
+        held.append(caption_digest(str(path))[1])
     missing = []
     for outcome in outcomes:
         # MP4 drops a track in which there is nothing.

@@ -110,7 +110,8 @@ class TextConversion:
         longest: Fraction,
     ) -> None:
         self._outcome, self._stream, self.target = outcome, stream, target
-        self._clock, self._shift = clock, shift
+        self._encoder, self._shift = TextEncoder(target, clock), shift
+        self._unit = Fraction(stream.time_base or 1)
         self._ends = SubtitleEnds(longest)
         self._overlaps = OverlappingCues() if target.codec_context.name == "mov_text" else None
         self._packets = self._lost = 0
@@ -156,16 +157,43 @@ class TextConversion:
 
     def _encoded(self, cue: Cue) -> Iterator[Packet[Stream]]:
         try:
-            packet = self.target.codec_context.encode_subtitle(SubtitleSet.create(_one_event(cue.events), 0, 0))
+            packet = self._encoder.encode(_one_event(cue.events), cue.start, cue.end, self._unit)
         except av.FFmpegError:
             self._lost += 1
             return
-        packet.time_base = Fraction(self._stream.time_base or 1)
-        packet.pts = packet.dts = cue.start
-        packet.duration = cue.end - cue.start
-        self._clock.stamp(packet)
         self._packets += 1
         yield packet
+
+
+class TextEncoder:
+    """Encodes ASS events as a film's subtitles.
+
+    Args:
+        target: the film's stream, with an encoder.
+        clock: puts packets on the film's clock.
+    """
+
+    def __init__(self, target: SubtitleStream, clock: StreamClock) -> None:
+        self._target, self._clock = target, clock
+
+    def encode(self, event: bytes, start: int, end: int, unit: Fraction) -> Packet[Stream]:
+        """A packet of one event.
+
+        Args:
+            event: as libavcodec's decoders give it, without times.
+            start: when it appears, in `unit` seconds.
+            end: when it goes.
+            unit: seconds per unit.
+
+        Raises:
+            av.FFmpegError: it cannot be encoded.
+        """
+        packet = self._target.codec_context.encode_subtitle(SubtitleSet.create(event, 0, 0))
+        packet.time_base = unit
+        packet.pts = packet.dts = start
+        packet.duration = end - start
+        self._clock.stamp(packet)
+        return packet
 
 
 def convert_text(
