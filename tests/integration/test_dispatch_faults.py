@@ -109,9 +109,9 @@ def test_poison_fails_its_title_and_no_other(make_harness: MakeHarness) -> None:
     assert (run, exit_code) == ("bad", 1)
     assert "frames 106-107" in reason
     assert "ValueError: cannot restore this" in reason
-    (letter,) = h.records(DEAD_LETTER)
-    assert key(FrameBatch.FromString(letter.value)) == ("bad", 1, 3)
-    assert letter.headers["reason"] == reason
+    (record,) = h.records(DEAD_LETTER)
+    assert key(FrameBatch.FromString(record.value)) == ("bad", 1, 3)
+    assert record.headers["reason"] == reason
     until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
 
 

@@ -115,9 +115,9 @@ def test_several_dispatchers_share_the_work(make_harness: MakeHarness, tmp_path:
     second = DispatcherService(h.bus, DispatcherSettings(address="127.0.0.1:0"))
     used: set[int] = set()
     try:
-        everyone = f"{h.address}, {second.start()},unix:{tmp_path}/nobody"
+        addresses = f"{h.address}, {second.start()},unix:{tmp_path}/absent"
         for name in "ab":
-            h.start_worker(name, dispatcher=everyone, retry_seconds=0.1)
+            h.start_worker(name, dispatcher=addresses, retry_seconds=0.1)
         sent = [batch("r", segment, number) for segment in range(16) for number in range(4)]
         publisher = threading.Thread(target=lambda: h.publish(*sent))
         publisher.start()

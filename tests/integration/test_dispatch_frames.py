@@ -55,8 +55,8 @@ def test_a_batch_of_a_later_format_is_a_dead_letter(make_harness: MakeHarness) -
     assert (run, segment) == ("new", 0)
     assert "format 99" in reason
     assert "upgrade" in reason
-    (letter,) = h.records(DEAD_LETTER)
-    assert (letter.headers["reason"], letter.headers["topic"]) == (reason, FRAMES["standard"])
+    (record,) = h.records(DEAD_LETTER)
+    assert (record.headers["reason"], record.headers["topic"]) == (reason, FRAMES["standard"])
     until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
 
 
