@@ -13,14 +13,18 @@ PROTOS = ROOT / "protos"
 
 
 def generate(target: Path) -> None:
-    """Writes the generated modules into `target` (a package directory)."""
+    """Writes the generated modules.
+
+    Args:
+        target: the package directory they are written into.
+    """
     sources = sorted(str(path) for path in (PROTOS / "reelwright" / "v1").glob("*.proto"))
     outputs = [f"--{kind}_out={target}" for kind in ("python", "pyi", "grpc_python")]
     if protoc.main(["protoc", f"-I{PROTOS}", *outputs, *sources]) != 0:
         raise SystemExit("protoc failed")
     nested = target / "reelwright" / "v1"
     for path in nested.iterdir():
-        # protoc derives imports from the proto package; ours live in reelwright.wire.
+        # protoc derives import paths from the proto package, but the modules are in reelwright.wire.
         text = re.sub(r"\bfrom reelwright\.v1 import", "from reelwright.wire import", path.read_text())
         (target / path.name).write_text(text)
         path.unlink()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import queue
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -58,14 +59,14 @@ class FrameConsumer:
         # Held batches and their bytes, by topic.
         self._held_count: Counter[str] = Counter()
         self._held_bytes: Counter[str] = Counter()
-        self._outcomes: deque[BatchOutcome] = deque()
+        self._outcomes: queue.SimpleQueue[BatchOutcome] = queue.SimpleQueue()
         self._draining, self._stopped = threading.Event(), threading.Event()
         self._consumer = bus.consumer(list(FRAMES.values()), GROUP)
 
     def end_batch(self, outcome: BatchOutcome) -> None:
         """Publishes what a batch's outcome requires, then acknowledges its records."""
         # Publishing may wait for the bus, so it is done on this object's own thread.
-        self._outcomes.append(outcome)
+        self._outcomes.put(outcome)
         self._consumer.wakeup()
 
     def drain(self) -> None:
@@ -111,8 +112,8 @@ class FrameConsumer:
         return batch
 
     def _apply_outcomes(self) -> None:
-        while self._outcomes:
-            outcome = self._outcomes.popleft()
+        while not self._outcomes.empty():
+            outcome = self._outcomes.get()
             held = self._held.pop(outcome.batch.key)
             topic = FRAMES[outcome.batch.priority]
             self._held_count[topic] -= 1

@@ -1,7 +1,7 @@
-"""The wire: modules generated from protos/ by `make protos`, which are not to be edited, and its version."""
+"""The wire format: modules that `make protos` generates from protos/ (do not edit them), and the protocol's version."""
 
 PROTOCOL = 1
-"""Version of the conversation between worker and dispatcher (`Hello.protocol`); both must speak the same.
+"""Version of the protocol between worker and dispatcher (`Hello.protocol`); both sides must have the same.
 
-Raised when one side would misread the other; new fields alone do not raise it.
+Raised when one side would misread the other. New fields alone do not raise it.
 """
