@@ -18,7 +18,7 @@ from reelwright.ledger.names import manifest_location, report_location
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger, list_runs
-from reelwright.store.folder import Folder, beside
+from reelwright.store.folder import Folder, parent_folder
 from reelwright.titles.errors import CorruptPayload, LedgerError
 from reelwright.wire.frames_pb2 import Payload
 from tests.support.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, request_of, title_of
@@ -42,7 +42,7 @@ def finish(ledger: RunLedger, scratch: Path) -> Manifest:
 
 def content(location: str) -> bytes | None:
     """The bytes at a location of any store."""
-    folder, name = beside(location)
+    folder, name = parent_folder(location)
     return folder.read(name)
 
 
@@ -195,7 +195,11 @@ class LedgerContract:
         assert (content(report_location(output)) or b"").startswith(b"<!doctype html>")
         assert ledger.whole_at(output) == manifest
         left = Folder(f"{root}/{RUN}")
-        assert [name for name in left.names("") if left.exists(name)] == ["outcome.json", "request.json", "title.json"]
+        assert [name for name in left.list_names("") if left.exists(name)] == [
+            "outcome.json",
+            "request.json",
+            "title.json",
+        ]
         assert ledger.deliver(output) == manifest, "nothing is left to do"
 
     @pytest.mark.parametrize("done", [0, 1, 2])
@@ -205,7 +209,7 @@ class LedgerContract:
         """Killed between any two files, a delivery goes on where it stopped; until then the film does not count."""
         output, ledger, given = f"{root} films/a.mp4", RunLedger(root, RUN), []
         manifest = finish(ledger, tmp_path)
-        give = Folder.hand_over
+        give = Folder.transfer
 
         def killed(*files: object) -> bool:
             if len(given) == done:
@@ -214,7 +218,7 @@ class LedgerContract:
             return give(*files)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patch:
-            patch.setattr(Folder, "hand_over", killed)
+            patch.setattr(Folder, "transfer", killed)
             with pytest.raises(KeyboardInterrupt):
                 ledger.deliver(output)
         assert ledger.whole_at(output) is None
@@ -228,7 +232,7 @@ class LedgerContract:
         finish(ledger, tmp_path)
         ledger.deliver(output)
         assert RunLedger(root, RUN[::-1]).whole_at(output) is None
-        folder, name = beside(output)
+        folder, name = parent_folder(output)
         folder.replace(name, FILM[:-1])
         assert ledger.whole_at(output) is None
         folder.replace(name, FILM)
@@ -240,7 +244,7 @@ class LedgerContract:
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         finish(ledger, tmp_path)
         ledger.deliver(output)
-        folder, name = beside(manifest_location(output))
+        folder, name = parent_folder(manifest_location(output))
         folder.replace(name, (folder.read(name) or b"")[:100])
         assert ledger.whole_at(output) is None
 
@@ -257,7 +261,7 @@ class LedgerContract:
         for _ in range(2):
             with pytest.raises(OSError, match="no more"):
                 assemble()
-        assert Folder(f"{root}/{RUN}").names("") == ["request.json"]
+        assert Folder(f"{root}/{RUN}").list_names("") == ["request.json"]
         assert not list(tmp_path.rglob("*.mp4"))
 
     def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:

@@ -87,7 +87,7 @@ def test_a_ledger_is_used_from_many_threads(root: str) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(work, range(64))) == list(range(64))
-    assert len(Folder(f"{root}/{RUN}").names("plan")) == 64
+    assert len(Folder(f"{root}/{RUN}").list_names("plan")) == 64
 
 
 def test_thousands_of_files_are_pruned(root: str) -> None:
@@ -98,7 +98,7 @@ def test_thousands_of_files_are_pruned(root: str) -> None:
     ledger = RunLedger(root, RUN)
     ledger.put_request(request_of())
     ledger.prune()
-    assert folder.names("payloads") == []
+    assert folder.list_names("payloads") == []
     assert ledger.request() == request_of()
 
 
@@ -201,4 +201,4 @@ def test_a_place_that_nobody_has_written_to_is_empty(root: str) -> None:
     """Opening, listing and reading what nobody has written finds nothing and makes nothing."""
     assert list_runs(root) == []
     assert RunLedger(root, RUN).request() is None
-    assert Folder(root).names("") == []
+    assert Folder(root).list_names("") == []

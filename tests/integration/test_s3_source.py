@@ -24,7 +24,7 @@ from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import Bars, SourceInfo
-from reelwright.store.source import Blocks, Source
+from reelwright.store.source import BlockCache, Source
 from reelwright.titles.errors import InputError, UnavailableError
 from reelwright.titles.recipe import Recipe
 from scripts.servers.s3 import S3Server
@@ -239,7 +239,7 @@ class Supply:
 
 def _decoded(supply: Supply, *, conceal: bool) -> Iterator[tuple[str, bool]]:
     """Digest of each frame and whether it stands in for another."""
-    handle = io.BufferedReader(Source(Blocks(supply, supply.size, 2048), "film"))
+    handle = io.BufferedReader(Source(BlockCache(supply, supply.size, 2048), "film"))
     with open_source("film", handle) as container:
         stream = video_stream(container, "film")
         for raw in VideoDecoder(container, stream, "film", conceal=conceal, walk=ContainerWalk(handle)):
@@ -254,9 +254,9 @@ def _decoded(supply: Supply, *, conceal: bool) -> Iterator[tuple[str, bool]]:
         ("s3://films/empty.mp4", "the file is empty"),
         ("s3://films/notes.mp4", "a text file, not a film"),
         ("s3://no-such-bucket/film.mp4", "no such bucket"),
-        ("s3://Not a bucket/film.mp4", "no bucket can have that name"),
-        ("https://example.org/film.mp4", "https:// addresses are not read here"),
-        ("ftp://example.org/film.mp4", "ftp:// addresses are not read here"),
+        ("s3://Not a bucket/film.mp4", "that is not a valid bucket name"),
+        ("https://example.org/film.mp4", "https:// addresses are not supported"),
+        ("ftp://example.org/film.mp4", "ftp:// addresses are not supported"),
     ],
 )
 def test_what_is_no_film_in_a_store_is_one_clear_line(store: S3Server, location: str, words: str) -> None:

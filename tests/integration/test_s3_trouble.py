@@ -109,7 +109,7 @@ def test_what_a_busy_server_answers_passes(ways: str) -> None:
         ("400 AuthorizationHeaderMalformed", "another region"),
         ("403 ExpiredToken", "does not know the credentials"),
         ("403 AccessDenied", "does not allow it"),
-        ("400 NoOneKnowsThis", "the store refuses it (NoOneKnowsThis)"),
+        ("400 NoOneKnowsThis", "the store refuses the request (NoOneKnowsThis)"),
     ],
 )
 def test_what_does_not_pass_is_the_persons_to_mend(ways: str, words: str) -> None:

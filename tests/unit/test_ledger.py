@@ -128,7 +128,7 @@ def test_a_place_that_takes_nothing_is_one_clear_line(
 def test_a_file_in_place_of_the_folder_is_one_clear_line(tmp_path: Path) -> None:
     """Asking for a ledger below a plain file says that a file stands there."""
     (tmp_path / "film").write_bytes(b"")
-    with pytest.raises(OutputError, match="a file stands where a folder is needed"):
+    with pytest.raises(OutputError, match="a file has the name of a folder that is needed"):
         RunLedger(str(tmp_path / "film"), RUN).put_plan(plan_of(0))
 
 

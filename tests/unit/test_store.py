@@ -17,7 +17,7 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.store.folder import Folder
 from reelwright.store.location import open_location
 from reelwright.store.settings import StoreSettings
-from reelwright.store.source import Blocks, Source, open_ranged
+from reelwright.store.source import BlockCache, Source, open_ranged
 from reelwright.titles.errors import CorruptPayload, InputError, OutputError, UnavailableError
 from reelwright.wire.frames_pb2 import Payload
 
@@ -72,7 +72,7 @@ def test_local_paths_are_what_they_are(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir("/")
     folders[0].replace("x", b"1")
     assert [folder.read("x") for folder in folders] == [b"1"] * 3
-    assert {folder.where("x") for folder in folders} == {str(tmp_path / "a #1?%20" / "x")}
+    assert {folder.address("x") for folder in folders} == {str(tmp_path / "a #1?%20" / "x")}
 
 
 def test_settings_name_a_place_that_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_reading_by_ranges_is_reading_the_file(size: int, reads: list[tuple[int,
         asked.append((start, end))
         return data[start:end]
 
-    source = Source(Blocks(fetch, size, unit), "film")
+    source = Source(BlockCache(fetch, size, unit), "film")
     for start, length in reads:
         assert source.seek(start) == start
         assert source.read(length) == data[start : start + length]
@@ -120,14 +120,14 @@ def test_reading_on_asks_for_more_at_once_and_holds_little() -> None:
         asked.append((start, end))
         return bytes(end - start)
 
-    blocks = Blocks(fetch, 4_000_000, 1000)
-    first, second = Source(blocks, "film"), Source(blocks, "film").twin()
+    blocks = BlockCache(fetch, 4_000_000, 1000)
+    first, second = Source(blocks, "film"), Source(blocks, "film").reopen()
     for _ in range(4000):
         assert len(first.read(1000)) == len(second.read(1000)) == 1000
     assert first.read(1) == b""
     assert sum(end - start for start, end in asked) == 4_000_000
     assert len(asked) < 4000 / 16 + 10
-    assert len(blocks._held) <= 64
+    assert blocks.cached_bytes <= 64 * 1000
 
 
 def test_two_sequences_in_turn_are_both_read_ahead() -> None:
@@ -138,7 +138,7 @@ def test_two_sequences_in_turn_are_both_read_ahead() -> None:
         asked.append(start)
         return bytes(end - start)
 
-    source = Source(Blocks(fetch, 2_000_000, 1000), "film")
+    source = Source(BlockCache(fetch, 2_000_000, 1000), "film")
     for step in range(1000):
         for start in (0, 1_000_000):
             source.seek(start + step * 1000)
@@ -148,7 +148,7 @@ def test_two_sequences_in_turn_are_both_read_ahead() -> None:
 
 def test_a_source_seeks_as_a_file_does() -> None:
     """From the start, from here and from the end; before the start there is no place."""
-    source = io.BufferedReader(Source(Blocks(lambda start, end: b"0123456789"[start:end], 10), "film"))
+    source = io.BufferedReader(Source(BlockCache(lambda start, end: b"0123456789"[start:end], 10), "film"))
     assert source.seek(-3, io.SEEK_END) == 7
     assert source.read() == b"789"
     assert source.seek(2) == 2
@@ -156,7 +156,7 @@ def test_a_source_seeks_as_a_file_does() -> None:
     assert source.read(1) == b"4"
     assert source.seek(100) == 100
     assert source.read(5) == b""
-    with pytest.raises(ValueError, match="no place -1"):
+    with pytest.raises(ValueError, match="negative position -1"):
         source.seek(-11, io.SEEK_END)
 
 
@@ -193,7 +193,7 @@ def test_a_film_moves_to_another_disk_whole(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "replace", replace)
     source, target = Folder(str(tmp_path / "a")), Folder(str(tmp_path / "b"))
     source.replace("film", b"whole")
-    assert source.hand_over("film", target, "film.mkv")
+    assert source.transfer("film", target, "film.mkv")
     assert target.read("film.mkv") == b"whole"
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["film.mkv"]
 

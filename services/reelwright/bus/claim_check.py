@@ -61,7 +61,7 @@ class ClaimCheck:
             raise InputError("the payload is in a store", name, "set REELWRIGHT_STORE_LEDGER")
         data = self._folder.read(name)
         if data is None:
-            raise CorruptPayload(f"{self._folder.where(name)}: the payload is missing")
+            raise CorruptPayload(f"{self._folder.address(name)}: the payload is missing")
         return data
 
     def delete_payloads(self, run: str, segment: int | None = None) -> None:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from reelwright.ledger.names import MANIFEST, manifest_location, report_location
 from reelwright.ledger.records import Manifest
-from reelwright.store.folder import Folder, beside
+from reelwright.store.folder import Folder, parent_folder
 from reelwright.titles.errors import LedgerError
 
 _OUTPUT_SECONDS = 60.0
@@ -30,21 +30,21 @@ def deliver(run: str, source: Folder, output: str) -> Manifest:
         UnavailableError: a store does not answer or is full.
         LedgerError: there is no finished film in the folder, nor at the output.
     """
-    found = [name for name in source.names("") if name.endswith(MANIFEST)]
+    found = [name for name in source.list_names("") if name.endswith(MANIFEST)]
     manifest = _manifest(source, found[0]) if found else None
     if manifest is None:
         return _delivered(run, source, output)
     film = found[0].removesuffix(MANIFEST)
     # An output that is full or away holds up no other title for longer: the decoder has the title finished again.
     retry = source.retry.with_limit(_OUTPUT_SECONDS)
-    target, name = beside(output, retry)
+    target, name = parent_folder(output, retry)
     source = source.with_retry(retry)
-    source.hand_over(film, target, name)
+    source.transfer(film, target, name)
     if target.size(name) != manifest.film_bytes:
-        raise LedgerError(f"{target.where(name)}: not the film that was assembled in {source.where(film)}")
+        raise LedgerError(f"{target.address(name)}: not the film that was assembled in {source.address(film)}")
     for locate in (report_location, manifest_location):
-        if not source.hand_over(locate(film), target, locate(name)) and not target.exists(locate(name)):
-            raise LedgerError(f"{source.where(locate(film))}: gone before it was delivered")
+        if not source.transfer(locate(film), target, locate(name)) and not target.exists(locate(name)):
+            raise LedgerError(f"{source.address(locate(film))}: gone before it was delivered")
     return manifest
 
 
@@ -55,7 +55,7 @@ def whole_at(run: str, output: str) -> Manifest | None:
         OutputError: the output cannot be read.
         UnavailableError: its store does not answer.
     """
-    target, name = beside(output)
+    target, name = parent_folder(output)
     manifest = _manifest(target, manifest_location(name))
     if manifest is None or manifest.run != run:
         return None
@@ -75,5 +75,5 @@ def _manifest(folder: Folder, name: str) -> Manifest | None:
 def _delivered(run: str, source: Folder, output: str) -> Manifest:
     manifest = whole_at(run, output)
     if manifest is None:
-        raise LedgerError(f"{source.where('')}: there is no finished film to deliver")
+        raise LedgerError(f"{source.address('')}: there is no finished film to deliver")
     return manifest

@@ -13,7 +13,7 @@ from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import FrameRecord, StreamOutcome
-from reelwright.store.folder import beside
+from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 
 
@@ -162,7 +162,7 @@ def write_manifest(manifest: Manifest, film: str) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    folder, name = beside(manifest_location(film))
+    folder, name = parent_folder(manifest_location(film))
     folder.replace(name, manifest.model_dump_json().encode())
 
 
@@ -174,7 +174,7 @@ def read_manifest(film: str) -> Manifest:
         OutputError: its folder cannot be read.
     """
     location = manifest_location(film)
-    folder, name = beside(location)
+    folder, name = parent_folder(location)
     data = folder.read(name)
     if data is None:
         raise InputError("no such manifest", location, "keep the manifest beside its film, under the same name")

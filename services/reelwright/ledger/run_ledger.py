@@ -100,7 +100,7 @@ class RunLedger:
 
     def planned(self) -> int:
         """How many segments are planned so far, by one listing."""
-        return sum(_RECORD_NAME.fullmatch(name) is not None for name in self._folder.names("plan"))
+        return sum(_RECORD_NAME.fullmatch(name) is not None for name in self._folder.list_names("plan"))
 
     def put_plan_end(self, end: PlanEnd) -> None:
         """Writes that the plan is complete."""
@@ -137,7 +137,7 @@ class RunLedger:
             LedgerError: its file is not here, or it was committed with other frames.
         """
         if not self._folder.exists(_file(record.segment, record.file_sha256)):
-            raise LedgerError(f"{self._folder.where(_record(record.segment))}: committed before its file was put")
+            raise LedgerError(f"{self._folder.address(_record(record.segment))}: committed before its file was put")
         self._put(_record(record.segment), record, _RECORD_MAY_DIFFER)
 
     def segment(self, segment: int) -> SegmentRecord | None:
@@ -159,7 +159,7 @@ class RunLedger:
             path = self._folder.download(name, scratch)
             if file_sha256(path) == record.file_sha256:
                 return path
-        where = self._folder.where(name)
+        where = self._folder.address(name)
         raise LedgerError(f"{where}: not the file that was committed; remove {_record(record.segment)} and run again")
 
     @contextmanager
@@ -168,7 +168,7 @@ class RunLedger:
 
         What was not put by the end is removed: a film that is tried again must not fill the disk.
         """
-        draft = self._folder.draft(name) or scratch / name
+        draft = self._folder.draft_path(name) or scratch / name
         try:
             yield draft
         finally:
@@ -177,10 +177,10 @@ class RunLedger:
     def put_film(self, draft: Path, name: str) -> str:
         """Gives the finished film its name in the run's folder; its fsspec location."""
         if self._folder.is_local:
-            self._folder.adopt(name, draft)
+            self._folder.publish_draft(name, draft)
         else:
             self._folder.upload(name, draft)
-        return self._folder.where(name)
+        return self._folder.address(name)
 
     def deliver(self, output: str) -> Manifest:
         """Moves or copies film, report and manifest to a location on any store; see `delivery.deliver`."""
@@ -200,7 +200,7 @@ class RunLedger:
 
     def committed(self) -> set[int]:
         """The segments that are done, by one listing."""
-        matches = map(_RECORD_NAME.fullmatch, self._folder.names("segments"))
+        matches = map(_RECORD_NAME.fullmatch, self._folder.list_names("segments"))
         return {int(match[1]) for match in matches if match}
 
     def sweep(self) -> None:
@@ -209,10 +209,10 @@ class RunLedger:
         Call it with the run's lock held, or once the run is finished: it cannot tell a killed writer from a slow one.
         """
         for folder in ("", "plan", "segments"):
-            for name in self._folder.names(folder):
+            for name in self._folder.list_names(folder):
                 if name.startswith(TEMPORARY):
                     self._folder.remove(f"{folder}/{name}".lstrip("/"))
-        for name in self._folder.names("segments"):
+        for name in self._folder.list_names("segments"):
             match = _FILE_NAME.fullmatch(name)
             if match and not self._named(int(match[1]), match[2]):
                 self._folder.remove(f"segments/{name}")
@@ -232,7 +232,7 @@ class RunLedger:
         ours, theirs = document.model_dump(exclude=may_differ), known.model_dump(exclude=may_differ)
         if ours != theirs:
             keys = ", ".join(_differing_keys(ours, theirs))
-            what = f"{self._folder.where(name)}: written before with other content ({keys})"
+            what = f"{self._folder.address(name)}: written before with other content ({keys})"
             raise LedgerError(f"{what}; remove the run's folder and try again")
 
     def _read(self, name: str, kind: type[Document]) -> Document | None:
@@ -243,7 +243,7 @@ class RunLedger:
             return kind.model_validate_json(data)
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
-            where = self._folder.where(name)
+            where = self._folder.address(name)
             raise LedgerError(f"{where}: not a whole {kind.__name__} ({reason}); remove it and run again") from None
 
 
@@ -267,7 +267,7 @@ def list_runs(root: str) -> list[str]:
         OutputError: it cannot be read.
         UnavailableError: the store does not answer.
     """
-    return [name for name in Folder(root).names("") if is_run(name)]
+    return [name for name in Folder(root).list_names("") if is_run(name)]
 
 
 def file_sha256(path: Path) -> str:

@@ -145,7 +145,7 @@ def open_source(location: str, beside: io.BufferedReader | None = None) -> Itera
 def _twin(beside: io.BufferedReader | None) -> io.BufferedReader | None:
     if beside is None or not isinstance(beside.raw, Source):
         return None
-    return io.BufferedReader(beside.raw.twin())
+    return io.BufferedReader(beside.raw.reopen())
 
 
 def video_stream(container: InputContainer, location: str) -> VideoStream:

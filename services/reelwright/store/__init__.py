@@ -1,1 +1,1 @@
-"""Files wherever they lie: folders, objects, sources read by range, claim checks. The only place with fsspec."""
+"""Files on local disks and in object stores: folders, sources read by range, retries. The only place with fsspec."""

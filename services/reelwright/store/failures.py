@@ -1,6 +1,6 @@
-"""What a file system's exceptions mean to a person: which pass by themselves, and what to do about the others.
+"""Turns exceptions of file systems and S3 into one-line errors: temporary ones, and those a person must correct.
 
-No words of a server or its client library reach a message: they may name keys.
+Texts of a server or its client library are never copied into a message: they may contain keys.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _REMEDIES = {
     errno.EACCES: ("not writable", "choose a folder you may write to"),
     errno.EPERM: ("not writable", "choose a folder you may write to"),
     errno.EROFS: ("the file system is read-only", "choose a folder you may write to"),
-    errno.ENOTDIR: ("a file stands where a folder is needed", "choose another place"),
-    errno.EISDIR: ("a folder stands where a file is needed", "choose another place"),
+    errno.ENOTDIR: ("a file has the name of a folder that is needed", "choose another place"),
+    errno.EISDIR: ("a folder has the name of the file", "choose another place"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
 }
-# What network file systems and connections answer while their server is away or busy.
-_PASSING = {
+# Answers of network file systems and connections while their server is away or busy.
+_TEMPORARY = {
     *(errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.EHOSTDOWN),
     *(errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.EREMOTEIO),
 }
@@ -32,7 +32,7 @@ _STORE_FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "XMi
 _KEYS_REMEDY = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _UNKNOWN_KEYS = ("the store does not know the credentials", _KEYS_REMEDY)
 _FORBIDDEN = ("the store does not allow it", "check the credentials and what they permit")
-_ELSEWHERE = ("the bucket lies in another region", "set AWS_DEFAULT_REGION to it")
+_ELSEWHERE = ("the bucket is in another region", "set AWS_DEFAULT_REGION to that region")
 _REFUSALS = {
     **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"), _UNKNOWN_KEYS),
     **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "AccountProblem", "MethodNotAllowed", "403"), _FORBIDDEN),
@@ -43,15 +43,20 @@ _REFUSALS = {
 _NO_KEYS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")
 
 
-class Answer(NamedTuple):
-    """What an S3 server said: its error code and the HTTP status; empty and 0 when it said nothing."""
+class S3Answer(NamedTuple):
+    """The error that an S3 server answered.
+
+    Attributes:
+        code: S3's error code; empty when there was no answer.
+        status: HTTP status; 0 when there was no answer.
+    """
 
     code: str
     status: int
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """The exceptions that file systems raise, for an `except` clause; costs nothing until one is raised."""
+def store_exceptions() -> tuple[type[Exception], ...]:
+    """The exceptions that file systems raise, for an `except` clause. Loads no client library."""
     botocore, aiohttp = sys.modules.get("botocore.exceptions"), sys.modules.get("aiohttp")
     kinds: list[type[Exception]] = [OSError]
     kinds += [botocore.BotoCoreError, botocore.ClientError] if botocore else []
@@ -59,73 +64,75 @@ def failures() -> tuple[type[Exception], ...]:
     return tuple(kinds)
 
 
-def answer_of(error: BaseException) -> Answer:
-    """What the server answered, from the exception or one that it came of."""
+def s3_answer(error: BaseException) -> S3Answer:
+    """The server's answer, from the exception or one of its causes."""
     cause: BaseException | None = error
     while cause is not None:
         response: dict[str, Any] | None = getattr(cause, "response", None)
         if isinstance(response, dict):
-            said, about = response.get("Error", {}), response.get("ResponseMetadata", {})
-            return Answer(str(said.get("Code", "")), int(about.get("HTTPStatusCode") or 0))
+            body, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+            return S3Answer(str(body.get("Code", "")), int(metadata.get("HTTPStatusCode") or 0))
         cause = cause.__cause__ or cause.__context__
-    return Answer("", 0)
+    return S3Answer("", 0)
 
 
-def is_missing(error: BaseException) -> bool:
-    """Whether there is no such file, though there is a store to ask."""
-    return isinstance(error, FileNotFoundError) and answer_of(error).code != "NoSuchBucket"
+def is_not_found(error: BaseException) -> bool:
+    """Whether there is no such file in a store that exists."""
+    return isinstance(error, FileNotFoundError) and s3_answer(error).code != "NoSuchBucket"
 
 
-def is_of_this_disk(error: BaseException) -> bool:
-    """Whether a transfer failed because this machine's disk is full, not the store."""
-    return isinstance(error, OSError) and error.errno in _FULL and not answer_of(error).code
+def is_local_disk_full(error: BaseException) -> bool:
+    """Whether a transfer failed because a local disk is full, and not the store."""
+    return isinstance(error, OSError) and error.errno in _FULL and not s3_answer(error).code
 
 
-def failure(error: Exception, where: str, kind: type[UserError] = OutputError) -> OneLineError:
-    """The one-line error that says what an exception of a file system means.
+def store_error(error: Exception, where: str, kind: type[UserError] = OutputError) -> OneLineError:
+    """The one-line error for an exception of a file system.
 
     Args:
-        error: one of `failures()`.
-        where: the address it concerns.
-        kind: what to raise for what does not pass by itself.
+        error: one of `store_exceptions()`.
+        where: the address that the message names.
+        kind: type of the result for an error that is not temporary.
     """
-    answer = answer_of(error)
+    answer = s3_answer(error)
     if answer.code or answer.status:
-        return _of_server(answer, where, kind)
+        return _from_s3_answer(answer, where, kind)
     botocore = sys.modules.get("botocore.exceptions")
     if botocore and isinstance(error, tuple(getattr(botocore, name) for name in _NO_KEYS)):
         return kind("there are no credentials for the store", where, _KEYS_REMEDY)
     if isinstance(error, OSError) and error.errno is not None:
-        return _of_system(error.errno, error.strerror or "cannot be used", where, kind)
+        return _from_errno(error.errno, error.strerror or "cannot be used", where, kind)
     return _no_answer(where)
 
 
 def output_error(error: OSError, where: str) -> OneLineError:
-    """The one-line error that says what an OSError at a local path means."""
-    return failure(error, where)
+    """The one-line error for an OSError at a local path."""
+    return store_error(error, where)
 
 
-def _of_system(number: int, words: str, where: str, kind: type[UserError]) -> OneLineError:
+def _from_errno(number: int, text: str, where: str, kind: type[UserError]) -> OneLineError:
     if number in _FULL:
         return UnavailableError(_FULL[number], where, "free some space or choose another place, then run again")
-    if number in _PASSING:
+    if number in _TEMPORARY:
         return _no_answer(where)
-    what, remedy = _REMEDIES.get(number, (words.lower(), "choose another place"))
+    what, remedy = _REMEDIES.get(number, (text.lower(), "choose another place"))
     return kind(what, where, remedy)
 
 
-def _of_server(answer: Answer, where: str, kind: type[UserError]) -> OneLineError:
+def _from_s3_answer(answer: S3Answer, where: str, kind: type[UserError]) -> OneLineError:
     code, status = answer
     if code in _STORE_FULL or status == 507:
         return UnavailableError("the store is full", where, "free some space in it")
     if code == "RequestTimeTooSkewed":
-        return UnavailableError("the store's clock is another than this machine's", where, "set the clock")
+        return UnavailableError("the clocks of the store and of this machine differ", where, "set the clock")
     if code in _BUSY or status == 429 or (status >= 500 and status != 501):
-        return UnavailableError(f"the store is busy or in trouble ({code or status})", where, "wait, or look after it")
-    refused = (f"the store refuses it ({code or status})", "choose another place")
+        return UnavailableError(
+            f"the store is busy or has failed ({code or status})", where, "wait, or check the store"
+        )
+    refused = (f"the store refuses the request ({code or status})", "choose another place")
     what, remedy = _REFUSALS.get(code) or _REFUSALS.get(str(status)) or refused
     return kind(what, where, remedy)
 
 
 def _no_answer(where: str) -> UnavailableError:
-    return UnavailableError("the store does not answer", where, "see that it runs and can be reached")
+    return UnavailableError("the store does not answer", where, "check that it runs and can be reached")

@@ -1,4 +1,4 @@
-"""Files of a local folder that appear whole or not at all, even when the writer is killed or the power fails."""
+"""Atomic and durable writes to a local folder: a file appears whole or not at all, despite kills and power failures."""
 
 from __future__ import annotations
 
@@ -12,40 +12,42 @@ from typing import IO
 from uuid import uuid4
 
 TEMPORARY = ".part-"
-"""What the name of an unfinished file begins with."""
-# What file systems without hard links (exFAT, some network mounts) answer to link(2).
+"""Prefix of the name of an unfinished file."""
+# Answers to link(2) of file systems without hard links (exFAT, some network mounts).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 _ATTEMPTS = 5
 
 
 def draft_path(target: Path) -> Path:
-    """A name beside `target` that no other writer uses."""
+    """A path in the folder of `target` that no other writer uses."""
     return target.parent / f"{TEMPORARY}{uuid4().hex}{target.suffix}"
 
 
-def publish(target: Path, write: Callable[[IO[bytes]], object], *, exclusive: bool, durable: bool = True) -> None:
-    """Writes a file whole; its folders are made as needed.
+def write_atomically(
+    target: Path, write: Callable[[IO[bytes]], object], *, exclusive: bool, durable: bool = True
+) -> None:
+    """Writes a file; it appears whole or not at all. Its folders are created as needed.
 
     Args:
         target: its path.
-        write: writes its content; called again where the attempt is repeated.
-        exclusive: fail where the name is taken.
-        durable: it must survive a power cut.
+        write: writes the content; called again when the attempt is repeated.
+        exclusive: whether to fail when the file exists.
+        durable: whether it must survive a power failure.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind. FileExistsError when the name is taken.
+        OSError: it cannot be written; nothing is left behind. FileExistsError when it exists and `exclusive`.
     """
     for _ in range(_ATTEMPTS):
-        # Another process may clear the folder away at any moment.
+        # Another process may remove the folder at any moment.
         with suppress(FileNotFoundError):
-            _publish(target, write, exclusive=exclusive, durable=durable)
+            _write_once(target, write, exclusive=exclusive, durable=durable)
             return
-    _publish(target, write, exclusive=exclusive, durable=durable)
+    _write_once(target, write, exclusive=exclusive, durable=durable)
 
 
-def copier(path: Path) -> Callable[[IO[bytes]], object]:
-    """Writes a file's content to another."""
+def copy_of(path: Path) -> Callable[[IO[bytes]], object]:
+    """A function that writes the content of the file at `path`, for `write_atomically`."""
 
     def copy(file: IO[bytes]) -> None:
         with path.open("rb") as source:
@@ -54,11 +56,11 @@ def copier(path: Path) -> Callable[[IO[bytes]], object]:
     return copy
 
 
-def adopt(draft: Path, target: Path) -> None:
-    """Gives a finished file its name, whole and durable: moves it on one file system, copies it to another.
+def move_durably(draft: Path, target: Path) -> None:
+    """Moves a finished file to its name, atomically and durably; copies it when the file systems differ.
 
     Raises:
-        OSError: it cannot be done.
+        OSError: it cannot be moved.
     """
     with draft.open("rb") as file:
         os.fsync(file.fileno())
@@ -68,15 +70,19 @@ def adopt(draft: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        publish(target, copier(draft), exclusive=False)
+        write_atomically(target, copy_of(draft), exclusive=False)
     _sync_folder(target.parent)
 
 
-def clear(folder: Path, keep: Collection[str]) -> None:
-    """Removes every file under a folder, but those named (from the folder on), and what folders are empty then.
+def remove_files(folder: Path, keep: Collection[str]) -> None:
+    """Removes every file under a folder, and the folders that are empty then.
+
+    Args:
+        folder: the folder.
+        keep: files that stay, as paths relative to it.
 
     Raises:
-        OSError: something cannot be removed.
+        OSError: a file cannot be removed.
     """
     for parent, folders, files in os.walk(folder, topdown=False):
         here = Path(parent)
@@ -88,7 +94,7 @@ def clear(folder: Path, keep: Collection[str]) -> None:
     _remove_empty(folder)
 
 
-def _publish(target: Path, write: Callable[[IO[bytes]], object], *, exclusive: bool, durable: bool) -> None:
+def _write_once(target: Path, write: Callable[[IO[bytes]], object], *, exclusive: bool, durable: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = draft_path(target)
     try:
@@ -119,7 +125,7 @@ def _move(temporary: Path, target: Path, *, exclusive: bool) -> None:
         temporary.replace(target)
         return
     try:
-        target.hardlink_to(temporary)  # unlike a rename, fails when the name is taken
+        target.hardlink_to(temporary)  # unlike a rename, it fails when the target exists
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -129,7 +135,7 @@ def _move(temporary: Path, target: Path, *, exclusive: bool) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the new name itself survive a power cut."""
+    """Makes a new name in the folder survive a power failure."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Where a location leads: one shared file system for each kind of store, set up to notice trouble soon."""
+"""Locations: parses paths and URLs, and opens one shared file system for each kind of store."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fsspec.implementations.local import LocalFileSystem
 
 from reelwright.titles.errors import OutputError, UserError
 
-# A store that has frozen is given up after two tries of 15 s; what a busy one answers (5xx, SlowDown) is tried twice
-# too. Whoever can wait longer waits for the UnavailableError to pass.
+# A request to a store that does not answer fails after two attempts of 15 s. An answer that it is busy (5xx, SlowDown)
+# is retried once. A caller that can wait longer retries on the UnavailableError.
 _S3: dict[str, Any] = {
-    # Listings must be fresh: other processes write here too.
+    # Other processes write here too, so a cached listing would be wrong.
     "use_listings_cache": False,
     "config_kwargs": {
         "connect_timeout": 5,
         "read_timeout": 15,
-        # One request at a time of each thread, and the parts of a few large files.
+        # One request of each thread, and the parts of a few large files.
         "max_pool_connections": 64,
         "retries": {"mode": "standard", "total_max_attempts": 2},
     },
@@ -38,9 +38,9 @@ class Location:
     """A path on a file system.
 
     Attributes:
-        fs: the fsspec file system, shared by all that use its kind of store; thread-safe.
+        fs: fsspec file system, shared by all users of this kind of store; thread-safe.
         protocol: `file`, `s3` or `memory`.
-        path: as the file system names it.
+        path: in the form that the file system uses.
     """
 
     fs: Any
@@ -49,24 +49,24 @@ class Location:
 
     @property
     def local(self) -> bool:
-        """Whether it is on this machine's file system."""
+        """Whether it is on a file system of this machine."""
         return self.protocol == "file"
 
     def address(self, path: str) -> str:
-        """A path of the same file system as a person writes it."""
+        """A path of the same file system, as a person writes it."""
         return path if self.local else f"{self.protocol}://{path.lstrip('/')}"
 
 
 def open_location(location: str, kind: type[UserError] = OutputError) -> Location:
-    """Finds where a location leads, without asking there.
+    """Parses a location. Sends no request.
 
     Args:
         location: a local path, or a URL of a local file, `s3://bucket/name` or `memory://name`.
-        kind: the error to raise.
+        kind: type of the error to raise.
 
     Raises:
-        UserError: of that kind, for other protocols, addresses with credentials in them and stores whose client is
-            not installed.
+        UserError: of type `kind`: the protocol is not supported, the address contains credentials or no valid bucket
+            name, AWS_ENDPOINT_URL is not valid, or the store's client is not installed.
     """
     address = _ADDRESS.fullmatch(location)
     if address is None:
@@ -77,18 +77,18 @@ def open_location(location: str, kind: type[UserError] = OutputError) -> Locatio
     authority, slash, path = rest.partition("/")
     where = f"{protocol}://{authority.rpartition('@')[2]}{slash}{path}"
     if protocol not in _OPTIONS:
-        raise kind(f"{protocol}:// addresses are not read here", where, "give a path or an s3:// address")
+        raise kind(f"{protocol}:// addresses are not supported", where, "give a path or an s3:// address")
     if "@" in authority:
-        raise kind("there are credentials in the address", where, "set them as AWS_* variables and leave them out here")
+        raise kind("the address contains credentials", where, "remove them and set the AWS_* variables")
     if protocol == "s3" and not _BUCKET.fullmatch(authority):
-        raise kind("no bucket can have that name", where, "write s3://BUCKET/NAME")
+        raise kind("that is not a valid bucket name", where, "write s3://BUCKET/NAME")
     if protocol == "s3":
         _check_endpoint(where, kind)
     return Location(_file_system(protocol, where, kind), protocol, f"/{rest}" if protocol == "memory" else rest)
 
 
 def _check_endpoint(where: str, kind: type[UserError]) -> None:
-    """Refuses what botocore would answer with a traceback."""
+    """Rejects a value for which botocore would raise a traceback."""
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         endpoint = os.environ.get(name)
         if endpoint and not _ENDPOINT.fullmatch(endpoint):
@@ -97,11 +97,11 @@ def _check_endpoint(where: str, kind: type[UserError]) -> None:
 
 def _file_system(protocol: str, where: str, kind: type[UserError]) -> AbstractFileSystem:
     try:
-        # fsspec hands out the same object for the same options, so opening costs no connection.
+        # fsspec returns the same object for the same options, so this opens no connection.
         fs: AbstractFileSystem = fsspec.filesystem(protocol, **_OPTIONS[protocol])
     except ImportError:
         raise kind(f"{protocol}:// needs a package", where, "pip install 'reelwright[cluster]'") from None
     if protocol == "s3":
-        # botocore tries again already; both together would multiply the time until a dead store is noticed.
+        # botocore retries already; both together would multiply the time until a dead store is detected.
         fs.retries = 1
     return fs

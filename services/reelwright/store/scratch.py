@@ -1,4 +1,4 @@
-"""Temporary folders: what is worked on before it is whole."""
+"""Temporary folders for files that are not finished."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from reelwright.store.failures import output_error
 
 @contextmanager
 def scratch_folder(purpose: str, parent: Path | None) -> Iterator[Path]:
-    """A temporary folder that is gone afterwards, with all that is in it.
+    """A temporary folder for the duration of a `with` block; removed afterwards with its content.
 
     Args:
-        purpose: a word for its name.
-        parent: where to make it; the system's temporary folder if None.
+        purpose: a word that becomes part of its name.
+        parent: folder to create it in; None for the system's temporary folder.
 
     Raises:
-        UnavailableError: the disk is full, when it is made or when something is written within.
-        OutputError: it cannot be made or written.
+        UnavailableError: the disk is full, at creation or at a write inside the block.
+        OutputError: the folder cannot be created or written.
     """
     where = str(parent or "the temporary folder")
     try:

@@ -9,7 +9,7 @@ from reelwright.store.location import open_location
 
 
 class StoreSettings(BaseSettings):
-    """Where runs are kept. Who may go there is no setting: an S3 store reads the AWS_* variables and files.
+    """Location of the ledger. Credentials are not settings: an S3 client reads the AWS_* variables and files.
 
     Attributes:
         ledger: root of the ledger, which holds a folder for each run: `s3://bucket/name`, or a folder that every
@@ -21,9 +21,9 @@ class StoreSettings(BaseSettings):
 
     @field_validator("ledger")
     @classmethod
-    def _leads_somewhere(cls, location: str) -> str:
+    def _check_location(cls, location: str) -> str:
         if not location:
-            raise ValueError("it is empty")
-        # Raises the UserError that says what is wrong with the address.
+            raise ValueError("the location is empty")
+        # Raises a UserError for an address that is not valid.
         open_location(location)
         return location

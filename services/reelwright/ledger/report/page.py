@@ -20,7 +20,7 @@ from reelwright.ledger.report import formatting
 from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.timestamp import timestamp
-from reelwright.store.folder import beside
+from reelwright.store.folder import parent_folder
 from reelwright.store.scratch import scratch_folder
 
 # Past this many shots pictures would be too small to judge, so evenly spaced shots are shown.
@@ -62,7 +62,7 @@ def write_report(manifest: Manifest, ledger: RunLedger, film: str, scratch: Path
         UnavailableError: a disk or the store is full, or the store does not answer.
         LedgerError: the ledger cannot be read.
     """
-    folder, name = beside(report_location(film))
+    folder, name = parent_folder(report_location(film))
     with scratch_folder("report", scratch) as place:
         page = place / "report.html"
         with page.open("wb") as stream:
