@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from reelwright.media.assemble import assemble_film
+from reelwright.media.display_matrix import matrix_of
 from reelwright.media.film import frame_digests, jpeg, read_timeline
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
@@ -137,7 +138,9 @@ def best_offset(tone: np.ndarray, copy: np.ndarray, near: int) -> int:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("name", ["anamorphic", "rotated", "bt601", "full_range", "hdr"])
+@pytest.mark.parametrize(
+    "name", ["anamorphic", "rotated", "mirrored", "mirrored_rotated", "bt601", "full_range", "hdr"]
+)
 def test_the_look_is_tagged_alike(name: str, profile: str, tmp_path: Path) -> None:
     """Sample shape, rotation and colour tags are read back as the source has them."""
     reel = make_unrestored_film(clip(name), profile, tmp_path)
@@ -158,7 +161,7 @@ def look(path: Path) -> dict[str, object]:
         frame = next(container.decode(stream))
         return {
             "shape": stream.sample_aspect_ratio or 1,
-            "rotation": frame.rotation,
+            "turn": matrix_of(frame)[:6],
             "range": int(frame.color_range),
             "colour": (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace)),
             "rate": stream.average_rate,

@@ -12,7 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from reelwright.media.encode import FilmFormat, SegmentEncoder, film_colour, presumed_matrix
+from reelwright.media.colour import presumed_matrix
+from reelwright.media.encode import FilmFormat, SegmentEncoder, film_colour
 from reelwright.media.film import frame_digests
 from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.media.profiles import out_pix_fmt, profile_spec
@@ -26,7 +27,7 @@ BT601_FULL = ColourInfo(range=2, primaries=5, transfer=6, matrix=5)
 
 def film(pix_fmt: str, width: int = 160, height: int = 120, colour: ColourInfo | None = None) -> FilmFormat:
     """A film of 25 frames a second."""
-    return FilmFormat(width, height, pix_fmt, Fraction(1, 25), Fraction(25), Fraction(1), 0, colour or ColourInfo())
+    return FilmFormat(width, height, pix_fmt, Fraction(1, 25), Fraction(25), Fraction(1), (), colour or ColourInfo())
 
 
 def ramp(pix_fmt: str, width: int = 128, height: int = 64) -> Picture:

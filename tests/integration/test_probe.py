@@ -91,11 +91,15 @@ def test_borders_are_found_once_per_title(name: str, sides: tuple[int, int, int,
         ("bt601", (1, 5, 6, 5)),
         ("hdr", (1, 9, 16, 9)),
         ("rate_25", (0, 2, 2, 2)),
+        ("gray8", (2, 2, 2, 2)),
+        ("gray10", (2, 2, 2, 2)),
+        ("sixteen_bit", (2, 2, 2, 2)),
+        ("gray_limited", (1, 2, 2, 2)),
         ("bottom_up_bgr", (1, 2, 2, 6)),
     ],
 )
 def test_colour_is_carried_over(name: str, colour: tuple[int, int, int, int]) -> None:
-    """Range, primaries, transfer and matrix are the source's; RGB gets the matrix it is converted with."""
+    """Colour tags are the source's; untagged gray is of full range; RGB gets the matrix it is converted with."""
     found = _probed(name).video.colour
     assert (found.range, found.primaries, found.transfer, found.matrix) == colour
 
@@ -123,6 +127,29 @@ def test_geometry_is_of_the_stored_picture() -> None:
     assert (rotated.rotation, rotated.width, rotated.height) == (90, 160, 120)
     assert anamorphic.sample_aspect_ratio == "16/15"
     assert (_probed("odd_420").video.width, _probed("odd_420").video.height) == (161, 121)
+
+
+@pytest.mark.parametrize(("name", "turn"), [("mirrored", (0, True)), ("mirrored_rotated", (90, True))])
+def test_mirrors_are_told_apart_from_turns(name: str, turn: tuple[int, bool]) -> None:
+    """A mirrored picture is not taken for one that is turned."""
+    video = _probed(name).video
+    assert (video.rotation, video.mirrored) == turn
+
+
+@pytest.mark.parametrize(
+    ("name", "siting"),
+    [
+        ("rate_25", (0, 0.5)),
+        ("mpeg2_ps", (0, 0.5)),
+        ("mjpeg_avi", (0.5, 0.5)),
+        ("dv_411", (-1, 0)),
+        ("yuv444p", (0, 0)),
+        ("hdr", (0, 0.5)),
+    ],
+)
+def test_chroma_lies_where_the_codec_says(name: str, siting: tuple[float, float]) -> None:
+    """MPEG-2, H.264 and HEVC put chroma on the left luma sample, JPEG in the middle; NTSC DV, resampled, follows."""
+    assert _probed(name).video.chroma_siting == siting
 
 
 def test_streams_chapters_and_metadata_are_listed() -> None:

@@ -19,7 +19,7 @@ from reelwright.media.types import ColourInfo
 from tests.support.scenes import scene
 
 path, profile, pix_fmt, width = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-film = FilmFormat(width, 112, pix_fmt, Fraction(1, 25), Fraction(25), Fraction(1), 0, ColourInfo())
+film = FilmFormat(width, 112, pix_fmt, Fraction(1, 25), Fraction(25), Fraction(1), (), ColourInfo())
 encoder = SegmentEncoder(path, profile_spec(profile), film)
 for index in range(18):
     encoder.add(scene(index, pix_fmt, width, 112))

@@ -53,6 +53,7 @@ class Film:
     colour: tuple[int, int, int, int] = (0, 2, 2, 2)
     sar: Fraction | None = None
     rotation: int = 0
+    mirrored: bool = False
     audio: str = ""
     audio_start: Fraction = Fraction(0)
     subtitles: str = ""
@@ -102,8 +103,8 @@ def _video_stream(out: Any, film: Film, first: Picture) -> Any:
         context.flags |= _INTERLACED
     if film.sar:
         context.sample_aspect_ratio = film.sar
-    if film.rotation:
-        video.set_display_rotation(film.rotation)
+    if film.rotation or film.mirrored:
+        video.set_display_rotation(film.rotation, hflip=film.mirrored)
     context.color_range, context.color_primaries, context.color_trc, context.colorspace = film.colour
     return video
 

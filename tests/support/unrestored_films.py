@@ -82,7 +82,7 @@ def film_format(info: SourceInfo, picture: Picture) -> FilmFormat:
         info.video.tick,
         Fraction(info.video.average_rate),
         Fraction(info.video.sample_aspect_ratio),
-        info.video.rotation,
+        info.video.display_matrix,
         film_colour(info.video, picture.width, picture.height),
     )
 

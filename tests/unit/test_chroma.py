@@ -41,6 +41,18 @@ def test_chroma_is_not_shifted(source: str, target: str, scale: int) -> None:
     assert np.abs(found - wanted)[inner].max() <= 0.5 + 1.5 * fine / 16
 
 
+@pytest.mark.parametrize("siting", [(0.5, 0.5), (0.0, 0.0), (-1.0, 0.5)])
+def test_chroma_sited_elsewhere_is_moved_to_where_players_expect_it(siting: tuple[float, float]) -> None:
+    """JPEG's, DV's and resampled chroma keep their place against the luma within a sixteenth of a sample."""
+    layout, fine = PIXEL_FORMATS["yuv420p12le"], 8
+    rows, columns = layout.plane_shape(1, WIDTH, HEIGHT)
+    across, down = 2 * np.arange(columns) + 0.5 + siting[0], 2 * np.arange(rows) + 0.5 + siting[1]
+    plane = quantise(((60 + 1.5 * across[None, :] + down[:, None]) * fine).astype(np.float32), layout)
+    found = enlarge_chroma(plane, layout, layout, (WIDTH * 2, HEIGHT * 2), 2, 1.0, siting)
+    wanted = ramp(layout, WIDTH, HEIGHT, 2) * fine
+    assert np.abs(found - wanted)[8:-8, 8:-8].max() <= 0.5 + 1.5 * fine / 16
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(("source", "target"), [("yuv420p", "yuv420p10le"), ("yuv444p12le", "yuv420p")])
 def test_neutral_stays_exactly_neutral(source: str, target: str, scale: int) -> None:

@@ -75,7 +75,7 @@ def _format(info: SourceInfo, shrink: int) -> FilmFormat:
         time_base=video.tick,
         average_rate=Fraction(video.average_rate),
         sample_aspect_ratio=Fraction(video.sample_aspect_ratio),
-        rotation=video.rotation,
+        display_matrix=video.display_matrix,
         colour=video.colour,
     )
 

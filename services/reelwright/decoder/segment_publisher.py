@@ -14,6 +14,7 @@ from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.segmenter import BatchFrames
 from reelwright.ledger.records import SegmentPlan, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.colour import RANGE_FULL
 from reelwright.media.film import jpeg
 from reelwright.media.picture import Picture, without_neutral_chroma
 from reelwright.media.transport import encode_payload
@@ -21,8 +22,6 @@ from reelwright.media.types import FrameRecord
 from reelwright.wire.frames_pb2 import FrameBatch, Work
 
 PREVIEW_WIDTH = 1280
-# FFmpeg's number for samples that span the whole depth.
-FULL_RANGE = 2
 
 
 class SegmentPublisher:
@@ -58,7 +57,9 @@ class SegmentPublisher:
             model_sha256=request.model_sha256,
             grain_keep=recipe.grain.keep,
             pix_fmt=title.out_pix_fmt,
-            full_range=title.source.video.colour.range == FULL_RANGE,
+            full_range=title.source.video.colour.range == RANGE_FULL,
+            chroma_x=title.source.video.chroma_siting[0],
+            chroma_y=title.source.video.chroma_siting[1],
         )
 
     def segment(self, number: int, stream: Iterator[BatchFrames]) -> int:

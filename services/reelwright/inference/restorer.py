@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reelwright.media.picture import Picture
+from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.restore import Restorer
@@ -43,4 +44,5 @@ class PictureRestorer:
             A picture `work.scale` times as wide and high, in `work.pix_fmt`.
         """
         restorer = Restorer(self._engine, work.scale, work.grain_keep)
-        return restorer.restore(picture, work.pix_fmt, full_range=work.full_range)
+        siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
+        return restorer.restore(picture, work.pix_fmt, full_range=work.full_range, siting=siting)

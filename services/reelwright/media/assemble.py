@@ -172,9 +172,9 @@ class _Assembly:
         if film.average_rate > 0:
             context.framerate = film.average_rate
         context.sample_aspect_ratio = film.sample_aspect_ratio
-        set_colour(context, coded_colour(self._spec, film.colour))
-        if film.rotation:
-            video.set_display_rotation(film.rotation)
+        set_colour(context, coded_colour(self._spec, film))
+        if film.display_matrix:
+            video.set_display_matrix(film.display_matrix)
         video.time_base = film.time_base
         video.disposition = self._main.disposition or Disposition.default
         video.metadata.update(stream_tags(self._main.metadata, self._spec))

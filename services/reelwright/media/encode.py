@@ -19,8 +19,10 @@ from av.container.core import Flags as ContainerFlags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, UNSPECIFIED, presumed_matrix
+from reelwright.media.display_matrix import Matrix, fitted
 from reelwright.media.formats import EXACT
-from reelwright.media.picture import Picture, Plane
+from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.types import ColourInfo, VideoInfo
 from reelwright.store.failures import output_error
@@ -30,9 +32,6 @@ from reelwright.titles.errors import InternalError
 _AVX512_SKX = 256
 # Encoders refuse rates beyond a few hundred; the rate only guides them, since assembly stamps the frames.
 _RATES = (Fraction(1), Fraction(240))
-_UNSPECIFIED = 2
-_LIMITED, _FULL = 1, 2
-_BT709, _BT601 = 1, 6
 _UNTAGGED = ColourInfo()
 # PyAV's stub has this flag as a Flag, its containers want a number.
 BITEXACT = cast("int", ContainerFlags.bitexact.value)
@@ -52,8 +51,9 @@ class FilmFormat:
         time_base: seconds per unit of PTS and duration.
         average_rate: frames per second; 0 when unknown.
         sample_aspect_ratio: width of a sample over its height.
-        rotation: degrees counter-clockwise by which a player turns the picture.
-        colour: the tags that bitstream and container carry.
+        display_matrix: how a player turns and mirrors the picture (see `media.display_matrix`).
+        colour: the source's tags, which describe the pictures that are encoded.
+        to_limited: pictures of full range are converted to limited range.
     """
 
     width: int
@@ -62,12 +62,17 @@ class FilmFormat:
     time_base: Fraction
     average_rate: Fraction
     sample_aspect_ratio: Fraction = Fraction(1)
-    rotation: int = 0
+    display_matrix: Matrix = ()
     colour: ColourInfo = _UNTAGGED
+    to_limited: bool = False
 
 
 def film_format(video: VideoInfo, width: int, height: int, pix_fmt: str) -> FilmFormat:
-    """The format of a film of the source's `video` with pictures of this size and pixel format."""
+    """The format of a film of the source's `video` with pictures of this size and pixel format.
+
+    Gray that gets chroma planes becomes limited range, as in FFmpeg: players expect it of video with chroma.
+    """
+    gray, coloured = (PIXEL_FORMATS[name].planes == planes for name, planes in ((video.pix_fmt, 1), (pix_fmt, 3)))
     return FilmFormat(
         width=width,
         height=height,
@@ -75,8 +80,9 @@ def film_format(video: VideoInfo, width: int, height: int, pix_fmt: str) -> Film
         time_base=video.tick,
         average_rate=_fraction(video.average_rate),
         sample_aspect_ratio=_fraction(video.sample_aspect_ratio) or Fraction(1),
-        rotation=video.rotation,
+        display_matrix=fitted(video.display_matrix, width, height),
         colour=film_colour(video, width, height),
+        to_limited=gray and coloured,
     )
 
 
@@ -87,19 +93,16 @@ def film_colour(video: VideoInfo, width: int, height: int) -> ColourInfo:
     VLC's rule). An enlarged film would cross that line and change its colours.
     """
     before = presumed_matrix(video.width, video.height)
-    if video.colour.matrix != _UNSPECIFIED or before == presumed_matrix(width, height):
+    if video.colour.matrix != UNSPECIFIED or before == presumed_matrix(width, height):
         return video.colour
     return video.colour.model_copy(update={"matrix": before})
 
 
-def coded_colour(spec: ProfileSpec, colour: ColourInfo) -> ColourInfo:
-    """The tags of the coded film: a codec of limited range gets full-range pictures converted."""
-    return colour.model_copy(update={"range": _LIMITED}) if spec.limited and colour.range == _FULL else colour
-
-
-def presumed_matrix(width: int, height: int) -> int:
-    """The H.273 matrix that players presume for an untagged picture of this size."""
-    return _BT709 if width >= 1280 or height > 576 else _BT601
+def coded_colour(spec: ProfileSpec, film: FilmFormat) -> ColourInfo:
+    """The tags that bitstream and container carry, after the pictures were converted where that is needed."""
+    if film.colour.range == RANGE_FULL and (spec.limited or film.to_limited):
+        return film.colour.model_copy(update={"range": RANGE_LIMITED})
+    return film.colour
 
 
 class SegmentEncoder:
@@ -120,7 +123,7 @@ class SegmentEncoder:
 
     def __init__(self, path: Path, spec: ProfileSpec, film: FilmFormat, threads: int = 1) -> None:
         self._path, self._film = path, film
-        self._colour = coded_colour(spec, film.colour)
+        self._colour = coded_colour(spec, film)
         self._size = encoded_size(spec, film.width, film.height)
         self._frames, self._ended = 0, False
         with output_errors(path):

@@ -17,9 +17,10 @@ from av.stream import AttachmentStream, Stream
 from numpy.typing import NDArray
 
 from reelwright.media.captions import caption_digest
+from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, presumed_matrix
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.damage import SliceChecks
-from reelwright.media.encode import presumed_matrix, set_colour, video_frame
+from reelwright.media.encode import set_colour, video_frame
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.stream_copy import PayloadDigest
@@ -30,7 +31,6 @@ from reelwright.media.types import Bars, ColourInfo, StreamOutcome
 from reelwright.titles.errors import CorruptPayload
 
 _JPEG_QUALITY = 85
-_LIMITED, _FULL = 1, 2
 _Image = NDArray[np.uint8]
 
 
@@ -188,12 +188,12 @@ def jpeg(picture: Picture, colour: ColourInfo, max_width: int) -> bytes:
 def _bgr(picture: Picture, colour: ColourInfo) -> _Image:
     frame = video_frame(picture)
     set_colour(frame, _explicit(picture, colour))
-    return cast("_Image", frame.reformat(format="bgr24", dst_color_range=_FULL, threads=1).to_ndarray())
+    return cast("_Image", frame.reformat(format="bgr24", dst_color_range=RANGE_FULL, threads=1).to_ndarray())
 
 
 def _gray(picture: Picture, colour: ColourInfo) -> _Image:
     """Luma spread to 0..255: limited range runs from 16 to 235, scaled to the depth (ITU-R BT.709, 4.6)."""
-    full = colour.range == _FULL
+    full = colour.range == RANGE_FULL
     black, span = (0, 255) if full else (16, 219)
     unit = 1 << (picture.format.depth - 8)
     codes = np.arange(256 * unit, dtype=np.float32) / unit
@@ -204,7 +204,7 @@ def _gray(picture: Picture, colour: ColourInfo) -> _Image:
 def _explicit(picture: Picture, colour: ColourInfo) -> ColourInfo:
     """The tags with nothing left to the scaler's presumption."""
     matrix = presumed_matrix(picture.width, picture.height) if colour.matrix in {0, 2} else colour.matrix
-    return colour.model_copy(update={"matrix": matrix, "range": colour.range or _LIMITED})
+    return colour.model_copy(update={"matrix": matrix, "range": colour.range or RANGE_LIMITED})
 
 
 def _payloads(container: InputContainer, streams: list[Stream]) -> dict[int, PayloadDigest]:

@@ -11,15 +11,11 @@ from av.video.format import VideoFormat
 from av.video.reformatter import Interpolation
 
 from reelwright.media.bars import crop
+from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, RANGE_UNKNOWN, SCALER_MATRIX, rgb_matrix
 from reelwright.media.picture import PIXEL_FORMATS, Picture, PixelFormat, Plane
 from reelwright.media.types import Bars, ColourInfo
 from reelwright.titles.errors import InputError
 
-_LIMITED = 1
-_BT709 = 1
-_SMPTE170M = 6
-# swscale's names of the same two matrices.
-_SCALER_MATRIX = {_BT709: "ITU709", _SMPTE170M: "ITU601"}
 EXACT = int(
     Interpolation.BILINEAR
     | Interpolation.ACCURATE_RND
@@ -27,8 +23,8 @@ EXACT = int(
     | Interpolation.FULL_CHR_H_INP
     | Interpolation.FULL_CHR_H_INT
 )
-# High definition is BT.709 and the rest BT.601 where nothing says otherwise (ITU-R BT.1729 gives the same split).
-_HD_ROWS = 720
+# These standards say that gray is of limited range where a stream does not say (H.264 and H.265, E.2.1).
+_LIMITED_GRAY = {"h264", "hevc", "av1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +95,24 @@ def _loss(rgb: bool, same_layout: bool, depth: int, target: str, *, alpha: bool)
     return f"{', '.join(losses)} ({target})" if losses else ""
 
 
-def colour_of(frame: av.VideoFrame) -> ColourInfo:
-    """The colour description of the pictures that `picture_of` makes of frames like this one."""
+def colour_of(frame: av.VideoFrame, codec: str = "") -> ColourInfo:
+    """The colour description of the pictures that `picture_of` makes of frames like this one.
+
+    Untagged gray is of full range, as in scans and in FFmpeg's own conversions (libswscale, handle_jpeg), unless the
+    codec's standard says otherwise.
+
+    Args:
+        frame: a decoded frame.
+        codec: FFmpeg's common name of its codec.
+    """
     chosen = conversion(frame.format.name)
     matrix, colour_range = int(frame.colorspace), int(frame.color_range)
     if chosen.rgb:
-        matrix, colour_range = _rgb_matrix(frame), _LIMITED
-    elif frame.format.name.startswith("yuvj"):
-        colour_range = 2
+        matrix, colour_range = rgb_matrix(frame.height), RANGE_LIMITED
+    elif frame.format.name.startswith("yuvj") or (
+        colour_range == RANGE_UNKNOWN and chosen.target.startswith("gray") and codec not in _LIMITED_GRAY
+    ):
+        colour_range = RANGE_FULL
     return ColourInfo(
         range=colour_range, primaries=int(frame.color_primaries), transfer=int(frame.color_trc), matrix=matrix
     )
@@ -144,20 +150,16 @@ def _plane_view(frame: av.VideoFrame, index: int, target: PixelFormat) -> Plane:
 def _converted(frame: av.VideoFrame, chosen: Conversion) -> av.VideoFrame:
     # One thread and bit-exact code: the same samples on every machine.
     if chosen.rgb:
-        matrix = _SCALER_MATRIX[_rgb_matrix(frame)]
+        matrix = SCALER_MATRIX[rgb_matrix(frame.height)]
         return frame.reformat(
             format=chosen.target,
             dst_colorspace=matrix,
-            dst_color_range=_LIMITED,
+            dst_color_range=RANGE_LIMITED,
             interpolation=EXACT,
             threads=1,
         )
     # Naming one range for both sides keeps the code values as they are.
-    same = frame.color_range or _LIMITED
+    same = frame.color_range or RANGE_LIMITED
     return frame.reformat(
         format=chosen.target, src_color_range=same, dst_color_range=same, interpolation=EXACT, threads=1
     )
-
-
-def _rgb_matrix(frame: av.VideoFrame) -> int:
-    return _BT709 if frame.height >= _HD_ROWS else _SMPTE170M

@@ -13,9 +13,11 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from reelwright.media.bars import detect_bars
+from reelwright.media.chroma_siting import chroma_siting
 from reelwright.media.container import open_file, open_source, video_stream
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
+from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
 from reelwright.media.field_order import FieldDetector, FieldFinding
 from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
 from reelwright.media.limits import Limits
@@ -96,9 +98,11 @@ def _rate(stream: VideoStream) -> Fraction:
 def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInfo:
     frame = first.frame
     rate = _rate(stream)
+    matrix = matrix_of(frame)
+    codec = stream.codec_context.codec.canonical_name
     return VideoInfo(
         index=stream.index,
-        codec=stream.codec_context.codec.canonical_name,
+        codec=codec,
         width=frame.width,
         height=frame.height,
         pix_fmt=conversion(frame.format.name).target,
@@ -108,8 +112,11 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInf
         average_rate=_text(rate),
         frames_estimate=stream.frames or round(duration * rate),
         sample_aspect_ratio=_text(Fraction(stream.sample_aspect_ratio or 1)),
-        rotation=frame.rotation,
-        colour=colour_of(frame),
+        rotation=rotation_of(matrix),
+        mirrored=is_mirrored(matrix),
+        display_matrix=matrix,
+        colour=colour_of(frame, codec),
+        chroma_siting=chroma_siting(stream, frame.format.name, conversion(frame.format.name).target),
     )
 
 

@@ -44,9 +44,26 @@ class ColourInfo(_Value):
 class VideoInfo(_Value):
     """The video stream that is restored.
 
-    `pix_fmt` is the pipeline's format after a lossless or documented conversion from `source_pix_fmt`.
-    Sizes are of the stored picture before rotation. `time_base` is "num/den"; `start_pts` in its units.
-    `field_order` is progressive, tff, bff or telecine (detected, not only flagged); `field_evidence` says by what.
+    Attributes:
+        index: of the stream in its container.
+        codec: FFmpeg's common name.
+        width: columns of the stored picture, before it is turned for display.
+        height: its rows.
+        pix_fmt: the pipeline's format, a key of PIXEL_FORMATS.
+        source_pix_fmt: FFmpeg's name of the decoded format.
+        time_base: seconds per unit of PTS, "num/den".
+        start_pts: PTS of the first frame.
+        average_rate: frames per second, "num/den"; 0 when unknown.
+        frames_estimate: number of frames, about.
+        sample_aspect_ratio: width of a sample over its height, "num/den".
+        rotation: degrees counter-clockwise by which a player turns the picture.
+        mirrored: a player then shows it mirrored, left for right.
+        display_matrix: both as the container states them (see `media.display_matrix`); empty for neither.
+        field_order: progressive, tff, bff or telecine, as detected in the pictures.
+        field_evidence: the counts and flags that the field order was concluded from, for people.
+        colour: of the pictures in `pix_fmt`.
+        chroma_siting: where the first chroma sample lies, right of and below the first luma sample, in luma samples.
+        bars: black borders.
     """
 
     index: int
@@ -61,9 +78,12 @@ class VideoInfo(_Value):
     frames_estimate: int
     sample_aspect_ratio: str = "1/1"
     rotation: int = 0
+    mirrored: bool = False
+    display_matrix: tuple[int, ...] = ()
     field_order: str = "progressive"
     field_evidence: str = ""
     colour: ColourInfo = ColourInfo()
+    chroma_siting: tuple[float, float] = (0.0, 0.5)
     bars: Bars = Bars()
 
     @property

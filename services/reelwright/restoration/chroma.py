@@ -10,9 +10,18 @@ from reelwright.media.picture import PixelFormat, Plane
 
 Samples = NDArray[np.float32]
 
+# On the left luma sample, halfway between two rows: MPEG-2 and H.264 where a stream does not say otherwise.
+DEFAULT_SITING = (0.0, 0.5)
+
 
 def enlarge_chroma(
-    plane: Plane, source: PixelFormat, target: PixelFormat, size: tuple[int, int], scale: int, gain: float
+    plane: Plane,
+    source: PixelFormat,
+    target: PixelFormat,
+    size: tuple[int, int],
+    scale: int,
+    gain: float,
+    siting: tuple[float, float] = DEFAULT_SITING,
 ) -> Plane:
     """Enlarges one chroma plane.
 
@@ -23,13 +32,19 @@ def enlarge_chroma(
         size: luma columns and rows of the enlarged picture.
         scale: factor by which width and height grow: 2, 3 or 4.
         gain: code values of `target` per code value of `source`.
+        siting: where the source's first chroma sample lies, right of and below the first luma sample, in luma samples.
 
     Returns:
-        The plane with the subsampling and depth of `target`. Neutral samples stay exactly neutral.
+        The plane with the subsampling and depth of `target`, sited as players expect it of H.264: on the left luma
+        sample, halfway between two rows. Neutral samples stay exactly neutral.
     """
     rows, columns = target.plane_shape(1, *size)
-    columns_map = _index_map(scale, source.chroma_width_shift, target.chroma_width_shift, sited_left=True)
-    rows_map = _index_map(scale, source.chroma_height_shift, target.chroma_height_shift, sited_left=False)
+    # Without subsampling in a direction, chroma lies on the luma samples.
+    across = siting[0] if source.chroma_width_shift else 0.0
+    down = siting[1] if source.chroma_height_shift else 0.0
+    columns_map = _index_map(scale, (source.chroma_width_shift, across), (target.chroma_width_shift, 0.0))
+    centred = ((1 << target.chroma_height_shift) - 1) / 2
+    rows_map = _index_map(scale, (source.chroma_height_shift, down), (target.chroma_height_shift, centred))
     matrix = np.array([[columns_map[0], 0, columns_map[1]], [0, rows_map[0], rows_map[1]]], np.float64)
     colour = plane.astype(np.float32) - np.float32(source.neutral)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -55,17 +70,19 @@ def quantise(samples: Samples, target: PixelFormat) -> Plane:
     return codes.astype(np.uint8) if target.depth == 8 else codes.astype(np.uint16)
 
 
-def _index_map(scale: int, source_shift: int, target_shift: int, *, sited_left: bool) -> tuple[float, float]:
+def _index_map(scale: int, source: tuple[int, float], target: tuple[int, float]) -> tuple[float, float]:
     """The factors (a, b) with source index i = a * j + b for target index j, along one axis.
 
-    Positions are in luma samples, and luma sample k has its centre at k + 0.5. Sample i of a plane subsampled by 2**s
-    has its centre at 2**s * i + 0.5 if it is sited on the left luma sample (horizontally, the default of MPEG-2 and
-    H.264), and at 2**s * (i + 0.5) if it is centred (vertically). Positions scale with the picture.
+    Positions are in luma samples, and luma sample k has its centre at k + 0.5. Sample i of a plane subsampled by 2**s,
+    whose first sample lies an offset behind the first luma sample, has its centre at 2**s * i + offset + 0.5.
+    Positions scale with the picture.
+
+    Args:
+        scale: enlargement.
+        source: s and offset of the source.
+        target: s and offset of the enlarged plane.
     """
-
-    def offset(shift: int) -> float:
-        return 0.5 if sited_left else 2**shift / 2
-
+    (source_shift, source_offset), (target_shift, target_offset) = source, target
     a = 2**target_shift / (scale * 2**source_shift)
-    b = (offset(target_shift) / scale - offset(source_shift)) / 2**source_shift
+    b = ((target_offset + 0.5) / scale - source_offset - 0.5) / 2**source_shift
     return a, b

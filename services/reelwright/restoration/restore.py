@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
-from reelwright.restoration.chroma import enlarge_chroma, neutral_chroma, quantise
+from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma, quantise
 from reelwright.restoration.engine import Engine
 
 Luma = NDArray[np.float32]
@@ -33,13 +33,21 @@ class Restorer:
         """Identity of the engine: runtime, precision and model."""
         return self._engine.identity
 
-    def restore(self, picture: Picture, out_pix_fmt: str, *, full_range: bool = False) -> Picture:
+    def restore(
+        self,
+        picture: Picture,
+        out_pix_fmt: str,
+        *,
+        full_range: bool = False,
+        siting: tuple[float, float] = DEFAULT_SITING,
+    ) -> Picture:
         """Restores a picture; the result is `scale` times as wide and high.
 
         Args:
             picture: a frame without its black bars.
             out_pix_fmt: pixel format of the result. If it has chroma and `picture` has none, the chroma is neutral.
             full_range: whether code values use the whole depth (full range) or the studio range.
+            siting: where the first chroma sample of `picture` lies (see `enlarge_chroma`).
         """
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
@@ -50,7 +58,7 @@ class Restorer:
                 if chroma is None:
                     planes.append(neutral_chroma(target, size))
                 else:
-                    planes.append(enlarge_chroma(chroma, source, target, size, self._scale, gain))
+                    planes.append(enlarge_chroma(chroma, source, target, size, self._scale, gain, siting))
         return Picture(out_pix_fmt, *size, tuple(planes))
 
     def _luma(self, plane: Plane, source: PixelFormat, target: PixelFormat, gain: float) -> Plane:

@@ -41,20 +41,24 @@ class Payload(_message.Message):
     def __init__(self, pix_fmt: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., frames: _Optional[int] = ..., codec: _Optional[str] = ..., digest: _Optional[bytes] = ..., inline: _Optional[bytes] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
-    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range")
+    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y")
     SCALE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     GRAIN_KEEP_FIELD_NUMBER: _ClassVar[int]
     PIX_FMT_FIELD_NUMBER: _ClassVar[int]
     FULL_RANGE_FIELD_NUMBER: _ClassVar[int]
+    CHROMA_X_FIELD_NUMBER: _ClassVar[int]
+    CHROMA_Y_FIELD_NUMBER: _ClassVar[int]
     scale: int
     model: str
     model_sha256: str
     grain_keep: float
     pix_fmt: str
     full_range: bool
-    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ...) -> None: ...
+    chroma_x: float
+    chroma_y: float
+    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ...) -> None: ...
 
 class FrameBatch(_message.Message):
     __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload")

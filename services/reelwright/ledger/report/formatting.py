@@ -114,7 +114,8 @@ def spent(seconds: float) -> str:
 def _pixels(video: VideoInfo) -> str:
     pixel = Fraction(video.sample_aspect_ratio)
     shape = "square" if pixel == 1 else f"{pixel.numerator}:{pixel.denominator}"
-    return f"{shape}, shown turned by {abs(video.rotation)}°" if video.rotation else shape
+    turned = f"{shape}, shown turned by {abs(video.rotation)}°" if video.rotation else shape
+    return f"{turned}, shown mirrored" if video.mirrored else turned
 
 
 def _container(source: SourceInfo) -> str:

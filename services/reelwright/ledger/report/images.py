@@ -38,33 +38,35 @@ class Budget:
     images: int
     left: int = int(BUDGET_BYTES * _SHARE)
 
-    def fit(self, jpeg: bytes, rotation: int = 0) -> str | None:
+    def fit(self, jpeg: bytes, rotation: int = 0, *, mirrored: bool = False) -> str | None:
         """A JPEG as a data URI, turned upright and made smaller as far as its share demands.
 
         Args:
             jpeg: the preview as stored.
             rotation: degrees counter-clockwise by which a player turns the picture.
+            mirrored: a player then shows it mirrored, left for right.
 
         Returns:
             The URI; None when the bytes are no picture.
         """
         share = self._share()
-        image = _decode(jpeg, rotation)
+        image = _decode(jpeg, rotation, mirrored=mirrored)
         if image is None:
             return None
-        coded = jpeg if rotation == 0 and len(jpeg) <= share else _shrink(image, share, _LADDER)
+        coded = jpeg if rotation == 0 and not mirrored and len(jpeg) <= share else _shrink(image, share, _LADDER)
         return self._take(coded)
 
-    def thumbnail(self, jpeg: bytes, aspect: Fraction, rotation: int = 0) -> str | None:
+    def thumbnail(self, jpeg: bytes, aspect: Fraction, rotation: int = 0, *, mirrored: bool = False) -> str | None:
         """A small picture for the filmstrip, as `fit`.
 
         Args:
             jpeg: the preview as stored.
             aspect: width over height as displayed, which square pixels must have.
             rotation: degrees counter-clockwise by which a player turns the picture.
+            mirrored: a player then shows it mirrored, left for right.
         """
         share = self._share()
-        image = _decode(jpeg, rotation)
+        image = _decode(jpeg, rotation, mirrored=mirrored)
         if image is None:
             return None
         size = (max(1, round(_THUMB_HEIGHT * aspect)), _THUMB_HEIGHT)
@@ -87,11 +89,12 @@ def shape_of(jpeg: bytes) -> tuple[int, int] | None:
     return None if image is None else (image.shape[1], image.shape[0])
 
 
-def _decode(jpeg: bytes, rotation: int) -> Image | None:
+def _decode(jpeg: bytes, rotation: int, *, mirrored: bool = False) -> Image | None:
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         return None
-    return np.ascontiguousarray(np.rot90(image, rotation // 90)).astype(np.uint8, copy=False)
+    turned = np.rot90(image, rotation // 90)
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned).astype(np.uint8, copy=False)
 
 
 def _shrink(image: cv2.typing.MatLike, most: int, ladder: tuple[tuple[int, int], ...]) -> bytes:

@@ -108,7 +108,7 @@ def spaced(shots: Sequence[ShotEntry], most: int) -> list[tuple[int, ShotEntry]]
 
 
 def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterator[ShotView]:
-    rotation = manifest.source.video.rotation
+    video = manifest.source.video
     aspect = _aspect(manifest, ledger)
     budget = Budget(images=3 * len(shown))
     for (index, shot), (segment, offset) in zip(shown, _places(ledger, shown), strict=True):
@@ -117,9 +117,9 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
             number=index + 1,
             frame=shot.preview_frame,
             at=formatting.frame_time(manifest, shot.preview_frame),
-            thumb=(after and budget.thumbnail(after, aspect, rotation)) or "",
-            before=(before and budget.fit(before, rotation)) or "",
-            after=(after and budget.fit(after, rotation)) or "",
+            thumb=(after and budget.thumbnail(after, aspect, video.rotation, mirrored=video.mirrored)) or "",
+            before=(before and budget.fit(before, video.rotation, mirrored=video.mirrored)) or "",
+            after=(after and budget.fit(after, video.rotation, mirrored=video.mirrored)) or "",
         )
 
 
