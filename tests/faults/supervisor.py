@@ -130,7 +130,7 @@ class Supervisor:
     def _mark_stopped(self, slot: ProcessSlot) -> Process | None:
         process, slot.stopped = slot.process, True
         if process is not None and process.code is not None:
-            self._record_exit(process, f"ended by itself with {process.code}")
+            self._record_exit(process, f"ended unexpectedly with exit code {process.code}")
             return None
         return process
 
@@ -151,7 +151,7 @@ class Supervisor:
         if process.code is not None and slot.lock.acquire(blocking=False):
             try:
                 if slot.process is process and not slot.stopped:
-                    self._record_exit(process, f"ended by itself with {process.code}")
+                    self._record_exit(process, f"ended unexpectedly with exit code {process.code}")
                     time.sleep(_POLL_SECONDS)
                     self.start(slot)
             finally:

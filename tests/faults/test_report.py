@@ -42,7 +42,7 @@ def lose_a_frame(result: CampaignResult) -> None:
 
 
 def end_a_process(result: CampaignResult) -> None:
-    result.unexpected_exits = [UnexpectedExit("encoder-0", "ended by itself with 1", "")]
+    result.unexpected_exits = [UnexpectedExit("encoder-0", "ended unexpectedly with exit code 1", "")]
 
 
 def exceed_a_memory_limit(result: CampaignResult) -> None:
