@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from types import TracebackType
@@ -104,27 +105,24 @@ class TopicRecorder:
             future.get(timeout=_TIMEOUT_SECONDS)
 
     def _record_topics(self) -> None:
+        while not self._stop.is_set():
+            # A fault can make any request to the broker fail. A new consumer then continues with new records.
+            with suppress(KafkaError):
+                self._record_until_stopped()
+            self._stop.wait(_POLL_SECONDS)
+
+    def _record_until_stopped(self) -> None:
         consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, auto_offset_reset="latest")
         try:
-            self._assign(consumer)
+            partitions = [TopicPartition(topic, p) for topic in ALL for p in consumer.partitions_for_topic(topic) or ()]
+            consumer.assign(partitions)
+            consumer.seek_to_end(*partitions)
             while not self._stop.is_set():
-                for records in self._poll(consumer).values():
+                for records in consumer.poll(_POLL_MS).values():
                     for record in records:
                         self._keep(record)
         finally:
             consumer.close()
-
-    def _assign(self, consumer: KafkaConsumer) -> None:
-        partitions = [TopicPartition(topic, p) for topic in ALL for p in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(partitions)
-        consumer.seek_to_end(*partitions)
-
-    def _poll(self, consumer: KafkaConsumer) -> dict[TopicPartition, list[object]]:
-        try:
-            return dict(consumer.poll(_POLL_MS))
-        except KafkaError:
-            self._stop.wait(_POLL_SECONDS)
-            return {}
 
     def _keep(self, record: object) -> None:
         topic, key = record.topic, record.key  # type: ignore[attr-defined]
