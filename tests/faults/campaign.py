@@ -114,7 +114,8 @@ def run_campaign(
         client = TitleClient(trial, title_schedule(seed), concurrent_titles=_CONCURRENT_TITLES, findings=findings)
         with client:
             try:
-                _wait_for_commit(trial, 0)
+                # Not before the cluster works: recovery is measured between commits.
+                _wait_for_commit(trial, time.monotonic())
                 plan = islice(fault_schedule(seed, kinds), count)
                 _inject_all(trial, plan, {kind.name: kind for kind in kinds}, result, report_progress)
                 if outage_seconds:
