@@ -84,6 +84,22 @@ def test_yaml_and_toml_say_the_same(tmp_path: Path) -> None:
     assert load_recipe(str(tmp_path / "a.toml")) == load_recipe(str(tmp_path / "a.yaml"))
 
 
+@pytest.mark.parametrize("word", ["on", "off", "auto"])
+def test_words_stay_words(word: str, tmp_path: Path) -> None:
+    """`on` and `off` are the words that were written, in `--set` and in YAML, and not YAML 1.1's booleans."""
+    assert load_recipe("faithful", {"deinterlace": word}).deinterlace == word
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"deinterlace: {word}\n")
+    assert load_recipe(str(path)).deinterlace == word
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "true", "2030-05-01"])
+def test_a_wrong_word_is_repeated_as_it_was_written(word: str) -> None:
+    """The line about a value that a key does not take shows the value that the person wrote."""
+    with pytest.raises(RecipeError, match=f"got '{word}'"):
+        load_recipe("faithful", {"deinterlace": word})
+
+
 def test_keys_are_dotted() -> None:
     """The documented keys are the model's own."""
     assert "grain.keep" in recipe_keys()

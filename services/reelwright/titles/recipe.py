@@ -126,7 +126,7 @@ def _read(name_or_path: str) -> dict[str, Any]:
 def _parse_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text()
-        document = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+        document = tomllib.loads(text) if path.suffix == ".toml" else _read_yaml(text)
     except OSError as error:
         raise RecipeError(error.strerror or "cannot be read", str(path), "give a recipe's name or file") from None
     except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
@@ -138,9 +138,27 @@ def _parse_file(path: Path) -> dict[str, Any]:
 
 def _value(dotted: str, text: str) -> object:
     try:
-        return yaml.safe_load(text) if text else text
+        return _read_yaml(text) if text else text
     except yaml.YAMLError:
         raise RecipeError(f"{dotted}: {text!r} is no value", "--set", f"quote it: {dotted}='\"{text}\"'") from None
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Reads `on`, `off`, `yes`, `no`, `true`, `false` and dates as the words that were written.
+
+    YAML 1.1 makes booleans of them, so that `deinterlace: off` would be no valid value. A key that is boolean reads
+    the same words when the recipe is validated.
+    """
+
+
+_YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _read_yaml(text: str) -> object:
+    return yaml.load(text, _YamlLoader)  # noqa: S506 - derived from SafeLoader
 
 
 def _assign(document: dict[str, Any], dotted: str, value: object) -> None:
