@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from reelwright.cli.output import print_notice
+
 
 def command(
     source: Annotated[str, typer.Argument(metavar="IN", help="A clean film.")],
@@ -14,9 +16,10 @@ def command(
     preset: Annotated[str, typer.Option(help="print-1940, print-1910 or tv-1970.")] = "print-1940",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random damage.")] = 0,
     shrink: Annotated[int, typer.Option(min=1, max=4, help="Divides width and height.")] = 2,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file at the output.")] = False,
 ) -> None:
     """Make a clean film look like an old print."""
     from reelwright.aging.film import age_film
 
-    frames = age_film(source, output, preset, seed, shrink)
-    typer.echo(f"aged    {output}  {frames} frames, {preset}")
+    frames = age_film(source, output, preset, seed, shrink, overwrite=overwrite)
+    print_notice(f"aged    {output}  {frames} frames, {preset}")

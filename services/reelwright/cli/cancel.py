@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from reelwright.cli.output import print_notice
+
 
 def command(run: Annotated[str, typer.Argument(metavar="RUN", help="The run that `submit` printed.")]) -> None:
     """Cancel a run. Work on it stops within seconds. A finished film is not touched."""
@@ -15,4 +17,4 @@ def command(run: Annotated[str, typer.Argument(metavar="RUN", help="The run that
     ledger = open_ledger()
     with connected() as bus:
         outcome, changed = cancel(run, ledger, bus)
-    typer.echo(f"{run}  {outcome.state}{'' if changed else '  it had ended before and is left as it is'}")
+    print_notice(f"{run}  {outcome.state}{'' if changed else '  it had ended before and is left as it is'}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reelwright.cli.options import JsonOption
+from reelwright.cli.output import print_notice, print_result
 
 app = typer.Typer(name="deadletter", help="List dead letters, and submit their runs again.", no_args_is_help=True)
 
@@ -20,13 +21,13 @@ def list_command(as_json: JsonOption = False) -> None:
 
     letters = list_dead_letters(open_ledger())
     if as_json:
-        typer.echo(json.dumps([letter.model_dump() for letter in letters], indent=2))
+        print_result(json.dumps([letter.model_dump() for letter in letters], indent=2))
         return
     for letter in letters:
         segment = f"segment {letter.segment}" if letter.segment is not None else ""
         frames = f"frames {letter.frames[0]}-{letter.frames[1]}" if letter.frames else ""
         parts = (letter.time, letter.run, letter.state, letter.topic, segment, frames, letter.reason)
-        typer.echo("  ".join(part for part in parts if part))
+        print_result("  ".join(part for part in parts if part))
 
 
 @app.command()
@@ -40,4 +41,4 @@ def retry(runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs
     with connected() as bus:
         for request in requests:
             begun = submit(request, ledger(request.run), bus)
-            typer.echo(f"{request.run}  {'submitted' if begun else 'finished'}")
+            print_notice(f"{request.run}  {'submitted' if begun else 'finished'}")

@@ -10,6 +10,7 @@ import typer
 
 from reelwright import __version__
 from reelwright.cli import age, cancel, dead_letters, models, probe, restore, serve, status, submit, topics, verify
+from reelwright.cli.output import prepare_streams, print_error, print_result
 from reelwright.titles.errors import REPORT_AT, Interrupted, OneLineError, ReelwrightError
 
 app = typer.Typer(
@@ -40,12 +41,13 @@ for _group in (topics, dead_letters):
 @app.callback(invoke_without_command=True)
 def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     if version:
-        typer.echo(__version__)
+        print_result(__version__)
         raise typer.Exit
 
 
 def main() -> None:
     """Runs the command line and exits with its code: 0 done, 2 the person must correct something, 1 our failure."""
+    prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -58,17 +60,13 @@ def run(arguments: list[str]) -> int:
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1
     except (OneLineError, Interrupted) as error:
-        _print_error(str(error))
+        print_error(str(error))
         return error.exit_code
     except ReelwrightError as error:
-        _print_error(f"{error}; {REPORT_AT}")
+        print_error(f"{error}; {REPORT_AT}")
         return error.exit_code
     except Exception:  # noqa: BLE001 - the last resort: an unexpected exception is our failure
         traceback.print_exc()
-        _print_error(f"this is a failure of ours; {REPORT_AT}")
+        print_error(f"this is a failure of ours; {REPORT_AT}")
         return 1
     return 0
-
-
-def _print_error(line: str) -> None:
-    typer.echo(f"reelwright: {' '.join(line.split())}", err=True)

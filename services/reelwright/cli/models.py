@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+from reelwright.cli.output import print_result
 
 
 def command() -> None:
@@ -11,4 +11,4 @@ def command() -> None:
 
     for model in list_models():
         scale = model.network.scale if model.network else "?"
-        typer.echo(f"{model.name}  x{scale}  sha256:{model.sha256}\n{model.path}\n\n{model.card}")
+        print_result(f"{model.name}  x{scale}  sha256:{model.sha256}\n{model.path}\n\n{model.card}")

@@ -21,3 +21,6 @@ EngineOption = Annotated[
     Literal["auto", "openvino", "torch"], typer.Option("--engine", help="The library that runs the network.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file at the output that was not made from this source.")
+]

@@ -6,10 +6,10 @@ import sys
 import time
 from types import TracebackType
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from reelwright.cli.output import print_status
 from reelwright.telemetry.progress import ProgressMeter
 
 # Seconds between two lines in a log file.
@@ -50,7 +50,7 @@ class ProgressDisplay:
             self._bar.update(self._task, completed=meter.done, total=meter.total, line=_line(meter))
         elif time.monotonic() - self._printed >= _LINE_SECONDS:
             self._printed = time.monotonic()
-            typer.echo(_line(meter), err=True)
+            print_status(_line(meter))
 
 
 def _line(meter: ProgressMeter) -> str:

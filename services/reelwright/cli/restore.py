@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from reelwright.cli.options import EngineOption, ProfileOption, RecipeOption, ScaleOption, SetOption
+from reelwright.cli.options import EngineOption, OverwriteOption, ProfileOption, RecipeOption, ScaleOption, SetOption
+from reelwright.cli.output import print_notice, print_status
 from reelwright.titles.errors import Interrupted
 
 
@@ -19,6 +20,7 @@ def command(
     profile: ProfileOption = None,
     assign: SetOption = None,
     engine: EngineOption = "auto",
+    overwrite: OverwriteOption = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the network; default: all cores.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve Prometheus metrics on this port.")] = None,
 ) -> None:
@@ -31,16 +33,18 @@ def command(
     job = make_job(source, output, resolve_recipe(recipe, assign, scale, profile), engine, threads)
     try:
         with ProgressDisplay(Path(source).name) as display:
-            manifest = run_job(job, metrics_port, on_progress=display.update, on_wait=_print_waiting)
+            manifest = run_job(
+                job, metrics_port, overwrite=overwrite, on_progress=display.update, on_wait=_print_waiting
+            )
     except KeyboardInterrupt:
         raise Interrupted("stopped; the same command goes on from the last committed segment") from None
     lost = manifest.frames_in - manifest.frames_out
-    typer.echo(f"film    {job.output}  {manifest.width}x{manifest.height}, {manifest.frames_out} frames, {lost} lost")
-    typer.echo(f"report  {job.report}")
+    print_notice(f"film    {job.output}  {manifest.width}x{manifest.height}, {manifest.frames_out} frames, {lost} lost")
+    print_notice(f"report  {job.report}")
     for stream in manifest.streams:
         if stream.reason:
-            typer.echo(f"note    {stream.kind} stream {stream.index}: {stream.outcome}, {stream.reason}")
+            print_notice(f"note    {stream.kind} stream {stream.index}: {stream.outcome}, {stream.reason}")
 
 
 def _print_waiting() -> None:
-    typer.echo("another process restores this film; waiting for it", err=True)
+    print_status("another process restores this film; waiting for it")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reelwright.cli.options import JsonOption
+from reelwright.cli.output import print_error, print_result
 
 if TYPE_CHECKING:
     from reelwright.client.status import RunStatus
@@ -29,10 +30,10 @@ def command(
     code = wait_for_runs(names, ledger) if wait else 0
     statuses = [read_status(run, ledger) for run in names]
     if as_json:
-        typer.echo(json.dumps([status.model_dump() for status in statuses], indent=2))
+        print_result(json.dumps([status.model_dump() for status in statuses], indent=2))
     else:
         for status in statuses:
-            typer.echo(_line(status))
+            print_result(_line(status))
     if code:
         raise typer.Exit(code)
 
@@ -53,7 +54,7 @@ def wait_for_runs(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> in
     try:
         for run, outcome in outcomes(runs, ledger):
             if outcome.state != "finished":
-                typer.echo(f"reelwright: {run} {outcome.state}: {outcome.reason}", err=True)
+                print_error(f"{run} {outcome.state}: {outcome.reason}")
                 code = code or outcome.exit_code
     except KeyboardInterrupt:
         raise Interrupted("stopped waiting; the runs go on") from None

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from reelwright.cli.options import EngineOption, ProfileOption, RecipeOption, ScaleOption, SetOption
+from reelwright.cli.options import EngineOption, OverwriteOption, ProfileOption, RecipeOption, ScaleOption, SetOption
+from reelwright.cli.output import print_notice
 from reelwright.cli.status import wait_for_runs
 
 _DEADLINE_HELP = "When the film is needed: a time (2030-05-01T18:00) or a duration (2h, 1d12h)."
@@ -25,6 +26,7 @@ def command(
     ] = "standard",
     deadline: Annotated[str | None, typer.Option(metavar="WHEN", help=_DEADLINE_HELP)] = None,
     engine: EngineOption = "auto",
+    overwrite: OverwriteOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended, as `status --wait`.")] = False,
 ) -> None:
     """Submit a film to a cluster. The same request is the same run: submitted twice, it is restored once."""
@@ -38,7 +40,7 @@ def command(
     request = request.model_copy(update={"priority_class": priority, "deadline": due})
     ledger = open_ledger()
     with connected() as bus:
-        begun = submit(request, ledger(request.run), bus)
-    typer.echo(f"{request.run}  {'submitted' if begun else 'finished'}")
+        begun = submit(request, ledger(request.run), bus, overwrite=overwrite)
+    print_notice(f"{request.run}  {'submitted' if begun else 'finished'}")
     if wait and begun:
         raise typer.Exit(wait_for_runs([request.run], ledger))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from reelwright.cli.output import print_notice
+
 app = typer.Typer(name="topics", no_args_is_help=True, help="Create and check the broker's topics (docs/kafka.md).")
 
 
@@ -15,7 +17,7 @@ def apply() -> None:
     from reelwright.settings import read_settings
 
     for line in apply_topics(read_settings(BusSettings)) or ["nothing to do"]:
-        typer.echo(line)
+        print_notice(line)
 
 
 @app.command()
@@ -27,6 +29,6 @@ def check() -> None:
 
     problems = find_topic_problems(read_settings(BusSettings))
     for line in problems or ["all topics are as they should be"]:
-        typer.echo(line)
+        print_notice(line)
     if problems:
         raise typer.Exit(2)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from reelwright.cli.output import print_notice
+
 
 def command(
     film: Annotated[str, typer.Argument(metavar="OUT", help="A restored film; its manifest lies beside it.")],
@@ -15,7 +17,7 @@ def command(
 
     report = verify(film)
     for check in report.checks:
-        typer.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
-    typer.echo(f"{film}: {'verified' if report.ok else 'does not match its manifest'}")
+        print_notice(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
+    print_notice(f"{film}: {'verified' if report.ok else 'does not match its manifest'}")
     if not report.ok:
         raise typer.Exit(1)
