@@ -45,7 +45,7 @@ def main() -> None:
         run("restore", sys.argv[1])
         return
     clean, aged, restored = fetch_clip(), FOLDER / "bikes-1940.mp4", FOLDER / "bikes-restored.mp4"
-    run("age", clean, "-o", aged, "--preset", "print-1940")
+    run("age", clean, "-o", aged, "--preset", "print-1940", "--overwrite")
     run("restore", aged, "-o", restored)
     run("verify", restored)
     print(f"\nthe truth  {clean}\nbefore     {aged}\nafter      {restored}\nreport     {restored}.report.html")

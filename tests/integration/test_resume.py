@@ -61,10 +61,10 @@ def kill_when(condition: Callable[[], bool], output: Path) -> bool:
     return met
 
 
-def resume(output: Path) -> int:
+def resume(output: Path, *options: str) -> int:
     """Runs the command again to its end in this process; how many segments it had to make."""
     before = REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0
-    assert run(["restore", str(small_film(FRAMES)), "-o", str(output), *OPTIONS]) == 0
+    assert run(["restore", str(small_film(FRAMES)), "-o", str(output), *OPTIONS, *options]) == 0
     return int((REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0) - before)
 
 
@@ -140,17 +140,50 @@ def test_a_finished_film_costs_nothing(tmp_path: Path) -> None:
     assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
 
 
-def test_a_damaged_film_is_made_again(tmp_path: Path) -> None:
-    """A film that is shorter than its manifest says, or whose manifest is broken or gone, is no finished film."""
+def test_a_damaged_film_is_made_again_when_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A film that is not what its manifest says, or has no whole manifest, is replaced with `--overwrite` alone."""
+    output = tmp_path / "out.mp4"
+    manifest = output.with_name("out.mp4.manifest.json")
+    resume(output)
+    damages: tuple[Callable[[], object], ...] = (
+        lambda: output.write_bytes(output.read_bytes()[:-100]),
+        lambda: manifest.write_bytes(manifest.read_bytes()[:-100]),
+        manifest.unlink,
+    )
+    for damage in damages:
+        damage()
+        before = tree(tmp_path)
+        capfd.readouterr()
+        assert run(["restore", str(small_film(FRAMES)), "-o", str(output), *OPTIONS]) == 2
+        assert "--overwrite" in capfd.readouterr().err
+        assert tree(tmp_path) == before
+        assert resume(output, "--overwrite") == undisturbed().segments
+        check(output)
+
+
+def test_a_film_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    """Manifest and report of this source without their film are replaced without a question."""
     output = tmp_path / "out.mp4"
     resume(output)
-    output.write_bytes(output.read_bytes()[:-100])
+    output.unlink()
     assert resume(output) == undisturbed().segments
-    manifest = output.with_name("out.mp4.manifest.json")
-    manifest.write_bytes(manifest.read_bytes()[:-100])
-    assert resume(output) == undisturbed().segments
-    manifest.unlink()
-    assert resume(output) == undisturbed().segments
+    check(output)
+
+
+@pytest.mark.parametrize("moved", [1, 2])
+def test_an_interrupted_delivery_goes_on(moved: int, tmp_path: Path) -> None:
+    """A film that was delivered without its manifest, over another recipe's film, is no foreign file."""
+    output, other = tmp_path / "out.mp4", tmp_path / "elsewhere"
+    assert run(["restore", str(small_film(FRAMES)), "-o", str(output), "--set", "grain.keep=1"]) == 0
+    other.mkdir()
+    resume(other / "out.mp4")
+    # As a kill leaves it: the run's folder holds what was not moved yet.
+    run_folder = tmp_path / ".reelwright" / manifest_of(other / "out.mp4")["run"]
+    run_folder.mkdir(parents=True)
+    for number, suffix in enumerate(("", ".report.html", ".manifest.json")):
+        target = output.with_name(f"out.mp4{suffix}") if number < moved else run_folder / f"film.mp4{suffix}"
+        target.write_bytes((other / f"out.mp4{suffix}").read_bytes())
+    resume(output)
     check(output)
 
 

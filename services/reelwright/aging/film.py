@@ -1,4 +1,4 @@
-"""Ages a whole film: decode, damage, encode, with the sound as it is."""
+"""Ages a whole film: decodes it, damages each frame, encodes it; sound and other streams are copied."""
 
 from __future__ import annotations
 
@@ -21,29 +21,39 @@ from reelwright.media.reader import FrameReader
 from reelwright.media.timing import SegmentInput
 from reelwright.media.types import SourceInfo
 from reelwright.store.failures import output_error
+from reelwright.store.output_guard import guard_output, refuse_existing
 from reelwright.titles.errors import OutputError
 from reelwright.titles.recipe import Recipe
 
-# What an old film looks like after a broadcaster's or a web site's encoder: visible loss, not ruin.
+# The loss of a broadcaster's or a web site's encoder: visible, but moderate.
 _RATE = {"preset": "veryfast", "crf": "24"}
 _TARGET = pixel_format("yuv420p")
 
 
-def age_film(source: str, output: Path, preset: str, seed: int, shrink: int) -> int:
-    """Writes an aged copy of a film as H.264 in MP4; the number of frames.
+def age_film(source: str, output: Path, preset: str, seed: int, shrink: int, *, overwrite: bool = False) -> int:
+    """Writes an aged copy of a film as H.264 in MP4.
 
     Args:
         source: a clean film.
-        output: an .mp4 file; replaced if it is there.
+        output: an .mp4 file, not the source.
         preset: a name of `aging.PRESETS`.
-        seed: which copy: the same seed gives the same file.
+        seed: of the random damage; the same seed gives the same file.
         shrink: divides width and height; both are rounded down to even numbers.
+        overwrite: replace a file at the output.
+
+    Returns:
+        The number of frames.
 
     Raises:
-        UserError: a source that cannot be read, an output that cannot be written, an unknown preset.
+        InputError: the source cannot be read.
+        OutputError: the output is the source, exists, or cannot be written.
+        RecipeError: an unknown preset.
     """
     if output.suffix.lower() != ".mp4":
         raise OutputError("an aged film is an .mp4 file", str(output), f"name it {output.stem}.mp4")
+    guard_output(source, str(output))
+    if not overwrite:
+        refuse_existing(output)
     damage = age_preset(preset)
     info = probe(source)
     film = _format(info, shrink)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from reelwright.ledger.names import MANIFEST, REPORT
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.engine_factory import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.store.location import open_location
+from reelwright.store.output_guard import guard_output
 from reelwright.titles.errors import InputError, OutputError, UserError
 from reelwright.titles.identity import run_id
 from reelwright.titles.recipe import Recipe
@@ -38,13 +39,9 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunR
     """
     source, place = _address(source, InputError), open_location(output)
     output = place.address(place.path)
-    suffix = profile_spec(recipe.profile).suffix
     probe(source)
     fingerprint = source_fingerprint(source)
-    if place.local:
-        check_output(Path(source), Path(output), suffix, recipe.profile)
-    else:
-        _check_remote(source, output, suffix, recipe.profile)
+    check_output(source, output, recipe.profile)
     return title_request(source, output, recipe, resolve_model(recipe.model), engine, fingerprint)
 
 
@@ -88,36 +85,24 @@ def title_request(
     )
 
 
-def check_output(source: Path, output: Path, suffix: str, profile: str) -> None:
-    """Refuses, before any work, a place on this machine where the film cannot go.
+def check_output(source: str, output: str, profile: str) -> None:
+    """Refuses, before any work, a location where the film cannot go. Writes nothing.
+
+    Args:
+        source: location of the source.
+        output: location of the film.
+        profile: the recipe's profile, which decides on the suffix.
 
     Raises:
-        OutputError: another suffix than the profile's, the source itself, or not a place to write to.
+        OutputError: see `store.output_guard.guard_output`; or the suffix is not that of the profile.
     """
-    where = str(output)
-    if output.is_dir():
-        raise OutputError("is a directory", where, "give a file name")
-    if output.suffix.lower() != suffix:
-        raise OutputError(f"profile {profile} writes {suffix} files", where, f"name it {output.stem}{suffix}")
-    if output.exists() and source.exists() and output.samefile(source):
-        raise OutputError("is the source itself", where, "the original is never touched: give another name")
-    if not output.parent.is_dir():
-        raise OutputError("no such folder", str(output.parent), "create it first")
-    if not os.access(output.parent, os.W_OK | os.X_OK):
-        raise OutputError("not writable", str(output.parent), "choose another folder or mend its permissions")
-    if output.exists() and not os.access(output, os.W_OK):
-        raise OutputError("not writable", where, "choose another name or mend its permissions")
+    suffix, name = profile_spec(profile).suffix, PurePosixPath(output)
+    if name.suffix.lower() != suffix and not Path(output).is_dir():
+        raise OutputError(f"profile {profile} writes {suffix} files", output, f"name it {name.stem}{suffix}")
+    guard_output(source, output, (MANIFEST, REPORT))
 
 
 def _address(location: str, kind: type[UserError]) -> str:
     """An absolute path or a whole URL: a service works in another folder than the person."""
     place = open_location(location, kind)
     return place.address(place.path)
-
-
-def _check_remote(source: str, output: str, suffix: str, profile: str) -> None:
-    name = PurePosixPath(output)
-    if name.suffix.lower() != suffix:
-        raise OutputError(f"profile {profile} writes {suffix} files", output, f"name it {name.stem}{suffix}")
-    if output == source:
-        raise OutputError("is the source itself", output, "the original is never touched: give another name")

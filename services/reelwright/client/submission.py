@@ -19,19 +19,21 @@ from reelwright.titles.request import RunRequest
 _PUBLISH_SECONDS = 30.0
 
 
-def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
+def submit(request: RunRequest, ledger: RunLedger, bus: Bus, *, overwrite: bool = False) -> bool:
     """Submits a title. The same request submitted again is the same run.
 
     Args:
         request: the title; `submitted` is set to the present time.
         ledger: the run's ledger.
         bus: where the request is published.
+        overwrite: replace a file at the output that was not made from the same source.
 
     Returns:
         True when the run was submitted, False when its film is finished and whole at its output.
 
     Raises:
-        OutputError: the run is under way for another output, or the ledger cannot be written.
+        OutputError: the run is under way for another output, the output holds a file that was not made from the same
+            source, or the ledger cannot be written.
         UnavailableError: the broker or the store does not answer.
     """
     outcome, known = ledger.outcome(), ledger.request()
@@ -41,6 +43,9 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
         return False
     if outcome is None and known is not None and known.output != request.output:
         raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
+    # A run that is under way was checked when it was submitted, and may be delivering its film at this moment.
+    if not overwrite and (outcome is not None or known is None):
+        ledger.check_replaceable(request.output, request.fingerprint)
     request = request.model_copy(update={"submitted": time.time()})
     ledger.put_request(request)
     if outcome is not None:

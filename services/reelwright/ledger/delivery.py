@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from reelwright.ledger.names import MANIFEST, manifest_location, report_location
 from reelwright.ledger.records import Manifest
 from reelwright.store.folder import Folder, parent_folder
-from reelwright.titles.errors import LedgerError
+from reelwright.titles.errors import LedgerError, OutputError
 
 _OUTPUT_SECONDS = 60.0
 
@@ -61,6 +61,33 @@ def whole_at(run: str, output: str) -> Manifest | None:
         return None
     whole = target.size(name) == manifest.film_bytes and target.exists(report_location(name))
     return manifest if whole else None
+
+
+def check_replaceable(source: Folder, output: str, fingerprint: str) -> None:
+    """Refuses to replace a file at the output that was not made from the same source.
+
+    Args:
+        source: the run's folder: a delivery that was interrupted is recognised by the manifest in it.
+        output: location of the film, on any store.
+        fingerprint: titles.identity.content_fingerprint of the source.
+
+    Raises:
+        OutputError: film, report or manifest exist there, and no manifest says that they come from this source.
+        UnavailableError: a store does not answer.
+    """
+    target, name = parent_folder(output)
+    if not any(target.exists(each) for each in (name, report_location(name), manifest_location(name))):
+        return
+    size, known = target.size(name), _manifest(target, manifest_location(name))
+    if known is not None and known.source_fingerprint == fingerprint and size in {None, known.film_bytes}:
+        return
+    begun = (_manifest(source, found) for found in source.list_names("") if found.endswith(MANIFEST))
+    if size is not None and size in {manifest.film_bytes for manifest in begun if manifest is not None}:
+        return
+    what = "exists and was not made from this source"
+    if known is not None and known.source_fingerprint != fingerprint:
+        what = f"exists and was made from {known.source.location}"
+    raise OutputError(what, output, "give another name, or --overwrite to replace it")
 
 
 def _manifest(folder: Folder, name: str) -> Manifest | None:

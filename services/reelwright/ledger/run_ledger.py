@@ -186,6 +186,14 @@ class RunLedger:
         """Moves or copies film, report and manifest to a location on any store; see `delivery.deliver`."""
         return delivery.deliver(self.run, self._folder, output)
 
+    def check_replaceable(self, output: str, fingerprint: str) -> None:
+        """Refuses to replace a file at the output that was not made from the source with this fingerprint.
+
+        Raises:
+            OutputError: see `delivery.check_replaceable`.
+        """
+        delivery.check_replaceable(self._folder, output, fingerprint)
+
     def whole_at(self, output: str) -> Manifest | None:
         """The manifest when this run's whole film, its report and its manifest are at the output; else None."""
         return delivery.whole_at(self.run, output)

@@ -15,7 +15,8 @@ from reelwright.ledger.records import Manifest
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.models import ModelFile, resolve_model
-from reelwright.titles.errors import InputError
+from reelwright.store.location import open_location
+from reelwright.titles.errors import InputError, OutputError
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 
@@ -84,11 +85,16 @@ def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, thre
     Raises:
         UserError: no such source or model, or an output that cannot be written.
     """
-    suffix = profile_spec(recipe.profile).suffix
-    output = output or Path(source).with_name(f"{Path(source).stem}.restored{suffix}")
     fingerprint = source_fingerprint(source)
-    check_output(Path(source), output, suffix, recipe.profile)
+    output = output or _default_output(source, profile_spec(recipe.profile).suffix)
+    check_output(source, str(output), recipe.profile)
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1
     request = title_request(source, str(output), recipe, model, engine, fingerprint)
     return RestorationJob(request, model, engine, threads)
+
+
+def _default_output(source: str, suffix: str) -> Path:
+    if not open_location(source, InputError).local:
+        raise OutputError("the output needs a name", source, "give one with -o")
+    return Path(source).with_name(f"{Path(source).stem}.restored{suffix}")

@@ -24,6 +24,7 @@ def run_job(
     job: RestorationJob,
     metrics_port: int | None = None,
     *,
+    overwrite: bool = False,
     on_progress: Callable[[ProgressMeter], None],
     on_wait: Callable[[], None],
 ) -> Manifest:
@@ -32,6 +33,7 @@ def run_job(
     Args:
         job: what to restore.
         metrics_port: serves Prometheus metrics on this port meanwhile; 0 picks a free one, None serves none.
+        overwrite: replace a file at the output that was not made from the same source.
         on_progress: called several times a second during the restoration.
         on_wait: called once when another process restores the same film, before waiting for it.
 
@@ -57,6 +59,9 @@ def run_job(
         if done is not None:
             return done
         ledger = RunLedger(str(job.ledger), job.request.run)
+        # With the lock of the output held: of two sources with one default name the second sees the film of the first.
+        if not overwrite:
+            ledger.check_replaceable(str(job.output), job.request.fingerprint)
         ledger.sweep()
         ledger.clear_outcome()
         # The decoder uses this instead of probing the source again.

@@ -65,9 +65,10 @@ def open_location(location: str, kind: type[UserError] = OutputError) -> Locatio
         kind: type of the error to raise.
 
     Raises:
-        UserError: of type `kind`: the protocol is not supported, the address contains credentials or no valid bucket
-            name, AWS_ENDPOINT_URL is not valid, or the store's client is not installed.
+        UserError: of type `kind`: the name is empty or not UTF-8, the protocol is not supported, the address contains
+            credentials or no valid bucket name, AWS_ENDPOINT_URL is not valid, or the store's client is not installed.
     """
+    _check_text(location, kind)
     address = _ADDRESS.fullmatch(location)
     if address is None:
         return Location(LocalFileSystem(), "file", str(Path(location).absolute()))
@@ -85,6 +86,17 @@ def open_location(location: str, kind: type[UserError] = OutputError) -> Locatio
     if protocol == "s3":
         _check_endpoint(where, kind)
     return Location(_file_system(protocol, where, kind), protocol, f"/{rest}" if protocol == "memory" else rest)
+
+
+def _check_text(location: str, kind: type[UserError]) -> None:
+    """Refuses a name that messages and documents, which are UTF-8, cannot hold; the system allows any bytes."""
+    if not location:
+        raise kind("no file is named", "", "give a path or an s3:// address")
+    try:
+        location.encode()
+    except UnicodeEncodeError:
+        where = os.fsencode(location).decode(errors="backslashreplace")
+        raise kind("the name is not UTF-8", where, "rename it, or make a link with another name") from None
 
 
 def _check_endpoint(where: str, kind: type[UserError]) -> None:

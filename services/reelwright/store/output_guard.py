@@ -1,0 +1,86 @@
+"""Checks an output location before any work: it must not be the source, and files must be possible there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from reelwright.store.failures import output_error
+from reelwright.store.location import open_location
+from reelwright.titles.errors import InputError, OutputError
+
+# The limit of most file systems, for one that does not answer.
+_NAME_MAX = 255
+
+
+def guard_output(source: str, output: str, companions: Sequence[str] = ()) -> None:
+    """Refuses an output that would replace the source, or where no file can be written. Writes nothing.
+
+    Args:
+        source: location of the source.
+        output: location of the file to be written.
+        companions: suffixes of the files that are written beside it, such as `.manifest.json`.
+
+    Raises:
+        OutputError: the output, or a file beside it, is the source under any name (hard link, symbolic link, mount);
+            it is a folder; its folder is missing or not writable; its name is too long.
+    """
+    origin, place = open_location(source, InputError), open_location(output)
+    for suffix in ("", *companions):
+        if place.protocol == origin.protocol and place.path + suffix == origin.path:
+            raise _is_source(output + suffix)
+    if not place.local:
+        return
+    path = Path(place.path)
+    try:
+        _check_folder(path.parent)
+        _check_name(path, output, companions)
+        for suffix in ("", *companions):
+            _check_file(Path(origin.path) if origin.local else None, Path(place.path + suffix), output + suffix)
+    except OSError as error:
+        raise output_error(error, output) from None
+
+
+def refuse_existing(output: Path) -> None:
+    """Refuses an output that exists.
+
+    Raises:
+        OutputError: there is a file of that name.
+    """
+    if output.exists():
+        raise OutputError("exists already", str(output), "give another name, or --overwrite to replace it")
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise OutputError("no such folder", str(folder), "create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError("not writable", str(folder), "choose another folder or change its permissions")
+
+
+def _check_name(path: Path, output: str, companions: Sequence[str]) -> None:
+    try:
+        limit = os.pathconf(path.parent, "PC_NAME_MAX")
+    except OSError:
+        limit = _NAME_MAX
+    longest = max((len(os.fsencode(suffix)) for suffix in companions), default=0)
+    if len(os.fsencode(path.name)) + longest > limit:
+        what = f"the name is too long: at most {limit - longest} bytes"
+        raise OutputError(f"{what}, with {longest} more for the files beside it" if longest else what, output)
+
+
+def _check_file(source: Path | None, path: Path, output: str) -> None:
+    if path.is_dir():
+        raise OutputError("is a directory", output, "give a file name")
+    if not path.exists():
+        return
+    # Device and inode: the same file under another name, through links and bind mounts too.
+    if source is not None and source.exists() and path.samefile(source):
+        raise _is_source(output)
+    if not os.access(path, os.W_OK):
+        raise OutputError("not writable", output, "choose another name or change its permissions")
+
+
+def _is_source(output: str) -> OutputError:
+    return OutputError("is the source itself", output, "the original is never changed: give another name")
