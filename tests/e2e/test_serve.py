@@ -126,7 +126,7 @@ def test_every_role_drains_on_sigterm(cluster: Cluster) -> None:
         process.terminate()
     for process in started:
         assert process.wait() == 0, process.log.read_text()
-        assert [line["message"] for line in process.lines()][-1] == "stopped"
+        assert [line["message"] for line in process.lines()][-1] == "role stopped"
 
 
 def test_a_drain_ends_though_the_broker_hangs(cluster: Cluster) -> None:
@@ -137,7 +137,7 @@ def test_a_drain_ends_though_the_broker_hangs(cluster: Cluster) -> None:
     try:
         patient.terminate()
         hasty.terminate()
-        until(lambda: "stopping" in [line["message"] for line in hasty.lines()], "it has heard")
+        until(lambda: "role stopping" in [line["message"] for line in hasty.lines()], "it has heard")
         hasty.terminate()
         assert hasty.wait() in {0, LEFT_BY_SIGTERM}
         assert patient.wait() == 0

@@ -87,7 +87,7 @@ def test_a_cluster_comes_up_restores_and_goes_down(up: tuple[subprocess.Popen[by
     assert text(data).endswith("stopped\n")
     assert [child for child in children if child.is_running()] == []
     for role in PROCESSES:
-        assert json.loads((data / "logs" / f"{role}.log").read_text().splitlines()[-1])["message"] == "stopped"
+        assert json.loads((data / "logs" / f"{role}.log").read_text().splitlines()[-1])["message"] == "role stopped"
 
 
 def test_prometheus_is_told_of_every_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

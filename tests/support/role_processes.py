@@ -43,14 +43,17 @@ class Process:
         name: unique in its cluster; its log is `name`.log in the cluster's folder.
         port: where it serves metrics and health.
         env: what its environment has beside the test's own.
+        command: what to run in place of `reelwright serve`.
     """
 
-    def __init__(self, role: str, name: str, port: int, env: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, role: str, name: str, port: int, env: dict[str, str], folder: Path, command: list[str] | None = None
+    ) -> None:
         self.role, self.name, self.port, self.env = role, name, port, env
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [COMMAND, "serve", role, "--metrics-port", str(port)],
+                command or [COMMAND, "serve", role, "--metrics-port", str(port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

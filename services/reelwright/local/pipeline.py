@@ -1,7 +1,8 @@
-"""The four services in one process, on an in-process bus: the same loops that a cluster runs apart."""
+"""The four services in one process, on an in-process bus. The loops are those of a cluster."""
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import tempfile
@@ -28,75 +29,89 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.telemetry import metrics
+from reelwright.telemetry.threads import SupervisedThread, dead_threads
+from reelwright.titles.errors import InternalError
 from reelwright.wire.titles_pb2 import Event
 
 _BUS_BYTES = 1 << 30
 _TICK_SECONDS = 0.25
+# Time for the services to close after a failure of ours; committed segments are safe at any moment.
+_CLOSE_SECONDS = 30.0
 
 
 def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
-    """Restores a job's film into its run's folder.
+    """Restores a job's film and delivers it to its output.
 
     Args:
         job: what to restore.
-        tick: called a few times a second while it goes on.
+        tick: called several times a second meanwhile.
 
     Raises:
-        UserError: the source or the output must be mended.
-        TitleFailed: a failure of ours.
+        UserError: the source or the output must be corrected.
+        UnavailableError: a disk is full.
+        InternalError: a failure of ours.
+        KeyboardInterrupt: the person pressed Ctrl-C.
     """
     engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
     bus = LocalBus(max_bytes=_BUS_BYTES)
     metrics.watch_bus(ALL, bus.held_bytes)
     claims = ClaimCheck(None, _BUS_BYTES)
-    outcome: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+    # A dead thread may prevent the services from closing.
+    close_timer = threading.Timer(_CLOSE_SECONDS, os._exit, [InternalError.exit_code])
+    close_timer.daemon = True
     with ExitStack() as stack:
-        # Closed from the last line up: first the listener, then source to sink, then the bus under them.
+        # Closed in reverse order: the listener, then from source to sink, then the bus.
+        stack.callback(close_timer.cancel)
         stack.callback(bus.close)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelwright-"))
         address = f"unix:{folder}/dispatch"
         dispatcher = DispatcherService(bus, DispatcherSettings(address=address, drain_seconds=0))
         worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw")
         worker = InferenceWorker(bus, claims, PictureRestorer(engine, job.model), worker_settings)
-        stack.callback(_Running(dispatcher.run, outcome.put).close)
+        stack.callback(_ServiceThread("dispatcher", dispatcher.run, outcomes.put).close)
         worker.start()
         stack.callback(worker.close, 0.0)
 
         def ledger(run: str) -> RunLedger:
             return RunLedger(str(job.ledger), run)
 
-        # A person waits: what a service would wait for, a full disk say, ends the command.
+        # A person waits: an unavailable disk ends the command, while a service would retry.
         encoder = EncoderService(bus, ledger, claims, EncoderSettings(scratch=job.folder, retry_unavailable=False))
         decoder = DecoderService(bus, ledger, claims, DecoderSettings(titles=1, codec="raw", retry_unavailable=False))
-        for service in (encoder, decoder):
-            stack.callback(_Running(service.run, outcome.put).close)
-        listener = EventListener(bus, outcome.put)
+        stack.callback(_ServiceThread("encoder", encoder.run, outcomes.put).close)
+        stack.callback(_ServiceThread("decoder", decoder.run, outcomes.put).close)
+        listener = EventListener(bus, outcomes.put)
         stack.callback(listener.close)
         publish_message(bus, TITLES, run_key(job.request.run), request_to_wire(job.request))
-        with _interrupts(outcome):
-            _wait(outcome, tick)
+        try:
+            with _interrupts(outcomes):
+                _wait(outcomes, tick)
+        except InternalError:
+            close_timer.start()
+            raise
 
 
 @contextmanager
-def _interrupts(outcome: queue.SimpleQueue[Event | BaseException]) -> Iterator[None]:
-    """Has Ctrl-C come as news: raised anywhere, it is lost where Python happens to run a finalizer."""
+def _interrupts(outcomes: queue.SimpleQueue[Event | BaseException]) -> Iterator[None]:
+    """Puts Ctrl-C into the queue. Python would raise it at any point, and loses it when that is inside a finalizer."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGINT, lambda *_: outcome.put(KeyboardInterrupt()))
+    former = signal.signal(signal.SIGINT, lambda *_: outcomes.put(KeyboardInterrupt()))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, former)
 
 
-class _Running:
-    """A service's loop on a thread; what ends it before its time is passed on."""
+class _ServiceThread:
+    """Runs the loop of a service on a thread until `close`; an exception that ends the loop is passed on."""
 
-    def __init__(self, run: Callable[[threading.Event], None], broke: Callable[[Exception], None]) -> None:
+    def __init__(self, name: str, run: Callable[[threading.Event], None], failed: Callable[[Exception], None]) -> None:
         self._stop = threading.Event()
-        self._run, self._broke = run, broke
-        self._thread = threading.Thread(target=self._main)
+        self._run, self._failed = run, failed
+        self._thread = SupervisedThread(name, self._main)
         self._thread.start()
 
     def close(self) -> None:
@@ -106,21 +121,30 @@ class _Running:
     def _main(self) -> None:
         try:
             self._run(self._stop)
-        except Exception as error:  # noqa: BLE001 - passed on, not swallowed
-            self._broke(error)
+        except Exception as error:  # noqa: BLE001 - raised again on the main thread
+            self._failed(error)
 
 
-def _wait(outcome: queue.SimpleQueue[Event | BaseException], tick: Callable[[], None]) -> None:
-    """Returns when the title is finished; raises when it failed or a service broke."""
+def _wait(outcomes: queue.SimpleQueue[Event | BaseException], tick: Callable[[], None]) -> None:
+    """Returns when the title is finished.
+
+    Raises:
+        ReelwrightError: the title failed, or a service did.
+        InternalError: a thread died.
+        KeyboardInterrupt: the person pressed Ctrl-C.
+    """
     while True:
         tick()
+        dead = dead_threads()
+        if dead:
+            raise InternalError(f"a thread died: {', '.join(dead)}")
         try:
-            news = outcome.get(timeout=_TICK_SECONDS)
+            outcome = outcomes.get(timeout=_TICK_SECONDS)
         except queue.Empty:
             continue
-        if isinstance(news, BaseException):
-            raise news
-        if news.HasField("title_failed"):
-            raise error_from_event(news.title_failed)
-        if news.HasField("title_finished"):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        if outcome.HasField("title_failed"):
+            raise error_from_event(outcome.title_failed)
+        if outcome.HasField("title_finished"):
             return

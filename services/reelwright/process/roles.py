@@ -1,4 +1,4 @@
-"""The four roles, each loading only what it needs: a dispatcher no FFmpeg, a decoder no network runtime."""
+"""The four roles. Each loads only what it needs: a dispatcher no FFmpeg, a decoder no network runtime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNREADY = {
     "inference": "it reaches no dispatcher",
     "encoder": "it takes no frames yet",
 }
-"""Why a role whose bus answers is not ready."""
+"""Why a role is not ready although its bus answers."""
 
 
 class Role(Protocol):
@@ -29,15 +29,15 @@ class Role(Protocol):
 
 
 def create(role: str, bus: Bus, retry: RetryPolicy) -> Role:
-    """A role with the settings of the environment.
+    """Creates a role with the settings of the environment.
 
     Args:
         role: decoder, dispatcher, inference or encoder.
-        bus: the bus.
-        retry: retries while the store is unavailable, until the process is to stop.
+        bus: connected to the broker.
+        retry: retries while the store is unavailable, until the process is told to stop.
 
     Raises:
-        UserError: a setting, a model or the ledger's place that must be mended.
+        UserError: a setting, a model or the ledger's location must be corrected.
     """
     if role == "dispatcher":
         from reelwright.dispatcher.entry import create as create_dispatcher

@@ -1,4 +1,4 @@
-"""A role as a process: probes first, then the bus, then work, then a drain that ends."""
+"""A role as a process: health first, then the bus, then the role, then a bounded drain."""
 
 from __future__ import annotations
 
@@ -18,40 +18,44 @@ from reelwright.store.retry import RetryPolicy
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger, log_as_service
 from reelwright.telemetry.server import TelemetryServer
-from reelwright.titles.errors import OneLineError, UnavailableError
+from reelwright.telemetry.threads import SupervisedThread, dead_threads
+from reelwright.titles.errors import InternalError, OneLineError, UnavailableError
 
 log = get_logger(__name__)
 
-# What threads get to end once the bus is closed under them.
-_LAST_SECONDS = 5.0
+# Time for the threads to end after the bus is closed.
+_EXIT_SECONDS = 5.0
+# How often the process looks for dead threads.
+_CHECK_SECONDS = 1.0
 
 
 def serve(role: str, port: int) -> int:
-    """Serves as `role` until a signal; the exit code: 0 drained, 2 a setting to mend, 1 a failure of ours.
+    """Runs a role until a signal or a dead thread ends it. The caller has blocked STOP_SIGNALS.
 
     Args:
         role: decoder, dispatcher, inference or encoder.
         port: of metrics and health; 0 picks a free one.
 
-    The caller has blocked STOP_SIGNALS.
+    Returns:
+        The exit code: 0 drained, 2 a setting must be corrected, 1 a failure of ours.
     """
-    log_as_service("WARNING")
+    log_as_service("WARNING", role=role)
+    # SIGUSR2 prints the stack of every thread, to diagnose a process that hangs.
     faulthandler.register(signal.SIGUSR2)
     try:
         settings = read_settings(ServeSettings)
         logging.getLogger("reelwright").setLevel(settings.log_level)
-        _Process(role, settings.grace_seconds).run(port)
+        code = _Process(role, settings.grace_seconds).run(port)
     except OneLineError as error:
-        # Theirs to mend: a line, not a traceback.
+        # The person must correct something: one line, no traceback.
         code = error.exit_code
-        log.error(str(error), role=role)
+        log.error(str(error))
     except Exception:
-        code = 1
-        log.exception("broke", role=role)
-    else:
-        return 0
-    # Threads of what broke may hang; whoever restarts the process must not wait for them.
-    _leave_in(_LAST_SECONDS, code)
+        code = InternalError.exit_code
+        log.exception("role failed")
+    if code:
+        # Threads of a role that failed may hang, and the orchestrator must not wait for them.
+        _exit_after(_EXIT_SECONDS, code)
     return code
 
 
@@ -62,25 +66,27 @@ class _Process:
         self._lacks = "starting"
         self._bus: Bus | None = None
         self._work: Role | None = None
-        self._cut_off = False
+        self._grace_exceeded = False
+        # Names of the threads that an exception ended; they end the process.
+        self._dead: list[str] = []
         metrics.BUILD_INFO.labels(version=__version__, role=role).set(1)
 
-    def run(self, port: int) -> None:
-        # Reachable from other machines: it is there to be scraped and probed.
+    def run(self, port: int) -> int:
+        # An empty host is every address: Prometheus and probes run on other machines.
         with TelemetryServer(port, self._missing, host="") as telemetry:
-            threading.Thread(target=self._await_signals, name="signals", daemon=True).start()
-            log.info("listening", role=self._role, port=telemetry.port, version=__version__)
+            SupervisedThread("stop", self._await_stop, daemon=True).start()
+            log.info("role started", port=telemetry.port, version=__version__)
             self._bus = self._connected()
-            if self._bus is None:
-                return
-            try:
-                self._work_until_stopped(self._bus)
-            finally:
-                self._bus.close()
-        log.info("stopped", role=self._role)
+            if self._bus is not None:
+                try:
+                    self._work_until_stopped(self._bus)
+                finally:
+                    self._bus.close()
+        log.info("role stopped")
+        return InternalError.exit_code if self._dead else 0
 
     def _connected(self) -> Bus | None:
-        """The bus, once it answers and has the topics; None when told to stop before."""
+        """The bus, once the broker answers and has the topics; None when stopped before."""
         try:
             return self._retry.call(self._connect)
         except UnavailableError:
@@ -97,16 +103,20 @@ class _Process:
         with naming_variables(f"REELWRIGHT_{self._role.upper()}_"):
             self._work = create(self._role, bus, self._retry)
         self._lacks = ""
-        log.info("serving", role=self._role)
+        log.info("role running")
         try:
             self._work.run(self._stop)
         except Exception:
-            if not self._cut_off:
+            if not self._grace_exceeded:
                 raise
-            # By design: nothing is lost by it, what was under way is done again by another.
-            log.warning("left with work under way", role=self._role, exc_info=True)
+            # Expected after the bus was closed. Nothing is lost: another process does the unfinished work again.
+            log.warning("role stopped with unfinished work", exc_info=True)
 
     def _missing(self) -> str:
+        """What the process lacks to take work; empty when it takes work."""
+        dead = self._dead or dead_threads()
+        if dead:
+            return f"a thread has died: {', '.join(dead)}"
         if self._stop.is_set():
             return "stopping"
         if self._lacks or self._bus is None or self._work is None:
@@ -115,23 +125,28 @@ class _Process:
             return "the bus does not answer"
         return "" if self._work.ready else UNREADY[self._role]
 
-    def _await_signals(self) -> None:
-        signal.sigwait(STOP_SIGNALS)
-        log.info("stopping", role=self._role, grace_seconds=self._grace_seconds)
+    def _await_stop(self) -> None:
+        """Waits for a stop signal or a dead thread; then lets the role drain for the grace period."""
+        while signal.sigtimedwait(STOP_SIGNALS, _CHECK_SECONDS) is None:
+            self._dead = dead_threads()
+            if self._dead:
+                log.error("process ends because a thread died", threads=self._dead)
+                break
+        log.info("role stopping", grace_seconds=self._grace_seconds)
         self._stop.set()
         self._retry.stop()
-        again = signal.sigtimedwait(STOP_SIGNALS, self._grace_seconds)
-        if again is not None:
-            os._exit(128 + again.si_signo)
-        log.warning("out of grace: what waits for the bus is cut off", role=self._role)
-        self._cut_off = True
+        second = signal.sigtimedwait(STOP_SIGNALS, self._grace_seconds)
+        if second is not None:
+            os._exit(128 + second.si_signo)
+        log.warning("grace period exceeded, closing the bus")
+        self._grace_exceeded = True
         if self._bus is not None:
             self._bus.close()
-        _leave_in(_LAST_SECONDS, 0)
+        _exit_after(_EXIT_SECONDS, InternalError.exit_code if self._dead else 0)
 
 
-def _leave_in(seconds: float, code: int) -> None:
-    """Ends the process after some time whatever its threads do; by returning it ends sooner."""
+def _exit_after(seconds: float, code: int) -> None:
+    """Ends the process after `seconds`, whatever its threads do. The process may end earlier in the normal way."""
     timer = threading.Timer(seconds, os._exit, [code])
     timer.daemon = True
     timer.start()

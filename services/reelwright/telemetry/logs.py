@@ -9,6 +9,7 @@ from typing import cast
 
 import structlog
 from structlog.stdlib import BoundLogger, ProcessorFormatter
+from structlog.typing import EventDict
 
 
 def get_logger(name: str) -> BoundLogger:
@@ -33,11 +34,18 @@ def get_logger(name: str) -> BoundLogger:
     return cast("BoundLogger", logger)
 
 
-def json_formatter() -> logging.Formatter:
+def json_formatter(**fields: str) -> logging.Formatter:
     """Formats a record as one JSON object: time (UTC, RFC 3339), level, logger, message, fields, exception.
 
     Records of libraries that use the standard library's `logging` are formatted in the same way.
+
+    Args:
+        **fields: added to every record of every thread, such as the role of the process.
     """
+
+    def add_fields(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**fields, **event}
+
     return ProcessorFormatter(
         foreign_pre_chain=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -47,6 +55,7 @@ def json_formatter() -> logging.Formatter:
         ],
         processors=[
             ProcessorFormatter.remove_processors_meta,
+            add_fields,
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(json.dumps, ensure_ascii=False, default=str),
@@ -54,10 +63,15 @@ def json_formatter() -> logging.Formatter:
     )
 
 
-def log_as_service(level: str = "INFO") -> None:
-    """Sends everything from `level` on to stderr as JSON lines."""
+def log_as_service(level: str = "INFO", **fields: str) -> None:
+    """Sends every record of at least `level` to stderr as a JSON line.
+
+    Args:
+        level: name of a level of the standard library.
+        **fields: added to every line.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(json_formatter())
+    handler.setFormatter(json_formatter(**fields))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
