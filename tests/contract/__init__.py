@@ -3,5 +3,6 @@
 import pytest
 
 # Shared suites deserve the same readable failures as test modules.
+pytest.register_assert_rewrite("tests.contract.bounded_bus")
 pytest.register_assert_rewrite("tests.contract.bus")
 pytest.register_assert_rewrite("tests.contract.ledger")

@@ -15,7 +15,8 @@ from reelwright.bus.assignment import assign_partitions
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.local.consumer import LocalConsumer
 from reelwright.bus.protocol import Bus, Record
-from tests.contract.bus import BoundedBusContract, BusContract, MakeBus, collect
+from tests.contract.bounded_bus import BoundedBusContract
+from tests.contract.bus import BusContract, MakeBus, collect
 
 
 @pytest.fixture

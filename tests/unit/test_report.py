@@ -233,10 +233,8 @@ def test_rotated_pictures_stand_upright(tmp_path: Path, rotation: int, dark: str
 @given(count=st.integers(1, 30), share=st.integers(4_700, 40_000), noisy=st.lists(st.booleans(), min_size=30))
 @settings(max_examples=15, deadline=None)
 def test_pictures_keep_to_their_budget(count: int, share: int, noisy: list[bool]) -> None:
-    """Whatever their sizes, all pictures together take no more than the bytes there are, and none is left out.
-
-    The smallest share is what a film of the most shots that a report shows leaves to each.
-    """
+    """Whatever their sizes, all pictures together take no more than the bytes there are, and none is left out."""
+    # The smallest share is that of a film with the most shots that a report shows.
     heavy = heavy_preview()
     budget = Budget(images=count, left=count * share)
     samples = [heavy if noisy[i] else preview_of(i, 320, 240) for i in range(count)]
