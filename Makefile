@@ -37,7 +37,7 @@ up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C
 	$(BIN)/python -m scripts.up
 
 test: $(VENV)/.dev check  ## every check, and every test but those of whole clusters
-	$(BIN)/python -m pytest -q --ignore=tests/e2e
+	$(BIN)/python -m pytest -q --ignore=tests/e2e --cov=reelwright --cov-report=term:skip-covered
 
 e2e: $(VENV)/.dev  ## the tests of whole clusters: role processes on a broker and a store, and a short fault campaign
 	$(BIN)/python -m pytest -q tests/e2e
@@ -45,11 +45,13 @@ e2e: $(VENV)/.dev  ## the tests of whole clusters: role processes on a broker an
 unit: $(VENV)/.dev  ## the fast tests alone
 	$(BIN)/python -m pytest -q tests/unit
 
-check: $(VENV)/.dev  ## lint, types, layers
+check: $(VENV)/.dev  ## lint, dead code, layers, house rules, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/vulture
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.house_rules
+	$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## the figures in the README
 	$(BIN)/python -m tests.bench
