@@ -50,6 +50,8 @@ _CONTAINERS = (
 )
 # Large enough that reading through Python costs nothing; a power of two near what demuxers seek by.
 _READ_BYTES = 256 << 10
+# Packets of the video streams that are looked at to tell a film from a poster.
+_PEEK = 200
 _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a still image"),
@@ -149,19 +151,55 @@ def _twin(beside: io.BufferedReader | None) -> io.BufferedReader | None:
 
 
 def video_stream(container: InputContainer, location: str) -> VideoStream:
-    """The stream that is the film: the first one that is not a cover picture, marked default where several are.
+    """The stream that is the film: of those that move, the one marked default, else the first.
 
     Raises:
         InputError: no such stream, or one that no decoder here reads.
     """
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
+    streams = film_streams(container)
     if not streams:
         raise InputError("there is no picture in it, only sound or data", location, "give a file with a video stream")
-    stream = next((s for s in streams if s.disposition & Disposition.default), streams[0])
+    still = single_pictures(streams, location)
+    moving = [stream for stream in streams if stream.index not in still] or streams
+    stream = next((s for s in moving if s.disposition & Disposition.default), moving[0])
     if cast("object", stream.codec_context) is None:
         raise InputError("its video codec is not known here", location, "convert it to H.264 or FFV1 first")
     return stream
+
+
+def film_streams(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are not marked as cover pictures."""
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & covers]
+
+
+def single_pictures(streams: list[VideoStream], location: str) -> set[int]:
+    """Indices of the streams that hold one picture, such as a poster; none where all do, or where there is one stream.
+
+    Where the container does not count frames, the file's first packets are looked at.
+
+    Raises:
+        InputError: see `open_source`.
+    """
+    if len(streams) < 2:
+        return set()
+    counts = {stream.index: stream.frames or _counted(stream) for stream in streams}
+    if not all(counts.values()):
+        with open_source(location) as container:
+            seen = dict.fromkeys(counts, 0)
+            chosen = [container.streams[index] for index in counts]
+            for number, packet in enumerate(container.demux(chosen)):
+                if number == _PEEK or all(count > 1 for count in seen.values()):
+                    break
+                seen[packet.stream.index] += bool(packet.size)
+        counts = {index: count or seen[index] for index, count in counts.items()}
+    return {index for index, count in counts.items() if count == 1} if max(counts.values()) > 1 else set()
+
+
+def _counted(stream: VideoStream) -> int:
+    """Frames by Matroska's statistics tags; 0 when there are none."""
+    tags = (value for key, value in stream.metadata.items() if key.startswith("NUMBER_OF_FRAMES"))
+    return next((int(value) for value in tags if value.isdigit()), 0)
 
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from reelwright.media.bars import detect_bars
 from reelwright.media.chroma_siting import chroma_siting
-from reelwright.media.container import open_file, open_source, video_stream
+from reelwright.media.container import film_streams, open_file, open_source, single_pictures, video_stream
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
@@ -22,6 +22,7 @@ from reelwright.media.field_order import FieldDetector, FieldFinding
 from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
+from reelwright.media.programmes import other_programmes
 from reelwright.media.sampling import sample_runs
 from reelwright.media.types import Bars, Chapter, SourceInfo, StreamInfo, VideoInfo
 from reelwright.titles.errors import InputError
@@ -61,6 +62,7 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
             chapters=tuple(_chapter(chapter) for chapter in container.chapters()),
             metadata=dict(container.metadata),
         )
+        other_parts = _other_parts(container, stream, location)
     fields, bars = _sampled(info, duration)
     notes = [chosen.note] if chosen.note else []
     if fields.order == "telecine":
@@ -68,8 +70,27 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
     if missing:
         notes.append(f"the file is cut off: {missing} bytes are missing at its end")
     notes += extras
+    notes += other_parts
     video = video.model_copy(update={"field_order": fields.order, "field_evidence": fields.evidence, "bars": bars})
     return info.model_copy(update={"video": video, "notes": tuple(notes)})
+
+
+def _other_parts(container: InputContainer, stream: VideoStream, location: str) -> list[str]:
+    """Sentences that name what the file holds beside the film and could be taken for it."""
+    notes = []
+    if stream.metadata.get("alpha_mode") == "1":
+        notes.append("transparency is left out (the stream's alpha layer)")
+    still = single_pictures(film_streams(container), location)
+    notes += [
+        f"video stream {index} holds a single picture; the film is video stream {stream.index}"
+        for index in sorted(still - {stream.index})
+    ]
+    if container.format.name == "mpegts":
+        others = sorted(other_programmes(location, stream.id))
+        if others:
+            numbers = ", ".join(map(str, others))
+            notes.append(f"it holds other programmes ({numbers}), which are left out: the film's own is carried alone")
+    return notes
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, location: str) -> RawFrame:

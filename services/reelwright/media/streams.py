@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from reelwright.media.audio_conversion import convert_audio
 from reelwright.media.container import open_source
 from reelwright.media.profiles import ProfileSpec
+from reelwright.media.programmes import other_programmes
 from reelwright.media.stream_copy import PREROLL_SECONDS, StreamClock, StreamCopy, StreamWriter
 from reelwright.media.subtitle_copy import SubtitleCopy
 from reelwright.media.tags import describe_stream
@@ -68,18 +69,26 @@ class StreamPlanner:
         """Adds to the film what it takes over of the source besides `main`."""
         writers: dict[int, StreamWriter] = {}
         settled: list[StreamOutcome] = []
+        others = other_programmes(self.location, main.id) if source.format.name == "mpegts" else {}
+        programmes = {pid: number for number, pids in others.items() for pid in pids}
         for stream in source.streams:
             if stream.index == main.index or _is_chapter_text(stream, source):
                 continue
-            result = self._add(stream)
+            outcome = self._left_out(stream)
+            if stream.id in programmes:
+                reason = f"it belongs to another programme ({programmes[stream.id]})"
+                result: StreamWriter | StreamOutcome = outcome.model_copy(update={"reason": reason})
+            else:
+                result = self._add(stream, outcome)
             if isinstance(result, StreamOutcome):
                 settled.append(result)
             else:
                 writers[stream.index] = result
         return OtherStreams(writers, tuple(settled))
 
-    def _add(self, stream: Stream) -> StreamWriter | StreamOutcome:
-        outcome = StreamOutcome(
+    def _left_out(self, stream: Stream) -> StreamOutcome:
+        """The outcome of a stream that the film's container does not hold."""
+        return StreamOutcome(
             index=stream.index,
             kind="cover" if is_cover(stream) else stream.type,
             codec=codec_name(stream),
@@ -88,6 +97,8 @@ class StreamPlanner:
             outcome="left out",
             reason=f"{self.spec.suffix[1:]} files hold no {codec_name(stream)} {stream.type}",
         )
+
+    def _add(self, stream: Stream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
         if isinstance(stream, AttachmentStream):
             return self._attach(stream, outcome)
         if stream.type == "video":

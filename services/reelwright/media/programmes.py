@@ -1,0 +1,82 @@
+"""Reads which streams of an MPEG transport stream belong together (ISO/IEC 13818-1, 2.4.4: PAT and PMT)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO
+
+from reelwright.media.container import open_file
+
+_SYNC = 0x47
+_LENGTHS = (188, 192, 204)
+# The tables recur several times a second, so they are near the beginning.
+_SEARCHED = 4 << 20
+
+
+def other_programmes(location: str, pid: int) -> dict[int, set[int]]:
+    """The programmes of a transport stream that do not hold a packet identifier (PID).
+
+    Args:
+        location: the source.
+        pid: of the stream that is restored.
+
+    Returns:
+        The PIDs of the streams of each other programme, by programme number, without those that are shared with the
+        programme of `pid`; empty where there is one programme, or where the tables are not found.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    with open_file(location) as handle:
+        programmes = _programmes(handle)
+    own = {other for pids in programmes.values() if pid in pids for other in pids}
+    if not own:
+        return {}
+    return {number: pids - own for number, pids in programmes.items() if pid not in pids and pids - own}
+
+
+def _programmes(handle: IO[bytes]) -> dict[int, set[int]]:
+    maps: dict[int, int] = {}
+    found: dict[int, set[int]] = {}
+    for pid, section in _sections(handle.read(_SEARCHED)):
+        if pid == 0 and section[0] == 0x00:
+            entries = section[8 : 3 + _length(section) - 4]
+            for at in range(0, len(entries) - 3, 4):
+                number = int.from_bytes(entries[at : at + 2], "big")
+                if number:
+                    maps[int.from_bytes(entries[at + 2 : at + 4], "big") & 0x1FFF] = number
+        elif section[0] == 0x02 and pid in maps:
+            found[int.from_bytes(section[3:5], "big")] = set(_stream_pids(section))
+    return found
+
+
+def _stream_pids(section: bytes) -> Iterator[int]:
+    at = 12 + (int.from_bytes(section[10:12], "big") & 0xFFF)
+    end = 3 + _length(section) - 4
+    while at + 5 <= end:
+        yield int.from_bytes(section[at + 1 : at + 3], "big") & 0x1FFF
+        at += 5 + (int.from_bytes(section[at + 3 : at + 5], "big") & 0xFFF)
+
+
+def _length(section: bytes) -> int:
+    return int.from_bytes(section[1:3], "big") & 0xFFF
+
+
+def _sections(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """PID and bytes of each table section that lies within one packet, as those of small multiplexes do."""
+    for length in _LENGTHS:
+        start = next((at for at in range(length) if data[at : at + 5 * length : length] == bytes([_SYNC]) * 5), None)
+        if start is not None:
+            break
+    else:
+        return
+    for at in range(start, len(data) - 187, length):
+        packet = data[at : at + 188]
+        if packet[0] != _SYNC or not packet[1] & 0x40:
+            continue
+        payload = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
+        if not packet[3] & 0x10 or payload >= 187:
+            continue
+        section = packet[payload + 1 + packet[payload] :]
+        if len(section) > 12 and 3 + _length(section) <= len(section) and section[0] in {0x00, 0x02}:
+            yield int.from_bytes(packet[1:3], "big") & 0x1FFF, section
