@@ -121,7 +121,7 @@ def test_a_cancelled_run_stops(cluster: Cluster) -> None:
     assert cluster.wait(run) == STOPPED
     inference.thaw()
     dispatcher = of_role(cluster, "dispatcher")
-    for gauge in ("reelwright_batches_queued", "reelwright_batches_in_flight"):
+    for gauge in ("reelwright_batches_queued", "reelwright_batches_leased"):
         until(lambda gauge=gauge: dispatcher.metric(gauge) == 0, f"{gauge} is 0")  # type: ignore[misc]
     committed = len(records(cluster, run))
     # Another film goes through from end to end: whatever was still to come of the run would have come before it.

@@ -51,7 +51,7 @@ def test_counters_read_zero_before_their_first_event() -> None:
     for stage in metrics.STAGES:
         assert REGISTRY.get_sample_value("reelwright_stage_seconds_total", {"stage": stage}) is not None
     for cause in metrics.RETRY_CAUSES:
-        assert REGISTRY.get_sample_value("reelwright_batch_retries_total", {"cause": cause}) is not None
+        assert REGISTRY.get_sample_value("reelwright_batches_retried_total", {"cause": cause}) is not None
 
 
 def test_bus_bytes_are_read_when_asked() -> None:

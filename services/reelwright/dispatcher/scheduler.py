@@ -177,7 +177,7 @@ class Scheduler:
         self._return_batches(self._leases.expire())
         self._fill_workers()
         metrics.BATCHES_QUEUED.set(len(self._ready))
-        metrics.BATCHES_IN_FLIGHT.set(len(self._leases))
+        metrics.BATCHES_LEASED.set(len(self._leases))
         metrics.WORKERS_CONNECTED.set(len(self._workers))
         served = {model for worker in self._workers.values() for model in worker.models}
         self._unserved.report(self._ready.unserved_models(served), workers=len(self._workers))
@@ -264,9 +264,9 @@ class Scheduler:
 def _record_return(returned: ReturnedBatch) -> None:
     fields = {**returned.key._asdict(), "worker": returned.worker, "reason": returned.reason}
     if returned.cause == "expiry":
-        metrics.LEASE_EXPIRIES.inc()
+        metrics.LEASES_EXPIRED.inc()
         log.info("lease expired", **fields)
     else:
         log.info("batch returned", cause=returned.cause, **fields)
     if not returned.given_up and returned.cause != "release":
-        metrics.RETRIES.labels(cause=returned.cause).inc()
+        metrics.BATCHES_RETRIED.labels(cause=returned.cause).inc()

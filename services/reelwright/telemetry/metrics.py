@@ -1,4 +1,4 @@
-"""Every metric of the pipeline, in one place: prefix `reelwright_`, base units, never a label per title.
+"""Every metric of the pipeline, in one place: prefix `reelwright_`, base units, no label per title.
 
 Counters and gauges live in prometheus_client's default registry; several services in one process share them.
 """
@@ -12,10 +12,10 @@ from functools import partial
 
 from prometheus_client import Counter, Gauge, disable_created_metrics
 
-# A `_created` series beside each counter doubles the page and answers no question.
+# A `_created` series for each counter would double the size of the page for no use.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-BUILD_INFO = Gauge("reelwright_build_info", "1, labelled with what runs here.", ["version", "role"])
+BUILD_INFO = Gauge("reelwright_build_info", "Always 1; the labels are the version and the role.", ["version", "role"])
 
 FRAMES_DECODED = Counter("reelwright_frames_decoded", "Frames read from sources.")
 FRAMES_RESTORED = Counter("reelwright_frames_restored", "Frames restored and accepted by the bus.")
@@ -24,11 +24,15 @@ FRAMES_LOST = Counter("reelwright_frames_lost", "Frames of finished films that a
 
 BATCHES_QUEUED = Gauge("reelwright_batches_queued", "Batches at the dispatcher that wait for a worker.")
 BATCHES_UNSERVED = Gauge("reelwright_batches_unserved", "Queued batches whose model no connected worker serves.")
-BATCHES_IN_FLIGHT = Gauge("reelwright_batches_in_flight", "Batches leased to workers.")
+BATCHES_LEASED = Gauge("reelwright_batches_leased", "Batches leased to workers.")
 WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers with an open stream.")
-RETRIES = Counter("reelwright_batch_retries", "Batches put back to be restored again.", ["cause"])
-LEASE_EXPIRIES = Counter("reelwright_lease_expiries", "Leases that ended without a word from their worker.")
-DEAD_LETTERS = Counter("reelwright_dead_letters", "Records that no service could use, and batches given up.")
+BATCHES_RETRIED = Counter(
+    "reelwright_batches_retried", "Batches returned to the queue to be restored again.", ["cause"]
+)
+LEASES_EXPIRED = Counter("reelwright_leases_expired", "Leases that ended because their worker did not renew them.")
+DEAD_LETTERS = Counter(
+    "reelwright_dead_letters", "Records that no service could process, and batches abandoned after their last attempt."
+)
 
 SEGMENTS_COMMITTED = Counter("reelwright_segments_committed", "Segments committed to the ledger.")
 TITLES_FINISHED = Counter("reelwright_titles_finished", "Titles whose film was assembled.")
@@ -43,11 +47,11 @@ WORKER_BUSY_SECONDS = Counter(
 STAGES = ("decode", "transport", "restoration", "publish", "encode", "assemble")
 RETRY_CAUSES = ("failure", "expiry", "disconnect")
 
-# A counter that was never touched must read 0, not be absent: alerts and ratios are built on it.
+# A labelled counter exists only once it is used. Alerts and ratios need it to read 0 before.
 for _stage in STAGES:
     STAGE_SECONDS.labels(stage=_stage)
 for _cause in RETRY_CAUSES:
-    RETRIES.labels(cause=_cause)
+    BATCHES_RETRIED.labels(cause=_cause)
 
 
 @contextmanager
@@ -61,11 +65,11 @@ def timed(stage: str) -> Iterator[None]:
 
 
 def watch_bus(topics: tuple[str, ...], held_bytes: Callable[[str], int]) -> None:
-    """Reads the bytes that topics hold whenever metrics are asked for.
+    """Sets the gauge of the bus: it reads the bytes that each topic holds whenever metrics are requested.
 
     Args:
         topics: the topics to show.
-        held_bytes: tells a topic's bytes; called on the metrics server's thread.
+        held_bytes: returns the bytes that a topic holds; called on a thread of the metrics server.
     """
     for topic in topics:
         BUS_BYTES.labels(topic=topic).set_function(partial(held_bytes, topic))
