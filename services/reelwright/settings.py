@@ -1,4 +1,4 @@
-"""Settings as a command finds them in its environment."""
+"""Reads settings from the environment."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Kind = TypeVar("Kind", bound=BaseSettings)
 
 
 class ServeSettings(BaseSettings):
-    """What every role's process has: `REELWRIGHT_*`.
+    """Settings of the process of every role: `REELWRIGHT_*`.
 
     Attributes:
-        grace_seconds: from SIGTERM until whoever still waits for the bus is cut off. 30 s is what Kubernetes waits
-            before it kills; raise both together.
-        log_level: of the package's own log lines; libraries speak from WARNING on.
+        grace_seconds: from SIGTERM until the bus is closed under work that still waits for it. Kubernetes kills a pod
+            after 30 s by default; raise both together.
+        log_level: lowest level of the package's own log lines; that of libraries is WARNING.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_", frozen=True)
@@ -29,10 +29,10 @@ class ServeSettings(BaseSettings):
 
 
 def read_settings(kind: type[Kind]) -> Kind:
-    """The settings of that kind.
+    """Reads one settings class from the environment.
 
     Raises:
-        UserError: one of them is missing or not valid; names its variable.
+        UserError: a setting is missing or not valid; the error names its variable.
     """
     with naming_variables(kind.model_config["env_prefix"]):
         return kind()
@@ -40,10 +40,10 @@ def read_settings(kind: type[Kind]) -> Kind:
 
 @contextmanager
 def naming_variables(prefix: str) -> Iterator[None]:
-    """Turns settings that are not valid into a UserError that names the variable.
+    """Translates a validation error of settings into a UserError that names the variable.
 
     Args:
-        prefix: what the variables' names begin with.
+        prefix: of the names of the variables.
     """
     try:
         yield
@@ -52,8 +52,8 @@ def naming_variables(prefix: str) -> Iterator[None]:
         name = "__".join(str(part) for part in first["loc"]).upper() or "*"
         if first["type"] == "missing":
             raise UserError("is not set", f"{prefix}{name}", "docs/operations.md says what it is") from None
-        # Pydantic's sentence is about the value; "Value error, " is only how it marks what our own checks say.
+        # Pydantic puts "Value error, " in front of the messages of our own validators.
         what = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{what[:1].lower()}{what[1:]}", f"{prefix}{name}", "mend it") from None
+        raise UserError(f"{what[:1].lower()}{what[1:]}", f"{prefix}{name}", "correct it") from None
     except SettingsError as error:
-        raise UserError(str(error), f"{prefix}*", "mend it") from None
+        raise UserError(str(error), f"{prefix}*", "correct it") from None

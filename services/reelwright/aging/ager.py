@@ -17,11 +17,11 @@ _REFERENCE_ROWS = 360
 class Ager:
     """Makes frames look like an old print.
 
-    Frames may come in any order and from several threads: the result depends on preset, seed, size and index alone.
+    Frames may be given in any order and from several threads: the result depends on preset, seed, size and index only.
 
     Args:
-        preset: what the film suffered.
-        seed: which copy of the film it is; not negative.
+        preset: kinds and strengths of damage.
+        seed: of the random damage; not negative.
         width: luma columns.
         height: luma rows.
     """
@@ -34,7 +34,7 @@ class Ager:
         self._vignette = effects.vignette(self._shape, preset.vignette)
 
     def age(self, index: int, planes: tuple[NDArray[np.uint8], ...]) -> tuple[NDArray[np.uint8], ...]:
-        """Frame `index`, aged.
+        """Ages one frame.
 
         Args:
             index: 0 for the film's first frame.
@@ -54,24 +54,24 @@ class Ager:
         return (luma8, *chroma)
 
     def age_luma(self, index: int, luma: Field) -> Field:
-        """Luma in [0, 1] through everything, in the order in which it happens to a film; may leave [0, 1]."""
+        """Applies all damage to luma in [0, 1], in the order in which a film suffers it. The result may leave [0, 1]."""
         luma = self.tone(index, luma)
         return self.wear(index, luma)
 
     def tone(self, index: int, luma: Field) -> Field:
-        """Gate weave, fading, vignette and flicker: what moves or dims the picture and hides nothing of it."""
+        """Gate weave, fading, vignette and flicker: the damage that moves or dims the picture."""
         preset = self.preset
         if preset.weave > 0:
             shift = 0.4 * generator(self.seed, _WEAVE, index).standard_normal(2)
             shift += 0.9 * drift(self.seed, _WEAVE_SLOW, index, 12, 2)
             shift *= preset.weave * self._unit
-            # A gate holds the film sideways better than a claw stops it.
+            # In a projector the picture moves less sideways than up and down.
             luma = effects.weave(luma, float(0.7 * shift[0]), float(shift[1]))
         luma = effects.fade(luma, preset.black, preset.white)
         return luma * self._gain(index)
 
     def wear(self, index: int, luma: Field) -> Field:
-        """Blur, grain, dust, hairs and scratches: what a restoration should take away."""
+        """Blur, grain, dust, hairs and scratches: the damage that a restoration should remove."""
         preset, unit = self.preset, self._unit
         luma = effects.blur(luma, preset.blur * unit)
         luma = effects.grain(luma, preset.grain, generator(self.seed, _GRAIN, index), unit)

@@ -1,7 +1,7 @@
-"""What an old film suffered, as plain values.
+"""Presets of film damage.
 
-Lengths are in pixels of a picture 360 rows high (the size at which old film reaches people) and grow with the
-picture. The values are set by eye beside public-domain transfers of films of the period, not measured on film stock.
+Lengths are in pixels of a picture 360 rows high (the usual size of transfers of old film) and grow with the
+picture. The values were set by eye against public-domain transfers of films of the period, not measured on film stock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Broker and store as roles and commands find them."""
+"""Connects commands and roles to the broker and the store that the environment names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from reelwright.store.settings import StoreSettings
 
 
 def connect() -> Bus:
-    """The bus of the environment, on a broker that answers and has the topics.
+    """Connects to the broker of the environment, and checks that it has the topics.
 
     Raises:
         UnavailableError: no broker answers, or topics are missing.
-        UserError: settings, login or topics that must be mended.
+        UserError: settings, login or topics must be corrected.
     """
-    # Loaded here: `status` asks the ledger alone, and Kafka's client takes a second.
+    # Imported here: `status` needs the ledger alone, and importing Kafka's client takes a second.
     from reelwright.bus.kafka.bus import KafkaBus
 
     return KafkaBus.connect(read_settings(BusSettings))
@@ -30,7 +30,7 @@ def connect() -> Bus:
 
 @contextmanager
 def connected() -> Iterator[Bus]:
-    """`connect` for the length of a `with` block."""
+    """Connects as `connect`, and closes the bus at the end of the `with` block."""
     bus = connect()
     try:
         yield bus
@@ -39,16 +39,16 @@ def connected() -> Iterator[Bus]:
 
 
 def ledger_root() -> str:
-    """Where the cluster's ledger lies.
+    """The location of the cluster's ledger.
 
     Raises:
-        UserError: REELWRIGHT_STORE_LEDGER is not set, or leads nowhere.
+        UserError: REELWRIGHT_STORE_LEDGER is not set, or is no location.
     """
     return read_settings(StoreSettings).ledger
 
 
 def open_ledger(retry: RetryPolicy = NO_RETRY) -> Callable[[str], RunLedger]:
-    """What opens a run's ledger by its name.
+    """Returns a function that opens a run's ledger by the name of the run.
 
     Args:
         retry: how long to retry while the store is unavailable.
@@ -60,7 +60,7 @@ def open_ledger(retry: RetryPolicy = NO_RETRY) -> Callable[[str], RunLedger]:
 
 
 def open_claims(retry: RetryPolicy = NO_RETRY) -> ClaimCheck:
-    """Where payloads go that are too large for a message.
+    """Opens the claim check: the store of payloads that are too large for a message.
 
     Args:
         retry: how long to retry while the store is unavailable.

@@ -1,4 +1,4 @@
-"""A title as a person asks for it: checked, resolved to a request, with nothing written yet."""
+"""Checks and resolves what a person asks for into a request. Writes nothing."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
 def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunRequest:
-    """The request for a title, touching nothing.
+    """Resolves a title into a request: checks source, model and output. Writes nothing.
 
     Args:
         source: a path or an s3:// URL.
-        output: the same; with the suffix of the recipe's profile.
+        output: a path or an s3:// URL with the suffix of the recipe's profile.
         recipe: what to do.
         engine: auto, openvino or torch.
 
     Raises:
-        UserError: no such film or model, or an output that cannot be.
+        InputError: the source is missing or no film.
+        ModelError: no such model.
+        OutputError: see `check_output`.
     """
     source, place = _address(source, InputError), open_location(output)
     output = place.address(place.path)
@@ -46,10 +48,17 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunR
 
 
 def parse_deadline(text: str, now: float | None = None) -> float:
-    """Unix seconds of a deadline: ISO 8601, local time where it names no zone, or a duration such as `2h` or `1d12h`.
+    """Reads a deadline: an ISO 8601 time, local if it has no zone, or a duration from now such as `2h` or `1d12h`.
+
+    Args:
+        text: what the person wrote.
+        now: Unix seconds of the present; the clock's if None.
+
+    Returns:
+        Unix seconds.
 
     Raises:
-        UserError: neither, or in the past.
+        UserError: the text is neither, or the time is in the past.
     """
     now = time.time() if now is None else now
     if _DURATION.fullmatch(text):
@@ -58,16 +67,16 @@ def parse_deadline(text: str, now: float | None = None) -> float:
         moment = datetime.fromisoformat(text).astimezone(UTC).timestamp()
     except ValueError:
         remedy = "write 2h, 1d12h or 2030-05-01T18:00"
-        raise UserError(f"{text!r} is no moment and no duration", "--deadline", remedy) from None
+        raise UserError(f"{text!r} is neither a time nor a duration", "--deadline", remedy) from None
     if moment <= now:
-        raise UserError(f"{text} is in the past", "--deadline", "give a moment that is still to come")
+        raise UserError(f"{text} is in the past", "--deadline", "give a time in the future")
     return moment
 
 
 def title_request(
     source: str, output: str, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
 ) -> RunRequest:
-    """The title as the services know it; the same source, recipe and engine are the same run.
+    """Builds the request of a title. The same source, recipe and engine give the same run.
 
     Raises:
         ModelError: the engine cannot run this model.
@@ -103,6 +112,6 @@ def check_output(source: str, output: str, profile: str) -> None:
 
 
 def _address(location: str, kind: type[UserError]) -> str:
-    """An absolute path or a whole URL: a service works in another folder than the person."""
+    """An absolute path or URL, because a service has another working directory than the person."""
     place = open_location(location, kind)
     return place.address(place.path)

@@ -1,4 +1,4 @@
-"""A restoration as the command line knows it: where the film comes from, where it goes, and which run it is."""
+"""A restoration in this process: its request, model, engine and folders."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reelwright.client.request import check_output, title_request
-from reelwright.ledger.manifest import read_manifest
-from reelwright.ledger.names import manifest_location, report_location
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.names import report_location
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.models import ModelFile, resolve_model
@@ -26,9 +24,9 @@ class RestorationJob:
     """One film to restore here.
 
     Attributes:
-        request: the title as the services know it.
-        model: the network's file.
-        engine: which engine runs it (auto, openvino, torch).
+        request: the title, as the services get it.
+        model: file of the network.
+        engine: runs the network: auto, openvino or torch.
         threads: CPU threads of the network.
     """
 
@@ -39,51 +37,41 @@ class RestorationJob:
 
     @property
     def output(self) -> Path:
-        """Where the restored film goes."""
+        """The path of the restored film."""
         return Path(self.request.output)
 
     @property
     def ledger(self) -> Path:
-        """The folder that holds the run, on the output's file system so that the film moves into place at once."""
+        """The folder of the ledger: beside the output, so that the film is moved there by a rename."""
         return self.output.parent / ".reelwright"
 
     @property
     def folder(self) -> Path:
-        """The run's own folder."""
+        """The folder of the run in the ledger."""
         return self.ledger / self.request.run
 
     @property
     def report(self) -> Path:
-        """Where the report goes."""
+        """The path of the report."""
         return Path(report_location(str(self.output)))
 
-    def finished(self) -> Manifest | None:
-        """The manifest when this very run's film is already at the output."""
-        manifest_path = Path(manifest_location(str(self.output)))
-        if not (self.output.is_file() and manifest_path.is_file() and self.report.is_file()):
-            return None
-        try:
-            manifest = read_manifest(str(self.output))
-        except InputError:
-            return None  # what a broken manifest asks for is this very restoration
-        whole = manifest.film_bytes == self.output.stat().st_size
-        return manifest if manifest.run == self.request.run and whole else None
-
-    def clear(self) -> None:
+    def remove_run(self) -> None:
         """Removes the run's folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def tidy(self) -> None:
-        """Removes the folder of runs when nothing is left in it."""
+    def remove_ledger_if_empty(self) -> None:
+        """Removes the folder of the ledger when it is empty."""
         with suppress(OSError):
             self.ledger.rmdir()
 
 
 def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, threads: int | None) -> RestorationJob:
-    """Resolves what was asked for, touching nothing.
+    """Resolves what a person asks for into a job. Writes nothing.
 
     Raises:
-        UserError: no such source or model, or an output that cannot be written.
+        InputError: no such source.
+        ModelError: no such model.
+        OutputError: see `client.request.check_output`.
     """
     fingerprint = source_fingerprint(source)
     output = output or _default_output(source, profile_spec(recipe.profile).suffix)

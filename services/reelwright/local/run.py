@@ -49,16 +49,16 @@ def run_job(
     with ExitStack() as stack:
         if metrics_port is not None:
             stack.enter_context(TelemetryServer(metrics_port))
-        stack.callback(job.tidy)
+        stack.callback(job.remove_ledger_if_empty)
         for name in (job.output.name, job.request.run):
             lock = job.ledger / f"{name}.lock"
             stack.enter_context(run_lock(lock, on_wait))
             # Removed while it is held: a process that waits for it notices and makes a new one.
             stack.callback(lock.unlink, missing_ok=True)
-        done = job.finished()
+        ledger = RunLedger(str(job.ledger), job.request.run)
+        done = ledger.whole_at(str(job.output))
         if done is not None:
             return done
-        ledger = RunLedger(str(job.ledger), job.request.run)
         # With the lock of the output held: of two sources with one default name the second sees the film of the first.
         if not overwrite:
             ledger.check_replaceable(str(job.output), job.request.fingerprint)
@@ -70,10 +70,10 @@ def run_job(
         try:
             restore_here(job, _ticker(meter, on_progress))
         except InputError:
-            job.clear()
+            job.remove_run()
             raise
         manifest = read_manifest(str(job.output))
-        job.clear()
+        job.remove_run()
         return manifest
 
 

@@ -1,4 +1,4 @@
-"""How far a title is, how fast it goes and when it will be done."""
+"""Progress of a title: frames done, speed, time left."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class ProgressMeter:
 
     Args:
         total: frames of the title; None while unknown.
-        done: frames that were finished before, in an earlier run; they count as done, not as speed.
+        done: frames that an earlier process finished; they count as done but not for the speed.
         window: seconds over which the speed is measured.
-        clock: seconds that only rise.
+        clock: returns seconds; never goes back.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class ProgressMeter:
         self.total = total
         self._done = done
         self._window, self._clock = window, clock
-        # One mark per window edge is enough: the oldest one kept lies at or just outside the window.
+        # The oldest mark lies at the start of the window, or just before it.
         self._marks: deque[tuple[float, int]] = deque([(clock(), done)])
 
     @property

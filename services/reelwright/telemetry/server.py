@@ -20,12 +20,12 @@ _TEXT = "text/plain; charset=utf-8"
 class TelemetryServer:
     """Serves metrics and health from construction until `close`.
 
-    `/healthz` answers 200 while the process can answer at all; `/readyz` answers 200, or 503 with what is missing.
+    `/healthz` answers 200 while the process lives. `/readyz` answers 200, or 503 with one line that says what is missing.
 
     Args:
         port: TCP port; 0 picks a free one.
-        missing: what the service lacks to take work, in one line; empty when it takes work. Called on a thread of the
-            server's for every request.
+        missing: returns one line that says what the service lacks to take work; empty when it takes work. Called on a
+            thread of the server for every request.
         host: address to listen on; the default is reachable from this machine alone.
 
     Raises:
@@ -73,7 +73,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    # A peer that opens a connection and says nothing must not hold a thread for ever.
+    # Seconds after which a connection without a request is closed, so that it does not hold a thread.
     timeout = 10
 
     def do_GET(self) -> None:
@@ -98,4 +98,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Says nothing: probes come every few seconds and mean nothing."""
+        """Logs nothing: a probe comes every few seconds."""
