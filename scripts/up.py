@@ -1,8 +1,7 @@
 """`make up`: a broker, a store, one process of each role and, where it is installed, Prometheus, on this machine.
 
-What ends is started again. Everything lies in `up/` (or where REELWRIGHT_UP_DATA says) and is taken up again by the
-next `make up`: data, logs, the ports that were chosen, and `env`, which a shell sources to reach it all. Ctrl-C stops
-it in order.
+A process that ends is started again. The folder `up/` (or REELWRIGHT_UP_DATA) holds data, logs, the chosen ports, and
+`env`, a file for a shell to source; the next `make up` uses them again. Ctrl-C stops everything in order.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ ROOT = Path(__file__).resolve().parent.parent
 REELWRIGHT = Path(sys.executable).with_name("reelwright")
 BUCKET = "films"
 
-# What runs, in the order of its start; stopped the other way round. A role that ends is started again.
+# The roles, in the order in which they are started; stopped in the reverse order.
 PROCESSES = {
     "dispatcher": ["serve", "dispatcher"],
     "encoder": ["serve", "encoder"],
     "inference": ["serve", "inference"],
     "decoder": ["serve", "decoder"],
 }
-# Taken where they are free, so that the addresses are the usual ones; others, chosen once, where they are not.
+# The usual ports. Where one is taken, a free one is chosen once and kept.
 PORTS = {
     "kafka": 9092,
     "s3": 9000,
@@ -47,22 +46,22 @@ PORTS = {
     "inference": 8083,
     "decoder": 8084,
 }
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _LONGEST_PAUSE = 10.0
-# One that lived this long did not die of what it was started with.
+# A process that lived this long starts again after the shortest pause.
 _SETTLED_SECONDS = 30.0
-# More than the roles' grace and what they take after it.
+# More than the grace period of the roles and the time that they need after it.
 _STOP_SECONDS = 40.0
 
 
-class Role:
-    """A process that is kept running.
+class ManagedProcess:
+    """A process that is started again when it ends.
 
     Args:
-        name: of the role and of its log.
-        command: what to run.
+        name: of the process and of its log.
+        command: the command line.
         env: its environment.
-        log: where it writes.
+        log: file of its output.
     """
 
     def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path) -> None:
@@ -74,13 +73,13 @@ class Role:
     def _start(self) -> None:
         self._started = time.monotonic()
         with self._log.open("ab") as log:
-            # In a session of its own: Ctrl-C is for this script, which stops things in order.
+            # In a separate session, so that Ctrl-C reaches this script alone, which stops the processes in order.
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env, start_new_session=True
             )
 
-    def keep(self) -> None:
-        """Starts it again, after a pause, when it has ended."""
+    def restart_if_ended(self) -> None:
+        """Starts the process again, after a pause, when it has ended."""
         code, now = self._process.poll(), time.monotonic()
         if code is None:
             return
@@ -93,12 +92,12 @@ class Role:
             self._start()
 
     def terminate(self) -> None:
-        """Asks it to stop."""
+        """Sends SIGTERM."""
         if self._process.poll() is None:
             self._process.terminate()
 
-    def end(self, deadline: float) -> None:
-        """Waits for its end until `deadline` (of the monotonic clock), then kills it."""
+    def wait_or_kill(self, deadline: float) -> None:
+        """Waits until `deadline` (of the monotonic clock) for the process to end, then kills it."""
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -107,9 +106,9 @@ class Role:
 
 
 def main() -> None:
-    """Brings it all up and keeps it up until Ctrl-C."""
-    for told in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(told, signal.default_int_handler)
+    """Starts everything and keeps it running until Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     data = Path(os.environ.get("REELWRIGHT_UP_DATA", ROOT / "up"))
     try:
         with ExitStack() as stack:
@@ -125,8 +124,10 @@ def _up(data: Path, stack: ExitStack) -> None:
     ports = choose_ports(data / "ports.json")
     for port in (ports["kafka"], ports["s3"]):
         if not _free(port):
-            raise UserError("somebody listens there", f"port {port}", f"is it up already? {data} chose it")
-    print("starting the broker and the store (the first time they are fetched) ...", flush=True)
+            raise UserError(
+                "the port is in use", f"port {port}", f"is `make up` running already? {data} chose the port"
+            )
+    print("starting the broker and the store (fetched at the first start) ...", flush=True)
     kafka = KafkaServer(data / "kafka", ports["kafka"])
     stack.callback(kafka.stop)
     kafka.start()
@@ -137,50 +138,50 @@ def _up(data: Path, stack: ExitStack) -> None:
     s3.start()
     env = environment(kafka, s3, ports)
     write_env(data / "env", env)
-    whole = {**os.environ, **env}
-    subprocess.run([REELWRIGHT, "topics", "apply"], check=True, env=whole, stdout=subprocess.DEVNULL)
-    roles = [
-        Role(
+    full_env = {**os.environ, **env}
+    subprocess.run([REELWRIGHT, "topics", "apply"], check=True, env=full_env, stdout=subprocess.DEVNULL)
+    processes = [
+        ManagedProcess(
             name,
             [str(REELWRIGHT), *command, "--metrics-port", str(ports[name])],
-            whole,
+            full_env,
             data / "logs" / f"{name}.log",
         )
         for name, command in PROCESSES.items()
     ]
-    stack.callback(stop, roles)
+    stack.callback(stop, processes)
     prometheus = start_prometheus(data, ports)
     if prometheus is not None:
         stack.callback(stop, [prometheus])
-        roles.append(prometheus)
-    tell(data, env, ports, prometheus is not None)
+        processes.append(prometheus)
+    print_addresses(data, env, ports, prometheus is not None)
     while True:
         for server in (kafka, s3):
-            keep_server(server)
-        for role in roles:
-            role.keep()
-        time.sleep(_LOOK_SECONDS)
+            restart_server_if_ended(server)
+        for process in processes:
+            process.restart_if_ended()
+        time.sleep(_POLL_SECONDS)
 
 
-def keep_server(server: KafkaServer | S3Server) -> None:
-    """Starts a server again when it has ended; what it stored is still there."""
+def restart_server_if_ended(server: KafkaServer | S3Server) -> None:
+    """Starts a server again when it has ended. Its data is kept."""
     if server.pid is None:
         print(f"{type(server).__name__} ended; starting it again", flush=True)
         server.start()
 
 
-def stop(roles: list[Role]) -> None:
-    """Stops roles together, each draining; what takes too long is killed."""
-    print("stopping " + ", ".join(role.name for role in roles), flush=True)
-    for role in reversed(roles):
-        role.terminate()
+def stop(processes: list[ManagedProcess]) -> None:
+    """Lets processes drain at the same time, and kills those that take too long."""
+    print("stopping " + ", ".join(process.name for process in processes), flush=True)
+    for process in reversed(processes):
+        process.terminate()
     deadline = time.monotonic() + _STOP_SECONDS
-    for role in roles:
-        role.end(deadline)
+    for process in processes:
+        process.wait_or_kill(deadline)
 
 
 def choose_ports(file: Path) -> dict[str, int]:
-    """The ports to use: those of the file, which is written the first time; a broker's data knows its port."""
+    """The ports: those of the file, which is written at the first start, because a broker's data contains its port."""
     chosen: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     for name, usual in PORTS.items():
         if name not in chosen:
@@ -203,7 +204,7 @@ def _any_port() -> int:
 
 
 def environment(kafka: KafkaServer, s3: S3Server, ports: dict[str, int]) -> dict[str, str]:
-    """What roles and commands need to find the broker, the store and each other."""
+    """The variables with which roles and commands find the broker, the store and each other."""
     return {
         **kafka.env,
         **s3.env,
@@ -214,13 +215,13 @@ def environment(kafka: KafkaServer, s3: S3Server, ports: dict[str, int]) -> dict
 
 
 def write_env(file: Path, env: dict[str, str]) -> None:
-    """Writes an environment for a shell to source; it holds the store's key, so it is its owner's alone."""
+    """Writes variables for a shell to source. Only the owner may read the file: it contains the key of the store."""
     file.touch(mode=0o600)
     file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in env.items()))
 
 
-def start_prometheus(data: Path, ports: dict[str, int]) -> Role | None:
-    """Prometheus scraping every role; None where it is not installed."""
+def start_prometheus(data: Path, ports: dict[str, int]) -> ManagedProcess | None:
+    """Starts Prometheus, which scrapes every role; None if it is not installed."""
     binary = shutil.which("prometheus")
     if binary is None:
         return None
@@ -233,13 +234,15 @@ def start_prometheus(data: Path, ports: dict[str, int]) -> Role | None:
         f"--storage.tsdb.path={data / 'prometheus'}",
         f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
     ]
-    return Role("prometheus", command, dict(os.environ), data / "logs" / "prometheus.log")
+    return ManagedProcess("prometheus", command, dict(os.environ), data / "logs" / "prometheus.log")
 
 
-def tell(data: Path, env: dict[str, str], ports: dict[str, int], watched: bool) -> None:
-    """Says where everything is and what to try."""
+def print_addresses(data: Path, env: dict[str, str], ports: dict[str, int], has_prometheus: bool) -> None:
+    """Prints the addresses, and commands to try."""
     shown = os.path.relpath(data)
-    prometheus = f"http://127.0.0.1:{ports['prometheus']}" if watched else "not installed (apt-get install prometheus)"
+    prometheus = (
+        f"http://127.0.0.1:{ports['prometheus']}" if has_prometheus else "not installed (apt-get install prometheus)"
+    )
     print(f"broker      {env['REELWRIGHT_BUS_BOOTSTRAP_SERVERS']}")
     print(f"store       {env['AWS_ENDPOINT_URL']}, bucket {BUCKET}")
     for name in PROCESSES:
@@ -249,7 +252,7 @@ def tell(data: Path, env: dict[str, str], ports: dict[str, int], watched: bool) 
     print(f"    set -a; . {shown}/env; set +a; PATH=$PWD/.venv/bin:$PATH")
     print(f"    reelwright submit film.mp4 -o s3://{BUCKET}/restored.mp4")
     print("    reelwright status --wait")
-    print("\nCtrl-C stops it all; nothing is lost by it.", flush=True)
+    print("\nCtrl-C stops everything; no work is lost.", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A whole cluster for tests: role processes as an installation runs them, on a real broker and a real store.
+"""A cluster for tests: role processes as in an installation, on a real broker and a real store.
 
 `with Cluster(kafka, s3, folder) as cluster:` makes the topics, a bucket and a ledger of its own; `start(role)` starts a
 process, and the commands of a person (`submit`, `status`, ...) run against the same broker and ledger.
@@ -24,7 +24,7 @@ from tests.support.commands import COMMAND, PATIENCE_SECONDS
 from tests.support.role_processes import Process, free_port, until
 
 ROLES = ("decoder", "dispatcher", "inference", "encoder")
-# What a film is accompanied by.
+# Suffixes of the film and of the files beside it.
 _BESIDE = ("", ".report.html", ".manifest.json")
 
 
@@ -32,11 +32,11 @@ class Cluster:
     """Role processes on one broker and one store, with a ledger of their own.
 
     Args:
-        kafka: a running broker; its Reelwright topics are made anew.
+        kafka: a running broker; its Reelwright topics are deleted and created again.
         s3: a running store.
         folder: for logs.
-        dispatchers: how many there may be at once: workers are told of that many addresses.
-        **env: environment of every process and command, beside the cluster's own.
+        dispatchers: number of dispatcher addresses that workers get.
+        **env: variables of every process and command, added to the cluster's own.
     """
 
     def __init__(self, kafka: KafkaServer, s3: S3Server, folder: Path, dispatchers: int = 1, **env: str) -> None:
@@ -57,8 +57,8 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         self.fs.mkdir(self.bucket)
-        self.forget()
-        # Again where a busy machine's broker was too slow to answer.
+        self.delete_topics()
+        # Repeated because the broker of a busy machine may answer too late.
         until(lambda: self.command("topics", "apply").returncode == 0, "the topics are made")
         return self
 
@@ -71,15 +71,15 @@ class Cluster:
 
     @property
     def fs(self) -> s3fs.S3FileSystem:
-        """The store as a test sees it, from outside of the product."""
+        """The store, reached without the product's code."""
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")
         key, secret, endpoint = (self.s3.env[name] for name in names)
         return s3fs.S3FileSystem(
             key=key, secret=secret, endpoint_url=endpoint, use_listings_cache=False, skip_instance_cache=True
         )
 
-    def forget(self) -> None:
-        """Removes the broker's Reelwright topics, and with them what its groups remember of earlier clusters."""
+    def delete_topics(self) -> None:
+        """Deletes the broker's Reelwright topics, and with them the offsets of earlier clusters."""
         admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
         try:
             known = [topic for topic in admin.list_topics() if topic.startswith("reelwright.")]
@@ -121,7 +121,7 @@ class Cluster:
         return started
 
     def command(self, *arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
-        """A command of a person's, run to its end in the cluster's environment."""
+        """Runs a command in the cluster's environment until it ends."""
         return subprocess.run(
             [COMMAND, *map(str, arguments)],
             capture_output=True,
@@ -138,7 +138,7 @@ class Cluster:
         return done.stdout.split()[0]
 
     def status(self, run: str) -> dict[str, Any]:
-        """What `reelwright status --json` tells of a run."""
+        """The entry of a run in `reelwright status --json`."""
         done = self.command("status", run, "--json")
         (told,) = json.loads(done.stdout)
         return dict(told)

@@ -1,4 +1,4 @@
-"""The `reelwright` command as a person runs it: in a process of its own."""
+"""Runs the `reelwright` command as a separate process."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = str(Path(sys.executable).with_name("reelwright"))
-# Long for an idle machine, so that only a hang reaches it.
+# So long that only a process that hangs exceeds it.
 PATIENCE_SECONDS = 240.0
-_LOOK_SECONDS = 0.002
+_POLL_SECONDS = 0.002
 
 
 def reelwright(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs the command to its end."""
+    """Runs the command until it ends."""
     command = [COMMAND, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, **options)
 
@@ -36,12 +36,12 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
         if process.poll() is not None:
             return False
         assert time.monotonic() < deadline, "it hangs"
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return True
 
 
 def errors_of(stderr: str) -> list[str]:
-    """What was said on stderr beside the signs of life of a long restoration."""
+    """The lines of stderr without the progress lines of a long restoration."""
     return [line for line in stderr.splitlines() if " frames, " not in line]
 
 
@@ -51,7 +51,7 @@ def manifest_of(film: Path) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, as hex."""
+    """SHA-256 of a file, as hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

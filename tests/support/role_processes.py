@@ -1,4 +1,4 @@
-"""Role processes of a cluster under test, and the ways to trouble one."""
+"""Role processes of a cluster under test, and the ways to disturb one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.commands import COMMAND, PATIENCE_SECONDS
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 def until(condition: Callable[[], object], what: str, patience: float = PATIENCE_SECONDS) -> None:
-    """Waits for a condition that another process brings about."""
+    """Waits for a condition that depends on another process."""
     deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(_LOOK_SECONDS)
+        assert time.monotonic() < deadline, f"timed out waiting until {what}"
+        time.sleep(_POLL_SECONDS)
 
 
 def free_port() -> int:
@@ -36,13 +36,13 @@ def free_port() -> int:
 
 
 class Process:
-    """One role's process, and the ways to trouble it. Started on construction.
+    """The process of one role, and the ways to disturb it. Started on construction.
 
     Attributes:
         role: decoder, dispatcher, inference or encoder.
         name: unique in its cluster; its log is `name`.log in the cluster's folder.
         port: where it serves metrics and health.
-        env: what its environment has beside the test's own.
+        env: variables added to the test's own environment.
         command: what to run in place of `reelwright serve`.
     """
 
@@ -71,24 +71,24 @@ class Process:
         return self._process.poll()
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Sends SIGKILL and waits until the process has ended."""
         self._process.kill()
         self._process.wait()
 
     def terminate(self) -> None:
-        """SIGTERM; returns at once."""
+        """Sends SIGTERM; does not wait."""
         self._process.terminate()
 
     def freeze(self) -> None:
-        """SIGSTOP: it is there, and does nothing."""
+        """Sends SIGSTOP: the process exists but does nothing."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Sends SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
 
     def wait(self, patience: float = PATIENCE_SECONDS) -> int:
-        """Waits for its end; the exit code."""
+        """Waits until the process ends; returns the exit code."""
         return self._process.wait(patience)
 
     def get(self, path: str) -> tuple[int, str]:
@@ -103,11 +103,11 @@ class Process:
 
     @property
     def ready(self) -> bool:
-        """Whether it says that it takes work."""
+        """Whether /readyz answers 200."""
         return self.get("/readyz")[0] == 200
 
     def metric(self, sample: str, **labels: str) -> float:
-        """A sample of its metrics, summed over the labels that are not given; 0 where there is none."""
+        """A sample of its metrics, summed over the labels that are not given; 0 if there is none."""
         found = 0.0
         for family in text_string_to_metric_families(self.get("/metrics")[1]):
             for told in family.samples:
@@ -116,7 +116,7 @@ class Process:
         return found
 
     def memory_bytes(self) -> int:
-        """Resident memory as the kernel counts it; 0 once it is gone."""
+        """Resident memory in bytes; 0 after the process has ended."""
         try:
             pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         except (FileNotFoundError, ProcessLookupError):
@@ -124,6 +124,6 @@ class Process:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What it logged so far, those of its predecessors of this name first; a line that is no JSON fails."""
+        """The log lines of this process and of its predecessors with this name. Fails on a line that is not JSON."""
         for line in self.log.read_text().splitlines():
             yield json.loads(line)

@@ -54,7 +54,7 @@ class Ager:
         return (luma8, *chroma)
 
     def age_luma(self, index: int, luma: Field) -> Field:
-        """Applies all damage to luma in [0, 1], in the order in which a film suffers it. The result may leave [0, 1]."""
+        """Applies all damage to luma in [0, 1], in the order of its causes. The result may leave [0, 1]."""
         luma = self.tone(index, luma)
         return self.wear(index, luma)
 

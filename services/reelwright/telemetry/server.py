@@ -20,7 +20,7 @@ _TEXT = "text/plain; charset=utf-8"
 class TelemetryServer:
     """Serves metrics and health from construction until `close`.
 
-    `/healthz` answers 200 while the process lives. `/readyz` answers 200, or 503 with one line that says what is missing.
+    `/healthz` answers 200 while the process lives. `/readyz` answers 200, or 503 and what is missing.
 
     Args:
         port: TCP port; 0 picks a free one.
