@@ -1,4 +1,4 @@
-"""The documentation names only files, classes, functions and settings that exist."""
+"""The documentation names only code, settings, metrics and pages that exist."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 from reelwright.bus.settings import BusSettings
@@ -16,6 +17,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.inference.settings import InferenceSettings
 from reelwright.store.settings import StoreSettings
+from reelwright.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "services" / "reelwright"
@@ -67,6 +69,17 @@ def test_settings_that_a_page_names_exist(page: Path) -> None:
     """Each environment variable of a service that a page names is a setting of that service."""
     for service, name in _SETTING.findall(page.read_text()):
         assert name.lower() in _SETTINGS[service].model_fields, f"REELWRIGHT_{service}_{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_metrics_that_a_page_names_exist(page: Path) -> None:
+    """Each metric that a page names is a metric of the services; counters end with `_total`."""
+    known = set()
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            known |= {f"{family.name}{'_total' * (family.type == 'counter')}" for family in metric.describe()}
+    named = set(re.findall(r"`(?:rate\()?(reelwright_[a-z_]+)", page.read_text()))
+    assert named <= known, sorted(named - known)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
