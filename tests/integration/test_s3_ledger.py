@@ -20,13 +20,13 @@ from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
 from tests.contract.ledger import AWKWARD, LedgerContract, payload_of
 from tests.support.ledgers import RUN, plan_of, request_of, title_of
-from tests.support.stores import OddServer, only_real, reaching
+from tests.support.stores import FaultyS3Server, aws_environment, require_real_server
 
 
 @pytest.fixture
 def store(s3: S3Server) -> Iterator[S3Server]:
     """The server as this process reaches it."""
-    with reaching(s3.env):
+    with aws_environment(s3.env):
         yield s3
 
 
@@ -116,7 +116,7 @@ def test_a_large_film_arrives_whole(root: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["refuses", "ignores"])
 def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -> None:
     """Where a condition is refused or ignored, who comes second still changes nothing and is told so."""
-    with OddServer(kind) as server, reaching(server.env):
+    with FaultyS3Server(kind) as server, aws_environment(server.env):
         ledgers = [RunLedger("s3://films/ledger", RUN), RunLedger("s3://films/ledger", RUN[::-1])]
         for ledger in ledgers:
             assert ledger.put_outcome(Outcome(state="failed"))
@@ -150,7 +150,7 @@ def attempts(root: str) -> dict[str, str]:
 @pytest.mark.parametrize("wrong", ["secret", "key", "both missing"])
 def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong: str) -> None:
     """Who is not known learns so at every step, where it was, and what to check; never a key."""
-    only_real(store)
+    require_real_server(store)
     env = dict(store.env)
     secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
     if wrong == "secret":
@@ -160,7 +160,7 @@ def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong:
     else:
         del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
         env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
-    with reaching(env):
+    with aws_environment(env):
         said = attempts(root)
     for line in said.values():
         assert line.startswith("s3://films/")
@@ -179,7 +179,7 @@ def test_a_missing_bucket_is_named() -> None:
 
 def test_a_place_without_write_permission_is_named(store: S3Server) -> None:
     """Who may only read reads; writing says that the store does not allow it, and where."""
-    only_real(store)
+    require_real_server(store)
     reader, bucket = store.add_user(f"reader{uuid4().hex[:8]}"), f"read-only-{uuid4().hex[:8]}"
     client = store.client()
     client.create_bucket(Bucket=bucket)
@@ -188,7 +188,7 @@ def test_a_place_without_write_permission_is_named(store: S3Server) -> None:
     policy = {"Version": "2012-10-17", "Statement": [{**allow, "Principal": {"AWS": [reader["AWS_ACCESS_KEY_ID"]]}}]}
     client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     client.put_object(Bucket=bucket, Key=f"ledger/{RUN}/plan/end.json", Body=b"{}")
-    with reaching(reader):
+    with aws_environment(reader):
         said = attempts(f"s3://{bucket}/ledger")
     done = {name for name, line in said.items() if not line}
     assert done == {"read", "list", "runs"}

@@ -32,7 +32,7 @@ from tests.support import clips
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip
 from tests.support.films import small_film
-from tests.support.stores import only_real, reaching, served_bytes
+from tests.support.stores import aws_environment, require_real_server, served_bytes
 from tests.support.unrestored_films import make_unrestored_film
 
 # One clip for each container that stores the film's bytes in another way.
@@ -52,7 +52,7 @@ _MIB = 1 << 20
 @pytest.fixture
 def store(s3: S3Server) -> Iterator[S3Server]:
     """The server as this process reaches it."""
-    with reaching(s3.env):
+    with aws_environment(s3.env):
         yield s3
 
 
@@ -128,7 +128,7 @@ def test_little_of_a_film_is_read_to_know_it(store: S3Server, tmp_path: Path) ->
 
 def test_a_film_is_fetched_once(store: S3Server, tmp_path: Path) -> None:
     """Decoding reads every byte about once, though two readers follow the file."""
-    only_real(store)
+    require_real_server(store)
     path = large(tmp_path / "noise.mkv")
     info = probe(put(store, path))
     before = served_bytes(store)
@@ -160,7 +160,7 @@ def test_a_film_that_is_removed_while_it_is_read_is_named(store: S3Server, tmp_p
 
 def test_a_store_that_dies_midway_is_no_damage(store: S3Server, tmp_path: Path) -> None:
     """Frames come as they are until the store is gone, then the error that passes; afterwards all of them come."""
-    only_real(store)
+    require_real_server(store)
     path = large(tmp_path / "noise.mkv")
     info = probe(put(store, path))
     whole = digests(info.model_copy(update={"location": str(path)}))
@@ -184,7 +184,7 @@ def test_a_store_that_dies_midway_is_no_damage(store: S3Server, tmp_path: Path) 
 
 def test_a_moment_without_the_store_is_waited_out(store: S3Server, tmp_path: Path) -> None:
     """A server that is restarted while a film is read costs a moment and no frame."""
-    only_real(store)
+    require_real_server(store)
     path = large(tmp_path / "noise.mkv")
     info = probe(put(store, path))
     read = []
@@ -273,9 +273,9 @@ def test_what_is_no_film_in_a_store_is_one_clear_line(store: S3Server, location:
 
 def test_a_source_that_may_not_be_read_is_named(store: S3Server) -> None:
     """Who is not allowed to read a source learns that, and no title waits for it to pass."""
-    only_real(store)
+    require_real_server(store)
     location = put(store, clip("short"))
-    with reaching(store.add_user(f"stranger{uuid4().hex[:8]}")), pytest.raises(InputError) as caught:
+    with aws_environment(store.add_user(f"stranger{uuid4().hex[:8]}")), pytest.raises(InputError) as caught:
         source_fingerprint(location)
     assert str(caught.value).startswith(f"{location}: the store does not allow it")
 

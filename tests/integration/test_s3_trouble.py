@@ -20,7 +20,7 @@ from tests.contract.ledger import payload_of
 from tests.support.clips import clip
 from tests.support.commands import reelwright
 from tests.support.ledgers import RUN, plan_of, put_file, record_of, title_of
-from tests.support.stores import OddServer, only_real, reaching
+from tests.support.stores import FaultyS3Server, aws_environment, require_real_server
 
 SECRETS = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a-session-token-of-no-worth")
 
@@ -28,7 +28,7 @@ SECRETS = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "
 @pytest.fixture
 def store() -> Iterator[S3Server]:
     """A server of the test's own, as this process reaches it."""
-    with S3Server() as server, reaching(server.env):
+    with S3Server() as server, aws_environment(server.env):
         yield server
 
 
@@ -52,7 +52,7 @@ def steps(root: str, scratch: Path) -> dict[str, Callable[[], object]]:
 
 def test_every_step_outlives_the_server(store: S3Server, tmp_path: Path) -> None:
     """While the server is down each step raises the error that passes; once it is back each works, objects and all."""
-    only_real(store)
+    require_real_server(store)
     root = f"s3://{store.bucket}/ledger"
     for step in steps(root, tmp_path).values():
         step()
@@ -96,7 +96,7 @@ def test_a_frozen_server_is_given_up_and_taken_up_again(store: S3Server) -> None
 )
 def test_what_a_busy_server_answers_passes(ways: str) -> None:
     """Trouble of the store's own is waited for, whatever was asked."""
-    with OddServer(ways) as server, reaching(server.env):
+    with FaultyS3Server(ways) as server, aws_environment(server.env):
         ledger = RunLedger("s3://films/ledger", RUN)
         for step in (ledger.title, ledger.committed, lambda: ledger.put_plan(plan_of(0))):
             with pytest.raises(UnavailableError, match="s3://films/ledger"):
@@ -114,7 +114,7 @@ def test_what_a_busy_server_answers_passes(ways: str) -> None:
 )
 def test_what_does_not_pass_is_the_persons_to_mend(ways: str, words: str) -> None:
     """What waiting does not change is told at once, with what to do."""
-    with OddServer(ways) as server, reaching(server.env):
+    with FaultyS3Server(ways) as server, aws_environment(server.env):
         ledger = RunLedger("s3://films/ledger", RUN)
         for step in (ledger.title, ledger.committed, lambda: ledger.put_plan(plan_of(0))):
             with pytest.raises(OutputError) as caught:
@@ -125,7 +125,7 @@ def test_what_does_not_pass_is_the_persons_to_mend(ways: str, words: str) -> Non
 
 def test_a_reply_that_breaks_off_passes() -> None:
     """Half an object is no object: the error that passes is raised, and nothing short of it is returned."""
-    with OddServer("cuts") as server, reaching(server.env):
+    with FaultyS3Server("cuts") as server, aws_environment(server.env):
         folder = Folder("s3://films/ledger")
         folder.replace("document", b"x" * 100_000)
         with pytest.raises(UnavailableError, match="s3://films/ledger/document"):
@@ -144,7 +144,7 @@ def test_no_key_gets_out(
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     wrong = {**store.env, **dict(zip(names, SECRETS, strict=True))}
     for env in (wrong, {**store.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}):
-        with reaching(env):
+        with aws_environment(env):
             for step in steps(root, tmp_path).values():
                 try:
                     step()
@@ -162,7 +162,7 @@ def test_no_key_gets_out(
 @pytest.mark.parametrize("wrong", ["key", "endpoint", "bucket"])
 def test_a_command_says_in_one_line_what_is_wrong_with_the_store(store: S3Server, wrong: str) -> None:
     """Exit code 2 and one line that names the address and no key, for a store that refuses or is not there."""
-    only_real(store)
+    require_real_server(store)
     store.client().put_object(Bucket=store.bucket, Key="film.mp4", Body=clip("short").read_bytes())
     change = {
         "key": {"AWS_SECRET_ACCESS_KEY": SECRETS[1]},
@@ -180,7 +180,7 @@ def test_a_command_says_in_one_line_what_is_wrong_with_the_store(store: S3Server
 
 def test_a_name_that_a_write_cut_off_left_behind_is_written(store: S3Server) -> None:
     """A server killed between noting a new object and having it refuses the name to all; it is written all the same."""
-    only_real(store)
+    require_real_server(store)
     folder = Folder(f"s3://{store.bucket}/ledger")
     assert folder.create("plan.json", b"lost")
     (store.folder / "objects" / store.bucket / "ledger" / "plan.json").unlink()

@@ -6,19 +6,21 @@ import uuid
 from typing import Any
 
 from kafka import KafkaAdminClient
+from kafka import errors as kafka_errors
 
 from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.settings import BusSettings
 from scripts.servers.kafka import KafkaServer
+from tests.support.role_processes import until
 
 
 def new_topic(kafka: KafkaServer, partitions: int = 8, **options: str) -> str:
-    """A topic that no other test knows; its name.
+    """Creates a topic with a new name, and returns the name.
 
     Args:
         kafka: the broker.
-        partitions: how many.
-        **options: its configuration, underscores for dots.
+        partitions: number of partitions.
+        **options: its configuration, with underscores for dots.
     """
     name = f"test-{uuid.uuid4().hex[:12]}"
     make_topic(kafka, name, partitions, **options)
@@ -26,19 +28,27 @@ def new_topic(kafka: KafkaServer, partitions: int = 8, **options: str) -> str:
 
 
 def make_topic(kafka: KafkaServer, name: str, partitions: int = 8, **options: str) -> None:
-    """Makes a topic of that name; see `new_topic`."""
+    """Creates a topic; see `new_topic`. Waits for a broker that another test has frozen to be in its cluster again."""
     configs = {key.replace("_", "."): value for key, value in options.items()}
+    topic = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
-        made = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
-        admin.create_topics({name: made}, wait_for_metadata=True)
+
+        def is_created() -> bool:
+            try:
+                admin.create_topics({name: topic}, wait_for_metadata=True)
+            except kafka_errors.InvalidReplicationFactorError:  # "All brokers are currently fenced"
+                return False
+            return True
+
+        until(is_created, "the broker accepts a topic")
 
 
 def new_group() -> str:
-    """A group that no other test knows."""
+    """The name of a group that no other test uses."""
     return f"group-{uuid.uuid4().hex[:12]}"
 
 
 def open_bus(kafka: KafkaServer, **settings: Any) -> KafkaBus:
-    """A bus on the broker's open listener whose members are missed after two seconds."""
-    quick = {"bootstrap_servers": kafka.bootstrap, "session_seconds": 2.0}
-    return KafkaBus.connect(BusSettings(**(quick | settings)), required_topics=())
+    """A bus on the listener without a login; its members have a session timeout of two seconds."""
+    defaults = {"bootstrap_servers": kafka.bootstrap, "session_seconds": 2.0}
+    return KafkaBus.connect(BusSettings(**(defaults | settings)), required_topics=())

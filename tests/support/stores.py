@@ -1,4 +1,4 @@
-"""S3 servers as tests reach them, and one of the kind that a test cannot start."""
+"""Environment and measurements of the S3 server under test, and a fake server with faults."""
 
 from __future__ import annotations
 
@@ -19,51 +19,52 @@ from scripts.servers.s3 import S3Server
 
 
 @contextmanager
-def reaching(env: dict[str, str]) -> Iterator[None]:
-    """Lets this process use a store as whom `env` says; no other AWS_* variable counts meanwhile."""
+def aws_environment(env: dict[str, str]) -> Iterator[None]:
+    """Sets the AWS_* variables of this process to `env`, and to nothing else, for the duration of a `with` block."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    _become(env)
+    _set_aws_environment(env)
     try:
         yield
     finally:
-        _become(kept)
+        _set_aws_environment(kept)
 
 
-def only_real(server: S3Server) -> None:
-    """Skips the test on a stand-in for a server."""
+def require_real_server(server: S3Server) -> None:
+    """Skips the test when moto stands in for the server."""
     if not server.has_users:
-        pytest.skip("needs a server that tells users apart and survives a kill; install Go to have it built")
+        pytest.skip("needs a server with users that keeps its objects through a kill; install Go to build it")
 
 
 def served_bytes(server: S3Server) -> int:
-    """What the server has written since it was started, to its clients above all."""
+    """Bytes that the server process has written since its start; nearly all of them to clients."""
     lines = Path(f"/proc/{server.pid}/io").read_text().splitlines()
     return next(int(line.removeprefix("wchar: ")) for line in lines if line.startswith("wchar: "))
 
 
-def _become(env: dict[str, str]) -> None:
+def _set_aws_environment(env: dict[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(env)
-    # Clients keep the keys that they were made with.
+    # Cached clients keep the keys that they were created with.
     S3FileSystem.clear_instance_cache()
 
 
-class OddServer:
-    """A server with the ways of some stores in the field; small objects only.
+class FaultyS3Server:
+    """A small S3 server, in memory, that behaves like some stores in the field.
 
     Args:
-        ways: `refuses` conditional writes with 501, `ignores` the condition and overwrites, `cuts` what it sends in the
-            middle, or a status and error code that it answers to everything, as in `503 SlowDown`.
+        fault: `refuses` answers 501 to conditional writes; `ignores` overwrites despite the condition; `cuts` closes
+            connections in the middle of a response; a status and an error code, such as `503 SlowDown`, are the answer
+            to every request.
     """
 
-    def __init__(self, ways: str) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Odd)
+    def __init__(self, fault: str) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _FaultyHandler)
         self._server.objects = {}  # type: ignore[attr-defined]
-        self._server.ways = ways  # type: ignore[attr-defined]
+        self._server.fault = fault  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever)
 
-    def __enter__(self) -> OddServer:
+    def __enter__(self) -> FaultyS3Server:
         self._thread.start()
         return self
 
@@ -76,7 +77,7 @@ class OddServer:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment with which any S3 client finds this server."""
+        """The AWS_* variables with which an S3 client finds this server."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
             "AWS_ACCESS_KEY_ID": "anyone",
@@ -84,12 +85,12 @@ class OddServer:
         }
 
 
-class _Odd(BaseHTTPRequestHandler):
+class _FaultyHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
         data = self.rfile.read(int(self.headers["Content-Length"]))
-        if self._ways == "refuses" and self.headers["If-None-Match"]:
+        if self._fault == "refuses" and self.headers["If-None-Match"]:
             self._answer(501, _error("NotImplemented"))
         else:
             self._objects[self._key] = data
@@ -111,8 +112,8 @@ class _Odd(BaseHTTPRequestHandler):
         pass
 
     @property
-    def _ways(self) -> str:
-        return str(self.server.ways)  # type: ignore[attr-defined]
+    def _fault(self) -> str:
+        return str(self.server.fault)  # type: ignore[attr-defined]
 
     @property
     def _objects(self) -> dict[str, bytes]:
@@ -132,13 +133,13 @@ class _Odd(BaseHTTPRequestHandler):
         return f"<ListBucketResult><KeyCount>{len(folders)}</KeyCount>{shared}</ListBucketResult>".encode()
 
     def _answer(self, status: int, data: bytes, *, body: bool = True) -> None:
-        if self._ways[0].isdigit():
-            number, _, code = self._ways.partition(" ")
+        if self._fault[0].isdigit():
+            number, _, code = self._fault.partition(" ")
             status, data = int(number), _error(code)
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if self._ways == "cuts" and body:
+        if self._fault == "cuts" and body:
             data = data[: len(data) // 2]
             self.close_connection = True
         if body:
