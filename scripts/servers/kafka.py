@@ -1,7 +1,7 @@
 """A real Kafka broker for tests, demos and `make up`: Apache Kafka in KRaft mode, one node, on loopback.
 
-Maven fetches the jars once into `.cache/kafka`; Java 17 or later runs them. Everything else is as a fresh installation
-has it (1 MiB a message), so that what holds here holds there.
+Maven downloads the jars once into `.cache/kafka`; Java 17 or later runs them. All other settings are Kafka's defaults,
+including the limit of 1 MiB for a message, so results are valid for a fresh installation.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from reelwright.titles.errors import UserError
 
 VERSION = "4.1.1"
 USER, PASSWORD = "reelwright", "kodak 5222"
-"""Who may log in to a broker with `secure` listeners, by PLAIN and SCRAM."""
+"""The login of a broker with `secure` listeners, for PLAIN and SCRAM."""
 
 _CACHE = Path(__file__).resolve().parents[2] / ".cache" / "kafka"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _STARTED = b"Kafka Server started"
 
 _POM = f"""<project>
@@ -50,9 +50,9 @@ rootLogger.level = INFO
 rootLogger.appenderRef.out.ref = out
 """
 
-# What a cluster of one node needs; the rest are Kafka's own defaults. The last five make tests quicker and change
-# nothing else: groups form without a delay, short sessions are allowed, there are fewer offset partitions to load, and
-# a broker that was killed need not wait long for its former self to be given up before it may register again.
+# Required for a cluster of one node; the rest are Kafka's defaults. The last five only make tests faster: groups form
+# without a delay, short sessions are allowed, fewer offset partitions have to be loaded, and a broker that was killed
+# can register again after 3 s, when its former session has expired.
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
@@ -75,13 +75,13 @@ _MECHANISMS = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
 
 
 class KafkaServer:
-    """A broker whose ports and data stay the same through kills and restarts; a context manager that starts and stops.
+    """A broker that keeps its ports and data through kills and restarts. A context manager that starts and kills it.
 
     Args:
-        folder: for data, log and certificates; a temporary one, removed on leaving the context, unless given.
+        folder: for data, log and certificates; a temporary folder, removed at the end of the context, unless given.
         port: of the open listener; a free one unless given.
         secure: also listens with SASL (`sasl`), SASL over TLS (`sasl_tls`) and TLS with client certificates (`mtls`).
-        properties: broker settings that differ.
+        properties: further broker settings.
     """
 
     def __init__(
@@ -121,12 +121,12 @@ class KafkaServer:
 
     @property
     def sasl_tls(self) -> str:
-        """`host:port` of the listener with SASL over TLS; `certificate` proves the broker."""
+        """`host:port` of the listener with SASL over TLS; `certificate` is the authority that signs its certificate."""
         return self._addresses["SASLTLS"]
 
     @property
     def mtls(self) -> str:
-        """`host:port` of the listener with TLS that wants the client's certificate, which is `certificate` too."""
+        """`host:port` of the listener with TLS and client certificates; the client's is `certificate`."""
         return self._addresses["MTLS"]
 
     @property
@@ -136,17 +136,17 @@ class KafkaServer:
 
     @property
     def private_key(self) -> Path:
-        """The key (PEM) to `certificate`."""
+        """The private key (PEM) of `certificate`."""
         return self.folder / "key.pem"
 
     @property
     def env(self) -> dict[str, str]:
-        """The settings with which Reelwright finds this broker."""
+        """The environment variables with which Reelwright finds this broker."""
         return {"REELWRIGHT_BUS_BOOTSTRAP_SERVERS": self.bootstrap}
 
     @property
     def log(self) -> Path:
-        """What the broker writes."""
+        """Standard output and errors of the broker."""
         return self.folder / "broker.log"
 
     @property
@@ -173,16 +173,16 @@ class KafkaServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # a terminal's Ctrl-C is for whoever started us
+                start_new_session=True,  # Ctrl-C in a terminal must not reach the broker
             )
         deadline = time.monotonic() + _START_SECONDS
         while _STARTED not in self.log.read_bytes()[skip:]:
             if self.pid is None or time.monotonic() > deadline:
                 raise UserError("the broker did not start", str(self.log), "read the end of that file")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Shuts the broker down in order; kills it if that takes too long."""
+        """Shuts the broker down with SIGTERM; kills it after 30 seconds."""
         if self._process is not None and self.pid is not None:
             self._process.terminate()
             try:
@@ -191,7 +191,7 @@ class KafkaServer:
                 self.kill()
 
     def kill(self) -> None:
-        """SIGKILL; the data stays."""
+        """Ends the broker with SIGKILL; keeps its data."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -202,13 +202,13 @@ class KafkaServer:
         self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay, nothing answers; returns once it has stopped."""
+        """Stops the process with SIGSTOP, which keeps its connections open; returns once it has stopped."""
         self._signal(signal.SIGSTOP)
         if self.pid is not None:
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Continues the process with SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -219,7 +219,7 @@ class KafkaServer:
         (self.folder / "log4j2.properties").write_text(_LOGGING)
         (self.folder / "server.properties").write_text(self._configuration())
         if self._secure:
-            self._certify()
+            self._create_certificate()
         users = [f"{kind}=[name={USER},password={PASSWORD}]" for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512")]
         scram = [word for user in users for word in ("--add-scram", user)] if self._secure else []
         tool = self._java(jars, "kafka.tools.StorageTool", "format", "-t", "reelwrightreelwrightrQ")
@@ -227,7 +227,9 @@ class KafkaServer:
             [*tool, "-c", "server.properties", *scram], cwd=self.folder, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise UserError(f"Kafka cannot use it: {done.stderr or done.stdout}", str(self.folder), "empty the folder")
+            raise UserError(
+                f"Kafka cannot format the folder: {done.stderr or done.stdout}", str(self.folder), "empty the folder"
+            )
 
     def _configuration(self) -> str:
         listeners = ",".join(f"{name}://{address}" for name, address in self._addresses.items())
@@ -260,7 +262,7 @@ class KafkaServer:
             settings[f"{start}.scram-sha-512.sasl.jaas.config"] = f"{_SCRAM};"
         return settings
 
-    def _certify(self) -> None:
+    def _create_certificate(self) -> None:
         new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=localhost"]
         names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
         files = ["-keyout", str(self.private_key), "-out", str(self.certificate)]
@@ -274,7 +276,7 @@ class KafkaServer:
 
 
 def fetch_jars() -> Path:
-    """The folder with the broker's jars; fetched by Maven on first use.
+    """The folder with the broker's jars; Maven downloads them at the first call.
 
     Raises:
         UserError: Maven is missing or cannot fetch them.
@@ -290,7 +292,7 @@ def fetch_jars() -> Path:
             if done.returncode:
                 reason = (done.stdout + done.stderr).strip().partition("\n")[0]
                 raise UserError(f"Maven cannot fetch Kafka {VERSION}: {reason}", "", "check its settings and network")
-            # One rename, so that of several test runs that fetch at once each sees all jars or none.
+            # One rename, so that test runs that download at the same time see all jars or none.
             if not jars.exists():
                 Path(scratch, "jars").rename(jars)
     return jars

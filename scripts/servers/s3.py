@@ -1,7 +1,7 @@
 """A real S3 server for tests, demos and `make up`: versitygw over a folder, on loopback.
 
-Go builds it once into `.cache/bin`. Where there is no Go, moto's server stands in: it keeps everything in memory, and
-lets anyone in.
+Go builds it once into `.cache/bin`. Without Go, moto's server is used instead: it keeps all objects in memory and
+accepts any credentials.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ REGION = "us-east-1"
 _CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bin"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 class S3Server:
-    """A server whose port, keys and data stay the same through kills and restarts; a context manager.
+    """A server that keeps its port, keys and objects through kills and restarts. A context manager, which kills it.
 
     Args:
-        folder: for objects and logs; a temporary one, removed on leaving the context, unless given.
+        folder: for objects and logs; a temporary folder, removed at the end of the context, unless given.
         port: a free one unless given.
-        bucket: made at the first start.
+        bucket: created at the first start.
 
     Attributes:
-        access_key: made at random, as is the secret.
+        access_key: created at random, like the secret.
         secret_key: the secret that belongs to it.
     """
 
@@ -76,17 +76,17 @@ class S3Server:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment with which any S3 client finds this server."""
+        """The AWS_* variables with which an S3 client finds this server."""
         return self._env(self.access_key, self.secret_key)
 
     @property
     def has_users(self) -> bool:
-        """Whether it is a server like those in use: moto lets anyone in, and forgets all when it is killed."""
+        """Whether it checks credentials and keeps its objects when it is killed; moto does neither."""
         return shutil.which("go") is not None or (_CACHE / "versitygw").exists()
 
     @property
     def requests_log(self) -> Path:
-        """A line for each request, as S3's server access log has it."""
+        """File with a line for each request, in the format of S3's server access log."""
         return self.folder / "requests.log"
 
     @property
@@ -110,19 +110,19 @@ class S3Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # a terminal's Ctrl-C is for whoever started us
+                start_new_session=True,  # Ctrl-C in a terminal must not reach the server
             )
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self.pid is None or time.monotonic() > deadline:
                 log_file = str(self.folder / "server.log")
                 raise UserError("the S3 server did not start", log_file, "read the end of that file")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         with suppress(ClientError):  # there already
             self.client().create_bucket(Bucket=self.bucket)
 
     def stop(self) -> None:
-        """Shuts the server down in order; kills it if that takes too long."""
+        """Shuts the server down with SIGTERM; kills it after 10 seconds."""
         if self._process is not None and self.pid is not None:
             self._process.terminate()
             try:
@@ -131,7 +131,7 @@ class S3Server:
                 self.kill()
 
     def kill(self) -> None:
-        """SIGKILL; the objects stay (moto's do not)."""
+        """Ends the server with SIGKILL; versitygw keeps its objects, moto does not."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -142,17 +142,17 @@ class S3Server:
         self.start()
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay, nothing answers; returns once it has stopped."""
+        """Stops the process with SIGSTOP, which keeps its connections open; returns once it has stopped."""
         self._signal(signal.SIGSTOP)
         if self.pid is not None:
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Continues the process with SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def client(self) -> BaseClient:
-        """A client of botocore's, to look at the store from outside of the product."""
+        """A client of botocore, which reads and changes the store without the product's own code."""
         return botocore.session.get_session().create_client(
             "s3",
             endpoint_url=self.endpoint,
@@ -163,7 +163,7 @@ class S3Server:
         )
 
     def add_user(self, name: str) -> dict[str, str]:
-        """Makes a user who may do nothing until a bucket's policy says so; the environment of a client that is it."""
+        """Creates a user without permissions, and returns the AWS_* variables of a client with its keys."""
         secret = secrets.token_hex(20)
         program = str(_CACHE / "versitygw")
         subprocess.run(
@@ -188,7 +188,7 @@ class S3Server:
         }
 
     def _keys(self) -> tuple[str, str]:
-        """Those of earlier starts in this folder, else new ones."""
+        """The keys that are stored in the folder; new ones at the first start."""
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = self.folder / "keys"
         if not kept.exists():
@@ -206,7 +206,7 @@ class S3Server:
             folder.mkdir(exist_ok=True)
         common = ["--port", f"127.0.0.1:{self.port}", "--region", REGION, "--quiet"]
         logs = ["--access-log", str(self.requests_log), "--iam-dir", str(folders["users"])]
-        # Beside the objects rather than in extended attributes, which not every file system has.
+        # In files and not in extended attributes, which not every file system supports.
         return [build(), *common, *logs, "posix", "--sidecar", str(folders["attributes"]), str(folders["objects"])]
 
     def _answers(self) -> bool:
@@ -224,7 +224,7 @@ class S3Server:
 
 
 def build() -> str:
-    """The path of versitygw, built by Go on first use.
+    """The path of versitygw; Go builds it at the first call.
 
     Raises:
         UserError: it cannot be built.
@@ -238,7 +238,7 @@ def build() -> str:
             done = subprocess.run(["go", "install", package], env=env, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise UserError(f"Go cannot build {package}: {done.stderr}", "", "check its settings and network")
-            # One rename: of several test runs that build at once each sees a whole program or none.
+            # One rename, so that test runs that build at the same time see the whole program or none.
             Path(scratch, "versitygw").rename(program)
     return str(program)
 
