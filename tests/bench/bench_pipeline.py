@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -111,7 +112,7 @@ def _per_frame(work: Callable[[], int]) -> tuple[float, int]:
     return (time.process_time() - before) / count, count
 
 
-def _encode(pictures: list[Picture], rate: str) -> int:
+def _encode(pictures: list[Picture], rate: Fraction) -> int:
     first = pictures[0]
     video = probe(str(whole_film("chaplin"))).video.model_copy(update={"average_rate": rate})
     film = film_format(video, first.width, first.height, first.pix_fmt)

@@ -66,7 +66,7 @@ def test_every_frame_keeps_its_time(name: str, profile: str, tmp_path: Path) -> 
     times = [packet.pts * unit + 0 for packet in packets]
     # Matroska counts in milliseconds; MP4 counts in a whole fraction of the source's unit.
     slack = unit if profile == "master" else 0
-    source_slack = reel.info.video.tick
+    source_slack = reel.info.video.time_base
     planned = [frame.pts * source_slack + reel.result.shift for s in reel.segments for frame in s.frames]
     assert len(times) == reel.result.frames == len(truth(name).times)
     assert all(abs(time - plan) <= slack for time, plan in zip(times, planned, strict=True))
@@ -125,7 +125,7 @@ def test_sound_stays_in_sync(name: str, profile: str, tmp_path: Path) -> None:
     unit = max(demuxed_packets(reel.path, "audio")[0].time_base, Fraction(1, 48000))
     offset = best_offset(tone, copy, early)
     heard = after + Fraction(offset, 48000)
-    assert abs(heard - before - reel.result.shift) <= unit + reel.info.video.tick
+    assert abs(heard - before - reel.result.shift) <= unit + reel.info.video.time_base
 
 
 def best_offset(tone: np.ndarray, copy: np.ndarray, near: int) -> int:

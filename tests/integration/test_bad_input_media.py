@@ -141,7 +141,7 @@ def test_concealing_keeps_every_time_and_lists_what_stands_in(name: str, kind: s
     """As many frames come as were written, at their times; the ones that stand in are marked and repeat the last."""
     frames, _ = _read(broken(name, 13, 30, kind=kind), on_damage="conceal", deinterlace="off")
     video = probe(str(clip(name))).video
-    assert [frame.record.pts for frame in frames] == truth(name).ticks(video.tick)
+    assert [frame.record.pts for frame in frames] == truth(name).ticks(video.time_base)
     concealed = [frame.index for frame in frames if frame.record.concealed]
     assert concealed
     for index in concealed:
@@ -188,7 +188,7 @@ def test_a_cut_file_is_read_up_to_the_cut_only_when_asked(name: str) -> None:
         next(iter(reader))
     frames, reader = _read(path, on_damage="conceal")
     video = probe(str(clip(name))).video
-    written = truth(name).ticks(video.tick)
+    written = truth(name).ticks(video.time_base)
     assert 5 < len(frames) < len(written)
     assert [frame.record.pts for frame in frames] == written[: len(frames)]
     assert not any(frame.record.concealed for frame in frames)

@@ -62,7 +62,7 @@ def _digests(frames: Sequence[DecodedFrame]) -> list[tuple[FrameRecord, str]]:
 def test_every_frame_comes_once_in_order_at_its_own_time(name: str) -> None:
     """Times are exactly those that were written, in the container's own units."""
     frames, video = _read(name), _info(name).video
-    assert [frame.record.pts for frame in frames] == truth(name).ticks(video.tick)
+    assert [frame.record.pts for frame in frames] == truth(name).ticks(video.time_base)
     assert [frame.index for frame in frames] == list(range(len(frames)))
     assert not any(frame.record.concealed for frame in frames)
 

@@ -79,9 +79,9 @@ def film_format(info: SourceInfo, picture: Picture) -> FilmFormat:
         picture.width,
         picture.height,
         picture.pix_fmt,
-        info.video.tick,
-        Fraction(info.video.average_rate),
-        Fraction(info.video.sample_aspect_ratio),
+        info.video.time_base,
+        info.video.average_rate,
+        info.video.sample_aspect_ratio,
         info.video.display_matrix,
         film_colour(info.video, picture.width, picture.height),
     )

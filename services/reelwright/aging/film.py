@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -82,9 +81,9 @@ def _format(info: SourceInfo, shrink: int) -> FilmFormat:
         width=max(2, video.width // shrink // 2 * 2),
         height=max(2, video.height // shrink // 2 * 2),
         pix_fmt=_TARGET.name,
-        time_base=video.tick,
-        average_rate=Fraction(video.average_rate),
-        sample_aspect_ratio=Fraction(video.sample_aspect_ratio),
+        time_base=video.time_base,
+        average_rate=video.average_rate,
+        sample_aspect_ratio=video.sample_aspect_ratio,
         display_matrix=video.display_matrix,
         colour=video.colour,
     )

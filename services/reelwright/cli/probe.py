@@ -30,7 +30,8 @@ def command(
     width, height = output_size(video, resolved)
     print_result(f"{source}: {info.container}, {info.duration:.1f} s, {info.size} bytes")
     print_result(f"  picture   {video.codec} {video.width}x{video.height} {video.source_pix_fmt}, {video.field_order}")
-    print_result(f"  timing    {video.average_rate} frames/s on average, about {video.frames_estimate} frames")
+    rate = f"{video.average_rate.numerator}/{video.average_rate.denominator}"
+    print_result(f"  timing    {rate} frames/s on average, about {video.frames_estimate} frames")
     print_result(f"  fields    {video.field_order}: {video.field_evidence}")
     if video.bars.any:
         bars = video.bars

@@ -85,7 +85,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     account = _Account()
     shots = tuple(shots_of(account.frames(_records(ledger, end))))
     source_pts = tuple(account.source_pts)
-    _agree(ledger.run, film, source_pts, title.source.video.tick)
+    _agree(ledger.run, film, source_pts, title.source.video.time_base)
     for spent in (film.seconds, end.seconds):
         account.seconds.update(spent)
     return Manifest(
@@ -106,7 +106,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         frames_out=len(film.pts),
         concealed=tuple(account.concealed),
         truncated_at=end.truncated_at,
-        time_base=f"{film.time_base.numerator}/{film.time_base.denominator}",
+        time_base=film.time_base,
         pts=tuple(film.pts),
         source_pts=source_pts,
         lossless=film.lossless,
@@ -179,19 +179,11 @@ def read_manifest(film: str) -> Manifest:
     if data is None:
         raise InputError("no such manifest", location, "keep the manifest beside its film, under the same name")
     try:
-        manifest = Manifest.model_validate_json(data)
-        clocks = (Fraction(manifest.time_base), manifest.source.video.tick)
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise _not_whole(location, error.errors()[0]["msg"]) from None
-    except (ValueError, ZeroDivisionError):
-        raise _not_whole(location, "a time base that is no number") from None
-    if min(clocks) <= 0:
-        raise _not_whole(location, "a time base that is not above zero")
-    return manifest
-
-
-def _not_whole(location: str, reason: str) -> InputError:
-    return InputError(f"not a whole manifest: {reason}", location, "restore the film again")
+        first = error.errors()[0]
+        reason = ": ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])
+        raise InputError(f"not a whole manifest: {reason}", location, "restore the film again") from None
 
 
 def _finished(ledger: RunLedger) -> tuple[TitleRecord, PlanEnd]:

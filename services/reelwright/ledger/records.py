@@ -20,7 +20,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from reelwright.media.types import FrameRecord, SourceInfo, StreamOutcome
+from reelwright.media.types import FrameRecord, SourceInfo, StreamOutcome, TimeBase
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 
@@ -169,7 +169,7 @@ class Manifest(_Document):
     frames_out: int
     concealed: tuple[int, ...]
     truncated_at: int | None
-    time_base: str
+    time_base: TimeBase
     pts: tuple[int, ...]
     source_pts: tuple[int, ...]
     lossless: bool

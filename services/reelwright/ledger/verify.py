@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
@@ -92,7 +91,7 @@ def _count(timeline: FilmTimeline, manifest: Manifest) -> Check:
 
 
 def _times(timeline: FilmTimeline, manifest: Manifest) -> Check:
-    unit = Fraction(manifest.time_base)
+    unit = manifest.time_base
     for index, (found, wanted) in enumerate(zip_longest(timeline.pts, manifest.pts)):
         if found is None or wanted is None or found * timeline.time_base != wanted * unit:
             return Check("times", ok=False, detail=f"frame {index} is not at its time")
@@ -102,7 +101,7 @@ def _times(timeline: FilmTimeline, manifest: Manifest) -> Check:
 def _source_times(manifest: Manifest) -> Check:
     if len(manifest.pts) != len(manifest.source_pts):
         return Check("source times", ok=False, detail=f"{len(manifest.source_pts)} frames in the source")
-    unit, tick = Fraction(manifest.time_base), manifest.source.video.tick
+    unit, tick = manifest.time_base, manifest.source.video.time_base
     error = worst_time_error(manifest.pts, unit, manifest.source_pts, tick)
     return Check("source times", error <= 1, f"at most {float(error * unit) * 1000:.3f} ms from the source's")
 

@@ -128,7 +128,7 @@ class _Assembly:
         self._timed: dict[int, TimedStream] = {}
         # Of the film's clock; 0 for a source that does not say how long it is.
         length = Fraction(source.duration)
-        self._expected_end = source.video.start_pts * source.video.tick + shift + length if length else Fraction(0)
+        self._expected_end = source.video.start_pts * source.video.time_base + shift + length if length else Fraction(0)
 
     def write(self, first: SegmentInput, pending: Iterator[SegmentInput]) -> AssembledFilm:
         container = av.open(self._out, "w", format=self._spec.container, container_options=self._muxer_options())
@@ -191,8 +191,8 @@ class _Assembly:
         chapters: list[FilmChapter] = [
             {
                 "id": number,
-                "start": round((Fraction(chapter.start) + self._shift) / _CHAPTER_UNIT),
-                "end": round((Fraction(chapter.end) + self._shift) / _CHAPTER_UNIT),
+                "start": round((chapter.start + self._shift) / _CHAPTER_UNIT),
+                "end": round((chapter.end + self._shift) / _CHAPTER_UNIT),
                 "time_base": _CHAPTER_UNIT,
                 "metadata": {"title": chapter.title} if chapter.title else {},
             }

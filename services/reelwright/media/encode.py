@@ -77,9 +77,9 @@ def film_format(video: VideoInfo, width: int, height: int, pix_fmt: str) -> Film
         width=width,
         height=height,
         pix_fmt=pix_fmt,
-        time_base=video.tick,
-        average_rate=_fraction(video.average_rate),
-        sample_aspect_ratio=_fraction(video.sample_aspect_ratio) or Fraction(1),
+        time_base=video.time_base,
+        average_rate=video.average_rate,
+        sample_aspect_ratio=video.sample_aspect_ratio or Fraction(1),
         display_matrix=fitted(video.display_matrix, width, height),
         colour=film_colour(video, width, height),
         to_limited=gray and coloured,
@@ -257,8 +257,3 @@ def _slices(encoder: str, wanted: int, pix_fmt: str, size: tuple[int, int]) -> i
 def encoder_rate(rate: Fraction) -> Fraction:
     """The rate a segment is encoded at: the film's where encoders take it; its frames lie 1/rate apart in the file."""
     return min(max(rate, _RATES[0]), _RATES[1]) if rate > 0 else Fraction(25)
-
-
-def _fraction(text: str) -> Fraction:
-    numerator, _, denominator = text.partition("/")
-    return Fraction(int(numerator), int(denominator or 1)) if int(denominator or 1) else Fraction(0)

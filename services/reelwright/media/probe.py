@@ -128,11 +128,11 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInf
         height=frame.height,
         pix_fmt=conversion(frame.format.name).target,
         source_pix_fmt=frame.format.name,
-        time_base=_text(Fraction(stream.time_base or 1)),
+        time_base=Fraction(stream.time_base or 1),
         start_pts=first.record.pts,
-        average_rate=_text(rate),
+        average_rate=rate,
         frames_estimate=stream.frames or round(duration * rate),
-        sample_aspect_ratio=_text(Fraction(stream.sample_aspect_ratio or 1)),
+        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1),
         rotation=rotation_of(matrix),
         mirrored=is_mirrored(matrix),
         display_matrix=matrix,
@@ -159,8 +159,8 @@ def _stream(stream: Stream) -> StreamInfo:
 def _chapter(chapter: SourceChapter) -> Chapter:
     unit = Fraction(chapter["time_base"] or 1)
     return Chapter(
-        start=_text(chapter["start"] * unit),
-        end=_text(chapter["end"] * unit),
+        start=chapter["start"] * unit,
+        end=chapter["end"] * unit,
         title=chapter["metadata"].get("title", ""),
     )
 
@@ -186,7 +186,3 @@ def _sampled(info: SourceInfo, duration: Fraction) -> tuple[FieldFinding, Bars]:
     with open_source(info.location) as container:
         bars = detect_bars(last_of_runs(container, video_stream(container, info.location)))
     return fields.finding(), bars
-
-
-def _text(value: Fraction) -> str:
-    return f"{value.numerator}/{value.denominator}"

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from reelwright.media.picture import Picture
+
+_FRACTION = re.compile(r"-?\d{1,19}(/\d{1,19})?")
+
+
+def _parse_fraction(value: object) -> Fraction:
+    if isinstance(value, int | Fraction):
+        return Fraction(value)
+    # Fraction() alone would also read exponents, and a manifest with 1e999999999 would never be parsed.
+    if isinstance(value, str) and _FRACTION.fullmatch(value):
+        with suppress(ZeroDivisionError):
+            return Fraction(value)
+    raise ValueError("not a fraction NUM/DEN")
+
+
+def _check_positive(value: Fraction) -> Fraction:
+    if value <= 0:
+        raise ValueError("not above zero")
+    return value
+
+
+Rational = Annotated[
+    Fraction,
+    PlainValidator(_parse_fraction),
+    PlainSerializer(lambda value: f"{value.numerator}/{value.denominator}", return_type=str),
+]
+"""An exact fraction; documents hold it as the text NUM/DEN."""
+
+TimeBase = Annotated[Rational, AfterValidator(_check_positive)]
+"""Seconds per unit of time, above 0."""
 
 
 class _Value(BaseModel):
@@ -51,11 +83,11 @@ class VideoInfo(_Value):
         height: its rows.
         pix_fmt: the pipeline's format, a key of PIXEL_FORMATS.
         source_pix_fmt: FFmpeg's name of the decoded format.
-        time_base: seconds per unit of PTS, "num/den".
+        time_base: seconds per unit of PTS.
         start_pts: PTS of the first frame.
-        average_rate: frames per second, "num/den"; 0 when unknown.
+        average_rate: frames per second; 0 when unknown.
         frames_estimate: number of frames, about.
-        sample_aspect_ratio: width of a sample over its height, "num/den".
+        sample_aspect_ratio: width of a sample over its height.
         rotation: degrees counter-clockwise by which a player turns the picture.
         mirrored: a player then shows it mirrored, left for right.
         display_matrix: both as the container states them (see `media.display_matrix`); empty for neither.
@@ -72,11 +104,11 @@ class VideoInfo(_Value):
     height: int
     pix_fmt: str
     source_pix_fmt: str
-    time_base: str
+    time_base: TimeBase
     start_pts: int
-    average_rate: str
+    average_rate: Rational
     frames_estimate: int
-    sample_aspect_ratio: str = "1/1"
+    sample_aspect_ratio: Rational = Fraction(1)
     rotation: int = 0
     mirrored: bool = False
     display_matrix: tuple[int, ...] = ()
@@ -85,11 +117,6 @@ class VideoInfo(_Value):
     colour: ColourInfo = ColourInfo()
     chroma_siting: tuple[float, float] = (0.0, 0.5)
     bars: Bars = Bars()
-
-    @property
-    def tick(self) -> Fraction:
-        """Seconds per unit of PTS."""
-        return Fraction(self.time_base)
 
 
 class StreamInfo(_Value):
@@ -104,10 +131,10 @@ class StreamInfo(_Value):
 
 
 class Chapter(_Value):
-    """A chapter; times in seconds as exact fractions "num/den"."""
+    """A chapter; times in seconds."""
 
-    start: str
-    end: str
+    start: Rational
+    end: Rational
     title: str
 
 

@@ -80,18 +80,18 @@ def duration(manifest: Manifest) -> Fraction:
     count = len(manifest.pts)
     if count < 2:
         return Fraction(0)
-    return (manifest.pts[-1] - manifest.pts[0]) * Fraction(manifest.time_base) * Fraction(count, count - 1)
+    return (manifest.pts[-1] - manifest.pts[0]) * manifest.time_base * Fraction(count, count - 1)
 
 
 def frame_time(manifest: Manifest, frame: int) -> str:
     """When a frame is shown, counted from the first."""
-    return timestamp((manifest.pts[frame] - manifest.pts[0]) * Fraction(manifest.time_base))
+    return timestamp((manifest.pts[frame] - manifest.pts[0]) * manifest.time_base)
 
 
 def rate(manifest: Manifest) -> str:
     """Frames per second, and whether they vary by more than the source's unit of time."""
     steps = [after - before for before, after in zip(manifest.source_pts, manifest.source_pts[1:], strict=False)]
-    average = f"{float(Fraction(manifest.source.video.average_rate)):.3f}".rstrip("0").rstrip(".")
+    average = f"{float(manifest.source.video.average_rate):.3f}".rstrip("0").rstrip(".")
     return f"{average} fps{', variable' if steps and max(steps) - min(steps) > 1 else ''}"
 
 
@@ -112,7 +112,7 @@ def spent(seconds: float) -> str:
 
 
 def _pixels(video: VideoInfo) -> str:
-    pixel = Fraction(video.sample_aspect_ratio)
+    pixel = video.sample_aspect_ratio
     shape = "square" if pixel == 1 else f"{pixel.numerator}:{pixel.denominator}"
     turned = f"{shape}, shown turned by {abs(video.rotation)}°" if video.rotation else shape
     return f"{turned}, shown mirrored" if video.mirrored else turned

@@ -136,7 +136,7 @@ def _places(ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterat
 
 def _aspect(manifest: Manifest, ledger: RunLedger) -> Fraction:
     """Width over height of a preview as displayed: the picture's area, its pixels' shape, its rotation."""
-    pixel = Fraction(manifest.source.video.sample_aspect_ratio)
+    pixel = manifest.source.video.sample_aspect_ratio
     width, height = _preview_shape(manifest, ledger)
     aspect = Fraction(width, height) * pixel
     return 1 / aspect if manifest.source.video.rotation % 180 else aspect
