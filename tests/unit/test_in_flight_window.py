@@ -1,4 +1,4 @@
-"""At most so many segments of a title are in flight, and whoever waits for room is freed by a commit or the end."""
+"""The number of segments in flight is limited, and a commit or the end of a pass frees waiting producers."""
 
 from __future__ import annotations
 
@@ -9,64 +9,64 @@ from hypothesis import strategies as st
 
 from reelwright.decoder.in_flight_window import InFlightWindow
 
-_PATIENCE = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
-def entering(pool: ThreadPoolExecutor, window: InFlightWindow, segment: int) -> Future[bool]:
-    return pool.submit(window.enter, segment)
+def acquiring(pool: ThreadPoolExecutor, window: InFlightWindow, segment: int) -> Future[bool]:
+    return pool.submit(window.acquire, segment)
 
 
 @given(size=st.integers(1, 5), commits=st.lists(st.integers(0, 30), max_size=40))
 def test_there_is_never_more_in_flight_than_the_window(size: int, commits: list[int]) -> None:
-    """A producer that runs ahead is held at the window, whatever is committed, twice, early or unknown."""
-    window, flying, committed, segment = InFlightWindow(size), set[int](), set[int](), 0
+    """A fast producer waits at the limit, whether commits are repeated, early or unknown."""
+    window, in_flight, committed, segment = InFlightWindow(size), set[int](), set[int](), 0
     for commit in commits:
-        while len(flying) < size:
-            assert window.enter(segment) == (segment not in committed)
-            flying |= {segment} - committed
+        while len(in_flight) < size:
+            assert window.acquire(segment) == (segment not in committed)
+            in_flight |= {segment} - committed
             segment += 1
-        window.leave(commit)
+        window.mark_committed(commit)
         committed.add(commit)
-        flying.discard(commit)
-        assert len(flying) <= size
+        in_flight.discard(commit)
+        assert len(in_flight) <= size
     assert window.committed == committed
 
 
-def test_a_commit_lets_the_next_segment_in() -> None:
-    """Entering a full window waits until a segment in it is committed; another's commit does not count."""
+def test_a_commit_admits_the_next_segment() -> None:
+    """A full window admits a segment only after one of its own segments is committed."""
     window = InFlightWindow(2)
-    assert window.enter(0)
-    assert window.enter(1)
+    assert window.acquire(0)
+    assert window.acquire(1)
     with ThreadPoolExecutor(1) as pool:
-        third = entering(pool, window, 2)
-        window.leave(7)
+        third = acquiring(pool, window, 2)
+        window.mark_committed(7)
         assert not third.done()
-        window.leave(1)
-        assert third.result(_PATIENCE)
+        window.mark_committed(1)
+        assert third.result(_TIMEOUT_SECONDS)
 
 
 def test_a_committed_segment_needs_no_room() -> None:
-    """A segment that was committed, perhaps while it waited for room, is not published and takes no room."""
+    """A segment that is committed while it waits is not published and takes no room."""
     window = InFlightWindow(1)
-    assert window.enter(0)
+    assert window.acquire(0)
     with ThreadPoolExecutor(1) as pool:
-        waiting = entering(pool, window, 1)
+        waiting = acquiring(pool, window, 1)
         assert not waiting.done()
-        window.leave(1)
-        assert waiting.result(_PATIENCE) is False
-    window.leave(0)
-    assert window.enter(2)
+        window.mark_committed(1)
+        assert waiting.result(_TIMEOUT_SECONDS) is False
+    window.mark_committed(0)
+    assert window.acquire(2)
 
 
-def test_the_end_frees_everyone_who_waits() -> None:
-    """A title that fails or is cancelled keeps nobody waiting and lets nobody in."""
+def test_closing_frees_all_waiting_producers() -> None:
+    """After a close nothing waits and nothing is admitted."""
     window = InFlightWindow(1)
-    assert window.enter(0)
+    assert window.acquire(0)
     with ThreadPoolExecutor(3) as pool:
-        waiting = [entering(pool, window, segment) for segment in (1, 2, 3)]
-        assert not window.ended
-        window.end()
-        assert [future.result(_PATIENCE) for future in waiting] == [False, False, False]
-    assert window.ended
-    window.leave(0)
-    assert not window.enter(4)
+        waiting = [acquiring(pool, window, segment) for segment in (1, 2, 3)]
+        assert not window.closed
+        window.close()
+        assert [future.result(_TIMEOUT_SECONDS) for future in waiting] == [False, False, False]
+    assert window.closed
+    window.mark_committed(0)
+    assert not window.acquire(4)

@@ -1,4 +1,4 @@
-"""Which title a decoder takes next, and what becomes of it until it has an outcome."""
+"""Which title a decoder decodes next, and its states until it has an outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reelwright.wire.titles_pb2 import TitleFailed
 from tests.support.ledgers import request_of
 
 
-def roster(slots: int = 1) -> TitleTable:
+def table_of(slots: int = 1) -> TitleTable:
     return TitleTable(slots, lambda: InFlightWindow(2), stall_seconds=60)
 
 
@@ -20,25 +20,25 @@ def record(offset: int = 0, partition: int = 0) -> Record:
     return Record("titles", partition, offset, b"key", b"value")
 
 
-def ask(titles: TitleTable, run: str, priority: str = "standard", submitted: float = 0, deadline: float = 0) -> None:
+def submit(titles: TitleTable, run: str, priority: str = "standard", submitted: float = 0, deadline: float = 0) -> None:
     request = request_of(run=run, priority_class=priority, submitted=submitted, deadline=deadline)
-    titles.take(request, record())
+    titles.add_request(request, record())
 
 
 def begin(titles: TitleTable) -> TitleState:
-    title = titles.begin()
+    title = titles.start_next_pass()
     assert title is not None
     return title
 
 
 def test_a_class_never_waits_for_another() -> None:
-    """With every bulk thread busy, an express title begins at once."""
-    titles = roster()
+    """An express title begins at once while all bulk slots are busy."""
+    titles = table_of()
     for number in range(3):
-        ask(titles, f"bulk{number}", "bulk")
+        submit(titles, f"bulk{number}", "bulk")
     assert begin(titles).run.startswith("bulk")
-    assert titles.begin() is None
-    ask(titles, "urgent", "express")
+    assert titles.start_next_pass() is None
+    submit(titles, "urgent", "express")
     assert begin(titles).run == "urgent"
 
 
@@ -47,77 +47,90 @@ def test_a_class_never_waits_for_another() -> None:
         st.tuples(st.floats(1, 1e6), st.one_of(st.just(0.0), st.floats(1, 2e6))), min_size=1, max_size=12, unique=True
     )
 )
-def test_the_one_due_first_goes_first(asked: list[tuple[float, float]]) -> None:
-    """Titles of a class begin in the order of their deadlines; one without is due a day after it was asked for."""
-    titles = roster(slots=len(asked))
+def test_the_title_that_is_due_first_begins_first(asked: list[tuple[float, float]]) -> None:
+    """Titles of a class begin in the order of deadlines; without one a title is due a day after its submission."""
+    titles = table_of(slots=len(asked))
     for number, (submitted, deadline) in enumerate(asked):
-        ask(titles, str(number), submitted=submitted, deadline=deadline)
+        submit(titles, str(number), submitted=submitted, deadline=deadline)
     order = [begin(titles).due for _ in asked]
     assert order == sorted(deadline or submitted + 86_400 for submitted, deadline in asked)
 
 
-def test_a_title_asked_for_twice_is_one() -> None:
-    """The second record joins the first, and both are done with the title's outcome."""
-    titles = roster()
-    ask(titles, "run")
-    titles.take(request_of(run="run"), record(offset=7))
+def test_a_title_submitted_twice_is_one_title() -> None:
+    """Both records are acknowledged when the title has an outcome."""
+    titles = table_of()
+    submit(titles, "run")
+    titles.add_request(request_of(run="run"), record(offset=7))
     title = begin(titles)
-    assert titles.begin() is None
+    assert titles.start_next_pass() is None
     assert [done.offset for done in titles.remove(title, 2)] == [0, 7]
-    assert titles.all() == []
+    assert titles.titles() == []
 
 
-def test_asked_for_anew_while_its_outcome_was_read() -> None:
-    """A record that came after the outcome was read is a new request: it is not done with the old one."""
-    titles = roster()
-    ask(titles, "run")
+def test_a_title_submitted_again_while_its_outcome_is_read_is_kept() -> None:
+    """A record that arrives after the outcome was read asks for the title anew and is not acknowledged."""
+    titles = table_of()
+    submit(titles, "run")
     title = begin(titles)
-    titles.take(request_of(run="run"), record(offset=7))
+    titles.add_request(request_of(run="run"), record(offset=7))
     assert [done.offset for done in titles.remove(title, 1)] == [0]
     assert [kept.offset for kept in begin(titles).records] == [7]
 
 
 def test_an_interrupted_pass_begins_again() -> None:
-    """A title whose pass is ended, in the middle or at its very end, is passed over again with a new window."""
-    titles = roster()
-    ask(titles, "run")
+    """A title that is restarted during a pass, or just at its end, gets another pass with a new window."""
+    titles = table_of()
+    submit(titles, "run")
     for segments in (None, 4):
         title = begin(titles)
         window = title.window
-        titles.again(title)
-        assert window.ended
-        titles.passed(title, segments)
+        titles.restart(title)
+        assert window.closed
+        titles.finish_pass(title, segments)
     assert begin(titles).window is not window
 
 
-def test_a_decoded_title_begins_again_when_told() -> None:
-    """A title that waits for the rest of the pipeline is not decoded again by itself, but when something is wanted."""
-    titles = roster()
-    ask(titles, "run")
+def test_a_decoded_title_begins_again_only_after_a_restart() -> None:
+    """A decoded title that waits for the rest of the pipeline gets another pass only when it is restarted."""
+    titles = table_of()
+    submit(titles, "run")
     title = begin(titles)
-    titles.passed(title, 4)
-    assert titles.begin() is None
-    titles.again(title)
+    titles.finish_pass(title, 4)
+    assert titles.start_next_pass() is None
+    titles.restart(title)
     assert begin(titles) is title
 
 
-def test_a_failed_title_is_not_begun_again() -> None:
-    """A title that some service failed waits for its outcome and takes no thread."""
-    titles = roster()
-    ask(titles, "run")
+def test_a_failed_title_begins_no_other_pass() -> None:
+    """A title that a service reported as failed takes no decode thread."""
+    titles = table_of()
+    submit(titles, "run")
     title = begin(titles)
-    title.failure = TitleFailed(reason="broken")
-    titles.passed(title, None)
-    assert titles.begin() is None
+    titles.mark_failed(title, TitleFailed(reason="broken"))
+    titles.finish_pass(title, None)
+    assert titles.start_next_pass() is None
 
 
-def test_a_lost_partition_takes_its_titles() -> None:
-    """Titles whose partition went to another decoder are ended here and forgotten; the others stay."""
-    titles = roster(slots=2)
-    titles.take(request_of(run="gone"), record(partition=1))
-    titles.take(request_of(run="stays"), record(partition=2))
+def test_titles_of_a_lost_partition_are_removed() -> None:
+    """Titles whose partition went to another decoder are stopped and removed; the others stay."""
+    titles = table_of(slots=2)
+    titles.add_request(request_of(run="gone"), record(partition=1))
+    titles.add_request(request_of(run="stays"), record(partition=2))
     windows = {title.run: title.window for title in (begin(titles), begin(titles))}
-    titles.keep_only([("titles", 2)])
-    assert [title.run for title in titles.all()] == ["stays"]
-    assert windows["gone"].ended
-    assert not windows["stays"].ended
+    titles.retain_partitions([("titles", 2)])
+    assert [title.run for title in titles.titles()] == ["stays"]
+    assert windows["gone"].closed
+    assert not windows["stays"].closed
+
+
+def test_unusable_segments_are_taken_once() -> None:
+    """Unusable segments are returned once, without those that were committed in the meantime."""
+    titles = table_of()
+    submit(titles, "run")
+    title = begin(titles)
+    for segment in (1, 2):
+        titles.add_unusable_segment(title, segment, "damaged")
+    title.window.mark_committed(1)
+    assert titles.take_unusable_segments(title) == {2: "damaged"}
+    assert titles.take_unusable_segments(title) == {}
+    assert title.republished == {2: 1}

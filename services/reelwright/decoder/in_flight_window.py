@@ -1,4 +1,4 @@
-"""Backpressure per title: at most W segments between published and committed."""
+"""Backpressure per title: a bounded number of segments between published and committed."""
 
 from __future__ import annotations
 
@@ -16,40 +16,46 @@ class InFlightWindow:
     def __init__(self, size: int) -> None:
         self._size = size
         self._committed: set[int] = set()
-        self._open: set[int] = set()
+        self._in_flight: set[int] = set()
         self._changed = threading.Condition()
-        self._ended = False
-        self._moved = time.monotonic()
+        self._closed = False
+        self._last_progress = time.monotonic()
 
-    def enter(self, segment: int) -> bool:
-        """Waits for room and takes it; False when the segment is committed already or the title has ended."""
+    def acquire(self, segment: int) -> bool:
+        """Waits until there is room for a segment and puts it in flight.
+
+        Returns:
+            False when the segment needs no publishing: it is committed already, or the window is closed.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or segment in self._committed or len(self._open) < self._size)
-            self._moved = time.monotonic()
-            if self._ended or segment in self._committed:
+            self._changed.wait_for(
+                lambda: self._closed or segment in self._committed or len(self._in_flight) < self._size
+            )
+            self._last_progress = time.monotonic()
+            if self._closed or segment in self._committed:
                 return False
-            self._open.add(segment)
+            self._in_flight.add(segment)
             return True
 
-    def leave(self, segment: int) -> None:
-        """The segment is committed; told twice it changes nothing, and told early it is remembered."""
+    def mark_committed(self, segment: int) -> None:
+        """Notes a commit and frees the segment's room. A repeated note has no effect; an early one is remembered."""
         with self._changed:
             if segment not in self._committed:
-                self._moved = time.monotonic()
+                self._last_progress = time.monotonic()
             self._committed.add(segment)
-            self._open.discard(segment)
+            self._in_flight.discard(segment)
             self._changed.notify_all()
 
-    def end(self) -> None:
-        """The title was cancelled, has failed, begins again, or the decoder stops."""
+    def close(self) -> None:
+        """Ends the pass over the title: from now on `acquire` returns False without waiting."""
         with self._changed:
-            self._ended = True
+            self._closed = True
             self._changed.notify_all()
 
     @property
-    def ended(self) -> bool:
-        """Whether `end` was called."""
-        return self._ended
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     @property
     def committed(self) -> frozenset[int]:
@@ -59,6 +65,6 @@ class InFlightWindow:
 
     @property
     def idle_seconds(self) -> float:
-        """Seconds since a segment last came in or was heard to be committed."""
+        """Seconds since a segment was last acquired or newly committed."""
         with self._changed:
-            return time.monotonic() - self._moved
+            return time.monotonic() - self._last_progress

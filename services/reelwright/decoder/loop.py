@@ -1,11 +1,14 @@
-"""The decoder's loop: titles in, batches out, each title answered for until it has an outcome."""
+"""The decoder's loop: reads requests, decodes titles, and keeps each title until it has an outcome."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+from structlog.contextvars import bound_contextvars
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import request_from_wire
@@ -17,11 +20,11 @@ from reelwright.bus.topics import FRAMES, TITLES
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title_decoder import decode_title
-from reelwright.decoder.title_supervisor import TitleSupervisor
+from reelwright.decoder.title_supervisor import TitleSupervisor, failed_outcome
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.run_ledger import RunLedger, is_run
 from reelwright.telemetry.logs import get_logger
-from reelwright.titles.errors import OneLineError, UnavailableError, UnusableMessage, UserError
+from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_temporary
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleRequest
 
@@ -29,19 +32,19 @@ log = get_logger(__name__)
 
 GROUP = "decoder"
 _POLL_SECONDS = 0.1
-# Titles read ahead, so that the urgent ones among them go first; one more request is a kilobyte.
-_HOLD_TITLES = 1000
-# Between two passes over a source whose store does not answer.
-_PAUSE_SECONDS = 3.0
+# Requests read ahead, so that urgent ones among them are served first. A request takes a kilobyte.
+_MAX_TITLES = 1000
+# Pause after a temporary error before the next attempt.
+_RETRY_SECONDS = 3.0
 
 
 class DecoderService:
-    """Decodes titles until told to stop.
+    """Decodes titles until it is stopped.
 
     Args:
         bus: the bus.
         ledger: opens a run's ledger by its name.
-        claims: where payloads go that are too large for a message.
+        claims: stores payloads that are too large for a message.
         settings: the decoder's.
     """
 
@@ -49,94 +52,120 @@ class DecoderService:
         self, bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck, settings: DecoderSettings
     ) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
-        self._roster = TitleTable(settings.titles, lambda: InFlightWindow(settings.window), settings.stall_seconds)
+        self._titles = TitleTable(settings.titles, lambda: InFlightWindow(settings.window), settings.stall_seconds)
         self._finished: deque[Record] = deque()
+        self._unread: deque[tuple[float, Record]] = deque()
         self._running = False
 
     @property
     def ready(self) -> bool:
-        """Whether it takes titles."""
+        """Whether it accepts titles."""
         return self._running and self._bus.connected
 
     def run(self, stop: threading.Event) -> None:
-        """Serves until `stop` is set; a title under way is left where it is and is taken up by the next decoder."""
-        titles = self._bus.consumer([TITLES], GROUP)
-        keeper = TitleSupervisor(self._roster, self._bus, self._ledger, self._finished.append)
-        # Every decoder hears every event: any of them may hold the title.
-        listener = EventListener(self._bus, keeper.heard)
+        """Serves until `stop` is set. The next decoder continues the titles without an outcome."""
+        requests = self._bus.consumer([TITLES], GROUP)
+        supervisor = TitleSupervisor(self._titles, self._bus, self._ledger, self._finished.append)
+        # Every decoder receives every event, because any of them may have the title.
+        listener = EventListener(self._bus, supervisor.handle_event)
         self._running = True
         try:
             with ThreadPoolExecutor(self._settings.titles * len(FRAMES), thread_name_prefix="decode") as pool:
-                self._serve(titles, pool, stop)
-                self._roster.end_all()
+                self._serve(requests, pool, stop)
+                self._titles.close_windows()
         finally:
             self._running = False
             listener.close()
-            keeper.close()
-            titles.close()
+            supervisor.close()
+            requests.close()
 
-    def _serve(self, titles: Consumer, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+    def _serve(self, requests: Consumer, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         while not stop.is_set():
-            assignment = titles.assignment()
-            if len(self._roster) < _HOLD_TITLES:
-                titles.resume(assignment)
+            assignment = requests.assignment()
+            if len(self._titles) < _MAX_TITLES:
+                requests.resume(assignment)
             else:
-                titles.pause(assignment)
-            for record in titles.poll(_POLL_SECONDS):
-                self._take(record)
-            self._roster.keep_only(titles.assignment())
-            while (title := self._roster.begin()) is not None:
-                pool.submit(self._pass, title)
+                requests.pause(assignment)
+            for record in requests.poll(_POLL_SECONDS):
+                self._accept_request(record)
+            while self._unread and self._unread[0][0] <= time.monotonic():
+                _, record = self._unread.popleft()
+                if record.topic_partition in assignment:
+                    self._accept_unreadable(record)
+            self._titles.retain_partitions(requests.assignment())
+            while (title := self._titles.start_next_pass()) is not None:
+                pool.submit(self._run_pass, title)
             while self._finished:
-                titles.acknowledge(self._finished.popleft())
+                requests.acknowledge(self._finished.popleft())
 
-    def _take(self, record: Record) -> None:
+    def _accept_request(self, record: Record) -> None:
         try:
             request = request_from_wire(read_message(record, TitleRequest))
         except (UnusableMessage, UserError) as error:
             dead_letter(self._bus, record, str(error))
-            known = self._known(run_of_key(record))
-            if known is None:
-                self._finished.append(record)
-                return
-            request = known
-        self._roster.take(request, record)
+            self._accept_unreadable(record)
+            return
+        self._titles.add_request(request, record)
 
-    def _known(self, run: str) -> RunRequest | None:
-        """What the ledger has of a title whose message cannot be read: it must not be lost with it."""
+    def _accept_unreadable(self, record: Record) -> None:
+        """Finds the request of a record that cannot be read in the ledger, so that its title is not lost."""
+        run = run_of_key(record)
         try:
-            return self._ledger(run).request() if is_run(run) else None
-        except UserError as error:
-            log.error("title lost", run=run, reason=str(error))
+            request = self._request_in_ledger(run) if is_run(run) else None
+        except ReelwrightError as error:
+            if not is_temporary(error):
+                raise
+            log.warning("request not read yet", run=run, reason=str(error))
+            # Acknowledged now, the record would be gone before anyone knows whether the ledger has its title.
+            self._unread.append((time.monotonic() + _RETRY_SECONDS, record))
+            return
+        if request is None:
+            self._finished.append(record)
+        else:
+            self._titles.add_request(request, record)
+
+    def _request_in_ledger(self, run: str) -> RunRequest | None:
+        ledger = self._ledger(run)
+        try:
+            return ledger.request()
+        except ReelwrightError as error:
+            if is_temporary(error):
+                raise
+            log.error("request unusable", run=run, reason=str(error))
+            event = title_failure(run, "decoder", error)
+            ledger.put_outcome(failed_outcome(event.title_failed))
+            publish_event(self._bus, event)
             return None
 
-    def _pass(self, title: TitleState) -> None:
-        segments, pause = None, 0.0
-        try:
-            segments = self._decode(title)
-        except BusClosed:
-            log.info("the bus is closed", run=title.run)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
-            if isinstance(error, UnavailableError) and (self._settings.retry_unavailable or title.window.ended):
-                log.warning("waiting", run=title.run, reason=str(error))
-                pause = _PAUSE_SECONDS
-            else:
-                self._fail(title, error)
-        self._roster.passed(title, segments, pause)
+    def _run_pass(self, title: TitleState) -> None:
+        segments, pause_seconds = None, 0.0
+        with bound_contextvars(run=title.run):
+            try:
+                segments = self._decode(title)
+            except BusClosed:
+                log.info("bus closed, decode stopped")
+            except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
+                if is_temporary(error) and (self._settings.retry_unavailable or title.window.closed):
+                    log.warning("decode postponed", reason=str(error))
+                    pause_seconds = _RETRY_SECONDS
+                else:
+                    self._fail_title(title, error)
+            self._titles.finish_pass(title, segments, pause_seconds=pause_seconds)
 
     def _decode(self, title: TitleState) -> int | None:
         ledger, window = self._ledger(title.run), title.window
         if ledger.outcome() is not None:
-            title.over, title.looked = True, 0.0
+            self._titles.mark_ended(title)
             return None
         for segment in ledger.committed():
-            window.leave(segment)
-        return decode_title(title.request, ledger, self._bus, self._claims, window, self._settings)
+            window.mark_committed(segment)
+        return decode_title(
+            title.request, ledger, bus=self._bus, claims=self._claims, window=window, settings=self._settings
+        )
 
-    def _fail(self, title: TitleState, error: Exception) -> None:
+    def _fail_title(self, title: TitleState, error: Exception) -> None:
         if not isinstance(error, OneLineError):
-            log.error("title failed", run=title.run, exc_info=error)
+            log.error("title failed", exc_info=error)
         event = title_failure(title.run, "decoder", error)
-        title.failure = event.title_failed
-        title.looked = 0.0
+        self._titles.mark_failed(title, event.title_failed)
         publish_event(self._bus, event)

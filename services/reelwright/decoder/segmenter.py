@@ -1,7 +1,7 @@
 """Cuts a stream of frames into segments and batches.
 
-The cut is a pure function of source and recipe, never of settings or of what was done before: a resumed run must find
-the same segments. So its lengths are constants.
+Where segments begin depends on source and recipe alone, not on settings or on earlier work, because a resumed run must
+find the same segments. So their lengths are constants.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 
 from reelwright.media.types import DecodedFrame
 
-# A second of film at least and two at most: the GOP length that streaming services ask for, and short enough that a
-# killed run loses seconds, not minutes.
+# One to two seconds of film: the GOP length that streaming services ask for. A killed run loses seconds, not minutes.
 SEGMENT_MIN_FRAMES = 24
 SEGMENT_MAX_FRAMES = 48
-# A title shows its first committed segment early, so that a person sees that it works.
+# A short first segment is committed early, which shows that the title is being restored.
 FIRST_SEGMENT_MAX_FRAMES = 24
-# Large frames shorten segments and batches, so that the window bounds bytes too.
+# Segments and batches of large frames are shorter, so that the window limits bytes as well as frames.
 SEGMENT_MAX_BYTES = 320 << 20
 BATCH_MAX_FRAMES = 4
 BATCH_MAX_BYTES = 8 << 20
@@ -43,14 +42,19 @@ class BatchFrames:
 
 
 def lengths(frame_bytes_in: int, frame_bytes_out: int) -> tuple[int, int]:
-    """Most frames per segment and per batch for pictures of these sizes in bytes."""
+    """The largest numbers of frames per segment and per batch.
+
+    Args:
+        frame_bytes_in: size of a source picture in bytes.
+        frame_bytes_out: size of a restored picture in bytes.
+    """
     segment = min(SEGMENT_MAX_FRAMES, max(2, SEGMENT_MAX_BYTES // (frame_bytes_in + frame_bytes_out)))
     batch = min(BATCH_MAX_FRAMES, max(1, BATCH_MAX_BYTES // frame_bytes_in))
     return segment, batch
 
 
 def batches(frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: int) -> Iterator[BatchFrames]:
-    """Yields the batches of a title in order; memory holds one batch.
+    """Yields the batches of a title in order and holds one batch in memory.
 
     Args:
         frames: the title's frames in presentation order.

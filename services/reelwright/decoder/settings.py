@@ -14,14 +14,14 @@ class DecoderSettings(BaseSettings):
     """How much a decoder does at once.
 
     Attributes:
-        titles: titles of each priority class decoded at the same time, so that no class waits for another. A decode
-            mostly waits for its window.
+        titles: titles of each priority class decoded at the same time. Classes do not wait for each other. A decode
+            spends most of its time waiting for its window.
         window: segments of a title in flight, from published to committed.
         codec: transport codec of frames (`auto` chooses what pays).
         limits: what sources are accepted.
-        stall_seconds: time without a commit after which a title is published again from its last committed segment,
-            in case the bus lost what it held; doubled each time up to an hour. What merely waits for workers is
-            published twice, so this is generous.
+        stall_seconds: time without a commit after which the uncommitted segments of a title are published again, in
+            case the bus has lost them; doubled each time up to an hour. Segments that only wait for workers are then
+            published twice, so the value is large.
         retry_unavailable: retry on a temporary error, such as a source's store that does not answer, instead of failing
             the title.
     """

@@ -1,62 +1,80 @@
-"""One title, from its source to published batches and a plan in the ledger."""
+"""Decodes one title: publishes its batches, segment by segment, and writes its plan to the ledger."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import reelwright
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import frame_to_wire
 from reelwright.bus.events import publish_event
+from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
+from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.decoder.in_flight_window import InFlightWindow
-from reelwright.decoder.segment_publisher import SegmentPublisher
-from reelwright.decoder.segmenter import batches, lengths
+from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
-from reelwright.ledger.records import PlanEnd, TitleRecord
+from reelwright.ledger.records import PlanEnd, SegmentPlan, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
+from reelwright.media.colour import RANGE_FULL
+from reelwright.media.film import jpeg
 from reelwright.media.fingerprint import source_fingerprint
-from reelwright.media.picture import pixel_format
+from reelwright.media.picture import pixel_format, without_neutral_chroma
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame, SourceInfo
+from reelwright.media.transport import encode_payload
+from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import InputError
 from reelwright.titles.request import RunRequest
+from reelwright.wire.frames_pb2 import FrameBatch, Work
 from reelwright.wire.titles_pb2 import Event, TitlePlanned
+
+PREVIEW_WIDTH = 1280
 
 
 def decode_title(
     request: RunRequest,
     ledger: RunLedger,
+    *,
     bus: Bus,
     claims: ClaimCheck,
     window: InFlightWindow,
     settings: DecoderSettings,
 ) -> int | None:
-    """Publishes every segment of a title that is not committed yet and writes its plan.
+    """Publishes every segment of a title that is not committed yet and writes the title's plan.
+
+    Args:
+        request: the title.
+        ledger: its ledger.
+        bus: where batches and events are published.
+        claims: stores payloads that are too large for a message.
+        window: limits the segments in flight; the pass stops when it is closed.
+        settings: the decoder's.
 
     Returns:
-        How many segments the title has; None, with no plan end written, when the window ended before.
+        How many segments the title has; None, without a plan end, when the window was closed before the last one.
 
     Raises:
         InputError: the source cannot be used, or is not the one that was submitted.
         LedgerError: the plan in the ledger is not this source's.
         UnavailableError: the source's store does not answer, or the ledger's store does not and the retries have ended.
     """
-    title = describe_title(request, _source_of(request, ledger, settings))
+    title = describe_title(request, _source_info(request, ledger, settings))
     ledger.put_title(title)
-    publisher = SegmentPublisher(title, ledger, bus, claims, window, settings.codec)
+    publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)
     reader = FrameReader(title.source, request.recipe)
     seconds = {"decode": 0.0}
-    stream = batches(_counted(reader, seconds), *_lengths(title))
+    stream = batches(_measured(reader, seconds), *_segment_and_batch_length(title))
     segments = frames = 0
     for number, segment in groupby(stream, key=lambda batch: batch.segment):
-        count = publisher.segment(number, segment)
-        if window.ended:
+        count = publisher.publish_segment(number, segment)
+        if window.closed:
             return None
         segments, frames = number + 1, frames + count
     notes, cut = tuple(reader.notes), reader.truncated_at
@@ -79,25 +97,125 @@ def describe_title(request: RunRequest, source: SourceInfo) -> TitleRecord:
     )
 
 
-def _source_of(request: RunRequest, ledger: RunLedger, settings: DecoderSettings) -> SourceInfo:
+class SegmentPublisher:
+    """Publishes the segments of a title that are not committed.
+
+    Args:
+        title: the ledger's record of the title.
+        ledger: its ledger.
+        bus: where batches are published.
+        claims: stores payloads that are too large for a message.
+        window: limits the segments in flight.
+        codec: transport codec of the frames.
+    """
+
+    def __init__(
+        self,
+        title: TitleRecord,
+        ledger: RunLedger,
+        *,
+        bus: Bus,
+        claims: ClaimCheck,
+        window: InFlightWindow,
+        codec: str,
+    ) -> None:
+        self._title, self._ledger, self._bus, self._claims = title, ledger, bus, claims
+        self._window, self._codec = window, codec
+        request, recipe = title.request, title.request.recipe
+        self._topic = FRAMES[request.priority_class]
+        # A header and not a field, because a batch depends on source and recipe alone.
+        self._headers = {"deadline": f"{request.deadline:.0f}"} if request.deadline else {}
+        self._work = Work(
+            scale=recipe.scale,
+            model=recipe.model,
+            model_sha256=request.model_sha256,
+            grain_keep=recipe.grain.keep,
+            pix_fmt=title.out_pix_fmt,
+            full_range=title.source.video.colour.range == RANGE_FULL,
+            chroma_x=title.source.video.chroma_siting[0],
+            chroma_y=title.source.video.chroma_siting[1],
+        )
+
+    def publish_segment(self, number: int, stream: Iterator[BatchFrames]) -> int:
+        """Publishes a segment and writes its plan. Of a committed segment only the plan is written.
+
+        Args:
+            number: of the segment.
+            stream: its batches; all of them are read.
+
+        Returns:
+            The number of frames in it; not all of them when the window was closed meanwhile.
+
+        Raises:
+            LedgerError: the ledger holds another plan for this segment.
+            UnavailableError: the store does not answer.
+        """
+        publish = self._window.acquire(number)
+        sha = hashlib.sha256()
+        frames: list[FrameRecord] = []
+        first = 0
+        for batch in stream:
+            if self._window.closed:
+                break
+            first = first if frames else batch.frames[0].index
+            for frame in batch.frames:
+                for plane in frame.picture.planes:
+                    sha.update(plane.data)
+                if frame.record.preview and publish:
+                    image = jpeg(frame.picture, self._title.source.video.colour, PREVIEW_WIDTH)
+                    self._ledger.put_source_preview(number, len(frames), image)
+                frames.append(frame.record)
+            if batch.last:
+                # Written before the last batch is published, so that a committed segment always has its plan.
+                plan = SegmentPlan(
+                    segment=number, first_frame=first, frames=tuple(frames), source_digest=sha.hexdigest()
+                )
+                self._ledger.put_plan(plan)
+            if publish:
+                self._publish_batch(batch)
+        return len(frames)
+
+    def _publish_batch(self, batch: BatchFrames) -> None:
+        pictures = [frame.picture for frame in batch.frames]
+        gray = [without_neutral_chroma(picture) for picture in pictures]
+        if all(picture.format.planes == 1 for picture in gray):
+            pictures = gray
+        payload = encode_payload(pictures, self._codec)
+        run = self._title.request.run
+        message = FrameBatch(
+            run=run,
+            segment=batch.segment,
+            batch=batch.number,
+            first_frame=batch.frames[0].index,
+            frames=[frame_to_wire(frame.record) for frame in batch.frames],
+            last=batch.last,
+            work=self._work,
+            payload=self._claims.store_if_large(payload, run, batch.segment),
+        )
+        publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, headers=self._headers)
+
+
+def _source_info(request: RunRequest, ledger: RunLedger, settings: DecoderSettings) -> SourceInfo:
     """What the source holds: from the ledger if this version has probed it before, else by probing it."""
     if source_fingerprint(request.source) != request.fingerprint:
         raise InputError("not the file that was submitted", request.source, "submit it again")
     known = ledger.title()
     if known is None or known.version != reelwright.__version__:
         return probe(request.source, settings.limits)
+    # Another process may have probed it, with other limits.
     settings.limits.check_size(known.source.video.width, known.source.video.height, request.source)
     return known.source.model_copy(update={"location": request.source})
 
 
-def _lengths(title: TitleRecord) -> tuple[int, int]:
+def _segment_and_batch_length(title: TitleRecord) -> tuple[int, int]:
     video = title.source.video
-    source = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
-    return lengths(source, pixel_format(title.out_pix_fmt).frame_bytes(title.out_width, title.out_height))
+    source_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
+    restored_bytes = pixel_format(title.out_pix_fmt).frame_bytes(title.out_width, title.out_height)
+    return lengths(source_bytes, restored_bytes)
 
 
-def _counted(frames: Iterable[DecodedFrame], seconds: dict[str, float]) -> Iterator[DecodedFrame]:
-    """The frames, counted; what reading them takes is added to `seconds["decode"]`."""
+def _measured(frames: Iterable[DecodedFrame], seconds: dict[str, float]) -> Iterator[DecodedFrame]:
+    """Yields the frames and adds the time that reading them takes to `seconds["decode"]`."""
     started = time.perf_counter()
     for frame in frames:
         elapsed = time.perf_counter() - started

@@ -1,10 +1,12 @@
-"""Sees each title to its outcome, whatever the rest of the pipeline forgets, loses or does not say."""
+"""Brings every title to an outcome, even when events are lost or other services fail."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+
+from structlog.contextvars import bound_contextvars
 
 from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus, BusClosed, Record
@@ -13,127 +15,122 @@ from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
-from reelwright.titles.errors import InternalError, UnavailableError
+from reelwright.telemetry.threads import SupervisedThread
+from reelwright.titles.errors import InternalError, is_temporary
 from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
 log = get_logger(__name__)
 
 _TICK_SECONDS = 0.2
-# How often the ledger is asked about a title of which nothing was heard.
-_LOOK_SECONDS = 5.0
-# Several batches of one pass are often unusable together; one more pass serves them all.
-_GATHER_SECONDS = 2.0
-_MOST_PASSES = 5
-_LONGEST_STALL_SECONDS = 3600.0
+# How often the ledger is read for a title without events.
+_LEDGER_POLL_SECONDS = 5.0
+# Several batches of one pass are often unusable together. After this time one more pass serves all of them.
+_COLLECT_SECONDS = 2.0
+_MAX_REPUBLISHED = 5
 
 
 class TitleSupervisor:
-    """Looks after the titles of a roster on a thread of its own, from construction until `close`.
+    """Checks the titles of a table on its own thread, from construction until `close`.
 
-    Events make it fast, the ledger makes it sure: everything an event says is found out without it too.
+    Events reduce latency; polling the ledger guarantees convergence. Everything that an event reports is found in the
+    ledger as well.
 
     Args:
-        roster: the titles.
-        bus: where events go.
+        titles: the titles.
+        bus: where events are published.
         ledger: opens a run's ledger by its name.
-        done: called with each record of a title that has an outcome.
+        acknowledge: called with each record of a title that has an outcome, from the supervisor's thread.
     """
 
     def __init__(
-        self, roster: TitleTable, bus: Bus, ledger: Callable[[str], RunLedger], done: Callable[[Record], None]
+        self, titles: TitleTable, bus: Bus, ledger: Callable[[str], RunLedger], acknowledge: Callable[[Record], None]
     ) -> None:
-        self._roster, self._bus, self._ledger, self._done = roster, bus, ledger, done
+        self._titles, self._bus, self._ledger, self._acknowledge = titles, bus, ledger, acknowledge
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper")
+        self._thread = SupervisedThread("title-supervisor", self._run, restart_until=self._stop)
         self._thread.start()
 
     def close(self) -> None:
-        """Stops looking after them; titles without an outcome are left to the next decoder."""
+        """Stops the checks. Another decoder takes over the titles without an outcome."""
         self._stop.set()
         self._thread.join()
 
-    def heard(self, event: Event) -> None:
-        """Acts on an event; never waits."""
-        title = self._roster.get(event.run)
+    def handle_event(self, event: Event) -> None:
+        """Acts on an event, without waiting for anything."""
+        title = self._titles.get(event.run)
         if title is None:
             return
         match event.WhichOneof("event"):
             case "segment_committed":
-                title.window.leave(event.segment_committed.segment)
+                title.window.mark_committed(event.segment_committed.segment)
             case "segment_wanted":
-                title.wanted[event.segment_wanted.segment] = event.segment_wanted.reason
+                wanted = event.segment_wanted
+                self._titles.add_unusable_segment(title, wanted.segment, wanted.reason)
             case "title_failed":
-                title.failure = event.title_failed
-                title.window.end()
-                title.looked = 0.0
+                self._titles.mark_failed(title, event.title_failed)
             case "title_cancelled" | "title_finished":
-                title.looked = 0.0
+                self._titles.mark_checked(title, 0.0)
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
-            for title in self._roster.all():
-                try:
-                    self._keep(title)
-                except UnavailableError as error:
-                    log.warning("waiting", run=title.run, reason=str(error))
-                except BusClosed:
-                    return
-                except Exception:
-                    # A thread that ended would leave every title without an end.
-                    log.exception("title not looked after", run=title.run)
+            for title in self._titles.titles():
+                with bound_contextvars(run=title.run):
+                    try:
+                        self._supervise(title)
+                    except BusClosed:
+                        return
+                    except Exception as error:
+                        # The error of one title must not keep the others from their outcomes.
+                        log.warning("title check failed", reason=str(error), exc_info=not is_temporary(error))
 
-    def _keep(self, title: TitleState) -> None:
-        self._pass_again(title)
+    def _supervise(self, title: TitleState) -> None:
+        if title.unusable and time.monotonic() >= title.pass_began + _COLLECT_SECONDS:
+            self._republish_unusable(title)
         now = time.monotonic()
-        # One that waits for a thread is looked at when it has come and when something was heard of it.
-        waits = title.looked > 0 and title.may_begin(now)
-        if waits or now - title.looked < _LOOK_SECONDS:
+        # While a title waits for a decode thread the ledger is read once, and then only after an event about it.
+        waits = title.checked_at > 0 and title.may_begin(now)
+        if waits or now - title.checked_at < _LEDGER_POLL_SECONDS:
             return
-        title.looked = now
-        ledger, records = self._ledger(title.run), len(title.records)
-        title.over = self._is_over(title, ledger)
-        if title.over:
-            for record in self._roster.remove(title, records):
-                self._done(record)
-        elif title.state != "waiting":
-            self._check(title, ledger)
+        self._titles.mark_checked(title, now)
+        ledger, record_count = self._ledger(title.run), len(title.records)
+        if self._has_outcome(title, ledger):
+            for record in self._titles.remove(title, record_count):
+                self._acknowledge(record)
+        elif title.phase != "waiting":
+            self._check_progress(title, ledger)
 
-    def _is_over(self, title: TitleState, ledger: RunLedger) -> bool:
+    def _has_outcome(self, title: TitleState, ledger: RunLedger) -> bool:
         if title.failure is None:
             return ledger.outcome() is not None
-        # Over with this, even where somebody has cleared the outcome since: that asks for the title anew.
-        if ledger.put_outcome(_failed(title.failure)):
+        # The failure ends this attempt even when a new request has removed the outcome in the meantime.
+        if ledger.put_outcome(failed_outcome(title.failure)):
             metrics.TITLES_FAILED.inc()
         return True
 
-    def _pass_again(self, title: TitleState) -> None:
-        wanted = title.wanted.keys() - title.window.committed
-        if not title.wanted or time.monotonic() < title.began + _GATHER_SECONDS:
-            return
-        reasons, title.wanted = title.wanted, {}
-        for segment in wanted:
-            title.passes[segment] += 1
-            log.warning("segment wanted again", run=title.run, segment=segment)
-            if title.passes[segment] > _MOST_PASSES:
-                reason = f"segment {segment} could not be used {_MOST_PASSES} times; the last time: {reasons[segment]}"
-                title.failure = TitleFailed(reason=reason, exit_code=1, error=InternalError.__name__)
-                title.looked = 0.0
-                publish_event(self._bus, Event(run=title.run, title_failed=title.failure))
-        if wanted:
-            self._roster.again(title)
+    def _republish_unusable(self, title: TitleState) -> None:
+        unusable = self._titles.take_unusable_segments(title)
+        for segment, reason in unusable.items():
+            log.warning("segment unusable, publishing it again", segment=segment, reason=reason)
+            if title.republished[segment] > _MAX_REPUBLISHED:
+                what = f"segment {segment} could not be used {_MAX_REPUBLISHED} times; the last time: {reason}"
+                failure = TitleFailed(reason=what, exit_code=1, error=InternalError.__name__)
+                self._titles.mark_failed(title, failure)
+                publish_event(self._bus, Event(run=title.run, title_failed=failure))
+        if unusable:
+            self._titles.restart(title)
 
-    def _check(self, title: TitleState, ledger: RunLedger) -> None:
-        if title.window.idle_seconds > _LOOK_SECONDS:
+    def _check_progress(self, title: TitleState, ledger: RunLedger) -> None:
+        if title.window.idle_seconds > _LEDGER_POLL_SECONDS:
             for segment in ledger.committed():
-                title.window.leave(segment)
-        if title.state == "decoded" and len(title.window.committed) >= title.segments:
-            # Said until somebody has finished the film: whoever began may have died.
+                title.window.mark_committed(segment)
+        if title.phase == "decoded" and len(title.window.committed) >= title.segments:
+            # Repeated until the title has an outcome, because an encoder may have died while it assembled the film.
             publish_event(self._bus, Event(run=title.run, title_planned=TitlePlanned(segments=title.segments)))
         elif title.window.idle_seconds > title.stall_seconds:
-            log.warning("title stalled", run=title.run, seconds=round(title.stall_seconds))
-            title.stall_seconds = min(2 * title.stall_seconds, _LONGEST_STALL_SECONDS)
-            self._roster.again(title)
+            log.warning("title stalled, publishing it again", idle_seconds=round(title.stall_seconds))
+            self._titles.restart_stalled(title)
 
 
-def _failed(failure: TitleFailed) -> Outcome:
+def failed_outcome(failure: TitleFailed) -> Outcome:
+    """The ledger's outcome of a title that failed."""
     return Outcome(state="failed", reason=failure.reason, exit_code=failure.exit_code, error=failure.error)

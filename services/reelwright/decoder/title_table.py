@@ -1,4 +1,4 @@
-"""The titles a decoder answers for, and which of them is decoded next."""
+"""The titles that a decoder is responsible for, and which of them is decoded next."""
 
 from __future__ import annotations
 
@@ -14,58 +14,59 @@ from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleFailed
 
-# A title that nobody set a deadline for is due a day after it was asked for: behind the urgent ones, but not for ever.
-_DUE_SECONDS = 86_400.0
+# A title without a deadline counts as due a day after its submission: after urgent titles, but not last for ever.
+_DEFAULT_DUE_SECONDS = 86_400.0
+_MAX_STALL_SECONDS = 3600.0
 
 
 @dataclass(slots=True, eq=False)
 class TitleState:
-    """A title from its first record until its outcome.
+    """A title from its first record until its outcome. Only `TitleTable` changes it; any thread may read it.
 
     Attributes:
-        request: what was asked for.
-        records: the records that asked for it; done when there is an outcome.
-        state: waiting for a thread, on one, or decoded to its end and waiting for the rest of the pipeline.
+        request: as submitted last.
+        records: the records that asked for it; acknowledged when the title has an outcome.
+        stall_seconds: time without a commit after which the title is published again.
         window: of the present pass over the source.
-        segments: how many it has; known once decoded.
-        failure: why it must end, when some service said so.
-        wanted: segments that some service could not use, for the next pass.
-        passes: how often each segment was wanted.
-        began: when the present pass began, on the monotonic clock.
-        not_before: when the next pass may begin.
-        looked: when the ledger was last asked about it.
-        over: the ledger has an outcome.
-        stall_seconds: time without a commit after which it is passed over again.
+        phase: waiting for a decode thread, decoding, or decoded to its end and waiting for the rest of the pipeline.
+        segments: how many the title has; known once it is decoded.
+        failure: why it failed, as a service reported it.
+        unusable: segments that a service could not use, with the reasons; the next pass publishes them again.
+        republished: how often each segment was published again.
+        pass_began: when the present pass began, on the monotonic clock.
+        not_before: when the next pass may begin, on the same clock.
+        checked_at: when the ledger was last read for it, on the same clock; 0 to have it read at once.
+        ended: the ledger has an outcome.
     """
 
     request: RunRequest
     records: list[Record]
     stall_seconds: float
     window: InFlightWindow
-    state: Literal["waiting", "decoding", "decoded"] = "waiting"
+    phase: Literal["waiting", "decoding", "decoded"] = "waiting"
     segments: int = 0
     failure: TitleFailed | None = None
-    wanted: dict[int, str] = field(default_factory=dict)
-    passes: Counter[int] = field(default_factory=Counter)
-    began: float = 0.0
+    unusable: dict[int, str] = field(default_factory=dict)
+    republished: Counter[int] = field(default_factory=Counter)
+    pass_began: float = 0.0
     not_before: float = 0.0
-    looked: float = 0.0
-    over: bool = False
+    checked_at: float = 0.0
+    ended: bool = False
 
     @property
     def run(self) -> str:
-        """Its run."""
+        """Name of the run."""
         return self.request.run
 
     @property
     def due(self) -> float:
-        """Unix seconds by which it is wanted."""
-        return self.request.deadline or self.request.submitted + _DUE_SECONDS
+        """Unix seconds by which the title is due."""
+        return self.request.deadline or self.request.submitted + _DEFAULT_DUE_SECONDS
 
     def may_begin(self, now: float) -> bool:
-        """Whether it waits for nothing but a thread."""
-        ended = self.over or self.failure is not None
-        return self.state == "waiting" and self.not_before <= now and not ended
+        """Whether a pass may begin as soon as a decode thread is free."""
+        ended = self.ended or self.failure is not None
+        return self.phase == "waiting" and self.not_before <= now and not ended
 
 
 class TitleTable:
@@ -74,99 +75,143 @@ class TitleTable:
     Args:
         slots: titles of each priority class that are decoded at the same time.
         window: makes the window of a pass.
-        stall_seconds: see Title.
+        stall_seconds: of a new title; see TitleState.
     """
 
     def __init__(self, slots: int, window: Callable[[], InFlightWindow], stall_seconds: float) -> None:
-        self._slots, self._window, self._stall = slots, window, stall_seconds
+        self._slots, self._window, self._stall_seconds = slots, window, stall_seconds
         self._titles: dict[str, TitleState] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._titles)
 
-    def take(self, request: RunRequest, record: Record) -> None:
-        """A title was asked for, for the first time or again."""
+    def add_request(self, request: RunRequest, record: Record) -> None:
+        """Adds a title, or another record that asks for a title that is here."""
         with self._lock:
             title = self._titles.get(request.run)
-            if title is not None:
+            if title is None:
+                self._titles[request.run] = TitleState(request, [record], self._stall_seconds, self._window())
+            else:
                 title.records.append(record)
                 title.request = request
-            else:
-                self._titles[request.run] = TitleState(request, [record], self._stall, self._window())
 
     def get(self, run: str) -> TitleState | None:
-        """The title of a run, if it is held here."""
+        """The title of a run; None when it is not here."""
         with self._lock:
             return self._titles.get(run)
 
-    def all(self) -> list[TitleState]:
-        """Every title that is held."""
+    def titles(self) -> list[TitleState]:
+        """All titles."""
         with self._lock:
             return list(self._titles.values())
 
-    def begin(self) -> TitleState | None:
-        """The title to decode next, which is then under way with a new window; None when none may begin."""
+    def start_next_pass(self) -> TitleState | None:
+        """Begins a pass over the title that is due first, with a new window; None when no title may begin."""
         now = time.monotonic()
         with self._lock:
-            busy = Counter(_class(title) for title in self._titles.values() if title.state == "decoding")
+            busy = Counter(title.request.priority_class for title in self._titles.values() if title.phase == "decoding")
             ready = [
-                title for title in self._titles.values() if title.may_begin(now) and busy[_class(title)] < self._slots
+                title
+                for title in self._titles.values()
+                if title.may_begin(now) and busy[title.request.priority_class] < self._slots
             ]
             if not ready:
                 return None
             title = min(ready, key=lambda candidate: candidate.due)
-            title.state, title.began, title.window = "decoding", now, self._window()
+            title.phase, title.pass_began, title.window = "decoding", now, self._window()
             return title
 
-    def passed(self, title: TitleState, segments: int | None, pause: float = 0.0) -> None:
-        """A pass over a title ended: with all of its segments published, or with None, to begin again after a pause."""
-        with self._lock:
-            # A pass that was told to begin again as it reached its end begins again.
-            title.state = "waiting" if segments is None or title.window.ended else "decoded"
-            title.segments = segments or 0
-            title.not_before = time.monotonic() + pause
-
-    def again(self, title: TitleState) -> None:
-        """Has a title passed over again from what is committed."""
-        with self._lock:
-            title.window.end()
-            if title.state == "decoded":
-                title.state = "waiting"
-
-    def remove(self, title: TitleState, records: int) -> list[Record]:
-        """Forgets a title that has an outcome.
+    def finish_pass(self, title: TitleState, segments: int | None, *, pause_seconds: float = 0.0) -> None:
+        """Ends a pass over a title.
 
         Args:
             title: the title.
-            records: how many of its records were there when the outcome was read; those that came later ask for it
-                anew.
+            segments: how many it has, all of them published; None to begin another pass.
+            pause_seconds: time before that pass.
+        """
+        with self._lock:
+            # `restart` may have closed the window just as the pass reached its end.
+            title.phase = "waiting" if segments is None or title.window.closed else "decoded"
+            title.segments = segments or 0
+            title.not_before = time.monotonic() + pause_seconds
+
+    def restart(self, title: TitleState) -> None:
+        """Has another pass begin, which skips the committed segments."""
+        with self._lock:
+            _restart(title)
+
+    def restart_stalled(self, title: TitleState) -> None:
+        """Restarts a title that makes no progress, and doubles the time until it counts as stalled again."""
+        with self._lock:
+            title.stall_seconds = min(2 * title.stall_seconds, _MAX_STALL_SECONDS)
+            _restart(title)
+
+    def add_unusable_segment(self, title: TitleState, segment: int, reason: str) -> None:
+        """Notes that a service could not use what was published of a segment."""
+        with self._lock:
+            title.unusable[segment] = reason
+
+    def take_unusable_segments(self, title: TitleState) -> dict[int, str]:
+        """Removes and returns the unusable segments that are not committed, with the reasons, and counts them."""
+        with self._lock:
+            committed = title.window.committed
+            taken = {segment: reason for segment, reason in title.unusable.items() if segment not in committed}
+            title.unusable.clear()
+            title.republished.update(taken.keys())
+            return taken
+
+    def mark_failed(self, title: TitleState, failure: TitleFailed) -> None:
+        """Notes a failure; the pass under way ends and no other begins."""
+        with self._lock:
+            title.failure, title.checked_at = failure, 0.0
+            title.window.close()
+
+    def mark_ended(self, title: TitleState) -> None:
+        """Notes that the ledger has an outcome; no other pass begins."""
+        with self._lock:
+            title.ended, title.checked_at = True, 0.0
+
+    def mark_checked(self, title: TitleState, now: float) -> None:
+        """Notes when the ledger was read for a title; 0 has it read at once."""
+        with self._lock:
+            title.checked_at = now
+
+    def remove(self, title: TitleState, record_count: int) -> list[Record]:
+        """Removes a title that has an outcome.
+
+        Args:
+            title: the title.
+            record_count: how many of its records were here when the outcome was read. Later records ask for the title
+                anew and keep it here.
 
         Returns:
-            The records that are done.
+            The records to acknowledge.
         """
         with self._lock:
             self._titles.pop(title.run, None)
-            title.window.end()
-            later = title.records[records:]
+            title.window.close()
+            later = title.records[record_count:]
             if later:
-                self._titles[title.run] = TitleState(title.request, later, self._stall, self._window())
-            return title.records[:records]
+                self._titles[title.run] = TitleState(title.request, later, self._stall_seconds, self._window())
+            return title.records[:record_count]
 
-    def keep_only(self, assignment: Container[TopicPartition]) -> None:
-        """Forgets the titles whose partitions another decoder has now."""
+    def retain_partitions(self, assignment: Container[TopicPartition]) -> None:
+        """Removes the titles of all other partitions: another decoder has them now."""
         with self._lock:
             for title in list(self._titles.values()):
                 if title.records[-1].topic_partition not in assignment:
-                    title.window.end()
+                    title.window.close()
                     del self._titles[title.run]
 
-    def end_all(self) -> None:
+    def close_windows(self) -> None:
         """Ends every pass, because the decoder stops."""
         with self._lock:
             for title in self._titles.values():
-                title.window.end()
+                title.window.close()
 
 
-def _class(title: TitleState) -> str:
-    return title.request.priority_class
+def _restart(title: TitleState) -> None:
+    title.window.close()
+    if title.phase == "decoded":
+        title.phase = "waiting"

@@ -37,6 +37,11 @@ class ReelwrightError(Exception):
     temporary = False
 
 
+def is_temporary(error: BaseException) -> bool:
+    """Whether the action that raised `error` may succeed later without any change to request, file or setting."""
+    return isinstance(error, ReelwrightError) and error.temporary
+
+
 class OneLineError(ReelwrightError):
     """An error that a person reads as one line.
 

@@ -1,0 +1,103 @@
+"""What the decoder does with requests that it cannot read."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import request_to_wire
+from reelwright.bus.local.bus import LocalBus
+from reelwright.bus.messages import publish_message
+from reelwright.bus.topics import TITLES, run_key
+from reelwright.decoder.loop import GROUP, DecoderService
+from reelwright.decoder.settings import DecoderSettings
+from reelwright.ledger.records import Outcome
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.titles.errors import UnavailableError
+from tests.support.dispatch_harness import until
+from tests.support.ledgers import RUN, request_of
+
+UNREADABLE = b"\xff\xff\xff"
+
+
+class UnavailableStore:
+    """Opens ledgers below `root`; fails like a store that does not answer while `available` is not set."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = str(root)
+        self.available = threading.Event()
+        self.refused = threading.Event()
+
+    def open(self, run: str) -> RunLedger:
+        if not self.available.is_set():
+            self.refused.set()
+            raise UnavailableError("does not answer", "the store", "try again")
+        return RunLedger(self.root, run)
+
+
+def outcome_of(ledger: RunLedger) -> Outcome:
+    until(lambda: ledger.outcome() is not None, "an outcome")
+    outcome = ledger.outcome()
+    assert outcome is not None
+    return outcome
+
+
+def test_a_request_is_not_lost_while_the_store_does_not_answer(tmp_path: Path) -> None:
+    """An unreadable request stays unacknowledged until the ledger tells whether it knows the title."""
+    store, bus, stop = UnavailableStore(tmp_path), LocalBus(), threading.Event()
+    ledger = RunLedger(str(tmp_path), RUN)
+    ledger.put_request(request_of(source=str(tmp_path / "missing.mp4")))
+    decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
+    thread = threading.Thread(target=decoder.run, args=(stop,))
+    thread.start()
+    try:
+        bus.publish(TITLES, run_key(RUN), UNREADABLE)
+        assert store.refused.wait(30)
+        store.available.set()
+        assert "missing.mp4" in outcome_of(ledger).reason
+    finally:
+        stop.set()
+        thread.join()
+        bus.close()
+
+
+def test_an_unread_request_goes_to_the_next_decoder(tmp_path: Path) -> None:
+    """A decoder that stops while the store does not answer leaves the request unacknowledged."""
+    store, bus, stop = UnavailableStore(tmp_path), LocalBus(), threading.Event()
+    decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
+    thread = threading.Thread(target=decoder.run, args=(stop,))
+    thread.start()
+    bus.publish(TITLES, run_key(RUN), UNREADABLE)
+    assert store.refused.wait(30)
+    stop.set()
+    thread.join()
+    following = bus.consumer([TITLES], GROUP)
+    assert [record.value for record in following.poll(30)] == [UNREADABLE]
+    bus.close()
+
+
+def test_a_request_with_an_unknown_recipe_fails_its_title(tmp_path: Path) -> None:
+    """A recipe of a later version, on the bus and in the ledger, ends in an outcome that names the key."""
+    store, bus, stop = UnavailableStore(tmp_path), LocalBus(), threading.Event()
+    store.available.set()
+    ledger = RunLedger(str(tmp_path), RUN)
+    request = request_of()
+    ledger.put_request(request)
+    stored = tmp_path / RUN / "request.json"
+    recipe = request.recipe.canonical().replace('"scale"', '"skale"')
+    stored.write_text(stored.read_text().replace("scale", "skale"))
+    message = request_to_wire(request)
+    message.recipe = recipe
+    decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
+    thread = threading.Thread(target=decoder.run, args=(stop,))
+    thread.start()
+    try:
+        publish_message(bus, TITLES, run_key(RUN), message)
+        outcome = outcome_of(ledger)
+        assert (outcome.state, outcome.exit_code, outcome.error) == ("failed", 2, "RecipeError")
+        assert "did you mean 'scale'" in outcome.reason
+    finally:
+        stop.set()
+        thread.join()
+        bus.close()
