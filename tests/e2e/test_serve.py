@@ -104,7 +104,7 @@ def test_topics_that_are_too_small_are_refused(cluster: Cluster) -> None:
     ("role", "name", "value"),
     [
         ("decoder", "REELWRIGHT_DECODER_TITLES", "0"),
-        ("encoder", "REELWRIGHT_ENCODER_LANES", "many"),
+        ("encoder", "REELWRIGHT_ENCODER_PARALLEL_SEGMENTS", "many"),
         ("inference", "REELWRIGHT_INFERENCE_ENGINE", "abacus"),
         ("dispatcher", "REELWRIGHT_GRACE_SECONDS", "-1"),
         ("decoder", "REELWRIGHT_STORE_LEDGER", ""),

@@ -12,7 +12,7 @@ from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
 from reelwright.decoder.title_decoder import describe_title
 from reelwright.encoder import film_assembler as assembly
-from reelwright.encoder.finish import finish_title
+from reelwright.encoder.film_assembler import assemble_title
 from reelwright.ledger.manifest import read_manifest
 from reelwright.ledger.records import Manifest, Outcome
 from reelwright.ledger.run_ledger import RunLedger
@@ -176,12 +176,12 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
     assembled = threading.Event()
 
     def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
-        made = finish_title(ledger, scratch)
+        made = assemble_title(ledger, scratch)
         ledger.put_outcome(cancelled)
         assembled.set()
         return made
 
-    monkeypatch.setattr(assembly, "finish_title", late)
+    monkeypatch.setattr(assembly, "assemble_title", late)
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger")) as here:
         here.ask(request)

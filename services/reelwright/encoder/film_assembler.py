@@ -1,109 +1,206 @@
-"""Finished titles: assembled once every segment is committed, delivered, and written down as finished."""
+"""Finishes titles: assembles the film when every segment is committed, delivers it, and writes the outcome."""
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+
+from structlog.contextvars import bound_contextvars
 
 from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed
-from reelwright.encoder.finish import finish_title, ready
 from reelwright.encoder.settings import EncoderSettings
-from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
+from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
+from reelwright.ledger.report.page import write_report
+from reelwright.ledger.run_ledger import RunLedger, file_sha256
+from reelwright.media.assemble import AssembledFilm, assemble_film
+from reelwright.media.encode import film_format
+from reelwright.media.film import FilmTimeline, read_timeline
+from reelwright.media.profiles import profile_spec
+from reelwright.media.stream_times import settle_outcomes
+from reelwright.media.tags import lost_tags
+from reelwright.media.timing import SegmentInput
+from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
-from reelwright.titles.errors import OneLineError, UnavailableError
+from reelwright.telemetry.threads import SupervisedThread
+from reelwright.titles.errors import LedgerError, OneLineError, UnavailableError, is_temporary
 from reelwright.wire.titles_pb2 import Event, TitleFinished
 
 log = get_logger(__name__)
 
 
 class FilmAssembler:
-    """Assembles one film after another on a thread of its own, until `close`.
+    """Assembles one film after another on its own thread, from construction until `close`.
 
     Args:
-        bus: where events go.
+        bus: where events are published.
         ledger: opens a run's ledger by its name.
         settings: the encoder's.
     """
 
     def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], settings: EncoderSettings) -> None:
         self._bus, self._ledger, self._settings = bus, ledger, settings
-        # Runs under way, and whether they were offered once more meanwhile.
-        self._under_way: dict[str, bool] = {}
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._queued: set[str] = set()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="assemble")
+        self._stop = threading.Event()
+        self._thread = SupervisedThread("film-assembler", self._run, restart_until=self._stop)
+        self._thread.start()
 
-    def offer(self, run: str) -> None:
-        """Has a run's film assembled if every segment is committed and nobody here is at it.
+    def assemble_when_complete(self, run: str) -> None:
+        """Queues a run, whose film is then assembled if every segment is committed.
 
-        Several encoders at one film do no harm: each writes the same. One that dies over it is made up for by the
-        decoder, which says that the title is planned until it has an outcome.
+        Several encoders may assemble the same film: all of them write the same bytes. If an encoder dies during the
+        assembly, the decoder announces the title again.
         """
         with self._lock:
-            if run in self._under_way:
-                self._under_way[run] = True
+            if run in self._queued:
                 return
-            self._under_way[run] = False
-        self._pool.submit(self._assemble, run)
+            self._queued.add(run)
+        self._queue.put(run)
 
     def close(self) -> None:
-        """Finishes the film under way and ends."""
-        self._pool.shutdown(cancel_futures=True)
+        """Finishes the film under way and ends the thread."""
+        self._stop.set()
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (run := self._queue.get()) is not None and not self._stop.is_set():
+            # From here on another request queues the run again, because this look at the ledger may be too early.
+            with self._lock:
+                self._queued.discard(run)
+            with bound_contextvars(run=run):
+                try:
+                    self._assemble(run)
+                except BusClosed:
+                    log.info("bus closed, assembly stopped")
+                    return
 
     def _assemble(self, run: str) -> None:
         try:
             ledger = self._ledger(run)
-            if ready(ledger) and ledger.outcome() is None:
+            if _is_complete(ledger) and ledger.outcome() is None:
                 self._finish(ledger)
         except BusClosed:
-            log.info("the bus is closed", run=run)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
-            self._failed(run, error)
-        finally:
-            with self._lock:
-                again = self._under_way.pop(run)
-        if again:
-            with suppress(RuntimeError):  # closed meanwhile
-                self.offer(run)
+            raise
+        except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
+            self._handle_failure(run, error)
 
     def _finish(self, ledger: RunLedger) -> None:
-        manifest, output = finish_title(ledger, self._settings.scratch)
-        if not _still_wanted(ledger, output):
+        manifest, output = assemble_title(ledger, self._settings.scratch)
+        title = ledger.title()
+        if ledger.outcome() is not None or title is None or title.request.output != output:
+            log.info("film discarded: the run was cancelled or got another output during the assembly")
             return
         ledger.deliver(output)
-        # Only after the film is in its place, and before anything that could make it again goes.
+        # After the film is delivered and before anything is removed that could make it again.
         if not ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out)):
             return
         ledger.prune()
         metrics.TITLES_FINISHED.inc()
         metrics.FRAMES_LOST.inc(manifest.frames_in - manifest.frames_out)
+        log.info("title finished", output=output, frames=manifest.frames_out)
         finished = TitleFinished(output=output, frames=manifest.frames_out)
         publish_event(self._bus, Event(run=ledger.run, title_finished=finished))
 
-    def _failed(self, run: str, error: Exception) -> None:
-        if isinstance(error, UnavailableError) and self._settings.retry_unavailable:
-            log.warning("waiting", run=run, reason=str(error))
+    def _handle_failure(self, run: str, error: Exception) -> None:
+        if is_temporary(error) and self._settings.retry_unavailable:
+            log.warning("assembly postponed", reason=str(error))
             return
-        if self._finished_elsewhere(run):
+        try:
+            # Another encoder may have finished the title and removed the segments during this assembly.
+            if self._ledger(run).outcome() is not None:
+                return
+        except UnavailableError as unavailable:
+            log.warning("assembly postponed", reason=str(unavailable))
             return
         if not isinstance(error, OneLineError):
-            log.error("assembly failed", run=run, exc_info=error)
+            log.error("assembly failed", exc_info=error)
         publish_event(self._bus, title_failure(run, "assembly", error))
 
-    def _finished_elsewhere(self, run: str) -> bool:
-        """Whether another encoder was faster and has cleared the segments away under this one."""
-        try:
-            return self._ledger(run).outcome() is not None
-        except UnavailableError:
-            # Whatever it is, the title is announced again when the store answers.
-            return True
+
+def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+    """Writes film, report and manifest into the run's folder, the manifest last.
+
+    Args:
+        ledger: of a run whose every segment is committed.
+        scratch: folder for files under way; the system's temporary folder if None.
+
+    Returns:
+        The manifest, and the location where the film is wanted.
+
+    Raises:
+        OutputError: the film cannot be written.
+        UnavailableError: there is no room for it, or the store does not answer.
+        LedgerError: plan, records and film do not account for every frame.
+    """
+    title, end = ledger.title(), ledger.plan_end()
+    if title is None or end is None:
+        raise LedgerError(f"run {ledger.run} has segments but no complete plan")
+    spec = profile_spec(title.request.recipe.profile)
+    started = time.perf_counter()
+    with (
+        scratch_folder("film", scratch) as folder,
+        ledger.film_draft(f"film{spec.suffix}", folder) as path,
+        metrics.timed("assemble"),
+    ):
+        film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
+        assembled = assemble_film(path, _segments(ledger, end, folder), title.source, spec, film)
+        facts = _film_facts(path, title, end, assembled, seconds=time.perf_counter() - started)
+        manifest = build_manifest(ledger, facts)
+        film_location = ledger.put_film(path, f"film{spec.suffix}")
+    write_report(manifest, ledger, film_location, scratch)
+    write_manifest(manifest, film_location)
+    return manifest, title.request.output
 
 
-def _still_wanted(ledger: RunLedger, output: str) -> bool:
-    """Whether nobody has cancelled the run, or asked for it elsewhere, while its film was assembled."""
-    title = ledger.title()
-    return ledger.outcome() is None and title is not None and title.request.output == output
+def _is_complete(ledger: RunLedger) -> bool:
+    end = ledger.plan_end()
+    return end is not None and ledger.committed() >= set(range(end.segments))
+
+
+def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[SegmentInput]:
+    for number in range(end.segments):
+        record = ledger.segment(number)
+        if record is None:
+            raise LedgerError(f"run {ledger.run}: segment {number} is not committed")
+        path = ledger.segment_file(record, scratch)
+        yield SegmentInput(path, record.frames)
+        if path.is_relative_to(scratch):
+            # A copy that is in the film by now. All copies together would take as much room as the film.
+            path.unlink()
+
+
+def _film_facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFilm, *, seconds: float) -> FilmFacts:
+    timeline = read_timeline(path)
+    return FilmFacts(
+        name=PurePath(title.request.output).name,
+        sha256=file_sha256(path),
+        size=path.stat().st_size,
+        width=assembled.width,
+        height=assembled.height,
+        pix_fmt=title.out_pix_fmt,
+        time_base=timeline.time_base,
+        pts=timeline.pts,
+        lossless=profile_spec(title.request.recipe.profile).lossless,
+        streams=settle_outcomes(assembled.streams, assembled.timed_streams, timeline.streams, assembled.shift),
+        chapters=assembled.chapters,
+        seconds={"assemble": seconds},
+        notes=(*end.notes, *assembled.notes, *_container_losses(title, assembled, timeline)),
+        timecode=timeline.timecode,
+    )
+
+
+def _container_losses(title: TitleRecord, assembled: AssembledFilm, timeline: FilmTimeline) -> Iterator[str]:
+    """Sentences about the tags and the timecode that the film's container cannot hold."""
+    suffix = profile_spec(title.request.recipe.profile).suffix[1:]
+    if lost := lost_tags(title.source.metadata, timeline.tags):
+        yield f"tags that this {suffix} file does not hold: {', '.join(lost)}"
+    if assembled.timecode is not None and timeline.timecode != str(assembled.timecode):
+        yield f"{suffix} files hold no timecode at this frame rate: it began at {assembled.timecode}"

@@ -1,4 +1,4 @@
-"""The encoder's loop: restored batches in, committed segments and finished films out."""
+"""The encoder's loop: reads restored batches, has their segments encoded and complete films assembled."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 
-log = get_logger(__name__)
-
 GROUP = "encoder"
 _POLL_SECONDS = 0.1
-_TEND_SECONDS = 10.0
-# Between two tries at a segment for which there was no room.
-_PAUSE_SECONDS = 2.0
+_POLL_RECORDS = 4
+_DISCARD_ENDED_SECONDS = 10.0
+# Pause before a segment is delivered again for which there was no room.
+_REDELIVERY_SECONDS = 2.0
 
 
 class EncoderService:
-    """Encodes and assembles until told to stop.
+    """Encodes and assembles until it is stopped.
 
     Args:
         bus: the bus.
         ledger: opens a run's ledger by its name.
-        claims: where payloads are that were too large for a message.
+        claims: holds payloads that were too large for a message.
         settings: the encoder's.
     """
 
@@ -47,25 +45,25 @@ class EncoderService:
     ) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._finished: deque[Record] = deque()
-        self._again: deque[tuple[float, Record]] = deque()
+        self._redeliveries: deque[tuple[float, Record]] = deque()
         self._assignment: set[TopicPartition] = set()
-        self._tended = time.monotonic()
+        self._discarded_ended_at = time.monotonic()
         self._running = False
 
     @property
     def ready(self) -> bool:
-        """Whether it takes restored frames."""
+        """Whether it accepts restored frames."""
         return self._running and self._bus.connected
 
     def run(self, stop: threading.Event) -> None:
-        """Serves until `stop` is set; segments that are not whole by then are left to redelivery."""
+        """Serves until `stop` is set. Segments that are not complete then are delivered again."""
         restored = self._bus.consumer([RESTORED], GROUP)
-        self._assembly = FilmAssembler(self._bus, self._ledger, self._settings)
-        self._lanes = [self._lane() for _ in range(self._settings.lanes)]
-        # One encoder assembles a film, but every encoder must hear that a run was dropped.
+        self._assembler = FilmAssembler(self._bus, self._ledger, self._settings)
+        self._workers = [self._create_worker() for _ in range(self._settings.parallel_segments)]
+        # One encoder of the group assembles a film, but every encoder must stop encoding a run that ended.
         listeners = [
-            EventListener(self._bus, self._planned, GROUP),
-            EventListener(self._bus, self._heard),
+            EventListener(self._bus, self._handle_plan, GROUP),
+            EventListener(self._bus, self._handle_end),
         ]
         self._running = True
         try:
@@ -74,31 +72,39 @@ class EncoderService:
             self._running = False
             for listener in listeners:
                 listener.close()
-            for lane in self._lanes:
-                lane.close()
-            self._assembly.close()
-            self._acknowledge(restored)
+            for worker in self._workers:
+                worker.close()
+            self._assembler.close()
+            self._acknowledge_finished(restored)
             restored.close()
 
-    def _lane(self) -> SegmentWorker:
+    def _create_worker(self) -> SegmentWorker:
         return SegmentWorker(
             self._bus,
             self._ledger,
             self._claims,
             self._settings,
-            self._finished.append,
-            lambda record: self._again.append((time.monotonic() + _PAUSE_SECONDS, record)),
-            self._assembly.offer,
+            acknowledge=self._finished.append,
+            redeliver=lambda record: self._redeliveries.append((time.monotonic() + _REDELIVERY_SECONDS, record)),
+            on_commit=self._assembler.assemble_when_complete,
         )
 
     def _serve(self, restored: Consumer, stop: threading.Event) -> None:
         while not stop.is_set():
-            for record in restored.poll(_POLL_SECONDS, limit=4):
-                self._take(record, stop)
-            self._acknowledge(restored)
-            self._look_after(restored)
+            for record in restored.poll(_POLL_SECONDS, limit=_POLL_RECORDS):
+                self._assign_batch(record, stop)
+            self._acknowledge_finished(restored)
+            self._follow_assignment(restored)
+            while self._redeliveries and self._redeliveries[0][0] <= time.monotonic():
+                _, record = self._redeliveries.popleft()
+                restored.seek_to_unacknowledged([record.topic_partition])
+            if time.monotonic() - self._discarded_ended_at > _DISCARD_ENDED_SECONDS:
+                self._discarded_ended_at = time.monotonic()
+                for worker in self._workers:
+                    worker.discard_ended()
 
-    def _take(self, record: Record, stop: threading.Event) -> None:
+    def _assign_batch(self, record: Record, stop: threading.Event) -> None:
+        """Queues a batch at the worker that has its segment, and waits for room there."""
         try:
             batch = read_message(record, RestoredBatch)
         except UnusableMessage as error:
@@ -106,33 +112,26 @@ class EncoderService:
             self._finished.append(record)
             return
         key = segment_key(batch.run, batch.segment)
-        lane = self._lanes[zlib.crc32(key) % len(self._lanes)]
-        while not lane.add(record, batch, _POLL_SECONDS) and not stop.is_set():
+        worker = self._workers[zlib.crc32(key) % len(self._workers)]
+        while not worker.queue_batch(record, batch, _POLL_SECONDS) and not stop.is_set():
             pass
 
-    def _acknowledge(self, restored: Consumer) -> None:
+    def _acknowledge_finished(self, restored: Consumer) -> None:
         while self._finished:
             restored.acknowledge(self._finished.popleft())
 
-    def _look_after(self, restored: Consumer) -> None:
+    def _follow_assignment(self, restored: Consumer) -> None:
         assignment = set(restored.assignment())
         if self._assignment - assignment:
-            for lane in self._lanes:
-                lane.keep_only(assignment)
+            for worker in self._workers:
+                worker.retain_partitions(assignment)
         self._assignment = assignment
-        while self._again and self._again[0][0] <= time.monotonic():
-            _, record = self._again.popleft()
-            restored.seek_to_unacknowledged([record.topic_partition])
-        if time.monotonic() - self._tended > _TEND_SECONDS:
-            self._tended = time.monotonic()
-            for lane in self._lanes:
-                lane.tend()
 
-    def _planned(self, event: Event) -> None:
+    def _handle_plan(self, event: Event) -> None:
         if event.HasField("title_planned"):
-            self._assembly.offer(event.run)
+            self._assembler.assemble_when_complete(event.run)
 
-    def _heard(self, event: Event) -> None:
+    def _handle_end(self, event: Event) -> None:
         if event.WhichOneof("event") in {"title_failed", "title_cancelled"}:
-            for lane in self._lanes:
-                lane.drop(event.run)
+            for worker in self._workers:
+                worker.discard_run(event.run)

@@ -1,4 +1,4 @@
-"""One segment under way: batches in, encoded file and record out."""
+"""Builds one segment: puts its batches in order, encodes their frames, and commits file and record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import frame_from_wire
-from reelwright.encoder.reassembly import Reassembly
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.bars import put_back
@@ -20,21 +19,62 @@ from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
-from reelwright.titles.errors import CorruptPayload
+from reelwright.titles.errors import CorruptPayload, InternalError
 from reelwright.wire.frames_pb2 import RestoredBatch
 
 PREVIEW_WIDTH = 1280
 
 
+class ReorderBuffer:
+    """Holds the batches of a segment, which arrive in any order and repeatedly, until their turn. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, RestoredBatch] = {}
+        self._next = 0
+        self._last: int | None = None
+
+    def insert(self, batch: RestoredBatch) -> None:
+        """Adds a batch. Of two copies the first is kept, and a batch that was used is ignored.
+
+        Raises:
+            InternalError: the batch has a higher number than the last batch of the segment.
+        """
+        if batch.last:
+            self._last = batch.batch
+        highest = max(batch.batch, *self._waiting, 0)
+        if self._last is not None and highest > self._last:
+            raise InternalError(f"segment {batch.segment}: batch {highest} lies behind the last, {self._last}")
+        if batch.batch >= self._next:
+            self._waiting.setdefault(batch.batch, batch)
+
+    def next_batch(self) -> RestoredBatch | None:
+        """The next batch in order, which stays here; None when it has not arrived."""
+        return self._waiting.get(self._next)
+
+    def mark_used(self) -> None:
+        """Removes the next batch and moves on to the one after it."""
+        del self._waiting[self._next]
+        self._next += 1
+
+    def discard_next(self) -> None:
+        """Removes the next batch; another copy of it must arrive."""
+        del self._waiting[self._next]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every batch up to the last was used."""
+        return self._last is not None and self._next > self._last
+
+
 class SegmentBuilder:
-    """Encodes one segment as its batches come and commits it when the last is in. Used by one thread at a time.
+    """Encodes one segment while its batches arrive, and commits it after the last one. Used by one thread at a time.
 
     Args:
-        number: the segment.
-        title: the run it belongs to.
+        number: of the segment.
+        title: the ledger's record of its title.
         ledger: the run's ledger.
-        claims: where payloads are that were too large for a message.
-        scratch: folder for the file under way.
+        claims: holds payloads that were too large for a message.
+        scratch: folder for the file under way; the system's temporary folder if None.
 
     Raises:
         OutputError: the scratch folder cannot be written.
@@ -42,78 +82,70 @@ class SegmentBuilder:
     """
 
     def __init__(
-        self,
-        number: int,
-        title: TitleRecord,
-        ledger: RunLedger,
-        claims: ClaimCheck,
-        scratch: Path | None,
+        self, number: int, title: TitleRecord, ledger: RunLedger, *, claims: ClaimCheck, scratch: Path | None
     ) -> None:
         self._number, self._title, self._ledger, self._claims = number, title, ledger, claims
-        self._open = ExitStack()
-        self._path = self._open.enter_context(scratch_folder("segment", scratch)) / f"{number:06d}.mkv"
+        self._resources = ExitStack()
+        self._path = self._resources.enter_context(scratch_folder("segment", scratch)) / f"{number:06d}.mkv"
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         self._encoder = SegmentEncoder(self._path, profile_spec(title.request.recipe.profile), film)
-        self._order = Reassembly()
+        self._buffer = ReorderBuffer()
         self._frames: list[FrameRecord] = []
         self._digests: list[str] = []
         self._first_frame = 0
         self._engine = ""
         self._seconds = {"restoration": 0.0, "encode": 0.0}
 
-    def add(self, batch: RestoredBatch) -> SegmentRecord | None:
-        """Encodes what is now in order; the record once the segment is committed.
+    def encode_batch(self, batch: RestoredBatch) -> SegmentRecord | None:
+        """Encodes a batch, and those that waited for it, when it is its turn.
+
+        Returns:
+            The segment's record once it is committed; None before.
 
         Raises:
-            CorruptPayload: the bytes of the batch that comes next are damaged or gone; nothing of it was used, and
-                another copy of it is awaited.
-            OutputError: the scratch folder or the ledger cannot be written; the work must be closed.
-            UnavailableError: they have no room or do not answer; the work must be closed.
+            CorruptPayload: the next batch's bytes are damaged or missing. None of it was used; another copy of it must
+                arrive.
+            OutputError: the scratch folder or the ledger cannot be written; the builder must be closed.
+            UnavailableError: they have no room or do not answer; the builder must be closed.
         """
-        self._order.add(batch)
-        while (ready := self._order.peek()) is not None:
+        self._buffer.insert(batch)
+        while (ready := self._buffer.next_batch()) is not None:
             try:
-                pictures = self._pictures(ready)
+                pictures = decode_payload(ready.payload, self._claims.load(ready.payload))
+                if len(pictures) != len(ready.frames):
+                    raise CorruptPayload(f"{len(pictures)} pictures for {len(ready.frames)} frames")
             except CorruptPayload:
-                self._order.refuse()
+                self._buffer.discard_next()
                 raise
-            self._encode(ready, pictures)
-            self._order.advance()
-        return self._commit() if self._order.complete else None
+            self._encode_pictures(ready, pictures)
+            self._buffer.mark_used()
+        return self._commit() if self._buffer.complete else None
 
     def close(self) -> None:
-        """Drops what is under way; harmless after a commit."""
+        """Discards the file under way; has no effect after a commit."""
         self._encoder.abort()
-        self._open.close()
+        self._resources.close()
 
-    def _pictures(self, batch: RestoredBatch) -> list[Picture]:
-        pictures = decode_payload(batch.payload, self._claims.load(batch.payload))
-        if len(pictures) != len(batch.frames):
-            raise CorruptPayload(f"{len(pictures)} pictures for {len(batch.frames)} frames")
-        return pictures
-
-    def _encode(self, batch: RestoredBatch, pictures: list[Picture]) -> None:
+    def _encode_pictures(self, batch: RestoredBatch, pictures: list[Picture]) -> None:
         started = time.perf_counter()
         if not self._frames:
             self._first_frame = batch.first_frame
-        for info, picture in zip(batch.frames, pictures, strict=True):
-            self._add(frame_from_wire(info), picture)
+        recipe, video = self._title.request.recipe, self._title.source.video
+        for info, restored in zip(batch.frames, pictures, strict=True):
+            record = frame_from_wire(info)
+            picture = put_back(restored, video, recipe)
+            self._encoder.add(picture)
+            if record.preview:
+                image = jpeg(restored, video.colour, PREVIEW_WIDTH)
+                self._ledger.put_restored_preview(self._number, len(self._frames), image)
+            self._frames.append(record)
+            self._digests.append(picture.digest())
         self._engine = batch.engine
         self._seconds["restoration"] += batch.seconds
         elapsed = time.perf_counter() - started
         self._seconds["encode"] += elapsed
         metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
         metrics.FRAMES_ENCODED.inc(len(pictures))
-
-    def _add(self, record: FrameRecord, restored: Picture) -> None:
-        recipe, video = self._title.request.recipe, self._title.source.video
-        picture = put_back(restored, video, recipe)
-        self._encoder.add(picture)
-        if record.preview:
-            image = jpeg(restored, video.colour, PREVIEW_WIDTH)
-            self._ledger.put_restored_preview(self._number, len(self._frames), image)
-        self._frames.append(record)
-        self._digests.append(picture.digest())
 
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()
@@ -129,7 +161,7 @@ class SegmentBuilder:
             engine=self._engine,
             seconds=self._seconds,
         )
-        # Object first, then record: a record in the ledger promises that its file is whole.
+        # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)
         self._ledger.commit(record)
         metrics.SEGMENTS_COMMITTED.inc()

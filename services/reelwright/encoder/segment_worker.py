@@ -1,4 +1,4 @@
-"""One lane of an encoder: a thread that encodes the segments given to it, each batch in its turn."""
+"""Encodes segments on one thread, and reports what happens to each of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import replace
 from functools import partial
+
+from structlog.contextvars import bound_contextvars
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter
@@ -17,28 +19,31 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.telemetry.logs import get_logger
-from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage
+from reelwright.telemetry.threads import SupervisedThread
+from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage, is_temporary
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted
 
 log = get_logger(__name__)
 
 Segment = tuple[str, int]
-# Enough to keep the lane busy while the loop polls; more would only hold memory.
-_BACKLOG = 8
+# Enough to keep the worker busy while the loop polls. More would only hold memory.
+_MAX_QUEUED_BATCHES = 8
 
 
 class SegmentWorker:
-    """Encodes segments on a thread of its own.
+    """Encodes the segments that the loop assigns to it, from construction until `close`.
+
+    All work is done on the worker's thread; the public methods only queue it.
 
     Args:
-        bus: where events go.
+        bus: where events are published.
         ledger: opens a run's ledger by its name.
-        claims: where payloads are that were too large for a message.
+        claims: holds payloads that were too large for a message.
         settings: the encoder's.
-        done: called with each record that needs no redelivery; from the lane's thread.
-        again: called with a record whose partition must be delivered again; from the lane's thread.
-        committed: called with a run whenever one of its segments is committed.
+        acknowledge: called with each record that needs no redelivery, from the worker's thread.
+        redeliver: called with a record whose partition must be delivered again, from the worker's thread.
+        on_commit: called with a run after each commit of one of its segments, from the worker's thread.
     """
 
     def __init__(
@@ -47,156 +52,159 @@ class SegmentWorker:
         ledger: Callable[[str], RunLedger],
         claims: ClaimCheck,
         settings: EncoderSettings,
-        done: Callable[[Record], None],
-        again: Callable[[Record], None],
-        committed: Callable[[str], None],
+        *,
+        acknowledge: Callable[[Record], None],
+        redeliver: Callable[[Record], None],
+        on_commit: Callable[[str], None],
     ) -> None:
-        self._bus, self._ledger, self._claims = bus, ledger, claims
-        self._settings = settings
-        self._done, self._again, self._committed = done, again, committed
+        self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
+        self._acknowledge, self._redeliver, self._on_commit = acknowledge, redeliver, on_commit
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._room = threading.Semaphore(_BACKLOG)
-        self._works: dict[Segment, SegmentBuilder] = {}
-        # Without their values: the frames are in the encoder or in the reassembly.
+        self._free_places = threading.Semaphore(_MAX_QUEUED_BATCHES)
+        self._builders: dict[Segment, SegmentBuilder] = {}
+        # Without their values: the frames are in the builder.
         self._records: dict[Segment, list[Record]] = {}
-        self._thread = threading.Thread(target=self._run, name="encoder-lane")
+        self._stop = threading.Event()
+        self._thread = SupervisedThread("segment-worker", self._run, restart_until=self._stop)
         self._thread.start()
 
-    def add(self, record: Record, batch: RestoredBatch, timeout: float) -> bool:
-        """Takes a restored batch; False when the lane's backlog was full for `timeout` seconds."""
-        if not self._room.acquire(timeout=timeout):
+    def queue_batch(self, record: Record, batch: RestoredBatch, timeout: float) -> bool:
+        """Queues a restored batch; False when the queue stayed full for `timeout` seconds."""
+        if not self._free_places.acquire(timeout=timeout):
             return False
-        self._queue.put(partial(self._take, record, batch))
+        self._queue.put(partial(self._handle_batch, record, batch))
         return True
 
-    def drop(self, run: str) -> None:
-        """Forgets a run that failed or was cancelled."""
-        self._queue.put(partial(self._drop, run))
+    def discard_run(self, run: str) -> None:
+        """Discards the segments of a run that failed or was cancelled."""
+        self._queue.put(partial(self._discard_run, run))
 
-    def keep_only(self, assignment: Container[TopicPartition]) -> None:
-        """Forgets the segments whose partitions another encoder has now."""
-        self._queue.put(partial(self._keep_only, assignment))
+    def retain_partitions(self, assignment: Container[TopicPartition]) -> None:
+        """Discards the segments of all other partitions: another encoder has them now."""
+        self._queue.put(partial(self._retain_partitions, assignment))
 
-    def tend(self) -> None:
-        """Forgets the segments that were finished elsewhere or are wanted no more; to be called now and then."""
-        self._queue.put(self._tend)
+    def discard_ended(self) -> None:
+        """Discards the segments that another encoder has committed or whose run has ended; called from time to time."""
+        self._queue.put(self._discard_ended)
 
     def close(self) -> None:
-        """Finishes the batch under way and ends; segments that are not whole are left to redelivery."""
+        """Finishes the queued batches and ends the thread. Segments that are not complete are delivered again."""
+        self._stop.set()
         self._queue.put(None)
         self._thread.join()
-        for work in self._works.values():
-            work.close()
+        for builder in self._builders.values():
+            builder.close()
 
     def _run(self) -> None:
         while (task := self._queue.get()) is not None:
             try:
                 task()
             except BusClosed:
-                log.info("the bus is closed")
-            except Exception:
-                # A thread that ended would leave its segments without an encoder.
-                log.exception("segments not looked after")
+                log.info("bus closed, encode stopped")
 
-    def _take(self, record: Record, batch: RestoredBatch) -> None:
-        self._room.release()
+    def _handle_batch(self, record: Record, batch: RestoredBatch) -> None:
+        self._free_places.release()
         segment = (batch.run, batch.segment)
         self._records.setdefault(segment, []).append(replace(record, value=b""))
-        try:
-            self._encode(segment, batch)
-        except CorruptPayload as error:
-            self._want(segment, error)
-        except UnusableMessage as error:
-            dead_letter(self._bus, record, str(error))
-            self._release(segment)
-        except BusClosed:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it fails the title and not the service
-            self._give_up(segment, error)
+        with bound_contextvars(run=batch.run, segment=batch.segment):
+            try:
+                self._encode_batch(segment, batch)
+            except CorruptPayload as error:
+                self._request_segment_again(segment, error)
+            except UnusableMessage as error:
+                dead_letter(self._bus, record, str(error))
+                self._acknowledge_segment(segment)
+            except BusClosed:
+                raise
+            except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
+                self._handle_failure(segment, error)
 
-    def _encode(self, segment: Segment, batch: RestoredBatch) -> None:
-        work = self._works.get(segment)
-        if work is None:
-            work = self._open(segment)
-        if work is None:
-            self._release(segment)
+    def _encode_batch(self, segment: Segment, batch: RestoredBatch) -> None:
+        builder = self._builders.get(segment) or self._start_segment(segment)
+        if builder is None:
+            self._acknowledge_segment(segment)
             return
-        self._works[segment] = work
-        record = work.add(batch)
+        self._builders[segment] = builder
+        record = builder.encode_batch(batch)
         if record is not None:
-            self._finish(segment, record)
+            self._finish_segment(segment, record)
 
-    def _want(self, segment: Segment, error: CorruptPayload) -> None:
-        run, number = segment
-        try:
-            # Another encoder that had the segment, too, lets go of its payloads once it has committed it.
-            if self._ledger(run).is_committed(number):
-                self._release(segment)
-                return
-        except UnavailableError:
-            pass  # asked for once too often, it is published in vain
-        log.warning("batch unusable", run=run, segment=number, reason=str(error))
-        publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
-
-    def _open(self, segment: Segment) -> SegmentBuilder | None:
+    def _start_segment(self, segment: Segment) -> SegmentBuilder | None:
+        """A builder for a segment; None when the segment needs no encoding."""
         run, number = segment
         ledger = self._ledger(run)
-        if ledger.is_committed(number) or ledger.outcome() is not None:
+        if self._is_ended(ledger, number):
             return None
         title = ledger.title()
         if title is None:
             raise UnusableMessage(f"restored frames of run {run}, which the ledger does not know")
-        return SegmentBuilder(number, title, ledger, self._claims, self._settings.scratch)
+        return SegmentBuilder(number, title, ledger, claims=self._claims, scratch=self._settings.scratch)
 
-    def _finish(self, segment: Segment, record: SegmentRecord) -> None:
+    def _finish_segment(self, segment: Segment, record: SegmentRecord) -> None:
         run, number = segment
-        self._release(segment)
+        log.info("segment committed", frames=len(record.frames))
+        self._acknowledge_segment(segment)
         try:
             self._claims.delete_payloads(run, number)
         except OneLineError as error:
-            # They go with the run's folder at the latest.
-            log.info("payloads left behind", run=run, reason=str(error))
+            # They are removed with the run's folder at the latest.
+            log.info("payloads not removed", reason=str(error))
         committed = SegmentCommitted(segment=number, frames=len(record.frames))
         publish_event(self._bus, Event(run=run, segment_committed=committed))
-        self._committed(run)
+        self._on_commit(run)
 
-    def _give_up(self, segment: Segment, error: Exception) -> None:
+    def _request_segment_again(self, segment: Segment, error: CorruptPayload) -> None:
         run, number = segment
-        if isinstance(error, UnavailableError) and self._settings.retry_unavailable:
-            log.warning("segment begins again", run=run, segment=number, reason=str(error))
-            self._close(segment)
-            self._again(self._records.pop(segment)[0])
+        try:
+            # Another encoder that also had the segment removes its payloads after the commit.
+            if self._ledger(run).is_committed(number):
+                self._acknowledge_segment(segment)
+                return
+        except UnavailableError as unavailable:
+            log.warning("commit not checked", reason=str(unavailable))
+        log.warning("batch unusable", reason=str(error))
+        publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
+
+    def _handle_failure(self, segment: Segment, error: Exception) -> None:
+        run, number = segment
+        if is_temporary(error) and self._settings.retry_unavailable:
+            log.warning("segment postponed", reason=str(error))
+            self._close_builder(segment)
+            self._redeliver(self._records.pop(segment)[0])
             return
         if not isinstance(error, OneLineError):
-            log.error("segment failed", run=run, segment=number, exc_info=error)
-        self._drop(run)
+            log.error("segment failed", exc_info=error)
+        self._discard_run(run)
         publish_event(self._bus, title_failure(run, f"encoder, segment {number}", error))
 
-    def _close(self, segment: Segment) -> None:
-        work = self._works.pop(segment, None)
-        if work is not None:
-            work.close()
-
-    def _release(self, segment: Segment) -> None:
-        self._close(segment)
+    def _acknowledge_segment(self, segment: Segment) -> None:
+        self._close_builder(segment)
         for record in self._records.pop(segment, []):
-            self._done(record)
+            self._acknowledge(record)
 
-    def _drop(self, run: str) -> None:
+    def _close_builder(self, segment: Segment) -> None:
+        builder = self._builders.pop(segment, None)
+        if builder is not None:
+            builder.close()
+
+    def _discard_run(self, run: str) -> None:
         for segment in [segment for segment in self._records if segment[0] == run]:
-            self._release(segment)
+            self._acknowledge_segment(segment)
 
-    def _keep_only(self, assignment: Container[TopicPartition]) -> None:
+    def _retain_partitions(self, assignment: Container[TopicPartition]) -> None:
         for segment, records in list(self._records.items()):
             if records[0].topic_partition not in assignment:
-                self._close(segment)
+                self._close_builder(segment)
                 del self._records[segment]
 
-    def _tend(self) -> None:
+    def _discard_ended(self) -> None:
         for run, number in list(self._records):
             try:
-                ledger = self._ledger(run)
-                if ledger.is_committed(number) or ledger.outcome() is not None:
-                    self._release((run, number))
+                if self._is_ended(self._ledger(run), number):
+                    self._acknowledge_segment((run, number))
             except OneLineError as error:
-                log.warning("segment not looked after", run=run, segment=number, reason=str(error))
+                log.warning("segment not checked", run=run, segment=number, reason=str(error))
+
+    @staticmethod
+    def _is_ended(ledger: RunLedger, segment: int) -> bool:
+        return ledger.is_committed(segment) or ledger.outcome() is not None

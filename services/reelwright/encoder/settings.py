@@ -12,12 +12,12 @@ class EncoderSettings(BaseSettings):
     """How much an encoder does at once.
 
     Attributes:
-        lanes: segments encoded at the same time, one thread each.
+        parallel_segments: segments encoded at the same time, one thread each.
         scratch: folder for files under way; the system's temporary folder when not set.
         retry_unavailable: retry on a temporary error, such as a full scratch folder, instead of failing the title.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_ENCODER_", frozen=True)
-    lanes: int = Field(default=1, ge=1)
+    parallel_segments: int = Field(default=1, ge=1)
     scratch: Path | None = None
     retry_unavailable: bool = True
