@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.ledger.delivery import manifest_location, report_location
 from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
-from reelwright.ledger.names import manifest_location, report_location
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger, list_runs
@@ -70,7 +70,7 @@ class LedgerContract:
         ledger = RunLedger(root, RUN)
         assert ledger.title() is ledger.plan(0) is ledger.plan_end() is ledger.segment(0) is None
         assert ledger.source_preview(0, 0) is ledger.restored_preview(0, 0) is None
-        assert ledger.committed() == set()
+        assert ledger.committed_segments() == set()
         assert not ledger.is_committed(0)
 
     def test_a_segment_is_committed_by_its_record_alone(self, root: str, tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ class LedgerContract:
         ledger.put_plan(plan_of(7))
         put_file(ledger, tmp_path, 7, b"film")
         ledger.put_restored_preview(7, 0, b"jpeg")
-        assert ledger.committed() == set()
-        ledger.commit(record_of(7))
-        assert ledger.committed() == {7}
+        assert ledger.committed_segments() == set()
+        ledger.commit_segment(record_of(7))
+        assert ledger.committed_segments() == {7}
         assert ledger.is_committed(7)
         assert ledger.segment(7) == record_of(7)
 
@@ -89,21 +89,21 @@ class LedgerContract:
         """A number of seven digits is listed as itself."""
         ledger = RunLedger(root, RUN)
         put_file(ledger, tmp_path, 1_234_567, b"film")
-        ledger.commit(record_of(1_234_567))
-        assert ledger.committed() == {1_234_567}
+        ledger.commit_segment(record_of(1_234_567))
+        assert ledger.committed_segments() == {1_234_567}
 
     def test_a_record_without_its_file_is_refused(self, root: str) -> None:
         """The order is file, then record; the other way round is our own bug and says so."""
         with pytest.raises(LedgerError, match="before its file"):
-            RunLedger(root, RUN).commit(record_of(0))
+            RunLedger(root, RUN).commit_segment(record_of(0))
 
     def test_the_committed_file_survives_a_later_different_encoding(self, root: str, tmp_path: Path) -> None:
         """A duplicate that encodes the same frames into other bytes neither fails nor displaces the first."""
         ledger = RunLedger(root, RUN)
         put_file(ledger, tmp_path, 0, b"first")
         put_file(ledger, tmp_path, 0, b"second")
-        ledger.commit(record_of(0, b"first", seconds=1.0))
-        ledger.commit(record_of(0, b"second", seconds=9.0))
+        ledger.commit_segment(record_of(0, b"first", seconds=1.0))
+        ledger.commit_segment(record_of(0, b"second", seconds=9.0))
         kept = ledger.segment(0)
         assert kept == record_of(0, b"first", seconds=1.0)
         assert ledger.segment_file(kept, tmp_path).read_bytes() == b"first"
@@ -112,9 +112,9 @@ class LedgerContract:
         """Restored frames that differ from the committed ones are an error that names the record."""
         ledger = RunLedger(root, RUN)
         put_file(ledger, tmp_path, 0, b"film")
-        ledger.commit(record_of(0, digest="aa"))
+        ledger.commit_segment(record_of(0, digest="aa"))
         with pytest.raises(LedgerError, match=r"000000\.json.*frame_digests"):
-            ledger.commit(record_of(0, digest="bb"))
+            ledger.commit_segment(record_of(0, digest="bb"))
 
     def test_a_title_may_move_but_not_change(self, root: str) -> None:
         """A request for the same run from another path is accepted; another engine under its name is not."""
@@ -132,14 +132,14 @@ class LedgerContract:
         for content in (b"kept", b"loser"):
             put_file(ledger, tmp_path, 0, content)
         put_file(ledger, tmp_path, 1, b"never committed")
-        ledger.commit(record_of(0, b"kept"))
-        ledger.sweep()
+        ledger.commit_segment(record_of(0, b"kept"))
+        ledger.remove_leftovers()
         put_names = [ledger.segment_file(record_of(0, b"kept"), tmp_path).read_bytes()]
         assert put_names == [b"kept"]
         with pytest.raises(LedgerError):
             ledger.segment_file(record_of(0, b"loser"), tmp_path)
         with pytest.raises(LedgerError):
-            ledger.commit(record_of(1, b"never committed"))
+            ledger.commit_segment(record_of(1, b"never committed"))
         assert ledger.plan(0) == plan_of(0)
 
     def test_a_request_is_what_was_submitted_last(self, root: str) -> None:
@@ -186,21 +186,21 @@ class LedgerContract:
         ledger = RunLedger(root, RUN)
         ledger.put_request(request_of())
         manifest = finish(ledger, tmp_path)
-        assert ledger.whole_at(output) is None
-        assert ledger.deliver(output) == manifest
+        assert ledger.delivered_manifest(output) is None
+        assert ledger.deliver_film(output) == manifest
         ledger.put_outcome(Outcome(state="finished", output=output))
         ledger.prune()
         assert content(output) == FILM
         assert read_manifest(output) == manifest
         assert (content(report_location(output)) or b"").startswith(b"<!doctype html>")
-        assert ledger.whole_at(output) == manifest
+        assert ledger.delivered_manifest(output) == manifest
         left = Folder(f"{root}/{RUN}")
         assert [name for name in left.list_names("") if left.exists(name)] == [
             "outcome.json",
             "request.json",
             "title.json",
         ]
-        assert ledger.deliver(output) == manifest, "nothing is left to do"
+        assert ledger.deliver_film(output) == manifest, "nothing is left to do"
 
     @pytest.mark.parametrize("done", [0, 1, 2])
     def test_an_interrupted_delivery_is_completed(
@@ -220,33 +220,33 @@ class LedgerContract:
         with monkeypatch.context() as patch:
             patch.setattr(Folder, "transfer", killed)
             with pytest.raises(KeyboardInterrupt):
-                ledger.deliver(output)
-        assert ledger.whole_at(output) is None
-        assert RunLedger(root, RUN).deliver(output) == manifest
+                ledger.deliver_film(output)
+        assert ledger.delivered_manifest(output) is None
+        assert RunLedger(root, RUN).deliver_film(output) == manifest
         assert content(output) == FILM
-        assert ledger.whole_at(output) == manifest
+        assert ledger.delivered_manifest(output) == manifest
 
     def test_another_film_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
         """A film of another run, one of another size, or one whose report is gone is not this run's film."""
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         finish(ledger, tmp_path)
-        ledger.deliver(output)
-        assert RunLedger(root, RUN[::-1]).whole_at(output) is None
+        ledger.deliver_film(output)
+        assert RunLedger(root, RUN[::-1]).delivered_manifest(output) is None
         folder, name = parent_folder(output)
         folder.replace(name, FILM[:-1])
-        assert ledger.whole_at(output) is None
+        assert ledger.delivered_manifest(output) is None
         folder.replace(name, FILM)
         folder.remove(report_location(name))
-        assert ledger.whole_at(output) is None
+        assert ledger.delivered_manifest(output) is None
 
     def test_a_broken_manifest_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
         """What half a manifest asks for is the restoration that writes a whole one."""
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         finish(ledger, tmp_path)
-        ledger.deliver(output)
+        ledger.deliver_film(output)
         folder, name = parent_folder(manifest_location(output))
         folder.replace(name, (folder.read(name) or b"")[:100])
-        assert ledger.whole_at(output) is None
+        assert ledger.delivered_manifest(output) is None
 
     def test_a_film_that_is_not_finished_leaves_nothing_behind(self, root: str, tmp_path: Path) -> None:
         """An assembly that fails, again and again, does not fill the disk with what it began."""
@@ -267,7 +267,7 @@ class LedgerContract:
     def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:
         """Delivering a film that was never assembled is our own bug and says so."""
         with pytest.raises(LedgerError, match="no finished film"):
-            RunLedger(root, RUN).deliver(f"{root} films/a.mp4")
+            RunLedger(root, RUN).deliver_film(f"{root} films/a.mp4")
 
     def test_a_large_payload_waits_in_the_store(self, root: str) -> None:
         """Its message carries a name below the ledger's root; small ones stay in their messages."""

@@ -140,7 +140,7 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
         here.ask(request)
         ledger = here.ledger(request.run)
         for commits in (1, 4):
-            until(lambda commits=commits: len(ledger.committed()) >= commits, "commits")
+            until(lambda commits=commits: len(ledger.committed_segments()) >= commits, "commits")
             s3.kill()
             s3.start()
         assert here.wait(request).HasField("title_finished")
@@ -188,7 +188,7 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
         assert assembled.wait(PATIENCE_SECONDS)
     ledger = RunLedger(str(tmp_path / "ledger"), request.run)
     assert ledger.outcome() == cancelled
-    assert len(ledger.committed()) > 1
+    assert len(ledger.committed_segments()) > 1
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -213,7 +213,7 @@ def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
         ledger = here.ledger(request.run)
         until(lambda: ledger.outcome() is not None, "the outcome")
         assert (ledger.outcome().state, ledger.outcome().exit_code) == ("failed", 1)
-        assert ledger.committed() >= {0, 1, 2, 3}
+        assert ledger.committed_segments() >= {0, 1, 2, 3}
         broken = False
         ledger.clear_outcome()
         here.ask(request)

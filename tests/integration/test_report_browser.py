@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.names import report_location
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
 from tests.support.browser import Page, browser

@@ -132,7 +132,7 @@ def put_run(
             ledger.put_restored_preview(number, offset, preview_of(index, title.out_width, title.out_height))
         put_file(ledger, folder, number, b"film")
         fields = {"first_frame": first, "frames": part, "frame_digests": ("aa",) * len(part)}
-        ledger.commit(record_of(number).model_copy(update=fields))
+        ledger.commit_segment(record_of(number).model_copy(update=fields))
     ledger.put_plan_end(PlanEnd(segments=-(-len(frames) // segment), frames=len(frames), seconds={"decode": 1.5}))
 
 

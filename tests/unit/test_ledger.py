@@ -40,7 +40,7 @@ def test_a_changed_segment_file_is_noticed(tmp_path: Path) -> None:
     """A committed file that is not what was committed is never assembled."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_file(ledger, tmp_path, 0, b"film")
-    ledger.commit(record_of(0))
+    ledger.commit_segment(record_of(0))
     path = ledger.segment_file(record_of(0), tmp_path)
     path.write_bytes(b"fiIm")
     with pytest.raises(LedgerError, match="not the file that was committed"):
@@ -159,7 +159,7 @@ ledger = RunLedger(root, RUN)
 for segment in range(100_000):
     ledger.put_plan(plan_of(segment))
     put_file(ledger, scratch, segment, b"x" * 300_000 + str(segment).encode())
-    ledger.commit(record_of(segment, b"x" * 300_000 + str(segment).encode()))
+    ledger.commit_segment(record_of(segment, b"x" * 300_000 + str(segment).encode()))
     print(segment, flush=True)
 """
 
@@ -177,9 +177,9 @@ def test_a_killed_writer_leaves_whole_documents(tmp_path: Path) -> None:
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
     ledger = RunLedger(str(root), RUN)
-    committed = ledger.committed()
+    committed = ledger.committed_segments()
     assert len(committed) >= 9
-    ledger.sweep()
+    ledger.remove_leftovers()
     for segment in committed:
         done = ledger.segment(segment)
         assert done is not None

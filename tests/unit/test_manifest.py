@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.manifest import (
     build_manifest,
     read_manifest,
@@ -17,7 +18,6 @@ from reelwright.ledger.manifest import (
     worst_time_error,
     write_manifest,
 )
-from reelwright.ledger.names import manifest_location
 from reelwright.ledger.records import PlanEnd
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import InputError, LedgerError
@@ -102,7 +102,7 @@ def test_frames_that_were_not_planned_are_refused(ledger: RunLedger, tmp_path: P
     """A record that holds other frames than its plan names its segment."""
     (tmp_path / "ledger" / RUN / "segments" / "000002.json").unlink()
     put_file(ledger, tmp_path, 2, b"film")
-    ledger.commit(record_of(2).model_copy(update={"first_frame": 10}))
+    ledger.commit_segment(record_of(2).model_copy(update={"first_frame": 10}))
     with pytest.raises(LedgerError, match="segment 2: the frames encoded are not the frames planned"):
         build_manifest(ledger, film_of(12))
 

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.support.ledgers
+from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.names import report_location
 from reelwright.ledger.records import Manifest, ShotEntry, TitleRecord
 from reelwright.ledger.report import formatting, page
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from reelwright.ledger.names import MANIFEST, REPORT
+from reelwright.ledger.delivery import MANIFEST_SUFFIX, REPORT_SUFFIX
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
@@ -108,7 +108,7 @@ def check_output(source: str, output: str, profile: str) -> None:
     suffix, name = profile_spec(profile).suffix, PurePosixPath(output)
     if name.suffix.lower() != suffix and not Path(output).is_dir():
         raise OutputError(f"profile {profile} writes {suffix} files", output, f"name it {name.stem}{suffix}")
-    guard_output(source, output, (MANIFEST, REPORT))
+    guard_output(source, output, (MANIFEST_SUFFIX, REPORT_SUFFIX))
 
 
 def _address(location: str, kind: type[UserError]) -> str:

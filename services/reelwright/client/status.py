@@ -91,10 +91,10 @@ def _ended(status: RunStatus, outcome: Outcome) -> RunStatus:
 
 
 def _running(status: RunStatus, ledger: RunLedger, estimate: int) -> RunStatus:
-    committed, end = ledger.committed(), ledger.plan_end()
+    committed, end = ledger.committed_segments(), ledger.plan_end()
     status.planned = end is not None
     status.segments_committed = len(committed)
-    status.segments_planned = end.segments if end is not None else ledger.planned()
+    status.segments_planned = end.segments if end is not None else ledger.count_planned()
     status.frames = end.frames if end is not None else estimate
     status.frames_committed = _frames(ledger, committed)
     return status

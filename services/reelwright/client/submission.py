@@ -38,7 +38,7 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus, *, overwrite: bool 
     """
     outcome, known = ledger.outcome(), ledger.request()
     # Read in any case: an output that cannot be reached is refused here, not after hours of work.
-    film = ledger.whole_at(request.output)
+    film = ledger.delivered_manifest(request.output)
     if film is not None and outcome is not None and outcome.state == "finished":
         return False
     if outcome is None and known is not None and known.output != request.output:

@@ -157,7 +157,7 @@ class DecoderService:
         if ledger.outcome() is not None:
             self._titles.mark_ended(title)
             return None
-        for segment in ledger.committed():
+        for segment in ledger.committed_segments():
             window.mark_committed(segment)
         return decode_title(
             title.request, ledger, bus=self._bus, claims=self._claims, window=window, settings=self._settings

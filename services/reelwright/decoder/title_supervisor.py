@@ -121,7 +121,7 @@ class TitleSupervisor:
 
     def _check_progress(self, title: TitleState, ledger: RunLedger) -> None:
         if title.window.idle_seconds > _LEDGER_POLL_SECONDS:
-            for segment in ledger.committed():
+            for segment in ledger.committed_segments():
                 title.window.mark_committed(segment)
         if title.phase == "decoded" and len(title.window.committed) >= title.segments:
             # Repeated until the title has an outcome, because an encoder may have died while it assembled the film.

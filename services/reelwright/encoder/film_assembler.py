@@ -98,7 +98,7 @@ class FilmAssembler:
         if ledger.outcome() is not None or title is None or title.request.output != output:
             log.info("film discarded: the run was cancelled or got another output during the assembly")
             return
-        ledger.deliver(output)
+        ledger.deliver_film(output)
         # After the film is delivered and before anything is removed that could make it again.
         if not ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out)):
             return
@@ -162,7 +162,7 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, s
 
 def _is_complete(ledger: RunLedger) -> bool:
     end = ledger.plan_end()
-    return end is not None and ledger.committed() >= set(range(end.segments))
+    return end is not None and ledger.committed_segments() >= set(range(end.segments))
 
 
 def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[SegmentInput]:

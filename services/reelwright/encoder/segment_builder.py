@@ -163,6 +163,6 @@ class SegmentBuilder:
         )
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)
-        self._ledger.commit(record)
+        self._ledger.commit_segment(record)
         metrics.SEGMENTS_COMMITTED.inc()
         return record

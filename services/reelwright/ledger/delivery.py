@@ -1,21 +1,32 @@
-"""Film, report and manifest on their way from the run's folder to where the person wants them."""
+"""Delivery of a finished film: where film, report and manifest lie, and how they get there."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
 
-from reelwright.ledger.names import MANIFEST, manifest_location, report_location
 from reelwright.ledger.records import Manifest
 from reelwright.store.folder import Folder, parent_folder
 from reelwright.titles.errors import LedgerError, OutputError
 
+MANIFEST_SUFFIX = ".manifest.json"
+REPORT_SUFFIX = ".report.html"
 _OUTPUT_SECONDS = 60.0
 
 
-def deliver(run: str, source: Folder, output: str) -> Manifest:
-    """Moves or copies a finished film to its output: film, report, and the manifest last, which completes it.
+def manifest_location(film: str) -> str:
+    """The location of a film's manifest: beside the film, under the film's full name."""
+    return film + MANIFEST_SUFFIX
 
-    Called again after it was interrupted it goes on where it stopped; once all is there it changes nothing.
+
+def report_location(film: str) -> str:
+    """The location of a film's report: beside the film, under the film's full name."""
+    return film + REPORT_SUFFIX
+
+
+def deliver_film(run: str, source: Folder, output: str) -> Manifest:
+    """Moves or copies a finished film to its output: film, report, and the manifest last, which makes the film count.
+
+    After an interruption another call completes the delivery. After a complete delivery a call has no effect.
 
     Args:
         run: the run.
@@ -30,12 +41,15 @@ def deliver(run: str, source: Folder, output: str) -> Manifest:
         UnavailableError: a store does not answer or is full.
         LedgerError: there is no finished film in the folder, nor at the output.
     """
-    found = [name for name in source.list_names("") if name.endswith(MANIFEST)]
-    manifest = _manifest(source, found[0]) if found else None
+    found = [name for name in source.list_names("") if name.endswith(MANIFEST_SUFFIX)]
+    manifest = _read_manifest(source, found[0]) if found else None
     if manifest is None:
-        return _delivered(run, source, output)
-    film = found[0].removesuffix(MANIFEST)
-    # An output that is full or away holds up no other title for longer: the decoder has the title finished again.
+        manifest = delivered_manifest(run, output)
+        if manifest is None:
+            raise LedgerError(f"{source.address('')}: there is no finished film to deliver")
+        return manifest
+    film = found[0].removesuffix(MANIFEST_SUFFIX)
+    # An unavailable output must not delay the other titles for longer. The decoder announces this title again.
     retry = source.retry.with_limit(_OUTPUT_SECONDS)
     target, name = parent_folder(output, retry)
     source = source.with_retry(retry)
@@ -48,28 +62,32 @@ def deliver(run: str, source: Folder, output: str) -> Manifest:
     return manifest
 
 
-def whole_at(run: str, output: str) -> Manifest | None:
-    """The manifest when a run's film, whole by its size, its report and its manifest are at the output; else None.
+def delivered_manifest(run: str, output: str) -> Manifest | None:
+    """The manifest at an output.
+
+    Returns:
+        None when another run's film or an incomplete one is there, or when report or manifest are missing. A film
+        is complete when its size is the manifest's.
 
     Raises:
         OutputError: the output cannot be read.
         UnavailableError: its store does not answer.
     """
     target, name = parent_folder(output)
-    manifest = _manifest(target, manifest_location(name))
+    manifest = _read_manifest(target, manifest_location(name))
     if manifest is None or manifest.run != run:
         return None
-    whole = target.size(name) == manifest.film_bytes and target.exists(report_location(name))
-    return manifest if whole else None
+    complete = target.size(name) == manifest.film_bytes and target.exists(report_location(name))
+    return manifest if complete else None
 
 
 def check_replaceable(source: Folder, output: str, fingerprint: str) -> None:
     """Refuses to replace a file at the output that was not made from the same source.
 
     Args:
-        source: the run's folder: a delivery that was interrupted is recognised by the manifest in it.
+        source: the run's folder; its manifest tells whether an interrupted delivery of this run wrote the file.
         output: location of the film, on any store.
-        fingerprint: titles.identity.content_fingerprint of the source.
+        fingerprint: `titles.identity.content_fingerprint` of the source.
 
     Raises:
         OutputError: film, report or manifest exist there, and no manifest says that they come from this source.
@@ -78,10 +96,10 @@ def check_replaceable(source: Folder, output: str, fingerprint: str) -> None:
     target, name = parent_folder(output)
     if not any(target.exists(each) for each in (name, report_location(name), manifest_location(name))):
         return
-    size, known = target.size(name), _manifest(target, manifest_location(name))
+    size, known = target.size(name), _read_manifest(target, manifest_location(name))
     if known is not None and known.source_fingerprint == fingerprint and size in {None, known.film_bytes}:
         return
-    begun = (_manifest(source, found) for found in source.list_names("") if found.endswith(MANIFEST))
+    begun = (_read_manifest(source, found) for found in source.list_names("") if found.endswith(MANIFEST_SUFFIX))
     if size is not None and size in {manifest.film_bytes for manifest in begun if manifest is not None}:
         return
     what = "exists and was not made from this source"
@@ -90,17 +108,10 @@ def check_replaceable(source: Folder, output: str, fingerprint: str) -> None:
     raise OutputError(what, output, "give another name, or --overwrite to replace it")
 
 
-def _manifest(folder: Folder, name: str) -> Manifest | None:
-    """A manifest; None when there is none, or one that is not whole: what it asks for is this very restoration."""
+def _read_manifest(folder: Folder, name: str) -> Manifest | None:
+    """A manifest; None when there is none or an incomplete one, because this very restoration replaces it."""
     data = folder.read(name)
     try:
         return None if data is None else Manifest.model_validate_json(data)
     except ValidationError:
         return None
-
-
-def _delivered(run: str, source: Folder, output: str) -> Manifest:
-    manifest = whole_at(run, output)
-    if manifest is None:
-        raise LedgerError(f"{source.address('')}: there is no finished film to deliver")
-    return manifest

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from pydantic import ValidationError
 
-from reelwright.ledger.names import manifest_location
+from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import FrameRecord, StreamOutcome

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reelwright.client.request import check_output, title_request
-from reelwright.ledger.names import report_location
+from reelwright.ledger.delivery import report_location
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.models import ModelFile, resolve_model

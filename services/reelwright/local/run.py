@@ -56,13 +56,13 @@ def run_job(
             # Removed while it is held: a process that waits for it notices and makes a new one.
             stack.callback(lock.unlink, missing_ok=True)
         ledger = RunLedger(str(job.ledger), job.request.run)
-        done = ledger.whole_at(str(job.output))
+        done = ledger.delivered_manifest(str(job.output))
         if done is not None:
             return done
         # With the lock of the output held: of two sources with one default name the second sees the film of the first.
         if not overwrite:
             ledger.check_replaceable(str(job.output), job.request.fingerprint)
-        ledger.sweep()
+        ledger.remove_leftovers()
         ledger.clear_outcome()
         # The decoder uses this instead of probing the source again.
         ledger.put_title(describe_title(job.request, source))
@@ -78,7 +78,7 @@ def run_job(
 
 
 def _committed_frames(ledger: RunLedger) -> int:
-    records = (ledger.segment(segment) for segment in ledger.committed())
+    records = (ledger.segment(segment) for segment in ledger.committed_segments())
     return sum(len(record.frames) for record in records if record is not None)
 
 

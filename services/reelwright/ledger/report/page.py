@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.environment import TemplateStream
 from markupsafe import Markup
 
-from reelwright.ledger.names import report_location
+from reelwright.ledger.delivery import report_location
 from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.ledger.report.images import Budget, shape_of

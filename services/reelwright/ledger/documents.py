@@ -1,0 +1,83 @@
+"""JSON documents in a run's folder: written whole or not at all, and never replaced by contradicting content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic.main import IncEx
+
+from reelwright.store.folder import Folder
+from reelwright.titles.errors import LedgerError
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+class DocumentFolder:
+    """Reads and writes typed documents; any number of threads and processes may do so at once.
+
+    Args:
+        folder: where the documents are.
+
+    Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
+    read or written, and LedgerError when a document there is incomplete or contradicts the one being written.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def read(self, name: str, kind: type[Document]) -> Document | None:
+        """A document; None when there is none."""
+        data = self._folder.read(name)
+        if data is None:
+            return None
+        try:
+            return kind.model_validate_json(data)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            where = self._folder.address(name)
+            raise LedgerError(f"{where}: not a whole {kind.__name__} ({reason}); remove it and run again") from None
+
+    def create(self, name: str, document: BaseModel) -> bool:
+        """Writes a document unless there is one already; whether it was written."""
+        return self._folder.create(name, document.model_dump_json().encode())
+
+    def create_once(self, name: str, document: BaseModel, may_differ: IncEx | None = None) -> None:
+        """Writes a document; a document that is there already stays.
+
+        Args:
+            name: of the document in the folder.
+            document: what to write.
+            may_differ: fields in which the document that is there may differ, as pydantic's `exclude`.
+        """
+        if not self.create(name, document):
+            self._check_agreement(name, document, may_differ)
+
+    def replace_agreeing(self, name: str, document: BaseModel, may_differ: IncEx) -> None:
+        """Replaces a document by one that differs from it in the fields of `may_differ` at most."""
+        if self._check_agreement(name, document, may_differ) != document:
+            self.replace(name, document)
+
+    def replace(self, name: str, document: BaseModel) -> None:
+        """Writes a document; whatever was there is replaced."""
+        self._folder.replace(name, document.model_dump_json().encode())
+
+    def _check_agreement(self, name: str, document: Document, may_differ: IncEx | None) -> Document | None:
+        """Returns the document that is there, after comparing it."""
+        known = self.read(name, type(document))
+        if known is not None:
+            ours, theirs = document.model_dump(exclude=may_differ), known.model_dump(exclude=may_differ)
+            keys = ", ".join(_differing_keys(ours, theirs))
+            if keys:
+                what = f"{self._folder.address(name)}: written before with other content ({keys})"
+                raise LedgerError(f"{what}; remove the run's folder and try again")
+        return known
+
+
+def _differing_keys(ours: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in ours.items():
+        if isinstance(value, dict) and isinstance(theirs[key], dict):
+            yield from _differing_keys(value, theirs[key], f"{prefix}{key}.")
+        elif theirs[key] != value:
+            yield prefix + key
