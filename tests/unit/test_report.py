@@ -1,4 +1,4 @@
-"""The report: everything a person should know, nothing a stranger's file may smuggle in, in a bounded file."""
+"""The report: complete, safe against markup in the source, and of limited size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOSTILE = '</title></script><script>alert("x")</script><img src=http://evil.exam
 
 
 class Document(HTMLParser):
-    """Elements with their attributes, the text people read, and the text of style and script."""
+    """Elements with their attributes, the visible text, and the text of style and script."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -69,8 +69,8 @@ class Document(HTMLParser):
         return [attributes for attributes in self.all("button") if attributes.get("class") == "shot"]
 
     @property
-    def words(self) -> str:
-        """The text with its white space made plain."""
+    def visible_text(self) -> str:
+        """The text with single spaces."""
         return " ".join(self.text.split())
 
 
@@ -95,7 +95,7 @@ def written(manifest: Manifest, ledger: RunLedger, folder: Path) -> Document:
     return Document(Path(report_location(film)).read_text(encoding="utf-8"))
 
 
-def titled(title: TitleRecord, **source: Any) -> TitleRecord:
+def with_source(title: TitleRecord, **source: Any) -> TitleRecord:
     """The same title with other facts of its source."""
     return title.model_copy(update={"source": title.source.model_copy(update=source)})
 
@@ -109,7 +109,7 @@ def pixels(uri: str) -> np.ndarray[Any, Any]:
 
 
 def test_every_shot_has_its_pair(tmp_path: Path) -> None:
-    """Each shot of the film is in the strip with its own source frame and the same frame restored."""
+    """The filmstrip has every shot, with a frame of the source and the same frame restored."""
     document = report(tmp_path, shots=(7, 1, 4, 9))
     assert [shot["data-frame"] for shot in document.shots] == ["2", "7", "10", "14"]
     for shot in document.shots:
@@ -119,12 +119,12 @@ def test_every_shot_has_its_pair(tmp_path: Path) -> None:
         assert shot["data-at"] == timestamp(Fraction(index, 25))
 
 
-def test_a_strangers_words_stay_words(tmp_path: Path) -> None:
+def test_markup_in_the_source_stays_text(tmp_path: Path) -> None:
     """Markup in titles, file names, notes and streams is shown as text and adds no element."""
     plain, hostile = tmp_path / "plain", tmp_path / "hostile"
     outcome = {"index": 1, "kind": "audio", "codec": "aac", "outcome": "left out"}
     harmless = report(plain, streams=(StreamOutcome(**outcome, reason="r"),), notes=("n",))
-    title = titled(title_of(video=video_of(32, 24)), metadata={"title": HOSTILE}, location=f"/films/{HOSTILE}.mp4")
+    title = with_source(title_of(video=video_of(32, 24)), metadata={"title": HOSTILE}, location=f"/films/{HOSTILE}.mp4")
     document = report(
         hostile,
         title,
@@ -138,7 +138,7 @@ def test_a_strangers_words_stay_words(tmp_path: Path) -> None:
 
 
 def test_the_page_may_run_its_own_code_alone_and_load_nothing(tmp_path: Path) -> None:
-    """Its policy names the hashes of its one style and one script, and no element points outside the file."""
+    """The policy allows only the file's own style and script, and no element refers to another file."""
     document = report(tmp_path)
     policy = next(m["content"] for m in document.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; img-src data:;")
@@ -154,7 +154,7 @@ def test_the_page_may_run_its_own_code_alone_and_load_nothing(tmp_path: Path) ->
 
 
 def test_the_accounts_are_in_the_page(tmp_path: Path) -> None:
-    """Counts, concealed frames with their times, stages, streams with reasons, notes and checksums can be read."""
+    """The report shows counts, concealed frames, stages, streams with reasons, notes and checksums."""
     streams = (
         StreamOutcome(index=1, kind="audio", codec="mp3", language="eng", outcome="copied", packets=369),
         StreamOutcome(index=2, kind="subtitle", codec="ass", outcome="converted", reason="MP4 holds no styles"),
@@ -172,23 +172,23 @@ def test_the_accounts_are_in_the_page(tmp_path: Path) -> None:
         "Chapters 0 14",
         "ab" * 32,
     ):
-        assert said in document.words, said
+        assert said in document.visible_text, said
 
 
 def test_a_lost_or_doubled_frame_is_not_hidden(tmp_path: Path) -> None:
-    """The figures come from the manifest's times, not from the promise that they are 0."""
+    """Lost and doubled frames are counted from the manifest's times."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_run(ledger, tmp_path, title_of(), planned((5,)))
     whole = build_manifest(ledger, film_of(5))
     lost = written(whole.model_copy(update={"frames_out": 4, "pts": (0, 1, 2, 4)}), ledger, tmp_path)
-    assert "Lost 1 Doubled 0" in lost.words
-    assert "once, in order" not in lost.words
+    assert "Lost 1 Doubled 0" in lost.visible_text
+    assert "once, in order" not in lost.visible_text
     doubled = written(whole.model_copy(update={"frames_out": 6, "pts": (0, 1, 2, 3, 3, 4)}), ledger, tmp_path)
-    assert "Lost 0 Doubled 1" in doubled.words
+    assert "Lost 0 Doubled 1" in doubled.visible_text
 
 
 def test_a_missing_sample_leaves_its_shot_in_the_strip(tmp_path: Path) -> None:
-    """A preview that is gone or no picture costs the comparison of its shot, not the report."""
+    """A missing or damaged preview only removes the comparison of its shot."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_run(ledger, tmp_path, title_of(), planned((3, 3, 3)))
     (tmp_path / RUN / "plan" / "000000-2.jpg").unlink()
@@ -202,7 +202,7 @@ def test_a_missing_sample_leaves_its_shot_in_the_strip(tmp_path: Path) -> None:
 
 
 def test_anamorphic_pictures_are_shown_at_their_shape(tmp_path: Path) -> None:
-    """720x576 with pixels of 16:15 is shown as 4:3."""
+    """720x576 with a sample aspect ratio of 16:15 is shown as 4:3."""
     document = report(tmp_path, title_of(video=video_of(72, 58, sample_aspect_ratio="16/15")))
     viewer = next(s for s in document.all("section") if s.get("class") == "viewer")
     assert float(viewer["data-aspect"]) == pytest.approx(72 * 16 / 15 / 58, abs=1e-3)
@@ -212,7 +212,7 @@ def test_anamorphic_pictures_are_shown_at_their_shape(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rotation", "dark"), [(0, "left"), (90, "bottom"), (180, "right"), (-90, "top")])
 def test_rotated_pictures_stand_upright(tmp_path: Path, rotation: int, dark: str) -> None:
-    """A picture that a player turns counter-clockwise is turned so in the report: what is left comes to lie below."""
+    """A picture that a player rotates counter-clockwise is rotated in the report too."""
     stored = np.full((24, 64, 3), 255, np.uint8)
     stored[:, :32] = 0
     uri = Budget(images=1).fit(cv2.imencode(".jpg", stored)[1].tobytes(), rotation)
@@ -233,7 +233,7 @@ def test_rotated_pictures_stand_upright(tmp_path: Path, rotation: int, dark: str
 @given(count=st.integers(1, 30), share=st.integers(4_700, 40_000), noisy=st.lists(st.booleans(), min_size=30))
 @settings(max_examples=15, deadline=None)
 def test_pictures_keep_to_their_budget(count: int, share: int, noisy: list[bool]) -> None:
-    """Whatever their sizes, all pictures together take no more than the bytes there are, and none is left out."""
+    """Pictures of any sizes together fit the budget, and none is left out."""
     # The smallest share is that of a film with the most shots that a report shows.
     heavy = heavy_preview()
     budget = Budget(images=count, left=count * share)
@@ -245,7 +245,7 @@ def test_pictures_keep_to_their_budget(count: int, share: int, noisy: list[bool]
 
 
 def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole file, markup included, is within what 2,000 shots of the same kind would make 40 MB of."""
+    """The whole file, with markup, stays within its share of 40 MB."""
     shots, page_itself = 60, 40_000
     left = shots * BUDGET_BYTES * 7 // 10 // page.MOST_SHOTS
     monkeypatch.setattr(page, "Budget", partial(Budget, left=left))
@@ -258,7 +258,7 @@ def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatc
 
 
 def test_memory_does_not_grow_with_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four times the shots make four times the page in the same memory."""
+    """Four times as many shots need no more memory."""
     monkeypatch.setattr(tests.support.ledgers, "preview_of", lambda *_: heavy_preview())
     few, many = (peak_of_writing(tmp_path / str(count), count) for count in (10, 40))
     assert few[0] * 3 < many[0]
@@ -286,14 +286,14 @@ def peak_of_writing(folder: Path, count: int) -> tuple[int, int]:
 
 
 def test_a_light_picture_is_kept_to_the_byte() -> None:
-    """A preview that fits is not coded again."""
+    """A preview that fits is embedded unchanged."""
     jpeg = preview_of(1, 320, 240)
     assert base64.b64decode((Budget(images=1).fit(jpeg) or "").partition(",")[2]) == jpeg
 
 
 @given(count=st.integers(0, 500), most=st.integers(1, 60))
 def test_too_many_shots_are_thinned_evenly(count: int, most: int) -> None:
-    """At most `most` are shown, from the first on, at one distance."""
+    """At most `most` shots are chosen, at equal distances from the first."""
     shots = [ShotEntry(first_frame=i, frames=1, preview_frame=i) for i in range(count)]
     indices = [index for index, _ in spaced(shots, most)]
     assert len(indices) <= most
@@ -306,35 +306,35 @@ def test_thinning_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(page, "MOST_SHOTS", 2)
     document = report(tmp_path, shots=(3, 3, 3))
     assert len(document.shots) == 2
-    assert "The film has 3 shots; 2 of them, evenly spaced, are shown." in document.words
+    assert "The film has 3 shots; 2 of them, evenly spaced, are shown." in document.visible_text
 
 
 @pytest.mark.parametrize(
     ("recipe", "video", "said"),
     [
         (Recipe(grain=Grain(keep=0)), {}, "Grain removed"),
-        (Recipe(grain=Grain(keep=1)), {}, "All of the film's grain was put back."),
+        (Recipe(grain=Grain(keep=1)), {}, "All of the film's grain was added back."),
         (Recipe(grain=Grain(keep=0.25)), {}, "25% of the grain kept"),
         (Recipe(scale=4), {}, "Enlarged 4×"),
         (Recipe(model="/models/mine.safetensors"), {}, "The model mine.safetensors restored"),
         (Recipe(), {"field_order": "tff"}, "Deinterlaced The source is interlaced, top field first."),
-        (Recipe(deinterlace="off"), {"field_order": "bff"}, "Fields left as they are"),
+        (Recipe(deinterlace="off"), {"field_order": "bff"}, "Fields unchanged"),
         (Recipe(), {"field_order": "telecine"}, "Pull-down undone"),
         (Recipe(deinterlace="on"), {}, "Deinterlaced The source is progressive."),
-        (Recipe(bars="keep"), {"bars": Bars(left=8, right=6)}, "left 8, right 6. They were left out of restoration"),
+        (Recipe(bars="keep"), {"bars": Bars(left=8, right=6)}, "left 8, right 6. They were not restored"),
         (Recipe(bars="crop"), {"bars": Bars(top=4)}, "top 4. They were cropped."),
-        (Recipe(bars="ignore"), {"bars": Bars(bottom=4)}, "bottom 4. They were restored like the picture."),
+        (Recipe(bars="ignore"), {"bars": Bars(bottom=4)}, "bottom 4. They were restored together with the picture."),
         (Recipe(profile="master"), {}, "FFV1 level 3 with slice checksums"),
     ],
 )
 def test_what_was_done_is_said_in_words(tmp_path: Path, recipe: Recipe, video: dict[str, Any], said: str) -> None:
-    """Each choice of the recipe and each trait of the source that mattered has its sentence."""
+    """Each choice of the recipe and each relevant property of the source has its sentence."""
     title = title_of(video=video_of(32, 24, **video), recipe=recipe)
-    assert said in report(tmp_path, title).words
+    assert said in report(tmp_path, title).visible_text
 
 
 def test_a_variable_rate_is_called_so(tmp_path: Path) -> None:
-    """Steps that differ by more than the source's unit are a variable rate; rounding is not."""
+    """A rate is variable when durations differ by more than one unit of the time base."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_run(ledger, tmp_path, title_of(), planned((5,)))
     manifest = build_manifest(ledger, film_of(5))

@@ -1,4 +1,4 @@
-"""The manifest beside a film: what it is and how it came to be, with every frame accounted for."""
+"""The manifest beside a film: what the film is, how it was made, and an account of every frame."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class FilmFacts:
         pix_fmt: of the video stream.
         time_base: seconds per unit of `pts`.
         pts: of each frame in presentation order, as the container holds them.
-        lossless: decoding gives the restored frames back, so their digests hold for the film.
+        lossless: decoding the film gives the restored frames exactly.
         streams: what became of the source's other streams.
-        chapters: how many the film has.
-        timecode: that the film starts with; empty for none.
+        chapters: number of chapters.
+        timecode: at which the film starts, as hh:mm:ss:ff; empty without a timecode.
         seconds: wall seconds per stage that the segment records do not hold.
-        notes: what the person should know: conversions, what the container does not hold.
+        notes: sentences for a person: conversions, and what the container cannot hold.
     """
 
     name: str
@@ -55,16 +55,16 @@ class FilmFacts:
 
 
 @dataclass(slots=True)
-class _Account:
-    """What the manifest keeps of the records; the records themselves would take ten times the memory."""
+class _FrameAccount:
+    """What the manifest needs of the records. The records themselves would take ten times the memory."""
 
     source_pts: list[int] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     concealed: list[int] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
 
-    def frames(self, records: Iterable[SegmentRecord]) -> Iterator[FrameRecord]:
-        """The records' frames, taken down on the way."""
+    def collect(self, records: Iterable[SegmentRecord]) -> Iterator[FrameRecord]:
+        """Yields the records' frames and collects what the manifest needs."""
         for record in records:
             self.digests += record.frame_digests
             self.seconds.update(record.seconds)
@@ -76,14 +76,14 @@ class _Account:
 
 
 def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
-    """Accounts for every frame of a finished run; reads one segment's documents at a time.
+    """Builds the manifest of a finished run and checks every frame; reads one segment's documents at a time.
 
     Raises:
         LedgerError: the run is not finished, or plan, records and film disagree about a frame or its time.
     """
     title, end = _finished(ledger)
-    account = _Account()
-    shots = tuple(shots_of(account.frames(_records(ledger, end))))
+    account = _FrameAccount()
+    shots = tuple(shots_of(account.collect(_records(ledger, end))))
     source_pts = tuple(account.source_pts)
     _agree(ledger.run, film, source_pts, title.source.video.time_base)
     for spent in (film.seconds, end.seconds):
@@ -136,7 +136,7 @@ def shots_of(frames: Iterable[FrameRecord]) -> Iterator[ShotEntry]:
 def worst_time_error(
     pts: Sequence[int], time_base: Fraction, source_pts: Sequence[int], source_tick: Fraction
 ) -> float:
-    """How far a frame is from its source's time at most, in units of the film's time base.
+    """The largest difference between a frame's time and its source's, in units of the film's time base.
 
     Times count from the first frame. A container rounds each time to its own unit, so up to 1 is exact.
 
@@ -149,7 +149,7 @@ def worst_time_error(
     if not pts:
         return 0.0
     ratio = source_tick / time_base
-    # In integers: a long film has hundreds of thousands of frames.
+    # Integers are faster than fractions; a long film has hundreds of thousands of frames.
     up, down = ratio.numerator, ratio.denominator
     start = pts[0] * down - source_pts[0] * up
     worst = max(abs(ours * down - theirs * up - start) for ours, theirs in zip(pts, source_pts, strict=True))
@@ -157,7 +157,7 @@ def worst_time_error(
 
 
 def write_manifest(manifest: Manifest, film: str) -> None:
-    """Writes the manifest beside the film at an fsspec location, whole or not at all.
+    """Writes the manifest beside the film at an fsspec location, completely or not at all.
 
     Raises:
         OutputError: it cannot be written.
@@ -170,7 +170,7 @@ def read_manifest(film: str) -> Manifest:
     """Reads the manifest beside the film at an fsspec location.
 
     Raises:
-        InputError: there is none, or it is not whole.
+        InputError: there is none, or it is incomplete.
         OutputError: its folder cannot be read.
     """
     location = manifest_location(film)
@@ -189,7 +189,7 @@ def read_manifest(film: str) -> Manifest:
 def _finished(ledger: RunLedger) -> tuple[TitleRecord, PlanEnd]:
     title, end = ledger.title(), ledger.plan_end()
     if title is None or end is None:
-        raise LedgerError(f"run {ledger.run}: there is no manifest of a source that was not read to its end")
+        raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
     return title, end
 
 

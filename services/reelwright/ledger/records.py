@@ -1,7 +1,7 @@
-"""The ledger's documents. All JSON, all written once and whole.
+"""The ledger's documents. All of them are JSON, and each write is complete or has no effect.
 
-    RUN/request.json              RunRequest: the run as submitted                          (whoever submits)
-    RUN/title.json                what the run is: source, recipe, engine                   (decoder, first)
+    RUN/request.json              titles.request.RunRequest                                 (`submit`)
+    RUN/title.json                TitleRecord: request, source, format of the film          (`restore`, decoder)
     RUN/plan/000007.json          SegmentPlan                                               (decoder)
     RUN/plan/end.json             PlanEnd                                                   (decoder, last)
     RUN/plan/000007-18.jpg        preview: the segment's frame 18 of the source             (decoder)
@@ -9,7 +9,7 @@
     RUN/segments/000007-18.jpg    preview: the same frame restored                          (encoder)
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
     RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
-    RUN/outcome.json              Outcome, the end                                          (whoever ends it first)
+    RUN/outcome.json              Outcome; the first one stands                             (who ends the run)
 
 Both previews of a pair show the same area of the picture. docs/ledger.md describes every field.
 """
@@ -35,10 +35,10 @@ class Outcome(_Document):
     Attributes:
         state: finished, failed or cancelled.
         reason: of a failure, one line.
-        exit_code: of a failure: 2 when the person must mend the request or file, 1 when it is ours.
+        exit_code: of a failure: 2 when the person must correct the request or file, 1 when it is a failure of ours.
         error: of a failure: the error's class in titles.errors.
-        output: of a finished run: where the film lies.
-        frames: of a finished run: of its film.
+        output: of a finished run: location of the film.
+        frames: of a finished run: number of frames in the film.
     """
 
     state: Literal["finished", "failed", "cancelled"]
@@ -82,7 +82,14 @@ class TitleRecord(_Document):
 
 
 class SegmentPlan(_Document):
-    """A segment as decoded. `source_digest` is SHA-256 over the active pictures' samples in order, as hex."""
+    """A segment as decoded.
+
+    Attributes:
+        segment: its number.
+        first_frame: index of its first frame in the title.
+        frames: its frames in presentation order.
+        source_digest: SHA-256 over the samples of the pictures (without bars) in order, as hex.
+    """
 
     segment: int
     first_frame: int
@@ -91,10 +98,14 @@ class SegmentPlan(_Document):
 
 
 class PlanEnd(_Document):
-    """The source was read to its end.
+    """The totals of a plan, written when the source was read to its end.
 
-    `truncated_at` is the PTS of a cut that `conceal` ended the film at; `notes` are what reading it showed; `seconds`
-    are the wall seconds per stage (decode).
+    Attributes:
+        segments: number of segments.
+        frames: number of frames.
+        truncated_at: PTS at which an incomplete source ended, with `on_damage = conceal`; None for a complete source.
+        notes: repairs of timestamps and other findings, as sentences.
+        seconds: wall seconds per stage (decode).
     """
 
     segments: int
@@ -144,11 +155,38 @@ class ShotEntry(_Document):
 
 
 class Manifest(_Document):
-    """What a film is and how it came to be; `reelwright verify` checks the film against it.
+    """What a film is and how it was made; `reelwright verify` checks the film against it.
 
-    `pts` are of the film's video stream in units of `time_base` as the film's container holds them;
-    `source_pts` in the source's. `lossless` says that the frame digests hold for the decoded film. `notes` are
-    sentences for a person: conversions, and what the container does not hold.
+    Attributes:
+        format: version of this document.
+        run: name of the run.
+        version: of the program.
+        engine: identity of the engine.
+        model_sha256: of the model's file, as hex.
+        recipe: what was done to the film.
+        source: what `probe` found in the source.
+        source_fingerprint: `titles.identity.content_fingerprint` of the source.
+        film: the file's name without its folder.
+        film_sha256: of the file, as hex.
+        film_bytes: size of the file.
+        width: of the stored picture, in luma samples.
+        height: the same.
+        pix_fmt: of the video stream.
+        frames_in: frames that were read from the source.
+        frames_out: frames in the film; always equal to `frames_in`.
+        concealed: indices of the frames that replace one that did not decode.
+        truncated_at: PTS at which an incomplete source ended, in the source's time base; None for a complete source.
+        time_base: seconds per unit of `pts`.
+        pts: of each frame, as the film's container holds them.
+        source_pts: of the same frames, in the source's time base.
+        lossless: decoding the film gives pictures with `frame_digests`.
+        frame_digests: SHA-256 of each restored picture's samples, as hex.
+        streams: what became of each of the source's other streams.
+        chapters: number of chapters in the film.
+        timecode: at which the film starts, as hh:mm:ss:ff; empty without a timecode.
+        shots: the film's shots in order.
+        seconds: wall seconds per stage, summed over threads.
+        notes: sentences for a person: conversions, and what the container cannot hold.
     """
 
     format: str = "reelwright-manifest-1"

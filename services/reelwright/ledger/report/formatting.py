@@ -1,4 +1,4 @@
-"""The manifest in words and figures for a person."""
+"""The manifest as text and figures for the report."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _FIELDS = {"tff": "interlaced, top field first", "bff": "interlaced, bottom fiel
 
 
 def title_of(manifest: Manifest) -> str:
-    """What to call the film: its title in the metadata, else its file's name."""
+    """The film's title from its metadata, or its file's name without a title there."""
     return manifest.source.metadata.get("title", "").strip() or PurePosixPath(manifest.source.location).stem
 
 
 def comparison(manifest: Manifest) -> list[tuple[str, str, str]]:
-    """Rows of (what, in the source, in the film)."""
+    """Rows of (property, value in the source, value in the film)."""
     source, video = manifest.source, manifest.source.video
     scan = _FIELDS.get(video.field_order, "progressive")
     return [
@@ -45,14 +45,14 @@ def comparison(manifest: Manifest) -> list[tuple[str, str, str]]:
     ]
 
 
-def deeds(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """What was done, as (heading, sentence) pairs."""
+def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What was done to the film, as (heading, sentence) pairs."""
     recipe, video = manifest.recipe, manifest.source.video
     yield (
         f"Enlarged {recipe.scale}×",
         (
-            f"The model {PurePosixPath(recipe.model).name} restored the brightness of every frame. Colour comes from "
-            "the source alone, so nothing was coloured in."
+            f"The model {PurePosixPath(recipe.model).name} restored the brightness of every frame. The colour is the "
+            "source's; no colour was added."
         ),
     )
     yield _grain(recipe)
@@ -64,19 +64,19 @@ def deeds(manifest: Manifest) -> Iterator[tuple[str, str]]:
         count = len(manifest.concealed)
         yield (
             "Damage concealed",
-            f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode; the one before stands in.",
+            f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode and repeat the frame before.",
         )
     yield "Encoded", f"{_PROFILES[recipe.profile]}."
 
 
-def stream_words(stream: StreamOutcome) -> str:
-    """A stream's codec and language, as far as they say anything."""
+def stream_description(stream: StreamOutcome) -> str:
+    """A stream's codec and language, without those that are unknown."""
     codec = "" if stream.codec == stream.kind else stream.codec
     return ", ".join(word for word in (codec, stream.language.replace("und", "")) if word)
 
 
 def duration(manifest: Manifest) -> Fraction:
-    """Seconds from the first frame to the end of the last, which lasts as long as the others on average."""
+    """Seconds from the first frame to the end of the last. The last frame counts with the average duration."""
     count = len(manifest.pts)
     if count < 2:
         return Fraction(0)
@@ -84,27 +84,27 @@ def duration(manifest: Manifest) -> Fraction:
 
 
 def frame_time(manifest: Manifest, frame: int) -> str:
-    """When a frame is shown, counted from the first."""
+    """The time of a frame, counted from the first frame."""
     return timestamp((manifest.pts[frame] - manifest.pts[0]) * manifest.time_base)
 
 
 def rate(manifest: Manifest) -> str:
-    """Frames per second, and whether they vary by more than the source's unit of time."""
+    """Frames per second, marked as variable when frame durations differ by more than one unit of the time base."""
     steps = [after - before for before, after in zip(manifest.source_pts, manifest.source_pts[1:], strict=False)]
     average = f"{float(manifest.source.video.average_rate):.3f}".rstrip("0").rstrip(".")
     return f"{average} fps{', variable' if steps and max(steps) - min(steps) > 1 else ''}"
 
 
 def size(count: int) -> str:
-    """Bytes for a person, in decimal units."""
+    """A number of bytes in decimal units."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= factor:
             return f"{count / factor:.1f} {unit}"
     return f"{count} bytes"
 
 
-def spent(seconds: float) -> str:
-    """A stage's time for a person."""
+def stage_time(seconds: float) -> str:
+    """The time that a stage took, in seconds, minutes or hours."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -114,12 +114,13 @@ def spent(seconds: float) -> str:
 def _pixels(video: VideoInfo) -> str:
     pixel = video.sample_aspect_ratio
     shape = "square" if pixel == 1 else f"{pixel.numerator}:{pixel.denominator}"
-    turned = f"{shape}, shown turned by {abs(video.rotation)}°" if video.rotation else shape
-    return f"{turned}, shown mirrored" if video.mirrored else turned
+    if video.rotation:
+        shape += f", rotated by {abs(video.rotation)}° for display"
+    return f"{shape}, mirrored for display" if video.mirrored else shape
 
 
 def _container(source: SourceInfo) -> str:
-    """One name of the several that FFmpeg has for a family of containers: the file's own suffix where it is one."""
+    """FFmpeg names a family of containers at once; the file's suffix if it is one of them, else the first name."""
     names, suffix = source.container.split(","), PurePosixPath(source.location).suffix.removeprefix(".").lower()
     return suffix if suffix in names else names[0]
 
@@ -131,12 +132,12 @@ def _deinterlaced(manifest: Manifest) -> bool:
 
 def _grain(recipe: Recipe) -> tuple[str, str]:
     if recipe.grain.keep == 0:
-        return "Grain removed", "What the network took away as grain and noise stays away."
+        return "Grain removed", "The grain and noise that the network removed was not added back."
     if recipe.grain.keep == 1:
-        return "Grain kept", "All of the film's grain was put back."
+        return "Grain kept", "All of the film's grain was added back."
     return (
         f"{recipe.grain.keep:.0%} of the grain kept",
-        "That share of what the network took away was put back, so that the film looks like film.",
+        "This share of the grain that the network removed was added back.",
     )
 
 
@@ -144,18 +145,21 @@ def _scan(manifest: Manifest) -> tuple[str, str]:
     order = manifest.source.video.field_order
     found = f"The source is {_FIELDS.get(order, order)}"
     if not _deinterlaced(manifest):
-        return "Fields left as they are", f"{found}; it was not deinterlaced."
+        return "Fields unchanged", f"{found}; it was not deinterlaced."
     if order == "telecine":
-        return "Pull-down undone", f"{found}. The film's own frames were put together again; their number was kept."
+        return (
+            "Pull-down undone",
+            f"{found}. The original frames were rebuilt from the fields; their number was kept.",
+        )
     return "Deinterlaced", f"{found}. Its frame rate was kept."
 
 
 def _bars(recipe: Recipe, video: VideoInfo) -> tuple[str, str]:
     sides = ("left", "top", "right", "bottom")
     found = ", ".join(f"{side} {getattr(video.bars, side)}" for side in sides if getattr(video.bars, side))
-    fate = {
-        "keep": "They were left out of restoration and put back.",
+    treatment = {
+        "keep": "They were not restored, and were added to the film unchanged.",
         "crop": "They were cropped.",
-        "ignore": "They were restored like the picture.",
+        "ignore": "They were restored together with the picture.",
     }[recipe.bars]
-    return "Black borders", f"Found in the source, in samples: {found}. {fate}"
+    return "Black borders", f"Found in the source, in samples: {found}. {treatment}"

@@ -1,4 +1,4 @@
-"""Preview pictures for the report, made to fit a budget of bytes. Imports OpenCV."""
+"""Scales the report's preview pictures to a total size in bytes. Imports OpenCV."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-# Sharp enough to judge a restoration by, and light enough for a phone to open.
+# Large enough to judge a restoration, small enough to open on a phone.
 BUDGET_BYTES = 40_000_000
 IMAGE_BYTES = 1_000_000
-# Base64 writes 4 characters for 3 bytes; a little is left for the page itself.
+# Base64 writes 4 characters for 3 bytes; the rest is for the page itself.
 _SHARE = Fraction(7, 10)
-# Long edges that are tried in turn, each with its JPEG quality, until a picture fits its share.
+# Long edges and JPEG qualities, tried in this order until a picture fits its share.
 _LADDER = (
     *((1920, 90), (1600, 88), (1280, 85), (960, 82), (720, 80)),
     *((540, 75), (400, 70), (280, 65), (200, 60), (140, 50)),
@@ -28,10 +28,10 @@ _THUMB_HEIGHT = 96
 
 @dataclass(slots=True)
 class Budget:
-    """Bytes that are left for pictures; each may take its even share, and what one saves the others get.
+    """Bytes that are left for pictures. Each may use an even share; unused bytes are shared by the pictures after it.
 
     Attributes:
-        images: pictures still to come, thumbnails among them.
+        images: pictures that are not added yet, thumbnails included.
         left: bytes left for them.
     """
 
@@ -39,31 +39,31 @@ class Budget:
     left: int = int(BUDGET_BYTES * _SHARE)
 
     def fit(self, jpeg: bytes, rotation: int = 0, *, mirrored: bool = False) -> str | None:
-        """A JPEG as a data URI, turned upright and made smaller as far as its share demands.
+        """A JPEG as a data URI, rotated for display and scaled down until it fits its share.
 
         Args:
             jpeg: the preview as stored.
-            rotation: degrees counter-clockwise by which a player turns the picture.
-            mirrored: a player then shows it mirrored, left for right.
+            rotation: degrees counter-clockwise by which a player rotates the picture.
+            mirrored: the player then shows it mirrored, left for right.
 
         Returns:
-            The URI; None when the bytes are no picture.
+            The URI; None when the bytes are not a picture.
         """
         share = self._share()
         image = _decode(jpeg, rotation, mirrored=mirrored)
         if image is None:
             return None
         coded = jpeg if rotation == 0 and not mirrored and len(jpeg) <= share else _shrink(image, share, _LADDER)
-        return self._take(coded)
+        return self._embed(coded)
 
     def thumbnail(self, jpeg: bytes, aspect: Fraction, rotation: int = 0, *, mirrored: bool = False) -> str | None:
         """A small picture for the filmstrip, as `fit`.
 
         Args:
             jpeg: the preview as stored.
-            aspect: width over height as displayed, which square pixels must have.
-            rotation: degrees counter-clockwise by which a player turns the picture.
-            mirrored: a player then shows it mirrored, left for right.
+            aspect: width over height as displayed, with square pixels.
+            rotation: degrees counter-clockwise by which a player rotates the picture.
+            mirrored: the player then shows it mirrored, left for right.
         """
         share = self._share()
         image = _decode(jpeg, rotation, mirrored=mirrored)
@@ -71,20 +71,20 @@ class Budget:
             return None
         size = (max(1, round(_THUMB_HEIGHT * aspect)), _THUMB_HEIGHT)
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return self._take(_shrink(small, share, _THUMB_LADDER))
+        return self._embed(_shrink(small, share, _THUMB_LADDER))
 
     def _share(self) -> int:
         share = min(IMAGE_BYTES, self.left // max(1, self.images))
         self.images -= 1
         return share
 
-    def _take(self, coded: bytes) -> str:
+    def _embed(self, coded: bytes) -> str:
         self.left -= len(coded)
         return "data:image/jpeg;base64," + base64.b64encode(coded).decode()
 
 
 def shape_of(jpeg: bytes) -> tuple[int, int] | None:
-    """Width and height of a stored JPEG; None when the bytes are no picture."""
+    """Width and height of a stored JPEG; None when the bytes are not a picture."""
     image = _decode(jpeg, 0)
     return None if image is None else (image.shape[1], image.shape[0])
 

@@ -23,18 +23,18 @@ from reelwright.media.timestamp import timestamp
 from reelwright.store.folder import parent_folder
 from reelwright.store.scratch import scratch_folder
 
-# Past this many shots pictures would be too small to judge, so evenly spaced shots are shown.
+# With more shots the pictures would be too small to judge, so only evenly spaced shots are shown.
 MOST_SHOTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class ShotView:
-    """A shot as the filmstrip shows it; pictures are data URIs, empty where there is none.
+    """A shot as the filmstrip shows it. Pictures are data URIs; empty text if there is no picture.
 
     Attributes:
         number: of the shot in the film, from 1.
         frame: index of the preview frame.
-        at: when that frame is shown.
+        at: time of that frame.
         thumb: small picture of the restored frame.
         before: the source's frame.
         after: the same frame restored.
@@ -49,13 +49,13 @@ class ShotView:
 
 
 def write_report(manifest: Manifest, ledger: RunLedger, film: str, scratch: Path | None = None) -> None:
-    """Writes the report beside the film at an fsspec location, whole or not at all; memory holds one shot at a time.
+    """Writes the report beside the film at an fsspec location, completely or not at all, one shot in memory at a time.
 
     Args:
-        manifest: the film's.
-        ledger: the run's.
-        film: where the film lies.
-        scratch: where the page is put together; the system's temporary folder if None.
+        manifest: of the film.
+        ledger: of the run.
+        film: location of the film.
+        scratch: folder for the page while it is written; the system's temporary folder if None.
 
     Raises:
         OutputError: it cannot be written.
@@ -63,8 +63,8 @@ def write_report(manifest: Manifest, ledger: RunLedger, film: str, scratch: Path
         LedgerError: the ledger cannot be read.
     """
     folder, name = parent_folder(report_location(film))
-    with scratch_folder("report", scratch) as place:
-        page = place / "report.html"
+    with scratch_folder("report", scratch) as scratch_path:
+        page = scratch_path / "report.html"
         with page.open("wb") as stream:
             _page(manifest, ledger).dump(stream, encoding="utf-8")
         folder.upload(name, page)
@@ -87,10 +87,10 @@ def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
         formatting=formatting,
         timestamp=timestamp,
         rows=formatting.comparison(manifest),
-        deeds=formatting.deeds(manifest),
+        steps=formatting.processing_steps(manifest),
         lost=max(0, manifest.frames_in - distinct),
         doubled=max(0, manifest.frames_out - distinct),
-        whole=manifest.frames_in == manifest.frames_out == distinct,
+        complete=manifest.frames_in == manifest.frames_out == distinct,
         aspect=float(_aspect(manifest, ledger)),
         shown=len(shown),
         shots=_views(manifest, ledger, shown),

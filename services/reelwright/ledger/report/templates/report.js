@@ -27,7 +27,7 @@
   }
 
   function zoomTo(zoom, x = 0.5, y = 0.5) {
-    // The point (x, y) of the stage stays where it is.
+    // Zooms around the point (x, y) of the stage.
     view.x = x - ((x - view.x) * zoom) / view.zoom;
     view.y = y - ((y - view.y) * zoom) / view.zoom;
     view.zoom = zoom;
@@ -37,7 +37,7 @@
   function showShot(index, focus = false) {
     current = clamp(index, 0, shots.length - 1);
     const shot = shots[current], data = shot.dataset;
-    // Half a pair compares nothing.
+    // The comparison needs both pictures.
     const pair = Boolean(data.before && data.after);
     for (const [image, source] of [[before, data.before], [after, data.after]]) {
       image.hidden = !pair;
@@ -95,7 +95,7 @@
     zoomTo(view.zoom === 1 ? 4 : 1, at.x, at.y);
   });
   split.addEventListener("input", showSplit);
-  // Arrow keys take steps that can be seen; the range itself stays fine enough for a pointer.
+  // Arrow keys move in visible steps; the range itself has fine steps for a pointer.
   split.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -2, ArrowDown: -2, ArrowRight: 2, ArrowUp: 2, PageDown: -10, PageUp: 10 }[event.key];
     if (!step) return;
@@ -117,7 +117,7 @@
   stage.style.setProperty("--aspect", viewer.dataset.aspect);
   showSplit();
   showView();
-  // Open on a shot with something to see: titles and fades are small JPEGs.
+  // Start at the shot with the largest JPEG: title cards and fades compress to small ones.
   const detail = shots.map((shot) => shot.dataset.after.length);
   const telling = detail.findIndex((length) => length >= 0.6 * Math.max(...detail));
   if (shots.length) showShot(telling);
