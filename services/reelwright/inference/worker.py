@@ -102,7 +102,9 @@ class InferenceWorker:
             drain_seconds: how long to wait for started batches at most; after it they are released at their next frame.
                 By default as the settings say.
         """
-        if not self._pool.drain(self._settings.drain_seconds if drain_seconds is None else drain_seconds):
+        drain_seconds = self._settings.drain_seconds if drain_seconds is None else drain_seconds
+        # Without a drain time nothing was to be waited for, as when a person stops `restore`.
+        if not self._pool.drain(drain_seconds) and drain_seconds > 0:
             log.warning("drain time exceeded", leases=len(self._pool.held_leases()))
         self._abandoning.set()
         self._publisher.close()
