@@ -21,7 +21,7 @@ from reelwright.telemetry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "services" / "reelwright"
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 # `folder/module.py`, `folder/module.Name` or `folder/module.Name.member`, relative to the package.
 _REFERENCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.([A-Za-z_]+(?:\.[a-z_]+)?)`")
 _SETTING = re.compile(r"\bREELWRIGHT_(BUS|STORE|DECODER|DISPATCHER|INFERENCE|ENCODER)_([A-Z_]+[A-Z])\b")
