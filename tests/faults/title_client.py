@@ -44,7 +44,9 @@ class ReferenceFilm:
 
 
 class TitleClient:
-    """Keeps a number of titles in work; a context manager that waits on leaving until every film is checked.
+    """Keeps a number of titles in work; a context manager that on leaving waits until every film is checked.
+
+    If it is left by an exception, it abandons the titles in work.
 
     Args:
         trial: the cluster that restores them.
@@ -76,6 +78,8 @@ class TitleClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self.abandon()
         self.close()
 
     def close(self) -> None:
