@@ -13,6 +13,7 @@ from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import BusClosed
 from reelwright.bus.topics import DEAD_LETTER, FRAMES, RESTORED, segment_key
 from reelwright.dispatcher.loop import DispatcherService
+from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.transport import decode_payload
 from reelwright.store.retry import RetryPolicy
@@ -171,4 +172,17 @@ def test_an_error_of_the_bus_ends_the_dispatcher() -> None:
     super(ClosedBus, bus).publish(FRAMES["standard"], segment_key("r", 0), b"\xff")
     with pytest.raises(BusClosed):
         DispatcherService(bus, DispatcherSettings()).run(stop)
+    assert stop.is_set()
+
+
+def test_an_error_of_the_scheduler_ends_the_dispatcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the scheduler fails, `run` raises its error instead of serving on without leases."""
+
+    def fail(_: Scheduler) -> None:
+        raise ValueError("broken scheduler")
+
+    monkeypatch.setattr(Scheduler, "expire_leases", fail)
+    stop = threading.Event()
+    with pytest.raises(ValueError, match="broken scheduler"):
+        DispatcherService(LocalBus(), DispatcherSettings()).run(stop)
     assert stop.is_set()

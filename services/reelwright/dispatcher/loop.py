@@ -142,23 +142,21 @@ class DispatcherService:
             server = DispatchServer(self._settings, self._inbox.put_nowait)
             address = await server.start()
             # Tasks, so that an error in one of them ends the dispatcher.
-            tasks = [
-                asyncio.create_task(self._run_scheduler(server, consumer)),
-                asyncio.create_task(asyncio.to_thread(consumer.run)),
-            ]
-            for task in tasks:
+            scheduling = asyncio.create_task(self._run_scheduler(server, consumer))
+            consuming = asyncio.create_task(asyncio.to_thread(consumer.run))
+            for task in (scheduling, consuming):
                 task.add_done_callback(lambda _: self._closing.set())
             self._address.set_result(address)
             try:
                 await self._wait_for_closing()
                 consumer.drain()
                 await server.drain()
-                await self._drain()
+                await self._drain(scheduling)
             finally:
                 await server.stop()
                 consumer.stop()
-                tasks[0].cancel()
-                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+                scheduling.cancel()
+                outcomes = await asyncio.gather(scheduling, consuming, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -186,10 +184,12 @@ class DispatcherService:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _TICK_SECONDS)
 
-    async def _drain(self) -> None:
+    async def _drain(self, scheduling: asyncio.Task[None]) -> None:
         self._inbox.put_nowait(DrainRequested())
         end = time.monotonic() + self._drain_seconds
-        while (not self._inbox.empty() or self._scheduler.counts().leases) and time.monotonic() < end:
+        while not scheduling.done() and time.monotonic() < end:
+            if self._inbox.empty() and not self._scheduler.counts().leases:
+                return
             self._inbox.put_nowait(TimePassed())
             await asyncio.sleep(_DRAIN_TICK_SECONDS)
 
