@@ -85,7 +85,7 @@ class ChildProcess:
 class _PrintingBus(LocalBus):
     """Prints each restored batch when it is published, and so before its receipt is sent."""
 
-    def publish(self, topic: str, _key: bytes, value: bytes, *_: object) -> None:
+    def publish(self, topic: str, _key: bytes, value: bytes, **_: object) -> None:
         if topic == RESTORED:
             batch = RestoredBatch.FromString(value)
             sys.stdout.write(f"{batch.run} {batch.segment} {batch.batch}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelwright.wire import dispatch_pb2, frames_pb2
@@ -47,6 +47,7 @@ _batches = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(_batches)
 def test_a_lease_of_a_former_dispatcher_is_read(batch: FrameBatch) -> None:
     """A lease that embeds its batch as a message is read as the lease of that batch's bytes."""
@@ -57,6 +58,7 @@ def test_a_lease_of_a_former_dispatcher_is_read(batch: FrameBatch) -> None:
     assert (read.lease, read.seconds, FrameBatch.FromString(read.batch)) == ("a-1", 90.0, batch)
 
 
+@settings(deadline=None)
 @given(_batches)
 def test_a_former_worker_reads_a_lease(batch: FrameBatch) -> None:
     """A lease that carries its batch as bytes is read by a peer that expects an embedded message."""

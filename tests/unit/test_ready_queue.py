@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelwright.dispatcher.fair_share import FairShare
@@ -179,6 +179,7 @@ runs = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(runs)
 def test_no_run_starves(kinds: list[tuple[str, int, float | None]]) -> None:
     """With any classes, batch sizes and deadlines, every run is served within a bound."""
@@ -198,6 +199,7 @@ def test_no_run_starves(kinds: list[tuple[str, int, float | None]]) -> None:
     raise AssertionError(f"runs {left} starve")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 9), st.floats(0.5, 16.0), min_size=2, max_size=6), st.data())
 def test_shares_converge_to_the_weights(weights: dict[int, float], data: st.DataObject) -> None:
     """While all flows wait, cost over weight differs between two by at most one largest cost of each."""
@@ -216,6 +218,7 @@ def test_shares_converge_to_the_weights(weights: dict[int, float], data: st.Data
                 assert abs(amounts[one] - amounts[other]) <= bound + 1e-9
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.sampled_from(["add", "pop", "drop", "remove"]))))
 def test_the_queue_returns_each_batch_once(steps: list[tuple[int, int, str]]) -> None:
     """Each batch is returned once and in its run's order, unless it was removed or its run dropped."""
