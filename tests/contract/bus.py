@@ -18,7 +18,7 @@ import pytest
 from reelwright.bus.protocol import Bus, Consumer, Record
 
 TIMEOUT_SECONDS = 30.0
-"""Seconds after which a condition that has not come true fails a test; never waited for in a passing one."""
+"""Seconds after which a test fails because a condition is still false."""
 
 
 class MakeBus(Protocol):
@@ -26,7 +26,7 @@ class MakeBus(Protocol):
 
 
 def collect(consumer: Consumer, count: int) -> list[Record]:
-    """Polls until `count` records came."""
+    """Polls until `count` records have arrived."""
     records: list[Record] = []
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while len(records) < count:
@@ -36,7 +36,7 @@ def collect(consumer: Consumer, count: int) -> list[Record]:
 
 
 def collect_from(consumers: list[Consumer], values: set[bytes]) -> dict[bytes, Consumer]:
-    """Polls all consumers, marking what comes as done, until each value was seen; tells who saw it last."""
+    """Polls all consumers, acknowledging every record, until each value has arrived; returns who got it last."""
     seen: dict[bytes, Consumer] = {}
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while seen.keys() != values:
@@ -49,25 +49,25 @@ def collect_from(consumers: list[Consumer], values: set[bytes]) -> dict[bytes, C
 
 
 def nothing_comes(consumer: Consumer) -> bool:
-    """A short poll brings no record."""
+    """Whether a short poll returns no record."""
     return consumer.poll(0.05) == []
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:
-    """Starts `work` beside the test."""
+    """Starts `work` on a thread."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
 
 
 def finishes(thread: threading.Thread) -> bool:
-    """Waits for the thread's end."""
+    """Whether the thread ends in time."""
     thread.join(TIMEOUT_SECONDS)
     return not thread.is_alive()
 
 
 def values(records: list[Record]) -> list[bytes]:
-    """The records' values in the order they came."""
+    """The values of records, in the same order."""
     return [record.value for record in records]
 
 
@@ -82,7 +82,7 @@ class BusNames:
 
 
 class BusContract(BusNames):
-    """Holds for every transport."""
+    """Tests for every transport."""
 
     def test_a_record_arrives_whole(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """Key, value, headers and topic reach the consumer as they were published."""
@@ -97,7 +97,7 @@ class BusContract(BusNames):
         )
 
     def test_order_within_a_key(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Records of one key come in the order they were published, with rising offsets in one partition."""
+        """Records of one key arrive in the order in which they were published, with rising offsets in one partition."""
         bus = make_bus()
         for number in range(60):
             bus.publish(topic, b"run/%d" % (number % 3), b"%d" % number)
@@ -109,7 +109,7 @@ class BusContract(BusNames):
             assert [record.offset for record in mine] == sorted({record.offset for record in mine})
 
     def test_a_new_group_starts_at_the_oldest(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """What was published before the first consumer joined is delivered to it."""
+        """A new group gets records that were published before its first member joined."""
         bus = make_bus()
         bus.publish(topic, b"k", b"early")
         consumer = bus.consumer([topic], group)
@@ -117,7 +117,7 @@ class BusContract(BusNames):
         assert values(collect(consumer, 2)) == [b"early", b"late"]
 
     def test_several_topics(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """One consumer reads all the topics it asked for."""
+        """One consumer reads all topics that it subscribed to."""
         bus = make_bus()
         bus.publish(topic, b"k", b"one")
         bus.publish(topic + "-2", b"k", b"two")
@@ -142,7 +142,7 @@ class BusContract(BusNames):
         assert {id(consumer) for consumer in seen.values()} == {id(member) for member in members}
 
     def test_every_group_gets_everything(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Two groups each receive every record, whatever the other has finished."""
+        """Two groups each receive every record, whatever the other has acknowledged."""
         bus = make_bus()
         one, two = bus.consumer([topic], group), bus.consumer([topic], group + "-2")
         sent = [b"%d" % number for number in range(10)]
@@ -153,7 +153,7 @@ class BusContract(BusNames):
         assert values(collect(two, 10)) == sent
 
     def test_redelivery_after_close(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """What a member had not marked done when it left is delivered to the next member of its group."""
+        """Records that a member had not acknowledged when it left are delivered to the next member of its group."""
         bus = make_bus()
         first = bus.consumer([topic], group)
         for number in range(4):
@@ -165,7 +165,7 @@ class BusContract(BusNames):
         assert values(collect(bus.consumer([topic], group), 2)) == [b"2", b"3"]
 
     def test_redelivery_to_a_member_that_stays(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """When a member leaves, those that stay take over its unfinished records."""
+        """When a member leaves, the others get its unacknowledged records."""
         bus = make_bus()
         stays, leaves = bus.consumer([topic], group), bus.consumer([topic], group)
         sent = {b"%d" % number for number in range(32)}
@@ -184,8 +184,8 @@ class BusContract(BusNames):
             assert time.monotonic() < deadline, "the unfinished records did not come"
             taken |= {record.value for record in stays.poll(0.05)}
 
-    def test_done_out_of_order(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Finishing later records does not finish an earlier one: it comes again, with all that is behind it."""
+    def test_acknowledging_out_of_order(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """An unacknowledged record is delivered again, with all records after it, although those were acknowledged."""
         bus = make_bus()
         first = bus.consumer([topic], group)
         for number in range(4):
@@ -196,8 +196,8 @@ class BusContract(BusNames):
         first.close()
         assert values(collect(bus.consumer([topic], group), 3)) == [b"1", b"2", b"3"]
 
-    def test_done_closes_the_gap(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Once the earliest record is finished too, nothing that was finished before comes again."""
+    def test_acknowledging_the_earliest_record_last(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Once the earliest record is acknowledged too, no acknowledged record is delivered again."""
         bus = make_bus()
         first = bus.consumer([topic], group)
         for number in range(4):
@@ -209,8 +209,8 @@ class BusContract(BusNames):
         bus.publish(topic, b"k", b"new")
         assert values(collect(bus.consumer([topic], group), 1)) == [b"new"]
 
-    def test_done_twice_is_harmless(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Marking a record done again changes nothing."""
+    def test_acknowledging_twice(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Acknowledging a record a second time changes nothing."""
         bus = make_bus()
         first = bus.consumer([topic], group)
         bus.publish(topic, b"k", b"a")
@@ -222,7 +222,7 @@ class BusContract(BusNames):
         assert values(collect(bus.consumer([topic], group), 1)) == [b"b"]
 
     def test_pause_and_resume(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """A paused partition delivers nothing while others go on; resumed, it delivers what it held back."""
+        """A paused partition delivers nothing while others do; once resumed, it delivers its waiting records."""
         bus = make_bus()
         consumer = bus.consumer([topic, topic + "-2"], group)
         bus.publish(topic, b"k", b"first")
@@ -239,7 +239,7 @@ class BusContract(BusNames):
         assert values(collect(consumer, 1)) == [b"held back"]
 
     def test_a_poll_takes_no_more_than_its_limit(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """A poll returns at most `limit` records and the rest come later, none lost."""
+        """A poll returns at most `limit` records, and later polls return the others."""
         bus = make_bus()
         consumer = bus.consumer([topic], group)
         for number in range(5):
@@ -254,18 +254,18 @@ class BusContract(BusNames):
         assert values(taken) == [b"%d" % number for number in range(5)]
 
     def test_an_empty_poll_returns(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """A poll without records returns an empty list when its time is over."""
+        """A poll without records returns an empty list after its timeout."""
         assert nothing_comes(make_bus().consumer([topic], group))
 
-    def test_wake_ends_a_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
+    def test_wakeup_ends_a_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
         """`wakeup` from another thread ends a poll that would wait for longer than the test may take."""
         consumer = make_bus().consumer([topic], group)
         waiting = in_thread(lambda: consumer.poll(10 * TIMEOUT_SECONDS))
         consumer.wakeup()
         assert finishes(waiting)
 
-    def test_wake_before_the_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """A `wakeup` that comes before the poll ends that poll, so none is ever missed; the next one works again."""
+    def test_wakeup_before_the_poll(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A `wakeup` before a poll ends that poll, so it is never missed; the poll after it waits again."""
         bus = make_bus()
         consumer = bus.consumer([topic], group)
         consumer.wakeup()
@@ -273,8 +273,8 @@ class BusContract(BusNames):
         bus.publish(topic, b"k", b"v")
         assert values(collect(consumer, 1)) == [b"v"]
 
-    def test_rewind(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """A rewound partition delivers again from its first unfinished record on; what was finished before it not."""
+    def test_seek_to_unacknowledged(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """A partition delivers again from its first unacknowledged record, and no acknowledged record before it."""
         bus = make_bus()
         consumer = bus.consumer([topic], group)
         for number in range(4):
@@ -290,8 +290,8 @@ class BusContract(BusNames):
         bus.publish(topic, b"k", b"new")
         assert values(collect(bus.consumer([topic], group), 1)) == [b"new"]
 
-    def test_rewind_leaves_others_alone(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Only the partitions named are delivered again."""
+    def test_seek_to_unacknowledged_of_one_partition(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Only the given partitions deliver again."""
         bus = make_bus()
         consumer = bus.consumer([topic, topic + "-2"], group)
         bus.publish(topic, b"k", b"one")
@@ -301,8 +301,8 @@ class BusContract(BusNames):
         assert values(collect(consumer, 1)) == [b"one"]
         assert nothing_comes(consumer)
 
-    def test_listeners_hear_all_from_now_on(self, make_bus: MakeBus, topic: str, group: str) -> None:
-        """Every listener hears every record published after it was made, finished or not, and none before."""
+    def test_listeners_get_every_new_record(self, make_bus: MakeBus, topic: str, group: str) -> None:
+        """Every listener gets every record published after it was made, acknowledged or not, and none from before."""
         bus = make_bus()
         bus.publish(topic, b"k", b"early")
         listeners = [bus.listener([topic]), bus.listener([topic])]
@@ -316,15 +316,15 @@ class BusContract(BusNames):
         listeners[0].close()
         assert values(collect(bus.consumer([topic], group), 6)) == [b"early", *sent]
 
-    def test_wake_ends_a_listeners_poll(self, make_bus: MakeBus, topic: str) -> None:
-        """`wakeup` ends a listener's poll as any other's."""
+    def test_wakeup_ends_a_listeners_poll(self, make_bus: MakeBus, topic: str) -> None:
+        """`wakeup` ends the poll of a listener."""
         listener = make_bus().listener([topic])
         waiting = in_thread(lambda: listener.poll(10 * TIMEOUT_SECONDS))
         listener.wakeup()
         assert finishes(waiting)
 
     def test_connected(self, make_bus: MakeBus) -> None:
-        """A bus that answers says so."""
+        """A bus that answers is connected."""
         assert make_bus().connected
 
     def test_publishers_in_many_threads(self, make_bus: MakeBus, topic: str, group: str) -> None:

@@ -1,4 +1,4 @@
-"""The Kafka bus keeps the contract of every bus, and its bounds, on a real broker."""
+"""The Kafka bus passes the contract tests of every bus and keeps its bounds, on a real broker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_bus(kafka: KafkaServer) -> Iterator[MakeBus]:
 
 @pytest.fixture
 def frozen(kafka: KafkaServer) -> Iterator[KafkaServer]:
-    """The broker, which the test freezes; thawed afterwards, and back in its cluster of one."""
+    """The broker, which the test freezes; afterwards it runs and is registered in its cluster again."""
     yield kafka
     kafka.thaw()
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
@@ -49,7 +49,7 @@ class TestKafkaBus(BusContract):
 
 
 def test_publishers_of_a_frozen_broker_wait_within_the_bound(frozen: KafkaServer) -> None:
-    """Ten publishers hold what fits, the others wait and refuse in time; once it thaws everything arrives."""
+    """Publishers wait within the byte bound, one with a timeout raises BusFull, and after the freeze all arrives."""
     topic = new_topic(frozen)
     with_bus = open_bus(frozen, max_bytes=1000)
     try:
@@ -72,7 +72,7 @@ def test_publishers_of_a_frozen_broker_wait_within_the_bound(frozen: KafkaServer
 
 
 def test_an_outsize_record_passes(kafka: KafkaServer) -> None:
-    """A record larger than the bound passes alone instead of never."""
+    """A record larger than the bound is published when nothing else is in flight."""
     bus = open_bus(kafka, max_bytes=1000)
     try:
         bus.publish(topic := new_topic(kafka), b"k", bytes(5000), timeout=0.01)
@@ -109,7 +109,7 @@ def test_close_ends_waits(frozen: KafkaServer) -> None:
 
 
 def test_what_nobody_polls_is_bounded(kafka: KafkaServer) -> None:
-    """A consumer that does not poll fetches little more than its bound, however much waits, and loses nothing."""
+    """A consumer that does not poll fetches little more than its bound and loses no record."""
     topic = new_topic(kafka, partitions=2)
     bus = open_bus(kafka, prefetch_bytes=1 << 20, inline_bytes=100 << 10)
     try:
@@ -131,8 +131,8 @@ def test_what_nobody_polls_is_bounded(kafka: KafkaServer) -> None:
         bus.close()
 
 
-def test_a_paused_partition_keeps_none_from_going_on(kafka: KafkaServer) -> None:
-    """While a paused partition holds all that may be held, the others are read to their end."""
+def test_a_paused_partition_does_not_stop_others(kafka: KafkaServer) -> None:
+    """While a paused partition fills the buffer, the others are read to their end."""
     topic, other = new_topic(kafka, partitions=1), new_topic(kafka, partitions=1)
     bus = open_bus(kafka, prefetch_bytes=200_000)
     try:
@@ -150,7 +150,7 @@ def test_a_paused_partition_keeps_none_from_going_on(kafka: KafkaServer) -> None
 
 
 def test_a_dead_letter_that_is_too_large(kafka: KafkaServer) -> None:
-    """A record that no message may carry is buried without its value, and its reason is kept."""
+    """A record that is too large for the dead-letter topic is published there without its value."""
     make_topic(kafka, DEAD_LETTER, max_message_bytes="100000")
     bus = open_bus(kafka)
     try:

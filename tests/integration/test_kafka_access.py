@@ -1,4 +1,4 @@
-"""Brokers that cannot be used are told apart in one line; secrets stay secret."""
+"""Brokers that cannot be used: each cause has its own one-line error, and passwords are never shown."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refused(settings: BusSettings, kind: type[OneLineError], required_topics: tu
 
 
 def test_an_unreachable_broker() -> None:
-    """It is named with what to do, waiting may help, and no thread is left behind."""
+    """The error names the broker and the setting and is temporary, and no thread is left."""
     port = free_port()
     before = set(threading.enumerate())
     line = refused(BusSettings(bootstrap_servers=f"127.0.0.1:{port}"), UnavailableError)
@@ -70,7 +70,7 @@ def test_an_unreachable_broker() -> None:
 
 
 def test_the_wrong_protocol(kafka: KafkaServer) -> None:
-    """A broker that wants a login does not answer a client without one; the line names the setting."""
+    """A broker that requires a login does not answer a client without one; the error names the setting."""
     line = refused(BusSettings(bootstrap_servers=kafka.sasl), UnavailableError)
     assert "REELWRIGHT_BUS_SECURITY_PROTOCOL" in line
 
@@ -83,14 +83,14 @@ def test_a_login(kafka: KafkaServer, mechanism: str) -> None:
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_a_wrong_password(kafka: KafkaServer, mechanism: str) -> None:
-    """Waiting does not help: it is not the error of an unreachable broker. The line names who was refused."""
+    """The error is permanent and names the user."""
     line = refused(sasl(kafka, sasl_mechanism=mechanism, password="wrong"), BrokerError)
     assert USER in line
     assert "REELWRIGHT_BUS_USERNAME" in line
 
 
 def test_a_login_over_tls(kafka: KafkaServer, tmp_path: Path) -> None:
-    """SASL over TLS with an authority of one's own and the password from a file."""
+    """SASL over TLS works with a private certificate authority and the password from a file."""
     (tmp_path / "password").write_text(PASSWORD + "\n")
     settings = sasl(
         kafka,
@@ -104,14 +104,14 @@ def test_a_login_over_tls(kafka: KafkaServer, tmp_path: Path) -> None:
 
 
 def test_a_client_certificate(kafka: KafkaServer) -> None:
-    """A broker that wants the client's certificate gets it."""
+    """A broker that requires a client certificate accepts the client."""
     tls = {"tls_ca": kafka.certificate, "tls_cert": kafka.certificate, "tls_key": kafka.private_key}
     assert crosses(kafka, BusSettings(bootstrap_servers=kafka.mtls, security_protocol="SSL", **tls))
 
 
 @pytest.mark.parametrize("lacking", ["authority", "certificate", "file"])
 def test_tls_that_fails(kafka: KafkaServer, lacking: str) -> None:
-    """A broker nobody vouches for, a client without its certificate, a file that is not there: each is a plain line."""
+    """An unknown certificate authority, a missing client certificate and a missing file each give a one-line error."""
     tls = {
         "authority": {},
         "certificate": {"tls_ca": kafka.certificate},
@@ -123,13 +123,13 @@ def test_tls_that_fails(kafka: KafkaServer, lacking: str) -> None:
 
 
 def test_a_login_needs_both_halves() -> None:
-    """SASL without a password is refused before anything is tried."""
+    """SASL settings without a password are rejected before any connection."""
     with pytest.raises(ValidationError, match="REELWRIGHT_BUS_PASSWORD"):
         BusSettings(security_protocol="SASL_SSL", username=USER)
 
 
 def test_a_password_is_shown_nowhere(kafka: KafkaServer, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither settings as text nor the log at its finest hold it, right or wrong; the client library would log it."""
+    """Neither settings as text nor the log at level DEBUG contain a password, whether it is right or wrong."""
     caplog.set_level(logging.DEBUG)
     settings = sasl(kafka)
     assert crosses(kafka, settings)
@@ -138,7 +138,7 @@ def test_a_password_is_shown_nowhere(kafka: KafkaServer, caplog: pytest.LogCaptu
 
 
 def test_a_missing_topic(kafka: KafkaServer) -> None:
-    """It is named, waiting may help, and asking for it, publishing to it or reading it does not make it."""
+    """The error names the topic and is temporary; requesting, publishing to and reading the topic do not create it."""
     missing = f"missing-{new_group()}"
     line = refused(BusSettings(bootstrap_servers=kafka.bootstrap), UnavailableError, required_topics=(missing,))
     assert missing in line
@@ -158,7 +158,7 @@ def test_a_missing_topic(kafka: KafkaServer) -> None:
 
 
 def test_a_topic_with_too_small_a_limit(kafka: KafkaServer) -> None:
-    """It is named with both sizes before any work begins, and a message that is too large is refused, not retried."""
+    """The error at connection names topic and sizes, and a message that is too large is rejected and not retried."""
     small = new_topic(kafka, max_message_bytes="100000")
     settings = BusSettings(bootstrap_servers=kafka.bootstrap)
     line = refused(settings, BrokerError, required_topics=(small,))
@@ -173,7 +173,7 @@ def test_a_topic_with_too_small_a_limit(kafka: KafkaServer) -> None:
 
 
 def test_messages_as_large_as_settings_say(kafka: KafkaServer) -> None:
-    """With topics that allow it, an inline payload far beyond a broker's default crosses with its envelope."""
+    """On topics with a larger limit, an inline payload far above a broker's default arrives."""
     settings = BusSettings(bootstrap_servers=kafka.bootstrap, inline_bytes=3 << 20)
     topic = new_topic(kafka, max_message_bytes=str(settings.message_bytes))
     bus = KafkaBus.connect(settings, required_topics=[topic])

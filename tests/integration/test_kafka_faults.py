@@ -1,4 +1,4 @@
-"""A broker that dies in the middle of traffic costs time and nothing else."""
+"""A broker that is killed during traffic costs time and no message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mortal(kafka: KafkaServer) -> Iterator[KafkaServer]:
 
 @pytest.fixture
 def log_lines() -> Iterator[list[str]]:
-    """What reaches the root logger's handlers, where a service's log goes."""
+    """The messages that reach the root logger, which is a service's log."""
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
@@ -36,11 +36,11 @@ def log_lines() -> Iterator[list[str]]:
 
 
 def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: list[str]) -> None:
-    """Publishers wait beyond every timeout and nothing is lost; keys keep their order; a listener misses nothing."""
+    """Publishers outlast every timeout, no message is lost, keys keep their order, a listener misses nothing."""
     topic, threads = new_topic(mortal), set(threading.enumerate())
     # Two seconds for an answer: the client library gives each message up several times before the broker is back.
     bus = open_bus(mortal, answer_seconds=2, max_bytes=100_000)
-    heard: dict[str, dict[bytes, list[int]]] = {"group": defaultdict(list), "listener": defaultdict(list)}
+    received: dict[str, dict[bytes, list[int]]] = {"group": defaultdict(list), "listener": defaultdict(list)}
     readers = {"group": bus.consumer([topic], new_group()), "listener": bus.listener([topic])}
     over = threading.Event()
 
@@ -51,26 +51,26 @@ def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: 
     def read(name: str) -> None:
         while not over.is_set():
             for record in readers[name].poll(0.2):
-                heard[name][record.key].append(int(record.value.rstrip(b"\0")))
+                received[name][record.key].append(int(record.value.rstrip(b"\0")))
                 readers[name].acknowledge(record)
 
     reading = [in_thread(lambda name=name: read(name)) for name in readers]
     publishing = [in_thread(lambda key=key: publish(key)) for key in (b"a", b"b", b"c", b"d")]
     try:
-        until(lambda: sum(map(len, heard["group"].values())) > 20, "traffic flows")
+        until(lambda: sum(map(len, received["group"].values())) > 20, "traffic flows")
         mortal.kill()
         until(lambda: not bus.connected, "the bus says that the broker is away")
         assert bus.unacknowledged_bytes <= 100_000
         mortal.start()
         assert all(finishes(thread) for thread in publishing)
         until(lambda: bus.connected, "the bus says that the broker is back")
-        for name, keys in heard.items():
+        for name, keys in received.items():
             until(lambda keys=keys: all(_EACH - 1 in numbers for numbers in keys.values()), f"the {name} has it all")
     finally:
         over.set()
         assert all(finishes(thread) for thread in reading)
         bus.close()
-    for keys in heard.values():
+    for keys in received.values():
         assert len(keys) == _PUBLISHERS
         for numbers in keys.values():
             assert list(dict.fromkeys(numbers)) == list(range(_EACH)), "lost or out of order"

@@ -1,4 +1,4 @@
-"""Members of a group that die, hang, work long, come back or share a name."""
+"""Group members that die, hang, work for long, restart or share a name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ while True:
         print(record.value.decode(), flush=True)
 """
 
-_DIES_AT_A_LOSS = """
+_DIES_WHEN_REVOKED = """
 import os
 from reelwright.bus.kafka import offsets
 
@@ -62,7 +62,7 @@ def bus_of(kafka: KafkaServer) -> Iterator[OpenBus]:
 def member_process(
     kafka: KafkaServer, topic: str, group: str, program: str = _MEMBER, **settings: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process that joins the group, prints what it gets and finishes none of it."""
+    """A process that joins the group, prints every record and acknowledges none."""
     env = {**os.environ, **kafka.env, "REELWRIGHT_BUS_SESSION_SECONDS": "2", **settings}
     process = subprocess.Popen(
         [sys.executable, "-c", program, topic, group], stdout=subprocess.PIPE, text=True, env=env
@@ -75,14 +75,14 @@ def member_process(
 
 
 def divided(*members: KafkaBusConsumer) -> bool:
-    """Every member has partitions and none has one of another's."""
+    """Whether every member has partitions and no partition has two members."""
     shares = [set(member.assignment()) for member in members]
     return all(shares) and len(set[TopicPartition]().union(*shares)) == sum(map(len, shares)) == 8
 
 
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_member_that_dies_or_hangs(kafka: KafkaServer, bus_of: OpenBus, trouble: signal.Signals) -> None:
-    """Its partitions move to another member, which gets what it had not finished; woken up, it shares again."""
+    """Its partitions and unacknowledged records move to another member; after a freeze it gets partitions again."""
     topic, group, bus = new_topic(kafka), new_group(), bus_of()
     sent = {b"%d" % number for number in range(16)}
     for value in sent:
@@ -102,7 +102,7 @@ def test_a_member_that_dies_or_hangs(kafka: KafkaServer, bus_of: OpenBus, troubl
 
 
 def test_work_for_longer_than_a_poll_may_take(kafka: KafkaServer, bus_of: OpenBus) -> None:
-    """A member that does not poll for several times the longest interval is still the same member, and can finish."""
+    """A member whose service does not poll for longer than the poll interval stays a member and can acknowledge."""
     topic, group, bus = new_topic(kafka, partitions=1), new_group(), bus_of(poll_seconds=1, session_seconds=1)
     for number in range(3):
         bus.publish(topic, b"k", b"%d" % number)
@@ -122,8 +122,8 @@ def test_work_for_longer_than_a_poll_may_take(kafka: KafkaServer, bus_of: OpenBu
     assert values(collect(bus.consumer([topic], group), 2)) == [b"1", b"2"]
 
 
-def test_a_done_for_a_partition_that_has_moved(kafka: KafkaServer, bus_of: OpenBus) -> None:
-    """It changes nothing: the partition's new member gets the record, and if it leaves, the next one does."""
+def test_acknowledging_a_record_of_a_moved_partition(kafka: KafkaServer, bus_of: OpenBus) -> None:
+    """It changes nothing: the partition's new member gets the record, and after it the next member does."""
     topic, group, bus = new_topic(kafka), new_group(), bus_of()
     first = bus.consumer([topic], group)
     sent = {b"%d" % number for number in range(24)}
@@ -145,7 +145,7 @@ def test_a_done_for_a_partition_that_has_moved(kafka: KafkaServer, bus_of: OpenB
 
 
 def test_a_named_member_keeps_its_partitions_through_a_restart(kafka: KafkaServer, bus_of: OpenBus) -> None:
-    """While it is away no partition moves, and it goes on where it had finished."""
+    """During its restart no partition moves, and it continues at its committed offsets."""
     topic, group = new_topic(kafka), new_group()
     away, stays = bus_of(instance="pod-0"), bus_of(instance="pod-1")
     restarts, remains = away.consumer([topic], group), stays.consumer([topic], group)
@@ -164,14 +164,14 @@ def test_a_named_member_keeps_its_partitions_through_a_restart(kafka: KafkaServe
 
 
 def test_a_named_member_that_dies_while_partitions_move(kafka: KafkaServer, bus_of: OpenBus) -> None:
-    """Partitions that a member was to give up when it died are dealt out again once it is back."""
+    """Partitions that a member was to give up when it died are assigned again after its restart."""
     topic, group = new_topic(kafka), new_group()
     settings = {"REELWRIGHT_BUS_INSTANCE": "pod-0", "REELWRIGHT_BUS_SESSION_SECONDS": "30"}
     stays, again = (bus_of(instance=name, session_seconds=30) for name in ("pod-1", "pod-0"))
     sent = {b"%d" % number for number in range(64)}
     for value in sent:
         stays.publish(topic, value, value)
-    with member_process(kafka, topic, group, _DIES_AT_A_LOSS + _MEMBER, **settings) as process:
+    with member_process(kafka, topic, group, _DIES_WHEN_REVOKED + _MEMBER, **settings) as process:
         assert process.stdout is not None
         assert {process.stdout.readline().strip().encode() for _ in sent} == sent
         other = stays.consumer([topic], group)
@@ -182,7 +182,7 @@ def test_a_named_member_that_dies_while_partitions_move(kafka: KafkaServer, bus_
 
 
 def test_two_of_one_name(kafka: KafkaServer, bus_of: OpenBus, caplog: pytest.LogCaptureFixture) -> None:
-    """The one that was there first goes on without a name: both have partitions, and the log says why."""
+    """The first one continues without a name, both get partitions, and the log names the setting."""
     topic, group = new_topic(kafka), new_group()
     first = bus_of(instance="twin").consumer([topic], group)
     until(lambda: len(first.assignment()) == 8, "it has all partitions")
@@ -192,7 +192,7 @@ def test_two_of_one_name(kafka: KafkaServer, bus_of: OpenBus, caplog: pytest.Log
 
 
 def test_two_members_of_one_process(kafka: KafkaServer, bus_of: OpenBus) -> None:
-    """Members of one group on one named bus do not get into each other's way."""
+    """Two members of one group on one bus with an instance name both get partitions."""
     topic, group, bus = new_topic(kafka), new_group(), bus_of(instance="pod-0")
     members = bus.consumer([topic], group), bus.consumer([topic], group)
     until(lambda: divided(*members), "the partitions are divided")

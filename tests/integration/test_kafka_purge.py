@@ -1,4 +1,4 @@
-"""Frames that are done leave the broker; what tells of titles stays."""
+"""Committed frames are deleted on the broker; events stay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.role_processes import until
 
 
 def kept(kafka: KafkaServer, topic: str) -> int:
-    """How many records the broker still hands out."""
+    """How many records the broker still has."""
     reader = KafkaConsumer(bootstrap_servers=kafka.bootstrap)
     try:
         parts = [TopicPartition(topic, number) for number in reader.partitions_for_topic(topic)]
@@ -23,8 +23,8 @@ def kept(kafka: KafkaServer, topic: str) -> int:
         reader.close()
 
 
-def test_what_is_done_leaves_the_broker(kafka: KafkaServer) -> None:
-    """Committed frames are dropped without waiting for the retention; the one that is not done, and events, stay."""
+def test_committed_frames_are_deleted(kafka: KafkaServer) -> None:
+    """Committed frames are deleted before their retention ends; uncommitted frames and events stay."""
     settings = BusSettings(bootstrap_servers=kafka.bootstrap, partitions=2, commit_seconds=0.1)
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     known = set(admin.list_topics()) & {RESTORED, EVENTS}
@@ -45,7 +45,7 @@ def test_what_is_done_leaves_the_broker(kafka: KafkaServer) -> None:
                     seen += 1
                     if record.value != b"19":
                         member.acknowledge(record)
-        until(lambda: kept(kafka, RESTORED) == 1, "the frames that are done are dropped")
+        until(lambda: kept(kafka, RESTORED) == 1, "the committed frames are deleted")
         assert kept(kafka, EVENTS) == 20
     finally:
         bus.close()

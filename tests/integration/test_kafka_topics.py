@@ -1,4 +1,4 @@
-"""`reelwright topics` makes the broker's topics and says what is wrong with them."""
+"""`reelwright topics` creates the broker's topics and reports problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.role_processes import until
 
 @pytest.fixture
 def admin(kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[KafkaAdminClient]:
-    """A client of a broker without topics, which commands find too."""
+    """An admin client of a broker without topics, to which commands connect too."""
     for name, value in kafka.env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("REELWRIGHT_BUS_PARTITIONS", "3")
@@ -28,8 +28,8 @@ def admin(kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kafka
         yield client
 
 
-def test_topics_are_made_and_are_then_right(admin: KafkaAdminClient, capsys: pytest.CaptureFixture[str]) -> None:
-    """`check` names each missing topic and leaves with 2; `apply` makes them; then all is well and nothing to do."""
+def test_apply_creates_all_topics(admin: KafkaAdminClient, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` reports each missing topic with exit code 2, `apply` creates them, and then both find nothing to do."""
     assert run(["topics", "check"]) == 2
     assert capsys.readouterr().out.splitlines() == [f"{name}: missing" for name in topics.ALL]
     assert run(["topics", "apply"]) == 0
@@ -42,10 +42,10 @@ def test_topics_are_made_and_are_then_right(admin: KafkaAdminClient, capsys: pyt
     KafkaBus.connect().close()
 
 
-def test_what_is_wrong_is_said_and_mended(
+def test_apply_corrects_what_check_reports(
     admin: KafkaAdminClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Too small a limit, too short a retention and too few partitions are a line each, and `apply` mends them."""
+    """A small limit, a short retention and too few partitions are one line each, and `apply` corrects them."""
     assert run(["topics", "apply"]) == 0
     changed = {"max.message.bytes": "1000", "retention.ms": "60000"}
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topics.TITLES, configs=changed)])

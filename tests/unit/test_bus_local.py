@@ -1,4 +1,4 @@
-"""The in-process bus keeps the contract of every bus, and its own bounds."""
+"""The in-process bus passes the contract tests of every bus and keeps its own bounds."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class TestLocalBus(BusContract, BoundedBusContract):
     pass
 
 
-def test_finished_records_are_released() -> None:
-    """A record that every group is done with is held no longer: neither counted nor referenced."""
+def test_acknowledged_records_are_released() -> None:
+    """A record that every group has acknowledged is neither counted nor referenced any more."""
     bus = LocalBus()
     consumer = bus.consumer(["t"], "g")
     value = bytes(100)
@@ -51,7 +51,7 @@ def test_finished_records_are_released() -> None:
     assert sys.getrefcount(value) == references
 
 
-def test_values_are_handed_on_by_reference() -> None:
+def test_values_are_passed_by_reference() -> None:
     """Publishing and polling copy no payload."""
     bus = LocalBus()
     value = bytes(1 << 20)
@@ -59,8 +59,8 @@ def test_values_are_handed_on_by_reference() -> None:
     assert collect(bus.consumer(["t"], "g"), 1)[0].value is value
 
 
-def test_a_listener_alone_lets_nothing_go() -> None:
-    """What only a listener has heard is kept for the first group; once a group is there, a listener's leaving frees."""
+def test_a_listener_alone_releases_nothing() -> None:
+    """Records that only a listener has read are held for the first group, and no longer than that group needs."""
     bus = LocalBus()
     listener = bus.listener(["t"])
     bus.publish("t", b"k", b"v")
@@ -75,26 +75,26 @@ def test_a_listener_alone_lets_nothing_go() -> None:
 
 
 @given(st.integers(1, 20), st.lists(st.integers(0, 9), max_size=6, unique=True), st.data())
-def test_partitions_are_dealt_evenly(partitions: int, members: list[int], data: st.DataObject) -> None:
-    """Every partition has one owner, no member exceeds its rounded-up share, and no one within it loses anything."""
+def test_partitions_are_assigned_evenly(partitions: int, members: list[int], data: st.DataObject) -> None:
+    """Every partition has one owner, no member exceeds its rounded-up share, and one within its share loses none."""
     owners = data.draw(st.dictionaries(st.integers(0, partitions - 1), st.integers(0, 9)))
-    dealt = assign_partitions(partitions, members, owners)
+    assigned = assign_partitions(partitions, members, owners)
     if not members:
-        assert dealt == {}
+        assert assigned == {}
         return
     share = -(-partitions // len(members))
-    assert set(dealt) == set(range(partitions))
-    assert set(dealt.values()) <= set(members)
-    assert max(Counter(dealt.values()).values()) <= share
+    assert set(assigned) == set(range(partitions))
+    assert set(assigned.values()) <= set(members)
+    assert max(Counter(assigned.values()).values()) <= share
     for member in members:
         had = {partition for partition, owner in owners.items() if owner == member}
-        kept = {partition for partition in had if dealt[partition] == member}
+        kept = {partition for partition in had if assigned[partition] == member}
         assert len(kept) == min(len(had), share)
 
 
 @settings(max_examples=60, stateful_step_count=30, deadline=None)
 class BusMachine(RuleBasedStateMachine):
-    """However members come, go, read and finish, no group misses a record and nothing finished in turn comes again."""
+    """Whatever members do, no group misses a record, and no record below the watermark is delivered again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class BusMachine(RuleBasedStateMachine):
             # A group that has joined once is owed every record from then on.
             self.bus.consumer(["t"], group).close()
 
-    def forget_what_moved(self) -> None:
+    def drop_moved_records(self) -> None:
         for _, member in self.members:
             mine = {partition for _, partition in member.assignment()}
             self.unfinished[member] = [r for r in self.unfinished[member] if r.partition in mine]
@@ -124,7 +124,7 @@ class BusMachine(RuleBasedStateMachine):
         member = self.bus.consumer(["t"], group)
         self.members.append((group, member))
         self.unfinished[member] = []
-        self.forget_what_moved()
+        self.drop_moved_records()
 
     @precondition(lambda self: self.members)
     @rule(data=st.data(), limit=st.integers(1, 5))
@@ -161,7 +161,7 @@ class BusMachine(RuleBasedStateMachine):
         self.members.remove((group, member))
         del self.unfinished[member]
         member.close()
-        self.forget_what_moved()
+        self.drop_moved_records()
 
     def teardown(self) -> None:
         for _, member in self.members:

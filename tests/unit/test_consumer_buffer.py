@@ -1,4 +1,4 @@
-"""What a Kafka consumer holds between its client and its service."""
+"""The buffer between a Kafka client and the service that polls."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def record(offset: int, partition: int = 0, size: int = 10) -> Record:
     return Record("topic", partition, offset, b"", bytes(size))
 
 
-def test_a_partition_is_held_back_once_all_is_full() -> None:
-    """One that has records waits while the whole is full; one without any may always fetch."""
+def test_a_partition_with_records_is_paused_when_the_buffer_is_full() -> None:
+    """A partition with records is paused while the buffer is full; one without any may always fetch."""
     buffer = ConsumerBuffer(100, watermarks=True)
     buffer.assign([_A, _B])
     buffer.add_fetched(_A, [record(0, size=99)])
@@ -24,8 +24,8 @@ def test_a_partition_is_held_back_once_all_is_full() -> None:
     assert buffer.partitions_to_pause() == set()
 
 
-def test_each_position_is_given_for_commit_once() -> None:
-    """A position is not given twice, unless it did not reach the broker."""
+def test_each_offset_is_committed_once() -> None:
+    """An offset is not returned for commit twice, unless its commit has failed."""
     buffer = ConsumerBuffer(100, watermarks=True)
     buffer.assign([_A])
     buffer.add_fetched(_A, [record(5), record(6)])
@@ -38,8 +38,8 @@ def test_each_position_is_given_for_commit_once() -> None:
     assert buffer.offsets_to_commit() == {_A: 6}
 
 
-def test_a_rewind_drops_what_was_fetched_before_it() -> None:
-    """What the client brings from beyond the place it is to go back to is not delivered, nor counted."""
+def test_a_seek_drops_records_fetched_before_it() -> None:
+    """Records that were fetched before a pending seek are neither delivered nor counted."""
     buffer = ConsumerBuffer(100, watermarks=True)
     buffer.assign([_A])
     buffer.add_fetched(_A, [record(0), record(1)])
@@ -53,7 +53,7 @@ def test_a_rewind_drops_what_was_fetched_before_it() -> None:
 
 
 def test_a_broker_that_lost_its_latest_records() -> None:
-    """Offsets that come a second time are new records, delivered and finished like all."""
+    """Offsets that appear a second time are new records, delivered and committed like any other."""
     buffer = ConsumerBuffer(100, watermarks=True)
     buffer.assign([_A])
     buffer.add_fetched(_A, [record(8), record(9)])
@@ -66,8 +66,8 @@ def test_a_broker_that_lost_its_latest_records() -> None:
     assert buffer.offsets_to_commit() == {_A: 4}
 
 
-def test_a_partition_that_is_gone_is_let_go_of() -> None:
-    """Its records are neither held nor delivered, what still comes of it is ignored, and so is a late `acknowledge`."""
+def test_a_revoked_partition_is_dropped() -> None:
+    """Its records are neither held nor delivered; records fetched later and late acknowledgements are ignored."""
     buffer = ConsumerBuffer(100, watermarks=True)
     buffer.assign([_A])
     buffer.add_fetched(_A, [record(0), record(1)])

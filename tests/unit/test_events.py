@@ -1,4 +1,4 @@
-"""What ends a title in a service reaches the person as the same error, in one line."""
+"""Events: a title's error arrives as the same error in one line, and a listener gets every event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def through_the_wire(error: Exception) -> ReelwrightError:
 
 @pytest.mark.parametrize("kind", _USER_ERRORS)
 def test_a_users_error_keeps_its_kind_and_its_line(kind: type[OneLineError]) -> None:
-    """What, where and remedy are read as they were written, and the exit code is 2."""
+    """The line with what, where and remedy arrives unchanged, and the exit code is 2."""
     error = kind("cannot be read", "a: b; film.mp4", "copy it again; then retry")
     arrived = through_the_wire(error)
     assert type(arrived) is kind
@@ -50,13 +50,13 @@ def test_an_unknown_name_falls_back_on_the_exit_code(name: str, code: int, kind:
     assert str(arrived) == "why"
 
 
-def test_a_listener_hears_all_from_its_construction_on() -> None:
-    """Events published before it looks for the first time are heard, in the order of their run."""
-    bus, heard, whole = LocalBus(), list[str](), threading.Event()
+def test_a_listener_gets_every_event_after_its_construction() -> None:
+    """Events that are published before its first poll arrive, in the order of their run."""
+    bus, handled, whole = LocalBus(), list[str](), threading.Event()
 
     def handle(event: Event) -> None:
-        heard.append(event.WhichOneof("event"))
-        if len(heard) == 3:
+        handled.append(event.WhichOneof("event"))
+        if len(handled) == 3:
             whole.set()
 
     listener = EventListener(bus, handle)
@@ -68,19 +68,39 @@ def test_a_listener_hears_all_from_its_construction_on() -> None:
     finally:
         listener.close()
         bus.close()
-    assert heard == ["title_planned", "title_failed", "title_planned"]
+    assert handled == ["title_planned", "title_failed", "title_planned"]
 
 
 def test_an_unreadable_event_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
-    """Garbage and an event of a later format are logged, and those behind them are heard."""
-    bus, heard = LocalBus(partitions=1), queue.Queue[str]()
-    listener = EventListener(bus, lambda event: heard.put(event.run))
+    """Random bytes and an event of a later format are logged, and the next event is handled."""
+    bus, handled = LocalBus(partitions=1), queue.Queue[str]()
+    listener = EventListener(bus, lambda event: handled.put(event.run))
     try:
         bus.publish(EVENTS, b"r", b"\xff garbage")
         bus.publish(EVENTS, b"r", Event(run="later").SerializeToString(), headers={"format": "2"})
         publish_event(bus, Event(run="good", title_planned=TitlePlanned()))
-        assert heard.get(timeout=30) == "good"
+        assert handled.get(timeout=30) == "good"
     finally:
         listener.close()
         bus.close()
     assert [record.message for record in caplog.records] == ["unusable event skipped"] * 2
+
+
+def test_an_error_of_the_handler_does_not_end_the_listener(caplog: pytest.LogCaptureFixture) -> None:
+    """When the handler raises, the error is logged and the next event is handled."""
+    bus, handled = LocalBus(), queue.Queue[str]()
+
+    def handle(event: Event) -> None:
+        if event.run == "bad":
+            raise ValueError("broken")
+        handled.put(event.run)
+
+    listener = EventListener(bus, handle)
+    try:
+        publish_event(bus, Event(run="bad", title_planned=TitlePlanned()))
+        publish_event(bus, Event(run="good", title_planned=TitlePlanned()))
+        assert handled.get(timeout=30) == "good"
+    finally:
+        listener.close()
+        bus.close()
+    assert caplog.messages == ["thread died"]

@@ -1,4 +1,4 @@
-"""The store without a server: where addresses lead, what is held of a source, and what a payload's name may be."""
+"""The store without a server: locations, reading by ranges, local folders, and names of payloads."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
 def test_an_address_with_credentials_is_refused_without_repeating_them(
     location: str, kind: type[InputError | OutputError]
 ) -> None:
-    """Keys do not belong in an address, which is written into messages, logs and manifests."""
+    """An address with keys is rejected, because addresses are written into messages, logs and manifests."""
     with pytest.raises(kind) as caught:
         open_location(location, kind)
     assert SECRET not in str(caught.value)
@@ -48,15 +48,15 @@ def test_an_address_with_credentials_is_refused_without_repeating_them(
     ["https://example.org/a", "gs://bucket/a", "filecache::s3://bucket/a", "zip://a", "s3://", "s3:///a", "s3://a b/c"],
 )
 def test_only_known_stores_are_opened(location: str) -> None:
-    """Whatever else fsspec could open, here it is one clear line."""
+    """A protocol that only fsspec supports is rejected with one line."""
     with pytest.raises(OutputError) as caught:
         Folder(location)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:9000", "http://", "ftp://store", f"https://me:{SECRET}@store", "a b"])
-def test_an_endpoint_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    """A server's address that cannot be one is the person's to mend, by the variable's name."""
+def test_an_invalid_endpoint_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """An address that no server can have is an error that names the variable."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(OutputError, match="AWS_ENDPOINT_URL is not the address of a server") as caught:
         Folder("s3://films/ledger")
@@ -65,8 +65,8 @@ def test_an_endpoint_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, endp
     Folder("s3://films/ledger")
 
 
-def test_local_paths_are_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path may be relative, hold a URL's marks, or be written as a file URL; it means one place from then on."""
+def test_local_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path may be relative, contain characters that are special in URLs, or be a file URL, and leads to one file."""
     monkeypatch.chdir(tmp_path)
     folders = [Folder("a #1?%20"), Folder(f"{tmp_path}/a #1?%20"), Folder(f"file://{tmp_path}/a #1?%20")]
     monkeypatch.chdir("/")
@@ -75,8 +75,8 @@ def test_local_paths_are_what_they_are(tmp_path: Path, monkeypatch: pytest.Monke
     assert {folder.address("x") for folder in folders} == {str(tmp_path / "a #1?%20" / "x")}
 
 
-def test_settings_name_a_place_that_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ledger's root is needed, and one that can never be opened is refused at the start."""
+def test_settings_need_a_valid_location(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger's root is required, and one that cannot be opened is rejected when settings are read."""
     monkeypatch.delenv("REELWRIGHT_STORE_LEDGER", raising=False)
     with pytest.raises(ValidationError):
         StoreSettings()  # type: ignore[call-arg]
@@ -96,7 +96,7 @@ reads = st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 1500)), max_size
 @given(size=st.integers(0, 4000), reads=reads, unit=st.integers(1, 300))
 @settings(max_examples=200, deadline=None)
 def test_reading_by_ranges_is_reading_the_file(size: int, reads: list[tuple[int, int]], unit: int) -> None:
-    """Any reads at any places give the file's bytes; no request is large, and no byte is asked for beyond the end."""
+    """Any reads at any positions return the file's bytes; no request is large or goes beyond the end."""
     data = os.urandom(size)
     asked: list[tuple[int, int]] = []
 
@@ -112,8 +112,8 @@ def test_reading_by_ranges_is_reading_the_file(size: int, reads: list[tuple[int,
     assert all(0 <= start < end <= size and end - start <= 16 * unit for start, end in asked)
 
 
-def test_reading_on_asks_for_more_at_once_and_holds_little() -> None:
-    """A long film costs few requests when it is read through, each byte once, and memory for a few blocks."""
+def test_sequential_reading_needs_few_requests_and_little_memory() -> None:
+    """Reading a long film sequentially needs few requests, fetches each byte once and caches few blocks."""
     asked: list[tuple[int, int]] = []
 
     def fetch(start: int, end: int) -> bytes:
@@ -131,7 +131,7 @@ def test_reading_on_asks_for_more_at_once_and_holds_little() -> None:
 
 
 def test_two_sequences_in_turn_are_both_read_ahead() -> None:
-    """Picture and sound that lie far apart do not spoil each other's read-ahead."""
+    """Picture and sound that are stored far apart do not disturb each other's read-ahead."""
     asked: list[int] = []
 
     def fetch(start: int, end: int) -> bytes:
@@ -147,7 +147,7 @@ def test_two_sequences_in_turn_are_both_read_ahead() -> None:
 
 
 def test_a_source_seeks_as_a_file_does() -> None:
-    """From the start, from here and from the end; before the start there is no place."""
+    """Seeks relative to start, position and end work; a position before the start raises ValueError."""
     source = io.BufferedReader(Source(BlockCache(lambda start, end: b"0123456789"[start:end], 10), "film"))
     assert source.seek(-3, io.SEEK_END) == 7
     assert source.read() == b"789"
@@ -160,8 +160,8 @@ def test_a_source_seeks_as_a_file_does() -> None:
         source.seek(-11, io.SEEK_END)
 
 
-def test_a_source_that_shrinks_is_noticed() -> None:
-    """Fewer bytes than the file had when it was opened are a change of the file, not its end."""
+def test_a_source_that_shrinks_is_detected() -> None:
+    """Fewer bytes than the file had when it was opened are reported as a change, not as its end."""
     location = f"memory://{uuid4().hex}/film"
     folder = Folder(location.rpartition("/")[0])
     folder.replace("film", bytes(1000))
@@ -172,7 +172,7 @@ def test_a_source_that_shrinks_is_noticed() -> None:
 
 
 def test_a_copy_that_does_not_fit_names_the_disk(tmp_path: Path) -> None:
-    """A full scratch folder is told apart from a full store."""
+    """An error of a full scratch folder names the folder, and not the store."""
     folder = Folder(f"memory://{uuid4().hex}")
     folder.replace("film", bytes(1 << 20))
     (tmp_path / "film").symlink_to("/dev/full")
@@ -181,8 +181,8 @@ def test_a_copy_that_does_not_fit_names_the_disk(tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{tmp_path / 'film'}: no space left")
 
 
-def test_a_film_moves_to_another_disk_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a rename cannot reach, the file is copied and then named, with nothing left beside it."""
+def test_a_film_is_copied_to_another_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be renamed to another file system is copied, and no temporary file is left."""
     real = Path.replace
 
     def replace(path: Path, target: Path) -> Path:
@@ -198,8 +198,8 @@ def test_a_film_moves_to_another_disk_whole(tmp_path: Path, monkeypatch: pytest.
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["film.mkv"]
 
 
-def test_writers_and_a_clearer_do_not_trip_over_each_other(tmp_path: Path) -> None:
-    """A folder that is cleared away between its making and the write is made again."""
+def test_a_folder_removed_during_a_write_is_created_again(tmp_path: Path) -> None:
+    """A folder that another process removes before the write is created again."""
     folder = Folder(str(tmp_path))
     mkdir, cleared = Path.mkdir, []
 
@@ -216,8 +216,8 @@ def test_writers_and_a_clearer_do_not_trip_over_each_other(tmp_path: Path) -> No
     assert folder.read("deep/x") == b"1"
 
 
-def test_what_is_kept_survives_the_clearing(tmp_path: Path) -> None:
-    """Only the named files stay, and no empty folder."""
+def test_remove_all_keeps_the_named_files(tmp_path: Path) -> None:
+    """Only the named files stay, and empty folders are removed."""
     folder = Folder(str(tmp_path / "run"))
     for name in ("title.json", "plan/title.json", "plan/deep/x", ".part-1"):
         folder.replace(name, b"")
@@ -228,7 +228,7 @@ def test_what_is_kept_survives_the_clearing(tmp_path: Path) -> None:
 
 
 def test_without_a_store_every_payload_stays_in_its_message() -> None:
-    """In one process nothing is checked in, however large; a reference from elsewhere is told, not looked for."""
+    """Without a store no payload is stored, however large, and loading a reference raises InputError."""
     claims = ClaimCheck(None, 0)
     payload = Payload(inline=bytes(1000), digest=bytes(32))
     assert claims.store_if_large(payload, "run", 0) == payload
@@ -250,6 +250,6 @@ def test_without_a_store_every_payload_stays_in_its_message() -> None:
     ],
 )
 def test_a_message_cannot_name_another_file(tmp_path: Path, name: str) -> None:
-    """A reference leads to a payload and nowhere else, whoever wrote the message."""
+    """A reference to anything but a payload is rejected."""
     with pytest.raises(CorruptPayload, match="not the name of a payload"):
         ClaimCheck(str(tmp_path), 0).load(Payload(reference=name))

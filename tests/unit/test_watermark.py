@@ -1,4 +1,4 @@
-"""The contiguous watermark, against its definition."""
+"""The contiguous watermark, compared with its definition."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from reelwright.bus.watermark import Watermark
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 12)), min_size=1, max_size=40))
-def test_position_is_the_lowest_unfinished_offset(records: list[tuple[int, int]]) -> None:
-    """However finishes lag behind deliveries and offsets leave gaps, the position is the lowest unfinished offset."""
+def test_committable_is_the_lowest_unacknowledged_offset(records: list[tuple[int, int]]) -> None:
+    """With any order of acknowledgements and any gaps, the committable offset is the lowest unacknowledged one."""
     offsets = list(accumulate(gap for gap, _ in records))
     finish_at = {offset: turn + lag for turn, (offset, (_, lag)) in enumerate(zip(offsets, records, strict=True))}
     mark = Watermark()
@@ -32,8 +32,8 @@ def test_position_is_the_lowest_unfinished_offset(records: list[tuple[int, int]]
 
 
 @given(st.lists(st.integers(-5, 30)))
-def test_strangers_change_nothing(offsets: list[int]) -> None:
-    """Finishing offsets that were never delivered, or finishing one twice, moves nothing."""
+def test_unknown_offsets_change_nothing(offsets: list[int]) -> None:
+    """Acknowledging an offset that was never delivered, or one a second time, changes nothing."""
     mark = Watermark(10)
     mark.mark_delivered(10)
     mark.mark_delivered(12)
@@ -45,8 +45,8 @@ def test_strangers_change_nothing(offsets: list[int]) -> None:
     assert (mark.committable, mark.unacknowledged) == (before, 1)
 
 
-def test_delivery_goes_forward() -> None:
-    """Delivering an offset again, or an earlier one, is refused."""
+def test_offsets_are_delivered_in_increasing_order() -> None:
+    """Delivering an offset again, or an earlier one, raises ValueError."""
     mark = Watermark(3)
     mark.mark_delivered(5)
     for offset in (5, 4, 0):
