@@ -1,4 +1,4 @@
-"""Roles as processes: what they wait for and say meanwhile, what they refuse, and how they leave."""
+"""Roles as processes: what they wait for, what readiness says, what they refuse, and how they exit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.cluster import ROLES, Cluster
 from tests.support.commands import COMMAND
 from tests.support.role_processes import Process, free_port, until
 
-LEFT_BY_SIGTERM = 128 + 15
+EXIT_BY_SIGTERM = 128 + 15
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,14 @@ def cluster(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathF
 
 
 def serving(cluster: Cluster, role: str = "dispatcher", **env: str) -> Process:
-    """A process of a role that takes work."""
+    """Starts a process of a role and waits until it is ready."""
     process = cluster.start(role, **env)
     until(lambda: process.ready, f"{role} is ready")
     return process
 
 
 def refusal(process: Process) -> str:
-    """The one line with which a process left that has a setting to mend."""
+    """The one error line of a process that exited because a setting must be corrected."""
     assert process.wait() == 2, process.log.read_text()
     lines = [line for line in process.lines() if line["level"] == "error"]
     assert len(lines) == 1
@@ -48,7 +48,7 @@ def refusal(process: Process) -> str:
 
 
 def test_a_role_waits_for_a_broker_and_takes_work_once_it_is_there(tmp_path: Path) -> None:
-    """With no broker, or one that dies later, a role lives, is not ready, says why, and goes on when it comes."""
+    """Without a broker, at the start or later, a role stays alive, is not ready, says why, and continues with one."""
     with KafkaServer(tmp_path / "kafka") as server:
         process = Process("dispatcher", "dispatcher", free_port(), server.env, tmp_path)
         until(lambda: server.bootstrap in process.get("/readyz")[1], "it says which broker it misses")
@@ -69,8 +69,8 @@ def test_a_role_waits_for_a_broker_and_takes_work_once_it_is_there(tmp_path: Pat
         assert process.wait() == 0
 
 
-def test_a_role_that_waits_for_a_broker_leaves_when_told(tmp_path: Path) -> None:
-    """SIGTERM ends the wait for a broker that never comes."""
+def test_a_role_that_waits_for_a_broker_stops_when_told(tmp_path: Path) -> None:
+    """SIGTERM ends the wait for a broker that never answers."""
     nobody = {"REELWRIGHT_BUS_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
     process = Process("dispatcher", "dispatcher", free_port(), nobody, tmp_path)
     until(lambda: "no Kafka broker" in process.get("/readyz")[1], "it waits")
@@ -79,7 +79,7 @@ def test_a_role_that_waits_for_a_broker_leaves_when_told(tmp_path: Path) -> None
 
 
 def test_wrong_credentials_are_refused(kafka: KafkaServer, tmp_path: Path) -> None:
-    """A login that the broker refuses ends the role with one line, exit code 2, and the password unsaid."""
+    """A refused login ends the role with one line and exit code 2, and the log does not contain the password."""
     secret = "not the password"
     login = {
         "REELWRIGHT_BUS_BOOTSTRAP_SERVERS": kafka.sasl,
@@ -93,7 +93,7 @@ def test_wrong_credentials_are_refused(kafka: KafkaServer, tmp_path: Path) -> No
 
 
 def test_topics_that_are_too_small_are_refused(cluster: Cluster) -> None:
-    """A topic that cannot take the largest message of the settings is named, with what to do."""
+    """A topic that cannot hold the largest message of the settings is named, with the remedy."""
     process = cluster.start("dispatcher", REELWRIGHT_BUS_INLINE_BYTES=str(4 << 20))
     line = refusal(process)
     assert "max.message.bytes" in line
@@ -117,7 +117,7 @@ def test_a_setting_that_is_not_valid_is_named(cluster: Cluster, role: str, name:
 
 
 def test_every_role_drains_on_sigterm(cluster: Cluster) -> None:
-    """One process of each role becomes ready, tells what it is, and leaves with 0 when told."""
+    """One process of each role becomes ready, shows its version and role, and exits with 0 on SIGTERM."""
     started = cluster.start_all()
     for process in started:
         build = {"version": package.__version__, "role": process.role}
@@ -131,22 +131,22 @@ def test_every_role_drains_on_sigterm(cluster: Cluster) -> None:
 
 def test_a_drain_ends_though_the_broker_hangs(cluster: Cluster) -> None:
     """With a broker that answers nothing, SIGTERM still ends a role in order; a second one ends it at once."""
-    patient = serving(cluster)
-    hasty = serving(cluster, "encoder", REELWRIGHT_GRACE_SECONDS="100000")
+    first = serving(cluster)
+    second = serving(cluster, "encoder", REELWRIGHT_GRACE_SECONDS="100000")
     cluster.kafka.freeze()
     try:
-        patient.terminate()
-        hasty.terminate()
-        until(lambda: "role stopping" in [line["message"] for line in hasty.lines()], "it has heard")
-        hasty.terminate()
-        assert hasty.wait() in {0, LEFT_BY_SIGTERM}
-        assert patient.wait() == 0
+        first.terminate()
+        second.terminate()
+        until(lambda: "role stopping" in [line["message"] for line in second.lines()], "it has heard")
+        second.terminate()
+        assert second.wait() in {0, EXIT_BY_SIGTERM}
+        assert first.wait() == 0
     finally:
         cluster.kafka.thaw()
 
 
 def test_the_dispatcher_answers_health_and_reflection(cluster: Cluster) -> None:
-    """Any gRPC tool can ask the dispatcher how it is and what it offers."""
+    """The dispatcher answers the gRPC health service and server reflection."""
     process = serving(cluster)
     with grpc.insecure_channel(process.env["REELWRIGHT_DISPATCHER_ADDRESS"]) as channel:
         answer = HealthStub(channel).Check(HealthCheckRequest(service="reelwright.v1.Dispatch"))
@@ -164,7 +164,7 @@ def test_the_dispatcher_answers_health_and_reflection(cluster: Cluster) -> None:
     ],
 )
 def test_a_role_loads_what_it_needs_and_no_more(role: str, foreign: set[str]) -> None:
-    """A role's modules bring in none of the libraries that only others need."""
+    """The modules of a role import none of the libraries that only other roles need."""
     loaded = f"reelwright.process.service, reelwright.{role}.entry"
     script = f"import sys, {loaded}; print(*sorted({foreign!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -26,8 +26,8 @@ STOPPED = 130
 
 @pytest.fixture(scope="module")
 def cluster(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One process of each role, at work."""
-    # One worker has to make all of a batch's attempts, so it need not wait for another.
+    """A cluster with one ready process of each role."""
+    # One worker makes all attempts of a batch, so the dispatcher need not wait for another worker.
     attempts = {"REELWRIGHT_DISPATCHER_PREFER_OTHER_SECONDS": "0"}
     with Cluster(kafka, s3, tmp_path_factory.mktemp("logs"), **attempts) as made:
         made.start_all()
@@ -40,7 +40,7 @@ def of_role(cluster: Cluster, role: str) -> Process:
 
 
 def refusal(cluster: Cluster, *arguments: object, **env: str) -> str:
-    """The one line with which a command is refused."""
+    """Runs a command that must be refused; returns its one line."""
     done = cluster.command(*arguments, **env)
     return refused(done.returncode, done.stdout, done.stderr)
 
@@ -55,12 +55,12 @@ def refused(code: int, out: str, err: str) -> str:
 
 
 def runs(cluster: Cluster) -> list[str]:
-    """The runs that the ledger knows, as they lie in the store."""
+    """The runs of the ledger, read from the store."""
     return sorted(cluster.fs.ls(cluster.ledger))
 
 
 def records(cluster: Cluster, run: str) -> list[str]:
-    """The committed segments of a run, as they lie in the store."""
+    """The committed segments of a run, read from the store."""
     return list(cluster.fs.glob(f"{cluster.ledger}/{run}/segments/*.json"))
 
 
@@ -108,11 +108,11 @@ def test_submitted_twice_is_one_run(cluster: Cluster) -> None:
 
 
 def test_a_cancelled_run_stops(cluster: Cluster) -> None:
-    """Cancelling ends the work on a run wherever it is, and submitting it again goes on with it."""
+    """Cancelling stops the work on a run in every role, and submitting it again continues it."""
     source, output = cluster.upload(small_film(1200)), cluster.film("long.mp4")
     run = cluster.submit(source, output)
     until(lambda: records(cluster, run), "its first segment is committed")
-    # Held, so that however slow the commands are there is something left to cancel.
+    # Frozen, so that the run is still unfinished when the commands arrive.
     inference = of_role(cluster, "inference")
     inference.freeze()
     assert "under way" in refusal(cluster, "submit", source, "-o", cluster.film("elsewhere.mp4"))
@@ -136,7 +136,7 @@ def test_a_cancelled_run_stops(cluster: Cluster) -> None:
 
 
 def test_a_finished_film_is_left_alone(cluster: Cluster) -> None:
-    """Cancelling a run that has its film changes nothing and says so."""
+    """Cancelling a finished run changes nothing and says so."""
     output = cluster.film("done.mp4")
     run = cluster.submit(cluster.upload(small_film(26)), output)
     assert cluster.wait(run) == 0

@@ -22,7 +22,7 @@ GOOD = "rate_25"
 
 
 def refusal(capfd: pytest.CaptureFixture[str], output: Path, *arguments: object) -> str:
-    """Restores in this process what must be refused; the one line of it."""
+    """Runs a restoration that must be refused, in this process; returns its one line."""
     before = tree(output.parent)
     capfd.readouterr()
     code = run(["restore", *map(str, arguments), "-o", str(output)])
@@ -47,7 +47,7 @@ def test_what_is_no_film_is_refused_by_name(name: str, tmp_path: Path, capfd: py
 
 @pytest.mark.parametrize("name", ["no_moov", "sound", "hls_named_mp4", "huge"])
 def test_a_refusal_looks_the_same_from_a_shell(name: str, tmp_path: Path) -> None:
-    """In a process of its own the command says one line on stderr, nothing on stdout, and leaves with 2."""
+    """The command as a process prints one line on stderr, nothing on stdout, and exits with 2."""
     done = reelwright("restore", bad_file(name), "-o", tmp_path / "out.mp4")
     assert done.returncode == 2
     assert done.stdout == ""
@@ -57,7 +57,7 @@ def test_a_refusal_looks_the_same_from_a_shell(name: str, tmp_path: Path) -> Non
 
 
 def test_a_missing_file_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A path that leads nowhere is repeated."""
+    """The error names the path that does not exist."""
     line = refusal(capfd, tmp_path / "out.mp4", tmp_path / "gone.mp4")
     assert "gone.mp4: no such file" in line
 
@@ -73,7 +73,7 @@ def test_a_film_that_becomes_another_leaves_nothing(
 
 
 def test_a_clock_that_jumps_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A frame that lies hours behind the one before is named by that one's time."""
+    """A frame hours after its predecessor is refused; the error names the time of the predecessor."""
     source = clips.clip_folder() / "leaping.mkv"
     times = [Fraction(i, 25) + (7200 if i > 30 else 0) for i in range(40)]
     write_film(source, Film([(time, scene(i, "yuv420p", 64, 48)) for i, time in enumerate(times)]))
@@ -83,7 +83,7 @@ def test_a_clock_that_jumps_is_refused(tmp_path: Path, capfd: pytest.CaptureFixt
 
 @pytest.mark.parametrize("name", ["bframes_mkv", "ffv1", "mpeg4_avi"])
 def test_a_truncated_film_is_refused(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A file that ends in the middle is not quietly restored in part."""
+    """A file that ends in the middle is refused, and not restored in part."""
     source = cut(name, Fraction(2, 3))
     line = refusal(capfd, tmp_path / "out.mp4", source)
     assert str(source) in line
@@ -92,7 +92,7 @@ def test_a_truncated_film_is_refused(name: str, tmp_path: Path, capfd: pytest.Ca
 
 
 @pytest.mark.parametrize("name", ["bframes_mkv", "ffv1", "mpeg4_avi"])
-def test_a_truncated_film_is_restored_up_to_the_cut_by_leave(name: str, tmp_path: Path) -> None:
+def test_a_truncated_film_is_restored_up_to_the_cut_when_told(name: str, tmp_path: Path) -> None:
     """With `on_damage=conceal` the film ends at the cut; manifest and report say so."""
     source, output = cut(name, Fraction(2, 3)), tmp_path / "out.mp4"
     assert run(["restore", str(source), "-o", str(output), "--set", "on_damage=conceal"]) == 0
@@ -116,8 +116,8 @@ def test_a_damaged_packet_ends_the_title_with_its_time(
     assert "on_damage=conceal" in line
 
 
-def test_a_damaged_packet_is_concealed_by_leave(tmp_path: Path) -> None:
-    """With `on_damage=conceal` the frame before stands in, and manifest and report list it."""
+def test_a_damaged_packet_is_concealed_when_told(tmp_path: Path) -> None:
+    """With `on_damage=conceal` the previous frame replaces it, and manifest and report list it."""
     source, output = broken("mjpeg_avi", 30, 31), tmp_path / "out.mp4"
     assert run(["restore", str(source), "-o", str(output), "--set", "on_damage=conceal"]) == 0
     manifest = manifest_of(output)
@@ -141,10 +141,10 @@ def test_a_damaged_packet_is_concealed_by_leave(tmp_path: Path) -> None:
         (["--profile", "webb"], "profile"),
     ],
 )
-def test_an_unknown_wish_is_refused_with_the_nearest(
+def test_an_unknown_option_value_is_refused_with_the_nearest(
     options: list[str], words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A recipe, key, value or model that is not known is named, with what is."""
+    """The error names the unknown recipe, key, value or model, and the nearest known one."""
     assert words in refusal(capfd, tmp_path / "out.mp4", clips.clip(GOOD), *options)
 
 
@@ -158,7 +158,7 @@ def test_an_unknown_engine_is_refused(tmp_path: Path) -> None:
 
 
 class _Trap:
-    """A pickle that leaves a file where it was loaded."""
+    """A pickle that creates a file when it is loaded."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -186,8 +186,8 @@ def test_a_model_that_is_not_safetensors_is_refused_unread(
     assert not trap.exists()
 
 
-def test_an_output_that_is_no_place_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A missing folder, a file in a folder's place, a folder in a file's, and the source itself are named."""
+def test_an_impossible_output_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A missing folder, a file as folder, a folder as output, another suffix, and the source are refused by name."""
     source = tmp_path / "film.mp4"
     source.write_bytes(clips.clip(GOOD).read_bytes())
     (tmp_path / "folder.mp4").mkdir()
@@ -201,7 +201,7 @@ def test_an_output_that_is_no_place_is_refused(tmp_path: Path, capfd: pytest.Cap
 
 
 def test_an_output_that_takes_no_files_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    """A folder in which even root can make nothing is named."""
+    """A folder in which nobody can create files is refused by name."""
     assert run(["restore", str(clips.clip(GOOD)), "-o", "/proc/out.mp4"]) == 2
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1
@@ -214,10 +214,10 @@ def test_a_full_disk_ends_the_title_and_the_next_try_finishes_it(limit: int, tmp
     """A write that the system refuses is one clear line, no film appears, and with room again the film is finished."""
     source, output = small_film(240), tmp_path / "out.mp4"
 
-    def cramp() -> None:
+    def limit_file_size() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    done = reelwright("restore", source, "-o", output, preexec_fn=cramp)
+    done = reelwright("restore", source, "-o", output, preexec_fn=limit_file_size)
     lines = errors_of(done.stderr)
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1, done.stderr

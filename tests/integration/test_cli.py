@@ -43,14 +43,14 @@ def test_help_needs_neither_film_nor_network_libraries(arguments: list[str]) -> 
 
 
 def test_every_command_is_in_the_help() -> None:
-    """The help names each verb, and the version is the package's."""
+    """The help names each command, and the version is that of the package."""
     assert reelwright("--version").stdout.strip() == package.__version__
     said = reelwright("--help").stdout
     assert all(verb in said for verb in _VERBS)
 
 
-def test_probe_tells_what_is_in_a_film(capsys: pytest.CaptureFixture[str]) -> None:
-    """Picture, timing, sound, chapters, borders and what a recipe would do are there to read."""
+def test_probe_prints_what_is_in_a_film(capsys: pytest.CaptureFixture[str]) -> None:
+    """`probe` prints picture, timing, sound, chapters, borders and what a recipe would do."""
     assert run(["probe", str(clips.clip("streams_mkv"))]) == 0
     said = capsys.readouterr().out
     for word in ("h264 160x120", "25/1 frames/s", "audio", "subtitle", "chapters  3", "would become 320x240"):
@@ -61,7 +61,7 @@ def test_probe_tells_what_is_in_a_film(capsys: pytest.CaptureFixture[str]) -> No
     assert "would become 720x720" in said
 
 
-def test_probe_tells_a_script_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_probe_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     """`--json` is one JSON document with the facts."""
     assert run(["probe", str(clips.clip("streams_mkv")), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -80,7 +80,7 @@ def test_models_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_age_makes_the_same_print_from_the_same_seed(tmp_path: Path) -> None:
-    """An aged film has every frame and the sound of its source, and its seed decides on every byte."""
+    """An aged film has every frame and the sound of its source, and the same seed gives the same bytes."""
     source = clips.clip("streams_mp4")
     digests = {}
     for name, seed in (("first", "1"), ("again", "1"), ("other", "2")):
@@ -107,7 +107,7 @@ def test_settings_on_the_command_line_override_the_recipe(tmp_path: Path) -> Non
 
 
 def test_the_output_has_a_name_when_none_is_given(tmp_path: Path) -> None:
-    """Without `-o` the film lies beside its source, which is untouched."""
+    """Without `-o` the film is written beside its source, and the source is not changed."""
     source = tmp_path / "film.mp4"
     source.write_bytes(small_film(30).read_bytes())
     assert run(["restore", str(source)]) == 0
@@ -138,7 +138,7 @@ def test_metrics_are_served_while_a_film_is_restored(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A metrics port that another holds is one line and exit code 2."""
+    """A metrics port that another process uses is one line and exit code 2."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
         assert run(["restore", str(small_film(30)), "-o", str(tmp_path / "o.mp4"), "--metrics-port", port]) == 2
@@ -149,7 +149,7 @@ def test_a_port_in_use_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[s
 
 
 def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
-    """On a terminal the bar shows the film's name, frames and speed, and is gone when the film is done."""
+    """On a terminal the bar shows the film's name, frames and speed, and is erased when the film is finished."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [COMMAND, "restore", str(small_film(240)), "-o", str(tmp_path / "out.mp4")],
@@ -188,7 +188,7 @@ def _sound(path: Path) -> list[bytes]:
 
 
 def _read_all(handle: int) -> str:
-    """Everything a process writes to its terminal; Linux ends the reading with an error when it has gone."""
+    """Everything a process writes to its terminal. On Linux reading ends with an error when the process has ended."""
     shown = b""
     while True:
         try:

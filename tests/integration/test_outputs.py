@@ -1,4 +1,4 @@
-"""What commands write, and what they never replace: the source, other films, and files under awkward names."""
+"""What commands write and never replace: the source, other films; and any file name, any state of the streams."""
 
 from __future__ import annotations
 
