@@ -1,4 +1,4 @@
-"""Deadlines, settings and dead letters as a person writes and reads them."""
+"""Submission: deadlines, outputs, settings of the environment, and dead letters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reelwright.process.roles import create
 from reelwright.settings import ServeSettings, naming_variables, read_settings
 from reelwright.store.retry import RetryPolicy
 from reelwright.store.settings import StoreSettings
-from reelwright.titles.errors import UnavailableError, UserError
+from reelwright.titles.errors import OutputError, UnavailableError, UserError
 from tests.support.dispatch_harness import batch
 from tests.support.ledgers import request_of
 
@@ -107,6 +107,28 @@ def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path, monkeypat
     known = ledger.request()
     assert known is not None
     assert known.output == request.output
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mp4.manifest.json", "out.mp4.report.html"])
+def test_a_submission_replaces_a_foreign_file_only_when_told(name: str, tmp_path: Path) -> None:
+    """An output that holds a file of other origin is refused before anything is written, unless told."""
+    bus, ledger = LocalBus(), RunLedger(str(tmp_path / "ledger"), RUN)
+    request = request_of(output=str(tmp_path / "out.mp4"))
+    (tmp_path / name).write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match="--overwrite"):
+        submit(request, ledger, bus)
+    assert ledger.request() is None
+    assert submit(request, ledger, bus, overwrite=True)
+    assert (tmp_path / name).read_bytes() == b"somebody's"
+
+
+def test_a_run_under_way_may_be_submitted_again(tmp_path: Path) -> None:
+    """A film that the run itself is delivering at this moment is no foreign file."""
+    bus, ledger = LocalBus(), RunLedger(str(tmp_path / "ledger"), RUN)
+    request = request_of(output=str(tmp_path / "out.mp4"))
+    assert submit(request, ledger, bus)
+    (tmp_path / "out.mp4").write_bytes(b"delivered, without its manifest yet")
+    assert submit(request, ledger, bus)
 
 
 @pytest.mark.parametrize("role", ["decoder", "inference", "encoder"])
