@@ -48,7 +48,7 @@ SUFFIXES = {
 }
 SUFFIXES |= {".ogg", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
 # A long film tells no more than its beginning.
-MAX_FRAMES = 400
+MAX_FRAMES = 100
 # Samples in a film that is restored, so that a try takes seconds.
 MAX_RESTORED = 3_000_000
 COMMAND = Path(sys.executable).with_name("reelwright")

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from reelwright.media.container_integrity import ContainerWalk, missing_bytes, unknown_parts
+from reelwright.media.ebml import CHAPTERS, write_element
 from tests.support.clips import clip
 
 
@@ -146,3 +147,13 @@ def test_a_foreign_tail_of_a_transport_stream_holds_no_film() -> None:
     last = len(data) - 188 * 20
     assert not ContainerWalk(io.BytesIO(data + bytes(70_000))).film_follows(last)
     assert ContainerWalk(io.BytesIO(data + bytes(70_001) + data)).film_follows(last)
+
+
+@pytest.mark.parametrize(("flag", "named"), [(1, True), (0, False)])
+def test_ordered_chapters_are_named(flag: int, named: bool) -> None:
+    """A Matroska edition that players show in another order than the file's is mentioned."""
+    edition = write_element(0x45B9, write_element(0x45BC, b"\1") + write_element(0x45DD, bytes([flag])))
+    data = clip("bframes_mkv").read_bytes()
+    at = data.index(b"\x1f\x43\xb6\x75")
+    notes = unknown_parts(io.BytesIO(data[:at] + write_element(CHAPTERS, edition) + data[at:]))
+    assert any("chapters are ordered" in note for note in notes) == named

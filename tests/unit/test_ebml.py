@@ -48,3 +48,8 @@ def test_any_bytes_are_read_safely(data: bytes) -> None:
 def test_no_element_is_none(data: bytes) -> None:
     """A zero byte, an identifier of five bytes and a header that ends early are no elements."""
     assert ebml.read_element(BytesIO(data)) is None
+
+
+def test_a_size_beyond_any_file_leads_to_no_element() -> None:
+    """An offset that no file can be read at, as damaged sizes give it, is answered like the end of the file."""
+    assert ebml.read_element(BytesIO(b"\x1a\x45\xdf\xa3\x80"), (1 << 63) + 5) is None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from typing import IO, Protocol
 
-from reelwright.media.matroska_chain import MatroskaChain, segment_end
+from reelwright.media.matroska_chain import MatroskaChain, has_ordered_chapters, segment_end
 from reelwright.media.riff import RiffChain, is_avi, riff_extras, riff_missing
 
 _EBML = b"\x1a\x45\xdf\xa3"
@@ -127,6 +127,8 @@ def unknown_parts(handle: IO[bytes]) -> tuple[str, ...]:
     elif _is_mp4(head):
         names, end = _boxes(handle, size)
     notes = [f"parts of the file that are not known here were stepped over: {', '.join(names)}"] if names else []
+    if head.startswith(_EBML) and has_ordered_chapters(handle):
+        notes.append("its chapters are ordered: players show parts of it in another order, the film keeps the file's")
     if end is not None and end < size:
         notes.append(f"{size - end} bytes behind the film are not part of it ({_described(handle, end)})")
     return tuple(notes)

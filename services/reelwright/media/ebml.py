@@ -17,6 +17,8 @@ DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 
 # The longest header: an identifier of 4 bytes and a size of 8.
 _LONGEST_HEADER = 12
+# A damaged size can lead further than any file can be read at.
+_LAST_OFFSET = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ def read_element(handle: IO[bytes], at: int | None = None) -> Element | None:
         The header; None where the file ends or where no element begins.
     """
     start = handle.tell() if at is None else at
+    if start > _LAST_OFFSET:
+        return None
     handle.seek(start)
     data = handle.read(_LONGEST_HEADER)
     identifier_length = _length(data[:1])

@@ -18,6 +18,10 @@ _LARGEST = 1 << 40
 # Unknown elements in a row that the chain may step over before it must meet one that is defined.
 _MAX_UNKNOWN = 16
 _BLOCK = 1 << 20
+# Elements in front of the first cluster that are looked at.
+_MAX_FRONT = 64
+# EditionEntry and EditionFlagOrdered.
+_EDITION, _ORDERED = 0x45B9, 0x45DD
 
 
 def segment_end(handle: IO[bytes]) -> int | None:
@@ -30,6 +34,34 @@ def segment_end(handle: IO[bytes]) -> int | None:
     if segment is None or segment.identifier != ebml.SEGMENT or segment.size is None:
         return None
     return at + segment.header + segment.size
+
+
+def has_ordered_chapters(handle: IO[bytes]) -> bool:
+    """Whether an edition of the chapters is to be played in the chapters' order (RFC 9559, 5.1.7.1.2.5).
+
+    Looks at the elements in front of the first cluster, where muxers put chapters.
+    """
+    at = 0
+    for _ in range(_MAX_FRONT):
+        element = ebml.read_element(handle, at)
+        if element is None or element.identifier == ebml.CLUSTER:
+            return False
+        if element.identifier == ebml.CHAPTERS and element.size is not None and element.size < _BLOCK:
+            return _is_ordered(handle.read(element.size))
+        if element.identifier != ebml.SEGMENT and element.size is None:
+            return False
+        at += element.header + (0 if element.identifier == ebml.SEGMENT else element.size or 0)
+    return False
+
+
+def _is_ordered(chapters: bytes) -> bool:
+    """Whether one of the editions in the content of a Chapters element has its ordered flag set."""
+    try:
+        editions = [edition for kind, edition in ebml.children(chapters) if kind == _EDITION]
+        parts = [part for edition in editions for part in ebml.children(ebml.content_of(edition))]
+        return any(kind == _ORDERED and ebml.content_of(part)[-1:] == b"\1" for kind, part in parts)
+    except ValueError:
+        return False
 
 
 class MatroskaChain:

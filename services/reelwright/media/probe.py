@@ -1,4 +1,4 @@
-"""What is in a file: the film to restore, its streams and chapters, its borders and fields."""
+"""Describes a file: the stream that is restored, the other streams, chapters, black borders and fields."""
 
 from __future__ import annotations
 
