@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media import encode
 from reelwright.media.assemble import AssembledFilm, assemble_film
-from reelwright.media.encode import FilmFormat, SegmentEncoder, film_colour
+from reelwright.media.encode import FilmFormat, SegmentEncoder
 from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
 from reelwright.media.probe import probe
 from reelwright.media.profiles import ProfileSpec, out_pix_fmt, profile_spec
@@ -75,16 +76,7 @@ def make_unrestored_film(
 
 def film_format(info: SourceInfo, picture: Picture) -> FilmFormat:
     """The format of a film from this source with pictures like this one."""
-    return FilmFormat(
-        picture.width,
-        picture.height,
-        picture.pix_fmt,
-        info.video.time_base,
-        info.video.average_rate,
-        info.video.sample_aspect_ratio,
-        info.video.display_matrix,
-        film_colour(info.video, picture.width, picture.height),
-    )
+    return encode.film_format(info.video, picture.width, picture.height, picture.pix_fmt)
 
 
 def write_segment(

@@ -122,6 +122,8 @@ class _Assembly:
         self._display_ratio = film.sample_aspect_ratio * film.width / film.height if anamorphic else None
         self._frames, self._end = 0, Fraction(0)
         self._notes: list[str] = []
+        static = bool(film.hdr.mastering or film.hdr.content_light)
+        self._completed_later = spec.container == "matroska" and (anamorphic or static)
         self._captions, self._captioned, self._caption_sha = captions, 0, hashlib.sha256()
         self._caption_text: CaptionText | None = None
         self._texts: list[Packet[Stream]] = []
@@ -148,8 +150,8 @@ class _Assembly:
                 container.close()
             raise
         container.close()
-        if self._display_ratio:
-            matroska.set_display_ratio(self._out, self._display_ratio)
+        if self._completed_later:
+            matroska.complete_picture(self._out, self._display_ratio, self._film.hdr)
         return self._result(others)
 
     def _muxer_options(self) -> dict[str, str]:
@@ -180,7 +182,7 @@ class _Assembly:
         video.metadata.update(stream_tags(self._main.metadata, self._spec))
         if self._timecode:
             video.metadata["timecode"] = str(self._timecode)
-        if self._display_ratio:
+        if self._completed_later:
             video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
         self._extradata = template.codec_context.extradata
         self._codec = template.codec_context.codec.canonical_name
@@ -317,6 +319,8 @@ class _Assembly:
                 "its edge repeated"
             )
         self._notes += [f"the picture's {name} is not carried" for name in sorted(self._captions.named)]
+        if (film.hdr.mastering or film.hdr.content_light) and self._spec.name == "prores":
+            self._notes.append("HDR10 metadata is not carried: neither ProRes nor its muxer here holds it")
         beyond = len(self._source.chapters) - len(self._chapters())
         if beyond:
             self._notes.append(f"{beyond} chapters begin after the film's end and are left out")

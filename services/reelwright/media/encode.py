@@ -22,9 +22,10 @@ from av.video.stream import VideoStream
 from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, UNSPECIFIED, presumed_matrix
 from reelwright.media.display_matrix import Matrix, fitted
 from reelwright.media.formats import EXACT
+from reelwright.media.hdr import hdr_parameters
 from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
-from reelwright.media.types import ColourInfo, VideoInfo
+from reelwright.media.types import ColourInfo, HdrInfo, VideoInfo
 from reelwright.store.failures import output_error
 from reelwright.titles.errors import InternalError
 
@@ -33,6 +34,7 @@ _AVX512_SKX = 256
 # Encoders refuse rates beyond a few hundred; the rate only guides them, since assembly stamps the frames.
 _RATES = (Fraction(1), Fraction(240))
 _UNTAGGED = ColourInfo()
+_NO_HDR = HdrInfo()
 # PyAV's stub has this flag as a Flag, its containers want a number.
 BITEXACT = cast("int", ContainerFlags.bitexact.value)
 
@@ -54,6 +56,7 @@ class FilmFormat:
         display_matrix: how a player turns and mirrors the picture (see `media.display_matrix`).
         colour: the source's tags, which describe the pictures that are encoded.
         to_limited: pictures of full range are converted to limited range.
+        hdr: static metadata that bitstream or container carry.
     """
 
     width: int
@@ -65,6 +68,7 @@ class FilmFormat:
     display_matrix: Matrix = ()
     colour: ColourInfo = _UNTAGGED
     to_limited: bool = False
+    hdr: HdrInfo = _NO_HDR
 
 
 def film_format(video: VideoInfo, width: int, height: int, pix_fmt: str) -> FilmFormat:
@@ -83,6 +87,7 @@ def film_format(video: VideoInfo, width: int, height: int, pix_fmt: str) -> Film
         display_matrix=fitted(video.display_matrix, width, height),
         colour=film_colour(video, width, height),
         to_limited=gray and coloured,
+        hdr=video.hdr,
     )
 
 
@@ -237,6 +242,9 @@ def _options(spec: ProfileSpec, film: FilmFormat, size: tuple[int, int]) -> dict
         # Its AVX-512 code for macroblock trees uses memory that was never written, where the width is no multiple of
         # 128, and so now and then gives other bytes for the same pictures. Every such processor has AVX2.
         options["x264-params"] = "asm=avx2"
+    name, parameters = hdr_parameters(spec.encoder, film.hdr)
+    if parameters:
+        options[name] = ":".join([*([options[name]] if name in options else []), *parameters])
     return options
 
 

@@ -1,26 +1,34 @@
-"""Writes into a Matroska film what libavformat's muxer cannot be told through PyAV: the shape of the picture's samples.
+"""Writes into a Matroska film what libavformat's muxer cannot be told through PyAV: sample shape and HDR metadata.
 
-FFV1 in Matroska carries no sample aspect ratio that players read, so the container must (RFC 9559, 5.1.4.1.28).
-The muxer writes the picture's track with a name that is longer than it should be by ROOM. Afterwards the display ratio
-is written in that room, so that nothing behind it moves.
+FFV1 carries neither, so the container must (RFC 9559, 5.1.4.1.28). The muxer writes the picture's track with a name
+that is longer than it should be by ROOM. Afterwards both are written in that room, so that nothing behind it moves.
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
 from reelwright.media import ebml
+from reelwright.media.types import HdrInfo
 from reelwright.titles.errors import InternalError
 
-ROOM = " " * 40
+ROOM = " " * 160
 _UNIT_RATIO = 3
+# Units of HdrInfo in a whole.
+_CHROMATICITY, _LUMINANCE = 50_000, 10_000
 
 
-def set_display_ratio(path: Path, ratio: Fraction) -> None:
-    """Writes the display aspect ratio of a film whose picture's track is named with ROOM at the end.
+def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo) -> None:
+    """Completes the picture's track of a film, which is named with ROOM at the end.
+
+    Args:
+        path: the film.
+        ratio: its display aspect ratio; None for square samples.
+        hdr: its static metadata.
 
     Raises:
         InternalError: the file is not laid out as the muxer lays it out.
@@ -30,7 +38,7 @@ def set_display_ratio(path: Path, ratio: Fraction) -> None:
         start, size = _find_tracks(file)
         file.seek(start)
         try:
-            tracks = _with_ratio(file.read(size), ratio)
+            tracks = _completed(file.read(size), ratio, hdr)
         except ValueError as error:
             raise InternalError(f"the Matroska muxer wrote tracks that are not EBML: {error}") from None
         if len(tracks) != size:
@@ -55,13 +63,13 @@ def _find_tracks(file: IO[bytes]) -> tuple[int, int]:
     raise InternalError("the Matroska file ends before its tracks")
 
 
-def _with_ratio(tracks: bytes, ratio: Fraction) -> bytes:
+def _completed(tracks: bytes, ratio: Fraction | None, hdr: HdrInfo) -> bytes:
     parts = []
     for identifier, element in ebml.children(tracks):
         content = ebml.content_of(element)
         if identifier == ebml.TRACK_ENTRY and _has_room(content):
             header = element[: len(element) - len(content)]
-            parts.append(header + _track_with_ratio(content, ratio))
+            parts.append(header + _completed_track(content, ratio, hdr))
         elif identifier != ebml.CRC32:
             parts.append(element)
     body = b"".join(parts)
@@ -75,7 +83,7 @@ def _has_room(track: bytes) -> bool:
     )
 
 
-def _track_with_ratio(track: bytes, ratio: Fraction) -> bytes:
+def _completed_track(track: bytes, ratio: Fraction | None, hdr: HdrInfo) -> bytes:
     """The track's content at the same length: the room of the name goes to the picture, the rest becomes Void."""
     parts = []
     for identifier, element in ebml.children(track):
@@ -84,14 +92,44 @@ def _track_with_ratio(track: bytes, ratio: Fraction) -> bytes:
             name = content.removesuffix(ROOM.encode())
             parts.append(ebml.write_element(ebml.TRACK_NAME, name) if name else b"")
         elif identifier == ebml.VIDEO:
-            kept = b"".join(part for child, part in ebml.children(content) if child != ebml.DISPLAY_UNIT)
-            shape = (
-                ebml.write_element(ebml.DISPLAY_WIDTH, ratio.numerator.to_bytes(4, "big"))
-                + ebml.write_element(ebml.DISPLAY_HEIGHT, ratio.denominator.to_bytes(4, "big"))
-                + ebml.write_element(ebml.DISPLAY_UNIT, bytes([_UNIT_RATIO]))
-            )
-            parts.append(ebml.write_element(ebml.VIDEO, kept + shape))
+            shaped = _with_shape(content, ratio) if ratio else content
+            parts.append(ebml.write_element(ebml.VIDEO, _with_hdr(shaped, hdr)))
         else:
             parts.append(element)
     body = b"".join(parts)
-    return body + ebml.write_element(ebml.VOID, bytes(len(track) - len(body) - 2))
+    return body + _void(len(track) - len(body))
+
+
+def _with_shape(video: bytes, ratio: Fraction) -> bytes:
+    kept = b"".join(part for child, part in ebml.children(video) if child != ebml.DISPLAY_UNIT)
+    return (
+        kept
+        + ebml.write_element(ebml.DISPLAY_WIDTH, ratio.numerator.to_bytes(4, "big"))
+        + ebml.write_element(ebml.DISPLAY_HEIGHT, ratio.denominator.to_bytes(4, "big"))
+        + ebml.write_element(ebml.DISPLAY_UNIT, bytes([_UNIT_RATIO]))
+    )
+
+
+def _with_hdr(video: bytes, hdr: HdrInfo) -> bytes:
+    metadata = b""
+    if hdr.content_light:
+        for identifier, level in zip((ebml.MAX_CLL, ebml.MAX_FALL), hdr.content_light, strict=True):
+            metadata += ebml.write_element(identifier, level.to_bytes(2, "big"))
+    if hdr.mastering:
+        units = (*(_CHROMATICITY,) * 8, *(_LUMINANCE,) * 2)
+        values = b"".join(
+            ebml.write_element(identifier, struct.pack(">f", value / unit))
+            for identifier, value, unit in zip(ebml.MASTERING_VALUES, hdr.mastering, units, strict=True)
+        )
+        metadata += ebml.write_element(ebml.MASTERING, values)
+    if not metadata:
+        return video
+    colour = b"".join(ebml.content_of(part) for child, part in ebml.children(video) if child == ebml.COLOUR)
+    kept = b"".join(part for child, part in ebml.children(video) if child != ebml.COLOUR)
+    return kept + ebml.write_element(ebml.COLOUR, colour + metadata)
+
+
+def _void(length: int) -> bytes:
+    """A Void element of `length` bytes, with a size field of 8 bytes whatever the size."""
+    header = bytes([ebml.VOID]) + (1 << 56 | length - 9).to_bytes(8, "big")
+    return header + bytes(length - 9)

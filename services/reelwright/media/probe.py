@@ -20,6 +20,7 @@ from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
 from reelwright.media.field_order import FieldDetector, FieldFinding
 from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
+from reelwright.media.hdr import hdr_of
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.programmes import other_programmes
@@ -71,6 +72,7 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
         notes.append(f"the file is cut off: {missing} bytes are missing at its end")
     notes += extras
     notes += other_parts
+    notes += [f"its {name} metadata is not carried" for name in video.hdr.dynamic]
     video = video.model_copy(update={"field_order": fields.order, "field_evidence": fields.evidence, "bars": bars})
     return info.model_copy(update={"video": video, "notes": tuple(notes)})
 
@@ -138,6 +140,7 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInf
         display_matrix=matrix,
         colour=colour_of(frame, codec),
         chroma_siting=chroma_siting(stream, frame.format.name, conversion(frame.format.name).target),
+        hdr=hdr_of(frame),
     )
 
 

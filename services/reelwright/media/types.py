@@ -73,6 +73,22 @@ class ColourInfo(_Value):
     matrix: int = 2
 
 
+class HdrInfo(_Value):
+    """What a source says about its range of light.
+
+    Attributes:
+        mastering: of the display it was graded on: x and y of red, green, blue and white in units of 0.00002, greatest
+            and least luminance in units of 0.0001 cd/m2 (SMPTE ST 2086); empty for none.
+        content_light: greatest light level of a sample and of a picture's average, in cd/m2 (CTA-861.3); empty for
+            none.
+        dynamic: names of metadata that change from picture to picture; no film carries them.
+    """
+
+    mastering: tuple[int, ...] = ()
+    content_light: tuple[int, ...] = ()
+    dynamic: tuple[str, ...] = ()
+
+
 class VideoInfo(_Value):
     """The video stream that is restored.
 
@@ -116,6 +132,7 @@ class VideoInfo(_Value):
     field_evidence: str = ""
     colour: ColourInfo = ColourInfo()
     chroma_siting: tuple[float, float] = (0.0, 0.5)
+    hdr: HdrInfo = HdrInfo()
     bars: Bars = Bars()
 
 
