@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,86 +14,15 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from reelwright.media.film import missing_copies, stream_digests
-from tests.support.clipmaker import frame_of
+from tests.support.carried_clips import cover
 from tests.support.clips import clip
-from tests.support.scenes import scene
+from tests.support.stream_clips import ASS_HEADER, COUNT, RATE, lag, pictures, sounds, write_film
 from tests.support.unrestored_films import UnrestoredFilm, decoded_sound, demuxed_packets, make_unrestored_film
-
-RATE = 48000
-COUNT = 50
-ASS_HEADER = (
-    b"[Script Info]\r\nScriptType: v4.00+\r\n\r\n[V4+ Styles]\r\n"
-    b"Format: Name, Fontname, Fontsize, PrimaryColour, Bold\r\nStyle: Default,Arial,16,&Hffffff,0\r\n\r\n"
-    b"[Events]\r\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\r\n"
-)
-
-
-def tone(start: float, seconds: float, channels: int = 1) -> np.ndarray:
-    """A chirp, so that each moment sounds like no other; shape (channels, samples), in [-1, 1]."""
-    time = np.arange(int(start * RATE), int((start + seconds) * RATE)) / RATE
-    return np.tile(0.4 * np.sin(2 * np.pi * (200 + 300 * time) * time), (channels, 1)).astype(np.float32)
-
-
-def write_film(
-    path: Path,
-    codec: str = "",
-    *,
-    options: dict[str, str] | None = None,
-    layout: str = "mono",
-    rate: int = RATE,
-    parts: tuple[tuple[float, float], ...] = ((0.0, 2.0),),
-    extra: Any = None,
-) -> Path:
-    """Two seconds of picture with sound in the given parts (start, length in seconds) and what `extra` adds."""
-    with av.open(str(path), "w") as out:
-        video: Any = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        audio: Any = out.add_stream(codec, rate=rate, options=options or {}) if codec else None
-        if audio:
-            audio.layout = layout
-            audio.metadata["language"] = "fra"
-        added = extra(out) if extra else ()
-        packets = [*_pictures(video), *(_sounds(audio, parts) if audio else ()), *added]
-        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
-            out.mux(packet)
-    return path
-
-
-def _pictures(video: Any) -> Iterator[Packet[Any]]:
-    for number in range(COUNT):
-        frame = frame_of(scene(number, "yuv420p", 64, 48))
-        frame.pts, frame.time_base = number, Fraction(1, 25)
-        yield from video.encode(frame)
-    yield from video.encode(None)
-
-
-def _sounds(audio: Any, parts: tuple[tuple[float, float], ...]) -> Iterator[Packet[Any]]:
-    rate = audio.codec_context.sample_rate
-    for start, seconds in parts:
-        samples = tone(start, seconds, len(audio.codec_context.layout.channels))[:, :: RATE // rate]
-        for at in range(0, samples.shape[1], 1024):
-            part = np.ascontiguousarray(samples[:, at : at + 1024])
-            frame = av.AudioFrame.from_ndarray(part, "fltp", audio.codec_context.layout.name)
-            frame.sample_rate, frame.pts, frame.time_base = rate, int(start * rate) + at, Fraction(1, rate)
-            yield from audio.encode(frame)
-    yield from audio.encode(None)
 
 
 def outcome(reel: UnrestoredFilm, kind: str) -> Any:
     """What became of the first stream of a kind."""
     return next(stream for stream in reel.result.streams if stream.kind == kind)
-
-
-def lag(path: Path, start: float = 0.4) -> float:
-    """Seconds by which the chirp is heard late, found where it fits best; the film must hold it after `start`."""
-    first, samples = decoded_sound(path)
-    with av.open(str(path)) as container:
-        rate = container.streams.audio[0].sample_rate
-    wanted = tone(start, 0.2)[0][:: RATE // rate]
-    at = round((start - float(first)) * rate)
-    guesses = range(max(at - rate // 10, 0), at + rate // 10)
-    errors = [np.abs(samples[guess : guess + len(wanted)] - wanted).sum() for guess in guesses]
-    return (guesses[int(np.argmin(errors))] - at) / rate
 
 
 @pytest.mark.parametrize(
@@ -285,16 +213,6 @@ def test_attachments(tmp_path: Path) -> None:
     assert (web.outcome, web.reason) == ("left out", "mp4 files hold no attachments")
 
 
-def cover(out: Any) -> list[Packet[Any]]:
-    """A cover picture."""
-    picture = out.add_stream("mjpeg", rate=1)
-    picture.width, picture.height, picture.pix_fmt = 32, 32, "yuvj420p"
-    picture.disposition = Disposition.attached_pic
-    frame = frame_of(scene(0, "yuv420p", 32, 32), "yuvj420p")
-    frame.pts, frame.time_base = 0, Fraction(1)
-    return [*picture.encode(frame), *picture.encode(None)]
-
-
 def test_covers(tmp_path: Path) -> None:
     """A cover picture goes from MP4 to MP4 and to Matroska and on, and is never taken for film."""
     source = write_film(tmp_path / "source.mp4", "aac", extra=cover)
@@ -324,7 +242,7 @@ def second_picture(out: Any) -> list[Packet[Any]]:
     video = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
     video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
     video.disposition = 0
-    return list(_pictures(video))
+    return list(pictures(video))
 
 
 def test_one_picture_is_restored(tmp_path: Path) -> None:
@@ -341,7 +259,7 @@ def two_languages(out: Any) -> list[Packet[Any]]:
     audio.layout = "mono"
     audio.metadata.update(language="deu", title="Kommentar")
     audio.disposition = Disposition.comment
-    return list(_sounds(audio, ((0.0, 2.0),)))
+    return list(sounds(audio, ((0.0, 2.0),)))
 
 
 @pytest.mark.parametrize("profile", ["web", "master"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,6 +24,66 @@ def trim(path: Path, start: Fraction, duration: Fraction) -> None:
     length = round(duration * movie_scale)
     struct.pack_into(">Ii", data, entry, length, media_time + round(start * media_scale))
     path.write_bytes(data)
+
+
+def keep_parts(path: Path, parts: Sequence[tuple[Fraction, Fraction]]) -> None:
+    """Gives every track an edit list that shows parts of it one after another, as an editor's cuts leave it.
+
+    The file's index must lie at its end, so that nothing else moves.
+
+    Args:
+        path: the file.
+        parts: start and length of each part in the film, in seconds.
+    """
+    data = path.read_bytes()
+    at = data.rindex(b"moov") - 4
+    size = int.from_bytes(data[at : at + 4], "big")
+    assert at + size == len(data), "the index does not lie at the end"
+    scale = _timescale(bytearray(data), b"mvhd")
+    path.write_bytes(data[:at] + _box(b"moov", _with_edits(data[at + 8 : at + size], parts, scale)))
+
+
+def _with_edits(content: bytes, parts: Sequence[tuple[Fraction, Fraction]], movie_scale: int) -> bytes:
+    out = b""
+    for kind, body in _boxes(content):
+        if kind == b"trak":
+            track = bytearray(body)
+            media_scale, old = _timescale(track, b"mdhd"), track.find(b"elst")
+            lead = _lead(track, old, media_scale, movie_scale) if old >= 0 else 0
+            entries = b"".join(
+                struct.pack(">IiI", round(length * movie_scale), lead + round(start * media_scale), 1 << 16)
+                for start, length in parts
+            )
+            edits = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(parts)) + entries))
+            kept = b"".join(
+                _box(name, inner) + (edits if name == b"tkhd" else b"")
+                for name, inner in _boxes(body)
+                if name != b"edts"
+            )
+            out += _box(kind, kept)
+        else:
+            out += _box(kind, body)
+    return out
+
+
+def _lead(track: bytearray, edits: int, media_scale: int, movie_scale: int) -> int:
+    """Where in a track the film's time zero lies by its old edit list; below zero for a late track."""
+    length, media_time = struct.unpack_from(">Ii", track, edits + 12)
+    if media_time >= 0:
+        return int(media_time)
+    return int(struct.unpack_from(">i", track, edits + 28)[0]) - round(Fraction(length * media_scale, movie_scale))
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        yield content[at + 4 : at + 8], content[at + 8 : at + size]
+        at += size
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return (len(content) + 8).to_bytes(4, "big") + kind + content
 
 
 def _timescale(data: bytearray, box: bytes) -> int:

@@ -104,7 +104,7 @@ class AudioConversion:
         self._outcome, self._stream, self.target, self._shift, self._gap = outcome, stream, target, shift, gap
         self._graph: Graph | None = None
         self._format = ("", "", 0)
-        self._packets = self._lost = 0
+        self._packets = self._lost = self._end = 0
 
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """See StreamWriter."""
@@ -155,6 +155,10 @@ class AudioConversion:
 
     def _encoded(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
         for packet in self.target.encode(frame):
+            if packet.pts is None:
+                # The FLAC encoder's last packet holds the stream's checksum alone.
+                packet.pts = packet.dts = self._end
+            self._end = packet.pts + (packet.duration or 0)
             self._packets += 1
             yield packet
 

@@ -151,7 +151,9 @@ class VideoDecoder:
                     failures = 0
                     position = packet.pos or position
                     self._check_structure(packet.pos)
-                    self._times.check_decoding_time(packet.dts)
+                    # Before each part that an edit list keeps, the packets since its key frame come once more.
+                    if not packet.is_discard:
+                        self._times.check_decoding_time(packet.dts)
                     yield packet
                 break
             except (av.FFmpegError, OSError):

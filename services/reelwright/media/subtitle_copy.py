@@ -9,6 +9,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from reelwright.media.stream_copy import PayloadDigest, StreamClock, copied
+from reelwright.media.stream_times import is_empty_text
 from reelwright.media.types import StreamOutcome
 
 
@@ -76,6 +77,9 @@ class SubtitleCopy:
 
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """See StreamWriter."""
+        # The muxer writes the empty samples of an MP4 text track itself.
+        if is_empty_text(packet, self._outcome.codec):
+            return
         for part in self._ends.bounded(packet):
             yield self._stamped(part)
 

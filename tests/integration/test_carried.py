@@ -1,0 +1,180 @@
+"""What a film carries beside picture and sound: timecode, captions, HDR metadata, tags; named where it cannot."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.packet import Packet
+from av.stream import Disposition
+
+from reelwright.media.captions import caption_data, with_captions
+from reelwright.media.film import missing_copies, read_timeline
+from reelwright.media.hdr import hdr_of
+from reelwright.media.stream_times import settle_outcomes
+from reelwright.media.tags import lost_tags
+from tests.support.carried_clips import CUES, captioned, tagged, write_hdr, write_timed
+from tests.support.stream_clips import write_film
+from tests.support.unrestored_films import UnrestoredFilm, make_unrestored_film
+
+NTSC = Fraction(30000, 1001)
+
+
+def timecodes(path: Path) -> set[str]:
+    """The timecodes of a film's timecode tracks, else of its picture."""
+    with av.open(str(path)) as container:
+        tracks = [s for s in container.streams if s.type == "data"] or list(container.streams.video)
+        tags = [{key.lower(): value for key, value in track.metadata.items()} for track in tracks]
+        return {one["timecode"] for one in tags if "timecode" in one}
+
+
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+@pytest.mark.parametrize(
+    ("suffix", "rate", "timecode"),
+    [
+        (".mov", Fraction(25), "10:00:00:00"),
+        (".mp4", NTSC, "01:00:00;02"),
+        (".mkv", NTSC, "00:59:59;29"),
+        (".mkv", Fraction(24000, 1001), "09:58:30:23"),
+    ],
+)
+def test_timecode(suffix: str, rate: Fraction, timecode: str, profile: str, tmp_path: Path) -> None:
+    """The start timecode and its drop-frame flag are kept in every container."""
+    source = write_timed(tmp_path / f"source{suffix}", timecode, rate)
+    film = make_unrestored_film(source, profile, tmp_path)
+    assert timecodes(film.path) == {timecode}
+    assert read_timeline(film.path).timecode == timecode
+
+
+def test_timecode_of_a_late_picture(tmp_path: Path) -> None:
+    """A track that counts from zero and a tag that names the first frame say the same about each frame."""
+    source = write_timed(tmp_path / "source.mkv", "10:00:00:00", Fraction(25), start=50)
+    assert timecodes(make_unrestored_film(source, "master", tmp_path).path) == {"10:00:00:00"}
+    assert timecodes(make_unrestored_film(source, "web", tmp_path).path) == {"09:59:58:00"}
+    again = make_unrestored_film(tmp_path / "film.mp4", "master", tmp_path)
+    assert timecodes(again.path) == {"10:00:00:00"}
+
+
+def test_timecode_of_gop_headers(tmp_path: Path) -> None:
+    """MPEG-2 says it in its GOP headers; an encoder that was told none counts from zero, which says nothing."""
+    source = write_timed(tmp_path / "source.mpg", "", Fraction(25), codec="mpeg2video")
+    assert make_unrestored_film(source, "master", tmp_path).result.timecode is None
+    data = bytearray(source.read_bytes())
+    at = data.index(b"\0\0\1\xb8") + 4
+    # ISO/IEC 13818-2, 6.2.2.6: drop flag, hours, minutes, a marker, seconds, pictures.
+    header = 11 << 26 | 22 << 20 | 1 << 19 | 33 << 13 | 4 << 7
+    data[at : at + 4] = (header | int.from_bytes(data[at : at + 4], "big") & 0x7F).to_bytes(4, "big")
+    source.write_bytes(data)
+    assert timecodes(make_unrestored_film(source, "prores", tmp_path).path)
+    assert str(make_unrestored_film(source, "master", tmp_path).result.timecode) == "11:22:33:04"
+
+
+def seen_captions(path: Path) -> list[tuple[Fraction, bytes]]:
+    """Times and bytes of the captions that a decoder finds with the pictures."""
+    with av.open(str(path)) as container:
+        return [
+            (frame.pts * frame.time_base, bytes(data))
+            for frame in container.decode(video=0)
+            for data in frame.side_data
+            if data.type.name == "A53_CC"
+        ]
+
+
+@pytest.mark.parametrize("profile", ["web", "hevc10", "av1"])
+def test_captions_stay_with_their_pictures(profile: str, tmp_path: Path) -> None:
+    """Each picture of the film has the captions of the source's, and a film without them is found out."""
+    source = captioned(tmp_path / "source.mp4")
+    film = make_unrestored_film(source, profile, tmp_path, segment=17)
+    wanted = seen_captions(source)
+    assert [data for _, data in wanted if data != b"\xfc\x80\x80"] == list(CUES.values())
+    assert seen_captions(film.path) == wanted
+    outcome = film.result.streams[0]
+    assert (outcome.kind, outcome.outcome, outcome.packets) == ("captions", "copied", 50)
+    assert missing_copies(film.path, film.result.streams) == ()
+    bare = make_unrestored_film(write_film(tmp_path / "bare.mp4"), profile, tmp_path)
+    assert missing_copies(bare.path, film.result.streams) == (outcome,)
+
+
+@pytest.mark.parametrize("profile", ["master", "prores"])
+def test_captions_become_subtitles(profile: str, tmp_path: Path) -> None:
+    """Where the codec holds no captions, a text track shows them at their times, and the outcome says so."""
+    film = make_unrestored_film(captioned(tmp_path / "source.mp4"), profile, tmp_path)
+    outcome = film.result.streams[0]
+    assert (outcome.kind, outcome.outcome) == ("captions", "converted")
+    with av.open(str(film.path)) as container:
+        stream = container.streams.subtitles[0]
+        packets = [packet for packet in container.demux(stream) if b"HI" in bytes(packet)]
+        assert [float(packet.pts * packet.time_base) for packet in packets] == pytest.approx([8 / 25], abs=0.001)
+        assert float(packets[0].duration * packets[0].time_base) == pytest.approx(22 / 25, abs=0.002)
+
+
+def test_caption_messages_survive_emulation_prevention() -> None:
+    """Caption bytes that look like a start code come back from every kind of stream."""
+    captions = b"\xfc\0\0" * 5 + b"\xfd\0\1" * 3
+    for codec, picture in (("h264", b"\0\0\0\2\x65\x88"), ("hevc", b"\0\0\0\3\x26\x01\xaf"), ("av1", b"\x32\x01\x10")):
+        assert caption_data(with_captions(picture, codec, captions), codec) == captions
+
+
+@pytest.mark.parametrize("profile", ["hevc10", "av1", "master", "web"])
+def test_hdr10(profile: str, tmp_path: Path) -> None:
+    """The mastering display and the light levels are read back from the film's first picture."""
+    source = write_hdr(tmp_path / "source.mp4")
+    found = [first_hdr(path) for path in (source, make_unrestored_film(source, profile, tmp_path).path)]
+    assert found[0].mastering == (34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 10_000_000, 50)
+    # AV1 counts in binary fractions, and Matroska in floating point.
+    assert np.allclose(found[1].mastering, found[0].mastering, rtol=1e-3, atol=3)
+    assert found[1].content_light == found[0].content_light == (1000, 400)
+
+
+def first_hdr(path: Path) -> Any:
+    """What the first picture says."""
+    with av.open(str(path)) as container:
+        return hdr_of(next(container.decode(video=0)))
+
+
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+def test_every_tag_is_kept_or_listed(profile: str, tmp_path: Path) -> None:
+    """An archive's own keys are in the film, and what a container does not hold of a track is listed."""
+    source = write_film(tmp_path / "source.mkv", extra=tagged)
+    film = make_unrestored_film(source, profile, tmp_path)
+    timeline = read_timeline(film.path)
+    assert lost_tags(film.info.metadata, timeline.tags) == ()
+    with av.open(str(film.path)) as container:
+        kept = {key.lower(): value for key, value in container.metadata.items()}
+        assert (kept["title"], kept["shelfmark"]) == ("Der Gärtner", "BSP 1234/7")
+        sound = container.streams.audio[0]
+        names = {key.lower(): value for key, value in sound.metadata.items()}
+        assert names["language"] == "ger"
+        assert "Optical track" in names.values()
+        held = (names.get("source") == "print 3", bool(sound.disposition & Disposition.comment))
+    outcome = settled(film)
+    assert ("source" in outcome.not_kept, "disposition comment" in outcome.not_kept) == (not held[0], not held[1])
+    assert "title" not in outcome.not_kept
+
+
+def settled(film: UnrestoredFilm) -> Any:
+    """The first stream's outcome as the manifest gets it."""
+    found = read_timeline(film.path).streams
+    return settle_outcomes(film.result.streams, film.result.timed_streams, found, film.result.shift)[0]
+
+
+def test_a_chapter_past_the_end_is_named(tmp_path: Path) -> None:
+    """It would make players show a longer film, so it is left out with a note."""
+
+    def chapters(out: Any) -> list[Packet[Any]]:
+        one = {"time_base": Fraction(1, 1000), "metadata": {"title": "part"}}
+        out.set_chapters([{"id": 1, "start": 0, "end": 2000, **one}, {"id": 2, "start": 50_000, "end": 51_000, **one}])
+        return []
+
+    source = write_film(tmp_path / "source.mkv", extra=chapters)
+    for profile in ("web", "master"):
+        film = make_unrestored_film(source, profile, tmp_path)
+        with av.open(str(film.path)) as container:
+            assert container.duration is not None
+            assert container.duration <= 2_050_000
+            assert len(container.chapters()) == film.result.chapters == 1
+        assert any("1 chapters" in note for note in film.result.notes)

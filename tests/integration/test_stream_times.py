@@ -1,0 +1,177 @@
+"""Sound and subtitles stay at the source's times: clocks coarser than packets, overlaps, open ends, edit lists."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.packet import Packet
+
+from reelwright.media.film import read_timeline
+from reelwright.media.stream_times import settle_outcomes
+from reelwright.media.types import StreamOutcome
+from tests.support import mp4_edit
+from tests.support.stream_clips import RATE, pictures, subtitles, tone, write_film
+from tests.support.unrestored_films import UnrestoredFilm, decoded_sound, demuxed_packets, make_unrestored_film
+
+
+def settled(film: UnrestoredFilm) -> list[StreamOutcome]:
+    """The film's outcomes with their times, as the manifest gets them."""
+    found = read_timeline(film.path).streams
+    return list(settle_outcomes(film.result.streams, film.result.timed_streams, found, film.result.shift))
+
+
+def in_time(film: UnrestoredFilm) -> bool:
+    """Whether every stream is within what its clocks explain."""
+    times = [one.times for one in settled(film) if one.outcome != "left out"]
+    return bool(times) and all(one is not None and one.error <= one.tolerance for one in times)
+
+
+def shown(path: Path, moment: int) -> set[str]:
+    """The texts that a film shows at a time in milliseconds."""
+    found: set[str] = set()
+    with av.open(str(path)) as container:
+        stream = container.streams.subtitles[0]
+        for packet in container.demux(stream):
+            if not packet.size or packet.pts is None:
+                continue
+            start, length = packet.pts * packet.time_base * 1000, (packet.duration or 0) * packet.time_base * 1000
+            if start <= moment < start + length:
+                texts = [part.dialogue.decode() for part in stream.codec_context.decode2(packet) or ()]
+                found |= {line.strip() for text in texts for line in text.splitlines() if line.strip()}
+    return found
+
+
+def source_with(path: Path, codec: str, cues: list[tuple[int, int | None, str]]) -> Path:
+    """Two seconds of picture and these subtitles."""
+    return write_film(path, extra=lambda out: subtitles(out, codec, cues))
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+@pytest.mark.parametrize("codec", ["subrip", "ass"])
+def test_cues_of_one_time_are_not_pushed_apart(profile: str, codec: str, tmp_path: Path) -> None:
+    """Forty signs that appear together, a line within them and one after them are each shown at their own times."""
+    signs: list[tuple[int, int | None, str]] = [(500, 700, f"sign {number}") for number in range(40)]
+    source = source_with(tmp_path / "source.mkv", codec, [*signs, (600, 300, "dialogue"), (1500, 400, "later")])
+    film = make_unrestored_film(source, profile, tmp_path)
+    together = {f"sign {number}" for number in range(40)}
+    assert shown(film.path, 490) == set()
+    assert shown(film.path, 550) == together
+    assert shown(film.path, 700) == together | {"dialogue"}
+    assert shown(film.path, 1000) == together
+    assert shown(film.path, 1300) == set()
+    assert shown(film.path, 1600) == {"later"}
+    assert in_time(film)
+
+
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+def test_overlapping_cues(profile: str, tmp_path: Path) -> None:
+    """Cues that overlap are shown together for as long as both last, in a text track of one sample at a time too."""
+    source = source_with(tmp_path / "source.mkv", "subrip", [(100, 900, "first"), (400, 900, "second")])
+    film = make_unrestored_film(source, profile, tmp_path)
+    assert shown(film.path, 200) == {"first"}
+    assert shown(film.path, 600) == {"first", "second"}
+    assert shown(film.path, 1100) == {"second"}
+    assert shown(film.path, 1350) == set()
+    assert in_time(film)
+
+
+@pytest.mark.parametrize("endless", [None, 0xFFFFFFFE])
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_a_cue_without_an_end(profile: str, endless: int | None, tmp_path: Path) -> None:
+    """It lasts until the next one starts, and the last one until the film ends."""
+    cues = [(200, endless, "first"), (900, endless, "second")]
+    film = make_unrestored_film(source_with(tmp_path / "source.mkv", "subrip", cues), profile, tmp_path)
+    assert shown(film.path, 800) == {"first"}
+    assert shown(film.path, 950) == {"second"}
+    assert shown(film.path, 1950) == {"second"}
+    assert shown(film.path, 2001) == set()
+    with av.open(str(film.path)) as container:
+        assert container.duration is not None
+        assert container.duration <= 2_050_000
+    assert in_time(film)
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_packets_finer_than_the_clock(profile: str, tmp_path: Path) -> None:
+    """Packets last 0.83 ms, as TrueHD's, and Matroska counts whole ones; the sound lasts as long as the source's."""
+    source = write_film(tmp_path / "source.mkv", "pcm_s16le", chunk=40)
+    film = make_unrestored_film(source, profile, tmp_path)
+    before, after = decoded_sound(source), decoded_sound(film.path)
+    assert abs(len(before[1]) - len(after[1])) <= 2048
+    wanted = [float(packet.pts * packet.time_base) for packet in demuxed_packets(source, "audio")]
+    found = [float(packet.pts * packet.time_base) for packet in demuxed_packets(film.path, "audio")]
+    assert abs(wanted[-1] - found[-1]) <= 0.03
+    if profile == "master":
+        assert found == wanted
+    assert in_time(film)
+
+
+PARTS = [(Fraction(0), Fraction(1, 2)), (Fraction(6, 5), Fraction(3, 5))]
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "aac"])
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+def test_cuts_inside(codec: str, profile: str, tmp_path: Path) -> None:
+    """What an editor cut out of the middle stays out, and what follows is heard at its new time."""
+    source = write_film(tmp_path / "source.mov", codec)
+    mp4_edit.keep_parts(source, PARTS)
+    film = make_unrestored_film(source, profile, tmp_path)
+    outcome = film.result.streams[0]
+    assert outcome.outcome == "converted"
+    assert "edit list" in outcome.reason
+    start, samples = decoded_sound(film.path)
+    assert abs(float(start) + len(samples) / RATE - 1.1) <= 0.05
+    assert abs(heard(start, samples, film_time=0.2, scene_time=0.2)) <= 0.025
+    assert abs(heard(start, samples, film_time=0.8, scene_time=1.5)) <= 0.025
+    assert in_time(film)
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "aac"])
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+def test_a_trimmed_start(codec: str, profile: str, tmp_path: Path) -> None:
+    """What was cut off in front is not heard before the film's start, and the rest is in sync."""
+    source = write_film(tmp_path / "source.mov", codec)
+    mp4_edit.keep_parts(source, [(Fraction(6, 5), Fraction(3, 5))])
+    film = make_unrestored_film(source, profile, tmp_path)
+    start, samples = decoded_sound(film.path)
+    assert abs(float(start)) <= 0.0011
+    assert abs(heard(start, samples, film_time=0.2, scene_time=1.4)) <= 0.0021
+    assert min(packet.pts * packet.time_base for packet in demuxed_packets(film.path, "audio")) >= -0.15
+    assert in_time(film)
+
+
+def heard(start: Fraction, samples: np.ndarray, film_time: float, scene_time: float) -> float:
+    """Seconds by which the chirp of `scene_time` is heard after `film_time`."""
+    wanted = tone(scene_time, 0.1)[0]
+    at = round((film_time - float(start)) * RATE)
+    guesses = range(max(at - RATE // 20, 0), at + RATE // 20)
+    errors = [np.abs(samples[guess : guess + len(wanted)] - wanted).sum() for guess in guesses]
+    return (guesses[int(np.argmin(errors))] - at) / RATE
+
+
+def test_a_trimmed_subtitle(tmp_path: Path) -> None:
+    """A subtitle that an edit list cuts in front is shown from the film's start."""
+    source = tmp_path / "source.mov"
+    with av.open(str(source), "w") as out:
+        video: Any = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        words: Any = out.add_mux_stream("mov_text")
+        packets: list[Packet[Any]] = list(pictures(video))
+        for start, text in ((900, b"cut"), (1500, b"whole")):
+            packet: Packet[Any] = Packet(len(text).to_bytes(2, "big") + text)
+            packet.stream, packet.time_base = words, Fraction(1, 1000)
+            packet.pts = packet.dts = start
+            packet.duration = 400
+            packets.append(packet)
+        for packet in sorted(packets, key=lambda one: (one.dts or 0) * one.time_base):
+            out.mux(packet)
+    mp4_edit.keep_parts(source, [(Fraction(1), Fraction(1))])
+    for profile in ("web", "master"):
+        film = make_unrestored_film(source, profile, tmp_path)
+        assert "cut" in shown(film.path, 100)
+        assert {"whole"} <= {text for moment in range(0, 1000, 50) for text in shown(film.path, moment)}
