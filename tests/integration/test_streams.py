@@ -66,6 +66,7 @@ def test_sound_is_copied(codec: str, suffix: str, profile: str, tmp_path: Path) 
         ("pcm_s24le", ".mov", "hevc10", "aac"),
         ("vorbis", ".mkv", "web", "aac"),
         ("vorbis", ".mkv", "prores", "pcm_s24le"),
+        ("wmav2", ".asf", "master", "flac"),
         ("pcm_s16be", ".mov", "av1", "aac"),
         ("wmav2", ".asf", "prores", "pcm_s24le"),
     ],

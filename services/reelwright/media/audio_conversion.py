@@ -104,7 +104,7 @@ class AudioConversion:
         self._outcome, self._stream, self.target, self._shift, self._gap = outcome, stream, target, shift, gap
         self._graph: Graph | None = None
         self._format = ("", "", 0)
-        self._packets = self._lost = self._end = 0
+        self._packets = self._lost = self._following = 0
 
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """See StreamWriter."""
@@ -149,17 +149,17 @@ class AudioConversion:
             except (av.BlockingIOError, av.EOFError):
                 return
             assert isinstance(frame, AudioFrame)
-            if frame.pts is not None and frame.time_base is not None:
-                frame.pts += round(self._shift / frame.time_base)
+            assert frame.time_base is not None, "the filter counts in samples"
+            # What a decoder still held at the end has no time of its own and follows what it gave before.
+            shift = round(self._shift / frame.time_base)
+            frame.pts = self._following if frame.pts is None else frame.pts + shift
+            self._following = frame.pts + frame.samples
             yield from self._encoded(frame)
 
     def _encoded(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
         for packet in self.target.encode(frame):
-            if packet.pts is None:
-                # The FLAC encoder's last packet holds the stream's checksum alone.
-                packet.pts = packet.dts = self._end
-            self._end = packet.pts + (packet.duration or 0)
-            self._packets += 1
+            # The FLAC encoder's last packet is empty: it has the stream's checksum beside it.
+            self._packets += bool(packet.size)
             yield packet
 
 
