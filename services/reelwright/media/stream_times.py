@@ -140,10 +140,10 @@ def compare_times(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes
     end = (source.end if source.end is not None else max(source.starts)) * source.unit + shift
     found = [start * film.unit for start in (min(film.starts), max(film.starts))]
     return StreamTimes(
-        source_first=_text(wanted[0]),
-        source_last=_text(wanted[1]),
-        film_first=_text(found[0]),
-        film_last=_text(found[1]),
+        source_first=wanted[0],
+        source_last=wanted[1],
+        film_first=found[0],
+        film_last=found[1],
         error=float(_error(outcome, source, film, shift, end)),
         tolerance=float(tolerance),
         packets=len(film.starts),
@@ -177,7 +177,3 @@ def _nanoseconds(times: PacketTimes, shift: Fraction) -> Sequence[int]:
 def _distance(times: Sequence[int], wanted: int) -> int:
     at = bisect_left(times, wanted)
     return min(abs(time - wanted) for time in times[max(0, at - 1) : at + 1])
-
-
-def _text(seconds: Fraction) -> str:
-    return f"{seconds.numerator}/{seconds.denominator}"

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 
 from reelwright.media.picture import Picture
 
-_FRACTION = re.compile(r"-?\d{1,19}(/\d{1,19})?")
+_FRACTION = re.compile(r"-?\d{1,100}(/\d{1,100})?")
 
 
 def _parse_fraction(value: object) -> Fraction:
@@ -191,7 +191,7 @@ class StreamTimes(_Value):
     """When a stream's packets are shown, in the film and in the source, on the film's clock.
 
     Attributes:
-        source_first: time of the source's first packet, in seconds as "num/den".
+        source_first: time of the source's first packet, in seconds.
         source_last: time of its last packet.
         film_first: time of the film's first packet.
         film_last: time of its last packet.
@@ -201,10 +201,10 @@ class StreamTimes(_Value):
         sha256: of all their times, as `PacketTimes.digest` gives it.
     """
 
-    source_first: str
-    source_last: str
-    film_first: str
-    film_last: str
+    source_first: Rational
+    source_last: Rational
+    film_first: Rational
+    film_last: Rational
     error: float
     tolerance: float
     packets: int
