@@ -1,4 +1,4 @@
-"""What a run's ledger must do wherever it lies.
+"""What a run's ledger must do on every kind of store.
 
 A test module subclasses `LedgerContract` and supplies the `root` fixture: a location of its own for each test, whose
 name needs no luck: spaces, a hash, a percent sign, other scripts.
@@ -53,7 +53,7 @@ def payload_of(data: bytes) -> Payload:
 
 class LedgerContract:
     def test_documents_come_back_as_written(self, root: str) -> None:
-        """Whatever is put in the ledger is read back equal, by another instance."""
+        """Another instance reads every document as it was written."""
         writer, reader = RunLedger(root, RUN), RunLedger(root, RUN)
         writer.put_title(title_of())
         writer.put_plan(plan_of(3))
@@ -66,7 +66,7 @@ class LedgerContract:
         assert (reader.source_preview(3, 0), reader.restored_preview(3, 0)) == (b"before", b"after")
 
     def test_an_empty_ledger_answers_none(self, root: str) -> None:
-        """Everything that was never written reads as None, and nothing is committed."""
+        """Documents that were never written are None, and nothing is committed."""
         ledger = RunLedger(root, RUN)
         assert ledger.title() is ledger.plan(0) is ledger.plan_end() is ledger.segment(0) is None
         assert ledger.source_preview(0, 0) is ledger.restored_preview(0, 0) is None
@@ -74,7 +74,7 @@ class LedgerContract:
         assert not ledger.is_committed(0)
 
     def test_a_segment_is_committed_by_its_record_alone(self, root: str, tmp_path: Path) -> None:
-        """An encoded file, previews and plans do not count; the record does."""
+        """A segment is committed when its record is there, not by its file, previews or plan."""
         ledger = RunLedger(root, RUN)
         ledger.put_plan(plan_of(7))
         put_file(ledger, tmp_path, 7, b"film")
@@ -93,12 +93,12 @@ class LedgerContract:
         assert ledger.committed_segments() == {1_234_567}
 
     def test_a_record_without_its_file_is_refused(self, root: str) -> None:
-        """The order is file, then record; the other way round is our own bug and says so."""
+        """A record whose file is missing is an error."""
         with pytest.raises(LedgerError, match="before its file"):
             RunLedger(root, RUN).commit_segment(record_of(0))
 
     def test_the_committed_file_survives_a_later_different_encoding(self, root: str, tmp_path: Path) -> None:
-        """A duplicate that encodes the same frames into other bytes neither fails nor displaces the first."""
+        """A duplicate with other bytes for the same frames has no effect."""
         ledger = RunLedger(root, RUN)
         put_file(ledger, tmp_path, 0, b"first")
         put_file(ledger, tmp_path, 0, b"second")
@@ -117,7 +117,7 @@ class LedgerContract:
             ledger.commit_segment(record_of(0, digest="bb"))
 
     def test_a_title_may_move_but_not_change(self, root: str) -> None:
-        """A request for the same run from another path is accepted; another engine under its name is not."""
+        """A title may get another source location, but not another engine."""
         ledger = RunLedger(root, RUN)
         ledger.put_title(title_of("a.mp4"))
         ledger.put_title(title_of("b.mp4"))
@@ -125,8 +125,8 @@ class LedgerContract:
         with pytest.raises(LedgerError, match=r"request\.engine"):
             ledger.put_title(title_of("b.mp4", engine="other"))
 
-    def test_sweep_removes_what_no_record_names(self, root: str, tmp_path: Path) -> None:
-        """An encoded file without a record goes; the committed one and every document stay."""
+    def test_leftovers_are_removed(self, root: str, tmp_path: Path) -> None:
+        """An encoded file without a record is removed; committed files and documents stay."""
         ledger = RunLedger(root, RUN)
         ledger.put_plan(plan_of(0))
         for content in (b"kept", b"loser"):
@@ -143,7 +143,7 @@ class LedgerContract:
         assert ledger.plan(0) == plan_of(0)
 
     def test_a_request_is_what_was_submitted_last(self, root: str) -> None:
-        """A run that is submitted again may be wanted sooner or elsewhere."""
+        """A later request replaces deadline and output."""
         ledger = RunLedger(root, RUN)
         assert ledger.request() is None
         ledger.put_request(request_of())
@@ -151,7 +151,7 @@ class LedgerContract:
         assert RunLedger(root, RUN).request() == request_of(output="elsewhere.mp4", deadline=0)
 
     def test_the_first_outcome_stands(self, root: str) -> None:
-        """A run ends once; who comes later learns that another outcome stands, until the run begins again."""
+        """The first outcome stands until it is cleared, and later writers are told so."""
         ledger = RunLedger(root, RUN)
         assert ledger.outcome() is None
         assert ledger.put_outcome(FAILED)
@@ -166,7 +166,7 @@ class LedgerContract:
         assert ledger.put_outcome(Outcome(state="cancelled"))
 
     def test_the_runs_of_a_root_are_listed(self, root: str) -> None:
-        """What is no run is not listed, nor does a root that is not there yet hold any."""
+        """Only runs are listed, and a missing root has none."""
         assert list_runs(root) == []
         other = RUN[::-1]
         RunLedger(root, other).put_outcome(FAILED)
@@ -177,7 +177,7 @@ class LedgerContract:
 
     @pytest.mark.parametrize("place", ["the same store", "a local folder", "another store"])
     def test_a_film_is_delivered_and_its_run_pruned(self, root: str, tmp_path: Path, place: str) -> None:
-        """Film, report and manifest arrive whole on any store; the run keeps what was asked for and how it ended."""
+        """Film, report and manifest are delivered to any store; request, title and outcome stay in the run."""
         output = {
             "the same store": f"{root} films/Le réel 1.mp4",
             "a local folder": str(tmp_path / "new folder" / "Le réel 1.mp4"),
@@ -206,7 +206,7 @@ class LedgerContract:
     def test_an_interrupted_delivery_is_completed(
         self, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
     ) -> None:
-        """Killed between any two files, a delivery goes on where it stopped; until then the film does not count."""
+        """A delivery killed between two files is completed by the next one, and the film does not count before."""
         output, ledger, given = f"{root} films/a.mp4", RunLedger(root, RUN), []
         manifest = finish(ledger, tmp_path)
         give = Folder.transfer
@@ -227,7 +227,7 @@ class LedgerContract:
         assert ledger.delivered_manifest(output) == manifest
 
     def test_another_film_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
-        """A film of another run, one of another size, or one whose report is gone is not this run's film."""
+        """A film of another run, of another size or without its report does not count."""
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         finish(ledger, tmp_path)
         ledger.deliver_film(output)
@@ -240,7 +240,7 @@ class LedgerContract:
         assert ledger.delivered_manifest(output) is None
 
     def test_a_broken_manifest_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
-        """What half a manifest asks for is the restoration that writes a whole one."""
+        """A film with an incomplete manifest does not count."""
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         finish(ledger, tmp_path)
         ledger.deliver_film(output)
@@ -249,7 +249,7 @@ class LedgerContract:
         assert ledger.delivered_manifest(output) is None
 
     def test_a_film_that_is_not_finished_leaves_nothing_behind(self, root: str, tmp_path: Path) -> None:
-        """An assembly that fails, again and again, does not fill the disk with what it began."""
+        """A failed assembly removes its draft."""
         ledger = RunLedger(root, RUN)
         ledger.put_request(request_of())
 
@@ -265,12 +265,12 @@ class LedgerContract:
         assert not list(tmp_path.rglob("*.mp4"))
 
     def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:
-        """Delivering a film that was never assembled is our own bug and says so."""
+        """Delivering a film that was never assembled is an error."""
         with pytest.raises(LedgerError, match="no finished film"):
             RunLedger(root, RUN).deliver_film(f"{root} films/a.mp4")
 
     def test_a_large_payload_waits_in_the_store(self, root: str) -> None:
-        """Its message carries a name below the ledger's root; small ones stay in their messages."""
+        """A large payload is stored below the ledger's root and a small one stays in its message."""
         claims, payload = ClaimCheck(root, 100), payload_of(bytes(101))
         small = payload_of(bytes(100))
         assert claims.store_if_large(small, RUN, 7) == small
@@ -281,7 +281,7 @@ class LedgerContract:
         assert claims.store_if_large(checked, RUN, 7) == checked
 
     def test_a_damaged_payload_is_mended_by_checking_it_in_again(self, root: str) -> None:
-        """A segment that is published again replaces what was damaged in the store."""
+        """Storing a payload again replaces a damaged one."""
         claims, payload = ClaimCheck(root, 0), payload_of(b"frames")
         checked = claims.store_if_large(payload, RUN, 0)
         Folder(root).replace(checked.reference, b"fram")
@@ -290,7 +290,7 @@ class LedgerContract:
         assert claims.load(checked) == b"frames"
 
     def test_deleted_payloads_are_missing(self, root: str) -> None:
-        """A segment's payloads go with its commit and a run's with its end; the others stay."""
+        """Payloads of a segment or of a run are removed, and the others stay."""
         claims = ClaimCheck(root, 0)
         checked = [claims.store_if_large(payload_of(bytes([segment])), RUN, segment) for segment in range(3)]
         claims.delete_payloads(RUN, 1)

@@ -1,4 +1,4 @@
-"""A film of ten times the length takes no more memory, and no more disk on the way than its window."""
+"""A film of ten times the length needs no more memory, and disk and bus stay within limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ sys.exit(code)
 
 
 class Watched:
-    """A restoration in a process of its own, measured while it runs.
+    """A restoration in a separate process, measured while it runs.
 
     Attributes:
         memory: most resident KiB of the process.
@@ -67,7 +67,7 @@ class Watched:
 
 
 def test_a_long_film_takes_no_more_than_a_short_one(tmp_path: Path) -> None:
-    """Peak memory is within 5 % of the short film's; disk and bus are bounded by film and window."""
+    """Peak memory is within 5 % of the short film's, and film and window limit disk and bus."""
     short, long = Watched(SHORT, tmp_path / "short"), Watched(LONG, tmp_path / "long")
     print({"short": vars(short), "long": vars(long)})  # noqa: T201 - the figures behind the verdict
     assert long.memory <= 1.05 * short.memory

@@ -1,4 +1,4 @@
-"""Messages and objects that are lost or damaged on the way: the film comes out the same, or the title fails loudly."""
+"""With lost or damaged messages and objects the film is the same, or the title fails with a reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COUNT = 240
 
 @cache
 def undisturbed() -> str:
-    """SHA-256 of the film that a restoration without trouble gives."""
+    """SHA-256 of the film of an undisturbed restoration."""
     output = clips.clip_folder() / "recovery" / "out.mp4"
     output.parent.mkdir()
     assert run(["restore", str(small_film(COUNT)), "-o", str(output)]) == 0
@@ -40,10 +40,10 @@ def undisturbed() -> str:
 
 
 def check(tmp_path: Path, change: Change, **options: object) -> None:
-    """The film comes out of a meddled studio as it should."""
+    """Restores with `change` applied to the messages; the film must be the undisturbed one."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger"), change, **options) as here:
-        here.ask(request)
+        here.submit(request)
         event = here.wait(request)
         assert event.HasField("title_finished"), event
         outcome = here.ledger(request.run).outcome()
@@ -53,7 +53,7 @@ def check(tmp_path: Path, change: Change, **options: object) -> None:
 
 
 class Once:
-    """Does something to the `nth` message that `chosen` picks, and to no other."""
+    """Counts messages; `due` is true for the `nth` one only."""
 
     def __init__(self, nth: int) -> None:
         self.left = nth
@@ -70,7 +70,7 @@ def flipped(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("nth", [0, 7])
 def test_a_restored_batch_damaged_on_its_way(tmp_path: Path, nth: int) -> None:
-    """Restored frames that do not match their digest are asked for again."""
+    """A segment whose restored frames do not match their digest is published again."""
     once = Once(nth)
 
     def change(topic: str, value: bytes) -> bytes:
@@ -84,7 +84,7 @@ def test_a_restored_batch_damaged_on_its_way(tmp_path: Path, nth: int) -> None:
 
 
 def test_a_frame_batch_damaged_on_its_way(tmp_path: Path) -> None:
-    """Frames that do not match their digest are published again, and no worker is blamed."""
+    """A segment whose frames do not match their digest is published again."""
     once = Once(5)
 
     def change(topic: str, value: bytes) -> bytes:
@@ -98,14 +98,14 @@ def test_a_frame_batch_damaged_on_its_way(tmp_path: Path) -> None:
 
 
 def test_stored_payloads(tmp_path: Path) -> None:
-    """With every payload in the store the film is the same, and no payload is left behind."""
+    """With every payload in the store the film is the same, and no payload is left."""
     check(tmp_path, lambda _topic, value: value, inline_bytes=0)
     assert not list((tmp_path / "ledger").glob("*/payloads/*/*"))
 
 
 @pytest.mark.parametrize("topic", [RESTORED, FRAMES["standard"]])
 def test_a_stored_payload_that_is_gone(tmp_path: Path, topic: str) -> None:
-    """A payload that vanished from the store before it was used is made again."""
+    """A segment whose stored payload is missing is published again."""
     once = Once(3)
 
     def change(where: str, value: bytes) -> bytes:
@@ -119,7 +119,7 @@ def test_a_stored_payload_that_is_gone(tmp_path: Path, topic: str) -> None:
 
 @pytest.mark.parametrize("kind", ["segment_committed", "title_planned"])
 def test_lost_events(tmp_path: Path, kind: str) -> None:
-    """Without a word about commits, or with the plan's end said once in vain, the ledger tells what is done."""
+    """Without events about commits or the plan's end, the services find both in the ledger."""
     once = Once(0)
 
     def change(topic: str, value: bytes) -> bytes | None:
@@ -131,13 +131,13 @@ def test_lost_events(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that dies in the middle of a title, twice, delays the title and fails nothing."""
+    """A store that is killed twice during a title delays the title and does not fail it."""
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     root, retry = f"s3://films/{tmp_path.name}", RetryPolicy()
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, retry), inline_bytes=0) as here:
-        here.ask(request)
+        here.submit(request)
         ledger = here.ledger(request.run)
         for commits in (1, 4):
             until(lambda commits=commits: len(ledger.committed_segments()) >= commits, "commits")
@@ -148,7 +148,7 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
 
 
 def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
-    """A title whose message is damaged, but which the ledger knows, is restored from what the ledger has of it."""
+    """A title whose message is damaged is restored from the request in the ledger."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger")) as here:
         here.ledger(request.run).put_request(request)
@@ -159,19 +159,19 @@ def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_source_is_probed_once(tmp_path: Path) -> None:
-    """What the ledger knows about a source is used as it is, by every pass of every decoder."""
+    """A decoder uses the probe's result in the ledger."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     source = probe(request.source).model_copy(update={"notes": ("probed before",)})
     with pipeline_harness(str(tmp_path / "ledger")) as here:
         here.ledger(request.run).put_title(describe_title(request, source))
-        here.ask(request)
+        here.submit(request)
         assert here.wait(request).HasField("title_finished")
     assert read_manifest(str(tmp_path / "out.mp4")).source == source
     assert sha256(tmp_path / "out.mp4") == undisturbed()
 
 
 def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No film appears at the output, the run stays cancelled, and asked for again its segments are not lost."""
+    """No film is delivered, the run stays cancelled, and its segments are kept."""
     cancelled = Outcome(state="cancelled", reason="changed my mind", exit_code=130)
     assembled = threading.Event()
 
@@ -184,7 +184,7 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
     monkeypatch.setattr(assembly, "assemble_title", late)
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger")) as here:
-        here.ask(request)
+        here.submit(request)
         assert assembled.wait(PATIENCE_SECONDS)
     ledger = RunLedger(str(tmp_path / "ledger"), request.run)
     assert ledger.outcome() == cancelled
@@ -193,7 +193,7 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
 
 
 def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
-    """Frames damaged every time fail their title, with the segment; asked for again it goes on from its commits."""
+    """A segment that is damaged every time fails its title, and a new request continues from the committed segments."""
     broken = True
 
     def change(topic: str, value: bytes) -> bytes:
@@ -206,7 +206,7 @@ def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
 
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger"), change) as here:
-        here.ask(request)
+        here.submit(request)
         failure = here.wait(request).title_failed
         assert "segment 4" in failure.reason
         assert "digest" in failure.reason
@@ -216,6 +216,6 @@ def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
         assert ledger.committed_segments() >= {0, 1, 2, 3}
         broken = False
         ledger.clear_outcome()
-        here.ask(request)
+        here.submit(request)
         assert here.wait(request).HasField("title_finished")
     assert sha256(tmp_path / "out.mp4") == undisturbed()

@@ -1,4 +1,4 @@
-"""Killed at any moment and run again, a film comes out bit-identical; runs at the same time do no harm."""
+"""A restoration that was killed continues to a bit-identical film, also with others at the same time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DELIVERED = {"out.mp4", "out.mp4.manifest.json", "out.mp4.report.html"}
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """The film as it comes out when nothing happens to it: its hash, manifest and number of segments."""
+    """The film of an undisturbed restoration: its hash, manifest and number of segments."""
 
     sha256: str
     manifest: dict[str, Any]
@@ -35,7 +35,7 @@ class Undisturbed:
 
 @cache
 def undisturbed() -> Undisturbed:
-    """Made once."""
+    """The undisturbed restoration, made once."""
     output = clips.clip_folder() / "undisturbed" / "out.mp4"
     output.parent.mkdir()
     segments = resume(output)
@@ -53,7 +53,7 @@ def drafted(folder: Path) -> bool:
 
 
 def kill_when(condition: Callable[[], bool], output: Path) -> bool:
-    """Restores until `condition` holds and kills the process then; False when the film was finished before."""
+    """Restores and kills the process when `condition` holds; False when the film was finished before."""
     process = start("restore", small_film(FRAMES), "-o", output, *OPTIONS)
     met = wait_until(condition, process)
     process.kill()
@@ -62,14 +62,14 @@ def kill_when(condition: Callable[[], bool], output: Path) -> bool:
 
 
 def resume(output: Path, *options: str) -> int:
-    """Runs the command again to its end in this process; how many segments it had to make."""
+    """Runs the command to its end in this process; the number of segments that it committed."""
     before = REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0
     assert run(["restore", str(small_film(FRAMES)), "-o", str(output), *OPTIONS, *options]) == 0
     return int((REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0) - before)
 
 
 def check(output: Path) -> None:
-    """The film is the undisturbed one, whole, and nothing else is left."""
+    """Checks that the film is the undisturbed one and passes `verify`."""
     manifest = undisturbed().manifest
     assert sha256(output) == undisturbed().sha256
     for key in ("run", "frames_in", "frames_out", "pts", "source_pts", "frame_digests", "shots", "film_sha256"):
@@ -80,7 +80,7 @@ def check(output: Path) -> None:
 
 @pytest.mark.parametrize("moment", ["planned", "first", "middle", "assembly"])
 def test_a_killed_restoration_goes_on_where_it_was(moment: str, tmp_path: Path) -> None:
-    """After SIGKILL the committed segments are taken as they are, the rest is made, and the film is bit-identical."""
+    """After SIGKILL the committed segments are kept and the film is bit-identical."""
     output = tmp_path / "out.mp4"
     conditions = {
         "planned": lambda: any(tmp_path.glob(".reelwright/*/plan/*.json")),
@@ -98,7 +98,7 @@ def test_a_killed_restoration_goes_on_where_it_was(moment: str, tmp_path: Path) 
 
 
 def test_a_restoration_killed_again_and_again_arrives(tmp_path: Path) -> None:
-    """Kills at seeded points, each a few documents after the one before, cost only what was under way."""
+    """After several kills the film is bit-identical."""
     output, rng = tmp_path / "out.mp4", random.Random(3)
 
     def documents() -> int:
@@ -114,7 +114,7 @@ def test_a_restoration_killed_again_and_again_arrives(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_restoration_says_so_and_goes_on(tmp_path: Path) -> None:
-    """Ctrl-C ends with 130 and one line, and the next run takes up the committed segments."""
+    """Ctrl-C ends with 130 and one line, and the next run keeps the committed segments."""
     output = tmp_path / "out.mp4"
     total = undisturbed().segments
     process = start("restore", small_film(FRAMES), "-o", output, *OPTIONS)
@@ -132,7 +132,7 @@ def test_an_interrupted_restoration_says_so_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_finished_film_costs_nothing(tmp_path: Path) -> None:
-    """The same command again finds the film, touches nothing and commits nothing."""
+    """The same command for a finished film changes no file and commits nothing."""
     output = tmp_path / "out.mp4"
     resume(output)
     before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
@@ -188,7 +188,7 @@ def test_an_interrupted_delivery_goes_on(moved: int, tmp_path: Path) -> None:
 
 
 def test_the_same_restoration_twice_at_once_gives_one_film(tmp_path: Path) -> None:
-    """Two processes with the same request both succeed, and the film is as if there had been one."""
+    """Two processes with the same request both succeed and give one film."""
     output = tmp_path / "out.mp4"
     both = [start("restore", small_film(FRAMES), "-o", output, *OPTIONS) for _ in range(2)]
     ends = [process.communicate() for process in both]
@@ -199,7 +199,7 @@ def test_the_same_restoration_twice_at_once_gives_one_film(tmp_path: Path) -> No
 
 
 def test_two_films_in_one_folder_at_once_do_not_meet(tmp_path: Path) -> None:
-    """Restorations to different names in the same folder, of the same film and of another, all come out right."""
+    """Restorations to different names in one folder do not disturb each other."""
     wanted = {"out.mp4": small_film(FRAMES), "same.mp4": small_film(FRAMES), "other.mp4": small_film(60)}
     running = [start("restore", source, "-o", tmp_path / name, *OPTIONS) for name, source in wanted.items()]
     ends = [process.communicate() for process in running]

@@ -1,4 +1,4 @@
-"""The same pictures give the same bytes, whatever was in memory before: resuming a film relies on it."""
+"""The same pictures give the same encoded bytes, whatever was in memory before; a resumed film relies on this."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ encoder.finish()
 """
 
 
-# 144 and 320 are no multiples of 128: there vector code reaches over the end of a row.
+# 144 and 320 are not multiples of 128, so vector code reads beyond the end of a row.
 @pytest.mark.parametrize(
     ("profile", "pix_fmt", "width"),
     [
@@ -40,12 +40,12 @@ encoder.finish()
     ],
 )
 def test_stale_memory_does_not_reach_the_film(profile: str, pix_fmt: str, width: int, tmp_path: Path) -> None:
-    """A segment encoded whose encoder gets other memory is the same file."""
+    """A segment's file does not depend on uninitialised memory."""
     files = []
     for fill in ("0", "1"):
         path = tmp_path / f"{fill}.mkv"
         arguments = [sys.executable, "-c", _ENCODE, str(path), profile, pix_fmt, str(width)]
-        # glibc fills what it hands out with the complement of this number; 0 leaves it as it is.
+        # glibc fills allocated memory with the complement of this number; 0 leaves it unchanged.
         environment = {**os.environ, "MALLOC_PERTURB_": fill}
         subprocess.run(arguments, check=True, env=environment, capture_output=True)
         files.append(path.read_bytes())

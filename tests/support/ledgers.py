@@ -1,4 +1,4 @@
-"""Ledger documents and whole runs for tests, with no network or encoder behind them."""
+"""Ledger documents and whole runs for tests, made without a network or an encoder."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def put_file(ledger: RunLedger, folder: Path, segment: int, content: bytes) -> N
 
 
 def preview_of(index: int, width: int, height: int) -> bytes:
-    """A JPEG with detail, another for each index."""
+    """A JPEG with detail, different for each index."""
     rows, columns = np.mgrid[:height, :width]
     shade = (rows * (3 + index % 5) + columns * (2 + index % 7)) % 256
     done, coded = cv2.imencode(".jpg", shade.astype(np.uint8))
@@ -107,7 +107,7 @@ def preview_of(index: int, width: int, height: int) -> bytes:
 
 
 def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[FrameRecord, ...]:
-    """The frames of shots of these lengths at one tick each; the first of a shot and its third are previews."""
+    """The records of shots of these lengths, one time unit per frame; the first and third of a shot are previews."""
     offsets = [offset for length in shots for offset in range(length)]
     return tuple(
         FrameRecord(
@@ -120,7 +120,7 @@ def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[FrameR
 def put_run(
     ledger: RunLedger, folder: Path, title: TitleRecord, frames: Sequence[FrameRecord], segment: int = 5
 ) -> None:
-    """A run whose every segment, of `segment` frames, is committed, with previews of the title's size."""
+    """Puts a run whose segments of `segment` frames are all committed, with previews."""
     ledger.put_title(title)
     video = title.source.video
     for number, first in enumerate(range(0, len(frames), segment)):

@@ -1,4 +1,4 @@
-"""The four services in this process on the in-process bus, with somebody who meddles with what they say and store."""
+"""The four services in this process on the in-process bus, whose messages a test can change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from reelwright.wire.titles_pb2 import Event
 from tests.support.commands import PATIENCE_SECONDS
 
 Change = Callable[[str, bytes], bytes | None]
-"""Given a topic and a message: what is published instead, or None to lose it."""
+"""Takes a topic and a message; returns the message to publish instead, or None to drop it."""
 
 
 class InterceptedBus:
@@ -75,7 +75,7 @@ class InterceptedBus:
 
 @dataclass
 class PipelineHarness:
-    """What a running studio offers: ask it for titles and wait for their outcomes."""
+    """The running services: submits titles and waits for their outcomes."""
 
     bus: LocalBus
     root: str
@@ -84,11 +84,11 @@ class PipelineHarness:
     def ledger(self, run: str) -> RunLedger:
         return RunLedger(self.root, run)
 
-    def ask(self, request: RunRequest) -> None:
+    def submit(self, request: RunRequest) -> None:
         publish_message(self.bus, TITLES, run_key(request.run), request_to_wire(request))
 
     def wait(self, request: RunRequest) -> Event:
-        """The event that ended the run."""
+        """Waits for the event that ends the run."""
         while True:
             event = self.events.get(timeout=PATIENCE_SECONDS)
             if event.run == request.run and event.WhichOneof("event") in {"title_finished", "title_failed"}:
@@ -113,7 +113,7 @@ def pipeline_harness(
     inline_bytes: int = 1 << 30,
     window: int = 3,
 ) -> Iterator[PipelineHarness]:
-    """Runs one of each service.
+    """Runs one service of each role.
 
     Args:
         root: the ledger's root; also holds what is too large for a message.

@@ -15,7 +15,7 @@ RECIPE = load_recipe("faithful")
 
 @given(st.binary(max_size=200), st.integers(0, 199))
 def test_any_changed_byte_of_a_small_file_changes_the_fingerprint(data: bytes, place: int) -> None:
-    """Small files are read whole."""
+    """A small file's fingerprint covers every byte."""
     if place >= len(data):
         return
     changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
@@ -23,7 +23,7 @@ def test_any_changed_byte_of_a_small_file_changes_the_fingerprint(data: bytes, p
 
 
 def test_a_large_file_is_sampled_over_its_whole_length() -> None:
-    """Size, edges and spread samples all count."""
+    """A large file's fingerprint covers its size, its ends and samples between them."""
     size = 64 << 20
     base = content_fingerprint(io.BytesIO(bytes(size)))
     assert content_fingerprint(io.BytesIO(bytes(size + 1))) != base
@@ -37,7 +37,7 @@ def test_a_large_file_is_sampled_over_its_whole_length() -> None:
 
 
 def test_run_id_depends_on_source_recipe_and_engine_alone() -> None:
-    """Two requests for the same are one run; any difference is another."""
+    """The same source, recipe and engine give one run ID, and any difference gives another."""
     run = run_id("a" * 64, RECIPE, "engine-1")
     assert run == run_id("a" * 64, load_recipe("faithful", {"scale": "2"}), "engine-1")
     others = {

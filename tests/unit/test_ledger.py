@@ -1,4 +1,4 @@
-"""The ledger's documents and files: whole or absent, first writer wins, on local and object stores alike."""
+"""The ledger's documents and files are complete or absent, and the first writer wins, on every kind of store."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TestLedgerInMemory(LedgerContract):
 
 
 def test_a_changed_segment_file_is_noticed(tmp_path: Path) -> None:
-    """A committed file that is not what was committed is never assembled."""
+    """A committed file that was changed is an error."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_file(ledger, tmp_path, 0, b"film")
     ledger.commit_segment(record_of(0))
@@ -66,7 +66,7 @@ def test_documents_of_development_versions_are_read(tmp_path: Path) -> None:
 @given(cut=st.integers(min_value=0))
 @settings(max_examples=40, deadline=None)
 def test_a_cut_document_is_named(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
-    """A document cut at any byte is an error that names it, never half a plan."""
+    """A document cut at any byte is an error that names it."""
     folder = tmp_path_factory.mktemp("cut")
     ledger = RunLedger(str(folder), RUN)
     ledger.put_plan(plan_of(5))
@@ -82,7 +82,7 @@ def test_a_cut_document_is_named(tmp_path_factory: pytest.TempPathFactory, cut: 
 def test_the_first_writer_wins(
     tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int, str]], local: bool
 ) -> None:
-    """After any order of writes each plan is the first one's, and just the contradicting writes were refused."""
+    """Each plan is the first writer's, and only contradicting writes are errors."""
     root = str(tmp_path_factory.mktemp("race")) if local else f"memory://{uuid4().hex}"
     first: dict[int, str] = {}
     for segment, digest in writes:
@@ -109,7 +109,7 @@ def test_the_first_writer_wins(
 def test_a_place_that_takes_nothing_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[OneLineError], words: str
 ) -> None:
-    """A full disk may pass and a read-only one does not; either says where and leaves no file behind."""
+    """A full and a read-only disk give one line with the location, and no file is left behind."""
 
     def refuse(_handle: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -126,7 +126,7 @@ def test_a_place_that_takes_nothing_is_one_clear_line(
 
 
 def test_a_file_in_place_of_the_folder_is_one_clear_line(tmp_path: Path) -> None:
-    """Asking for a ledger below a plain file says that a file stands there."""
+    """A ledger below a plain file is one line that names the file."""
     (tmp_path / "film").write_bytes(b"")
     with pytest.raises(OutputError, match="a file has the name of a folder that is needed"):
         RunLedger(str(tmp_path / "film"), RUN).put_plan(plan_of(0))
@@ -135,7 +135,7 @@ def test_a_file_in_place_of_the_folder_is_one_clear_line(tmp_path: Path) -> None
 def test_a_disk_without_hard_links_still_keeps_the_first_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On exFAT and the like, where link(2) is refused, documents are written and contradictions noticed."""
+    """Without hard links documents are written and contradictions are errors as well."""
 
     def refuse(_target: Path, _source: Path) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
@@ -165,7 +165,7 @@ for segment in range(100_000):
 
 
 def test_a_killed_writer_leaves_whole_documents(tmp_path: Path) -> None:
-    """Whatever a SIGKILL interrupts: committed segments are whole, and `sweep` removes the rest."""
+    """After a SIGKILL committed segments are complete, and leftovers can be removed."""
     root = tmp_path / "ledger"
     for kill_after in (1, 4, 9):
         (tmp_path / "scratch").mkdir(exist_ok=True)
@@ -205,7 +205,7 @@ def _holder(path: Path) -> subprocess.Popen[str]:
 
 
 def test_a_second_run_waits_and_is_told_so_once(tmp_path: Path) -> None:
-    """While one process holds the lock another waits, hears about it once, and gets it when the first is killed."""
+    """A second process reports once that it waits, and gets the lock when the first is killed."""
     path = tmp_path / "new folder" / "run.lock"
     first = _holder(path)
     assert first.stdout is not None
@@ -220,7 +220,7 @@ def test_a_second_run_waits_and_is_told_so_once(tmp_path: Path) -> None:
 
 
 def test_the_lock_follows_its_path(tmp_path: Path) -> None:
-    """A holder that removes the lock file with its folder does not let two others in at once."""
+    """Two processes never hold the lock at once, even after the lock file was removed."""
     path = tmp_path / "run.lock"
     first = _holder(path)
     assert first.stdout is not None

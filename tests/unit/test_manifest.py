@@ -1,4 +1,4 @@
-"""The manifest: every frame accounted for, and refused where one is not."""
+"""The manifest accounts for every frame, or is not written."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ledger(tmp_path: Path) -> RunLedger:
 
 
 def test_every_frame_is_accounted_for(ledger: RunLedger) -> None:
-    """Counts, times, digests, concealed frames and seconds of all segments are in the manifest, in order."""
+    """The manifest has counts, times, digests, concealed frames and seconds of all segments."""
     manifest = build_manifest(ledger, film_of(12, seconds={"assemble": 2.0}))
     assert manifest.frames_in == manifest.frames_out == 12
     assert manifest.pts == manifest.source_pts == tuple(range(12))
@@ -46,7 +46,7 @@ def test_every_frame_is_accounted_for(ledger: RunLedger) -> None:
 
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_shots_cover_the_film_once(lengths: list[int]) -> None:
-    """Shots follow one another without gap or overlap, and each one's preview is one of its own preview frames."""
+    """Shots cover the film without gap or overlap, and each has one of its own previews."""
     frames = planned(lengths)
     shots = list(shots_of(frames))
     assert [shot.frames for shot in shots] == lengths
@@ -62,7 +62,7 @@ def test_shots_cover_the_film_once(lengths: list[int]) -> None:
     unit=st.sampled_from([Fraction(1, 1000), Fraction(1, 90_000), Fraction(1, 16_000), Fraction(1001, 24_000)]),
 )
 def test_rounding_to_a_container_is_no_error_and_more_is(steps: list[int], start: int, unit: Fraction) -> None:
-    """Times rounded to the container's unit pass wherever the film starts; one of them moved by two units does not."""
+    """Times rounded to the container's unit are accepted, and a time moved by two units is not."""
     source = [start + sum(steps[:i]) for i in range(len(steps) + 1)]
     tick = Fraction(1, 600)
     film = [round(pts * tick / unit) + 77 for pts in source]
@@ -82,13 +82,13 @@ def test_rounding_to_a_container_is_no_error_and_more_is(steps: list[int], start
     ],
 )
 def test_a_film_with_other_frames_is_refused(ledger: RunLedger, film: object, words: str) -> None:
-    """A frame lost, doubled or at another time ends the title; nothing is papered over."""
+    """A lost, doubled or moved frame is an error."""
     with pytest.raises(LedgerError, match=words):
         build_manifest(ledger, film)  # type: ignore[arg-type]
 
 
 def test_an_unfinished_run_has_no_manifest(tmp_path: Path) -> None:
-    """Neither a source that was not read to its end nor an uncommitted segment makes a manifest."""
+    """A run without a plan end or with an uncommitted segment has no manifest."""
     ledger = RunLedger(str(tmp_path), RUN)
     with pytest.raises(LedgerError, match="not read to its end"):
         build_manifest(ledger, film_of(12))
@@ -99,7 +99,7 @@ def test_an_unfinished_run_has_no_manifest(tmp_path: Path) -> None:
 
 
 def test_frames_that_were_not_planned_are_refused(ledger: RunLedger, tmp_path: Path) -> None:
-    """A record that holds other frames than its plan names its segment."""
+    """A record with other frames than its plan is an error that names the segment."""
     (tmp_path / "ledger" / RUN / "segments" / "000002.json").unlink()
     put_file(ledger, tmp_path, 2, b"film")
     ledger.commit_segment(record_of(2).model_copy(update={"first_frame": 10}))
@@ -119,7 +119,7 @@ def test_frames_that_were_not_planned_are_refused(ledger: RunLedger, tmp_path: P
 def test_a_record_that_contradicts_its_plan_is_refused(
     ledger: RunLedger, tmp_path: Path, changed: dict[str, object], words: str
 ) -> None:
-    """A frame too few, another time, a digest too few or another place in the title: the segment is named."""
+    """A record that contradicts its plan in any way is an error that names the segment."""
     record = ledger.segment(1)
     assert record is not None
     path = tmp_path / "ledger" / RUN / "segments" / "000001.json"
@@ -129,8 +129,8 @@ def test_a_record_that_contradicts_its_plan_is_refused(
 
 
 @pytest.mark.parametrize("clock", ["1/0", "0/1", "-1/25", "a tick", ""])
-def test_a_clock_that_cannot_be_is_the_persons_to_mend(ledger: RunLedger, tmp_path: Path, clock: str) -> None:
-    """A manifest whose times are in no unit of time is one clear line, whichever of its two clocks it is."""
+def test_an_impossible_time_base_is_an_input_error(ledger: RunLedger, tmp_path: Path, clock: str) -> None:
+    """A manifest with an impossible time base is one line that names the field."""
     film = str(tmp_path / "film.mp4")
     write_manifest(build_manifest(ledger, film_of(12)), film)
     path = Path(manifest_location(film))
@@ -144,7 +144,7 @@ def test_a_clock_that_cannot_be_is_the_persons_to_mend(ledger: RunLedger, tmp_pa
 
 
 def test_frames_read_but_in_no_segment_are_refused(tmp_path: Path) -> None:
-    """The decoder's own count must come out at the end."""
+    """The number of frames in the segments must be the decoder's."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_run(ledger, tmp_path, title_of(), FRAMES)
     (tmp_path / RUN / "plan" / "end.json").unlink()
@@ -155,7 +155,7 @@ def test_frames_read_but_in_no_segment_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["fïlm & 映画 #1.mp4", "deep/er/film.mp4"])
 def test_a_manifest_comes_back_as_written(ledger: RunLedger, tmp_path: Path, place: str) -> None:
-    """It lies beside its film under the film's full name, and is read back equal."""
+    """A manifest is written beside its film and read back equal."""
     manifest = build_manifest(ledger, film_of(12))
     film = str(tmp_path / place)
     write_manifest(manifest, film)
@@ -165,8 +165,8 @@ def test_a_manifest_comes_back_as_written(ledger: RunLedger, tmp_path: Path, pla
 
 @given(cut=st.floats(0, 0.999))
 @settings(max_examples=20, deadline=None)
-def test_a_cut_manifest_is_the_persons_to_mend(tmp_path_factory: pytest.TempPathFactory, cut: float) -> None:
-    """A manifest that is missing or not whole is one clear line, never a traceback."""
+def test_a_cut_manifest_is_an_input_error(tmp_path_factory: pytest.TempPathFactory, cut: float) -> None:
+    """A missing or incomplete manifest is one line."""
     folder = tmp_path_factory.mktemp("cut")
     ledger = RunLedger(str(folder), RUN)
     put_run(ledger, folder, title_of(), planned((2,)))

@@ -1,4 +1,4 @@
-"""Recipes are small, typed, and say what is wrong with them."""
+"""Recipes are typed documents with clear errors."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def test_an_override_wins_over_the_recipe() -> None:
     ],
 )
 def test_an_unknown_key_names_the_nearest(key: str, value: str, hint: str) -> None:
-    """A slip of the finger is answered with the key that was meant."""
+    """An unknown key is an error that suggests the nearest key."""
     with pytest.raises(RecipeError) as caught:
         load_recipe("faithful", {key: value})
     assert f"did you mean '{hint}'?" in str(caught.value)
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
-    """A slip in the recipe's name is answered with the recipe that was meant."""
+    """An unknown recipe is an error that suggests the nearest name."""
     with pytest.raises(RecipeError, match="did you mean 'faithful'"):
         load_recipe("faithfull")
 
 
 @pytest.mark.parametrize(("key", "value"), [("grain.keep", "1.5"), ("scale", "7"), ("profile", "vhs"), ("bars", "yes")])
 def test_a_value_out_of_range_is_refused_by_its_key(key: str, value: str) -> None:
-    """The line names the key and the value."""
+    """The error names the key and the value."""
     with pytest.raises(RecipeError) as caught:
         load_recipe("faithful", {key: value})
     assert key in str(caught.value)
@@ -55,7 +55,7 @@ def test_a_value_out_of_range_is_refused_by_its_key(key: str, value: str) -> Non
 
 @pytest.mark.parametrize("text", ["@x", "[", "{a", "'", "\x00"])
 def test_a_value_that_cannot_be_read_is_refused_by_its_key(text: str) -> None:
-    """Half a value is one line that names the key."""
+    """A value that is not YAML is an error that names the key."""
     with pytest.raises(RecipeError) as caught:
         load_recipe("faithful", {"model": text})
     assert "model" in str(caught.value)
@@ -65,7 +65,7 @@ def test_a_value_that_cannot_be_read_is_refused_by_its_key(text: str) -> None:
 @pytest.mark.parametrize("text", ["scale = [", "just words", "", "a: [", "\x00"])
 @pytest.mark.parametrize("suffix", [".toml", ".yaml"])
 def test_a_broken_recipe_file_is_one_line(tmp_path: Path, text: str, suffix: str) -> None:
-    """A file that is no recipe gets one line with its path."""
+    """A file that is not a recipe is an error that names its path."""
     path = tmp_path / f"mine{suffix}"
     path.write_text(text)
     if text == "" and suffix == ".toml":
@@ -78,7 +78,7 @@ def test_a_broken_recipe_file_is_one_line(tmp_path: Path, text: str, suffix: str
 
 
 def test_yaml_and_toml_say_the_same(tmp_path: Path) -> None:
-    """Both forms give one recipe."""
+    """TOML and YAML give the same recipe."""
     (tmp_path / "a.toml").write_text("scale = 3\n[grain]\nkeep = 0.25\n")
     (tmp_path / "a.yaml").write_text("scale: 3\ngrain:\n  keep: 0.25\n")
     assert load_recipe(str(tmp_path / "a.toml")) == load_recipe(str(tmp_path / "a.yaml"))
@@ -101,6 +101,6 @@ def test_a_wrong_word_is_repeated_as_it_was_written(word: str) -> None:
 
 
 def test_keys_are_dotted() -> None:
-    """The documented keys are the model's own."""
+    """The documentation lists exactly the keys of the model."""
     assert "grain.keep" in recipe_keys()
     assert "on_damage" in recipe_keys()

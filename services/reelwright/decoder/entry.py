@@ -1,4 +1,4 @@
-"""The decoder as a process of its own."""
+"""Creates the decoder of a role process."""
 
 from __future__ import annotations
 

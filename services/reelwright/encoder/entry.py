@@ -1,4 +1,4 @@
-"""The encoder as a process of its own."""
+"""Creates the encoder of a role process."""
 
 from __future__ import annotations
 

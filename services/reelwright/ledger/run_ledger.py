@@ -1,6 +1,6 @@
 """A run's ledger on any fsspec file system: its documents, encoded segments, previews and film.
 
-The methods of RunLedger stand in the order of a run's life: request, title, plan, segments, film, outcome, clean-up.
+The methods of RunLedger are in the order of a run's life: request, title, plan, segments, film, outcome, clean-up.
 """
 
 from __future__ import annotations

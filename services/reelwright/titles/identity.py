@@ -1,4 +1,4 @@
-"""Who a run is: the same source, recipe and engine are the same run, wherever and whenever they are asked for."""
+"""The identity of a run: the same source, recipe and engine are the same run, wherever and whenever submitted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 
 from reelwright.titles.recipe import Recipe
 
-# Enough of a file to tell it from any other, yet the same few ranges whether it lies on a disk or in an object store.
+# These ranges distinguish any two films in practice, and are few enough to read from an object store.
 _EDGE = 4 << 20
 _SAMPLE = 256 << 10
 _SAMPLES = 64
@@ -17,8 +17,8 @@ _SAMPLES = 64
 def content_fingerprint(stream: IO[bytes]) -> str:
     """SHA-256 over a seekable stream's size, its first and last 4 MiB and 64 even samples of 256 KiB, as hex.
 
-    Files up to 24 MiB are read whole. Damage between the samples of a larger file is caught later: each segment's
-    plan carries the digest of what was decoded.
+    Files up to 24 MiB are read completely. Differences between the samples of a larger file are found later: each
+    segment's plan has the digest of the decoded pictures.
     """
     size = stream.seek(0, io.SEEK_END)
     sha = hashlib.sha256(size.to_bytes(8, "big"))

@@ -1,4 +1,4 @@
-"""The recipe: what to do to a film, as a small typed document. Unknown keys are refused with the nearest right one."""
+"""The recipe: how to restore a film, as a small typed document. The error for an unknown key names the nearest key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ Profile = Literal["web", "master", "hevc10", "av1", "prores"]
 
 
 class Grain(BaseModel):
-    """`keep`: share of what the network took away that is put back; 0 is clean, 1 is all of it."""
+    """What happens to the grain.
+
+    Attributes:
+        keep: share of the removed grain that is added back, 0 to 1.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     keep: float = Field(default=0.4, ge=0.0, le=1.0)
@@ -31,11 +35,12 @@ class Recipe(BaseModel):
         scale: enlargement of the picture's width and height.
         model: a packaged model's name or the path of a safetensors file.
         profile: codec and container of the film.
-        grain: what becomes of the grain.
+        grain: what happens to the grain.
         deinterlace: `auto` detects interlaced sources; the frame rate is kept either way.
-        bars: `keep` leaves black borders out of restoration and puts them back; `crop` leaves them off;
-            `ignore` restores them like picture.
-        on_damage: `fail` ends the title at a packet that does not decode; `conceal` lets the previous frame stand in.
+        bars: `keep` does not restore black borders and adds them again; `crop` removes them; `ignore` restores them
+            as a part of the picture.
+        on_damage: `fail` ends the title at a packet that does not decode; `conceal` repeats
+            the previous frame.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
