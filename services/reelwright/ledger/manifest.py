@@ -10,7 +10,7 @@ from fractions import Fraction
 from pydantic import ValidationError
 
 from reelwright.ledger.delivery import manifest_location
-from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry, TitleRecord
+from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
@@ -81,11 +81,13 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     Raises:
         LedgerError: the run is not finished, or plan, records and film disagree about a frame or its time.
     """
-    title, end = _finished(ledger)
+    title, end = ledger.title(), ledger.plan_end()
+    if title is None or end is None:
+        raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
     account = _FrameAccount()
-    shots = tuple(shots_of(account.collect(_records(ledger, end))))
+    shots = tuple(shots_of(account.collect(_checked_records(ledger, end))))
     source_pts = tuple(account.source_pts)
-    _agree(ledger.run, film, source_pts, title.source.video.time_base)
+    _check_times(ledger.run, film, source_pts, title.source.video.time_base)
     for spent in (film.seconds, end.seconds):
         account.seconds.update(spent)
     return Manifest(
@@ -186,14 +188,7 @@ def read_manifest(film: str) -> Manifest:
         raise InputError(f"not a whole manifest: {reason}", location, "restore the film again") from None
 
 
-def _finished(ledger: RunLedger) -> tuple[TitleRecord, PlanEnd]:
-    title, end = ledger.title(), ledger.plan_end()
-    if title is None or end is None:
-        raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
-    return title, end
-
-
-def _records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]:
+def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]:
     """The records of a run in order, each checked against its plan."""
     frames = 0
     for segment in range(end.segments):
@@ -211,7 +206,7 @@ def _records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]:
         raise LedgerError(f"run {ledger.run}: {end.frames} frames were read and {frames} restored")
 
 
-def _agree(run: str, film: FilmFacts, source_pts: Sequence[int], source_tick: Fraction) -> None:
+def _check_times(run: str, film: FilmFacts, source_pts: Sequence[int], source_tick: Fraction) -> None:
     if len(film.pts) != len(source_pts):
         raise LedgerError(f"run {run}: {len(source_pts)} frames were restored and {len(film.pts)} are in the film")
     error = worst_time_error(film.pts, film.time_base, source_pts, source_tick)
