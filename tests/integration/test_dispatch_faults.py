@@ -169,7 +169,7 @@ def test_a_worker_out_of_drain_time_releases_what_it_started(
     stopping = h.start_worker("stopping", FakeRestorer(hold))
     h.publish(batch("r", 0, 0))
     assert entered.wait(TIMEOUT_SECONDS)
-    closer = threading.Thread(target=lambda: stopping.close(drain_seconds=0))
+    closer = threading.Thread(target=lambda: stopping.close(drain_seconds=0.01))
     closer.start()
     until(lambda: "drain time exceeded" in caplog.text, "the end of the drain time")
     go_on.set()

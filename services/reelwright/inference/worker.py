@@ -103,10 +103,11 @@ class InferenceWorker:
                 By default as the settings say.
         """
         drain_seconds = self._settings.drain_seconds if drain_seconds is None else drain_seconds
-        # Without a drain time nothing was to be waited for, as when a person stops `restore`.
-        if not self._pool.drain(drain_seconds) and drain_seconds > 0:
-            log.warning("drain time exceeded", leases=len(self._pool.held_leases()))
+        drained = self._pool.drain(drain_seconds)
         self._abandoning.set()
+        # Without a drain time nothing was to be waited for, as when a person stops `restore`.
+        if not drained and drain_seconds > 0:
+            log.warning("drain time exceeded", leases=len(self._pool.held_leases()))
         self._publisher.close()
         self._closing.set()
         self._pool.close()
