@@ -130,7 +130,7 @@ def attempts(root: str) -> dict[str, str]:
     ledger = RunLedger(root, RUN)
     tried = {
         "read": ledger.title,
-        "list": ledger.committed,
+        "list": ledger.committed_segments,
         "runs": lambda: list_runs(root),
         "write": lambda: ledger.put_title(title_of()),
         "create": lambda: ledger.put_plan(plan_of(0)),

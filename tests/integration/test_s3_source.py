@@ -1,4 +1,4 @@
-"""Sources in a store: read as from a disk, by ranges, and never mistaken for damaged when the store fails."""
+"""Sources in a store: read by ranges with the same result as from a disk, and not regarded as damaged when it fails."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ _MIB = 1 << 20
 
 @pytest.fixture
 def store(s3: S3Server) -> Iterator[S3Server]:
-    """The server as this process reaches it."""
+    """The server, which this process uses."""
     with aws_environment(s3.env):
         yield s3
 
 
 def put(store: S3Server, path: Path, name: str = "") -> str:
-    """Puts a file into the store under a name of its own; its location."""
+    """Uploads a file under a new name, and returns its location."""
     key = f"sources/{uuid4().hex}/{name or path.name}"
     store.client().put_object(Bucket=store.bucket, Key=key, Body=path.read_bytes())
     return f"s3://{store.bucket}/{key}"
@@ -90,7 +90,7 @@ def large(path: Path) -> Path:
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_film_is_the_same_from_a_store(store: S3Server, name: str) -> None:
-    """What is found in it, its fingerprint and every frame are those of the file on a disk."""
+    """Probe, fingerprint and every frame are equal to those of the file on a disk."""
     location = put(store, clip(name), "Le réel #1 100%.film")
     local, remote = probe(str(clip(name))), probe(location)
     assert remote == local.model_copy(update={"location": location})
@@ -99,7 +99,7 @@ def test_a_film_is_the_same_from_a_store(store: S3Server, name: str) -> None:
 
 
 def timed_streams(film: AssembledFilm) -> dict[int, tuple[object, ...]]:
-    """What is known of each stream with times, in a form that compares equal."""
+    """The properties of each stream with times, in a form that compares equal."""
     return {
         index: (stream.kind, stream.times.digest(), dict(stream.tags), stream.dispositions)
         for index, stream in film.timed_streams.items()
@@ -107,7 +107,7 @@ def timed_streams(film: AssembledFilm) -> dict[int, tuple[object, ...]]:
 
 
 def test_a_film_takes_its_sound_and_subtitles_from_the_store(store: S3Server, tmp_path: Path) -> None:
-    """The other streams of a source in a store end up in the film as those of a local one do, to the byte."""
+    """A film made from a source in a store is byte-identical to one made from the local file, with all its streams."""
     films = []
     for place in ("local", "store"):
         (tmp_path / place).mkdir()
@@ -119,8 +119,8 @@ def test_a_film_takes_its_sound_and_subtitles_from_the_store(store: S3Server, tm
     assert timed_streams(remote) == timed_streams(local)
 
 
-def test_little_of_a_film_is_read_to_know_it(store: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fingerprint reads its samples and a probe its headers, whatever the film's length; nothing is kept on disk."""
+def test_probe_and_fingerprint_read_little(store: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe reads headers and a fingerprint reads samples, for any length of the film; nothing is written to disk."""
     long = tmp_path / "long.mp4"
     shutil.copy(clip("rate_25"), long)
     with long.open("ab") as file:
@@ -142,7 +142,7 @@ def test_little_of_a_film_is_read_to_know_it(store: S3Server, tmp_path: Path, mo
 
 
 def test_a_film_is_fetched_once(store: S3Server, tmp_path: Path) -> None:
-    """Decoding reads every byte about once, though two readers follow the file."""
+    """Decoding reads every byte about once, although two readers use the file."""
     require_real_server(store)
     path = large(tmp_path / "noise.mkv")
     info = probe(put(store, path))
@@ -151,8 +151,8 @@ def test_a_film_is_fetched_once(store: S3Server, tmp_path: Path) -> None:
     assert path.stat().st_size <= served_bytes(store) - before < 1.3 * path.stat().st_size
 
 
-def test_a_film_that_changes_while_it_is_read_is_refused(store: S3Server, tmp_path: Path) -> None:
-    """Two states of a file are never mixed: the second ends the reading with a line that says so."""
+def test_a_film_that_changes_while_it_is_read_is_detected(store: S3Server, tmp_path: Path) -> None:
+    """Two versions of a file are never mixed: reading the second one raises InputError."""
     path = large(tmp_path / "noise.mkv")
     location = put(store, path)
     frames = iter(FrameReader(probe(location), Recipe(on_damage="conceal")))
@@ -164,7 +164,7 @@ def test_a_film_that_changes_while_it_is_read_is_refused(store: S3Server, tmp_pa
 
 
 def test_a_film_that_is_removed_while_it_is_read_is_named(store: S3Server, tmp_path: Path) -> None:
-    """A source that goes away ends the reading with a line that says so."""
+    """A source that is removed while it is read raises InputError."""
     location = put(store, large(tmp_path / "noise.mkv"))
     frames = iter(FrameReader(probe(location), Recipe(on_damage="conceal")))
     next(frames)
@@ -173,8 +173,8 @@ def test_a_film_that_is_removed_while_it_is_read_is_named(store: S3Server, tmp_p
         list(frames)
 
 
-def test_a_store_that_dies_midway_is_no_damage(store: S3Server, tmp_path: Path) -> None:
-    """Frames come as they are until the store is gone, then the error that passes; afterwards all of them come."""
+def test_a_store_that_dies_is_not_damage(store: S3Server, tmp_path: Path) -> None:
+    """Frames are correct until the store dies, then UnavailableError is raised; afterwards all frames are read."""
     require_real_server(store)
     path = large(tmp_path / "noise.mkv")
     info = probe(put(store, path))
@@ -197,8 +197,8 @@ def test_a_store_that_dies_midway_is_no_damage(store: S3Server, tmp_path: Path) 
     assert digests(info, on_damage="conceal") == whole
 
 
-def test_a_moment_without_the_store_is_waited_out(store: S3Server, tmp_path: Path) -> None:
-    """A server that is restarted while a film is read costs a moment and no frame."""
+def test_a_restart_of_the_store_is_retried(store: S3Server, tmp_path: Path) -> None:
+    """A restart of the server while a film is read costs time and no frame."""
     require_real_server(store)
     path = large(tmp_path / "noise.mkv")
     info = probe(put(store, path))
@@ -223,8 +223,8 @@ _NOISY: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("container", _NOISY)
-def test_no_container_takes_a_failing_store_for_its_end(container: str, tmp_path: Path) -> None:
-    """Whenever the bytes fail to come, decoding ends with that very error, and no frame before it is another."""
+def test_no_container_regards_a_failing_store_as_its_end(container: str, tmp_path: Path) -> None:
+    """Wherever reading fails, decoding raises that error, and every frame before it is correct."""
     data = noise(tmp_path / f"noise.{container}", 100, **_NOISY[container]).read_bytes()
     supply = Supply(data)
     whole = list(_decoded(supply, conceal=True))
@@ -232,7 +232,7 @@ def test_no_container_takes_a_failing_store_for_its_end(container: str, tmp_path
     some = 0
     for part, conceal in product((0.2, 0.4, 0.6, 0.7, 0.8, 0.9), (True, False)):
         read: list[tuple[str, bool]] = []
-        with pytest.raises(UnavailableError, match="gone for now"):
+        with pytest.raises(UnavailableError, match="store stopped"):
             read.extend(_decoded(Supply(data, int(part * supply.given)), conceal=conceal))
         assert read == whole[: len(read)]
         some += 0 < len(read) < len(whole)
@@ -240,7 +240,7 @@ def test_no_container_takes_a_failing_store_for_its_end(container: str, tmp_path
 
 
 class Supply:
-    """Hands out a file's bytes until so many were given, and then no more; counts them."""
+    """Returns a file's bytes until `most` were read, then raises UnavailableError; counts them."""
 
     def __init__(self, data: bytes, most: int | None = None) -> None:
         self.size, self.given, self._data, self._most = len(data), 0, data, most
@@ -248,12 +248,12 @@ class Supply:
     def __call__(self, start: int, end: int) -> bytes:
         self.given += end - start
         if self._most is not None and self.given > self._most:
-            raise UnavailableError("gone for now")
+            raise UnavailableError("store stopped")
         return self._data[start:end]
 
 
 def _decoded(supply: Supply, *, conceal: bool) -> Iterator[tuple[str, bool]]:
-    """Digest of each frame and whether it stands in for another."""
+    """Digest of each frame, and whether it conceals one that did not decode."""
     handle = io.BufferedReader(Source(BlockCache(supply, supply.size, 2048), "film"))
     with open_source("film", handle) as container:
         stream = video_stream(container, "film")
@@ -274,8 +274,8 @@ def _decoded(supply: Supply, *, conceal: bool) -> Iterator[tuple[str, bool]]:
         ("ftp://example.org/film.mp4", "ftp:// addresses are not supported"),
     ],
 )
-def test_what_is_no_film_in_a_store_is_one_clear_line(store: S3Server, location: str, words: str) -> None:
-    """Each kind of wrong source says what it is and where."""
+def test_a_wrong_source_is_one_line(store: S3Server, location: str, words: str) -> None:
+    """The error for each kind of wrong source names the kind and the address."""
     put(store, clip("short"))
     client = store.client()
     client.put_object(Bucket="films", Key="empty.mp4", Body=b"")
@@ -287,7 +287,7 @@ def test_what_is_no_film_in_a_store_is_one_clear_line(store: S3Server, location:
 
 
 def test_a_source_that_may_not_be_read_is_named(store: S3Server) -> None:
-    """Who is not allowed to read a source learns that, and no title waits for it to pass."""
+    """A source without read permission raises a permanent error."""
     require_real_server(store)
     location = put(store, clip("short"))
     with aws_environment(store.add_user(f"stranger{uuid4().hex[:8]}")), pytest.raises(InputError) as caught:
@@ -298,7 +298,7 @@ def test_a_source_that_may_not_be_read_is_named(store: S3Server) -> None:
 def test_a_film_in_a_store_is_verified_there(
     store: S3Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A film is checked where it lies against the manifest beside it, and a changed byte is found."""
+    """A film in a store is verified with the manifest next to it, and a changed byte is found."""
     film = tmp_path / "film.mkv"
     assert run(["restore", str(small_film(30)), "-o", str(film), "--profile", "master"]) == 0
     location = put(store, film)

@@ -1,4 +1,4 @@
-"""A store in trouble: what passes is told from what does not, work goes on in the same process, and no key gets out."""
+"""Failures of the store: temporary and permanent errors differ, work continues in the process, keys stay secret."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ SECRETS = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "
 
 @pytest.fixture
 def store() -> Iterator[S3Server]:
-    """A server of the test's own, as this process reaches it."""
+    """A server for one test, which this process uses."""
     with S3Server() as server, aws_environment(server.env):
         yield server
 
 
 def steps(root: str, scratch: Path) -> dict[str, Callable[[], object]]:
-    """What services do to a run, by name."""
+    """The operations of services on a run, by name."""
     ledger, claims = RunLedger(root, RUN), ClaimCheck(root, 0)
     return {
         "read": ledger.title,
-        "list": ledger.committed,
+        "list": ledger.committed_segments,
         "runs": lambda: list_runs(root),
         "look": lambda: ledger.is_committed(0),
         "write": lambda: ledger.put_title(title_of(str(uuid4()))),
@@ -51,7 +51,7 @@ def steps(root: str, scratch: Path) -> dict[str, Callable[[], object]]:
 
 
 def test_every_step_outlives_the_server(store: S3Server, tmp_path: Path) -> None:
-    """While the server is down each step raises the error that passes; once it is back each works, objects and all."""
+    """While the server is down each operation raises UnavailableError; once it is back each works, with all objects."""
     require_real_server(store)
     root = f"s3://{store.bucket}/ledger"
     for step in steps(root, tmp_path).values():
@@ -68,8 +68,8 @@ def test_every_step_outlives_the_server(store: S3Server, tmp_path: Path) -> None
             step()
 
 
-def test_a_frozen_server_is_given_up_and_taken_up_again(store: S3Server) -> None:
-    """A server that takes requests and answers none is noticed; after it thaws the same ledger works."""
+def test_a_frozen_server_is_detected_and_used_again(store: S3Server) -> None:
+    """A server that accepts requests and answers none is detected; when it continues, the same ledger works."""
     ledger = RunLedger(f"s3://{store.bucket}/ledger", RUN)
     ledger.put_plan(plan_of(0))
     store.freeze()
@@ -82,7 +82,7 @@ def test_a_frozen_server_is_given_up_and_taken_up_again(store: S3Server) -> None
 
 
 @pytest.mark.parametrize(
-    "ways",
+    "answer",
     [
         "503 SlowDown",
         "503 ServiceUnavailable",
@@ -94,17 +94,17 @@ def test_a_frozen_server_is_given_up_and_taken_up_again(store: S3Server) -> None
         "403 RequestTimeTooSkewed",
     ],
 )
-def test_what_a_busy_server_answers_passes(ways: str) -> None:
-    """Trouble of the store's own is waited for, whatever was asked."""
-    with FaultyS3Server(ways) as server, aws_environment(server.env):
+def test_answers_of_a_busy_server_are_temporary(answer: str) -> None:
+    """An answer that the store is busy or full raises UnavailableError, for every operation."""
+    with FaultyS3Server(answer) as server, aws_environment(server.env):
         ledger = RunLedger("s3://films/ledger", RUN)
-        for step in (ledger.title, ledger.committed, lambda: ledger.put_plan(plan_of(0))):
+        for step in (ledger.title, ledger.committed_segments, lambda: ledger.put_plan(plan_of(0))):
             with pytest.raises(UnavailableError, match="s3://films/ledger"):
                 step()
 
 
 @pytest.mark.parametrize(
-    ("ways", "words"),
+    ("answer", "words"),
     [
         ("400 AuthorizationHeaderMalformed", "another region"),
         ("403 ExpiredToken", "does not know the credentials"),
@@ -112,19 +112,19 @@ def test_what_a_busy_server_answers_passes(ways: str) -> None:
         ("400 NoOneKnowsThis", "the store refuses the request (NoOneKnowsThis)"),
     ],
 )
-def test_what_does_not_pass_is_the_persons_to_mend(ways: str, words: str) -> None:
-    """What waiting does not change is told at once, with what to do."""
-    with FaultyS3Server(ways) as server, aws_environment(server.env):
+def test_permanent_answers_say_what_to_correct(answer: str, words: str) -> None:
+    """A permanent error of the store is raised at once, with what to do."""
+    with FaultyS3Server(answer) as server, aws_environment(server.env):
         ledger = RunLedger("s3://films/ledger", RUN)
-        for step in (ledger.title, ledger.committed, lambda: ledger.put_plan(plan_of(0))):
+        for step in (ledger.title, ledger.committed_segments, lambda: ledger.put_plan(plan_of(0))):
             with pytest.raises(OutputError) as caught:
                 step()
             assert words in str(caught.value)
             assert str(caught.value).startswith("s3://films/ledger")
 
 
-def test_a_reply_that_breaks_off_passes() -> None:
-    """Half an object is no object: the error that passes is raised, and nothing short of it is returned."""
+def test_an_incomplete_response_is_temporary() -> None:
+    """A response that ends in the middle raises UnavailableError, and never returns part of an object."""
     with FaultyS3Server("cuts") as server, aws_environment(server.env):
         folder = Folder("s3://films/ledger")
         folder.replace("document", b"x" * 100_000)
@@ -132,10 +132,10 @@ def test_a_reply_that_breaks_off_passes() -> None:
             folder.read("document")
 
 
-def test_no_key_gets_out(
+def test_keys_stay_secret(
     store: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No message, log line of any level, or object in the store holds a key, an access key's name or a token."""
+    """No message, log line of any level or object in the store contains a key, an access key id or a token."""
     caplog.set_level(logging.DEBUG, logger="reelwright")
     mine = (store.access_key, store.secret_key)
     root, said = f"s3://{store.bucket}/ledger", []
@@ -160,8 +160,8 @@ def test_no_key_gets_out(
 
 
 @pytest.mark.parametrize("wrong", ["key", "endpoint", "bucket"])
-def test_a_command_says_in_one_line_what_is_wrong_with_the_store(store: S3Server, wrong: str) -> None:
-    """Exit code 2 and one line that names the address and no key, for a store that refuses or is not there."""
+def test_a_command_reports_a_store_error_in_one_line(store: S3Server, wrong: str) -> None:
+    """Exit code 2 and one line that names the address and no key, for a store that refuses or does not answer."""
     require_real_server(store)
     store.client().put_object(Bucket=store.bucket, Key="film.mp4", Body=clip("short").read_bytes())
     change = {
@@ -178,8 +178,8 @@ def test_a_command_says_in_one_line_what_is_wrong_with_the_store(store: S3Server
     assert not [secret for secret in (*SECRETS, store.access_key, store.secret_key) if secret in done.stderr]
 
 
-def test_a_name_that_a_write_cut_off_left_behind_is_written(store: S3Server) -> None:
-    """A server killed between noting a new object and having it refuses the name to all; it is written all the same."""
+def test_a_name_blocked_by_an_interrupted_write_is_written(store: S3Server) -> None:
+    """A name that the server refuses, because it was killed while it created the object, is written nevertheless."""
     require_real_server(store)
     folder = Folder(f"s3://{store.bucket}/ledger")
     assert folder.create("plan.json", b"lost")
