@@ -168,9 +168,12 @@ class _SubmittedTitle:
             options += ["--deadline", f"{title.deadline_seconds}s"]
         end = time.monotonic() + _SUBMIT_SECONDS
         while True:
-            done = self._trial.cluster.command(
-                "submit", f"{bucket}/{self._source}", "-o", f"{bucket}/{self._film}", *options
-            )
+            try:
+                done = self._trial.cluster.command(
+                    "submit", f"{bucket}/{self._source}", "-o", f"{bucket}/{self._film}", *options
+                )
+            except subprocess.TimeoutExpired as error:
+                return f"submit did not exit within {error.timeout:.0f} s"
             if done.returncode == 0:
                 self._run = done.stdout.split()[0]
                 return ""
