@@ -115,6 +115,11 @@ class Supervisor:
             if code not in _STOPPED:
                 self._record_exit(process, f"exited with {code} after SIGTERM")
 
+    @property
+    def ready(self) -> bool:
+        """Whether every process that runs is ready for work."""
+        return all(slot.process.ready for slot in self._all_slots() if slot.process is not None)
+
     def pids(self, *roles: str) -> list[int]:
         """Process ids of the running processes of these roles, or of all roles."""
         return [s.process.pid for s in self._all_slots() if s.process is not None and (not roles or s.role in roles)]

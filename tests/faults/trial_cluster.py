@@ -19,7 +19,8 @@ from tests.faults.store_client import StoreClient
 from tests.faults.supervisor import ProcessSlot, Supervisor
 from tests.faults.topic_recorder import TopicRecorder
 from tests.support.cluster import Cluster
-from tests.support.role_processes import free_port
+from tests.support.commands import PATIENCE_SECONDS
+from tests.support.role_processes import free_port, until
 
 LEDGER = "ledger/"
 PROCESSES = {"decoder": 1, "dispatcher": 2, "inference": 2, "encoder": 2}
@@ -97,6 +98,9 @@ def open_trial_cluster(folder: Path) -> Iterator[TrialCluster]:
         cluster = stack.enter_context(_cluster(folder, kafka, s3, network))
         supervisor = Supervisor(cluster, _slots(network, scratch.folder), PROCESSES)
         store = StoreClient(s3.env, cluster.bucket)
+        stack.enter_context(supervisor)
+        # The time without a commit counts from here; a busy machine needs minutes to start all processes.
+        until(lambda: supervisor.ready, "every role is ready", 2 * PATIENCE_SECONDS)
         yield TrialCluster(
             folder=folder,
             kafka=kafka,
@@ -107,7 +111,7 @@ def open_trial_cluster(folder: Path) -> Iterator[TrialCluster]:
             scratch=scratch if mounts else FileSizeLimit(lambda: supervisor.pids("encoder")),
             next_version=_installation(folder / "version-next", f"{reelwright.__version__}.post1"),
             store=store,
-            supervisor=stack.enter_context(supervisor),
+            supervisor=supervisor,
             recorder=stack.enter_context(TopicRecorder(network.to_broker.address)),
             commits=stack.enter_context(CommitMonitor(store, LEDGER)),
         )
