@@ -20,8 +20,6 @@ MASTERING_VALUES = tuple(range(0x55D1, 0x55DB))
 
 # The longest header: an identifier of 4 bytes and a size of 8.
 _LONGEST_HEADER = 12
-# A damaged size can lead further than any file can be read at.
-_LAST_OFFSET = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,11 @@ def read_element(handle: IO[bytes], at: int | None = None) -> Element | None:
         The header; None where the file ends or where no element begins.
     """
     start = handle.tell() if at is None else at
-    if start > _LAST_OFFSET:
+    try:
+        handle.seek(start)
+    except (OSError, OverflowError, ValueError):
+        # A damaged size leads further than this file system can hold a file.
         return None
-    handle.seek(start)
     data = handle.read(_LONGEST_HEADER)
     identifier_length = _length(data[:1])
     if not 0 < identifier_length <= 4 or len(data) <= identifier_length:
