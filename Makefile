@@ -59,6 +59,9 @@ bench: $(VENV)/.dev  ## the figures in the README
 fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=20000
 	REELWRIGHT_FUZZ=$(or $(N),20000) $(BIN)/python -m pytest -q tests/integration/test_fuzz.py --timeout=0
 
+conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: writes docs/conformance.md
+	$(VENV)/bin/python -m tests.conformance
+
 faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7
 	$(BIN)/python -m tests.faults $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
 

@@ -88,11 +88,19 @@ def test_sound_is_converted(codec: str, suffix: str, profile: str, now: str, tmp
     assert abs(lag(reel.path) - lag(source)) <= 0.0011
 
 
-def test_gaps_become_silence(tmp_path: Path) -> None:
-    """What is heard after a gap in the sound is still in sync once it was converted."""
+@pytest.mark.parametrize(("profile", "how"), [("web", "converted"), ("prores", "copied"), ("master", "copied")])
+def test_gaps_become_silence(profile: str, how: str, tmp_path: Path) -> None:
+    """What is heard after a gap in the sound is still in sync, converted or copied."""
     source = write_film(tmp_path / "source.mkv", "pcm_s16le", parts=((0.0, 0.3), (0.9, 1.0)))
-    reel = make_unrestored_film(source, "web", tmp_path)
-    assert outcome(reel, "audio").outcome == "converted"
+    reel = make_unrestored_film(source, profile, tmp_path)
+    assert outcome(reel, "audio").outcome == how
+    assert missing_copies(reel.path, reel.result.streams) == ()
+    if profile == "master":
+        # Matroska keeps the gap; its packets have times of their own.
+        assert [packet.pts for packet in demuxed_packets(reel.path, "audio")] == [
+            packet.pts for packet in demuxed_packets(source, "audio")
+        ]
+        return
     assert abs(lag(reel.path, start=1.2)) <= 0.0011
     first, samples = decoded_sound(reel.path)
     gap = samples[round((0.4 - float(first)) * RATE) : round((0.8 - float(first)) * RATE)]

@@ -159,6 +159,9 @@ def _error(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes, shift
     # In whole nanoseconds: a film has hundreds of thousands of packets.
     wanted = sorted(_nanoseconds(source, shift))
     found = sorted(_nanoseconds(film, Fraction(0)))
+    if len(wanted) != len(found):
+        # MP4 cuts off what lies before its zero, such as the samples that an encoder is primed with.
+        wanted, found = ([time for time in times if time >= 0] or times for times in (wanted, found))
     if len(wanted) == len(found):
         worst = max(abs(one - other) for one, other in zip(wanted, found, strict=True))
     else:

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from reelwright.media.audio_conversion import convert_audio
 from reelwright.media.container import open_source
+from reelwright.media.pcm_gaps import PCM, GapFiller
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.programmes import other_programmes
 from reelwright.media.stream_copy import PREROLL_SECONDS, StreamClock, StreamCopy, StreamWriter
@@ -121,7 +122,9 @@ class StreamPlanner:
         playable = not outcome.codec.startswith(self.spec.unplayable)
         if playable and not edited and self._holds(stream):
             target = self._copy_of(stream)
-            return StreamCopy(outcome, stream, self._clock(target), edits.starts_at)
+            copy = StreamCopy(outcome, stream, self._clock(target), edits.starts_at)
+            # MP4 and MOV count uncompressed sound in samples alone, so a gap would be closed there.
+            return GapFiller(copy, stream) if self.spec.container != "matroska" and _is_pcm(outcome) else copy
         reason = outcome.reason
         if edited:
             reason = "its edit list cuts it inside its packets"
@@ -231,6 +234,10 @@ def _first_payload(location: str, index: int) -> bytes:
 
 def _is_known(stream: Stream) -> bool:
     return cast("object", stream.codec_context) is not None
+
+
+def _is_pcm(outcome: StreamOutcome) -> bool:
+    return PCM.match(outcome.codec) is not None
 
 
 def _is_timecode(stream: Stream) -> bool:

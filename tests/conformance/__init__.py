@@ -1,0 +1,1 @@
+"""What each profile makes of each kind of stream, tried and written down."""
