@@ -63,7 +63,7 @@ def _bitmaps(codec: str, path: Path) -> Path:
     def add(out: Any) -> list[Packet[Any]]:
         stream, packets = out.add_mux_stream(codec), []
         for start in (500, 1500):
-            packet: Packet[Any] = Packet(b"\x16\0\x02\0\0")
+            packet: Packet[Any] = Packet(b"\x16\0\x02\0\0\x80\0\0")
             packet.stream, packet.time_base = stream, Fraction(1, 1000)
             packet.pts = packet.dts = start
             packets.append(packet)

@@ -42,8 +42,12 @@ def command(
     print_notice(f"film    {job.output}  {manifest.width}x{manifest.height}, {manifest.frames_out} frames, {lost} lost")
     print_notice(f"report  {job.report}")
     for stream in manifest.streams:
-        if stream.reason:
-            print_notice(f"note    {stream.kind} stream {stream.index}: {stream.outcome}, {stream.reason}")
+        said = [stream.reason] if stream.reason else []
+        said += [f"not kept: {', '.join(stream.not_kept)}"] if stream.not_kept else []
+        if said:
+            print_notice(f"note    {stream.kind} stream {stream.index}: {stream.outcome}, {'; '.join(said)}")
+    for note in manifest.notes:
+        print_notice(f"note    {note}")
 
 
 def _print_waiting() -> None:
