@@ -67,10 +67,11 @@ class WorkerStreams(DispatchServicer):
             while not isinstance(decision := await outbox.get(), StreamClosed):
                 await context.write(_encode(decision))
         finally:
-            reader.cancel()
-            (outcome,) = await asyncio.gather(reader, return_exceptions=True)
+            # Before any await: gRPC may cancel this handler a second time, and the leases must return.
             del self._outboxes[stream]
             self._send(WorkerDisconnected(stream))
+            reader.cancel()
+            (outcome,) = await asyncio.gather(reader, return_exceptions=True)
             reason = repr(outcome) if isinstance(outcome, Exception) else ""
             log.info("worker disconnected", worker=hello.worker, stream=stream, reason=reason)
 
