@@ -1,4 +1,4 @@
-"""Weighted fair sharing: which of several waiting flows is served next. Pure and deterministic."""
+"""Weighted fair sharing among waiting flows. Pure and deterministic; `ready_queue` says what the flows are."""
 
 from __future__ import annotations
 

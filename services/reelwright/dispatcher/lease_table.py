@@ -1,4 +1,4 @@
-"""Which worker has which batch, until when, and how often a batch was lost. No clock, thread or network."""
+"""Which worker has which batch, and until when. No clock, thread or network."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ import itertools
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
+from reelwright.dispatcher.batch_history import AttemptLimits, BatchHistory, Cause
 from reelwright.dispatcher.ready_queue import BatchKey
-
-Cause = Literal["failure", "expiry", "disconnect", "release"]
-
-# A worker that dies loses every batch it holds, so one loss says little about a batch. After two losses the batch may
-# be the cause. Restoring it with nothing else under way shows whether it is.
-_LOSSES_BEFORE_EXCLUSIVE = 2
-# A batch that kills its worker before the worker starts it, for example by its size, is never lost while it is
-# restored exclusively. It must be given up in the end, too.
-_LOSSES_PER_EXCLUSIVE_LOSS = 4
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -61,27 +52,6 @@ class ReturnedBatch:
     reason: str
 
 
-@dataclass(slots=True)
-class _BatchHistory:
-    """What happened to a batch so far.
-
-    Attributes:
-        failures: failures that workers reported.
-        losses: leases that expired or whose worker was lost.
-        exclusive_losses: those among them in which the batch was being restored exclusively.
-        failed_by: names of the workers that failed or lost it.
-        avoid_until: until when these workers are avoided, on the table's clock.
-        ended_leases: ids of its leases that ended without a receipt.
-    """
-
-    failures: int = 0
-    losses: int = 0
-    exclusive_losses: int = 0
-    failed_by: set[str] = field(default_factory=set)
-    avoid_until: float = 0.0
-    ended_leases: set[str] = field(default_factory=set)
-
-
 class LeaseTable:
     """The leases of one dispatcher.
 
@@ -104,7 +74,7 @@ class LeaseTable:
         prefer_other_seconds: float,
         clock: Callable[[], float],
     ) -> None:
-        self.seconds, self._attempts, self._losses = seconds, attempts, losses
+        self.seconds, self._limits = seconds, AttemptLimits(attempts, losses)
         self._prefer_other_seconds, self._clock = prefer_other_seconds, clock
         self._active: dict[str, GrantedLease] = {}
         self._by_worker: defaultdict[str, dict[str, GrantedLease]] = defaultdict(dict)
@@ -112,7 +82,7 @@ class LeaseTable:
         self._stalled: set[str] = set()
         # The batches of leases that ended without a receipt: a late receipt still counts.
         self._ended: dict[str, BatchKey] = {}
-        self._history: dict[BatchKey, _BatchHistory] = {}
+        self._history: dict[BatchKey, BatchHistory] = {}
         # So that no lease of an earlier dispatcher has the id of one of these.
         self._prefix = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
@@ -145,7 +115,7 @@ class LeaseTable:
             key=key,
             worker=worker,
             deadline=self._clock() + self.seconds,
-            exclusive=history is not None and history.losses >= _LOSSES_BEFORE_EXCLUSIVE,
+            exclusive=history is not None and history.needs_exclusive_lease,
         )
         self._active[lease.id] = self._by_worker[worker][lease.id] = self._by_key[key][lease.id] = lease
         return lease
@@ -209,9 +179,7 @@ class LeaseTable:
     def avoided_workers(self, key: BatchKey) -> frozenset[str]:
         """Names of the workers that a batch should not go to at present if another can take it."""
         history = self._history.get(key)
-        if history is None or self._clock() >= history.avoid_until:
-            return frozenset()
-        return frozenset(history.failed_by)
+        return frozenset() if history is None else history.avoided_workers(self._clock())
 
     def _remove(self, lease: GrantedLease) -> None:
         del self._active[lease.id]
@@ -229,20 +197,14 @@ class LeaseTable:
         if lease is None:
             return None
         self._remove(lease)
-        history = self._history.setdefault(lease.key, _BatchHistory())
+        history = self._history.setdefault(lease.key, BatchHistory())
         history.ended_leases.add(lease_id)
         self._ended[lease_id] = lease.key
         if cause != "release":
-            history.failed_by.add(lease.worker)
-            history.avoid_until = self._clock() + self._prefer_other_seconds
+            history.avoid_worker(lease.worker, until=self._clock() + self._prefer_other_seconds)
         if cause == "failure":
             history.failures += 1
         elif cause == "disconnect" or (cause == "expiry" and lease.worker not in self._stalled):
-            history.losses += 1
-            history.exclusive_losses += lease.started
-        given_up = (
-            history.failures >= self._attempts
-            or history.exclusive_losses >= self._losses
-            or history.losses >= _LOSSES_PER_EXCLUSIVE_LOSS * self._losses
-        )
+            history.count_loss(while_exclusive=lease.started)
+        given_up = history.exceeds(self._limits)
         return ReturnedBatch(lease.key, cause, lease.worker, given_up, f"worker {lease.worker}: {reason}")

@@ -1,4 +1,4 @@
-"""Batches that wait for a worker, and the order in which they are leased."""
+"""The batches that wait for a worker, and how models, priority classes and titles share the workers."""
 
 from __future__ import annotations
 

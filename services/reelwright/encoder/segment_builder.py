@@ -1,4 +1,4 @@
-"""Builds one segment: puts its batches in order, encodes their frames, and commits file and record."""
+"""Builds one segment: encodes the frames of its batches in order, and commits file and record."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import frame_from_wire
+from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.bars import put_back
@@ -19,51 +20,10 @@ from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
-from reelwright.titles.errors import CorruptPayload, InternalError
+from reelwright.titles.errors import CorruptPayload
 from reelwright.wire.frames_pb2 import RestoredBatch
 
 PREVIEW_WIDTH = 1280
-
-
-class ReorderBuffer:
-    """Holds the batches of a segment, which arrive in any order and repeatedly, until their turn. Not thread-safe."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[int, RestoredBatch] = {}
-        self._next = 0
-        self._last: int | None = None
-
-    def insert(self, batch: RestoredBatch) -> None:
-        """Adds a batch. Of two copies the first is kept, and a batch that was used is ignored.
-
-        Raises:
-            InternalError: the batch has a higher number than the last batch of the segment.
-        """
-        if batch.last:
-            self._last = batch.batch
-        highest = max(batch.batch, *self._waiting, 0)
-        if self._last is not None and highest > self._last:
-            raise InternalError(f"segment {batch.segment}: batch {highest} lies behind the last, {self._last}")
-        if batch.batch >= self._next:
-            self._waiting.setdefault(batch.batch, batch)
-
-    def next_batch(self) -> RestoredBatch | None:
-        """The next batch in order, which stays here; None when it has not arrived."""
-        return self._waiting.get(self._next)
-
-    def mark_used(self) -> None:
-        """Removes the next batch and moves on to the one after it."""
-        del self._waiting[self._next]
-        self._next += 1
-
-    def discard_next(self) -> None:
-        """Removes the next batch; another copy of it must arrive."""
-        del self._waiting[self._next]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every batch up to the last was used."""
-        return self._last is not None and self._next > self._last
 
 
 class SegmentBuilder:

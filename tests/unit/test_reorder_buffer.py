@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.encoder.segment_builder import ReorderBuffer
+from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.titles.errors import InternalError
 from reelwright.wire.frames_pb2 import RestoredBatch
 
