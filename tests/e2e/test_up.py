@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from scripts.up import PORTS, PROCESSES, ROOT, choose_ports, start_prometheus
-from tests.support.commands import COMMAND, PATIENCE_SECONDS
+from tests.support.commands import COMMAND, TIMEOUT_SECONDS
 from tests.support.films import small_film
 from tests.support.role_processes import until
 
@@ -76,14 +76,14 @@ def test_a_cluster_comes_up_restores_and_goes_down(up: tuple[subprocess.Popen[by
         (victim,) = children_with(script, name)
         victim.kill()
         until(lambda name=name, pid=victim.pid: {c.pid for c in children_with(script, name)} - {pid}, f"{name} is back")  # type: ignore[misc]
-    waiting = subprocess.run([COMMAND, "status", "--wait"], env=env, timeout=PATIENCE_SECONDS, check=False)
+    waiting = subprocess.run([COMMAND, "status", "--wait"], env=env, timeout=TIMEOUT_SECONDS, check=False)
     assert waiting.returncode == 0
     assert subprocess.run([COMMAND, "verify", output], env=env, check=False).returncode == 0
     assert "inference ended with -9" in text(data)
     assert not [name for name in PROCESSES if f":{ports[name]}/metrics" not in text(data)]
     children = psutil.Process(script.pid).children(recursive=True)
     script.send_signal(signal.SIGINT)
-    assert script.wait(PATIENCE_SECONDS) == 0
+    assert script.wait(TIMEOUT_SECONDS) == 0
     assert text(data).endswith("stopped\n")
     assert [child for child in children if child.is_running()] == []
     for role in PROCESSES:

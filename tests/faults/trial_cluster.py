@@ -19,7 +19,7 @@ from tests.faults.store_client import StoreClient
 from tests.faults.supervisor import ProcessSlot, Supervisor
 from tests.faults.topic_recorder import TopicRecorder
 from tests.support.cluster import Cluster
-from tests.support.commands import PATIENCE_SECONDS
+from tests.support.commands import TIMEOUT_SECONDS
 from tests.support.role_processes import free_port, until
 
 LEDGER = "ledger/"
@@ -100,7 +100,7 @@ def open_trial_cluster(folder: Path) -> Iterator[TrialCluster]:
         store = StoreClient(s3.env, cluster.bucket)
         stack.enter_context(supervisor)
         # The time without a commit counts from here; a busy machine needs minutes to start all processes.
-        until(lambda: supervisor.ready, "every role is ready", 2 * PATIENCE_SECONDS)
+        until(lambda: supervisor.ready, "every role is ready", 2 * TIMEOUT_SECONDS)
         yield TrialCluster(
             folder=folder,
             kafka=kafka,

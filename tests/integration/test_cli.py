@@ -20,7 +20,7 @@ from reelwright.cli.main import run
 from reelwright.cli.progress import ProgressDisplay
 from reelwright.telemetry.progress import ProgressMeter
 from tests.support import clips
-from tests.support.commands import COMMAND, PATIENCE_SECONDS, manifest_of, reelwright, sha256, start, wait_until
+from tests.support.commands import COMMAND, TIMEOUT_SECONDS, manifest_of, reelwright, sha256, start, wait_until
 from tests.support.films import small_film
 
 _HEAVY = ("av", "cv2", "grpc", "kafka", "numpy", "openvino", "s3fs", "torch")
@@ -159,7 +159,7 @@ def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
     )
     os.close(theirs)
     shown = _read_all(ours)
-    assert process.wait(PATIENCE_SECONDS) == 0
+    assert process.wait(TIMEOUT_SECONDS) == 0
     assert small_film(240).name in shown
     assert "/240 frames" in shown
     assert "fps" in shown

@@ -13,7 +13,7 @@ import pytest
 from reelwright.cli.main import run
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film
-from tests.support.commands import COMMAND, PATIENCE_SECONDS, manifest_of, reelwright, sha256, tree
+from tests.support.commands import COMMAND, TIMEOUT_SECONDS, manifest_of, reelwright, sha256, tree
 from tests.support.films import small_film
 from tests.support.scenes import scene
 
@@ -121,7 +121,7 @@ def test_two_sources_with_one_default_name_at_once(tmp_path: Path) -> None:
         subprocess.Popen([COMMAND, "restore", str(source)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for source in sources
     ]
-    said = [process.communicate(timeout=PATIENCE_SECONDS) for process in running]
+    said = [process.communicate(timeout=TIMEOUT_SECONDS) for process in running]
     assert sorted(process.returncode for process in running) == [0, 2], said
     assert not (tmp_path / ".reelwright").exists()
 
@@ -164,7 +164,7 @@ def test_bytes_that_are_no_text_are_one_line(where: str, tmp_path: Path) -> None
         source = name
     arguments = [b"-o", name] if where == "output" else []
     done = subprocess.run(
-        [COMMAND, b"restore", source, *arguments], capture_output=True, check=False, timeout=PATIENCE_SECONDS
+        [COMMAND, b"restore", source, *arguments], capture_output=True, check=False, timeout=TIMEOUT_SECONDS
     )
     assert done.returncode == 2
     assert done.stderr.count(b"\n") == 1
@@ -193,7 +193,7 @@ def test_a_closed_pipe_does_not_stop_a_restoration(tmp_path: Path) -> None:
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -211,7 +211,7 @@ def test_a_full_disk_under_the_log_does_not_stop_a_restoration(streams: str, tmp
             stdout=full,
             stderr=full if streams == "both" else subprocess.PIPE,
             check=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
         )
     assert done.returncode == 0
     assert run(["verify", str(output)]) == 0
@@ -235,7 +235,7 @@ def test_closed_streams_do_not_reach_the_film(tmp_path: Path) -> None:
     script = "import os, sys; [os.close(n) for n in range(3)]; os.execv(sys.argv[1], sys.argv[1:])"
     command = [COMMAND, "restore", str(small_film(30)), "-o", str(output)]
     assert (
-        subprocess.run([sys.executable, "-c", script, *command], check=False, timeout=PATIENCE_SECONDS).returncode == 0
+        subprocess.run([sys.executable, "-c", script, *command], check=False, timeout=TIMEOUT_SECONDS).returncode == 0
     )
     done = reelwright("verify", output)
     assert done.returncode == 0, done.stdout

@@ -22,7 +22,7 @@ from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from scripts.servers.s3 import S3Server
 from tests.support import clips
-from tests.support.commands import PATIENCE_SECONDS, sha256
+from tests.support.commands import TIMEOUT_SECONDS, sha256
 from tests.support.dispatch_harness import until
 from tests.support.films import small_film
 from tests.support.pipeline_harness import Change, pipeline_harness, request_for
@@ -185,7 +185,7 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger")) as here:
         here.submit(request)
-        assert assembled.wait(PATIENCE_SECONDS)
+        assert assembled.wait(TIMEOUT_SECONDS)
     ledger = RunLedger(str(tmp_path / "ledger"), request.run)
     assert ledger.outcome() == cancelled
     assert len(ledger.committed_segments()) > 1

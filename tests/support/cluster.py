@@ -20,7 +20,7 @@ from kafka import KafkaAdminClient
 
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
-from tests.support.commands import COMMAND, PATIENCE_SECONDS
+from tests.support.commands import COMMAND, TIMEOUT_SECONDS
 from tests.support.role_processes import Process, free_port, until
 
 ROLES = ("decoder", "dispatcher", "inference", "encoder")
@@ -126,7 +126,7 @@ class Cluster:
             [COMMAND, *map(str, arguments)],
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             check=False,
             env={**os.environ, **self.env, **env},
         )

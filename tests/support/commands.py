@@ -13,14 +13,14 @@ from typing import Any
 
 COMMAND = str(Path(sys.executable).with_name("reelwright"))
 # So long that only a process that hangs exceeds it.
-PATIENCE_SECONDS = 240.0
+TIMEOUT_SECONDS = 240.0
 _POLL_SECONDS = 0.002
 
 
 def reelwright(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs the command until it ends."""
     command = [COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, **options)
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
@@ -31,7 +31,7 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
     """Waits for a condition; False when the process ended before it came true."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         if process.poll() is not None:
             return False

@@ -34,7 +34,7 @@ from reelwright.restoration.models import resolve_model
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import Event
-from tests.support.commands import PATIENCE_SECONDS
+from tests.support.commands import TIMEOUT_SECONDS
 
 Change = Callable[[str, bytes], bytes | None]
 """Takes a topic and a message; returns the message to publish instead, or None to drop it."""
@@ -90,7 +90,7 @@ class PipelineHarness:
     def wait(self, request: RunRequest) -> Event:
         """Waits for the event that ends the run."""
         while True:
-            event = self.events.get(timeout=PATIENCE_SECONDS)
+            event = self.events.get(timeout=TIMEOUT_SECONDS)
             if event.run == request.run and event.WhichOneof("event") in {"title_finished", "title_failed"}:
                 return event
 

@@ -16,14 +16,14 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.commands import COMMAND, PATIENCE_SECONDS
+from tests.support.commands import COMMAND, TIMEOUT_SECONDS
 
 _POLL_SECONDS = 0.05
 
 
-def until(condition: Callable[[], object], what: str, patience: float = PATIENCE_SECONDS) -> None:
+def until(condition: Callable[[], object], what: str, timeout: float = TIMEOUT_SECONDS) -> None:
     """Waits for a condition that depends on another process."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"timed out waiting until {what}"
         time.sleep(_POLL_SECONDS)
@@ -87,9 +87,9 @@ class Process:
         """Sends SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
 
-    def wait(self, patience: float = PATIENCE_SECONDS) -> int:
+    def wait(self, timeout: float = TIMEOUT_SECONDS) -> int:
         """Waits until the process ends; returns the exit code."""
-        return self._process.wait(patience)
+        return self._process.wait(timeout)
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page on its port; status 0 while nothing answers."""
