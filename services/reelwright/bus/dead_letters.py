@@ -8,6 +8,7 @@ from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import BrokerError
+from reelwright.titles.identity import is_run_name
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
 log = get_logger(__name__)
@@ -53,7 +54,7 @@ def dead_letter_batch(bus: Bus, record: Record, reason: str) -> None:
     """
     dead_letter(bus, record, reason)
     run, _, segment = record.key.decode(errors="replace").partition("/")
-    if run and segment.isdecimal() and len(segment) <= _MAX_SEGMENT_DIGITS:
+    if is_run_name(run) and segment.isdecimal() and len(segment) <= _MAX_SEGMENT_DIGITS:
         wanted = SegmentWanted(segment=int(segment), reason=" ".join(reason.split()))
         publish_event(bus, Event(run=run, segment_wanted=wanted))
 

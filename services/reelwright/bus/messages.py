@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from reelwright.bus.protocol import Bus, Record
 from reelwright.titles.errors import UnusableMessage
+from reelwright.titles.identity import is_run_name
 
 Kind = TypeVar("Kind", bound=Message)
 
@@ -42,15 +43,19 @@ def read_message(record: Record, kind: type[Kind]) -> Kind:
 
     Args:
         record: the record.
-        kind: the type of the message.
+        kind: the type of the message; it has a field `run`.
 
     Raises:
-        UnusableMessage: the value is not a message of this type, or has the format of a later version.
+        UnusableMessage: the value is not a message of this type, has the format of a later version, or names no run.
     """
     version = record.headers.get(_HEADER, str(FORMAT))
     if version != str(FORMAT):
         raise UnusableMessage(f"format {version} of {kind.__name__}; this version reads {FORMAT}: upgrade it")
     try:
-        return kind.FromString(record.value)
+        message = kind.FromString(record.value)
     except DecodeError as error:
         raise UnusableMessage(f"not a {kind.__name__}: {error}") from None
+    # Checked once, here: a run becomes a folder's name, so an empty one or `../other` must reach no other code.
+    if not is_run_name(run := getattr(message, "run", "")):
+        raise UnusableMessage(f"{run!r} is not the name of a run")
+    return message

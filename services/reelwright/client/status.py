@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.titles.errors import UnavailableError, UserError
+from reelwright.titles.identity import is_run_name
 
 _POLL_SECONDS = 1.0
 
@@ -56,7 +57,7 @@ def known_ledger(run: str, ledger: Callable[[str], RunLedger]) -> RunLedger:
         UserError: this ledger has no such run.
         UnavailableError: the store does not answer.
     """
-    found = ledger(run) if run.isalnum() else None
+    found = ledger(run) if is_run_name(run) else None
     if found is None or found.request() is None:
         raise UserError(f"no run named {run!r}", "", "`reelwright status` lists the runs of this ledger")
     return found

@@ -18,6 +18,7 @@ from reelwright.store.folder import Folder
 from reelwright.store.local import TEMPORARY
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.errors import LedgerError
+from reelwright.titles.identity import is_run_name
 from reelwright.titles.request import RunRequest
 
 # What may differ between two requests for the same run.
@@ -43,7 +44,7 @@ class RunLedger:
 
     Args:
         root: fsspec location that holds the run folders, e.g. a local path or `s3://bucket/ledger`.
-        run: the run's name.
+        run: the run's name, as `titles.identity.is_run_name` accepts it.
         retry: how long to retry while the store is unavailable.
 
     Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
@@ -51,6 +52,8 @@ class RunLedger:
     """
 
     def __init__(self, root: str, run: str, retry: RetryPolicy = NO_RETRY) -> None:
+        if not is_run_name(run):
+            raise LedgerError(f"{run!r} is not the name of a run")
         self.run = run
         self._folder = Folder(f"{root.rstrip('/')}/{run}", retry)
         self._documents = DocumentFolder(self._folder)

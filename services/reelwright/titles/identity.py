@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from typing import IO
 
 from reelwright.titles.recipe import Recipe
@@ -12,6 +13,7 @@ from reelwright.titles.recipe import Recipe
 _EDGE = 4 << 20
 _SAMPLE = 256 << 10
 _SAMPLES = 64
+_RUN_NAME = re.compile(r"[0-9A-Za-z]{1,64}")
 
 
 def content_fingerprint(stream: IO[bytes]) -> str:
@@ -40,3 +42,12 @@ def run_id(fingerprint: str, recipe: Recipe, engine_identity: str) -> str:
     """The run's name: 20 hex digits of SHA-256 over fingerprint, canonical recipe and engine identity."""
     text = "\n".join(("reelwright-run-1", fingerprint, recipe.canonical(), engine_identity))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def is_run_name(text: str) -> bool:
+    """Whether a text can be the name of a run: 1 to 64 ASCII letters and digits.
+
+    A run's name becomes the name of its folder in the ledger. A text from a message or a command line that has any
+    other character, or none, is never used as a path.
+    """
+    return _RUN_NAME.fullmatch(text) is not None
