@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from reelwright.media.film import read_timeline
+from reelwright.media.finished_film import read_timeline
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.titles.errors import ReelwrightError
 from tests.conformance.kinds import KINDS

@@ -15,10 +15,11 @@ import pytest
 
 from reelwright.media.assemble import assemble_film
 from reelwright.media.display_matrix import matrix_of
-from reelwright.media.film import frame_digests, jpeg, read_timeline
+from reelwright.media.finished_film import frame_digests, read_timeline
+from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
+from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
-from reelwright.media.timing import SegmentInput
 from reelwright.media.types import ColourInfo, FrameRecord
 from reelwright.titles.errors import CorruptPayload, InternalError, OutputError, UnavailableError
 from tests.support.clipmaker import Film, write_film

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from reelwright.media.captions import caption_data, with_captions
-from reelwright.media.film import missing_copies, read_timeline
+from reelwright.media.finished_film import missing_copies, read_timeline
 from reelwright.media.hdr import hdr_of
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.media.tags import lost_tags

@@ -14,7 +14,7 @@ import pytest
 
 from reelwright.media.colour import presumed_matrix
 from reelwright.media.encode import FilmFormat, SegmentEncoder, film_colour
-from reelwright.media.film import frame_digests
+from reelwright.media.finished_film import frame_digests
 from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.media.profiles import out_pix_fmt, profile_spec
 from reelwright.media.types import ColourInfo, VideoInfo

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.packet import Packet
 
-from reelwright.media.film import read_timeline
+from reelwright.media.finished_film import read_timeline
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.media.types import StreamOutcome
 from tests.support import mp4_edit

@@ -13,7 +13,7 @@ import pytest
 from av.packet import Packet
 from av.stream import Disposition
 
-from reelwright.media.film import missing_copies, stream_digests
+from reelwright.media.finished_film import missing_copies, stream_digests
 from tests.support.carried_clips import cover
 from tests.support.clips import clip
 from tests.support.stream_clips import ASS_HEADER, COUNT, RATE, lag, pictures, sounds, write_film

@@ -17,10 +17,10 @@ from reelwright.media import encode
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.encode import FilmFormat, SegmentEncoder
 from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
+from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.probe import probe
 from reelwright.media.profiles import ProfileSpec, out_pix_fmt, profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.media.timing import SegmentInput
 from reelwright.media.types import DecodedFrame, SourceInfo
 from reelwright.titles.recipe import Recipe
 

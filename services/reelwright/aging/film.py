@@ -14,10 +14,10 @@ from reelwright.aging import Ager, age_preset
 from reelwright.media.assemble import assemble_film
 from reelwright.media.encode import FilmFormat, SegmentEncoder
 from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
+from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.media.timing import SegmentInput
 from reelwright.media.types import SourceInfo
 from reelwright.store.failures import output_error
 from reelwright.store.output_guard import guard_output, refuse_existing

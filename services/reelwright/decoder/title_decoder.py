@@ -21,8 +21,8 @@ from reelwright.ledger.records import PlanEnd, SegmentPlan, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
 from reelwright.media.colour import RANGE_FULL
-from reelwright.media.film import jpeg
 from reelwright.media.fingerprint import source_fingerprint
+from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import pixel_format, without_neutral_chroma
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt

@@ -19,11 +19,11 @@ from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.encode import film_format
-from reelwright.media.film import FilmTimeline, read_timeline
+from reelwright.media.finished_film import FilmTimeline, read_timeline
+from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.media.tags import lost_tags
-from reelwright.media.timing import SegmentInput
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger

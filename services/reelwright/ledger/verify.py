@@ -12,7 +12,7 @@ from pathlib import Path
 from reelwright.ledger.manifest import read_manifest, worst_time_error
 from reelwright.ledger.records import Manifest
 from reelwright.media.container import open_bytes
-from reelwright.media.film import FilmTimeline, frame_digests, missing_copies, read_timeline
+from reelwright.media.finished_film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.media.stream_times import paired
 from reelwright.titles.errors import CorruptPayload, InputError
 

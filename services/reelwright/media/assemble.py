@@ -23,12 +23,12 @@ from reelwright.media.caption_text import CaptionText, add_caption_text
 from reelwright.media.captions import CaptionReader, holds_captions, with_captions
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
+from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import OtherStreams, StreamPlanner, codec_name, is_cover
 from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options, stream_tags
 from reelwright.media.timecode import Timecode, film_timecode, start_timecode
-from reelwright.media.timing import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.types import Chapter, SourceInfo, StreamOutcome
 from reelwright.titles.errors import InternalError
 

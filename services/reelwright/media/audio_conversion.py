@@ -16,9 +16,9 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
+from reelwright.media.container_support import container_holds
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.stream_copy import lost
-from reelwright.media.trial import container_holds
 from reelwright.media.types import StreamOutcome
 
 # Per channel: 256 kbit/s for stereo, where AAC is transparent to most listeners.

@@ -20,11 +20,11 @@ from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
 from reelwright.media.field_order import FieldDetector, FieldFinding
 from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
+from reelwright.media.frame_sampling import sample_runs
 from reelwright.media.hdr import hdr_of
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.programmes import other_programmes
-from reelwright.media.sampling import sample_runs
 from reelwright.media.types import Bars, Chapter, SourceInfo, StreamInfo, VideoInfo
 from reelwright.titles.errors import InputError
 

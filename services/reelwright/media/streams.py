@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from reelwright.media.audio_conversion import convert_audio
 from reelwright.media.container import open_source
+from reelwright.media.container_support import container_holds
 from reelwright.media.pcm_gaps import PCM, GapFiller
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.programmes import other_programmes
@@ -23,7 +24,6 @@ from reelwright.media.stream_copy import PREROLL_SECONDS, StreamClock, StreamCop
 from reelwright.media.subtitle_copy import SubtitleCopy
 from reelwright.media.tags import describe_stream
 from reelwright.media.text_conversion import convert_text
-from reelwright.media.trial import container_holds
 from reelwright.media.types import StreamOutcome
 
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -167,7 +167,7 @@ class StreamPlanner:
         return StreamCopy(outcome, stream, self._clock(target))
 
     def _holds(self, stream: Stream) -> bool:
-        return container_holds(self.spec, lambda trial: _add_template(trial, stream))
+        return container_holds(self.spec, lambda container: _add_template(container, stream))
 
     def _copy_of(self, stream: Stream) -> Stream:
         target = _add_template(self.film, stream)

@@ -1,4 +1,4 @@
-"""Reads a few hundred frames spread over a film, for what is decided once per title."""
+"""Decodes a few hundred frames spread over a film, for what `probe` measures once per title: bars and field order."""
 
 from __future__ import annotations
 

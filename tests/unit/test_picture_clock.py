@@ -11,7 +11,7 @@ from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.media.timing import PictureClock, SegmentInput, film_shift, timescale
+from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, timescale
 from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import InternalError
 

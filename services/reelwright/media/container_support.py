@@ -1,4 +1,4 @@
-"""Finds out what a container holds by writing a header with it into memory."""
+"""Finds out whether a container can hold a stream: writes a header with the stream into memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from reelwright.media.profiles import ProfileSpec
 
 def container_holds(spec: ProfileSpec, add: Callable[[OutputContainer], object]) -> bool:
     """Whether libavformat writes a header of the profile's container with the stream that `add` adds."""
-    trial = av.open(io.BytesIO(), "w", format=spec.container)
+    container = av.open(io.BytesIO(), "w", format=spec.container)
     try:
-        add(trial)
-        trial.start_encoding()
+        add(container)
+        container.start_encoding()
     except (av.FFmpegError, ValueError):
         return False
     finally:
         with suppress(av.FFmpegError, ValueError):
-            trial.close()
+            container.close()
     return True

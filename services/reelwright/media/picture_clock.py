@@ -1,4 +1,4 @@
-"""The film's clock: when each packet of its picture is decoded and shown, and in what units."""
+"""The times of packets of a film's video stream, the units of its times, and the shift from the source's clock."""
 
 from __future__ import annotations
 

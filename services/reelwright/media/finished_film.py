@@ -1,4 +1,4 @@
-"""Reads a finished film back, and makes stills of pictures."""
+"""Reads a finished film: its timeline, its decoded frames and the data of its other streams."""
 
 from __future__ import annotations
 
@@ -7,31 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
-import cv2
-import numpy as np
 from av.container import InputContainer
 from av.stream import AttachmentStream, Stream
-from numpy.typing import NDArray
 
 from reelwright.media.captions import caption_digest
-from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, presumed_matrix
 from reelwright.media.container import open_source, video_stream
 from reelwright.media.damage import SliceChecks
-from reelwright.media.encode import set_colour, video_frame
 from reelwright.media.formats import picture_of
-from reelwright.media.picture import Picture
 from reelwright.media.stream_copy import PayloadDigest
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import codec_name, is_cover
 from reelwright.media.tags import disposition_names
-from reelwright.media.types import Bars, ColourInfo, StreamOutcome
+from reelwright.media.types import Bars, StreamOutcome
 from reelwright.titles.errors import CorruptPayload
-
-_JPEG_QUALITY = 85
-_Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,39 +162,6 @@ def missing_copies(path: str | Path, outcomes: tuple[StreamOutcome, ...]) -> tup
         else:
             missing.append(outcome)
     return tuple(missing)
-
-
-def jpeg(picture: Picture, colour: ColourInfo, max_width: int) -> bytes:
-    """The picture as a JPEG file, no wider than `max_width`, its code values read by the colour tags."""
-    width = min(max_width, picture.width)
-    height = max(1, round(picture.height * width / picture.width))
-    image = _gray(picture, colour) if picture.format.planes == 1 else _bgr(picture, colour)
-    if width < picture.width:
-        image = cast("_Image", cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
-    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return coded.tobytes()
-
-
-def _bgr(picture: Picture, colour: ColourInfo) -> _Image:
-    frame = video_frame(picture)
-    set_colour(frame, _explicit(picture, colour))
-    return cast("_Image", frame.reformat(format="bgr24", dst_color_range=RANGE_FULL, threads=1).to_ndarray())
-
-
-def _gray(picture: Picture, colour: ColourInfo) -> _Image:
-    """Luma spread to 0..255: limited range runs from 16 to 235, scaled to the depth (ITU-R BT.709, 4.6)."""
-    full = colour.range == RANGE_FULL
-    black, span = (0, 255) if full else (16, 219)
-    unit = 1 << (picture.format.depth - 8)
-    codes = np.arange(256 * unit, dtype=np.float32) / unit
-    table = np.clip(np.rint((codes - black) * (255 / span)), 0, 255).astype(np.uint8)
-    return table[picture.planes[0]]
-
-
-def _explicit(picture: Picture, colour: ColourInfo) -> ColourInfo:
-    """The tags with nothing left to the scaler's presumption."""
-    matrix = presumed_matrix(picture.width, picture.height) if colour.matrix in {0, 2} else colour.matrix
-    return colour.model_copy(update={"matrix": matrix, "range": colour.range or RANGE_LIMITED})
 
 
 def _payloads(container: InputContainer, streams: list[Stream]) -> dict[int, PayloadDigest]:
