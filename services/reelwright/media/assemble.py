@@ -1,16 +1,14 @@
-"""Makes the film of its encoded segments and of what the source holds beside the picture. Nothing is encoded twice."""
+"""Writes the film from its encoded segments and the source's other streams. No picture is encoded again."""
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -19,24 +17,21 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from reelwright.media import matroska
-from reelwright.media.caption_text import CaptionText, add_caption_text
-from reelwright.media.captions import CaptionReader, holds_captions, with_captions
+from reelwright.media.caption_copy import CaptionCopy
+from reelwright.media.captions import CaptionReader
 from reelwright.media.container import open_source, video_stream
-from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, encoder_rate, output_errors, set_colour
+from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, output_errors, set_colour
+from reelwright.media.film_chapters import FilmChapters
 from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.profiles import ProfileSpec, encoded_size
+from reelwright.media.segment_packets import SegmentPackets
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import OtherStreams, StreamPlanner, codec_name, is_cover
 from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options, stream_tags
 from reelwright.media.timecode import Timecode, film_timecode, start_timecode
-from reelwright.media.types import Chapter, SourceInfo, StreamOutcome
+from reelwright.media.types import SourceInfo, StreamOutcome
 from reelwright.titles.errors import InternalError
 
-if TYPE_CHECKING:
-    # PyAV has this shape in its stubs alone.
-    from av.container.core import Chapter as FilmChapter
-
-_CHAPTER_UNIT = Fraction(1, 1_000_000)
 # No subtitle is meant to be shown for an hour, and a file with an endless one states an endless length.
 _LONGEST_SUBTITLE = Fraction(3600)
 
@@ -120,31 +115,31 @@ class _Assembly:
         # MP4 takes the samples' shape from the codec's parameters.
         anamorphic = film.sample_aspect_ratio != 1 and spec.container == "matroska"
         self._display_ratio = film.sample_aspect_ratio * film.width / film.height if anamorphic else None
-        self._frames, self._end = 0, Fraction(0)
         self._notes: list[str] = []
         static = bool(film.hdr.mastering or film.hdr.content_light)
         self._completed_later = spec.container == "matroska" and (anamorphic or static)
-        self._captions, self._captioned, self._caption_sha = captions, 0, hashlib.sha256()
-        self._caption_text: CaptionText | None = None
-        self._texts: list[Packet[Stream]] = []
+        self._caption_reader = captions
+        self._chapters = FilmChapters.of(source, shift)
         self._timed: dict[int, TimedStream] = {}
-        # Of the film's clock; 0 for a source that does not say how long it is.
-        length = Fraction(source.duration)
-        self._expected_end = source.video.start_pts * source.video.time_base + shift + length if length else Fraction(0)
 
     def write(self, first: SegmentInput, pending: Iterator[SegmentInput]) -> AssembledFilm:
         container = av.open(self._out, "w", format=self._spec.container, container_options=self._muxer_options())
         try:
             container.flags |= BITEXACT
             with av.open(first.path) as template:
-                video = self._add_video(container, template.streams.video[0])
+                encoded = template.streams.video[0]
+                codec = encoded.codec_context.codec.canonical_name
+                video = self._add_video(container, encoded)
             length = min(Fraction(self._source.duration) or _LONGEST_SUBTITLE, _LONGEST_SUBTITLE)
             planner = StreamPlanner(self._source.location, container, self._spec, self._shift, length)
             others = planner.add_streams(self._other, self._main)
-            self._caption_text = add_caption_text(container, self._source.location, self._codec, self._spec)
-            self._describe(container)
+            captions = CaptionCopy(self._caption_reader, container, self._source.location, codec, self._spec)
+            container.metadata.update(film_tags(self._source.metadata))
+            self._chapters.write(container)
             container.start_encoding()
-            self._mux(container, self._pictures(first, pending, video), others)
+            clock = PictureClock(self._spec.reorder, round(self._shift / self._film.time_base))
+            pictures = SegmentPackets(chain([first], pending), video, self._film, clock, captions)
+            self._mux(container, pictures, captions, others)
         except BaseException:
             with suppress(av.FFmpegError, OSError):
                 container.close()
@@ -152,7 +147,7 @@ class _Assembly:
         container.close()
         if self._completed_later:
             matroska.complete_picture(self._out, self._display_ratio, self._film.hdr)
-        return self._result(others)
+        return self._result(pictures.frames, captions, others)
 
     def _muxer_options(self) -> dict[str, str]:
         cover = any(is_cover(stream) for stream in self._other.streams)
@@ -184,40 +179,19 @@ class _Assembly:
             video.metadata["timecode"] = str(self._timecode)
         if self._completed_later:
             video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
-        self._extradata = template.codec_context.extradata
-        self._codec = template.codec_context.codec.canonical_name
         return video
 
-    def _describe(self, container: OutputContainer) -> None:
-        container.metadata.update(film_tags(self._source.metadata))
-        chapters: list[FilmChapter] = [
-            {
-                "id": number,
-                "start": round((chapter.start + self._shift) / _CHAPTER_UNIT),
-                "end": round((chapter.end + self._shift) / _CHAPTER_UNIT),
-                "time_base": _CHAPTER_UNIT,
-                "metadata": {"title": chapter.title} if chapter.title else {},
-            }
-            for number, chapter in enumerate(self._chapters(), 1)
-        ]
-        container.set_chapters(chapters)
-
-    def _chapters(self) -> list[Chapter]:
-        """The chapters that begin before the film ends. A later one would make a player show a longer film."""
-        end = self._expected_end
-        return [chapter for chapter in self._source.chapters if not end or Fraction(chapter.start) + self._shift < end]
-
-    def _mux(self, container: OutputContainer, pictures: Iterator[Packet[Stream]], others: OtherStreams) -> None:
+    def _mux(
+        self, container: OutputContainer, pictures: SegmentPackets, captions: CaptionCopy, others: OtherStreams
+    ) -> None:
         # Both in decoding order by time; the muxer's own queue then stays a few packets long.
         for packet in heapq.merge(pictures, self._other_packets(others), key=_decoding_time):
             container.mux_one(packet)
-            container.mux(self._texts)
-            self._texts.clear()
-        if self._caption_text:
-            container.mux(list(self._caption_text.flush(self._end)))
+            container.mux(captions.subtitles())
+        container.mux(captions.flush(pictures.end))
         for index, writer in others.writers.items():
             if self._other.streams[index].type == "subtitle":
-                for packet in writer.flush(self._end):
+                for packet in writer.flush(pictures.end):
                     container.mux_one(packet)
 
     def _other_packets(self, others: OtherStreams) -> Iterator[Packet[Stream]]:
@@ -245,72 +219,7 @@ class _Assembly:
             if stream.type != "subtitle":
                 yield from others.writers[stream.index].flush(Fraction(0))
 
-    def _pictures(
-        self, first: SegmentInput, pending: Iterator[SegmentInput], video: VideoStream
-    ) -> Iterator[Packet[Stream]]:
-        clock = PictureClock(self._spec.reorder, round(self._shift / self._film.time_base))
-        held: Packet[Stream] | None = None
-        for packet in self._stamped(first, pending, clock):
-            if held is not None:
-                yield held
-            packet.stream, held = video, packet
-        if held is not None:
-            clock.last(held)
-            self._end = clock.end_seconds(self._film.time_base)
-            yield held
-
-    def _stamped(
-        self, first: SegmentInput, pending: Iterator[SegmentInput], clock: PictureClock
-    ) -> Iterator[Packet[Stream]]:
-        segment: SegmentInput | None = first
-        while segment is not None:
-            clock.begin(segment)
-            with av.open(segment.path) as container:
-                stream = container.streams.video[0]
-                if stream.codec_context.extradata != self._extradata:
-                    raise InternalError(f"{segment.path.name}: its codec setup differs from the first segment's")
-                rate = encoder_rate(self._film.average_rate)
-                for packet in cast("Iterator[Packet[Stream]]", container.demux(stream)):
-                    if packet.size:
-                        index = round(cast("int", packet.pts) * packet.time_base * rate)
-                        clock.stamp(packet, index)
-                        packet.time_base = self._film.time_base
-                        yield self._with_captions(packet, self._captions.of_picture(segment.frames[index].pts))
-            clock.end()
-            self._frames += len(segment.frames)
-            segment = next(pending, None)
-
-    def _with_captions(self, packet: Packet[Stream], captions: bytes) -> Packet[Stream]:
-        if captions and self._caption_text:
-            time = Fraction(cast("int", packet.pts)) * packet.time_base
-            self._texts += self._caption_text.add(captions, time)
-        if not captions or not holds_captions(self._codec):
-            return packet
-        self._captioned += 1
-        self._caption_sha.update(captions)
-        captioned: Packet[Stream] = Packet(with_captions(bytes(packet), self._codec, captions))
-        captioned.time_base, captioned.is_keyframe = packet.time_base, packet.is_keyframe
-        captioned.pts, captioned.dts, captioned.duration = packet.pts, packet.dts, packet.duration
-        return captioned
-
-    def _caption_outcome(self) -> Iterator[StreamOutcome]:
-        """What became of the captions that the source's picture holds."""
-        found = self._captions.found
-        if not found:
-            return
-        outcome = StreamOutcome(index=self._main.index, kind="captions", codec="eia_608", outcome="left out")
-        if self._caption_text:
-            yield self._caption_text.outcome(self._main.index, self._codec, self._spec)
-        elif self._captioned:
-            lost = found - self._captioned
-            reason = f"{lost} of {found} pictures with captions are not in the film" if lost else ""
-            update = {"outcome": "copied", "reason": reason, "packets": self._captioned}
-            yield outcome.model_copy(update={**update, "sha256": self._caption_sha.hexdigest()})
-        else:
-            reason = f"{self._codec} in {self._spec.suffix[1:]} files holds no captions"
-            yield outcome.model_copy(update={"reason": reason})
-
-    def _result(self, others: OtherStreams) -> AssembledFilm:
+    def _result(self, frames: int, captions: CaptionCopy, others: OtherStreams) -> AssembledFilm:
         film = self._film
         width, height = encoded_size(self._spec, film.width, film.height)
         if (width, height) != (film.width, film.height):
@@ -318,28 +227,21 @@ class _Assembly:
                 f"{self._spec.name} holds even sizes only: {film.width}x{film.height} became {width}x{height}, "
                 "its edge repeated"
             )
-        self._notes += [f"the picture's {name} is not carried" for name in sorted(self._captions.named)]
+        self._notes += captions.notes()
         if (film.hdr.mastering or film.hdr.content_light) and self._spec.name == "prores":
             self._notes.append("HDR10 metadata is not carried: neither ProRes nor its muxer here holds it")
-        beyond = len(self._source.chapters) - len(self._chapters())
-        if beyond:
-            self._notes.append(f"{beyond} chapters begin after the film's end and are left out")
-        kept = sorted(self._chapters(), key=lambda chapter: Fraction(chapter.start))
-        if self._spec.container != "matroska" and any(
-            Fraction(one.end) > Fraction(following.start) for one, following in pairwise(kept)
-        ):
-            self._notes.append(f"chapters overlap; in {self._spec.suffix[1:]} files each ends where the next begins")
+        self._notes += self._chapters.notes(self._spec)
         if self._shift:
             self._notes.append(
                 f"the film's clock is the source's {float(self._shift):+.3f} s, so that it starts near zero"
             )
         return AssembledFilm(
-            frames=self._frames,
+            frames=frames,
             width=width,
             height=height,
             shift=self._shift,
-            streams=(*self._caption_outcome(), *others.outcomes()),
-            chapters=len(self._chapters()),
+            streams=(*captions.outcomes(self._main.index), *others.outcomes()),
+            chapters=len(self._chapters.chapters),
             notes=tuple(self._notes),
             timed_streams=self._timed,
             timecode=self._timecode,
@@ -349,17 +251,10 @@ class _Assembly:
 def _read(source: InputContainer, wanted: list[Stream], notes: list[str]) -> Iterator[Packet[Stream]]:
     if not wanted:
         return
-    packets = source.demux(wanted)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.FFmpegError as error:
-            notes.append(f"the source's other streams could not be read to their end: {error.strerror}")
-            return
-        if packet.size:
-            yield packet
+    try:
+        yield from (packet for packet in source.demux(wanted) if packet.size)
+    except av.FFmpegError as error:
+        notes.append(f"the source's other streams could not be read to their end: {error.strerror}")
 
 
 def _decoding_time(packet: Packet[Stream]) -> float:
