@@ -22,7 +22,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from reelwright.media.encode import SegmentEncoder, film_format
+from reelwright.media.encode import SegmentEncoder
+from reelwright.media.film_format import film_format
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec

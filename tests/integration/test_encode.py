@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from reelwright.media.colour import presumed_matrix
-from reelwright.media.encode import FilmFormat, SegmentEncoder, film_colour
+from reelwright.media.encode import SegmentEncoder
+from reelwright.media.film_format import FilmFormat, film_colour
 from reelwright.media.finished_film import frame_digests
 from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.media.profiles import out_pix_fmt, profile_spec

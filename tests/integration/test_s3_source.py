@@ -17,7 +17,7 @@ import pytest
 
 from reelwright.cli.main import run
 from reelwright.media.assemble import AssembledFilm
-from reelwright.media.container import open_source, video_stream
+from reelwright.media.container import open_source
 from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.decode import VideoDecoder
 from reelwright.media.fingerprint import source_fingerprint
@@ -25,6 +25,7 @@ from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
+from reelwright.media.stream_choice import video_stream
 from reelwright.media.types import Bars, SourceInfo
 from reelwright.store.source import BlockCache, Source
 from reelwright.titles.errors import InputError, UnavailableError

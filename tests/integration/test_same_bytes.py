@@ -13,7 +13,8 @@ _ENCODE = """
 import sys
 from fractions import Fraction
 from pathlib import Path
-from reelwright.media.encode import FilmFormat, SegmentEncoder
+from reelwright.media.film_format import FilmFormat
+from reelwright.media.encode import SegmentEncoder
 from reelwright.media.profiles import profile_spec
 from reelwright.media.types import ColourInfo
 from tests.support.scenes import scene

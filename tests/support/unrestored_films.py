@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from reelwright.media import encode
 from reelwright.media.assemble import AssembledFilm, assemble_film
-from reelwright.media.encode import FilmFormat, SegmentEncoder
+from reelwright.media.encode import SegmentEncoder
+from reelwright.media.film_format import FilmFormat
 from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.probe import probe

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from reelwright.aging import Ager, age_preset
 from reelwright.media.assemble import assemble_film
-from reelwright.media.encode import FilmFormat, SegmentEncoder
+from reelwright.media.encode import SegmentEncoder
+from reelwright.media.film_format import FilmFormat
 from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.probe import probe

@@ -18,7 +18,7 @@ from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.assemble import AssembledFilm, assemble_film
-from reelwright.media.encode import film_format
+from reelwright.media.film_format import film_format
 from reelwright.media.finished_film import FilmTimeline, read_timeline
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec

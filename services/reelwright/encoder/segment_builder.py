@@ -12,7 +12,8 @@ from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger, file_sha256
 from reelwright.media.bars import put_back
-from reelwright.media.encode import SegmentEncoder, film_format
+from reelwright.media.encode import SegmentEncoder
+from reelwright.media.film_format import film_format
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec

@@ -19,12 +19,14 @@ from av.video.stream import VideoStream
 from reelwright.media import matroska
 from reelwright.media.caption_copy import CaptionCopy
 from reelwright.media.captions import CaptionReader
-from reelwright.media.container import open_source, video_stream
-from reelwright.media.encode import BITEXACT, FilmFormat, coded_colour, output_errors, set_colour
+from reelwright.media.container import open_source
+from reelwright.media.encode import BITEXACT, output_errors, set_colour
 from reelwright.media.film_chapters import FilmChapters
+from reelwright.media.film_format import FilmFormat, coded_colour
 from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.segment_packets import SegmentPackets
+from reelwright.media.stream_choice import video_stream
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import OtherStreams, StreamPlanner, codec_name, is_cover
 from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options, stream_tags

@@ -15,7 +15,8 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from reelwright.media.container import open_source, packets, video_stream
+from reelwright.media.container import open_source, packets
+from reelwright.media.stream_choice import video_stream
 
 _ATSC = b"\xb5\x00\x31GA94"
 _CAPTIONS, _BARS = b"\x03", b"\x06"

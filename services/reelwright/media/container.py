@@ -1,8 +1,10 @@
-"""Opening a source so that nothing but the file itself is ever read.
+"""Opens a source so that only the file itself can be read.
 
-Three locks, each enough by itself: libavformat gets an open file, or one that a store serves by ranges, and no name to
-resolve, every further file or address that a demuxer asks for is refused, and only demuxers of real containers may run
-(so no playlist, concatenation script, session description or image sequence).
+A media file can name other files and addresses. Three measures keep them closed, and each is enough alone:
+
+- libavformat gets an open file (a local one, or one that a store serves by ranges), and no name that it could resolve.
+- Each further file or address that a demuxer asks for is refused.
+- Only demuxers of containers are allowed: no playlist, concatenation script, session description or image sequence.
 """
 
 from __future__ import annotations
@@ -13,12 +15,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from reelwright.store.location import open_location
@@ -41,17 +42,15 @@ _CONTAINERS = (
     "dv",
     "ivf",
     "yuv4mpegpipe",
-    # Sound alone: opened to say so.
+    # Containers for sound: opened so that the error can say that there is no picture.
     "wav",
     "mp3",
     "flac",
     "aac",
     "aiff",
 )
-# Large enough that reading through Python costs nothing; a power of two near what demuxers seek by.
+# So large that the cost of a call of Python is small; a power of two near the distance by which demuxers seek.
 _READ_BYTES = 256 << 10
-# Packets of the video streams that are looked at to tell a film from a poster.
-_PEEK = 200
 _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a still image"),
@@ -69,10 +68,10 @@ _HEADS: tuple[tuple[bytes, str], ...] = (
 
 
 def open_bytes(location: str) -> io.BufferedReader:
-    """Opens the bytes of a file for reading: a local one, or one in a store, which is read by ranges.
+    """Opens the bytes of a file for reading. A file in a store is read by ranges.
 
     Raises:
-        InputError: missing, not a file or unreadable.
+        InputError: the file is missing, not a regular file or unreadable.
         UnavailableError: its store does not answer.
     """
     place = open_location(location, InputError)
@@ -100,7 +99,7 @@ def _local(path: Path, location: str) -> io.BufferedReader:
         if stat.S_ISDIR(mode):
             raise InputError("a folder, not a film", location, "name one film file in it")
         if not stat.S_ISREG(mode):
-            # Opening a pipe would wait for its writer, and a device may have no end.
+            # Opening a pipe would wait for a writer, and a device may have no end.
             raise InputError("not a regular file", location, "copy the film to a disk first")
         return path.open("rb")
     except FileNotFoundError:
@@ -115,19 +114,19 @@ def open_source(location: str, beside: io.BufferedReader | None = None) -> Itera
     """Opens a source's container.
 
     Args:
-        location: where it lies.
-        beside: the same file, opened before; of a store's file what one has read the other need not fetch.
+        location: a path, or the address of an object in a store.
+        beside: the same file, opened before. Both share the ranges that were fetched from a store.
 
     Raises:
-        InputError: see `open_file`; also what is no film container, or one without a readable header. Reading it later
-            may raise this when the file is removed or changes meanwhile.
-        UnavailableError: the store that it lies in does not answer; reading it later may raise this too.
+        InputError: see `open_file`; also if the file is not a film container, or has no readable header. Reading later
+            may raise this too, if the file is removed or changed.
+        UnavailableError: the file's store does not answer; reading later may raise this too.
     """
     with _twin(beside) or open_file(location) as handle:
         head = handle.read(512)
         handle.seek(0)
         source = _Bytes(handle)
-        with source.honest():
+        with source.raise_failure():
             try:
                 container = av.open(
                     source,
@@ -150,69 +149,17 @@ def _twin(beside: io.BufferedReader | None) -> io.BufferedReader | None:
     return io.BufferedReader(beside.raw.reopen())
 
 
-def video_stream(container: InputContainer, location: str) -> VideoStream:
-    """The stream that is the film: of those that move, the one marked default, else the first.
-
-    Raises:
-        InputError: no such stream, or one that no decoder here reads.
-    """
-    streams = film_streams(container)
-    if not streams:
-        raise InputError("there is no picture in it, only sound or data", location, "give a file with a video stream")
-    still = single_pictures(streams, location)
-    moving = [stream for stream in streams if stream.index not in still] or streams
-    stream = next((s for s in moving if s.disposition & Disposition.default), moving[0])
-    if cast("object", stream.codec_context) is None:
-        raise InputError("its video codec is not known here", location, "convert it to H.264 or FFV1 first")
-    return stream
-
-
-def film_streams(container: InputContainer) -> list[VideoStream]:
-    """The video streams that are not marked as cover pictures."""
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    return [stream for stream in container.streams.video if not stream.disposition & covers]
-
-
-def single_pictures(streams: list[VideoStream], location: str) -> set[int]:
-    """Indices of the streams that hold one picture, such as a poster; none where all do, or where there is one stream.
-
-    Where the container does not count frames, the file's first packets are looked at.
-
-    Raises:
-        InputError: see `open_source`.
-    """
-    if len(streams) < 2:
-        return set()
-    counts = {stream.index: stream.frames or _counted(stream) for stream in streams}
-    if not all(counts.values()):
-        with open_source(location) as container:
-            seen = dict.fromkeys(counts, 0)
-            chosen = [container.streams[index] for index in counts]
-            for number, packet in enumerate(container.demux(chosen)):
-                if number == _PEEK or all(count > 1 for count in seen.values()):
-                    break
-                seen[packet.stream.index] += bool(packet.size)
-        counts = {index: count or seen[index] for index, count in counts.items()}
-    return {index for index, count in counts.items() if count == 1} if max(counts.values()) > 1 else set()
-
-
-def _counted(stream: VideoStream) -> int:
-    """Frames by Matroska's statistics tags; 0 when there are none."""
-    tags = (value for key, value in stream.metadata.items() if key.startswith("NUMBER_OF_FRAMES"))
-    return next((int(value) for value in tags if value.isdigit()), 0)
-
-
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The stream's packets that hold something, from where the container stands.
+    """The stream's packets with data, from the container's present position.
 
     Raises:
-        av.FFmpegError: the container cannot be read on; calling again reads what comes after.
+        av.FFmpegError: the container cannot be read at this position; a further call continues after it.
     """
     while True:
         try:
             yield from (packet for packet in container.demux(stream) if packet.size)
         except IndexError:
-            # PyAV trips over the first packet of a stream that the header did not announce; it is not ours.
+            # PyAV raises this at the first packet of a stream that the header does not list. Such a stream is not read.
             continue
         return
 
@@ -220,10 +167,12 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
 class _Bytes:
     """A file as libavformat reads it.
 
-    A seek to nowhere, which damaged files ask for, is answered by an error number: PyAV would keep an exception for
-    some later, unrelated call, and print it when there is one already. A store that fails is another matter:
-    libavformat may take that for the end of the file, so the error is raised, once, and PyAV passes it on at the end of
-    the very call that reads. From then on there is nothing to read, and whatever comes of that, `honest` tells why.
+    A damaged file can cause a seek to a position that does not exist. Such a seek returns an error number: PyAV would
+    store an exception and raise it in a later, unrelated call, or print it if it has stored one already.
+
+    If the store fails, libavformat may take that for the end of the file. So `read` raises the error once, and PyAV
+    raises it at the end of the call that reads. Later reads return no bytes, and `raise_failure` raises the stored
+    error in place of the errors that follow from that.
     """
 
     def __init__(self, handle: io.BufferedReader) -> None:
@@ -232,7 +181,7 @@ class _Bytes:
         self.name, self.tell = handle.name, handle.tell
 
     def read(self, size: int) -> bytes:
-        """The next bytes; none after a failure."""
+        """The next bytes; no bytes after a failure."""
         if self._failure is not None:
             return b""
         try:
@@ -249,8 +198,8 @@ class _Bytes:
             return -errno.EINVAL
 
     @contextmanager
-    def honest(self) -> Iterator[None]:
-        """Raises the failure to read in place of what it looked like, and where it looked like nothing."""
+    def raise_failure(self) -> Iterator[None]:
+        """At its end raises the stored failure, if there is one, in place of any other error."""
         try:
             yield
         except Exception:

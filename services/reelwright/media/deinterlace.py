@@ -1,4 +1,4 @@
-"""Interlaced frames made whole, one for one, by FFmpeg's filters."""
+"""Deinterlaces frames with FFmpeg's filters: one progressive frame for each frame."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from reelwright.titles.errors import InternalError
 
 
 def deinterlaced(frames: Iterable[RawFrame], field_order: str) -> Iterator[RawFrame]:
-    """The same frames at the same times, without combs.
+    """The same number of frames at the same times, without combing.
 
-    Interlaced video goes through `bwdif`, a frame for a frame. A pull-down (`telecine`) goes through `fieldmatch`,
-    which puts the film's own frames together again from their fields, and `bwdif` mends what stays combed; frames
-    that the pull-down repeated stay, so sound and counts are untouched.
+    Interlaced video is filtered by `bwdif`. A pull-down (`telecine`) is filtered by `fieldmatch`, which joins the
+    fields of each film frame again, and then by `bwdif`, which deinterlaces the frames that are still combed. Frames
+    that the pull-down repeated are kept, so that the number of frames and the sound stay the same.
 
     Args:
         frames: decoded frames of one size and format.
-        field_order: `tff`, `bff` or `telecine`; anything else leaves the order to the frames' own flags.
+        field_order: `tff`, `bff` or `telecine`; with any other value the flags of each frame decide.
+
+    Raises:
+        InternalError: the filters returned fewer frames than they were given.
     """
     waiting: deque[RawFrame] = deque()
     graph: Graph | None = None
@@ -35,7 +38,7 @@ def deinterlaced(frames: Iterable[RawFrame], field_order: str) -> Iterator[RawFr
         graph.vpush(None)
         yield from _ready(graph, waiting)
     if waiting:
-        raise InternalError(f"the deinterlacer kept {len(waiting)} frames")
+        raise InternalError(f"{len(waiting)} frames are missing after deinterlacing")
 
 
 def _graph(frame: av.VideoFrame, field_order: str) -> Graph:
@@ -46,13 +49,13 @@ def _graph(frame: av.VideoFrame, field_order: str) -> Graph:
     else:
         parity = field_order if field_order in {"tff", "bff"} else "auto"
         steps = [graph.add("bwdif", f"mode=send_frame:parity={parity}:deint=all")]
-    # The filters must hand back the format they were given, whatever they would rather work in.
+    # The frames must keep their pixel format; without this the filters may convert it.
     graph.link_nodes(source, *steps, graph.add("format", frame.format.name), graph.add("buffersink")).configure()
     return graph
 
 
 def _ready(graph: Graph, waiting: deque[RawFrame]) -> Iterator[RawFrame]:
-    """Filtered frames with the times of those that went in: the filters keep order and count."""
+    """The filtered frames, with the times of the frames before filtering: the filters keep order and number."""
     while True:
         try:
             frame = graph.vpull()

@@ -13,9 +13,10 @@ from av.container import InputContainer
 from av.stream import AttachmentStream, Stream
 
 from reelwright.media.captions import caption_digest
-from reelwright.media.container import open_source, video_stream
+from reelwright.media.container import open_source
 from reelwright.media.damage import SliceChecks
 from reelwright.media.formats import picture_of
+from reelwright.media.stream_choice import video_stream
 from reelwright.media.stream_copy import PayloadDigest
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import codec_name, is_cover

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from reelwright.media.bars import detect_bars
 from reelwright.media.chroma_siting import chroma_siting
-from reelwright.media.container import film_streams, open_file, open_source, single_pictures, video_stream
+from reelwright.media.container import open_file, open_source
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
@@ -25,6 +25,7 @@ from reelwright.media.hdr import hdr_of
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.programmes import other_programmes
+from reelwright.media.stream_choice import film_streams, single_pictures, video_stream
 from reelwright.media.types import Bars, Chapter, SourceInfo, StreamInfo, VideoInfo
 from reelwright.titles.errors import InputError
 

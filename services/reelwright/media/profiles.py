@@ -1,4 +1,4 @@
-"""What each profile makes of a film: codec, container, and what that container's players can be asked to hold."""
+"""The profiles: the codec and container of a film, and which other streams its players can play."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ class ProfileSpec:
     """A profile.
 
     Attributes:
-        name: the recipe's word for it.
-        encoder: FFmpeg's encoder.
-        options: the encoder's options. None of them may let the bytes depend on the number of threads.
-        fixed_threads: codec threads where their number would change the bytes (x264, x265, SVT-AV1 run on one; the
-            segments are what runs in parallel); None where it does not.
-        slices: parts a picture is cut into, or the nearest number that its size allows; 0 leaves it to the codec.
-        even: the codec holds even widths and heights only: in 4:2:0 the crop of an H.264 or HEVC bitstream counts
-            chroma samples, and FFmpeg's ProRes encoder garbles the chroma of an odd width.
-        reorder: frames by which decoding order runs ahead of presentation (B-frames).
-        container: libavformat's muxer of the film.
-        muxer: its options.
+        name: as a recipe gives it.
+        encoder: name of FFmpeg's encoder.
+        options: the encoder's options. With them the bytes must not depend on the number of threads.
+        fixed_threads: number of codec threads, for encoders whose bytes depend on it: x264, x265 and SVT-AV1 run on one
+            thread, and segments are encoded in parallel. None if the bytes do not depend on it.
+        slices: number of slices per picture, or the nearest that the picture's size allows; 0 for the codec's default.
+        even: the codec holds even widths and heights only. In 4:2:0 the crop of an H.264 or HEVC bitstream counts
+            chroma samples, and FFmpeg's ProRes encoder damages the chroma of an odd width.
+        reorder: number of frames by which the decoding order is ahead of the presentation order (B-frames).
+        container: name of libavformat's muxer for the film.
+        muxer: the muxer's options.
         suffix: of the film's file name.
-        codec_tag: four characters that players of this container expect; empty for libavformat's choice.
-        limited: the codec means limited range whatever the tags say.
-        lossless: the decoded film is bit for bit what was encoded.
+        codec_tag: four characters that players of this container expect; empty for libavformat's default.
+        limited: decoders read the codec's samples as limited range and ignore the tags.
+        lossless: decoding gives exactly the samples that were encoded.
         audio: encoder for sound that the container cannot hold.
         unplayable: sound that libavformat would write to this container but that its common players do not play;
             prefixes of codec names.
@@ -54,17 +54,17 @@ class ProfileSpec:
     unplayable: tuple[str, ...] = ()
 
 
-# MP4 may hold both since ISO 23003-5 and by private convention; browsers and televisions play neither there.
+# ISO 23003-5 allows PCM in MP4, and a private convention Vorbis. Browsers and televisions play neither from MP4.
 _UNPLAYABLE_MP4 = ("pcm_", "vorbis")
-# The moov atom in front lets a browser start before the whole film is loaded.
+# With the moov atom in front a browser can start before the whole film is loaded.
 _MP4 = MappingProxyType({"movflags": "faststart"})
-# With a thread pool or frame threads x265 writes other bytes for another number of cores.
+# With a thread pool or frame threads the bytes that x265 writes depend on the number of cores.
 _X265 = "log-level=error:pools=none:frame-threads=1:wpp=0:open-gop=0:info=0"
-# Temporal filtering is a denoiser: it takes the grain that the recipe kept.
+# Temporal filtering is a denoiser: it would remove the grain that the recipe keeps.
 _SVT = "lp=1:enable-tf=0"
 
-# Rates were chosen on 960x720 with grain of sigma 3 for a luma PSNR near 41.5 dB; x264's slower presets spent two to
-# three times the CPU there for the same rate and PSNR.
+# The rates give a luma PSNR near 41.5 dB for pictures of 960x720 with grain of sigma 3. For these, slower presets of
+# x264 took two to three times the CPU time for the same bit rate and PSNR.
 _PROFILES: dict[str, ProfileSpec] = {
     spec.name: spec
     for spec in (
@@ -86,7 +86,7 @@ _PROFILES: dict[str, ProfileSpec] = {
             name="master",
             encoder="ffv1",
             options={"level": "3", "slicecrc": "1", "g": "1", "coder": "1", "context": "0"},
-            # Slices bound what a damaged byte can spoil, and let threads share a picture.
+            # A damaged byte spoils one slice only, and several threads can encode a picture.
             slices=16,
             container="matroska",
             suffix=".mkv",
@@ -140,15 +140,20 @@ _FIXED_FORMATS = {"web": "yuv420p", "hevc10": "yuv420p10le", "av1": "yuv420p10le
 
 
 def profile_spec(name: str) -> ProfileSpec:
-    """The profile called `name`; KeyError for one that `titles.recipe.Profile` does not list."""
+    """The profile with this name.
+
+    Raises:
+        KeyError: `titles.recipe.Profile` does not list it.
+    """
     return _PROFILES[name]
 
 
 def out_pix_fmt(profile: str, source_pix_fmt: str) -> str:
     """The pixel format of the film's pictures.
 
-    `master` keeps the source's chroma subsampling, or its lack of chroma, at 10 bits or more: restoration computes
-    finer than 8 bits, and an archive should keep that. The others have the one format that their players play.
+    `master` keeps the source's chroma subsampling, or has no chroma if the source has none. It has at least 10 bits,
+    because restoration computes with more than 8 bits and an archive should keep them. Each of the other profiles has
+    one fixed format, which its players play.
     """
     fixed = _FIXED_FORMATS.get(profile)
     if fixed is not None:
@@ -159,5 +164,5 @@ def out_pix_fmt(profile: str, source_pix_fmt: str) -> str:
 
 
 def encoded_size(spec: ProfileSpec, width: int, height: int) -> tuple[int, int]:
-    """Columns and rows as the codec holds them; past the picture's own they repeat its edge."""
+    """Columns and rows as the codec holds them. Those that are added repeat the picture's edge."""
     return (width + width % 2, height + height % 2) if spec.even else (width, height)

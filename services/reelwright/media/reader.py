@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reelwright.media.container import open_file, open_source, video_stream
+from reelwright.media.container import open_file, open_source
 from reelwright.media.container_integrity import ContainerWalk, missing_bytes
 from reelwright.media.damage import cut_short
 from reelwright.media.decode import RawFrame, VideoDecoder
@@ -12,6 +12,7 @@ from reelwright.media.deinterlace import deinterlaced
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
+from reelwright.media.stream_choice import video_stream
 from reelwright.media.types import Bars, DecodedFrame, SourceInfo
 from reelwright.titles.recipe import Recipe
 

@@ -12,7 +12,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from reelwright.media.caption_copy import CaptionCopy
-from reelwright.media.encode import FilmFormat, encoder_rate
+from reelwright.media.encode import encoder_rate
+from reelwright.media.film_format import FilmFormat
 from reelwright.media.picture_clock import PictureClock, SegmentInput
 from reelwright.titles.errors import InternalError
 

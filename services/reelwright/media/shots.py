@@ -1,4 +1,4 @@
-"""Shot cuts while decoding: FFmpeg's `scdet` on a small luma, with a look ahead that tells a flash from a cut."""
+"""Finds shot cuts while decoding: FFmpeg's `scdet` on a small luma plane. The next frames tell a flash from a cut."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from reelwright.media.picture import Picture
 Item = TypeVar("Item")
 Small = NDArray[np.uint8]
 
-# Percent of full scale by which a frame must differ from the last one more than that did from its own (scdet's
-# score); FFmpeg's default, and far above the 1 to 4 of grain, flicker and gate weave.
+# A cut's least score, in percent of full scale. scdet's score says how much more a frame differs from the one before
+# than that one differed from its own predecessor. 10 is FFmpeg's default; grain, flicker and gate weave score 1 to 4.
 _THRESHOLD = 10.0
-# Frames: a shot shorter than this cannot be followed by an eye, nor used by a temporal window.
+# Frames in the shortest shot. A viewer does not see a shorter one as a shot, and a temporal window gains nothing.
 _MIN_SHOT = 6
-# Frames a flash, a splice or a torn frame lasts at most.
+# Frames in the longest flash, splice or group of torn frames.
 _FLASH = 4
-# scdet looks at no clock, but a filter graph wants one.
+# scdet does not use the time base, but a filter graph requires one.
 _TICK = Fraction(1, 25)
-# Columns of the small picture, at least: little work, and a face still counts.
+# Least number of columns of the small picture: little work, and a face still changes the score.
 _WIDTH = 160
 
 
 def with_shots(items: Iterable[tuple[Item, Picture]]) -> Iterator[tuple[Item, bool]]:
-    """Each item with whether its picture starts a shot; the first always does.
+    """Each item, with whether its picture starts a shot. The first picture always does.
 
-    Looks `_FLASH` frames ahead, so that many items are held back. Depends on the pictures alone.
+    Four items are held back, because the decision needs the next four pictures. It depends on the pictures only.
     """
     scores, judge = _Scores(), _Judge()
     window: deque[tuple[Item, Small, float]] = deque()
@@ -72,7 +72,8 @@ class _Judge:
         jump = _difference(before, small) / 2
         if self._flashed and self._steady is not None and _difference(self._steady, small) < jump:
             return False
-        # After a flash the old shot goes on: a frame soon after is nearer to the one before it than a cut allows.
+        # After a flash the old shot continues: one of the next frames differs from the frame before the flash by less
+        # than half as much as the flash does.
         if any(_difference(before, later) < jump for later in ahead):
             self._steady, self._flashed = before, _FLASH + 1
             return False
@@ -85,25 +86,28 @@ def _difference(one: Small, other: Small) -> float:
 
 
 def _small(picture: Picture) -> Small:
-    """The luma, 8-bit and about 160 samples wide: means over squares of k x k samples."""
+    """The luma plane with 8 bits, reduced by a whole number to at least 160 columns (a smaller plane is not reduced).
+
+    Each sample is the mean of a square of the plane.
+    """
     luma = picture.planes[0]
     height, width = luma.shape
     k = min(width // _WIDTH, height)
     if k > 1:
-        # Of a large square two rows are as good as all. Whole multiples keep OpenCV on its fast path.
+        # The mean of two rows of a large square is close enough to the mean of all. OpenCV is fast for whole multiples.
         rows = luma[: height // k * k : k // 2 if k % 2 == 0 else 1, : width // k * k]
         luma = cv2.resize(rows, (width // k, height // k), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return np.ascontiguousarray(luma >> (picture.format.depth - 8), np.uint8)
 
 
 class _Scores:
-    """`scdet` as a function of one frame after another."""
+    """The scores that `scdet` gives consecutive frames."""
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
 
     def of(self, small: Small) -> float:
-        """The frame's score, 0 to 100; 0 for the first."""
+        """The score of the next frame, 0 to 100; 0 for the first frame."""
         frame = av.VideoFrame.from_ndarray(small, format="gray")
         if self._graph is None:
             self._graph = self._built(frame)

@@ -17,10 +17,11 @@ from av.video.stream import VideoStream
 from reelwright.media.audio_conversion import convert_audio
 from reelwright.media.container import open_source
 from reelwright.media.container_support import container_holds
+from reelwright.media.edit_list import EditList
 from reelwright.media.pcm_gaps import PCM, GapFiller
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.programmes import other_programmes
-from reelwright.media.stream_copy import PREROLL_SECONDS, StreamClock, StreamCopy, StreamWriter
+from reelwright.media.stream_copy import StreamClock, StreamCopy, StreamWriter
 from reelwright.media.subtitle_copy import SubtitleCopy
 from reelwright.media.tags import describe_stream
 from reelwright.media.text_conversion import convert_text
@@ -116,7 +117,7 @@ class StreamPlanner:
         return self._add_subtitles(cast("SubtitleStream", stream), outcome)
 
     def _add_audio(self, stream: AudioStream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
-        edits = _Edits.of(stream)
+        edits = EditList.of(stream)
         in_place = edits.starts_at + round(self.shift / Fraction(stream.time_base or 1)) <= 0
         edited = edits.inside or (edits.in_front and not (in_place and self.spec.container != "matroska"))
         playable = not outcome.codec.startswith(self.spec.unplayable)
@@ -189,38 +190,6 @@ def codec_name(stream: Stream) -> str:
 def is_cover(stream: Stream) -> bool:
     """Whether a video stream is a still picture about the film."""
     return stream.type == "video" and bool(stream.disposition & _COVERS)
-
-
-@dataclass(frozen=True)
-class _Edits:
-    """What an edit list does to a stream.
-
-    Attributes:
-        in_front: it cuts off more than the packets that a decoder needs to start.
-        inside: it cuts something out of the middle.
-        starts_at: time of the first packet that is heard, in the stream's unit.
-    """
-
-    in_front: bool = False
-    inside: bool = False
-    starts_at: int = 0
-
-    @staticmethod
-    def of(stream: Stream) -> _Edits:
-        """Reads them from the index that the demuxer made of the edit list; only MOV and MP4 have one."""
-        starts_at, first_cut, cut_since = None, None, False
-        for entry in stream.index_entries:
-            if entry.is_discard:
-                first_cut = entry.timestamp if first_cut is None else first_cut
-                cut_since = starts_at is not None
-            elif starts_at is None:
-                starts_at = entry.timestamp
-            elif cut_since:
-                return _Edits(inside=True, starts_at=starts_at)
-        if starts_at is None or first_cut is None:
-            return _Edits(starts_at=starts_at or 0)
-        preroll = round(PREROLL_SECONDS / Fraction(stream.time_base or 1))
-        return _Edits(in_front=starts_at - first_cut > preroll, starts_at=starts_at)
 
 
 def _add_template(film: OutputContainer, stream: Stream) -> Stream:

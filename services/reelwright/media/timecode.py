@@ -14,7 +14,8 @@ from fractions import Fraction
 from av.container import InputContainer
 from av.stream import Stream
 
-from reelwright.media.container import open_source, packets, video_stream
+from reelwright.media.container import open_source, packets
+from reelwright.media.stream_choice import video_stream
 
 _TEXT = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)")
 _GOP_HEADER, _PICTURE_HEADER = b"\0\0\1\xb8", b"\0\0\1\0"
