@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media import encode
+from reelwright.media import film_format as media_film_format
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import FilmFormat
@@ -77,7 +77,7 @@ def make_unrestored_film(
 
 def film_format(info: SourceInfo, picture: Picture) -> FilmFormat:
     """The format of a film from this source with pictures like this one."""
-    return encode.film_format(info.video, picture.width, picture.height, picture.pix_fmt)
+    return media_film_format.film_format(info.video, picture.width, picture.height, picture.pix_fmt)
 
 
 def write_segment(
