@@ -1,0 +1,131 @@
+"""Warps the neighbours of a frame onto it by dense optical flow, and tells where each one agrees with it.
+
+The flow is DIS (Kroeger et al., arXiv:1603.03590) on half-size, slightly blurred luma: film grain is finer than the
+motion, and a quarter of the pixels costs a quarter of the time. The flow is enlarged and the neighbour is resampled
+once, by a cubic kernel, because bilinear resampling blurs (arXiv:2305.00163).
+
+Every function is pure. With one OpenCV thread the result is the same on every call.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.uint8]
+Flow = NDArray[np.float32]
+
+# Frames of a window: two before, the middle one, two after.
+FRAMES = 5
+MIDDLE = FRAMES // 2
+# Blur of the half-size luma before flow, in its pixels: chosen by measurement, see docs/training.md.
+_FLOW_BLUR = 1.0
+# Differences are smoothed before they are judged, or grain would look like disagreement.
+_AGREEMENT_BLUR = 1.0
+_AGREEMENT_BOX = 5
+# Squared difference, in 8-bit levels, that full agreement allows, and the most that grain may add to it.
+_AGREEMENT_FLOOR, _AGREEMENT_MOST = 16.0, 200.0
+
+_local = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWindow:
+    """A window of frames in the geometry of its middle one.
+
+    Attributes:
+        frames: (5, H, W) uint8; the middle frame is untouched, the others are warped onto it.
+        agreement: (4, H // 2, W // 2) uint8, one map per neighbour in the order of time; 255 where the warped
+            neighbour equals the middle frame, near 0 where it shows something else.
+    """
+
+    frames: Codes
+    agreement: Codes
+
+
+def align(window: Codes) -> AlignedWindow:
+    """Aligns a window.
+
+    Args:
+        window: (5, H, W) uint8 luma in the order of time, H and W even and at least 32. Where a shot begins or ends,
+            its nearest frame stands in for those beyond it.
+
+    Returns:
+        The window in the geometry of its middle frame.
+    """
+    middle = window[MIDDLE]
+    target = _prepared(middle)
+    aligned = np.empty_like(window)
+    aligned[MIDDLE] = middle
+    rows, columns = middle.shape
+    agreement = np.empty((FRAMES - 1, rows // 2, columns // 2), np.uint8)
+    for slot, index in enumerate(i for i in range(FRAMES) if i != MIDDLE):
+        neighbour = window[index]
+        # A stand-in is the middle frame itself: there is nothing to warp.
+        same = np.array_equal(neighbour, middle)
+        aligned[index] = neighbour if same else warp(neighbour, flow(target, _prepared(neighbour)))
+        agreement[slot] = agreement_map(middle, aligned[index])
+    return AlignedWindow(aligned, agreement)
+
+
+def flow(target: Codes, source: Codes) -> Flow:
+    """Where each pixel of `target` is found in `source`.
+
+    Args:
+        target: (h, w) uint8, prepared luma of the middle frame at half size.
+        source: (h, w) uint8, the same of a neighbour.
+
+    Returns:
+        (2 * h, 2 * w, 2) float32: right and down, in pixels of the full size.
+    """
+    # OpenCV's stubs forget that the first guess may be None.
+    half = _estimator().calc(target, source, None)  # type: ignore[call-overload]
+    full = cv2.resize(half, (target.shape[1] * 2, target.shape[0] * 2), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(full * np.float32(2), np.float32)
+
+
+def warp(frame: Codes, displacement: Flow) -> Codes:
+    """The frame resampled at `displacement` from each pixel, by a cubic kernel; (H, W) uint8."""
+    rows, columns = frame.shape
+    x = displacement[..., 0] + np.arange(columns, dtype=np.float32)[None, :]
+    y = displacement[..., 1] + np.arange(rows, dtype=np.float32)[:, None]
+    return np.asarray(cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def agreement_map(middle: Codes, neighbour: Codes) -> Codes:
+    """How well a warped neighbour agrees with the middle frame.
+
+    The difference is smoothed, squared and averaged over 5x5 pixels: e. Its median m over the frame is what grain alone
+    leaves, so that the map tells motion and dust from grain: exp(-e / (2 (16 + 2 m))).
+
+    Args:
+        middle: (H, W) uint8.
+        neighbour: (H, W) uint8, warped onto it.
+
+    Returns:
+        (H // 2, W // 2) uint8, 255 for full agreement.
+    """
+    difference = cv2.subtract(middle, neighbour, dtype=cv2.CV_32F)
+    smooth = cv2.GaussianBlur(difference, (0, 0), _AGREEMENT_BLUR)
+    energy = cv2.boxFilter(smooth * smooth, -1, (_AGREEMENT_BOX, _AGREEMENT_BOX))
+    half = cv2.resize(energy, (middle.shape[1] // 2, middle.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    allowed = _AGREEMENT_FLOOR + 2 * min(float(np.median(half)), _AGREEMENT_MOST)
+    return np.asarray(np.rint(np.exp(half * np.float32(-0.5 / allowed)) * 255), np.uint8)
+
+
+def _prepared(frame: Codes) -> Codes:
+    half = cv2.resize(frame, (frame.shape[1] // 2, frame.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(half, (0, 0), _FLOW_BLUR), np.uint8)
+
+
+def _estimator() -> cv2.DISOpticalFlow:
+    """One estimator per thread: it holds buffers of its own and must not be shared."""
+    if not hasattr(_local, "estimator"):
+        estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        estimator.setFinestScale(1)
+        _local.estimator = estimator
+    return _local.estimator  # type: ignore[no-any-return]
