@@ -1,136 +1,227 @@
-"""Pairs to learn from: a clean patch, and what half its size is left of it after film, transfer and compression.
+"""Damage in the order in which a film meets it: lens, printing, grain, dirt, projection, scan, video codec.
 
-Ranges are wider than any one age preset, so that the network meets clean sources and ruined ones alike and learns to
-do little where little is wrong.
+Each parameter and its range is in the table of docs/training.md. A draw of the parameters is a record, so a sample can
+be told and made again; the same draw and the same random numbers give the same picture.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.aging import GrainStock, effects
-from training.dataset import Photograph
+from training import artefacts
+from training.codecs import Codec, compress
 
-Patch = NDArray[np.float32]
-
-# Side of a clean patch: the loss leaves 8 samples out, and what is left still spans the network's whole reach.
-PATCH = 128
-# How the picture was made smaller once is not known of any film; area is the commonest in transfers.
-_SHRINKING = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LINEAR)
-# Share of pairs that are nearly undamaged.
-_KEPT_WELL = 0.35
-_AHEAD = 6
+Field = NDArray[np.float32]
+Codes = NDArray[np.uint8]
+Shrinking = Literal["area", "bicubic", "aliased", "lanczos"]
 
 
-def batches(
-    photographs: Sequence[Photograph], size: int, seed: int, first: int = 0, threads: int = 1
-) -> Iterator[tuple[Patch, Patch]]:
-    """Endless batches (damaged, clean), made ahead in threads.
+class Kind(IntEnum):
+    """What a clip went through, for the report of a training."""
 
-    Batch n is a function of photographs, seed and n, so a resumed training goes on with what it would have seen.
+    FILM = 0
+    CLEAN_AREA = 1
+    CLEAN_BICUBIC = 2
+    CODEC = 3
 
-    Args:
-        photographs: as `dataset.photographs` gives them.
-        size: pairs in a batch.
-        seed: of the random numbers.
-        first: number of the first batch.
-        threads: that make batches.
 
-    Yields:
-        (size, 1, 64, 64) and (size, 1, 128, 128), float32 in [0, 1].
+# 37 % of the clips are undamaged; 15 % only went through a gentle codec.
+_KIND_SHARES = (0.48, 0.2, 0.17, 0.15)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What a clip goes through; the defaults are no damage at all.
+
+    Attributes:
+        kind: of the clip.
+        shrinking: kernel by which the clip is made half as large.
+        lens: blur before the grain, sigma in clean pixels.
+        copy: blur of a second print between two layers of grain, sigma in source pixels; 0 for one print.
+        grain: sigma of the grain in levels of 255.
+        grain_size: blur that correlates the grain, sigma in source pixels.
+        grain_density: 0 for grain alike in all tones, 1 for grain that vanishes in black and white.
+        dust: mean number of artefacts on a frame of 160x160 pixels.
+        scratches: number over the clip.
+        flicker: standard deviation of the frames' gain.
+        weave: standard deviation of the frames' place, in clean pixels.
+        scan: blur after the grain, sigma in source pixels.
+        codec: the last step.
+        quality: see `codecs.compress`.
     """
 
-    def batch(number: int) -> tuple[Patch, Patch]:
-        rng = np.random.default_rng((seed, number))
-        damaged, clean = zip(*(pair(photographs, rng) for _ in range(size)), strict=True)
-        return np.stack(damaged)[:, None], np.stack(clean)[:, None]
-
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[tuple[Patch, Patch]]] = deque()
-        number = first
-        try:
-            while True:
-                while len(waiting) < _AHEAD:
-                    waiting.append(pool.submit(batch, number))
-                    number += 1
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    kind: Kind
+    shrinking: Shrinking = "area"
+    lens: float = 0.0
+    copy: float = 0.0
+    grain: float = 0.0
+    grain_size: float = 0.5
+    grain_density: float = 0.0
+    dust: float = 0.0
+    scratches: int = 0
+    flicker: float = 0.0
+    weave: float = 0.0
+    scan: float = 0.0
+    codec: Codec = "none"
+    quality: int = 0
 
 
-def pair(photographs: Sequence[Photograph], rng: np.random.Generator) -> tuple[Patch, Patch]:
-    """One pair: damaged (64, 64) and clean (128, 128), float32 in [0, 1]."""
-    clean = _graded(_patch(photographs, rng), rng)
-    if rng.random() < _KEPT_WELL:
-        return _well_kept(clean, rng), clean
-    return _compressed(_filmed(_small(clean, rng), rng), rng), clean
+def draw_damage(rng: np.random.Generator) -> Damage:
+    """Draws what a clip goes through."""
+    kind = Kind(int(rng.choice(len(Kind), p=_KIND_SHARES)))
+    if kind is Kind.CLEAN_AREA:
+        return Damage(kind)
+    if kind is Kind.CLEAN_BICUBIC:
+        return Damage(kind, shrinking="bicubic" if rng.random() < 0.7 else "aliased")
+    shrinking: Shrinking = ("area", "area", "bicubic", "lanczos", "aliased")[int(rng.integers(5))]
+    if kind is Kind.CODEC:
+        codec, quality = _draw_codec(rng, gentle=True)
+        soft = float(rng.uniform(0.2, 1.0)) if rng.random() < 0.4 else 0.0
+        return Damage(kind, shrinking, lens=soft, codec=codec, quality=quality)
+    codec, quality = _draw_codec(rng, gentle=False)
+    return Damage(
+        kind,
+        shrinking,
+        lens=float(rng.uniform(0.3, 1.7)) if rng.random() < 0.85 else 0.0,
+        copy=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.15 else 0.0,
+        grain=float(rng.uniform(0.5, 14)) if rng.random() < 0.92 else 0.0,
+        grain_size=float(rng.uniform(0.25, 0.95)),
+        grain_density=float(rng.uniform(0, 0.8)),
+        dust=float(rng.uniform(0.3, 4)) if rng.random() < 0.4 else 0.0,
+        scratches=int(rng.integers(1, 4)) if rng.random() < 0.2 else 0,
+        flicker=float(rng.uniform(0.002, 0.02)) if rng.random() < 0.3 else 0.0,
+        weave=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.3 else 0.0,
+        scan=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.25 else 0.0,
+        codec=codec,
+        quality=quality,
+    )
 
 
-def _well_kept(clean: Patch, rng: np.random.Generator) -> Patch:
-    """Half the size with hardly a scratch: from these the network learns to leave good film alone."""
-    soft = effects.blur(clean, rng.uniform(0.2, 0.6)) if rng.random() < 0.4 else clean
-    small = np.asarray(cv2.resize(soft, (PATCH // 2, PATCH // 2), interpolation=cv2.INTER_AREA), np.float32)
-    if rng.random() < 0.4:
-        small = effects.grain(small, GrainStock(float(rng.uniform(0, 0.015)), float(rng.uniform(0.3, 0.8))), rng, 1.0)
-    return _compressed(small, rng, likely=0.5, worst=75)
+def apply(clip: Field, damage: Damage, rng: np.random.Generator) -> Codes:
+    """What is left of a clip.
+
+    Args:
+        clip: (frames, 2 * rows, 2 * columns) float32 in [0, 1].
+        damage: what it goes through.
+        rng: random numbers of grain, dirt, flicker and weave. The middle frame neither flickers nor weaves, so that the
+            clean middle frame is its truth.
+
+    Returns:
+        (frames, rows, columns) uint8.
+    """
+    middle = len(clip) // 2
+    film = np.stack([_blurred(frame, damage.lens) for frame in _woven(clip, damage, rng)])
+    source = np.stack([shrink(frame, damage.shrinking) for frame in film])
+    if damage.flicker:
+        gains = 1 + rng.normal(0, damage.flicker, len(source))
+        gains[middle] = 1
+        source *= gains.astype(np.float32)[:, None, None]
+    strength = damage.grain / np.sqrt(2) if damage.copy else damage.grain
+    if damage.grain:
+        source = grained(source, strength, damage.grain_size, damage.grain_density, rng)
+    if damage.copy:
+        source = np.stack([_blurred(frame, damage.copy) for frame in source])
+        source = grained(source, strength, damage.grain_size, damage.grain_density, rng)
+    if damage.dust:
+        share = source[0].size / 160**2
+        for frame in source:
+            artefacts.dust(frame, rng, int(rng.poisson(damage.dust * share)))
+    for _ in range(damage.scratches):
+        artefacts.scratch(source, rng)
+    if damage.scan:
+        source = np.stack([_blurred(frame, damage.scan) for frame in source])
+    return compress(to_codes(source), damage.codec, damage.quality)
 
 
-def _patch(photographs: Sequence[Photograph], rng: np.random.Generator) -> Patch:
-    """A patch anywhere; flat ones teach little and are mostly drawn again."""
-    for _ in range(6):
-        photograph = photographs[int(rng.integers(len(photographs)))]
-        y = rng.integers(photograph.shape[0] - PATCH + 1)
-        x = rng.integers(photograph.shape[1] - PATCH + 1)
-        patch = photograph[y : y + PATCH, x : x + PATCH]
-        if patch.std() > 6 or rng.random() < 0.08:
-            break
-    return np.asarray(patch.astype(np.float32) / 255, np.float32)
+def grained(source: Field, sigma: float, size: float, density: float, rng: np.random.Generator) -> Field:
+    """Adds grain that is new in each frame.
+
+    Grain is a fluctuation of density; seen through the curve of a print it goes with 2 (y (1 - y))^0.5.
+
+    Args:
+        source: (frames, rows, columns) float32 in [0, 1].
+        sigma: in levels of 255.
+        size: blur that correlates it, in pixels.
+        density: 0 for grain alike in all tones, 1 for the curve above alone.
+        rng: random numbers.
+    """
+    noise = rng.standard_normal(source.shape, np.float32)
+    noise = np.stack([_blurred(frame, size) for frame in noise])
+    tones = np.clip(source, 0, 1)
+    curve = (1 - density) + density * 2 * np.sqrt(tones * (1 - tones))
+    return np.asarray(source + noise * curve * np.float32(sigma / 255 / noise.std()), np.float32)
 
 
-def _graded(patch: Patch, rng: np.random.Generator) -> Patch:
-    """Turned, mirrored, and with the black, white and gamma of some print."""
-    if rng.random() < 0.5:
-        patch = patch[:, ::-1]
-    if rng.random() < 0.5:
-        patch = patch[::-1]
-    if rng.random() < 0.5:
-        patch = patch.T
-    black, white = rng.uniform(0, 0.15), rng.uniform(0.75, 1)
-    graded = black + (white - black) * patch ** rng.uniform(0.7, 1.5)
-    return np.ascontiguousarray(np.clip(graded, 0, 1), np.float32)
+def shrink(frame: Field, kernel: Shrinking) -> Field:
+    """Half the size.
+
+    Args:
+        frame: (2 * rows, 2 * columns) float32.
+        kernel: area; bicubic and lanczos widened to twice the step, as image libraries do; aliased is bicubic that is
+            not widened, as video scalers do.
+    """
+    half = (frame.shape[1] // 2, frame.shape[0] // 2)
+    if kernel == "area":
+        return np.asarray(cv2.resize(frame, half, interpolation=cv2.INTER_AREA), np.float32)
+    if kernel == "aliased":
+        return np.asarray(cv2.resize(frame, half, interpolation=cv2.INTER_CUBIC), np.float32)
+    taps = _BICUBIC if kernel == "bicubic" else _LANCZOS
+    # A kernel of even length has its middle between two pixels: OpenCV is told the one on the left.
+    anchor = (len(taps) // 2 - 1, len(taps) // 2 - 1)
+    smooth = cv2.sepFilter2D(frame, -1, taps, taps, anchor=anchor, borderType=cv2.BORDER_REFLECT)
+    return np.ascontiguousarray(smooth[::2, ::2])
 
 
-def _small(clean: Patch, rng: np.random.Generator) -> Patch:
-    """Half the size, seen through a lens before and a scanner after."""
-    soft = effects.blur(clean, rng.uniform(0.2, 1.4)) if rng.random() < 0.8 else clean
-    method = _SHRINKING[rng.integers(4)]
-    small = np.asarray(cv2.resize(soft, (PATCH // 2, PATCH // 2), interpolation=method), np.float32)
-    return effects.blur(small, rng.uniform(0.2, 0.7)) if rng.random() < 0.4 else small
+def to_codes(field: Field) -> Codes:
+    """Levels of 255, rounded; uint8."""
+    return np.asarray(np.clip(np.rint(field * np.float32(255)), 0, 255), np.uint8)
 
 
-def _filmed(small: Patch, rng: np.random.Generator) -> Patch:
-    """Grain on nine in ten, dust on three in ten."""
-    if rng.random() < 0.9:
-        strength = float(rng.beta(1.3, 2.6) * 0.085)
-        size, clumping = float(rng.uniform(0.3, 1.1)), float(rng.uniform(0, 0.45))
-        small = effects.grain(small, GrainStock(strength, size, clumping, float(rng.uniform(0.1, 0.5))), rng, 1.0)
-    if rng.random() < 0.3:
-        specks, hairs = int(rng.poisson(0.7)), int(rng.random() < 0.05)
-        small = effects.dust(small, specks, hairs, rng, float(rng.uniform(0.7, 1.3)))
-    return small
+def _draw_codec(rng: np.random.Generator, *, gentle: bool) -> tuple[Codec, int]:
+    draw = rng.random()
+    if draw < (0.6 if gentle else 0.5):
+        return "jpeg", int(rng.integers(80, 98) if gentle else rng.integers(45, 97))
+    if draw < 0.7:
+        return "libx264", int(rng.integers(14, 24) if gentle else rng.integers(16, 31))
+    if draw < (1.0 if gentle else 0.8):
+        return "mpeg2video", int(rng.integers(2, 5) if gentle else rng.integers(2, 12))
+    return "none", 0
 
 
-def _compressed(small: Patch, rng: np.random.Generator, likely: float = 0.7, worst: int = 35) -> Patch:
-    """Eight bits, and `likely` the blocks of a transform codec of quality `worst` to 95."""
-    codes = np.clip(small * 255 + 0.5, 0, 255).astype(np.uint8)
-    if rng.random() < likely:
-        _, jpeg = cv2.imencode(".jpg", codes, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(worst, 95))])
-        codes = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE), np.uint8)
-    return np.asarray(codes.astype(np.float32) / 255, np.float32)
+def _woven(clip: Field, damage: Damage, rng: np.random.Generator) -> Field:
+    if not damage.weave:
+        return clip
+    places = rng.normal(0, damage.weave, (len(clip), 2))
+    places[len(clip) // 2] = 0
+    size = (clip.shape[2], clip.shape[1])
+    moves = [np.array([[1, 0, x], [0, 1, y]], np.float64) for x, y in places]
+    pairs = zip(clip, moves, strict=True)
+    moved = [cv2.warpAffine(f, m, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT) for f, m in pairs]
+    return np.stack(moved).astype(np.float32)
+
+
+def _blurred(frame: Field, sigma: float) -> Field:
+    if sigma < 0.15:
+        return frame
+    return np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def _taps(kernel: NDArray[np.float64]) -> Field:
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def _cubic(x: NDArray[np.float64], a: float = -0.5) -> NDArray[np.float64]:
+    """Keys' cubic (1981)."""
+    x = np.abs(x)
+    near, far = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+_BICUBIC = _taps(_cubic(np.arange(-3.5, 4) / 2))
+_LANCZOS = _taps(np.sinc(np.arange(-5.5, 6) / 2) * np.sinc(np.arange(-5.5, 6) / 6))

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from safetensors.numpy import save
 
-from reelwright.restoration.network import Network
+from reelwright.restoration.window_network import WindowNetwork
 
 
 def export(checkpoint: Path, target: Path) -> int:
     """Writes `target`, whole or not at all; the steps the weights were trained for."""
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = Network(**state["network"])
+    network = WindowNetwork(**state["network"])
     tensors = {name: tensor.float().contiguous().numpy() for name, tensor in state["average"].items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.write_bytes(save(tensors, network.to_metadata()))

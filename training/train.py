@@ -1,6 +1,6 @@
-"""Trains a `reel` network: `python -m training.train training/runs/reel-s.pt --steps 8000`.
+"""Trains a `reel` network on windows: `python -m training.train training/runs/reel-s.pt training/runs/samples`.
 
-Runs on a GPU where there is one and on a CPU otherwise. Stopped at any moment it goes on from its last checkpoint.
+Samples may still be made meanwhile. Stopped at any moment it goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -9,24 +9,26 @@ import argparse
 import copy
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from reelwright.restoration.network import Network
-from reelwright.restoration.torch_engine import ReelNet
-from training.damage import Patch, batches
-from training.dataset import FOLDER, photographs
+from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window_torch import WindowNet, enlarge
+from training.batches import Batch, draw_batch
+from training.damage import Kind
+from training.muon import Muon
+from training.samples import SampleFiles
 
-REEL_S = Network(channels=64, layers=10, unshuffle=2, scale=2)
-# The mirrored surroundings of a patch are not a photograph's; its rim is left out of the loss.
+# The network saw zeros beyond the rim of a patch where the film goes on; the rim is left out of the loss.
 _RIM = 8
-_REPORT, _SAVE = 50, 200
+_REPORT, _SAVE_SECONDS, _REFRESH = 100, 300, 200
+# Squared error of one level: better than that is not looked for in any patch.
+_LEVEL = 1 / 255**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +37,26 @@ class Plan:
 
     Attributes:
         steps: batches in all; the learning rate falls to nearly nothing at the last.
-        batch: pairs in a batch.
-        rate: highest learning rate of AdamW.
+        batch: samples in a batch.
+        rate: highest learning rate of Muon, which trains the weights of all layers but the last.
+        small_rate: the same of AdamW, which trains the last layer and all biases.
         warm_up: steps over which it rises.
-        seed: of the weights at the start.
-        data_seed: of the pairs.
+        squared: share of the steps, at the end, that minimise squared error in dB instead of the Charbonnier error.
+        seed: of the weights at the start and of the order of samples.
     """
 
     steps: int
-    batch: int = 16
-    rate: float = 1.2e-3
-    warm_up: int = 200
+    batch: int = 8
+    rate: float = 0.02
+    small_rate: float = 1.2e-3
+    warm_up: int = 150
+    squared: float = 0.7
     seed: int = 1
-    data_seed: int = 7
 
-    def rate_at(self, step: int) -> float:
-        """The learning rate of a step: linear warm-up under half a cosine."""
-        fall = 0.5 * (1 + math.cos(math.pi * step / self.steps)) + 0.005
-        return self.rate * min(1.0, step / self.warm_up) * fall
-
-
-@dataclass
-class Gain:
-    """How far the network is above bicubic, in dB of PSNR over the last hundred batches or so."""
-
-    errors: list[float] = field(default_factory=list)
-
-    def add(self, bicubic: float, network: float) -> None:
-        """Counts a batch's mean squared errors."""
-        now = [bicubic, network]
-        self.errors = [0.99 * old + 0.01 * new for old, new in zip(self.errors or now, now, strict=True)]
-
-    def __str__(self) -> str:
-        return f"{10 * math.log10(self.errors[0] / self.errors[1]):.3f} dB"
+    def share_at(self, step: int) -> float:
+        """The share of the highest learning rate at a step: linear warm-up under half a cosine."""
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))) + 0.003
+        return min(1.0, (step + 1) / self.warm_up) * fall
 
 
 class Training:
@@ -76,34 +65,47 @@ class Training:
     Args:
         network: what to train.
         plan: how.
-        device: where.
     """
 
-    def __init__(self, network: Network, plan: Plan, device: torch.device) -> None:
+    def __init__(self, network: WindowNetwork, plan: Plan) -> None:
         torch.manual_seed(plan.seed)
-        self.plan, self.device, self.step, self.gain = plan, device, 0, Gain()
-        self.net = start(ReelNet(network)).to(device).to(memory_format=torch.channels_last)
+        self.plan, self.step, self.gains = plan, 0, Gains()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.net = start(WindowNet(network)).to(self.device)
         self.average = copy.deepcopy(self.net)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=1e-5, betas=(0.9, 0.98))
+        *matrices, last = (p for p in self.net.parameters() if p.ndim > 1)
+        rest = [last, *(p for p in self.net.parameters() if p.ndim == 1)]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            Muon(matrices, plan.rate),
+            torch.optim.AdamW(rest, plan.small_rate, betas=(0.9, 0.98), weight_decay=1e-5),
+        ]
 
-    def learn(self, damaged: Patch, clean: Patch) -> float:
+    def learn(self, batch: Batch) -> float:
         """One step on a batch; its loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.rate_at(self.step)
-        source, truth = (torch.from_numpy(patch).to(self.device) for patch in (damaged, clean))
-        bicubic = functional.interpolate(source, scale_factor=2, mode="bicubic", align_corners=False)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            detail = self.net(source.to(memory_format=torch.channels_last))
-        before, after = _inner(bicubic - truth), _inner(bicubic + detail.float() - truth)
-        # Charbonnier: absolute error with a smooth bottom; squared error would answer grain with blur.
-        loss = torch.sqrt(after.square() + 1e-6).mean()
-        self.optimizer.zero_grad(set_to_none=True)
+        share = self.plan.share_at(self.step)
+        for optimizer, rate in zip(self.optimizers, (self.plan.rate, self.plan.small_rate), strict=True):
+            optimizer.param_groups[0]["lr"] = rate * share
+        frames, maps, agreement, figures, truth = (torch.from_numpy(a).to(self.device) for a in batch.arrays)
+        base = enlarge(frames, self.net.network.scale)
+        # bf16 is several times slower than fp32 on processors that lack it, and much faster on a GPU.
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            detail = self.net(frames, maps, agreement, figures)
+        before, after = _inner(base - truth), _inner(base + detail.float() - truth)
+        squares = after.square().mean(dim=(1, 2, 3))
+        if self.step < (1 - self.plan.squared) * self.plan.steps:
+            # Absolute error with a smooth bottom: squared error would answer grain with blur from the start.
+            loss = torch.sqrt(after.square() + 1e-6).mean()
+        else:
+            # Each sample counts by its decibels, or damaged samples would drown the undamaged ones.
+            loss = torch.log(squares + _LEVEL).mean() * 0.01
+        self.net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         self._follow()
-        self.gain.add(before.square().mean().item(), after.square().mean().item())
+        self.gains.add(batch.kinds, before.square().mean(dim=(1, 2, 3)), squares.detach())
         return loss.item()
 
     def save(self, path: Path) -> None:
@@ -114,7 +116,7 @@ class Training:
             "step": self.step,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".part")
@@ -122,56 +124,85 @@ class Training:
         draft.replace(path)
 
     def load(self, path: Path) -> None:
-        """Goes back to a checkpoint.
+        """Goes back to a checkpoint; the plan may have another length, so that a training can be carried further.
 
         Raises:
             SystemExit: it belongs to another network or plan.
         """
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        if (state["network"], state["plan"]) != (asdict(self.net.network), asdict(self.plan)):
+        planned = replace(Plan(**state["plan"]), steps=self.plan.steps)
+        if state["network"] != asdict(self.net.network) or planned != self.plan:
             raise SystemExit(f"{path} is of another network or plan: name another file or repeat its options")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
         self.step = state["step"]
 
     @torch.no_grad()
     def _follow(self) -> None:
         """Moves the average of the weights, which is what ships: it is steadier than any one step's."""
-        keep = min(0.999, self.step / (self.step + 50))
+        keep = min(0.998, self.step / (self.step + 20))
         for average, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
             average.lerp_(now, 1 - keep)
 
 
-def start(net: ReelNet) -> ReelNet:
-    """Gives a network the weights to start from: its last layer at zero, so that it starts as bicubic itself."""
-    *hidden, last = (layer for layer in net.children() if isinstance(layer, nn.Conv2d))
-    for layer in (*hidden, last):
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    for layer in hidden:
+class Gains:
+    """How far the network is above bicubic on its training samples, in dB, for each kind of clip; of the last steps."""
+
+    def __init__(self) -> None:
+        self._gains: dict[Kind, float] = {}
+
+    def add(self, kinds: np.ndarray[Any, Any], bicubic: Tensor, network: Tensor) -> None:
+        """Counts a batch: kinds and mean squared errors of its samples, each (N,)."""
+        found = 10 * torch.log10((bicubic + 1e-6) / (network + 1e-6))
+        for kind, gain in zip(kinds, found.tolist(), strict=True):
+            self._gains[Kind(kind)] = 0.995 * self._gains.get(Kind(kind), gain) + 0.005 * gain
+
+    def __str__(self) -> str:
+        return " ".join(f"{kind.name.lower()} {gain:+.2f}" for kind, gain in sorted(self._gains.items()))
+
+
+def start(net: WindowNet) -> WindowNet:
+    """Gives a network the weights to start from.
+
+    The last layer is zero, so that the network starts as bicubic itself. The layers between start near the identity: a
+    plain stack then learns as one with shortcuts does, and costs nothing more when it runs (arXiv:1706.00388).
+    """
+    first, *between, last = (layer for layer in net.children() if isinstance(layer, nn.Conv2d))
+    for layer in (first, *between):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    for layer in between:
+        with torch.no_grad():
+            layer.weight.mul_(0.35)
+            layer.weight.add_(nn.init.dirac_(torch.empty_like(layer.weight)))
     nn.init.zeros_(last.weight)
+    for layer in (first, *between, last):
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
     return net
 
 
-def train(checkpoint: Path, network: Network, plan: Plan, photos: Path, threads: int) -> None:
+def train(checkpoint: Path, samples: Path, network: WindowNetwork, plan: Plan, threads: int) -> None:
     """Trains to the plan's end, from `checkpoint` where it exists."""
     torch.set_num_threads(threads)
-    cv2.setNumThreads(1)
-    training = Training(network, plan, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    training, files = Training(network, plan), SampleFiles(samples)
     if checkpoint.exists():
         training.load(checkpoint)
-    began = time.monotonic()
-    for damaged, clean in batches(photographs(photos), plan.batch, plan.data_seed, training.step, threads):
-        if training.step >= plan.steps:
-            break
-        loss = training.learn(damaged, clean)
+    began = saved = time.monotonic()
+    first = training.step
+    while training.step < plan.steps:
+        if training.step % _REFRESH == 0:
+            files.refresh()
+        loss = training.learn(draw_batch(files, plan.batch, plan.seed, training.step))
         if training.step % _REPORT == 0:
-            seconds = time.monotonic() - began
-            print(f"{training.step} {seconds:.0f} s gain {training.gain} loss {loss:.4f}", flush=True)
-        if training.step % _SAVE == 0:
+            pace = (time.monotonic() - began) / (training.step - first)
+            print(
+                f"{training.step} {pace:.2f} s/step {len(files)} samples: {training.gains} loss {loss:.4f}", flush=True
+            )
+        if time.monotonic() - saved > _SAVE_SECONDS:
             training.save(checkpoint)
+            saved = time.monotonic()
     training.save(checkpoint)
 
 
@@ -183,14 +214,14 @@ def main() -> None:
     """Reads the command line and trains."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="where the training is kept; continued when it is there")
-    parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--channels", type=int, default=REEL_S.channels)
-    parser.add_argument("--layers", type=int, default=REEL_S.layers)
-    parser.add_argument("--photos", type=Path, default=FOLDER)
+    parser.add_argument("samples", type=Path, help="folder of `training.samples`")
+    parser.add_argument("--steps", type=int, default=60000)
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    network = Network(given.channels, given.layers, REEL_S.unshuffle, REEL_S.scale)
-    train(given.checkpoint, network, Plan(given.steps), given.photos, given.threads)
+    network = WindowNetwork(given.channels, given.layers)
+    train(given.checkpoint, given.samples, network, Plan(given.steps), given.threads)
 
 
 if __name__ == "__main__":

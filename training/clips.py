@@ -1,0 +1,140 @@
+"""Moving clips made from photographs: every layer pans, turns, zooms and shakes by a motion that is known exactly.
+
+A clip is one photograph behind, and in nearly half of the clips one or two more in front of it, seen through masks that
+move and deform: so there is parallax, occlusion and disocclusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import Photograph
+
+Field = NDArray[np.float32]
+
+# Speeds in clean pixels per frame and how often each is drawn; half of it in the source that the network sees.
+_SPEEDS, _SPEED_SHARES = (0.0, 0.4, 2.0, 6.0, 14.0), (0.14, 0.2, 0.3, 0.26, 0.1)
+# Layers in front of the background: none, one, two.
+_LAYER_SHARES = (0.55, 0.3, 0.15)
+_SHAKE_SHARE = 0.3
+# Patches flatter than this, in 8-bit standard deviation, teach little and are mostly drawn again.
+_FLAT = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How one layer moves.
+
+    Attributes:
+        velocity: right and down, clean pixels per frame.
+        acceleration: clean pixels per frame and frame.
+        turn: radians per frame.
+        zoom: factor per frame.
+        shake: (frames, 2) clean pixels, independent from frame to frame.
+    """
+
+    velocity: NDArray[np.float64]
+    acceleration: NDArray[np.float64]
+    turn: float
+    zoom: float
+    shake: NDArray[np.float64]
+
+    def matrix(self, frame: int, size: int, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From a pixel of frame `frame`, 0 in the middle of the clip, to the photograph; (2, 3)."""
+        scale, angle = self.zoom**frame, self.turn * frame
+        c, s = scale * np.cos(angle), scale * np.sin(angle)
+        linear = np.array([[c, -s], [s, c]])
+        offset = self.velocity * frame + self.acceleration * frame**2 / 2 + self.shake[frame + len(self.shake) // 2]
+        return np.column_stack([linear, centre + offset - linear @ np.full(2, size / 2)])
+
+
+def draw_motion(rng: np.random.Generator, frames: int) -> Motion:
+    """A motion: still, or a pan of up to about 30 clean pixels a frame with some turn, zoom and shake."""
+    speed = float(rng.choice(_SPEEDS, p=_SPEED_SHARES))
+    moving = speed > 0
+    shaking = moving and rng.random() < _SHAKE_SHARE
+    shake = rng.normal(0, 1, (frames, 2)) * (float(rng.uniform(0.2, 2.5)) if shaking else 0.0)
+    shake[frames // 2] = 0
+    return Motion(
+        velocity=rng.normal(0, 1, 2) * speed,
+        acceleration=rng.normal(0, 0.12, 2) * speed,
+        turn=float(rng.normal(0, 0.004)) * moving,
+        zoom=1 + float(rng.normal(0, 0.006)) * moving,
+        shake=shake,
+    )
+
+
+def draw_clip(photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int) -> Field:
+    """A clip; a function of the photographs and the state of `rng`.
+
+    Args:
+        photographs: luma, each side longer than `size` / 2.
+        rng: random numbers.
+        frames: an odd number of frames.
+        size: rows and columns.
+
+    Returns:
+        (frames, size, size) float32 in [0, 1].
+    """
+    clip = _layer(photographs, rng, frames, size)
+    for _ in range(int(rng.choice(3, p=_LAYER_SHARES))):
+        front, masks = _layer(photographs, rng, frames, size), _masks(rng, frames, size)
+        clip += (front - clip) * masks
+    return _graded(clip, rng)
+
+
+def _layer(photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int) -> Field:
+    for _ in range(4):
+        photograph = photographs[int(rng.integers(len(photographs)))]
+        motion, room = draw_motion(rng, frames), np.array(photograph.shape[::-1], np.float64)
+        margin = np.minimum(size * 0.6, room / 2)
+        # Whole pixels: the middle frame, which is the truth, is then the photograph itself and not a resampled one.
+        centre = np.round(rng.uniform(margin, room - margin))
+        middle = _view(photograph, motion.matrix(0, size, centre), size)
+        if middle.std() > _FLAT or rng.random() < 0.05:
+            break
+    offsets = range(-(frames // 2), frames // 2 + 1)
+    views = [middle if t == 0 else _view(photograph, motion.matrix(t, size, centre), size) for t in offsets]
+    return np.stack(views).astype(np.float32)
+
+
+def _view(photograph: Photograph, matrix: NDArray[np.float64], size: int) -> Photograph:
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpAffine(photograph, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT), np.uint8
+    )
+
+
+def _masks(rng: np.random.Generator, frames: int, size: int) -> Field:
+    """A soft-edged polygon that moves, turns and swells; (frames, size, size) in [0, 1]."""
+    corners = int(rng.integers(4, 24))
+    angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    radii = rng.uniform(0.1, 0.4) * size * rng.uniform(0.6, 1.2, corners)
+    centre, speed = rng.uniform(0.15, 0.85, 2) * size, rng.normal(0, 1, 2) * rng.choice([0.5, 3.0, 8.0])
+    swell, turn, edge = rng.normal(0, 0.02), rng.normal(0, 0.02), float(rng.uniform(0.5, 1.5))
+    masks = []
+    for t in range(-(frames // 2), frames // 2 + 1):
+        at, grown, turned = centre + speed * t, radii * (1 + swell * t), angles + turn * t
+        points = at + np.column_stack([np.cos(turned), np.sin(turned)]) * grown[:, None]
+        mask = np.zeros((size, size), np.float32)
+        cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], (1.0,), cv2.LINE_8, 4)
+        masks.append(cv2.GaussianBlur(mask, (0, 0), edge))
+    return np.stack(masks)
+
+
+def _graded(clip: Field, rng: np.random.Generator) -> Field:
+    """Turned, mirrored, and with the black, white and gamma of some print; the same for all frames."""
+    if rng.random() < 0.5:
+        clip = clip[:, :, ::-1]
+    if rng.random() < 0.25:
+        clip = clip[:, ::-1]
+    if rng.random() < 0.25:
+        clip = clip.transpose(0, 2, 1)
+    black, white, gamma = rng.uniform(0, 0.12), rng.uniform(0.8, 1.0), rng.uniform(0.75, 1.35)
+    graded = black + (white - black) * np.power(np.clip(clip, 0, 255) / np.float32(255), np.float32(gamma))
+    return np.ascontiguousarray(graded, np.float32)

@@ -1,0 +1,162 @@
+"""Samples made once and kept: aligned windows, what was measured on them, and the truth, in memory-mapped files.
+
+`python -m training.samples training/runs/samples --clips 6000 --processes 2` makes them; each process appends to a file
+of its own, and a training may read what is there while more are made. Clip n of a seed is always the same clip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelwright.restoration.alignment import FRAMES, MIDDLE
+from reelwright.restoration.window import prepare
+from reelwright.restoration.window_network import FIGURES, figures
+from training.clips import draw_clip
+from training.damage import apply, draw_damage, to_codes
+from training.dataset import FOLDER, Photograph, photographs
+
+# A clip's frames and the four patches cut from it, in source pixels.
+CLIP, PATCH = 160, 64
+# Patches keep away from the clip's rim, where neighbours show what the clip does not.
+_RIM = 8
+# Windows at the end of a shot have stand-ins for missing frames.
+_END_SHARE = 0.08
+
+SAMPLE = np.dtype(
+    [
+        ("frames", "u1", (FRAMES, PATCH, PATCH)),
+        ("agreement", "u1", (FRAMES - 1, PATCH // 2, PATCH // 2)),
+        ("dust", "u1", (PATCH, PATCH)),
+        ("scratch", "u1", (PATCH, PATCH)),
+        ("truth", "u1", (2 * PATCH, 2 * PATCH)),
+        ("figures", "f4", (FIGURES,)),
+        ("kind", "i4"),
+    ]
+)
+Samples = NDArray[Any]
+
+
+def make(shots: Sequence[Photograph], seed: int, number: int) -> Samples:
+    """The four samples of one clip, a function of photographs, seed and number; (4,) of `SAMPLE`."""
+    rng = np.random.default_rng((seed, number))
+    clip, damage = draw_clip(shots, rng, FRAMES, 2 * CLIP), draw_damage(rng)
+    window = apply(clip, damage, rng)
+    if rng.random() < _END_SHARE:
+        window = _at_an_end(window, rng)
+    prepared = prepare(window)
+    found = prepared.measurement
+    truth = to_codes(clip[MIDDLE])
+    samples = np.zeros(4, SAMPLE)
+    for sample, corner in zip(samples, _corners(rng), strict=True):
+        y, x = corner
+        here = slice(y, y + PATCH), slice(x, x + PATCH)
+        half = slice(y // 2, (y + PATCH) // 2), slice(x // 2, (x + PATCH) // 2)
+        sample["frames"] = prepared.frames[:, here[0], here[1]]
+        sample["agreement"] = prepared.agreement[:, half[0], half[1]]
+        sample["dust"], sample["scratch"] = found.dust[here], found.scratch[here]
+        sample["truth"] = truth[2 * y : 2 * (y + PATCH), 2 * x : 2 * (x + PATCH)]
+        sample["figures"], sample["kind"] = figures(found), damage.kind
+    return samples
+
+
+class SampleFiles:
+    """What there is of the samples in a folder; grows while they are made.
+
+    Args:
+        folder: with `*.samples` files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._maps: list[Samples] = []
+        self.refresh()
+
+    def __len__(self) -> int:
+        return sum(len(samples) for samples in self._maps)
+
+    def refresh(self) -> None:
+        """Looks for what has been added; a sample that is half written does not count."""
+        self._maps = []
+        for path in sorted(self._folder.glob("*.samples")):
+            count = path.stat().st_size // SAMPLE.itemsize
+            if count:
+                self._maps.append(np.memmap(path, SAMPLE, "r", shape=(count,)))
+
+    def read(self, indices: NDArray[np.int64]) -> Samples:
+        """The samples of these numbers, 0 to `len(self)` - 1; they count through the files in the order of names."""
+        ends = np.cumsum([len(samples) for samples in self._maps])
+        files = np.searchsorted(ends, indices, side="right")
+        starts = ends - [len(samples) for samples in self._maps]
+        return np.array([self._maps[f][i - starts[f]] for f, i in zip(files, indices, strict=True)], SAMPLE)
+
+
+def _at_an_end(window: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The window as it is where one or two frames are missing before or after: the nearest frame stands in."""
+    first = int(rng.integers(1, 3))
+    span = (first, None) if rng.random() < 0.5 else (None, FRAMES - 1 - first)
+    order = np.clip(np.arange(FRAMES), *span)
+    return np.ascontiguousarray(window[order])
+
+
+def _corners(rng: np.random.Generator) -> Iterator[tuple[int, int]]:
+    """One patch in each quarter of a clip, its corner at even pixels."""
+    room = CLIP // 2 - PATCH // 2 - _RIM
+    for top in (0, 1):
+        for left in (0, 1):
+            y, x = (int(v) * 2 for v in rng.integers(0, (CLIP - 2 * _RIM - PATCH) // 4 + 1, 2))
+            spread = (CLIP - 2 * _RIM - PATCH) // 4 * 2
+            yield _RIM + y + top * (2 * room - spread), _RIM + x + left * (2 * room - spread)
+
+
+def _append(folder: Path, shots: Sequence[Photograph], seed: int, process: int, processes: int, clips: int) -> None:
+    """Makes every clip whose number is `process` modulo `processes` and is not yet in the file."""
+    path = folder / f"{seed}-{process}of{processes}.samples"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = path.stat().st_size // (4 * SAMPLE.itemsize) if path.exists() else 0
+    with path.open("ab") as file:
+        file.truncate(done * 4 * SAMPLE.itemsize)
+        began = time.monotonic()
+        for index, number in enumerate(range(done * processes + process, clips, processes)):
+            file.write(make(shots, seed, number).tobytes())
+            if index % 50 == 49:
+                file.flush()
+            if index % 500 == 499:
+                print(f"{path.name}: {index + 1} clips in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def main() -> None:
+    """Reads the command line and makes samples."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--photos", type=Path, default=FOLDER)
+    parser.add_argument("--clips", type=int, default=6000, help="four samples each")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, default=11)
+    given = parser.parse_args()
+    # OpenCV's pool of threads does not survive a fork: it must never start.
+    cv2.setNumThreads(1)
+    shots = photographs(given.photos)
+    print(f"{len(shots)} photographs", flush=True)
+    context = multiprocessing.get_context("fork")
+    workers = [
+        context.Process(target=_append, args=(given.folder, shots, given.seed, i, given.processes, given.clips))
+        for i in range(given.processes)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+if __name__ == "__main__":
+    main()
