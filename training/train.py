@@ -50,7 +50,7 @@ class Plan:
     rate: float = 0.02
     small_rate: float = 1.2e-3
     warm_up: int = 150
-    squared: float = 0.7
+    squared: float = 0.9
     seed: int = 1
 
     def share_at(self, step: int) -> float:
@@ -142,7 +142,7 @@ class Training:
     @torch.no_grad()
     def _follow(self) -> None:
         """Moves the average of the weights, which is what ships: it is steadier than any one step's."""
-        keep = min(0.998, self.step / (self.step + 20))
+        keep = min(0.995, self.step / (self.step + 20))
         for average, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
             average.lerp_(now, 1 - keep)
 
@@ -183,15 +183,17 @@ def start(net: WindowNet) -> WindowNet:
     return net
 
 
-def train(checkpoint: Path, samples: Path, network: WindowNetwork, plan: Plan, threads: int) -> None:
-    """Trains to the plan's end, from `checkpoint` where it exists."""
+def train(
+    checkpoint: Path, samples: Path, network: WindowNetwork, plan: Plan, threads: int, until: int | None = None
+) -> None:
+    """Trains to the plan's end or to step `until`, from `checkpoint` where it exists."""
     torch.set_num_threads(threads)
     training, files = Training(network, plan), SampleFiles(samples)
     if checkpoint.exists():
         training.load(checkpoint)
     began = saved = time.monotonic()
     first = training.step
-    while training.step < plan.steps:
+    while training.step < (plan.steps if until is None else until):
         if training.step % _REFRESH == 0:
             files.refresh()
         loss = training.learn(draw_batch(files, plan.batch, plan.seed, training.step))

@@ -1,0 +1,78 @@
+"""Neighbours of a frame warped onto it."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from reelwright.restoration.alignment import MIDDLE, AlignedWindow, align, flow
+from tests.windows import codes, decibels, grainy, panned
+
+
+def gated_mean(aligned: AlignedWindow) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """The frames' mean, each neighbour weighted by its agreement."""
+    rows, columns = aligned.frames.shape[1:]
+    weights = [cv2.resize(m.astype(np.float32) / 255, (columns, rows)) for m in aligned.agreement]
+    weights.insert(MIDDLE, np.ones((rows, columns), np.float32))
+    stack = np.stack(weights)
+    return np.asarray((stack * aligned.frames).sum(axis=0) / stack.sum(axis=0), np.float32)
+
+
+@pytest.mark.parametrize("pan", [(3.0, 0.0), (-2.6, 1.4), (0.3, -0.7)])
+def test_flow_finds_a_known_pan(pan: tuple[float, float]) -> None:
+    """The displacement of a panned texture is right to a quarter of a pixel."""
+    window = codes(panned(pan))
+    half = [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in window[2:4]]
+    found = flow(np.asarray(half[0], np.uint8), np.asarray(half[1], np.uint8))
+    inside = found[16:-16, 16:-16].reshape(-1, 2)
+    assert np.allclose(np.median(inside, axis=0), pan, atol=0.25)
+
+
+@pytest.mark.parametrize("pan", [(4.0, 1.0), (-2.5, 2.5)])
+def test_aligned_neighbours_average_the_grain_away(pan: tuple[float, float]) -> None:
+    """The gated mean of a grainy pan is at least 4 dB nearer to the truth than its middle frame."""
+    truth = panned(pan)
+    window = codes(grainy(truth, 8))
+    aligned = align(window)
+    noisy = decibels(window[MIDDLE], truth[MIDDLE])
+    assert decibels(window.mean(axis=0), truth[MIDDLE]) < noisy
+    assert decibels(gated_mean(aligned), truth[MIDDLE]) > noisy + 4
+
+
+def test_the_middle_frame_is_untouched() -> None:
+    """Alignment moves the neighbours alone."""
+    window = codes(grainy(panned((2, 1)), 5))
+    assert np.array_equal(align(window).frames[MIDDLE], window[MIDDLE])
+
+
+def test_alignment_gives_the_same_in_every_thread() -> None:
+    """Two calls, one of them in another thread, give the same bytes."""
+    window = codes(grainy(panned((3, -2)), 8))
+    found: list[AlignedWindow] = []
+    other = threading.Thread(target=lambda: found.append(align(window)))
+    other.start()
+    other.join()
+    again = align(window)
+    assert np.array_equal(found[0].frames, again.frames)
+    assert np.array_equal(found[0].agreement, again.agreement)
+
+
+def test_a_stand_in_agrees_everywhere() -> None:
+    """Where a shot ends, copies of the middle frame stay as they are."""
+    window = codes(grainy(panned((3, 0)), 8))
+    window[3] = window[4] = window[2]
+    aligned = align(window)
+    assert np.array_equal(aligned.frames[4], window[2])
+    assert aligned.agreement[2:].min() == 255
+
+
+def test_agreement_falls_where_an_object_covers_the_scene() -> None:
+    """A neighbour does not vouch for what it does not show."""
+    window = codes(panned((1, 0)))
+    window[3, 60:90, 80:110] = 255
+    agreement = align(window).agreement[2]
+    assert agreement[33:42, 43:52].max() < 64
+    assert np.median(agreement) > 200

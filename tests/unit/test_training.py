@@ -1,0 +1,163 @@
+"""The training pipeline: clips, damage, samples, batches, steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reelwright.restoration.window_network import WindowNetwork
+from tests.windows import codes, decibels, panned, texture
+from training import artefacts
+from training.batches import draw_batch
+from training.clips import Motion, draw_clip
+from training.codecs import Codec, compress
+from training.damage import Damage, Kind, apply, draw_damage, grained, shrink
+from training.dataset import Photograph
+from training.muon import orthonormal
+from training.samples import SAMPLE, SampleFiles, make
+from training.train import Plan, train
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[Photograph]:
+    """Two pictures that are large enough."""
+    return [codes(texture(420, 500, seed)) for seed in (0, 1)]
+
+
+@pytest.fixture
+def folder(photos: list[Photograph], tmp_path: Path) -> Path:
+    """A folder with the samples of three clips."""
+    (tmp_path / "0.samples").write_bytes(b"".join(make(photos, 3, n).tobytes() for n in range(3)))
+    return tmp_path
+
+
+def test_a_sample_is_a_function_of_seed_and_number(photos: list[Photograph]) -> None:
+    """The same seed and number give the same bytes, other numbers give others."""
+    assert make(photos, 3, 5).tobytes() == make(photos, 3, 5).tobytes()
+    assert make(photos, 3, 5).tobytes() != make(photos, 3, 6).tobytes()
+
+
+def test_the_truth_lies_over_its_window(photos: list[Photograph]) -> None:
+    """The truth of an undamaged sample, made smaller, is its middle frame."""
+    found = [sample for n in range(12) for sample in make(photos, 4, n) if sample["kind"] == Kind.CLEAN_AREA]
+    assert found
+    for sample in found:
+        small = shrink(sample["truth"].astype(np.float32), "area")
+        assert decibels(sample["frames"][2], small) > 45
+
+
+def test_a_third_of_the_clips_is_undamaged() -> None:
+    """Of a thousand draws at least 330 are clean, by area and by bicubic, each a tenth at least."""
+    rng = np.random.default_rng(0)
+    kinds = [draw_damage(rng).kind for _ in range(1000)]
+    assert kinds.count(Kind.CLEAN_AREA) + kinds.count(Kind.CLEAN_BICUBIC) > 330
+    assert min(kinds.count(kind) for kind in Kind) > 100
+
+
+def test_motion_is_exact() -> None:
+    """Two frames after the middle, a layer has moved by twice its velocity."""
+    still = Motion(np.array([2.0, -1.0]), np.zeros(2), turn=0.0, zoom=1.0, shake=np.zeros((5, 2)))
+    centre = np.array([250.0, 210.0])
+    assert still.matrix(2, 100, centre) @ [10, 20, 1] == pytest.approx([250 + 4 - 50 + 10, 210 - 2 - 50 + 20])
+
+
+def test_clips_have_the_asked_size_and_range(photos: list[Photograph]) -> None:
+    """Five frames in [0, 1], most clips moving."""
+    clips = [draw_clip(photos, np.random.default_rng(n), 5, 128) for n in range(8)]
+    assert all(clip.shape == (5, 128, 128) and clip.min() >= 0 and clip.max() <= 1 for clip in clips)
+    assert sum(float(np.abs(clip[4] - clip[0]).mean()) > 0.004 for clip in clips) >= 4
+
+
+def test_grain_has_the_asked_strength() -> None:
+    """Sigma in mid-grey is that of the draw, whatever the size of the grain."""
+    grey = np.full((3, 128, 128), 0.5, np.float32)
+    for size in (0.3, 0.9):
+        found = grained(grey, 8, size, 0.5, np.random.default_rng(1)) - grey
+        assert found.std() * 255 == pytest.approx(8, rel=0.02)
+
+
+def test_bicubic_shrinking_is_that_of_image_libraries() -> None:
+    """The kernel widened to twice the step equals torch's antialiased bicubic inside the rim."""
+    picture = np.random.default_rng(0).random((64, 80), np.float32)
+    tensor = torch.from_numpy(picture)[None, None]
+    expected = torch.nn.functional.interpolate(tensor, scale_factor=0.5, mode="bicubic", antialias=True).numpy()[0, 0]
+    assert np.allclose(shrink(picture, "bicubic")[4:-4, 4:-4], expected[4:-4, 4:-4], atol=1e-6)
+
+
+@pytest.mark.parametrize(("codec", "good", "bad"), [("jpeg", 90, 30), ("mpeg2video", 2, 20), ("libx264", 18, 36)])
+def test_codecs_lose_more_at_lower_quality(codec: Codec, good: int, bad: int) -> None:
+    """Every frame comes back in order, and worse at the lower quality."""
+    frames = codes(panned((3, 1), rows=96, columns=96))
+    losses = [[decibels(a, b) for a, b in zip(compress(frames, codec, q), frames, strict=True)] for q in (good, bad)]
+    assert min(losses[0]) > 33
+    assert np.mean(losses[0]) > np.mean(losses[1]) + 2
+
+
+def test_dust_lies_where_its_mask_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn artefacts, where the sprites are absent, change what they cover and nothing else."""
+    drawn = artefacts.sprites(Path("absent"))
+    monkeypatch.setattr(artefacts, "sprites", lambda: drawn)
+    frame = np.full((120, 120), 0.5, np.float32)
+    cover = artefacts.dust(frame, np.random.default_rng(3), 8)
+    assert (np.abs(frame - 0.5) > 0.1).mean() > 0.002
+    assert np.array_equal(frame[cover == 0], np.full((cover == 0).sum(), 0.5, np.float32))
+
+
+def test_the_middle_frame_neither_flickers_nor_weaves() -> None:
+    """The truth of a damaged clip stays over its middle frame."""
+    clip = panned((0, 0), rows=96, columns=96) / 255
+    worn = apply(clip, Damage(Kind.FILM, flicker=0.1, weave=2.0), np.random.default_rng(0))
+    clean = apply(clip, Damage(Kind.FILM), np.random.default_rng(0))
+    assert np.array_equal(worn[2], clean[2])
+    assert not np.array_equal(worn[1], clean[1])
+
+
+def test_samples_may_grow_while_they_are_read(folder: Path) -> None:
+    """Half a sample does not count; a file that is added does after a refresh."""
+    files = SampleFiles(folder)
+    assert len(files) == 12
+    whole = (folder / "0.samples").read_bytes()
+    (folder / "1.samples").write_bytes(whole[: SAMPLE.itemsize + 100])
+    files.refresh()
+    assert len(files) == 13
+    assert files.read(np.array([0, 12]))[0].tobytes() == files.read(np.array([12]))[0].tobytes()
+
+
+def test_a_batch_is_a_function_of_its_number(folder: Path) -> None:
+    """The same samples, seed and number give the same arrays, in [0, 1]."""
+    one, same, other = (draw_batch(SampleFiles(folder), 4, 1, number) for number in (7, 7, 8))
+    assert all(np.array_equal(a, b) for a, b in zip(one.arrays, same.arrays, strict=True))
+    assert not np.array_equal(one.frames, other.frames)
+    assert all(array.min() >= 0 and array.max() <= 1 for array in (one.frames, one.maps, one.agreement, one.truth))
+
+
+def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path) -> None:
+    """Six steps at once and three and three give the same weights and averages."""
+    network, plan = WindowNetwork(channels=8, layers=3), Plan(6, batch=2, warm_up=2)
+    train(folder / "whole.pt", folder, network, plan, threads=1)
+    train(folder / "parts.pt", folder, network, plan, threads=1, until=3)
+    train(folder / "parts.pt", folder, network, plan, threads=1)
+    whole, parts = (torch.load(folder / name, weights_only=True) for name in ("whole.pt", "parts.pt"))
+    assert whole["step"] == parts["step"] == 6
+    for part in ("net", "average"):
+        assert all(torch.equal(whole[part][name], parts[part][name]) for name in whole[part])
+    assert float(whole["net"]["conv2.weight"].abs().max()) > 0
+
+
+def test_another_plan_is_refused(folder: Path) -> None:
+    """A checkpoint is not continued by a plan that differs in more than its length."""
+    network = WindowNetwork(channels=8, layers=3)
+    train(folder / "run.pt", folder, network, Plan(1, batch=2), threads=1)
+    with pytest.raises(SystemExit, match="another network or plan"):
+        train(folder / "run.pt", folder, network, Plan(2, batch=3), threads=1)
+
+
+def test_orthonormal_rows() -> None:
+    """Every singular value comes out near 1, for wide and for tall matrices."""
+    torch.manual_seed(0)
+    for shape in ((16, 90), (90, 16)):
+        values = torch.linalg.svdvals(orthonormal(torch.randn(shape)))
+        assert 0.6 < float(values.min()) < float(values.max()) < 1.3

@@ -1,0 +1,76 @@
+"""Networks on windows: their description, their start, their file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reelwright.restoration.alignment import MIDDLE
+from reelwright.restoration.window import prepare, restore_window
+from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window_torch import WindowNet, enlarge
+from tests.windows import codes, grainy, panned
+from training.export import export
+from training.quality import bicubic, detail_of, load
+from training.train import Plan, Training, start
+
+SMALL = WindowNetwork(channels=8, layers=3)
+
+
+def test_a_network_starts_as_bicubic() -> None:
+    """Before its first step a network changes no film by more than rounding."""
+    window = codes(panned((2, 1), rows=64, columns=96))
+    restored = restore_window(window, detail_of(start(WindowNet(WindowNetwork()))))
+    assert np.array_equal(restored, bicubic(window))
+
+
+def test_training_and_product_enlarge_alike() -> None:
+    """The base that training adds to is the product's bicubic enlargement, to a tenth of a level."""
+    window = codes(panned((2, 1), rows=64, columns=96))
+    base = enlarge(torch.from_numpy(window[None].astype(np.float32) / 255), 2).numpy()[0, 0]
+    assert np.abs(base - bicubic(window)).max() < 0.1 / 255
+
+
+def test_an_exported_network_gives_what_the_checkpoint_gives(tmp_path: Path) -> None:
+    """The safetensors file holds the averaged weights and the description: same windows, same bytes."""
+    training = Training(SMALL, Plan(10))
+    with torch.no_grad():
+        for parameter in training.average.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    training.save(tmp_path / "run.pt")
+    assert export(tmp_path / "run.pt", tmp_path / "net.safetensors") == 0
+    prepared = prepare(codes(grainy(panned((2, 1), rows=64, columns=96), 6)))
+    exported = load(tmp_path / "net.safetensors")
+    assert exported.network == SMALL
+    found = [detail_of(net)(prepared) for net in (exported, load(tmp_path / "run.pt"))]
+    assert np.abs(found[0]).max() > 0
+    assert np.array_equal(found[0], found[1])
+
+
+def test_a_description_survives_its_file() -> None:
+    """Metadata give the network back, and those of another family give none."""
+    assert WindowNetwork.from_metadata(SMALL.to_metadata()) == SMALL
+    assert WindowNetwork.from_metadata({}) is None
+
+
+@pytest.mark.parametrize("text", ['{"channels": 0}', '{"unshuffle": 3}', '{"scale": 7}', '{"colour": 1}'])
+def test_an_impossible_description_is_refused(text: str) -> None:
+    """A file of this family that describes no such network is an error."""
+    with pytest.raises(ValueError, match="no such reel network"):
+        WindowNetwork.from_metadata({**SMALL.to_metadata(), "network": text})
+
+
+def test_no_pixel_beyond_the_halo_reaches_a_result() -> None:
+    """Changing the picture outside the halo changes nothing inside."""
+    torch.manual_seed(2)
+    net = WindowNet(SMALL)
+    inputs = [torch.rand(1, 5, 48, 48), torch.rand(1, 2, 48, 48), torch.rand(1, 4, 24, 24), torch.rand(1, 4)]
+    with torch.inference_mode():
+        before = net(*inputs)
+        inputs[0][:, MIDDLE, :, : 24 - SMALL.halo] = 0
+        after = net(*inputs)
+    assert torch.equal(before[..., 48:], after[..., 48:])
+    assert not torch.equal(before, after)
