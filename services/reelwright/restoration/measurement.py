@@ -25,7 +25,7 @@ _DUST_SIGMAS, _DUST_LEVELS = 4.6, 10.0
 # The weaker rim of a speck belongs to it from this share of the threshold on.
 _DUST_RIM = 0.5
 # Specks cover less of a frame than this; more is a scene that was not aligned.
-_DUST_SHARE = 0.03
+_DUST_SHARE = 0.1
 # Around a speck, over this many pixels, the frames must differ by less than this share of its height; beneath it the
 # adjacent frames must.
 _RING, _STRAY_SHARE, _APART_SHARE = 4, 0.3, 0.3
