@@ -1,4 +1,4 @@
-"""The photographs that `reel` networks learn from: fetched from Debian packages, read as luma.
+"""The photographs that `reel` networks learn from, and moving clips to try them on, from Debian packages.
 
 `python -m training.dataset` downloads the packages with apt and unpacks them, installing nothing.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tarfile
 import tempfile
+from importlib import import_module, util
 from pathlib import Path
 
 import cv2
@@ -16,8 +18,19 @@ from numpy.typing import NDArray
 
 Photograph = NDArray[np.uint8]
 
-PACKAGES = ("lomiri-wallpapers", "plasma-workspace-wallpapers", "mate-backgrounds")
-FOLDER = Path(__file__).resolve().parent / "data" / "apt"
+# The last is in Debian from 2025 on; what a release lacks is passed over.
+PACKAGES = (
+    "lomiri-wallpapers",
+    "plasma-workspace-wallpapers",
+    "mate-backgrounds",
+    "ukui-wallpapers",
+    "budgie-backgrounds",
+)
+# Its source holds moving clips, which are for evaluation alone.
+CLIPS_SOURCE = "libopenshot"
+CLIPS = ("run.mp4", "test_video.mp4", "test.avi")
+DATA = Path(__file__).resolve().parent / "data"
+FOLDER = DATA / "apt"
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 # Smaller pictures in these packages are icons and previews of the others.
 _SMALLEST_FILE = 512
@@ -28,22 +41,37 @@ _SECOND_SIZE = 1.7
 _SMALLEST = 160
 
 
-def fetch(folder: Path = FOLDER) -> None:
-    """Downloads the packages and unpacks their files into `folder`.
+def fetch(data: Path = DATA) -> list[str]:
+    """Downloads packages into `data`: photographs into `apt`, clips into `clips`.
+
+    Returns:
+        What could not be had.
 
     Raises:
-        SystemExit: this is not a Debian system, or a package cannot be had.
+        SystemExit: this is not a Debian system, or no package can be had.
     """
     apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg")
     if apt is None or dpkg is None:
         raise SystemExit("the photographs come from Debian packages: run this where apt-get and dpkg are")
-    folder.mkdir(parents=True, exist_ok=True)
+    photos, clips = data / "apt", data / "clips"
+    missing: list[str] = []
+    photos.mkdir(parents=True, exist_ok=True)
+    clips.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as downloads:
-        fetched = subprocess.run([apt, "download", *PACKAGES], cwd=downloads, check=False)  # noqa: S603 - fixed names
-        if fetched.returncode:
-            raise SystemExit("apt-get cannot download the packages; try `apt-get update` first")
-        for package in sorted(Path(downloads).glob("*.deb")):
-            subprocess.run([dpkg, "-x", str(package), str(folder)], check=True)  # noqa: S603 - what apt just verified
+        for package in PACKAGES:
+            fetched = subprocess.run([apt, "download", package], cwd=downloads, check=False)  # noqa: S603 - fixed names
+            missing += [package] if fetched.returncode else []
+        for archive in sorted(Path(downloads).glob("*.deb")):
+            subprocess.run([dpkg, "-x", str(archive), str(photos)], check=True)  # noqa: S603 - what apt just verified
+        source = [apt, "source", "--download-only", CLIPS_SOURCE]
+        if subprocess.run(source, cwd=downloads, check=False).returncode:  # noqa: S603 - fixed names
+            missing.append(f"{CLIPS_SOURCE} (needs a deb-src entry in the sources of apt)")
+        for archive in Path(downloads).glob("*.orig.tar.*"):
+            _extract_clips(archive, clips)
+    if len(missing) > len(PACKAGES):
+        raise SystemExit("apt-get cannot download the packages; try `apt-get update` first")
+    _convert_jxl(photos)
+    return missing
 
 
 def photographs(folder: Path = FOLDER) -> list[Photograph]:
@@ -77,6 +105,26 @@ def _shrunk(luma: NDArray[np.generic], factor: float) -> Photograph:
     return np.asarray(small, np.uint8)
 
 
+def _extract_clips(archive: Path, target: Path) -> None:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name = Path(member.name).name
+            content = tar.extractfile(member) if name in CLIPS else None
+            if content is not None:
+                (target / name).write_bytes(content.read())
+
+
+def _convert_jxl(folder: Path) -> None:
+    """JPEG XL to PNG by the static FFmpeg of imageio-ffmpeg, where that package is installed; OpenCV cannot read it."""
+    if util.find_spec("imageio_ffmpeg") is None:
+        return
+    ffmpeg = import_module("imageio_ffmpeg").get_ffmpeg_exe()
+    for path in sorted(folder.rglob("*.jxl")):
+        size = "scale='min(iw,4000)':-1:flags=area"
+        command = [ffmpeg, "-v", "error", "-y", "-i", str(path), "-vf", size]
+        subprocess.run([*command, "-pix_fmt", "rgb24", str(path.with_suffix(".png"))], check=True)  # noqa: S603 - fixed
+
+
 if __name__ == "__main__":
-    fetch()
-    print(f"{len(photographs())} photographs")
+    lacking = fetch()
+    print(f"{len(photographs())} photographs" + (f"; not to be had: {', '.join(lacking)}" if lacking else ""))
