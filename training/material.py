@@ -74,6 +74,12 @@ def film(clip: Field, seed: int) -> Codes:
     return apply(clip, damage, np.random.default_rng(seed))
 
 
+def grainy(clip: Field, seed: int) -> Codes:
+    """Grain of 8 levels and JPEG 80 alone, to see what alignment does for it."""
+    damage = Damage(Kind.FILM, grain=8, grain_size=0.5, codec="jpeg", quality=80)
+    return apply(clip, damage, np.random.default_rng(seed))
+
+
 def by_area(clip: Field, seed: int) -> Codes:
     """Undamaged, made smaller by area averaging."""
     return apply(clip, Damage(Kind.CLEAN_AREA), np.random.default_rng(seed))

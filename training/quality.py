@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from reelwright.restoration.alignment import FRAMES, MIDDLE
+from reelwright.restoration.alignment import FRAMES, MIDDLE, align
 from reelwright.restoration.engine import Engine, create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.window import PreparedWindow, prepare, restore_window
@@ -108,6 +108,23 @@ def compare(methods: dict[str, Restore], count: int) -> None:
         print(f"{'mean':24}" + "".join(f"{np.mean(found):+9.2f}{'':7}" for found in gains.values()), flush=True)
 
 
+def alignment(count: int) -> None:
+    """Prints how near grainy film comes to the truth at its own size by averaging five frames, without a network."""
+    print(f"\n{'alignment':10}{'one frame':>12}{'unaligned':>12}{'aligned':>12}")
+    for piece in material.PIECES:
+        clip = material.read_piece(piece)
+        if clip is None:
+            continue
+        errors = []
+        for middle, window in windows(material.grainy(clip, _SEED), count):
+            aligned, truth = align(window), _half(clip[middle]) * 255
+            weights = [cv2.resize(shares, truth.shape[::-1]).astype(np.float32) for shares in aligned.agreement]
+            weights.insert(MIDDLE, np.full(truth.shape, 255, np.float32))
+            mean = (np.stack(weights) * aligned.frames).sum(axis=0) / np.sum(weights, axis=0)
+            errors.append([np.square(f - truth).mean() / 255**2 for f in (window[MIDDLE], window.mean(axis=0), mean)])
+        print(f"{piece.name:10}" + "".join(f"{psnr(float(e)):12.2f}" for e in np.mean(errors, axis=0)), flush=True)
+
+
 def dirt(restore: Restore, count: int) -> None:
     """Prints what becomes of known dust and scratches, and of the pixels beside them, piece by piece."""
     print(f"\n{'dirt':10}{'dust repaired':>15}{'clean changed':>15}{'scratch energy gone':>21}")
@@ -177,6 +194,7 @@ def main() -> None:
     if given.peers:
         for name, model in (("reel-s", "reel-s"), ("SPAN", str(_SPAN))):
             methods[name] = single(create_engine("torch", resolve_model(model), given.threads, precision="fp32"))
+    alignment(given.windows)
     compare(methods, given.windows)
     dirt(ours, given.windows)
 
