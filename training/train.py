@@ -38,8 +38,8 @@ class Plan:
     Attributes:
         steps: batches in all; the learning rate falls to nearly nothing at the last.
         batch: samples in a batch.
-        rate: highest learning rate of Muon, which trains the weights of all layers but the last.
-        small_rate: the same of AdamW, which trains the last layer and all biases.
+        rate: highest learning rate of Muon, which trains the weights of all convolutions but the last.
+        small_rate: the same of AdamW, which trains everything else.
         warm_up: steps over which it rises.
         squared: share of the steps, at the end, that minimise squared error in dB instead of the Charbonnier error.
         seed: of the weights at the start and of the order of samples.
@@ -73,8 +73,9 @@ class Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.net = start(WindowNet(network)).to(self.device)
         self.average = copy.deepcopy(self.net)
-        *matrices, last = (p for p in self.net.parameters() if p.ndim > 1)
-        rest = [last, *(p for p in self.net.parameters() if p.ndim == 1)]
+        matrices = [layer.weight for layer in self.net.convolutions[:-1]]
+        known = {id(weight) for weight in matrices}
+        rest = [parameter for parameter in self.net.parameters() if id(parameter) not in known]
         self.optimizers: list[torch.optim.Optimizer] = [
             Muon(matrices, plan.rate),
             torch.optim.AdamW(rest, plan.small_rate, betas=(0.9, 0.98), weight_decay=1e-5),
@@ -169,7 +170,7 @@ def start(net: WindowNet) -> WindowNet:
     The last layer is zero, so that the network starts as bicubic itself. The layers between start near the identity: a
     plain stack then learns as one with shortcuts does, and costs nothing more when it runs (arXiv:1706.00388).
     """
-    first, *between, last = (layer for layer in net.children() if isinstance(layer, nn.Conv2d))
+    first, *between, last = net.convolutions
     for layer in (first, *between):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     for layer in between:
@@ -177,7 +178,8 @@ def start(net: WindowNet) -> WindowNet:
             layer.weight.mul_(0.35)
             layer.weight.add_(nn.init.dirac_(torch.empty_like(layer.weight)))
     nn.init.zeros_(last.weight)
-    for layer in (first, *between, last):
+    nn.init.zeros_(net.factors.weight)
+    for layer in (*net.convolutions, net.factors):
         assert layer.bias is not None
         nn.init.zeros_(layer.bias)
     return net

@@ -1,7 +1,9 @@
 """The `reel` networks that look at a window of frames, described apart from any runtime.
 
 Luma of five aligned frames, folded `unshuffle` x `unshuffle`, with the maps and figures of what was measured, goes
-through a plain stack of 3x3 convolutions with ReLU between them. The last one's channels are unfolded into a picture
+through a plain stack of 3x3 convolutions with ReLU between them. Each channel of each convolution is scaled by a factor
+that a small net computes from the figures alone (FiLM, arXiv:1709.07871): clean and damaged film may so use the same
+weights in different ways, and the factors can be multiplied into the weights shot by shot. The last one's channels are unfolded into a picture
 `scale` times as large: what is to be added to a bicubic enlargement of the repaired middle frame. (Sub-pixel
 convolution: Shi et al., arXiv:1609.05158; measured noise as an input: FFDNet, arXiv:1710.04026.)
 """
@@ -24,6 +26,8 @@ ARCHITECTURE = "reel-2"
 MAPS = 2
 # Figures that hold for the whole frame: grain, its size, blockiness, sharpness.
 FIGURES = 4
+# Neurons of the small net.
+CONDITION = 16
 # Grain of this many levels is 1 for the network.
 _GRAIN_UNIT = 16.0
 
@@ -55,11 +59,13 @@ class WindowNetwork:
         return self.layers * self.unshuffle
 
     def shapes(self) -> dict[str, list[int]]:
-        """The shape of every tensor, by name; weights are (out, in, 3, 3)."""
+        """The shape of every tensor, by name; a convolution's weight is (out, in, 3, 3), a layer's (out, in)."""
         widths = [self.inputs, *[self.channels] * (self.layers - 1), (self.unshuffle * self.scale) ** 2]
         found: dict[str, list[int]] = {}
         for layer, (before, after) in enumerate(pairwise(widths)):
             found[f"conv{layer}.weight"], found[f"conv{layer}.bias"] = [after, before, 3, 3], [after]
+        found["figures.weight"], found["figures.bias"] = [CONDITION, FIGURES], [CONDITION]
+        found["factors.weight"], found["factors.bias"] = [sum(widths[1:]), CONDITION], [sum(widths[1:])]
         return found
 
     def to_metadata(self) -> dict[str, str]:

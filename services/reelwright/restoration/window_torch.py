@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reelwright.restoration.alignment import FRAMES, MIDDLE
-from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window_network import CONDITION, FIGURES, WindowNetwork
 
 # Neighbours enter as differences to the middle frame, this much enlarged; beyond 64 levels they are cut off.
 _DIFFERENCE_GAIN = 4.0
@@ -20,8 +20,15 @@ class WindowNet(nn.Module):
         super().__init__()
         self.network = network
         for name, shape in network.shapes().items():
-            if name.endswith("weight"):
+            if len(shape) == 4:
                 self.add_module(name.partition(".")[0], nn.Conv2d(shape[1], shape[0], 3, padding=1))
+        self.figures = nn.Linear(FIGURES, CONDITION)
+        self.factors = nn.Linear(CONDITION, sum(layer.out_channels for layer in self.convolutions))
+
+    @property
+    def convolutions(self) -> list[nn.Conv2d]:
+        """The convolutions in order."""
+        return [layer for layer in self.children() if isinstance(layer, nn.Conv2d)]
 
     def forward(self, frames: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor) -> Tensor:
         """The detail to add to `enlarge(frames)`.
@@ -35,7 +42,10 @@ class WindowNet(nn.Module):
         Returns:
             (N, 1, scale * H, scale * W).
         """
-        *hidden, last = self.children()
+        *hidden, last = self.convolutions
+        # Factors start at 1, where the last layer of the small net is zero.
+        factors = 1 + self.factors(functional.relu(self.figures(figures)))
+        scales = factors[:, :, None, None].split([layer.out_channels for layer in (*hidden, last)], dim=1)
         fold = self.network.unshuffle
         middle = frames[:, MIDDLE : MIDDLE + 1]
         # What a neighbour adds is its small difference; as large as the picture itself, it is learnt sooner.
@@ -45,9 +55,9 @@ class WindowNet(nn.Module):
         pixels = functional.pixel_unshuffle(torch.cat([middle - 0.5, differences, maps - 0.5], dim=1), fold)
         planes = figures[:, :, None, None].expand(-1, -1, *agreement.shape[2:])
         features = torch.cat([pixels, agreement, planes], dim=1)
-        for layer in hidden:
-            features = functional.relu(layer(features))
-        detail: Tensor = functional.pixel_shuffle(last(features), fold * self.network.scale)
+        for layer, scale in zip(hidden, scales[:-1], strict=True):
+            features = functional.relu(layer(features) * scale)
+        detail: Tensor = functional.pixel_shuffle(last(features) * scales[-1], fold * self.network.scale)
         return detail
 
 
