@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 # Coefficients of the quintic iteration, tuned by its author for speed: singular values end between 0.7 and 1.2.
 _A, _B, _C, _ROUNDS = 3.4445, -4.7750, 2.0315, 5
@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
         momentum: share of the last step's momentum, by Nesterov.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.9) -> None:
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()

@@ -179,9 +179,9 @@ def start(net: WindowNet) -> WindowNet:
             layer.weight.add_(nn.init.dirac_(torch.empty_like(layer.weight)))
     nn.init.zeros_(last.weight)
     nn.init.zeros_(net.factors.weight)
-    for layer in (*net.convolutions, net.factors):
-        assert layer.bias is not None
-        nn.init.zeros_(layer.bias)
+    for name, parameter in net.named_parameters():
+        if name.startswith(("conv", "factors")) and name.endswith("bias"):
+            nn.init.zeros_(parameter)
     return net
 
 

@@ -3,9 +3,9 @@
 Luma of five aligned frames, folded `unshuffle` x `unshuffle`, with the maps and figures of what was measured, goes
 through a plain stack of 3x3 convolutions with ReLU between them. Each channel of each convolution is scaled by a factor
 that a small net computes from the figures alone (FiLM, arXiv:1709.07871): clean and damaged film may so use the same
-weights in different ways, and the factors can be multiplied into the weights shot by shot. The last one's channels are unfolded into a picture
-`scale` times as large: what is to be added to a bicubic enlargement of the repaired middle frame. (Sub-pixel
-convolution: Shi et al., arXiv:1609.05158; measured noise as an input: FFDNet, arXiv:1710.04026.)
+weights in different ways, and the factors can be multiplied into the weights shot by shot. The last one's channels are
+unfolded into a picture `scale` times as large: what is to be added to a bicubic enlargement of the repaired middle
+frame. (Sub-pixel convolution: Shi et al., arXiv:1609.05158; measured noise as an input: FFDNet, arXiv:1710.04026.)
 """
 
 from __future__ import annotations
