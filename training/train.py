@@ -26,7 +26,7 @@ from training.samples import SampleFiles
 
 # The network saw zeros beyond the rim of a patch where the film goes on; the rim is left out of the loss.
 _RIM = 8
-_REPORT, _SAVE_SECONDS, _REFRESH = 100, 300, 200
+_REPORT, _SAVE_SECONDS, _REFRESH, _PACED = 50, 300, 200, 20
 # Squared error of one level: better than that is not looked for in any patch.
 _LEVEL = 1 / 255**2
 
@@ -186,24 +186,37 @@ def start(net: WindowNet) -> WindowNet:
 
 
 def train(
-    checkpoint: Path, samples: Path, network: WindowNetwork, plan: Plan, threads: int, until: int | None = None
+    checkpoint: Path,
+    samples: Path,
+    network: WindowNetwork,
+    plan: Plan,
+    threads: int,
+    until: int | None = None,
+    minutes: float | None = None,
 ) -> None:
-    """Trains to the plan's end or to step `until`, from `checkpoint` where it exists."""
+    """Trains to the plan's end or to step `until`, from `checkpoint` where it exists.
+
+    With `minutes` the plan is shortened or lengthened to end by then, at the pace of the last steps: for a machine that
+    others use too.
+    """
     torch.set_num_threads(threads)
     training, files = Training(network, plan), SampleFiles(samples)
     if checkpoint.exists():
         training.load(checkpoint)
-    began = saved = time.monotonic()
+    began = saved = paced = time.monotonic()
     first = training.step
-    while training.step < (plan.steps if until is None else until):
+    while training.step < (training.plan.steps if until is None else until):
+        if minutes is not None and training.step > first and (training.step - first) % _PACED == 0:
+            now = time.monotonic()
+            left = max(0.0, began + 60 * minutes - now) / ((now - paced) / _PACED)
+            training.plan, paced = replace(training.plan, steps=training.step + int(left)), now
         if training.step % _REFRESH == 0:
             files.refresh()
         loss = training.learn(draw_batch(files, plan.batch, plan.seed, training.step))
         if training.step % _REPORT == 0:
             pace = (time.monotonic() - began) / (training.step - first)
-            print(
-                f"{training.step} {pace:.2f} s/step {len(files)} samples: {training.gains} loss {loss:.4f}", flush=True
-            )
+            where = f"{training.step}/{training.plan.steps}, {pace:.2f} s a step, {len(files)} samples"
+            print(f"{where}: {training.gains} loss {loss:.4f}", flush=True)
         if time.monotonic() - saved > _SAVE_SECONDS:
             training.save(checkpoint)
             saved = time.monotonic()
@@ -222,10 +235,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60000)
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--layers", type=int, default=10)
+    parser.add_argument("--minutes", type=float, help="end by then, whatever --steps says")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     network = WindowNetwork(given.channels, given.layers)
-    train(given.checkpoint, given.samples, network, Plan(given.steps), given.threads)
+    train(given.checkpoint, given.samples, network, Plan(given.steps), given.threads, minutes=given.minutes)
 
 
 if __name__ == "__main__":
