@@ -8,19 +8,21 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+import signal
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch, draw_batch
-from training.damage import Kind
+from training.gains import Gains
 from training.muon import Muon
 from training.samples import SampleFiles
 
@@ -148,22 +150,6 @@ class Training:
             average.lerp_(now, 1 - keep)
 
 
-class Gains:
-    """How far the network is above bicubic on its training samples, in dB, for each kind of clip; of the last steps."""
-
-    def __init__(self) -> None:
-        self._gains: dict[Kind, float] = {}
-
-    def add(self, kinds: np.ndarray[Any, Any], bicubic: Tensor, network: Tensor) -> None:
-        """Counts a batch: kinds and mean squared errors of its samples, each (N,)."""
-        found = 10 * torch.log10((bicubic + 1e-6) / (network + 1e-6))
-        for kind, gain in zip(kinds, found.tolist(), strict=True):
-            self._gains[Kind(kind)] = 0.995 * self._gains.get(Kind(kind), gain) + 0.005 * gain
-
-    def __str__(self) -> str:
-        return " ".join(f"{kind.name.lower()} {gain:+.2f}" for kind, gain in sorted(self._gains.items()))
-
-
 def start(net: WindowNet) -> WindowNet:
     """Gives a network the weights to start from.
 
@@ -191,10 +177,10 @@ def train(
     network: WindowNetwork,
     plan: Plan,
     threads: int,
-    until: int | None = None,
+    stopped: Callable[[int], bool] = lambda _: False,
     minutes: float | None = None,
 ) -> None:
-    """Trains to the plan's end or to step `until`, from `checkpoint` where it exists.
+    """Trains to the plan's end, or until `stopped` of the step is true, from `checkpoint` where it exists.
 
     With `minutes` the plan is shortened or lengthened to end by then, at the pace of the last steps: for a machine that
     others use too.
@@ -205,7 +191,7 @@ def train(
         training.load(checkpoint)
     began = saved = paced = time.monotonic()
     first = training.step
-    while training.step < (training.plan.steps if until is None else until):
+    while training.step < training.plan.steps and not stopped(training.step):
         if minutes is not None and training.step > first and (training.step - first) % _PACED == 0:
             now = time.monotonic()
             left = max(0.0, began + 60 * minutes - now) / ((now - paced) / _PACED)
@@ -239,7 +225,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     network = WindowNetwork(given.channels, given.layers)
-    train(given.checkpoint, given.samples, network, Plan(given.steps), given.threads, minutes=given.minutes)
+    # A step is finished before the checkpoint is written; Kubernetes and shells stop a process by SIGTERM.
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    plan = Plan(given.steps)
+    train(given.checkpoint, given.samples, network, plan, given.threads, lambda _: stop.is_set(), given.minutes)
 
 
 if __name__ == "__main__":

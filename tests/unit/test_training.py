@@ -138,7 +138,7 @@ def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path) -> 
     """Six steps at once and three and three give the same weights and averages."""
     network, plan = WindowNetwork(channels=8, layers=3), Plan(6, batch=2, warm_up=2)
     train(folder / "whole.pt", folder, network, plan, threads=1)
-    train(folder / "parts.pt", folder, network, plan, threads=1, until=3)
+    train(folder / "parts.pt", folder, network, plan, threads=1, stopped=lambda step: step >= 3)
     train(folder / "parts.pt", folder, network, plan, threads=1)
     whole, parts = (torch.load(folder / name, weights_only=True) for name in ("whole.pt", "parts.pt"))
     assert whole["step"] == parts["step"] == 6
