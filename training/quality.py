@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from reelwright.restoration.alignment import FRAMES, MIDDLE, align
-from reelwright.restoration.engine import Engine, create_engine
+from reelwright.restoration.engine import Engine
+from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.window import PreparedWindow, prepare, restore_window
 from reelwright.restoration.window_network import WindowNetwork, figures

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reelwright.restoration.alignment import MIDDLE, AlignedWindow, align, flow
-from tests.windows import codes, decibels, grainy, panned
+from tests.support.windows import codes, decibels, grainy, panned
 
 
 def gated_mean(aligned: AlignedWindow) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

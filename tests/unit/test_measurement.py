@@ -11,7 +11,7 @@ import pytest
 from reelwright.restoration.alignment import MIDDLE, align
 from reelwright.restoration.measurement import Measurement, measure
 from reelwright.restoration.repair import repair
-from tests.windows import Codes, Field, codes, grainy, panned
+from tests.support.windows import Codes, Field, codes, grainy, panned
 from training import artefacts
 
 

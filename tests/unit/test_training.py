@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reelwright.restoration.window_network import WindowNetwork
-from tests.windows import codes, decibels, panned, texture
+from tests.support.windows import codes, decibels, panned, texture
 from training import artefacts
 from training.batches import draw_batch
 from training.clips import Motion, draw_clip

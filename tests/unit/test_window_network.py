@@ -12,7 +12,7 @@ from reelwright.restoration.alignment import MIDDLE
 from reelwright.restoration.window import prepare, restore_window
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
-from tests.windows import codes, grainy, panned
+from tests.support.windows import codes, grainy, panned
 from training.export import export
 from training.quality import bicubic, detail_of, load
 from training.train import Plan, Training, start
