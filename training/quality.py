@@ -194,7 +194,9 @@ def main() -> None:
     methods: dict[str, Restore] = {"bicubic": bicubic, "ours": ours}
     if given.peers:
         for name, model in (("reel-s", "reel-s"), ("SPAN", str(_SPAN))):
-            methods[name] = single(create_engine("torch", resolve_model(model), given.threads, precision="fp32"))
+            methods[name] = single(
+                create_engine("torch", resolve_model(model), threads=given.threads, precision="fp32")
+            )
     alignment(given.windows)
     compare(methods, given.windows)
     dirt(ours, given.windows)
