@@ -143,7 +143,9 @@ def _check_line(error: UserError) -> None:
 def _restore(path: Path, frames: int, on_damage: str) -> None:
     """Restores a readable film and checks that the result has every frame of it."""
     output = path.with_name("restored.mp4")
-    arguments = ["restore", str(path), "-o", str(output), "--threads", "1", "--set", f"on_damage={on_damage}"]
+    # The film of the mutation before this one stands there.
+    options = ["--overwrite", "--threads", "1", "--set", f"on_damage={on_damage}"]
+    arguments = ["restore", str(path), "-o", str(output), *options]
     code, output_text = _run(arguments)
     if code != 0:
         raise Finding(f"exit code {code}: {output_text}")
