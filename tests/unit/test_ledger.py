@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelwright.ledger.locks import run_lock
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import LedgerError, OneLineError, OutputError, UnavailableError
 from tests.contract.ledger import AWKWARD, LedgerContract
@@ -220,7 +219,7 @@ def test_a_second_run_waits_and_is_told_so_once(tmp_path: Path) -> None:
 
 
 def test_the_lock_follows_its_path(tmp_path: Path) -> None:
-    """Two processes never hold the lock at once, even after the lock file was removed."""
+    """A process that waits takes the new file after the holder has removed its own, and a third then waits for it."""
     path = tmp_path / "run.lock"
     first = _holder(path)
     assert first.stdout is not None
@@ -229,12 +228,11 @@ def test_the_lock_follows_its_path(tmp_path: Path) -> None:
     assert second.stdout is not None
     assert second.stdout.readline() == "waiting\n"
     path.unlink()
-    with run_lock(path):
-        first.kill()
-        first.communicate()
-        third = _holder(path)
-        assert third.stdout is not None
-        assert third.stdout.readline() == "waiting\n"
-        third.kill()
-        third.communicate()
-    assert second.communicate("")[0] == "held\n"
+    first.kill()
+    first.communicate()
+    assert second.stdout.readline() == "held\n"
+    third = _holder(path)
+    assert third.stdout is not None
+    assert third.stdout.readline() == "waiting\n"
+    second.communicate("")
+    assert third.communicate("")[0] == "held\n"
