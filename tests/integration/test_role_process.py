@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def role_process(folder: Path, grace_seconds: int) -> Process:
     until(lambda: process.ready or process.code is not None, "it is ready")
     assert process.code is None, process.log.read_text()
     return process
+
+
+def test_a_frozen_process_does_not_take_the_thaw_for_a_signal(tmp_path: Path) -> None:
+    """A process that was frozen for longer than it waits for signals goes on working."""
+    process = role_process(tmp_path, grace_seconds=100_000)
+    process.freeze()
+    thaw_at = time.monotonic() + 2.5
+    until(lambda: time.monotonic() > thaw_at, "the process has been frozen for a while")
+    process.thaw()
+    until(lambda: process.get("/readyz") == (200, "ready\n"), "it answers")
+    (tmp_path / "die").touch()
+    (tmp_path / "drained").touch()
+    assert process.wait() == 1
+    messages = [line["message"] for line in process.lines()]
+    assert messages.index("thread died") < messages.index("role stopping")
 
 
 def test_a_dead_thread_drains_and_ends_the_process(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from reelwright import __version__
 from reelwright.bus.protocol import Bus
 from reelwright.client.connection import connect
 from reelwright.process.roles import UNREADY, Role, create
-from reelwright.process.signals import STOP_SIGNALS
+from reelwright.process.signals import StopSignals
 from reelwright.settings import ServeSettings, naming_variables, read_settings
 from reelwright.store.retry import RetryPolicy
 from reelwright.telemetry import metrics
@@ -127,7 +127,8 @@ class _Process:
 
     def _await_stop(self) -> None:
         """Waits for a stop signal or a dead thread; then lets the role drain for the grace period."""
-        while signal.sigtimedwait(STOP_SIGNALS, _CHECK_SECONDS) is None:
+        signals = StopSignals()
+        while signals.wait(_CHECK_SECONDS) is None:
             self._dead = dead_threads()
             if self._dead:
                 log.error("process ends because a thread died", threads=self._dead)
@@ -135,9 +136,9 @@ class _Process:
         log.info("role stopping", grace_seconds=self._grace_seconds)
         self._stop.set()
         self._retry.stop()
-        second = signal.sigtimedwait(STOP_SIGNALS, self._grace_seconds)
+        second = signals.wait(self._grace_seconds)
         if second is not None:
-            os._exit(128 + second.si_signo)
+            os._exit(128 + second)
         log.warning("grace period exceeded, closing the bus")
         self._grace_exceeded = True
         if self._bus is not None:
