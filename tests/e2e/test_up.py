@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -38,8 +39,9 @@ def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
         until(lambda: "Ctrl-C" in text(data) or process.poll() is not None, "it says what to try")
         yield process, data
         for child in psutil.Process().children(recursive=True):
-            if child.is_running() and str(data) in " ".join([*child.cmdline(), child.cwd()]):
-                child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.is_running() and str(data) in " ".join([*child.cmdline(), child.cwd()]):
+                    child.kill()
         process.kill()
         process.wait()
 
@@ -57,9 +59,13 @@ def environment(data: Path) -> dict[str, str]:
 
 def children_with(script: subprocess.Popen[bytes], word: str) -> list[psutil.Process]:
     """The script's live processes with a word in their command line."""
-    children = psutil.Process(script.pid).children()
-    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in alive if word in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(script.pid).children():
+        # A process may end at any moment while others are asked about it.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE and word in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_cluster_comes_up_restores_and_goes_down(up: tuple[subprocess.Popen[bytes], Path], tmp_path: Path) -> None:
@@ -100,7 +106,7 @@ def test_prometheus_is_told_of_every_role(tmp_path: Path, monkeypatch: pytest.Mo
     ports = choose_ports(tmp_path / "ports.json")
     process = start_prometheus(tmp_path, ports)
     assert process is not None
-    process.end(float("inf"))
+    process.wait_or_kill(float("inf"))
     scrapes = yaml.safe_load((tmp_path / "prometheus.yml").read_text())["scrape_configs"]
     targets = {scrape["job_name"]: scrape["static_configs"][0]["targets"] for scrape in scrapes}
     assert targets == {name: [f"127.0.0.1:{ports[name]}"] for name in PROCESSES}
