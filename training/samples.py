@@ -10,7 +10,7 @@ import argparse
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from reelwright.restoration.alignment import FRAMES, MIDDLE
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FIGURES, figures
 from training.clips import draw_clip
-from training.damage import apply, draw_damage, to_codes
+from training.damage import Kind, apply, draw_damage, to_codes
 from training.dataset import FOLDER, Photograph, photographs
 
 # A clip's frames and the four patches cut from it, in source pixels.
@@ -74,30 +74,36 @@ class SampleFiles:
 
     Args:
         folder: with `*.samples` files.
+        kinds: the kinds of damage to read; None means all of them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kinds: Collection[Kind] | None = None) -> None:
         self._folder = folder
+        self._kinds = np.array(sorted(Kind if kinds is None else kinds), np.int32)
         self._maps: list[Samples] = []
+        self._chosen: list[NDArray[np.int64]] = []
         self.refresh()
 
     def __len__(self) -> int:
-        return sum(len(samples) for samples in self._maps)
+        return sum(len(chosen) for chosen in self._chosen)
 
     def refresh(self) -> None:
         """Looks for what has been added; a sample that is half written does not count."""
-        self._maps = []
+        self._maps, self._chosen = [], []
         for path in sorted(self._folder.glob("*.samples")):
             count = path.stat().st_size // SAMPLE.itemsize
             if count:
-                self._maps.append(np.memmap(path, SAMPLE, "r", shape=(count,)))
+                samples = np.memmap(path, SAMPLE, "r", shape=(count,))
+                self._maps.append(samples)
+                self._chosen.append(np.flatnonzero(np.isin(samples["kind"], self._kinds)))
 
     def read(self, indices: NDArray[np.int64]) -> Samples:
         """The samples of these numbers, 0 to `len(self)` - 1; they count through the files in the order of names."""
-        ends = np.cumsum([len(samples) for samples in self._maps])
+        ends = np.cumsum([len(chosen) for chosen in self._chosen])
         files = np.searchsorted(ends, indices, side="right")
-        starts = ends - [len(samples) for samples in self._maps]
-        return np.array([self._maps[f][i - starts[f]] for f, i in zip(files, indices, strict=True)], SAMPLE)
+        starts = ends - [len(chosen) for chosen in self._chosen]
+        found = zip(files, indices, strict=True)
+        return np.array([self._maps[f][self._chosen[f][i - starts[f]]] for f, i in found], SAMPLE)
 
 
 def _at_an_end(window: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch, draw_batch
+from training.damage import Kind
 from training.gains import Gains
 from training.muon import Muon
 from training.samples import SampleFiles
@@ -179,6 +180,7 @@ def train(
     threads: int,
     stopped: Callable[[int], bool] = lambda _: False,
     minutes: float | None = None,
+    kinds: Collection[Kind] | None = None,
 ) -> None:
     """Trains to the plan's end, or until `stopped` of the step is true, from `checkpoint` where it exists.
 
@@ -186,7 +188,7 @@ def train(
     others use too.
     """
     torch.set_num_threads(threads)
-    training, files = Training(network, plan), SampleFiles(samples)
+    training, files = Training(network, plan), SampleFiles(samples, kinds)
     if checkpoint.exists():
         training.load(checkpoint)
     began = saved = paced = time.monotonic()
@@ -223,6 +225,8 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--minutes", type=float, help="end by then, whatever --steps says")
     parser.add_argument("--threads", type=int, default=2)
+    names = [kind.name.lower() for kind in Kind]
+    parser.add_argument("--kinds", nargs="+", choices=names, help="damage to learn from; all kinds by default")
     given = parser.parse_args()
     network = WindowNetwork(given.channels, given.layers)
     # A step is finished before the checkpoint is written; Kubernetes and shells stop a process by SIGTERM.
@@ -230,7 +234,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     plan = Plan(given.steps)
-    train(given.checkpoint, given.samples, network, plan, given.threads, lambda _: stop.is_set(), given.minutes)
+    kinds = {Kind[name.upper()] for name in given.kinds} if given.kinds else None
+    train(given.checkpoint, given.samples, network, plan, given.threads, lambda _: stop.is_set(), given.minutes, kinds)
 
 
 if __name__ == "__main__":

@@ -126,6 +126,19 @@ def test_samples_may_grow_while_they_are_read(folder: Path) -> None:
     assert files.read(np.array([0, 12]))[0].tobytes() == files.read(np.array([12]))[0].tobytes()
 
 
+def test_a_training_may_read_some_kinds_of_damage_alone(photos: list[Photograph], tmp_path: Path) -> None:
+    """Of the asked kinds every sample is read, in order, and of the others none."""
+    made = [make(photos, 4, n) for n in range(6)]
+    (tmp_path / "0.samples").write_bytes(b"".join(samples.tobytes() for samples in made[:3]))
+    (tmp_path / "1.samples").write_bytes(b"".join(samples.tobytes() for samples in made[3:]))
+    every = np.concatenate(made)
+    assert len({int(kind) for kind in every["kind"]}) > 1
+    for kinds in ({Kind.FILM}, {Kind.CLEAN_AREA, Kind.CLEAN_BICUBIC}, {Kind.CODEC}):
+        wanted, files = every[np.isin(every["kind"], list(kinds))], SampleFiles(tmp_path, kinds)
+        assert len(files) == len(wanted)
+        assert files.read(np.arange(len(files))).tobytes() == wanted.tobytes()
+
+
 def test_a_batch_is_a_function_of_its_number(folder: Path) -> None:
     """The same samples, seed and number give the same arrays, in [0, 1]."""
     one, same, other = (draw_batch(SampleFiles(folder), 4, 1, number) for number in (7, 7, 8))
