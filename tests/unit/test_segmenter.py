@@ -59,6 +59,30 @@ def test_a_segment_ends_at_a_cut_or_at_its_greatest_length(cuts: list[bool]) -> 
         assert frames == longest or (at_cut and frames < longest)
 
 
+@given(CUTS, st.integers(2, 60), st.integers(1, 6), st.integers(0, 2))
+def test_halo_frames_are_the_neighbours_of_a_batch_within_its_shots(
+    cuts: list[bool], longest: int, batch: int, halo: int
+) -> None:
+    """Before and after a batch lie the frames next to it, as many as asked, and never those of another shot."""
+    shots = np.cumsum([i == 0 or cut for i, cut in enumerate(cuts)])
+    for part in batches(film(cuts), longest, batch, halo):
+        first, last = part.frames[0].index, part.frames[-1].index
+        before = [i for i in range(max(0, first - halo), first) if shots[i] == shots[first]]
+        after = [i for i in range(last + 1, min(len(cuts), last + 1 + halo)) if shots[i] == shots[last]]
+        assert [frame.index for frame in part.before] == before
+        assert [frame.index for frame in part.after] == after
+
+
+@given(CUTS, st.integers(2, 60), st.integers(1, 6))
+def test_halo_frames_move_no_batch(cuts: list[bool], longest: int, batch: int) -> None:
+    """With and without halo frames the same frames are in the same batches and segments."""
+    plain, with_halo = (
+        [(part.segment, part.number, part.frames, part.last) for part in batches(film(cuts), longest, batch, halo)]
+        for halo in (0, 2)
+    )
+    assert plain == with_halo
+
+
 @given(CUTS)
 def test_every_shot_has_a_preview(cuts: list[bool]) -> None:
     """The report can show each shot."""
@@ -77,5 +101,5 @@ def test_large_frames_make_short_segments() -> None:
     out = 3840 * 2160 * 3
     segment, batch = lengths(out // 4, out)
     assert segment * (out // 4 + out) <= SEGMENT_MAX_BYTES
-    assert batch == 1
-    assert lengths(480 * 360 * 3 // 2, 960 * 720 * 3 // 2) == (48, 4)
+    assert batch == 4
+    assert lengths(480 * 360 * 3 // 2, 960 * 720 * 3 // 2) == (48, 12)

@@ -46,6 +46,7 @@ def request_to_wire(request: RunRequest) -> TitleRequest:
         model_sha256=request.model_sha256,
         deadline=request.deadline,
         submitted=request.submitted,
+        halo_frames=request.halo_frames,
     )
 
 

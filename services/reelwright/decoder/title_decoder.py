@@ -23,7 +23,7 @@ from reelwright.media.bars import output_size
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.jpeg import jpeg
-from reelwright.media.picture import pixel_format, without_neutral_chroma
+from reelwright.media.picture import pixel_format, without_chroma, without_neutral_chroma
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
 from reelwright.media.reader import FrameReader
@@ -70,7 +70,7 @@ def decode_title(
     publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)
     reader = FrameReader(title.source, request.recipe)
     seconds = {"decode": 0.0}
-    stream = batches(_measured(reader, seconds), *_segment_and_batch_length(title))
+    stream = batches(_measured(reader, seconds), *_segment_and_batch_length(title), request.halo_frames)
     segments = frames = 0
     for number, segment in groupby(stream, key=lambda batch: batch.segment):
         count = publisher.publish_segment(number, segment)
@@ -176,10 +176,10 @@ class SegmentPublisher:
         return len(frames)
 
     def _publish_batch(self, batch: BatchFrames) -> None:
-        pictures = [frame.picture for frame in batch.frames]
-        gray = [without_neutral_chroma(picture) for picture in pictures]
-        if all(picture.format.planes == 1 for picture in gray):
-            pictures = gray
+        pictures = [frame.picture for frame in (*batch.before, *batch.frames, *batch.after)]
+        # The chroma of halo frames is not used, so it must not decide.
+        if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in batch.frames):
+            pictures = [without_chroma(picture) for picture in pictures]
         payload = encode_payload(pictures, self._codec)
         run = self._title.request.run
         message = FrameBatch(
@@ -191,6 +191,8 @@ class SegmentPublisher:
             last=batch.last,
             work=self._work,
             payload=self._claims.store_if_large(payload, run, batch.segment),
+            halo_before=len(batch.before),
+            halo_after=len(batch.after),
         )
         publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, headers=self._headers)
 

@@ -29,7 +29,7 @@ class DispatcherSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DISPATCHER_", frozen=True)
     address: str = "127.0.0.1:0"
-    lease_seconds: float = Field(default=90.0, gt=0)
+    lease_seconds: float = Field(default=180.0, gt=0)
     attempts: int = Field(default=3, ge=1)
     losses: int = Field(default=3, ge=1)
     prefer_other_seconds: float = Field(default=10.0, ge=0)

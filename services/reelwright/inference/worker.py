@@ -179,11 +179,12 @@ class InferenceWorker:
         batch = lease.batch
         with metrics.timed("transport"):
             pictures = decode_payload(batch.payload, lease.content)
-        if len(pictures) != len(batch.frames):
-            raise CorruptPayload(f"{len(pictures)} pictures for {len(batch.frames)} frames")
+        expected = batch.halo_before + len(batch.frames) + batch.halo_after
+        if len(pictures) != expected:
+            raise CorruptPayload(f"{len(pictures)} pictures for {expected} frames")
         restored = []
         with metrics.timed("restoration"):
-            for picture in pictures:
+            for picture in pictures[batch.halo_before : expected - batch.halo_after]:
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 restored.append(self._restorer.restore(picture, batch.work))

@@ -103,6 +103,13 @@ class Picture:
         return b"".join(np.ascontiguousarray(plane).tobytes() for plane in self.planes)
 
 
+def without_chroma(picture: Picture) -> Picture:
+    """The luma alone: gray at the same depth."""
+    layout = picture.format
+    gray = "gray" if layout.depth == 8 else f"gray{layout.depth}le"
+    return Picture(gray, picture.width, picture.height, picture.planes[:1])
+
+
 def without_neutral_chroma(picture: Picture) -> Picture:
     """The luma alone (gray at the same depth) when no chroma sample is further than one 8-bit level from neutral.
 
@@ -115,5 +122,4 @@ def without_neutral_chroma(picture: Picture) -> Picture:
         for plane in picture.planes[1:]
     ):
         return picture
-    gray = "gray" if layout.depth == 8 else f"gray{layout.depth}le"
-    return Picture(gray, picture.width, picture.height, picture.planes[:1])
+    return without_chroma(picture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from reelwright.titles.recipe import Recipe, parse_recipe_text
 
@@ -32,6 +32,7 @@ class RunRequest(BaseModel):
         model_sha256: of the model's file, as hex.
         deadline: Unix seconds by which the film is wanted; 0 if there is no deadline.
         submitted: Unix seconds at which the run was submitted; 0 for a film that is restored without a cluster.
+        halo_frames: frames before and after each frame that the model reads, 0 to 2.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,3 +47,4 @@ class RunRequest(BaseModel):
     model_sha256: str
     deadline: float = 0.0
     submitted: float = 0.0
+    halo_frames: int = Field(default=0, ge=0, le=2)

@@ -61,7 +61,7 @@ class Work(_message.Message):
     def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ...) -> None: ...
 
 class FrameBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload", "halo_before", "halo_after")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,8 @@ class FrameBatch(_message.Message):
     LAST_FIELD_NUMBER: _ClassVar[int]
     WORK_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    HALO_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    HALO_AFTER_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
     batch: int
@@ -78,7 +80,9 @@ class FrameBatch(_message.Message):
     last: bool
     work: Work
     payload: Payload
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ...) -> None: ...
+    halo_before: int
+    halo_after: int
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
     __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds")
