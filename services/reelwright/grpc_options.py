@@ -8,7 +8,7 @@ from __future__ import annotations
 GrpcOptions = list[tuple[str, int]]
 
 FIRST_RETRY_SECONDS = 0.05
-"""The pause after a first failed attempt to connect."""
+"""The pause after a first failed try to connect."""
 _HTTP2_FRAME_BYTES = 1 << 20
 
 
@@ -34,7 +34,7 @@ def channel_options(*, keepalive_seconds: float, max_message_bytes: int, max_ret
     Args:
         keepalive_seconds: between two pings, and how long the dispatcher has to answer one.
         max_message_bytes: largest message.
-        max_retry_seconds: longest pause between two attempts to connect.
+        max_retry_seconds: longest pause between two tries to connect.
     """
     return [
         *_common_options(keepalive_seconds, max_message_bytes),

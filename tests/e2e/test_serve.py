@@ -55,8 +55,8 @@ def test_a_role_waits_for_a_broker_and_takes_work_once_it_is_there(tmp_path: Pat
         assert process.get("/readyz")[0] == 503
         assert process.get("/readyz")[1].count("\n") == 1
         assert process.get("/healthz")[0] == 200
-        attempts = [line for line in process.lines() if line["message"] == "unavailable, retrying"]
-        assert all(server.bootstrap in line["reason"] for line in attempts)
+        retries = [line for line in process.lines() if line["message"] == "unavailable, retrying"]
+        assert all(server.bootstrap in line["reason"] for line in retries)
         server.start()
         until(lambda: "no topic" in process.get("/readyz")[1], "it says which topics it misses")
         subprocess.run([COMMAND, "topics", "apply"], env={**os.environ, **server.env}, check=True)

@@ -64,7 +64,7 @@ def test_a_failure_goes_to_another_worker(make_harness: MakeHarness) -> None:
     def refuse(_: Picture) -> None:
         raise RuntimeError("no memory on this device")
 
-    h = make_harness(attempts=2)
+    h = make_harness(max_failures=2)
     h.start_worker("broken", FakeRestorer(refuse), parallel=1, prefetch=1)
     h.start_worker("sound", parallel=1, prefetch=1)
     until(lambda: h.dispatcher.counts().workers == 2, "both workers to connect")
@@ -84,7 +84,7 @@ def test_a_lone_worker_gets_its_failures_again(make_harness: MakeHarness) -> Non
         if len(tries) == 1:
             raise RuntimeError("once")
 
-    h = make_harness(attempts=2, prefer_other_seconds=3600)
+    h = make_harness(max_failures=2, prefer_other_seconds=3600)
     h.start_worker("only", FakeRestorer(fail_once))
     h.publish(batch("r", 0, 0))
     until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
@@ -93,13 +93,13 @@ def test_a_lone_worker_gets_its_failures_again(make_harness: MakeHarness) -> Non
 
 
 def test_poison_fails_its_title_and_no_other(make_harness: MakeHarness) -> None:
-    """A batch that fails on every attempt becomes a dead letter and fails its title; other runs are restored."""
+    """A batch that fails as often as it may becomes a dead letter and fails its title; other runs are restored."""
 
     def choke(picture: Picture) -> None:
         if int(picture.planes[0][0, 0]) == 106:
             raise ValueError("cannot\nrestore this")
 
-    h = make_harness(attempts=3)
+    h = make_harness(max_failures=3)
     for name in "ab":
         h.start_worker(name, FakeRestorer(choke))
     good = [batch("good", 3, number) for number in range(8)]
@@ -117,7 +117,7 @@ def test_poison_fails_its_title_and_no_other(make_harness: MakeHarness) -> None:
 
 def test_a_batch_that_kills_workers_is_given_up(make_harness: MakeHarness) -> None:
     """A batch lost twice is leased exclusively, and given up when its workers' streams still break."""
-    h = make_harness(losses=2)
+    h = make_harness(max_losses=2)
     h.publish(batch("r", 0, 0))
     for number in range(4):
         raw = h.connect_raw_worker(f"w{number}")
@@ -133,14 +133,14 @@ def test_a_batch_that_kills_workers_is_given_up(make_harness: MakeHarness) -> No
 
 
 def test_a_stopping_worker_releases_what_it_has_not_started(make_harness: MakeHarness) -> None:
-    """A stopping worker finishes the batches it has started and releases the others, at no attempt."""
+    """A stopping worker finishes the batches it has started and releases the others; no failure is counted."""
     entered, go_on = threading.Event(), threading.Event()
 
     def hold(_: Picture) -> None:
         entered.set()
         assert go_on.wait(TIMEOUT_SECONDS)
 
-    h = make_harness(attempts=1, losses=1)
+    h = make_harness(max_failures=1, max_losses=1)
     stopping = h.start_worker("stopping", FakeRestorer(hold), parallel=1, prefetch=3)
     sent = [batch("r", 0, number) for number in range(4)]
     h.publish(*sent)
@@ -158,14 +158,14 @@ def test_a_stopping_worker_releases_what_it_has_not_started(make_harness: MakeHa
 def test_a_worker_out_of_drain_time_releases_what_it_started(
     make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When its drain time is over, a worker releases a started batch at the next frame, at no attempt."""
+    """When its drain time is over, a worker releases a started batch at the next frame; no failure is counted."""
     entered, go_on = threading.Event(), threading.Event()
 
     def hold(_: Picture) -> None:
         entered.set()
         assert go_on.wait(TIMEOUT_SECONDS)
 
-    h = make_harness(attempts=1, losses=1)
+    h = make_harness(max_failures=1, max_losses=1)
     stopping = h.start_worker("stopping", FakeRestorer(hold))
     h.publish(batch("r", 0, 0))
     assert entered.wait(TIMEOUT_SECONDS)

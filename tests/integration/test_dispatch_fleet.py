@@ -29,7 +29,7 @@ MakeHarness = Callable[..., DispatchHarness]
 
 def test_a_batch_that_kills_its_workers_fails_only_its_title(make_harness: MakeHarness) -> None:
     """A batch that kills worker processes is given up after five of them; all other runs are restored."""
-    h = make_harness(losses=3, prefer_other_seconds=0)
+    h = make_harness(max_losses=3, prefer_other_seconds=0)
     bad = batch("bad", 1, 3)
     assert bad.first_frame == POISON
     good = [batch(run, 3, number) for number in range(12) for run in ("good", "bad", "fine")]

@@ -72,8 +72,8 @@ def test_a_record_without_a_segment_is_only_a_dead_letter(make_harness: MakeHarn
 
 
 def test_a_damaged_payload_is_requested_again(make_harness: MakeHarness) -> None:
-    """A batch whose payload does not match its digest is removed and its segment requested again, at no attempt."""
-    h = make_harness(attempts=1)
+    """A batch whose payload does not match its digest is removed and its segment requested again, without a failure."""
+    h = make_harness(max_failures=1)
     h.start_worker("w")
     whole = batch("r", 7, 0)
     damaged = FrameBatch.FromString(whole.SerializeToString())
@@ -91,7 +91,7 @@ def test_a_damaged_payload_is_requested_again(make_harness: MakeHarness) -> None
 
 def test_a_payload_that_was_published_wrong_fails_its_title(make_harness: MakeHarness) -> None:
     """A wrong batch whose payload matches its digest fails its title: requesting it again would never end."""
-    h = make_harness(attempts=2)
+    h = make_harness(max_failures=2)
     h.start_worker("w")
     wrong = batch("r", 0, 0)
     wrong.frames.add(pts=1)
@@ -122,7 +122,7 @@ def test_large_payloads_go_through_the_store(make_harness: MakeHarness, tmp_path
 def test_a_payload_missing_in_the_store_is_requested_again(make_harness: MakeHarness, tmp_path: Path) -> None:
     """A batch whose payload is missing in the store is removed and its segment requested again."""
     claims = ClaimCheck(str(tmp_path), 0)
-    h = make_harness(claims=claims, attempts=1)
+    h = make_harness(claims=claims, max_failures=1)
     h.start_worker("w")
     lost = batch("r", 3, 0)
     lost.payload.CopyFrom(claims.store_if_large(lost.payload, "r", 3))
@@ -139,11 +139,11 @@ def test_a_payload_missing_in_the_store_is_requested_again(make_harness: MakeHar
 def test_workers_wait_for_a_store_that_does_not_answer(
     make_harness: MakeHarness, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the store does not answer, batches in it wait, others go on, and no attempt or loss is counted."""
+    """While the store does not answer, batches in it wait, others go on, and no failure or loss is counted."""
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
     claims = ClaimCheck(f"s3://{s3.bucket}/dispatch", 1000, RetryPolicy())
-    h = make_harness(claims=claims, lease_seconds=1, attempts=1, losses=1)
+    h = make_harness(claims=claims, lease_seconds=1, max_failures=1, max_losses=1)
     stored = batch("stored", 0, 0, size=32)
     stored.payload.CopyFrom(claims.store_if_large(stored.payload, "stored", 0))
     s3.stop()

@@ -189,7 +189,7 @@ def test_a_worker_whose_handler_fails_connects_again(
 
 def test_messages_about_unknown_leases_are_ignored(make_harness: MakeHarness) -> None:
     """Receipts, failures and releases of leases that do not exist change nothing."""
-    h = make_harness(attempts=1)
+    h = make_harness(max_failures=1)
     raw = h.connect_raw_worker("w")
     raw.send(receipt=Receipt(lease="nonsense"))
     raw.send(failure=Failure(lease="nonsense", reason="x"))

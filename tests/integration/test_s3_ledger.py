@@ -125,7 +125,7 @@ def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -
         assert list_runs("s3://films/ledger") == sorted([RUN, RUN[::-1]])
 
 
-def attempts(root: str) -> dict[str, str]:
+def answers(root: str) -> dict[str, str]:
     """What a person is told for each thing that a service does to a run; empty where it is done."""
     ledger = RunLedger(root, RUN)
     tried = {
@@ -161,7 +161,7 @@ def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong:
         del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
         env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
     with aws_environment(env):
-        said = attempts(root)
+        said = answers(root)
     for line in said.values():
         assert line.startswith("s3://films/")
         assert "credentials" in line
@@ -172,7 +172,7 @@ def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong:
 @pytest.mark.usefixtures("store")
 def test_a_missing_bucket_is_named() -> None:
     """A bucket that is not there is not an empty one, whatever is asked of it."""
-    for line in attempts("s3://no-such-bucket/ledger").values():
+    for line in answers("s3://no-such-bucket/ledger").values():
         assert line.startswith("s3://no-such-bucket/ledger")
         assert "no such bucket" in line
 
@@ -189,7 +189,7 @@ def test_a_place_without_write_permission_is_named(store: S3Server) -> None:
     client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     client.put_object(Bucket=bucket, Key=f"ledger/{RUN}/plan/end.json", Body=b"{}")
     with aws_environment(reader):
-        said = attempts(f"s3://{bucket}/ledger")
+        said = answers(f"s3://{bucket}/ledger")
     done = {name for name, line in said.items() if not line}
     assert done == {"read", "list", "runs"}
     for name in said.keys() - done:

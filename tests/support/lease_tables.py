@@ -20,9 +20,13 @@ class ManualClock:
 
 
 def lease_table(
-    clock: ManualClock, *, attempts: int = 3, losses: int = 5, prefer_other_seconds: float = 10
+    clock: ManualClock, *, max_failures: int = 3, max_losses: int = 5, prefer_other_seconds: float = 10
 ) -> LeaseTable:
     """A lease table with leases of 60 s."""
     return LeaseTable(
-        seconds=60, attempts=attempts, losses=losses, prefer_other_seconds=prefer_other_seconds, clock=clock
+        seconds=60,
+        max_failures=max_failures,
+        max_losses=max_losses,
+        prefer_other_seconds=prefer_other_seconds,
+        clock=clock,
     )

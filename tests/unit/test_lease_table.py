@@ -53,9 +53,9 @@ def test_a_late_receipt_ends_the_second_lease() -> None:
     assert (leases.fail(second.id, "x"), len(leases)) == (None, 0)
 
 
-def test_attempts_are_counted_per_batch() -> None:
-    """A batch is given up at its last attempt, independent of other batches."""
-    leases = lease_table(ManualClock(), attempts=3)
+def test_failures_are_counted_per_batch() -> None:
+    """A batch is given up at its last failure, independent of other batches."""
+    leases = lease_table(ManualClock(), max_failures=3)
     outcomes = [leases.fail(leases.grant(key, "w").id, "x") for key in (A, A, B, A)]
     assert [back.given_up for back in outcomes if back] == [False, False, False, True]
 
@@ -70,7 +70,7 @@ def lose(leases: LeaseTable, key: BatchKey = A) -> ReturnedBatch:
 
 def test_a_batch_lost_twice_is_leased_exclusively() -> None:
     """A batch that was lost with two workers is leased exclusively; one that was lost once, or failed, is not."""
-    leases = lease_table(ManualClock(), attempts=9)
+    leases = lease_table(ManualClock(), max_failures=9)
     for _ in range(2):
         assert not leases.grant(A, "v").exclusive
         leases.end_worker("v", drained=False)
@@ -82,7 +82,7 @@ def test_a_batch_lost_twice_is_leased_exclusively() -> None:
 
 def test_only_exclusive_losses_count() -> None:
     """A batch is given up when it was lost exclusively as often as it may be; other losses do not count."""
-    leases = lease_table(ManualClock(), attempts=1, losses=2)
+    leases = lease_table(ManualClock(), max_failures=1, max_losses=2)
     assert not lose(leases).given_up
     assert not lose(leases).given_up
     for _ in range(3):
@@ -95,7 +95,7 @@ def test_only_exclusive_losses_count() -> None:
 
 def test_a_batch_that_is_always_lost_before_it_starts_is_given_up() -> None:
     """A batch that is lost each time before it is started is given up after four times the exclusive losses."""
-    leases = lease_table(ManualClock(), losses=2)
+    leases = lease_table(ManualClock(), max_losses=2)
     for number in range(8):
         leases.grant(A, "w")
         (back,) = leases.end_worker("w", drained=False)
@@ -105,7 +105,7 @@ def test_a_batch_that_is_always_lost_before_it_starts_is_given_up() -> None:
 def test_starting_exclusively_restarts_the_lease() -> None:
     """The time in which a batch waited to be started exclusively does not count."""
     clock = ManualClock()
-    leases = lease_table(clock, losses=1)
+    leases = lease_table(clock, max_losses=1)
     lose(leases)
     lose(leases)
     lease = leases.grant(A, "w")
@@ -120,7 +120,7 @@ def test_starting_exclusively_restarts_the_lease() -> None:
 def test_leases_of_a_stalled_worker_expire_without_a_loss() -> None:
     """Leases that expire while their worker cannot publish go to others and count as no loss; later ones do."""
     clock = ManualClock()
-    leases = lease_table(clock, losses=1)
+    leases = lease_table(clock, max_losses=1)
     for _ in range(9):
         leases.mark_stalled("w")
         leases.grant(A, "w")
@@ -135,9 +135,9 @@ def test_leases_of_a_stalled_worker_expire_without_a_loss() -> None:
         assert leases.expire()[0].given_up == (number == 3)
 
 
-def test_a_release_counts_as_no_attempt() -> None:
+def test_a_release_counts_as_no_failure() -> None:
     """A batch that is released, or whose drained worker disconnects, is never given up for it and avoids no worker."""
-    leases = lease_table(ManualClock(), attempts=1, losses=1)
+    leases = lease_table(ManualClock(), max_failures=1, max_losses=1)
     for _ in range(10):
         back = leases.release(leases.grant(A, "w").id)
         assert back is not None

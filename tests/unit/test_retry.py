@@ -32,7 +32,7 @@ def test_an_unavailable_store_is_retried(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_another_error_is_raised_at_once() -> None:
-    """Any other error ends the first attempt."""
+    """Any other error ends the first try."""
 
     def refuse() -> None:
         raise OutputError("not writable")
@@ -41,7 +41,7 @@ def test_another_error_is_raised_at_once() -> None:
         RetryPolicy().call(refuse)
 
 
-def test_no_retry_makes_one_attempt() -> None:
+def test_no_retry_makes_one_try() -> None:
     """With no time to retry the first error is raised."""
     store = Store(failures=1)
     with pytest.raises(UnavailableError):
@@ -59,7 +59,7 @@ def test_a_limited_policy_ends_by_itself_and_with_its_parent() -> None:
         retry.with_limit(3600).call(Store(failures=10**9))
 
 
-def test_stop_ends_a_pause_without_another_attempt() -> None:
+def test_stop_ends_a_pause_without_another_try() -> None:
     """A service that stops waits neither for a pause nor for one more request to a store that never answers."""
     retry, store, outcomes = RetryPolicy(), Store(failures=10**9), []
 
@@ -71,7 +71,7 @@ def test_stop_ends_a_pause_without_another_attempt() -> None:
 
     thread = threading.Thread(target=call)
     thread.start()
-    # The third attempt is followed by a pause of 0.8 s.
+    # The third try is followed by a pause of 0.8 s.
     for _ in range(3):
         assert store.requested.acquire(timeout=30)
     retry.stop()

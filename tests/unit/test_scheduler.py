@@ -41,10 +41,10 @@ def batch(run: str, number: int = 0, *, priority: str = "standard", model: str =
 class SchedulerHarness:
     """A scheduler, its clock and parts, and the decisions it has made."""
 
-    def __init__(self, *, attempts: int = 3, losses: int = 8, prefer_other_seconds: float = 10) -> None:
+    def __init__(self, *, max_failures: int = 3, max_losses: int = 8, prefer_other_seconds: float = 10) -> None:
         self.clock = ManualClock()
         self.table = lease_table(
-            self.clock, attempts=attempts, losses=losses, prefer_other_seconds=prefer_other_seconds
+            self.clock, max_failures=max_failures, max_losses=max_losses, prefer_other_seconds=prefer_other_seconds
         )
         self.queue = ReadyQueue(self.clock)
         self.scheduler = Scheduler(self.table, self.queue, UnservedModels(10, self.clock))
@@ -195,7 +195,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.h = SchedulerHarness(attempts=2, losses=3, prefer_other_seconds=5)
+        self.h = SchedulerHarness(max_failures=2, max_losses=3, prefer_other_seconds=5)
         self.streams: dict[int, str] = {}
         self.added: set[BatchKey] = set()
         self.connected = 0

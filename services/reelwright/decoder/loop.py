@@ -34,7 +34,7 @@ GROUP = "decoder"
 _POLL_SECONDS = 0.1
 # Requests read ahead, so that urgent ones among them are served first. A request takes a kilobyte.
 _MAX_TITLES = 1000
-# Pause after a temporary error before the next attempt.
+# Pause after a temporary error before the next try.
 _RETRY_SECONDS = 3.0
 
 

@@ -80,7 +80,7 @@ class BatchGivenUp:
 
     Attributes:
         batch: the batch.
-        reason: one line about the last attempt.
+        reason: one line about the last failure or loss.
     """
 
     batch: QueuedBatch

@@ -128,7 +128,7 @@ class FrameConsumer:
                 pass
             case BatchGivenUp(batch, reason):
                 last = batch.first_frame + batch.frames - 1
-                reason = f"frames {batch.first_frame}-{last} could not be restored; last attempt: {reason}"
+                reason = f"frames {batch.first_frame}-{last} could not be restored; last failure: {reason}"
                 dead_letter(self._bus, record, reason)
                 # The key names the run even when the value does not belong to it.
                 if run := run_of_key(record):

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from reelwright.dispatcher.batch_history import AttemptLimits, BatchHistory, Cause
+from reelwright.dispatcher.batch_retries import BatchHistory, Cause, RetryLimits
 from reelwright.dispatcher.ready_queue import BatchKey
 
 
@@ -59,8 +59,8 @@ class LeaseTable:
 
     Args:
         seconds: how long a lease lasts.
-        attempts: reported failures after which a batch is given up.
-        losses: workers lost while they restored a batch exclusively, after which it is given up.
+        max_failures: reported failures after which a batch is given up.
+        max_losses: workers lost while they restored a batch exclusively, after which it is given up.
         prefer_other_seconds: how long a returned batch avoids the workers that failed it.
         clock: a monotonic clock in seconds.
     """
@@ -69,12 +69,12 @@ class LeaseTable:
         self,
         *,
         seconds: float,
-        attempts: int,
-        losses: int,
+        max_failures: int,
+        max_losses: int,
         prefer_other_seconds: float,
         clock: Callable[[], float],
     ) -> None:
-        self.seconds, self._limits = seconds, AttemptLimits(attempts, losses)
+        self.seconds, self._limits = seconds, RetryLimits(max_failures, max_losses)
         self._prefer_other_seconds, self._clock = prefer_other_seconds, clock
         self._active: dict[str, GrantedLease] = {}
         self._by_worker: defaultdict[str, dict[str, GrantedLease]] = defaultdict(dict)

@@ -56,8 +56,8 @@ class DispatcherService:
         self._scheduler = Scheduler(
             LeaseTable(
                 seconds=settings.lease_seconds,
-                attempts=settings.attempts,
-                losses=settings.losses,
+                max_failures=settings.max_failures,
+                max_losses=settings.max_losses,
                 prefer_other_seconds=settings.prefer_other_seconds,
                 clock=time.monotonic,
             ),

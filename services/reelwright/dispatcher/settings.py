@@ -14,9 +14,9 @@ class DispatcherSettings(BaseSettings):
         lease_seconds: how long a lease lasts, including the time a batch waits at its worker; after that the batch goes
             to another worker. The end of a stream shows a dead or frozen worker sooner; the lease's end shows one that
             hangs. Must be long enough for the slowest worker to restore all the batches it holds, three by default.
-        attempts: failures reported by workers after which a batch is given up.
-        losses: workers lost (stream broken, lease expired) while they restored a batch exclusively, after which it is
-            given up. A batch is leased exclusively once it was lost twice together with others.
+        max_failures: failures reported by workers after which a batch is given up.
+        max_losses: workers lost (stream broken, lease expired) while they restored a batch exclusively, after which it
+            is given up. A batch is leased exclusively once it was lost twice together with others.
         prefer_other_seconds: how long a returned batch waits for a worker that has not failed it.
         unserved_seconds: how long batches wait for a model that no worker serves before it is logged.
         hold_batches: limit on the batches of each class held at once, queued and leased together. A worker holds three
@@ -30,8 +30,8 @@ class DispatcherSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DISPATCHER_", frozen=True)
     address: str = "127.0.0.1:0"
     lease_seconds: float = Field(default=180.0, gt=0)
-    attempts: int = Field(default=3, ge=1)
-    losses: int = Field(default=3, ge=1)
+    max_failures: int = Field(default=3, ge=1)
+    max_losses: int = Field(default=3, ge=1)
     prefer_other_seconds: float = Field(default=10.0, ge=0)
     unserved_seconds: float = Field(default=10.0, ge=0)
     hold_batches: int = Field(default=512, ge=1)

@@ -81,12 +81,12 @@ class DispatcherClient:
         while not self._closing.is_set():
             began = time.monotonic()
             self._hold_stream()
-            # The pause doubles with each failed attempt. A stream that lasted was no failed attempt.
+            # The pause doubles with each failed try. A stream that lasted was no failure.
             lasted = time.monotonic() - began > self._max_retry_seconds
             pause = FIRST_RETRY_SECONDS if lasted else min(2 * pause, self._max_retry_seconds)
             if self._refusal:
                 pause = _REFUSED_FACTOR * self._max_retry_seconds
-            self._closing.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the workers' attempts
+            self._closing.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the workers' tries
 
     def _hold_stream(self) -> None:
         """Opens a stream and handles its messages until it ends."""
@@ -98,7 +98,7 @@ class DispatcherClient:
         try:
             call = self._stub.Work(iter(outbox.get, None))
         except ValueError:
-            # grpc raises it when the channel was closed between two attempts.
+            # grpc raises it when the channel was closed between two tries.
             return
         try:
             # Waits for the dispatcher's answer to the Hello. A dispatcher that refuses the worker sends no protocol.

@@ -30,7 +30,7 @@ class InferenceSettings(BaseSettings):
         codec: transport codec of restored frames; `auto` chooses the fastest overall, once per run.
         drain_seconds: how long a stopping worker waits for started batches; after it they are released at the next
             frame.
-        retry_seconds: longest pause between attempts to reach a dispatcher.
+        retry_seconds: longest pause between two tries to reach a dispatcher.
         keepalive_seconds: time between two pings to a dispatcher, and how long it has to answer one.
         max_message_bytes: largest gRPC message.
     """

@@ -10,8 +10,8 @@ from filelock import FileLock, Timeout
 
 from reelwright.store.failures import output_error
 
-# A failed attempt means that another process removed the folder at that moment. So many in a row: it is not usable.
-_ATTEMPTS = 100
+# A failed try means that another process removed the folder at that moment. So many in a row: it is not usable.
+_MAX_TRIES = 100
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def run_lock(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[
 
 def _acquire(lock: FileLock, path: Path, on_wait: Callable[[], None] | None) -> None:
     is_waiting = False
-    for attempt in range(_ATTEMPTS):
+    for tries in range(_MAX_TRIES):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(blocking=is_waiting)
@@ -51,7 +51,7 @@ def _acquire(lock: FileLock, path: Path, on_wait: Callable[[], None] | None) -> 
             if on_wait:
                 on_wait()
         except (FileNotFoundError, FileExistsError):
-            if attempt == _ATTEMPTS - 1:
+            if tries == _MAX_TRIES - 1:
                 raise
         else:
             return

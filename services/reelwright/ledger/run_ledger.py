@@ -160,7 +160,7 @@ class RunLedger:
     def film_draft(self, name: str, scratch: Path) -> Iterator[Path]:
         """A local path to write the film to; in the run's folder when that is local, so that nothing is copied.
 
-        A draft that was not put by the end is removed, because repeated attempts must not fill the disk.
+        A draft that was not put by the end is removed, because repeated tries must not fill the disk.
         """
         draft = self._folder.draft_path(name) or scratch / name
         try:

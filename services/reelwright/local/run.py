@@ -41,9 +41,9 @@ def run_job(
         The film's manifest.
 
     Raises:
-        UserError: the source or the output must be corrected. Finished segments are kept for the next attempt, except
+        UserError: the source or the output must be corrected. Finished segments are kept for the next call, except
             after an InputError.
-        RestorationFailed: a batch failed on every attempt. Finished segments are kept.
+        RestorationFailed: a batch failed too often. Finished segments are kept.
     """
     source = probe(job.request.source)
     with ExitStack() as stack:

@@ -26,7 +26,7 @@ from reelwright.titles.errors import InputError
 _CONCEALING = {"h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "vc1"}
 _CONCEALING |= {"wmv1", "wmv2", "wmv3", "flv1"}
 # How often in a row the demuxer may fail before the rest of the file is given up.
-_DEMUX_ATTEMPTS = 16
+_MAX_DEMUX_FAILURES = 16
 # These decoders make a picture of a packet whose references are missing, without an error: grey with some motion in it.
 _NEEDS_INTRA = {"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "flv1", "wmv1", "wmv2", "wmv3", "vc1"}
 # FFmpeg marks one of the last packets before a gap in a transport stream's counters. Where two recordings were joined,
@@ -145,7 +145,7 @@ class VideoDecoder:
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         failures, position = 0, 0
-        while failures < _DEMUX_ATTEMPTS:
+        while failures < _MAX_DEMUX_FAILURES:
             try:
                 for packet in packets(self._container, self._stream):
                     failures = 0

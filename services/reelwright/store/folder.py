@@ -40,7 +40,7 @@ class Folder:
 
     Args:
         location: `s3://bucket/name` or a local path; see `store.location`.
-        retry: how long to retry while the store does not answer or is full; a single attempt if not given.
+        retry: how long to retry while the store does not answer or is full; a single try if not given.
 
     Attributes:
         retry: see above.

@@ -16,7 +16,7 @@ TEMPORARY = ".part-"
 # Answers to link(2) of file systems without hard links (exFAT, some network mounts).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
-_ATTEMPTS = 5
+_TRIES_IN_MISSING_FOLDER = 5
 
 
 def draft_path(target: Path) -> Path:
@@ -31,14 +31,14 @@ def write_atomically(
 
     Args:
         target: its path.
-        write: writes the content; called again when the attempt is repeated.
+        write: writes the content; called again when a try is repeated.
         exclusive: whether to fail when the file exists.
         durable: whether it must survive a power failure.
 
     Raises:
         OSError: it cannot be written; nothing is left behind. FileExistsError when it exists and `exclusive`.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in range(_TRIES_IN_MISSING_FOLDER):
         # Another process may remove the folder at any moment.
         with suppress(FileNotFoundError):
             _write_once(target, write, exclusive=exclusive, durable=durable)

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from reelwright.titles.errors import OutputError, UserError
 
-# A request to a store that does not answer fails after two attempts of 15 s. An answer that it is busy (5xx, SlowDown)
+# A request to a store that does not answer fails after two tries of 15 s. An answer that it is busy (5xx, SlowDown)
 # is retried once. A caller that can wait longer retries on the UnavailableError.
 _S3: dict[str, Any] = {
     # Other processes write here too, so a cached listing would be wrong.

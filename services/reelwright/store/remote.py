@@ -114,7 +114,7 @@ def _transfer(location: Location, part: int) -> dict[str, int]:
 
 
 def _create_if_absent(location: Location, path: str, data: bytes) -> bool:
-    for attempt in range(1, _CONFLICT_TRIES + 1):
+    for tries in range(1, _CONFLICT_TRIES + 1):
         taken = False
         try:
             location.fs.pipe_file(path, data, mode="create")
@@ -123,7 +123,7 @@ def _create_if_absent(location: Location, path: str, data: bytes) -> bool:
         except OSError as error:
             code = s3_answer(error).code
             taken = code in _TAKEN
-            if not taken and (code not in _CONFLICTS or attempt == _CONFLICT_TRIES):
+            if not taken and (code not in _CONFLICTS or tries == _CONFLICT_TRIES):
                 raise
         else:
             return True

@@ -31,10 +31,10 @@ _LONGEST_PAUSE_SECONDS = 5.0
 class RetryPolicy:
     """Repeats an operation while it fails with UnavailableError. Thread-safe.
 
-    The pause between two attempts doubles from 0.2 to 5 seconds. Any other error ends the first attempt.
+    The pause between two tries doubles from 0.2 to 5 seconds. Any other error ends the first try.
 
     Args:
-        seconds: no attempt begins later than this after the first; 0 makes one attempt, infinity retries until `stop`.
+        seconds: no try begins later than this after the first; 0 makes one try, infinity retries until `stop`.
     """
 
     def __init__(self, seconds: float = math.inf) -> None:
@@ -42,7 +42,7 @@ class RetryPolicy:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Ends every pause at once; from now on no operation is attempted twice."""
+        """Ends every pause at once; from now on no operation is tried twice."""
         self._stopped.set()
 
     def with_limit(self, seconds: float) -> RetryPolicy:
@@ -55,13 +55,13 @@ class RetryPolicy:
         """Runs `operation` until it succeeds, and returns what it returned.
 
         Raises:
-            UnavailableError: that of the last attempt, after `stop` or when the time is over.
+            UnavailableError: that of the last try, after `stop` or when the time is over.
         """
         last_error: UnavailableError | None = None
 
-        def attempt() -> Result:
+        def try_once() -> Result:
             nonlocal last_error
-            # `stop` ended the pause. Another attempt could take as long as the store's timeouts, so none is made.
+            # `stop` ended the pause. Another try could take as long as the store's timeouts, so none is made.
             if last_error is not None and self._stopped.is_set():
                 raise last_error
             try:
@@ -78,15 +78,15 @@ class RetryPolicy:
             before_sleep=_log_retry,
             reraise=True,
         )
-        return retrying(attempt)
+        return retrying(try_once)
 
 
 NO_RETRY = RetryPolicy(seconds=0)
-"""One attempt: a command reports the error instead of waiting."""
+"""One try: a command reports the error instead of waiting."""
 
 
 def _log_retry(state: RetryCallState) -> None:
     reason = state.outcome.exception() if state.outcome else None
     log.warning(
-        "unavailable, retrying", reason=str(reason), attempt=state.attempt_number, pause_seconds=state.upcoming_sleep
+        "unavailable, retrying", reason=str(reason), tries=state.attempt_number, pause_seconds=state.upcoming_sleep
     )

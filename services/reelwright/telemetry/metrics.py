@@ -31,7 +31,7 @@ BATCHES_RETRIED = Counter(
 )
 LEASES_EXPIRED = Counter("reelwright_leases_expired", "Leases that ended because their worker did not renew them.")
 DEAD_LETTERS = Counter(
-    "reelwright_dead_letters", "Records that no service could process, and batches abandoned after their last attempt."
+    "reelwright_dead_letters", "Records that no service could process, and batches given up after their last failure."
 )
 
 SEGMENTS_COMMITTED = Counter("reelwright_segments_committed", "Segments committed to the ledger.")

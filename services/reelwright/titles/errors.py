@@ -12,7 +12,7 @@ ReelwrightError
 │   └── UnavailableError (2)    temporary: a broker, store or service does not answer or has no space
 ├── Interrupted (exit 130)      the person stopped the command; finished work is kept
 └── InternalError (exit 1)      a failure of the product; the message says how to report it
-    ├── RestorationFailed       a batch failed on every attempt; names the frame range
+    ├── RestorationFailed       a batch failed too often; names the frame range
     ├── UnusableMessage         a message that cannot be parsed, or has an unknown format version
     ├── CorruptPayload          bytes that do not match their digest, or are missing; the segment is published again
     └── LedgerError             the ledger holds a contradiction

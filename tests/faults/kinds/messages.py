@@ -106,26 +106,26 @@ def _publish_unknown_run(trial: TrialCluster, rng: Random) -> None:
 def _damage_payload(trial: TrialCluster, rng: Random) -> None:
     """Flips a bit of a stored payload."""
 
-    def attempt() -> bool:
+    def try_once() -> bool:
         name = _stored_payload(trial, rng)
         content = trial.store.get(name) if name else None
         if content:
             trial.store.put(name, _with_flipped_bit(content, rng))
         return bool(content)
 
-    _retry(attempt)
+    _retry(try_once)
 
 
 def _remove_payload(trial: TrialCluster, rng: Random) -> None:
     """Removes a stored payload."""
 
-    def attempt() -> bool:
+    def try_once() -> bool:
         name = _stored_payload(trial, rng)
         if name:
             trial.store.remove(name)
         return bool(name)
 
-    _retry(attempt)
+    _retry(try_once)
 
 
 def _stored_payload(trial: TrialCluster, rng: Random) -> str:
@@ -133,9 +133,9 @@ def _stored_payload(trial: TrialCluster, rng: Random) -> str:
     return rng.choice(payloads) if payloads else ""
 
 
-def _retry(attempt: Callable[[], bool]) -> None:
+def _retry(try_once: Callable[[], bool]) -> None:
     end = time.monotonic() + _TIMEOUT_SECONDS
-    while not retry_until_store_answers(attempt):
+    while not retry_until_store_answers(try_once):
         if time.monotonic() > end:
             raise TimeoutError("no payload was stored")
         time.sleep(_POLL_SECONDS)

@@ -16,7 +16,7 @@ _LOSSES_PER_EXCLUSIVE_LOSS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptLimits:
+class RetryLimits:
     """When a batch is given up.
 
     Attributes:
@@ -67,7 +67,7 @@ class BatchHistory:
         self.losses += 1
         self.exclusive_losses += while_exclusive
 
-    def exceeds(self, limits: AttemptLimits) -> bool:
+    def exceeds(self, limits: RetryLimits) -> bool:
         """Whether the batch failed or was lost as often as it may."""
         return (
             self.failures >= limits.failures
