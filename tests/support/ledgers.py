@@ -118,9 +118,14 @@ def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[FrameR
 
 
 def put_run(
-    ledger: RunLedger, folder: Path, title: TitleRecord, frames: Sequence[FrameRecord], segment: int = 5
+    ledger: RunLedger,
+    folder: Path,
+    title: TitleRecord,
+    frames: Sequence[FrameRecord],
+    segment: int = 5,
+    toolchains: Sequence[str] = ("av-1",),
 ) -> None:
-    """Puts a run whose segments of `segment` frames are all committed, with previews."""
+    """Puts a run whose segments of `segment` frames are committed, with previews, by these toolchains in turn."""
     ledger.put_title(title)
     video = title.source.video
     for number, first in enumerate(range(0, len(frames), segment)):
@@ -131,7 +136,12 @@ def put_run(
             ledger.put_source_preview(number, offset, preview_of(index, video.width, video.height))
             ledger.put_restored_preview(number, offset, preview_of(index, title.out_width, title.out_height))
         put_file(ledger, folder, number, b"film")
-        fields = {"first_frame": first, "frames": part, "frame_digests": ("aa",) * len(part)}
+        fields = {
+            "first_frame": first,
+            "frames": part,
+            "frame_digests": ("aa",) * len(part),
+            "toolchain": toolchains[number % len(toolchains)],
+        }
         ledger.commit_segment(record_of(number).model_copy(update=fields))
     ledger.put_plan_end(PlanEnd(segments=-(-len(frames) // segment), frames=len(frames), seconds={"decode": 1.5}))
 

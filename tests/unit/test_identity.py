@@ -36,14 +36,15 @@ def test_a_large_file_is_sampled_over_its_whole_length() -> None:
     assert content_fingerprint(io.BytesIO(data)) != base
 
 
-def test_run_id_depends_on_source_recipe_and_engine_alone() -> None:
-    """The same source, recipe and engine give one run ID, and any difference gives another."""
-    run = run_id("a" * 64, RECIPE, "engine-1")
-    assert run == run_id("a" * 64, load_recipe("faithful", {"scale": "2"}), "engine-1")
+def test_run_id_depends_on_source_recipe_engine_and_toolchain_alone() -> None:
+    """The same source, recipe, engine and toolchain give one run ID, and any difference gives another."""
+    run = run_id("a" * 64, RECIPE, "engine-1", "av-1")
+    assert run == run_id("a" * 64, load_recipe("faithful", {"scale": "2"}), "engine-1", "av-1")
     others = {
-        run_id("b" * 64, RECIPE, "engine-1"),
-        run_id("a" * 64, load_recipe("faithful", {"grain.keep": "0.1"}), "engine-1"),
-        run_id("a" * 64, RECIPE, "engine-2"),
+        run_id("b" * 64, RECIPE, "engine-1", "av-1"),
+        run_id("a" * 64, load_recipe("faithful", {"grain.keep": "0.1"}), "engine-1", "av-1"),
+        run_id("a" * 64, RECIPE, "engine-2", "av-1"),
+        run_id("a" * 64, RECIPE, "engine-1", "av-2"),
     }
     assert run not in others
-    assert len(others) == 3
+    assert len(others) == 4

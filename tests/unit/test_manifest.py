@@ -44,6 +44,15 @@ def test_every_frame_is_accounted_for(ledger: RunLedger) -> None:
     assert manifest.seconds == {"assemble": 2.0, "decode": 1.5, "encode": 3.0}
 
 
+def test_every_toolchain_that_made_a_part_is_named(tmp_path: Path) -> None:
+    """A film whose segments were encoded by two versions of the libraries names both, and a note says so."""
+    ledger = RunLedger(str(tmp_path / "ledger"), RUN)
+    put_run(ledger, tmp_path, title_of().model_copy(update={"toolchain": "av-1"}), FRAMES, toolchains=("av-1", "av-2"))
+    manifest = build_manifest(ledger, film_of(12))
+    assert manifest.toolchains == ("av-1", "av-2")
+    assert any("different versions" in note for note in manifest.notes)
+
+
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_shots_cover_the_film_once(lengths: list[int]) -> None:
     """Shots cover the film without gap or overlap, and each has one of its own previews."""

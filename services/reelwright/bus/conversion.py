@@ -44,6 +44,7 @@ def request_to_wire(request: RunRequest) -> TitleRequest:
         priority_class=request.priority_class,
         engine=request.engine,
         model_sha256=request.model_sha256,
+        toolchain=request.toolchain,
         deadline=request.deadline,
         submitted=request.submitted,
         halo_frames=request.halo_frames,

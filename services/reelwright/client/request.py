@@ -11,6 +11,7 @@ from reelwright.ledger.delivery import MANIFEST_SUFFIX, REPORT_SUFFIX
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
+from reelwright.media.toolchain import toolchain_identity
 from reelwright.restoration.engine_factory import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.store.location import open_location
@@ -76,14 +77,14 @@ def parse_deadline(text: str, now: float | None = None) -> float:
 def title_request(
     source: str, output: str, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
 ) -> RunRequest:
-    """Builds the request of a title. The same source, recipe and engine give the same run.
+    """Builds the request of a title. The same source, recipe, engine and toolchain give the same run.
 
     Raises:
         ModelError: the engine cannot run this model.
     """
-    identity = engine_identity(engine, model)
+    identity, toolchain = engine_identity(engine, model), toolchain_identity(recipe.profile)
     return RunRequest(
-        run=run_id(fingerprint, recipe, identity),
+        run=run_id(fingerprint, recipe, identity, toolchain),
         source=source,
         output=output,
         recipe=recipe,
@@ -91,6 +92,7 @@ def title_request(
         priority_class="standard",
         engine=identity,
         model_sha256=model.sha256,
+        toolchain=toolchain,
     )
 
 

@@ -27,6 +27,7 @@ from reelwright.media.picture import pixel_format, without_chroma, without_neutr
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
 from reelwright.media.reader import FrameReader
+from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
@@ -91,6 +92,7 @@ def describe_title(request: RunRequest, source: SourceInfo) -> TitleRecord:
         request=request,
         source=source,
         version=reelwright.__version__,
+        toolchain=toolchain_identity(request.recipe.profile),
         out_pix_fmt=out_pix_fmt(request.recipe.profile, source.video.pix_fmt),
         out_width=width,
         out_height=height,
@@ -198,11 +200,12 @@ class SegmentPublisher:
 
 
 def _source_info(request: RunRequest, ledger: RunLedger, settings: DecoderSettings) -> SourceInfo:
-    """What the source holds: from the ledger if this version has probed it before, else by probing it."""
+    """What the source holds: from the ledger if the same versions have probed it before, else by probing it."""
     if source_fingerprint(request.source) != request.fingerprint:
         raise InputError("not the file that was submitted", request.source, "submit it again")
     known = ledger.title()
-    if known is None or known.version != reelwright.__version__:
+    versions = (reelwright.__version__, toolchain_identity(request.recipe.profile))
+    if known is None or (known.version, known.toolchain) != versions:
         return probe(request.source, settings.limits)
     # Another process may have probed it, with other limits.
     settings.limits.check_size(known.source.video.width, known.source.video.height, request.source)

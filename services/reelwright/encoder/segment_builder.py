@@ -17,6 +17,7 @@ from reelwright.media.film_format import film_format
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
+from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameRecord
 from reelwright.store.scratch import scratch_folder
@@ -120,6 +121,7 @@ class SegmentBuilder:
             file_sha256=file_sha256(self._path),
             file_bytes=self._path.stat().st_size,
             engine=self._engine,
+            toolchain=toolchain_identity(self._title.request.recipe.profile),
             seconds=self._seconds,
         )
         # The file before the record: a record in the ledger promises that its file is complete.

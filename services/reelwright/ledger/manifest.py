@@ -16,6 +16,11 @@ from reelwright.media.types import FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 
+_MIXED_TOOLCHAINS = (
+    "parts of the film were decoded or encoded by different versions of the libraries, which the manifest names: "
+    "another restoration need not give the same bytes"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FilmFacts:
@@ -62,12 +67,14 @@ class _FrameAccount:
     digests: list[str] = field(default_factory=list)
     concealed: list[int] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
+    toolchains: set[str] = field(default_factory=set)
 
     def collect(self, records: Iterable[SegmentRecord]) -> Iterator[FrameRecord]:
         """Yields the records' frames and collects what the manifest needs."""
         for record in records:
             self.digests += record.frame_digests
             self.seconds.update(record.seconds)
+            self.toolchains.add(record.toolchain)
             for frame in record.frames:
                 if frame.concealed:
                     self.concealed.append(len(self.source_pts))
@@ -90,11 +97,14 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     _check_times(ledger.run, film, source_pts, title.source.video.time_base)
     for spent in (film.seconds, end.seconds):
         account.seconds.update(spent)
+    # Documents of version 0.1 name no toolchain.
+    toolchains = tuple(sorted((account.toolchains | {title.toolchain}) - {""}))
     return Manifest(
         run=ledger.run,
         version=title.version,
         engine=title.request.engine,
         model_sha256=title.request.model_sha256,
+        toolchains=toolchains,
         recipe=title.request.recipe,
         source=title.source,
         source_fingerprint=title.request.fingerprint,
@@ -118,7 +128,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         timecode=film.timecode,
         shots=shots,
         seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
-        notes=film.notes,
+        notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else [])),
     )
 
 

@@ -56,6 +56,7 @@ class TitleRecord(_Document):
         request: as it was when the source was last opened.
         source: what `probe` found in the source.
         version: of the program that probed the source.
+        toolchain: `media.toolchain.toolchain_identity` of the decoder that opened the source last.
         out_pix_fmt: pixel format of the restored frames.
         out_width: of the film, in luma samples.
         out_height: the same.
@@ -64,6 +65,7 @@ class TitleRecord(_Document):
     request: RunRequest
     source: SourceInfo
     version: str
+    toolchain: str = ""
     out_pix_fmt: str
     out_width: int
     out_height: int
@@ -126,6 +128,7 @@ class SegmentRecord(_Document):
         file_sha256: of the encoded file, as hex.
         file_bytes: its size.
         engine: identity of the engine that restored it.
+        toolchain: `media.toolchain.toolchain_identity` of the encoder that encoded it.
         seconds: wall seconds per stage (restoration, encode).
     """
 
@@ -136,6 +139,7 @@ class SegmentRecord(_Document):
     file_sha256: str
     file_bytes: int
     engine: str
+    toolchain: str = ""
     seconds: dict[str, float]
 
 
@@ -163,6 +167,7 @@ class Manifest(_Document):
         version: of the program.
         engine: identity of the engine.
         model_sha256: of the model's file, as hex.
+        toolchains: every `media.toolchain.toolchain_identity` that decoded or encoded a part of the film.
         recipe: what was done to the film.
         source: what `probe` found in the source.
         source_fingerprint: `titles.identity.content_fingerprint` of the source.
@@ -194,6 +199,7 @@ class Manifest(_Document):
     version: str
     engine: str
     model_sha256: str
+    toolchains: tuple[str, ...] = ()
     recipe: Recipe
     source: SourceInfo
     source_fingerprint: str

@@ -25,10 +25,11 @@ from reelwright.titles.request import RunRequest
 _TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
     "source": True,
     "version": True,
+    "toolchain": True,
     "request": {"source", "output", "priority_class", "deadline", "submitted"},
 }
 # What may differ between two encodings of the same restored frames. `frame_digests` may not.
-_RECORD_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds"}
+_RECORD_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "toolchain"}
 # What is kept of a run that ended.
 _KEPT = ("title.json", "request.json", "outcome.json")
 _RUN_NAME = re.compile(r"[0-9a-f]{20}")

@@ -1,4 +1,4 @@
-"""The identity of a run: the same source, recipe and engine are the same run, wherever and whenever submitted."""
+"""The identity of a run: the same source, recipe, engine and toolchain are the same run, whenever submitted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import re
 from typing import IO
 
 from reelwright.titles.recipe import Recipe
+
+PLAN_RULES = 1
+"""Version of the rules by which shots, segments and batches follow from a source. Incremented when a change of the code
+gives any source another plan, so that no run has parts that were made by different rules."""
 
 # These ranges distinguish any two films in practice, and are few enough to read from an object store.
 _EDGE = 4 << 20
@@ -38,9 +42,16 @@ def _ranges(size: int) -> list[tuple[int, int]]:
     return [(0, _EDGE), *middle, (size - _EDGE, _EDGE)]
 
 
-def run_id(fingerprint: str, recipe: Recipe, engine_identity: str) -> str:
-    """The run's name: 20 hex digits of SHA-256 over fingerprint, canonical recipe and engine identity."""
-    text = "\n".join(("reelwright-run-1", fingerprint, recipe.canonical(), engine_identity))
+def run_id(fingerprint: str, recipe: Recipe, engine_identity: str, toolchain: str) -> str:
+    """The run's name: 20 hex digits of SHA-256 over everything that may change a bit of the film.
+
+    Args:
+        fingerprint: `content_fingerprint` of the source.
+        recipe: what to do to the film.
+        engine_identity: of the engine that restores it.
+        toolchain: `media.toolchain.toolchain_identity`: what decodes, plans and encodes it.
+    """
+    text = "\n".join(("reelwright-run-2", fingerprint, recipe.canonical(), engine_identity, toolchain))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TitleRequest(_message.Message):
-    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "halo_frames")
+    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "halo_frames", "toolchain")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class TitleRequest(_message.Message):
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
     HALO_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    TOOLCHAIN_FIELD_NUMBER: _ClassVar[int]
     run: str
     source: str
     output: str
@@ -29,7 +30,8 @@ class TitleRequest(_message.Message):
     deadline: float
     submitted: float
     halo_frames: int
-    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., halo_frames: _Optional[int] = ...) -> None: ...
+    toolchain: str
+    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted")
