@@ -125,6 +125,23 @@ class LedgerContract:
         with pytest.raises(LedgerError, match=r"request\.engine"):
             ledger.put_title(title_of("b.mp4", engine="other"))
 
+    def test_a_run_keeps_its_first_engine(self, root: str) -> None:
+        """Of two engines the first one that is written stays the run's; a run that is removed has none."""
+        ledger = RunLedger(root, RUN)
+        assert ledger.engine() == ""
+        assert ledger.bind_engine("a-1 fp32") == "a-1 fp32"
+        assert RunLedger(root, RUN).bind_engine("b-1 fp32") == "a-1 fp32"
+        assert ledger.engine() == "a-1 fp32"
+        ledger.prune()
+        assert ledger.engine() == ""
+
+    def test_a_committed_segment_decides_on_the_engine(self, root: str, tmp_path: Path) -> None:
+        """A run with committed segments and no engine of its own gets theirs."""
+        ledger = RunLedger(root, RUN)
+        put_file(ledger, tmp_path, 3, b"film")
+        ledger.commit_segment(record_of(3))
+        assert ledger.bind_engine("b-1 fp32") == record_of(3).engine
+
     def test_leftovers_are_removed(self, root: str, tmp_path: Path) -> None:
         """An encoded file without a record is removed; committed files and documents stay."""
         ledger = RunLedger(root, RUN)

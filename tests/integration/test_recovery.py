@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
@@ -16,7 +18,9 @@ from reelwright.encoder.film_assembler import assemble_title
 from reelwright.ledger.manifest import read_manifest
 from reelwright.ledger.records import Manifest, Outcome
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
+from reelwright.media.transport import decode_payload, encode_payload
 from reelwright.store.retry import RetryPolicy
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
@@ -63,6 +67,12 @@ class Once:
         return self.left == -1
 
 
+def inverted(picture: Picture) -> Picture:
+    """A picture whose luma is another."""
+    luma, *chroma = picture.planes
+    return replace(picture, planes=(np.ascontiguousarray(luma[::-1]), *chroma))
+
+
 def flipped(content: bytes) -> bytes:
     """The same bytes with one of them changed."""
     return content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
@@ -95,6 +105,25 @@ def test_a_frame_batch_damaged_on_its_way(tmp_path: Path) -> None:
         return batch.SerializeToString()
 
     check(tmp_path, change)
+
+
+def test_a_restored_batch_of_another_engine(tmp_path: Path) -> None:
+    """A batch that another engine restored is refused and restored again: the film has one engine's frames."""
+    due = Once(3)
+    foreign = "torch-1.0 fp32 cpu avx2 reel-s@000000000000"
+
+    def change(topic: str, value: bytes) -> bytes:
+        if topic != RESTORED or not due.due():
+            return value
+        batch = RestoredBatch.FromString(value)
+        batch.engine = foreign
+        batch.payload.CopyFrom(encode_payload([inverted(each) for each in decode_payload(batch.payload)], "raw"))
+        return batch.SerializeToString()
+
+    check(tmp_path, change)
+    engine = read_manifest(str(tmp_path / "out.mp4")).engine
+    assert engine.startswith("openvino-")
+    assert len(engine.split()) == len(foreign.split())
 
 
 def test_stored_payloads(tmp_path: Path) -> None:

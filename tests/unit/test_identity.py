@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.titles.identity import content_fingerprint, run_id
+from reelwright.titles.identity import content_fingerprint, engine_matches, run_id
 from reelwright.titles.recipe import load_recipe
 
 RECIPE = load_recipe("faithful")
@@ -36,15 +37,47 @@ def test_a_large_file_is_sampled_over_its_whole_length() -> None:
     assert content_fingerprint(io.BytesIO(data)) != base
 
 
-def test_run_id_depends_on_source_recipe_engine_and_toolchain_alone() -> None:
-    """The same source, recipe, engine and toolchain give one run ID, and any difference gives another."""
-    run = run_id("a" * 64, RECIPE, "engine-1", "av-1")
-    assert run == run_id("a" * 64, load_recipe("faithful", {"scale": "2"}), "engine-1", "av-1")
+def test_run_id_depends_on_source_recipe_model_toolchain_and_engine_alone() -> None:
+    """The same source, recipe, model, toolchain and engine give one run ID, and any difference gives another."""
+    run = run_id("a" * 64, RECIPE, "c" * 64, "av-1", "engine-1")
+    assert run == run_id("a" * 64, load_recipe("faithful", {"scale": "2"}), "c" * 64, "av-1", "engine-1")
     others = {
-        run_id("b" * 64, RECIPE, "engine-1", "av-1"),
-        run_id("a" * 64, load_recipe("faithful", {"grain.keep": "0.1"}), "engine-1", "av-1"),
-        run_id("a" * 64, RECIPE, "engine-2", "av-1"),
-        run_id("a" * 64, RECIPE, "engine-1", "av-2"),
+        run_id("b" * 64, RECIPE, "c" * 64, "av-1", "engine-1"),
+        run_id("a" * 64, load_recipe("faithful", {"grain.keep": "0.1"}), "c" * 64, "av-1", "engine-1"),
+        run_id("a" * 64, RECIPE, "d" * 64, "av-1", "engine-1"),
+        run_id("a" * 64, RECIPE, "c" * 64, "av-2", "engine-1"),
+        run_id("a" * 64, RECIPE, "c" * 64, "av-1", "engine-2"),
+        run_id("a" * 64, RECIPE, "c" * 64, "av-1"),
     }
     assert run not in others
-    assert len(others) == 4
+    assert len(others) == 6
+
+
+CPU = "openvino-2026.4.1 fp32 cpu avx2 reel-s@0123456789ab"
+
+
+@pytest.mark.parametrize("wanted", ["", "openvino", "fp32 openvino", "openvino-2026.4.1", "avx2", CPU])
+def test_an_engine_is_wanted_by_words_of_its_identity(wanted: str) -> None:
+    """An engine matches the words of its identity in any order, its name alone, and no words at all."""
+    assert engine_matches(CPU, wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "torch",
+        "open",
+        "openvino-2026",
+        "bf16",
+        "avx",
+        CPU.replace("4.1", "4.2"),
+        CPU.replace("fp32", "bf16"),
+        CPU.replace("avx2", "avx512"),
+        CPU.replace("cpu", "nvidia-h100"),
+        CPU.replace("9ab", "9ac"),
+    ],
+)
+def test_an_engine_that_differs_in_a_word_is_another(wanted: str) -> None:
+    """An engine of another runtime, version, precision, device, instruction set or model does not match."""
+    assert not engine_matches(CPU, wanted)
+    assert not engine_matches("", wanted)

@@ -53,6 +53,22 @@ def test_every_toolchain_that_made_a_part_is_named(tmp_path: Path) -> None:
     assert any("different versions" in note for note in manifest.notes)
 
 
+def test_the_manifest_names_the_engine_that_made_the_film(tmp_path: Path) -> None:
+    """The manifest's engine is that of the segments, whatever the request says."""
+    ledger = RunLedger(str(tmp_path), RUN)
+    put_run(ledger, tmp_path, title_of(engine="tes"), FRAMES)
+    assert build_manifest(ledger, film_of(12)).engine == record_of(0).engine
+
+
+def test_a_film_of_two_engines_is_refused(tmp_path: Path) -> None:
+    """A segment of another engine than the run's is an error that names both."""
+    ledger = RunLedger(str(tmp_path), RUN)
+    ledger.bind_engine("another-1")
+    put_run(ledger, tmp_path, title_of(), FRAMES)
+    with pytest.raises(LedgerError, match="engine test among those of another-1"):
+        build_manifest(ledger, film_of(12))
+
+
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_shots_cover_the_film_once(lengths: list[int]) -> None:
     """Shots cover the film without gap or overlap, and each has one of its own previews."""

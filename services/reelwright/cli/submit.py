@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from reelwright.cli.options import EngineOption, OverwriteOption, ProfileOption, RecipeOption, ScaleOption, SetOption
+from reelwright.cli.options import OverwriteOption, ProfileOption, RecipeOption, ScaleOption, SetOption
 from reelwright.cli.output import print_notice
 from reelwright.cli.status import wait_for_runs
 
+_ENGINE_HELP = "Words of the engine's name that the run needs, e.g. torch; any engine of the cluster if not given."
 _DEADLINE_HELP = "When the film is needed: a time (2030-05-01T18:00) or a duration (2h, 1d12h)."
 
 
@@ -25,7 +26,7 @@ def command(
         typer.Option("--class", help="Priority class: its share of the workers when titles compete."),
     ] = "standard",
     deadline: Annotated[str | None, typer.Option(metavar="WHEN", help=_DEADLINE_HELP)] = None,
-    engine: EngineOption = "auto",
+    engine: Annotated[str, typer.Option(metavar="WORDS", help=_ENGINE_HELP)] = "",
     overwrite: OverwriteOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended, as `status --wait`.")] = False,
 ) -> None:

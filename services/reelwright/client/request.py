@@ -12,7 +12,6 @@ from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.toolchain import toolchain_identity
-from reelwright.restoration.engine_factory import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.store.location import open_location
 from reelwright.store.output_guard import guard_output
@@ -33,7 +32,7 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunR
         source: a path or an s3:// URL.
         output: a path or an s3:// URL with the suffix of the recipe's profile.
         recipe: what to do.
-        engine: auto, openvino or torch.
+        engine: words of the engine's identity that the run needs; empty when the cluster chooses.
 
     Raises:
         InputError: the source is missing or no film.
@@ -77,20 +76,25 @@ def parse_deadline(text: str, now: float | None = None) -> float:
 def title_request(
     source: str, output: str, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
 ) -> RunRequest:
-    """Builds the request of a title. The same source, recipe, engine and toolchain give the same run.
+    """Builds the request of a title. The same source, recipe, model, engine and toolchain give the same run.
 
-    Raises:
-        ModelError: the engine cannot run this model.
+    Args:
+        source: location of the source.
+        output: location of the film.
+        recipe: what to do.
+        model: the recipe's network.
+        engine: words of the engine's identity that the run needs; empty when the cluster chooses.
+        fingerprint: of the source.
     """
-    identity, toolchain = engine_identity(engine, model), toolchain_identity(recipe.profile)
+    toolchain = toolchain_identity(recipe.profile)
     return RunRequest(
-        run=run_id(fingerprint, recipe, identity, toolchain),
+        run=run_id(fingerprint, recipe, model.sha256, toolchain, engine),
         source=source,
         output=output,
         recipe=recipe,
         fingerprint=fingerprint,
         priority_class="standard",
-        engine=identity,
+        engine=engine,
         model_sha256=model.sha256,
         toolchain=toolchain,
     )

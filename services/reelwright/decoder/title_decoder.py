@@ -125,8 +125,9 @@ class SegmentPublisher:
         self._window, self._codec = window, codec
         request, recipe = title.request, title.request.recipe
         self._topic = FRAMES[request.priority_class]
-        # A header and not a field, because a batch depends on source and recipe alone.
+        # Headers and not fields, because a batch depends on source and recipe alone.
         self._headers = {"deadline": f"{request.deadline:.0f}"} if request.deadline else {}
+        self._engine = ""
         self._work = Work(
             scale=recipe.scale,
             model=recipe.model,
@@ -153,6 +154,8 @@ class SegmentPublisher:
             UnavailableError: the store does not answer.
         """
         publish = self._window.acquire(number)
+        if publish and not self._engine:
+            self._engine = self._ledger.engine()
         sha = hashlib.sha256()
         frames: list[FrameRecord] = []
         first = 0
@@ -196,7 +199,8 @@ class SegmentPublisher:
             halo_before=len(batch.before),
             halo_after=len(batch.after),
         )
-        publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, headers=self._headers)
+        headers = {**self._headers, "engine": self._engine or self._title.request.engine}
+        publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, headers=headers)
 
 
 def _source_info(request: RunRequest, ledger: RunLedger, settings: DecoderSettings) -> SourceInfo:

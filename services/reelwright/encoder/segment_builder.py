@@ -23,9 +23,22 @@ from reelwright.media.types import FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import CorruptPayload
+from reelwright.titles.identity import engine_matches
 from reelwright.wire.frames_pb2 import RestoredBatch
 
 PREVIEW_WIDTH = 1280
+
+
+class ForeignEngine(Exception):
+    """A batch was restored with another engine than its run has; its segment must be restored again.
+
+    Args:
+        found: identity of the batch's engine.
+        wanted: of the run's engine, or the words that the request asks for.
+    """
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(f"restored with engine {found or 'unknown'}; the run has {wanted}")
 
 
 class SegmentBuilder:
@@ -35,8 +48,12 @@ class SegmentBuilder:
         number: of the segment.
         title: the ledger's record of its title.
         ledger: the run's ledger.
+        engine: identity of the engine that the run is bound to.
         claims: holds payloads that were too large for a message.
         scratch: folder for the file under way; the system's temporary folder if None.
+
+    Attributes:
+        engine: identity of the engine that the run is bound to.
 
     Raises:
         OutputError: the scratch folder cannot be written.
@@ -44,8 +61,16 @@ class SegmentBuilder:
     """
 
     def __init__(
-        self, number: int, title: TitleRecord, ledger: RunLedger, *, claims: ClaimCheck, scratch: Path | None
+        self,
+        number: int,
+        title: TitleRecord,
+        ledger: RunLedger,
+        *,
+        engine: str,
+        claims: ClaimCheck,
+        scratch: Path | None,
     ) -> None:
+        self.engine = engine
         self._number, self._title, self._ledger, self._claims = number, title, ledger, claims
         self._resources = ExitStack()
         self._path = self._resources.enter_context(scratch_folder("segment", scratch)) / f"{number:06d}.mkv"
@@ -55,7 +80,6 @@ class SegmentBuilder:
         self._frames: list[FrameRecord] = []
         self._digests: list[str] = []
         self._first_frame = 0
-        self._engine = ""
         self._seconds = {"restoration": 0.0, "encode": 0.0}
 
     def encode_batch(self, batch: RestoredBatch) -> SegmentRecord | None:
@@ -65,11 +89,14 @@ class SegmentBuilder:
             The segment's record once it is committed; None before.
 
         Raises:
+            ForeignEngine: the batch is of another engine. Nothing of it was used.
             CorruptPayload: the next batch's bytes are damaged or missing. None of it was used; another copy of it must
                 arrive.
             OutputError: the scratch folder or the ledger cannot be written; the builder must be closed.
             UnavailableError: they have no room or do not answer; the builder must be closed.
         """
+        if not engine_matches(batch.engine, self.engine):
+            raise ForeignEngine(batch.engine, self.engine)
         self._buffer.insert(batch)
         while (ready := self._buffer.next_batch()) is not None:
             try:
@@ -102,7 +129,6 @@ class SegmentBuilder:
                 self._ledger.put_restored_preview(self._number, len(self._frames), image)
             self._frames.append(record)
             self._digests.append(picture.digest())
-        self._engine = batch.engine
         self._seconds["restoration"] += batch.seconds
         elapsed = time.perf_counter() - started
         self._seconds["encode"] += elapsed
@@ -120,7 +146,7 @@ class SegmentBuilder:
             frame_digests=tuple(self._digests),
             file_sha256=file_sha256(self._path),
             file_bytes=self._path.stat().st_size,
-            engine=self._engine,
+            engine=self.engine,
             toolchain=toolchain_identity(self._title.request.recipe.profile),
             seconds=self._seconds,
         )

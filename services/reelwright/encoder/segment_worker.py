@@ -14,15 +14,18 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed, Record, TopicPartition
-from reelwright.encoder.segment_builder import SegmentBuilder
+from reelwright.encoder.segment_builder import ForeignEngine, SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage, is_temporary
+from reelwright.titles.identity import engine_matches
+from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import RestoredBatch
-from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted
+from reelwright.wire.titles_pb2 import EngineBound, Event, SegmentCommitted, SegmentWanted
 
 log = get_logger(__name__)
 
@@ -111,6 +114,8 @@ class SegmentWorker:
                 self._encode_batch(segment, batch)
             except CorruptPayload as error:
                 self._request_segment_again(segment, error)
+            except ForeignEngine as error:
+                self._refuse_batch(record, segment, error)
             except UnusableMessage as error:
                 dead_letter(self._bus, record, str(error))
                 self._acknowledge_segment(segment)
@@ -120,7 +125,7 @@ class SegmentWorker:
                 self._handle_failure(segment, error)
 
     def _encode_batch(self, segment: Segment, batch: RestoredBatch) -> None:
-        builder = self._builders.get(segment) or self._start_segment(segment)
+        builder = self._builders.get(segment) or self._start_segment(segment, batch.engine)
         if builder is None:
             self._acknowledge_segment(segment)
             return
@@ -129,8 +134,8 @@ class SegmentWorker:
         if record is not None:
             self._finish_segment(segment, record)
 
-    def _start_segment(self, segment: Segment) -> SegmentBuilder | None:
-        """A builder for a segment; None when the segment needs no encoding."""
+    def _start_segment(self, segment: Segment, engine: str) -> SegmentBuilder | None:
+        """A builder for a segment whose first batch is of an engine; None when the segment needs no encoding."""
         run, number = segment
         ledger = self._ledger(run)
         if self._is_ended(ledger, number):
@@ -138,7 +143,23 @@ class SegmentWorker:
         title = ledger.title()
         if title is None:
             raise UnusableMessage(f"restored frames of run {run}, which the ledger does not know")
-        return SegmentBuilder(number, title, ledger, claims=self._claims, scratch=self._settings.scratch)
+        bound = self._bind_engine(ledger, title.request, engine)
+        return SegmentBuilder(number, title, ledger, engine=bound, claims=self._claims, scratch=self._settings.scratch)
+
+    def _bind_engine(self, ledger: RunLedger, request: RunRequest, engine: str) -> str:
+        """The engine of a run, which is the engine of its first restored frame.
+
+        Raises:
+            ForeignEngine: another engine restored this frame.
+        """
+        model = f"@{request.model_sha256[:12]}"
+        known = ledger.engine()
+        if not known and engine_matches(engine, request.engine) and engine.endswith(model):
+            known = ledger.bind_engine(engine)
+            publish_event(self._bus, Event(run=ledger.run, engine_bound=EngineBound(engine=known)))
+        if not known or not engine_matches(engine, known):
+            raise ForeignEngine(engine, known or f"{request.engine} {model}")
+        return known
 
     def _finish_segment(self, segment: Segment, record: SegmentRecord) -> None:
         run, number = segment
@@ -164,6 +185,20 @@ class SegmentWorker:
             log.warning("commit not checked", reason=str(unavailable))
         log.warning("batch unusable", reason=str(error))
         publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
+
+    def _refuse_batch(self, record: Record, segment: Segment, error: ForeignEngine) -> None:
+        run, number = segment
+        metrics.BATCHES_REFUSED.inc()
+        log.warning("batch refused", reason=str(error))
+        if bound := self._ledger(run).engine():
+            # A dispatcher that did not know it would lease the run's next batches to the same engine again.
+            publish_event(self._bus, Event(run=run, engine_bound=EngineBound(engine=bound)))
+        publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
+        records = self._records[segment]
+        records.pop()
+        if not records:
+            del self._records[segment]
+        self._acknowledge(record)
 
     def _handle_failure(self, segment: Segment, error: Exception) -> None:
         run, number = segment

@@ -15,6 +15,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
+from reelwright.titles.identity import engine_matches
 
 _MIXED_TOOLCHAINS = (
     "parts of the film were decoded or encoded by different versions of the libraries, which the manifest names: "
@@ -68,11 +69,13 @@ class _FrameAccount:
     concealed: list[int] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
     toolchains: set[str] = field(default_factory=set)
+    engines: set[str] = field(default_factory=set)
 
     def collect(self, records: Iterable[SegmentRecord]) -> Iterator[FrameRecord]:
         """Yields the records' frames and collects what the manifest needs."""
         for record in records:
             self.digests += record.frame_digests
+            self.engines.add(record.engine)
             self.seconds.update(record.seconds)
             self.toolchains.add(record.toolchain)
             for frame in record.frames:
@@ -86,7 +89,8 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     """Builds the manifest of a finished run and checks every frame; reads one segment's documents at a time.
 
     Raises:
-        LedgerError: the run is not finished, or plan, records and film disagree about a frame or its time.
+        LedgerError: the run is not finished, plan, records and film disagree about a frame or its time, or frames were
+            restored with another engine than the one the run is bound to.
     """
     title, end = ledger.title(), ledger.plan_end()
     if title is None or end is None:
@@ -102,7 +106,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     return Manifest(
         run=ledger.run,
         version=title.version,
-        engine=title.request.engine,
+        engine=_only_engine(ledger, account.engines),
         model_sha256=title.request.model_sha256,
         toolchains=toolchains,
         recipe=title.request.recipe,
@@ -214,6 +218,15 @@ def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]
         yield record
     if frames != end.frames:
         raise LedgerError(f"run {ledger.run}: {end.frames} frames were read and {frames} restored")
+
+
+def _only_engine(ledger: RunLedger, found: set[str]) -> str:
+    # Without frames no engine was needed.
+    engine = ledger.engine() or min(found, default="")
+    # Not compared as texts: records of earlier versions do not name the processor.
+    if foreign := sorted(each for each in found if not engine_matches(engine, each)):
+        raise LedgerError(f"run {ledger.run}: frames of engine {foreign[0]} among those of {engine}")
+    return engine
 
 
 def _check_times(run: str, film: FilmFacts, source_pts: Sequence[int], source_tick: Fraction) -> None:

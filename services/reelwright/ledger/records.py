@@ -2,6 +2,7 @@
 
     RUN/request.json              titles.request.RunRequest                                 (`submit`)
     RUN/title.json                TitleRecord: request, source, format of the film          (`restore`, decoder)
+    RUN/engine.json               EngineBinding                                             (encoder, first frame)
     RUN/plan/000007.json          SegmentPlan                                               (decoder)
     RUN/plan/end.json             PlanEnd                                                   (decoder, last)
     RUN/plan/000007-18.jpg        preview: the segment's frame 18 of the source             (decoder)
@@ -81,6 +82,16 @@ class TitleRecord(_Document):
         request = {name: fields.pop(name) for name in names if name in fields}
         location = dict(fields.get("source", {})).get("location")
         return {**fields, "request": {**request, "source": location, "priority_class": "standard"}}
+
+
+class EngineBinding(_Document):
+    """The engine that all frames of a run are restored with.
+
+    Attributes:
+        engine: its identity.
+    """
+
+    engine: str
 
 
 class SegmentPlan(_Document):
@@ -165,7 +176,7 @@ class Manifest(_Document):
         format: version of this document.
         run: name of the run.
         version: of the program.
-        engine: identity of the engine.
+        engine: identity of the engine that restored every frame.
         model_sha256: of the model's file, as hex.
         toolchains: every `media.toolchain.toolchain_identity` that decoded or encoded a part of the film.
         recipe: what was done to the film.

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from reelwright.ledger import delivery
 from reelwright.ledger.documents import DocumentFolder
-from reelwright.ledger.records import Manifest, Outcome, PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
+from reelwright.ledger.records import EngineBinding, Manifest, Outcome, PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
 from reelwright.store.folder import Folder
 from reelwright.store.local import TEMPORARY
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.errors import LedgerError
-from reelwright.titles.identity import is_run_name
+from reelwright.titles.identity import engine_matches, is_run_name
 from reelwright.titles.request import RunRequest
 
 # What may differ between two requests for the same run.
@@ -74,6 +74,27 @@ class RunLedger:
     def title(self) -> TitleRecord | None:
         """What the run is; None before its source was opened."""
         return self._documents.read("title.json", TitleRecord)
+
+    def bind_engine(self, engine: str) -> str:
+        """Binds the run to an engine, unless it is bound already; the first writer wins.
+
+        A run whose first segments were committed by a version that did not bind runs is bound to their engine.
+
+        Returns:
+            Identity of the engine that the run is bound to.
+        """
+        if known := self.engine():
+            return known
+        first = self.segment(min(self.committed_segments(), default=0))
+        if first is not None and not engine_matches(engine, first.engine):
+            engine = first.engine
+        self._documents.create("engine.json", EngineBinding(engine=engine))
+        return self.engine() or engine
+
+    def engine(self) -> str:
+        """Identity of the engine that the run is bound to; empty before its first restored frame."""
+        binding = self._documents.read("engine.json", EngineBinding)
+        return binding.engine if binding else ""
 
     def put_plan(self, plan: SegmentPlan) -> None:
         """Writes a segment's plan."""

@@ -12,6 +12,7 @@ from reelwright.client.request import check_output, title_request
 from reelwright.ledger.delivery import report_location
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
+from reelwright.restoration.engine_factory import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.store.location import open_location
 from reelwright.titles.errors import InputError, OutputError
@@ -70,7 +71,7 @@ def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, thre
 
     Raises:
         InputError: no such source.
-        ModelError: no such model.
+        ModelError: no such model, or the engine cannot run it.
         OutputError: see `client.request.check_output`.
     """
     fingerprint = source_fingerprint(source)
@@ -78,7 +79,7 @@ def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, thre
     check_output(source, str(output), recipe.profile)
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1
-    request = title_request(source, str(output), recipe, model, engine, fingerprint)
+    request = title_request(source, str(output), recipe, model, engine_identity(engine, model), fingerprint)
     return RestorationJob(request, model, engine, threads)
 
 

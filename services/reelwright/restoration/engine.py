@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.restoration.models import ModelFile
+from reelwright.restoration.processor import instruction_set
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -17,7 +18,7 @@ class Engine(Protocol):
     """Runs one network. Thread-safe: several frames may be computed at the same time.
 
     Attributes:
-        identity: runtime, version, precision and model: everything that may change a pixel.
+        identity: runtime, version, precision, device, processor and model: everything that may change a pixel.
         scale: enlargement of its network.
     """
 
@@ -35,6 +36,15 @@ class Engine(Protocol):
         """
 
 
-def format_identity(runtime: str, precision: str, model: ModelFile) -> str:
-    """Writes an engine's identity, e.g. `openvino-2026.4.1 bf16 reel-s@0123456789ab`."""
-    return f"{runtime}-{metadata.version(runtime)} {precision} {model.name}@{model.sha256[:12]}"
+def format_identity(runtime: str, precision: str, model: ModelFile, device: str = "cpu") -> str:
+    """Writes an engine's identity, e.g. `openvino-2026.4.1 fp32 cpu avx2 reel-s@0123456789ab`.
+
+    Args:
+        runtime: the library.
+        precision: of the network's arithmetic.
+        model: the network.
+        device: `cpu`, or the name of the GPU. The processor is named in any case: it computes the enlargement that the
+            network's result is added to.
+    """
+    version, device = metadata.version(runtime), "-".join(device.lower().split())
+    return f"{runtime}-{version} {precision} {device} {instruction_set()} {model.name}@{model.sha256[:12]}"

@@ -44,9 +44,9 @@ def engine_identity(name: str, model: ModelFile, precision: Precision = "auto") 
         ModelError: as `create_engine`.
     """
     if _choose(name, model) == "torch":
-        from reelwright.restoration.torch_engine import resolve_precision as torch_precision  # noqa: PLC0415 - optional
+        from reelwright.restoration import torch_engine  # noqa: PLC0415 - optional runtime
 
-        return format_identity("torch", torch_precision(precision), model)
+        return format_identity("torch", torch_engine.resolve_precision(precision), model, torch_engine.device_name())
     from reelwright.restoration.openvino_engine import resolve_precision  # noqa: PLC0415 - optional
 
     return format_identity("openvino", resolve_precision(precision), model)

@@ -75,7 +75,7 @@ class TorchEngine:
         self._dtype = torch.bfloat16 if resolve_precision(precision) == "bf16" else torch.float32
         # One frame at a time, because torch uses the whole device for a frame.
         self._lock = threading.Lock()
-        self.identity = format_identity("torch", resolve_precision(precision), model)
+        self.identity = format_identity("torch", resolve_precision(precision), model, device_name())
         if model.network is not None:
             net = ReelNet(model.network)
             net.load_state_dict(load_file(str(model.path)))
@@ -122,3 +122,8 @@ def resolve_precision(precision: Precision) -> str:
     if precision == "auto":
         return "bf16" if torch.cuda.is_available() else "fp32"
     return precision
+
+
+def device_name() -> str:
+    """Name of the GPU that networks run on; `cpu` without one."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"

@@ -29,6 +29,9 @@ WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers wit
 BATCHES_RETRIED = Counter(
     "reelwright_batches_retried", "Batches returned to the queue to be restored again.", ["cause"]
 )
+BATCHES_REFUSED = Counter(
+    "reelwright_batches_refused", "Restored batches of another engine than their run's, to be restored again."
+)
 LEASES_EXPIRED = Counter("reelwright_leases_expired", "Leases that ended because their worker did not renew them.")
 DEAD_LETTERS = Counter(
     "reelwright_dead_letters", "Records that no service could process, and batches given up after their last failure."

@@ -1,4 +1,4 @@
-"""The identity of a run: the same source, recipe, engine and toolchain are the same run, whenever submitted."""
+"""The identity of a run: the same source, recipe, model, engine and toolchain are the same run."""
 
 from __future__ import annotations
 
@@ -42,17 +42,33 @@ def _ranges(size: int) -> list[tuple[int, int]]:
     return [(0, _EDGE), *middle, (size - _EDGE, _EDGE)]
 
 
-def run_id(fingerprint: str, recipe: Recipe, engine_identity: str, toolchain: str) -> str:
+def run_id(fingerprint: str, recipe: Recipe, model_sha256: str, toolchain: str, engine: str = "") -> str:
     """The run's name: 20 hex digits of SHA-256 over everything that may change a bit of the film.
 
     Args:
         fingerprint: `content_fingerprint` of the source.
         recipe: what to do to the film.
-        engine_identity: of the engine that restores it.
+        model_sha256: of the model's file.
         toolchain: `media.toolchain.toolchain_identity`: what decodes, plans and encodes it.
+        engine: the engine that the request names; empty when the cluster chooses.
     """
-    text = "\n".join(("reelwright-run-2", fingerprint, recipe.canonical(), engine_identity, toolchain))
+    text = "\n".join(("reelwright-run-3", fingerprint, recipe.canonical(), model_sha256, toolchain, engine))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def engine_matches(identity: str, wanted: str) -> bool:
+    """Whether an engine is one that is wanted.
+
+    Two whole identities match only when they are equal, because all have the same number of words.
+
+    Args:
+        identity: of the engine, e.g. `openvino-2026.4.1 fp32 cpu avx2 reel-s@0123456789ab`.
+        wanted: words that the identity must have, in any order. A name without its version, such as `openvino`, is
+            enough. The empty text wants nothing.
+    """
+    words = set(identity.split())
+    names = {word.partition("-")[0] for word in words}
+    return all(word in words or (word.isalpha() and word in names) for word in wanted.split())
 
 
 def is_run_name(text: str) -> bool:

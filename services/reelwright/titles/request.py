@@ -28,7 +28,8 @@ class RunRequest(BaseModel):
         recipe: what to do to the film.
         fingerprint: `titles.identity.content_fingerprint` of the source.
         priority_class: the share of the workers that the title gets while titles compete.
-        engine: identity of the engine the run was submitted for.
+        engine: the engine that the run needs, in words as for `titles.identity.engine_matches`; empty when the cluster
+            chooses. The ledger's `engine.json` names the engine that the run has.
         model_sha256: of the model's file, as hex.
         toolchain: `media.toolchain.toolchain_identity` where the run was submitted; empty in requests of version 0.1.
         deadline: Unix seconds by which the film is wanted; 0 if there is no deadline.

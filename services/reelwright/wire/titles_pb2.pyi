@@ -34,7 +34,7 @@ class TitleRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted")
+    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted", "engine_bound")
     RUN_FIELD_NUMBER: _ClassVar[int]
     TITLE_PLANNED_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_COMMITTED_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,7 @@ class Event(_message.Message):
     TITLE_FAILED_FIELD_NUMBER: _ClassVar[int]
     TITLE_CANCELLED_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_WANTED_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_BOUND_FIELD_NUMBER: _ClassVar[int]
     run: str
     title_planned: TitlePlanned
     segment_committed: SegmentCommitted
@@ -49,7 +50,8 @@ class Event(_message.Message):
     title_failed: TitleFailed
     title_cancelled: TitleCancelled
     segment_wanted: SegmentWanted
-    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., segment_wanted: _Optional[_Union[SegmentWanted, _Mapping]] = ...) -> None: ...
+    engine_bound: EngineBound
+    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., segment_wanted: _Optional[_Union[SegmentWanted, _Mapping]] = ..., engine_bound: _Optional[_Union[EngineBound, _Mapping]] = ...) -> None: ...
 
 class SegmentWanted(_message.Message):
     __slots__ = ("segment", "reason")
@@ -58,6 +60,12 @@ class SegmentWanted(_message.Message):
     segment: int
     reason: str
     def __init__(self, segment: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class EngineBound(_message.Message):
+    __slots__ = ("engine",)
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    def __init__(self, engine: _Optional[str] = ...) -> None: ...
 
 class TitlePlanned(_message.Message):
     __slots__ = ("segments", "frames")
