@@ -1,6 +1,8 @@
 # `make demo` and `make test` work from a fresh clone; each installs what it needs into .venv and nowhere else.
 PYTHON ?= python3
 VENV := .venv
+# A comma in the argument of a call would begin the next one.
+comma := ,
 BIN := $(VENV)/bin
 # uv is used when it is there because it is faster; pip does the same.
 UV := $(shell command -v uv 2>/dev/null)
@@ -10,7 +12,14 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo up test e2e unit check bench fuzz faults protos clean
+# PINNED=1 installs exactly what constraints.txt names, checked by its hashes, as CI and images do.
+ifdef PINNED
+install = $(INSTALL) --require-hashes -r constraints.txt && $(INSTALL) --no-deps --no-build-isolation -e .
+else
+install = $(INSTALL) -e '.[$(1)]'
+endif
+
+.PHONY: help demo up test e2e unit check bench fuzz conformance faults protos constraints clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -18,16 +27,16 @@ help:  ## what there is
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.local: pyproject.toml | $(BIN)/python
-	$(INSTALL) -e '.[local]'
+$(VENV)/.local: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,local)
 	@touch $@
 
-$(VENV)/.cluster: pyproject.toml | $(BIN)/python
-	$(INSTALL) -e '.[local,cluster]'
+$(VENV)/.cluster: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,local$(comma)cluster)
 	@touch $@ $(VENV)/.local
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(INSTALL) -e '.[local,torch,cluster,dev]'
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,local$(comma)torch$(comma)cluster$(comma)tracing$(comma)dev)
 	@touch $@ $(VENV)/.local $(VENV)/.cluster
 
 demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4 restores yours
@@ -67,6 +76,10 @@ faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SE
 
 protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 	$(BIN)/python scripts/protos.py
+
+constraints:  ## pin the newest versions that pyproject.toml allows, for CI and images: constraints.txt
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml -o constraints.txt
 
 clean:  ## remove what was installed and made
 	rm -rf $(VENV) demo up .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,61 @@
+"""The pinned versions: what CI and images install satisfies what the package asks for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+_CONSTRAINTS = (ROOT / "constraints.txt").read_text()
+_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+_EXTRAS = _PROJECT["optional-dependencies"]
+_ASKED = [
+    requirement
+    for requirement in map(
+        Requirement, [*_PROJECT["dependencies"], *(line for lines in _EXTRAS.values() for line in lines)]
+    )
+    if requirement.name != _PROJECT["name"]
+]
+_PYTHONS = ("3.11", "3.12", "3.13")
+
+
+def pins(python: str) -> dict[str, list[Requirement]]:
+    """The pinned requirements that apply to a Python version on Linux, by canonical name."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    found: dict[str, list[Requirement]] = defaultdict(list)
+    for line in re.sub(r"\\\n", "", _CONSTRAINTS).splitlines():
+        requirement = Requirement(line.partition(" --hash")[0])
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            found[canonicalize_name(requirement.name)].append(requirement)
+    return found
+
+
+@pytest.mark.parametrize("python", _PYTHONS)
+def test_pins_satisfy_the_ranges_of_the_package(python: str) -> None:
+    """Each requirement of the package and of its extras is pinned once for each Python, to a version in its range."""
+    pinned = pins(python)
+    for asked in _ASKED:
+        (pin,) = pinned[canonicalize_name(asked.name)]
+        (version,) = pin.specifier
+        assert version.operator == "=="
+        assert asked.specifier.contains(version.version, prereleases=True), f"{pin} is not {asked}"
+
+
+def test_every_python_has_the_same_toolchain() -> None:
+    """PyAV, OpenCV and NumPy have one version on every Python, so a film does not depend on it."""
+    for name in ("av", "opencv-python-headless", "numpy"):
+        assert len({str(pins(python)[name][0].specifier) for python in _PYTHONS}) == 1
+
+
+def test_every_pin_has_hashes_and_no_address() -> None:
+    """A package is taken for what it contains, from whichever index the machine uses."""
+    assert "://" not in _CONSTRAINTS
+    assert "--index-url" not in _CONSTRAINTS
+    for line in re.sub(r"\\\n", "", _CONSTRAINTS).splitlines():
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
