@@ -13,6 +13,20 @@ from reelwright.titles.errors import UserError
 
 Kind = TypeVar("Kind", bound=BaseSettings)
 
+DEFAULT_INSTALLATION = "reelwright"
+"""The installation whose ledger lies directly in `REELWRIGHT_STORE_LEDGER`."""
+
+
+class InstallationSettings(BaseSettings):
+    """What keeps two installations on one broker and one store apart: `REELWRIGHT_INSTALLATION`.
+
+    Attributes:
+        installation: the first part of the names of topics and consumer groups, and the folder of the ledger.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="REELWRIGHT_", frozen=True)
+    installation: str = Field(default=DEFAULT_INSTALLATION, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+
 
 class ServeSettings(BaseSettings):
     """Settings of the process of every role: `REELWRIGHT_*`.
@@ -36,6 +50,15 @@ def read_settings(kind: type[Kind]) -> Kind:
     """
     with naming_variables(kind.model_config["env_prefix"]):
         return kind()
+
+
+def installation() -> str:
+    """The name of the installation that this process belongs to.
+
+    Raises:
+        UserError: `REELWRIGHT_INSTALLATION` is not valid.
+    """
+    return read_settings(InstallationSettings).installation
 
 
 @contextmanager

@@ -108,10 +108,11 @@ def test_work_for_longer_than_a_poll_may_take(kafka: KafkaServer, bus_of: OpenBu
         bus.publish(topic, b"k", b"%d" % number)
     consumer = bus.consumer([topic], group)
     (first, *_) = collect(consumer, 3)
+    name = f"reelwright.{group}"
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
 
         def members() -> list[str]:
-            return [member["member_id"] for member in admin.describe_groups([group])[group]["members"]]
+            return [member["member_id"] for member in admin.describe_groups([name])[name]["members"]]
 
         (member,) = members()
         over = time.monotonic() + 4

@@ -32,7 +32,7 @@ class Cluster:
     """Role processes on one broker and one store, with a ledger of their own.
 
     Args:
-        kafka: a running broker; its Reelwright topics are deleted and created again.
+        kafka: a running broker; the installation's topics are deleted and created again.
         s3: a running store.
         folder: for logs.
         dispatchers: number of dispatcher addresses that workers get.
@@ -82,7 +82,8 @@ class Cluster:
         """Deletes the broker's Reelwright topics, and with them the offsets of earlier clusters."""
         admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
         try:
-            known = [topic for topic in admin.list_topics() if topic.startswith("reelwright.")]
+            prefix = f"{self.env.get('REELWRIGHT_INSTALLATION', 'reelwright')}."
+            known = [topic for topic in admin.list_topics() if topic.startswith(prefix)]
             if known:
                 admin.delete_topics(known)
             until(lambda: not set(known) & set(admin.list_topics()), "the topics are gone")

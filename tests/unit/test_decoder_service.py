@@ -9,8 +9,8 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
-from reelwright.bus.topics import TITLES, run_key
-from reelwright.decoder.loop import GROUP, DecoderService
+from reelwright.bus.topics import DECODER_GROUP, TITLES, run_key
+from reelwright.decoder.loop import DecoderService
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
@@ -72,7 +72,7 @@ def test_an_unread_request_goes_to_the_next_decoder(tmp_path: Path) -> None:
     assert store.refused.wait(30)
     stop.set()
     thread.join()
-    following = bus.consumer([TITLES], GROUP)
+    following = bus.consumer([TITLES], DECODER_GROUP)
     assert [record.value for record in following.poll(30)] == [UNREADABLE]
     bus.close()
 

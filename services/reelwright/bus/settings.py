@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from reelwright.settings import installation
 from reelwright.titles.errors import BrokerError
 
 ENVELOPE_BYTES = 64 << 10
@@ -23,6 +24,7 @@ class BusSettings(BaseSettings):
 
     Attributes:
         bootstrap_servers: `host:port`, several separated by commas.
+        prefix: first part of the names of topics and consumer groups; the installation's name unless set.
         security_protocol: Kafka's name of the listener's protocol.
         sasl_mechanism: used when the protocol has SASL.
         username: for SASL.
@@ -53,6 +55,7 @@ class BusSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_BUS_", frozen=True)
     bootstrap_servers: str = "127.0.0.1:9092"
+    prefix: str = Field(default_factory=installation, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     username: str | None = None

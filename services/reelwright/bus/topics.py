@@ -1,4 +1,7 @@
-"""Names of the topics and keys of their messages. Retention and sizes: `bus/kafka/topic_settings.py`."""
+"""Names of the topics and consumer groups, and keys of messages. Retention and sizes: `bus/kafka/topic_settings.py`.
+
+On a broker the names begin with that of the installation; `bus/kafka/names.py` translates.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ RESTORED = "reelwright.restored.v1"
 EVENTS = "reelwright.events.v1"
 DEAD_LETTER = "reelwright.deadletter.v1"
 ALL = (TITLES, *FRAMES.values(), RESTORED, EVENTS, DEAD_LETTER)
+DECODER_GROUP = "decoder"
+DISPATCHER_GROUP = "dispatcher"
+ENCODER_GROUP = "encoder"
+GROUPS = (DECODER_GROUP, DISPATCHER_GROUP, ENCODER_GROUP)
 
 
 def run_key(run: str) -> bytes:

@@ -22,12 +22,16 @@ def apply() -> None:
 
 @app.command()
 def check() -> None:
-    """Print each problem of the topics on a line; the exit code is 2 when there is one."""
+    """Print each problem, and who else uses the broker, on a line; the exit code is 2 when there is a problem."""
+    from reelwright.bus.kafka.neighbours import find_foreign_consumers, find_other_installations
     from reelwright.bus.kafka.topics import find_topic_problems
     from reelwright.bus.settings import BusSettings
     from reelwright.settings import read_settings
 
-    problems = find_topic_problems(read_settings(BusSettings))
+    settings = read_settings(BusSettings)
+    problems = [*find_topic_problems(settings), *find_foreign_consumers(settings)]
+    for name in find_other_installations(settings):
+        print_notice(f"another installation: {name}")
     for line in problems or ["all topics are as they should be"]:
         print_notice(line)
     if problems:

@@ -44,7 +44,7 @@ def ledger_root() -> str:
     Raises:
         UserError: REELWRIGHT_STORE_LEDGER is not set, or is no location.
     """
-    return read_settings(StoreSettings).ledger
+    return read_settings(StoreSettings).root
 
 
 def open_ledger(retry: RetryPolicy = NO_RETRY) -> Callable[[str], RunLedger]:

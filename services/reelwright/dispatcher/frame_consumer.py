@@ -13,7 +13,7 @@ from reelwright.bus.dead_letters import dead_letter, dead_letter_batch, run_of_k
 from reelwright.bus.events import publish_event
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Record
-from reelwright.bus.topics import FRAMES
+from reelwright.bus.topics import DISPATCHER_GROUP, FRAMES
 from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchOutcome, BatchUnusable
 from reelwright.dispatcher.inbox import BatchesConsumed
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch
@@ -22,7 +22,6 @@ from reelwright.titles.errors import RestorationFailed, UnusableMessage
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
 
-GROUP = "dispatcher"
 _POLL_SECONDS = 0.5
 # The limits on held batches may be exceeded by one poll.
 _POLL_LIMIT = 4
@@ -61,7 +60,7 @@ class FrameConsumer:
         self._held_bytes: Counter[str] = Counter()
         self._outcomes: queue.SimpleQueue[BatchOutcome] = queue.SimpleQueue()
         self._draining, self._stopped = threading.Event(), threading.Event()
-        self._consumer = bus.consumer(list(FRAMES.values()), GROUP)
+        self._consumer = bus.consumer(list(FRAMES.values()), DISPATCHER_GROUP)
 
     def end_batch(self, outcome: BatchOutcome) -> None:
         """Publishes what a batch's outcome requires, then acknowledges its records."""

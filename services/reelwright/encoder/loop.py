@@ -13,7 +13,7 @@ from reelwright.bus.dead_letters import dead_letter_batch
 from reelwright.bus.events import EventListener
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Consumer, Record, TopicPartition
-from reelwright.bus.topics import RESTORED, segment_key
+from reelwright.bus.topics import ENCODER_GROUP, RESTORED, segment_key
 from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
@@ -22,7 +22,6 @@ from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 
-GROUP = "encoder"
 _POLL_SECONDS = 0.1
 _POLL_RECORDS = 4
 _DISCARD_ENDED_SECONDS = 10.0
@@ -57,12 +56,12 @@ class EncoderService:
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. Segments that are not complete then are delivered again."""
-        restored = self._bus.consumer([RESTORED], GROUP)
+        restored = self._bus.consumer([RESTORED], ENCODER_GROUP)
         self._assembler = FilmAssembler(self._bus, self._ledger, self._settings)
         self._workers = [self._create_worker() for _ in range(self._settings.parallel_segments)]
         # One encoder of the group assembles a film, but every encoder must stop encoding a run that ended.
         listeners = [
-            EventListener(self._bus, self._handle_plan, GROUP),
+            EventListener(self._bus, self._handle_plan, ENCODER_GROUP),
             EventListener(self._bus, self._handle_end),
         ]
         self._running = True

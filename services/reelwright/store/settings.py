@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from reelwright.settings import DEFAULT_INSTALLATION, installation
 from reelwright.store.location import open_location
 
 
@@ -12,12 +13,25 @@ class StoreSettings(BaseSettings):
     """Location of the ledger. Credentials are not settings: an S3 client reads the AWS_* variables and files.
 
     Attributes:
-        ledger: root of the ledger, which holds a folder for each run: `s3://bucket/name`, or a folder that every
-            process sees under the same path.
+        ledger: where the ledgers of all installations are: `s3://bucket/name`, or a folder that every process sees
+            under the same path.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_STORE_", frozen=True)
     ledger: str
+
+    @property
+    def root(self) -> str:
+        """Root of this installation's ledger, which holds a folder for each run.
+
+        The default installation's is `ledger` itself. The folders of the others lie beside its runs; the name of a run
+        has no hyphen.
+
+        Raises:
+            UserError: `REELWRIGHT_INSTALLATION` is not valid.
+        """
+        name = installation()
+        return self.ledger if name == DEFAULT_INSTALLATION else f"{self.ledger.rstrip('/')}/installation-{name}"
 
     @field_validator("ledger")
     @classmethod

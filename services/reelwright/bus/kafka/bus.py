@@ -13,6 +13,7 @@ from reelwright.bus.byte_budget import ByteBudget
 from reelwright.bus.kafka.client import RateLimitedLog, access_error, reduce_kafka_log, translated_errors
 from reelwright.bus.kafka.consumer import KafkaBusConsumer
 from reelwright.bus.kafka.health import BrokerHealth
+from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.overrides import force_close, open_client
 from reelwright.bus.kafka.purge import RecordPurge
 from reelwright.bus.kafka.topics import require_topics
@@ -68,14 +69,15 @@ class KafkaBus:
         with translated_errors(settings):
             admin = open_client(KafkaAdminClient, **options)
             try:
-                require_topics(admin, settings, required_topics)
+                names = BrokerNames(settings.prefix)
+                require_topics(admin, settings, [names.topic(topic) for topic in required_topics])
                 return cls(settings, admin)
             except BaseException:
                 admin.close()
                 raise
 
     def __init__(self, settings: BusSettings, admin: KafkaAdminClient) -> None:
-        self._settings = settings
+        self._settings, self._names = settings, BrokerNames(settings.prefix)
         self._closed = threading.Event()
         self._budget = ByteBudget(settings.max_bytes)
         self._rate_limited_log = RateLimitedLog()
@@ -94,7 +96,7 @@ class KafkaBus:
             max_block_ms=round(1000 * _METADATA_SECONDS),
             metrics_enabled=False,
         )
-        self._health, self._purge = BrokerHealth(admin), RecordPurge(admin)
+        self._health, self._purge = BrokerHealth(admin), RecordPurge(admin, self._names)
 
     def publish(
         self,
@@ -112,6 +114,7 @@ class KafkaBus:
             BusClosed: the bus was closed before the broker had the message.
             BrokerError: the broker rejects the message: it is too large for its topic, or not allowed.
         """
+        topic = self._names.topic(topic)
         pairs = [(name, text.encode()) for name, text in (headers or {}).items()]
         with self._budget.reserve(topic, len(key) + len(value), timeout):
             while (failure := self._send_once(topic, key, value, pairs)) is not None:

@@ -16,6 +16,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from reelwright.bus.consumer_buffer import ConsumerBuffer
 from reelwright.bus.kafka.client import RateLimitedLog
 from reelwright.bus.kafka.membership import GroupMembership
+from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, RebalanceListener
 from reelwright.bus.kafka.overrides import open_client, wait_full_polls
 from reelwright.bus.protocol import Record, TopicPartition
@@ -63,7 +64,10 @@ class KafkaBusConsumer:
         on_committed: Callable[[Mapping[TopicPartition, int]], None] = lambda _: None,
     ) -> None:
         self.group, self.number = group, number
-        self._settings, self._topics, self._on_committed = settings, list(topics), on_committed
+        # The buffer and everything below it have the broker's names; only the public methods translate.
+        self._names = BrokerNames(settings.prefix)
+        self._settings, self._on_committed = settings, on_committed
+        self._topics = [self._names.topic(topic) for topic in topics]
         self._buffer = ConsumerBuffer(settings.prefetch_bytes, watermarks=group is not None)
         self._instance = f"{settings.instance}-{number}" if settings.instance else None
         self._listener_start: dict[TopicPartition, int] = {}
@@ -76,27 +80,27 @@ class KafkaBusConsumer:
 
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
         """See `Consumer.poll`; empty at once after `wakeup`, `close` or the close of the bus."""
-        return self._buffer.poll(timeout, limit)
+        return [self._names.record_from_broker(record) for record in self._buffer.poll(timeout, limit)]
 
     def acknowledge(self, record: Record) -> None:
         """See `Consumer.acknowledge`; ignored when another member has the partition now."""
-        self._buffer.acknowledge(record)
+        self._buffer.acknowledge(self._names.record_to_broker(record))
 
     def assignment(self) -> list[TopicPartition]:
         """See `Consumer.assignment`."""
-        return self._buffer.assignment()
+        return [self._names.from_broker(partition) for partition in self._buffer.assignment()]
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.pause`."""
-        self._buffer.pause(partitions)
+        self._buffer.pause(map(self._names.to_broker, partitions))
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.resume`."""
-        self._buffer.resume(partitions)
+        self._buffer.resume(map(self._names.to_broker, partitions))
 
     def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.seek_to_unacknowledged`."""
-        self._buffer.seek_to_unacknowledged(partitions)
+        self._buffer.seek_to_unacknowledged(map(self._names.to_broker, partitions))
 
     def wakeup(self) -> None:
         """See `Consumer.wakeup`."""
@@ -176,7 +180,7 @@ class KafkaBusConsumer:
         consumer = open_client(
             KafkaConsumer,
             **settings.client_options(),
-            group_id=self.group,
+            group_id=None if self.group is None else self._names.group(self.group),
             group_instance_id=self._instance if self.group is not None else None,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             enable_auto_commit=False,

@@ -10,12 +10,11 @@ from kafka import TopicPartition as KafkaTopicPartition
 from kafka import errors as kafka_errors
 
 from reelwright.bus.kafka.client import RateLimitedLog
+from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.protocol import TopicPartition
 from reelwright.bus.topics import FRAMES, RESTORED
 from reelwright.telemetry.threads import SupervisedThread
 
-# Each of these is read by one group, so nobody needs a committed record. The other topics keep a history.
-_PURGED_TOPICS = frozenset({*FRAMES.values(), RESTORED})
 _PURGE_SECONDS = 5.0
 
 
@@ -28,20 +27,27 @@ class RecordPurge:
 
     Args:
         admin: sends the requests; not closed here.
+        names: of the topics on the broker.
     """
 
-    def __init__(self, admin: KafkaAdminClient) -> None:
+    def __init__(self, admin: KafkaAdminClient, names: BrokerNames) -> None:
         self._admin, self._log = admin, RateLimitedLog()
+        # Each of these is read by one group, so nobody needs a committed record. The other topics keep a history.
+        self._purged_topics = {names.topic(topic) for topic in (*FRAMES.values(), RESTORED)}
         self._due: dict[KafkaTopicPartition, int] = {}
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread = SupervisedThread("kafka-purge", self._run, restart_until=self._stop, daemon=True)
         self._thread.start()
 
     def add_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Has the records below these committed offsets deleted, when they are in a topic that is purged."""
+        """Has the records below these committed offsets deleted, when they are in a topic that is purged.
+
+        Args:
+            offsets: by partition, under the broker's name of its topic.
+        """
         with self._lock:
             for partition, offset in offsets.items():
-                if partition.topic in _PURGED_TOPICS:
+                if partition.topic in self._purged_topics:
                     key = KafkaTopicPartition(*partition)
                     self._due[key] = max(offset, self._due.get(key, 0))
 

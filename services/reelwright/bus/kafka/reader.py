@@ -9,6 +9,7 @@ from kafka import TopicPartition as KafkaTopicPartition
 
 from reelwright.bus.kafka.client import reduce_kafka_log, translated_errors
 from reelwright.bus.kafka.consumer import to_record
+from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.overrides import open_client
 from reelwright.bus.protocol import Record
 from reelwright.bus.settings import BusSettings
@@ -34,6 +35,7 @@ def read_topic(settings: BusSettings, topic: str) -> Iterator[tuple[float, Recor
         BrokerError: the broker refuses the login.
     """
     reduce_kafka_log()
+    topic = BrokerNames(settings.prefix).topic(topic)
     with translated_errors(settings):
         consumer = open_client(KafkaConsumer, **settings.client_options(), group_id=None, enable_auto_commit=False)
         try:

@@ -13,6 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from reelwright.bus import topics
 from reelwright.bus.kafka.client import reduce_kafka_log, translated_errors
+from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.overrides import open_client
 from reelwright.bus.kafka.topic_settings import topic_config
 from reelwright.bus.settings import ENVELOPE_BYTES, BusSettings
@@ -51,12 +52,13 @@ def apply_topics(settings: BusSettings) -> list[str]:
         UnavailableError: no broker answers.
         BrokerError: the broker refuses the login or a change.
     """
-    with _open_admin(settings) as admin:
+    with open_admin(settings) as admin:
         lines: list[str] = []
-        found = _describe_topics(admin, topics.ALL)
-        for name in topics.ALL:
+        names = _names(settings)
+        found = _describe_topics(admin, list(names))
+        for name, topic in names.items():
             try:
-                lines += _apply_topic(admin, settings, name, found.get(name))
+                lines += _apply_topic(admin, settings, name, topic_config(settings, topic), found.get(name))
             except kafka_errors.AuthorizationError:
                 raise
             except kafka_errors.BrokerResponseError as error:
@@ -64,7 +66,7 @@ def apply_topics(settings: BusSettings) -> list[str]:
                 message = re.search(r"error_message=['\"](.+?)['\"][,)]", str(error))
                 what = f"the broker refuses it: {message[1] if message else type(error).__name__}"
                 raise BrokerError(what, name, "check REELWRIGHT_BUS_PARTITIONS and _REPLICATION_FACTOR") from None
-        admin.wait_for_topics(list(topics.ALL), timeout_ms=_CREATION_MS)
+        admin.wait_for_topics(list(names), timeout_ms=_CREATION_MS)
     return lines
 
 
@@ -78,10 +80,11 @@ def find_topic_problems(settings: BusSettings) -> list[str]:
         UnavailableError: no broker answers.
         BrokerError: the broker refuses the login.
     """
-    with _open_admin(settings) as admin:
-        found = _describe_topics(admin, topics.ALL)
+    names = _names(settings)
+    with open_admin(settings) as admin:
+        found = _describe_topics(admin, list(names))
     lines: list[str] = []
-    for name in topics.ALL:
+    for name in names:
         topic = found.get(name)
         if topic is None:
             lines.append(f"{name}: missing")
@@ -90,7 +93,7 @@ def find_topic_problems(settings: BusSettings) -> list[str]:
             lines.append(f"{name}: {topic.partitions} partitions, fewer than {settings.partitions}")
         if settings.replication_factor > 0 and topic.replicas != settings.replication_factor:
             lines.append(f"{name}: {topic.replicas} replicas, not {settings.replication_factor}")
-        changes = _config_changes(settings, name, topic)
+        changes = _config_changes(topic_config(settings, names[name]), topic)
         lines += [f"{name}: {key}={topic.config.get(key)}, not {value}" for key, value in changes.items()]
     return lines
 
@@ -116,7 +119,13 @@ def require_topics(admin: KafkaAdminClient, settings: BusSettings, names: Sequen
 
 
 @contextmanager
-def _open_admin(settings: BusSettings) -> Iterator[KafkaAdminClient]:
+def open_admin(settings: BusSettings) -> Iterator[KafkaAdminClient]:
+    """An admin client for the duration of a `with` block.
+
+    Raises:
+        UnavailableError: no broker answers.
+        BrokerError: the broker refuses the login.
+    """
     reduce_kafka_log()
     with translated_errors(settings):
         admin = open_client(KafkaAdminClient, **settings.client_options(), bootstrap_timeout_ms=_BOOTSTRAP_MS)
@@ -148,12 +157,20 @@ def _describe_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str,
     }
 
 
-def _apply_topic(admin: KafkaAdminClient, settings: BusSettings, name: str, found: _BrokerTopic | None) -> list[str]:
+def _names(settings: BusSettings) -> dict[str, str]:
+    """The topics of `topics.ALL` by their names on the broker."""
+    names = BrokerNames(settings.prefix)
+    return {names.topic(topic): topic for topic in topics.ALL}
+
+
+def _apply_topic(
+    admin: KafkaAdminClient, settings: BusSettings, name: str, config: dict[str, str], found: _BrokerTopic | None
+) -> list[str]:
     if found is None:
         topic = {
             "num_partitions": settings.partitions,
             "replication_factor": settings.replication_factor,
-            "configs": topic_config(settings, name),
+            "configs": config,
         }
         admin.create_topics({name: topic})
         return [f"{name}: made, {settings.partitions} partitions"]
@@ -161,16 +178,16 @@ def _apply_topic(admin: KafkaAdminClient, settings: BusSettings, name: str, foun
     if found.partitions < settings.partitions:
         admin.create_partitions({name: settings.partitions})
         lines.append(f"{name}: {found.partitions} partitions, now {settings.partitions}")
-    if changes := _config_changes(settings, name, found):
+    if changes := _config_changes(config, found):
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changes)])
         lines += [f"{name}: {key}={value}, was {found.config.get(key)}" for key, value in changes.items()]
     return lines
 
 
-def _config_changes(settings: BusSettings, name: str, found: _BrokerTopic) -> dict[str, str]:
+def _config_changes(config: dict[str, str], found: _BrokerTopic) -> dict[str, str]:
     """The options that differ; a larger `max.message.bytes` than needed is no difference."""
     changes = {}
-    for key, value in topic_config(settings, name).items():
+    for key, value in config.items():
         current = found.config.get(key)
         is_large_enough = key == "max.message.bytes" and current is not None and int(current) >= int(value)
         if current != value and not is_large_enough:
