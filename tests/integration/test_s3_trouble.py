@@ -14,6 +14,7 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder
+from reelwright.store.retry import RetryPolicy
 from reelwright.titles.errors import OutputError, UnavailableError
 from scripts.servers.s3 import S3Server
 from tests.contract.ledger import payload_of
@@ -121,6 +122,22 @@ def test_permanent_answers_say_what_to_correct(answer: str, words: str) -> None:
                 step()
             assert words in str(caught.value)
             assert str(caught.value).startswith("s3://films/ledger")
+
+
+@pytest.mark.parametrize("answer", ["403 ExpiredToken", "403 AccessDenied", "403 InvalidAccessKeyId"])
+def test_a_refusal_at_a_place_of_the_services_is_temporary(answer: str) -> None:
+    """Where a policy waits for access, a store that refuses its caller counts as unavailable, for every operation."""
+    retry = RetryPolicy(0, waits_for_access=True)
+    with FaultyS3Server(answer) as server, aws_environment(server.env):
+        ledger, claims = RunLedger("s3://films/ledger", RUN, retry), ClaimCheck("s3://films/ledger", 0, retry)
+        for step in (
+            ledger.title,
+            ledger.committed_segments,
+            lambda: ledger.put_plan(plan_of(0)),
+            lambda: claims.store_if_large(payload_of(b"frames"), RUN, 0),
+        ):
+            with pytest.raises(UnavailableError, match="s3://films/ledger"):
+                step()
 
 
 def test_an_incomplete_response_is_temporary() -> None:

@@ -31,6 +31,7 @@ from reelwright.local.job import make_job
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
+from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import Event
@@ -89,9 +90,15 @@ class PipelineHarness:
 
     def wait(self, request: RunRequest) -> Event:
         """Waits for the event that ends the run."""
+        while (event := self.wait_for_any()).run != request.run:
+            pass
+        return event
+
+    def wait_for_any(self) -> Event:
+        """Waits for the next event that ends a run."""
         while True:
             event = self.events.get(timeout=TIMEOUT_SECONDS)
-            if event.run == request.run and event.WhichOneof("event") in {"title_finished", "title_failed"}:
+            if event.WhichOneof("event") in {"title_finished", "title_failed"}:
                 return event
 
 
@@ -112,6 +119,7 @@ def pipeline_harness(
     ledger: Callable[[str], RunLedger] | None = None,
     inline_bytes: int = 1 << 30,
     window: int = 3,
+    retry: RetryPolicy = NO_RETRY,
 ) -> Iterator[PipelineHarness]:
     """Runs one service of each role.
 
@@ -121,9 +129,10 @@ def pipeline_harness(
         ledger: opens a run's ledger for decoder and encoder; plainly if not given.
         inline_bytes: payloads above it go to the store.
         window: segments of a title in flight.
+        retry: of the claim check.
     """
     real = LocalBus(max_bytes=256 << 20)
-    bus, claims = InterceptedBus(real, change), ClaimCheck(root, inline_bytes)
+    bus, claims = InterceptedBus(real, change), ClaimCheck(root, inline_bytes, retry)
     here = PipelineHarness(real, root)
     open_ledger = ledger or here.ledger
     with ExitStack() as stack:

@@ -49,6 +49,20 @@ def test_no_retry_makes_one_try() -> None:
     assert store.requests == 1
 
 
+def test_a_policy_says_what_it_waits_for() -> None:
+    """While an operation is repeated, `trouble` has its last error; afterwards it is empty."""
+    retry, store = RetryPolicy(), Store(failures=10**9)
+    waiting = threading.Thread(target=lambda: retry.call(store))
+    assert retry.trouble == ""
+    waiting.start()
+    for _ in range(2):
+        assert store.requested.acquire(timeout=60)
+    assert retry.trouble == "no answer"
+    store.failures = 0
+    waiting.join(60)
+    assert retry.trouble == ""
+
+
 def test_a_limited_policy_ends_by_itself_and_with_its_parent() -> None:
     """Retries end with the last error once the limit is reached, or when the policy it was made from stops."""
     retry = RetryPolicy()

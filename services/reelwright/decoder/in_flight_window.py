@@ -18,7 +18,7 @@ class InFlightWindow:
         self._committed: set[int] = set()
         self._in_flight: set[int] = set()
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed = self._used = False
         self._last_progress = time.monotonic()
 
     def acquire(self, segment: int) -> bool:
@@ -35,6 +35,7 @@ class InFlightWindow:
             if self._closed or segment in self._committed:
                 return False
             self._in_flight.add(segment)
+            self._used = True
             return True
 
     def mark_committed(self, segment: int) -> None:
@@ -56,6 +57,12 @@ class InFlightWindow:
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
+
+    @property
+    def used(self) -> bool:
+        """Whether a segment was put in flight."""
+        with self._changed:
+            return self._used
 
     @property
     def committed(self) -> frozenset[int]:

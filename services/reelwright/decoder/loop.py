@@ -16,7 +16,7 @@ from reelwright.bus.dead_letters import dead_letter, run_of_key
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, BusClosed, Consumer, Record
-from reelwright.bus.topics import FRAMES, TITLES
+from reelwright.bus.topics import DECODER_GROUP, FRAMES, TITLES
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title_decoder import decode_title
@@ -24,18 +24,20 @@ from reelwright.decoder.title_supervisor import TitleSupervisor, failed_outcome
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.run_ledger import RunLedger, is_run
 from reelwright.telemetry.logs import get_logger
-from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_temporary
+from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_refusal, is_temporary
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleRequest
 
 log = get_logger(__name__)
 
-GROUP = "decoder"
 _POLL_SECONDS = 0.1
 # Requests read ahead, so that urgent ones among them are served first. A request takes a kilobyte.
 _MAX_TITLES = 1000
 # Pause after a temporary error before the next try.
 _RETRY_SECONDS = 3.0
+# A source that a store refuses so often in a row is not allowed. Each pass begins with an access to the ledger, which
+# waits while the ledger is refused as well: then only the credentials of the moment are at fault.
+_MAX_REFUSALS = 3
 
 
 class DecoderService:
@@ -64,7 +66,7 @@ class DecoderService:
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. The next decoder continues the titles without an outcome."""
-        requests = self._bus.consumer([TITLES], GROUP)
+        requests = self._bus.consumer([TITLES], DECODER_GROUP)
         supervisor = TitleSupervisor(self._titles, self._bus, self._ledger, self._finished.append)
         # Every decoder receives every event, because any of them may have the title.
         listener = EventListener(self._bus, supervisor.handle_event)
@@ -148,9 +150,18 @@ class DecoderService:
                 if is_temporary(error) and (self._settings.retry_unavailable or title.window.closed):
                     log.warning("decode postponed", reason=str(error))
                     pause_seconds = _RETRY_SECONDS
+                elif self._may_be_allowed(title, error):
+                    log.warning("source refused, trying again", reason=str(error))
+                    pause_seconds = _RETRY_SECONDS
                 else:
                     self._fail_title(title, error)
             self._titles.finish_pass(title, segments, pause_seconds=pause_seconds)
+
+    def _may_be_allowed(self, title: TitleState, error: Exception) -> bool:
+        """Whether the source of a title that was refused just now may be allowed at the next pass."""
+        if not (is_refusal(error) and self._settings.retry_unavailable):
+            return False
+        return self._titles.count_refusal(title) < _MAX_REFUSALS
 
     def _decode(self, title: TitleState) -> int | None:
         ledger, window = self._ledger(title.run), title.window

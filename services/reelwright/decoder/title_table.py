@@ -36,6 +36,7 @@ class TitleState:
         pass_began: when the present pass began, on the monotonic clock.
         not_before: when the next pass may begin, on the same clock.
         checked_at: when the ledger was last read for it, on the same clock; 0 to have it read at once.
+        refusals: passes in a row that ended because a store refused access to the source.
         ended: the ledger has an outcome.
     """
 
@@ -51,6 +52,7 @@ class TitleState:
     pass_began: float = 0.0
     not_before: float = 0.0
     checked_at: float = 0.0
+    refusals: int = 0
     ended: bool = False
 
     @property
@@ -166,6 +168,13 @@ class TitleTable:
         with self._lock:
             title.failure, title.checked_at = failure, 0.0
             title.window.close()
+
+    def count_refusal(self, title: TitleState) -> int:
+        """Counts a pass that ended because a store refused access to the source; returns how many did in a row."""
+        with self._lock:
+            # Of a pass that published a segment the source was allowed for a while.
+            title.refusals = 1 if title.window.used else title.refusals + 1
+            return title.refusals
 
     def mark_ended(self, title: TitleState) -> None:
         """Notes that the ledger has an outcome; no other pass begins."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 
@@ -28,10 +29,14 @@ from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.titles.errors import LedgerError, OneLineError, UnavailableError, is_temporary
+from reelwright.titles.errors import LedgerError, OneLineError, UnavailableError, is_refusal, is_temporary
 from reelwright.wire.titles_pb2 import Event, TitleFinished
 
 log = get_logger(__name__)
+
+# An output or source that a store refuses so often in a row is not allowed. Each assembly begins with an access to the
+# ledger, which waits while the ledger is refused as well: then only the credentials of the moment are at fault.
+_MAX_REFUSALS = 3
 
 
 class FilmAssembler:
@@ -47,6 +52,8 @@ class FilmAssembler:
         self._bus, self._ledger, self._settings = bus, ledger, settings
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._queued: set[str] = set()
+        # Assemblies in a row that a store refused, by run.
+        self._refusals: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = SupervisedThread("film-assembler", self._run, restart_until=self._stop)
@@ -87,6 +94,7 @@ class FilmAssembler:
             ledger = self._ledger(run)
             if _is_complete(ledger) and ledger.outcome() is None:
                 self._finish(ledger)
+            del self._refusals[run]
         except BusClosed:
             raise
         except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
@@ -113,6 +121,12 @@ class FilmAssembler:
         if is_temporary(error) and self._settings.retry_unavailable:
             log.warning("assembly postponed", reason=str(error))
             return
+        if is_refusal(error) and self._settings.retry_unavailable:
+            self._refusals[run] += 1
+            if self._refusals[run] < _MAX_REFUSALS:
+                log.warning("assembly refused, trying again", reason=str(error))
+                return
+        del self._refusals[run]
         try:
             # Another encoder may have finished the title and removed the segments during this assembly.
             if self._ledger(run).outcome() is not None:

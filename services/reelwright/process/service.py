@@ -62,7 +62,7 @@ def serve(role: str, port: int) -> int:
 class _Process:
     def __init__(self, role: str, grace_seconds: float) -> None:
         self._role, self._grace_seconds = role, grace_seconds
-        self._stop, self._retry = threading.Event(), RetryPolicy()
+        self._stop, self._retry = threading.Event(), RetryPolicy(waits_for_access=True)
         self._lacks = "starting"
         self._bus: Bus | None = None
         self._work: Role | None = None
@@ -123,6 +123,8 @@ class _Process:
             return self._lacks
         if not self._bus.connected:
             return "the bus does not answer"
+        if trouble := self._retry.trouble:
+            return trouble
         return "" if self._work.ready else UNREADY[self._role]
 
     def _await_stop(self) -> None:

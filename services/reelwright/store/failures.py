@@ -9,7 +9,7 @@ import errno
 import sys
 from typing import Any, NamedTuple
 
-from reelwright.titles.errors import OneLineError, OutputError, UnavailableError, UserError
+from reelwright.titles.errors import OneLineError, OutputError, UnavailableError
 
 _FULL = {errno.ENOSPC: "no space left", errno.EDQUOT: "the disk quota is used up"}
 _REMEDIES = {
@@ -86,7 +86,7 @@ def is_local_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL and not s3_answer(error).code
 
 
-def store_error(error: Exception, where: str, kind: type[UserError] = OutputError) -> OneLineError:
+def store_error(error: Exception, where: str, kind: type[OneLineError] = OutputError) -> OneLineError:
     """The one-line error for an exception of a file system.
 
     Args:
@@ -99,7 +99,7 @@ def store_error(error: Exception, where: str, kind: type[UserError] = OutputErro
         return _from_s3_answer(answer, where, kind)
     botocore = sys.modules.get("botocore.exceptions")
     if botocore and isinstance(error, tuple(getattr(botocore, name) for name in _NO_KEYS)):
-        return kind("there are no credentials for the store", where, _KEYS_REMEDY)
+        return _refusal(kind("there are no credentials for the store", where, _KEYS_REMEDY))
     if isinstance(error, OSError) and error.errno is not None:
         return _from_errno(error.errno, error.strerror or "cannot be used", where, kind)
     return _no_answer(where)
@@ -110,7 +110,7 @@ def output_error(error: OSError, where: str) -> OneLineError:
     return store_error(error, where)
 
 
-def _from_errno(number: int, text: str, where: str, kind: type[UserError]) -> OneLineError:
+def _from_errno(number: int, text: str, where: str, kind: type[OneLineError]) -> OneLineError:
     if number in _FULL:
         return UnavailableError(_FULL[number], where, "free some space or choose another place, then run again")
     if number in _TEMPORARY:
@@ -119,7 +119,7 @@ def _from_errno(number: int, text: str, where: str, kind: type[UserError]) -> On
     return kind(what, where, remedy)
 
 
-def _from_s3_answer(answer: S3Answer, where: str, kind: type[UserError]) -> OneLineError:
+def _from_s3_answer(answer: S3Answer, where: str, kind: type[OneLineError]) -> OneLineError:
     code, status = answer
     if code in _STORE_FULL or status == 507:
         return UnavailableError("the store is full", where, "free some space in it")
@@ -131,7 +131,13 @@ def _from_s3_answer(answer: S3Answer, where: str, kind: type[UserError]) -> OneL
         )
     refused = (f"the store refuses the request ({code or status})", "choose another place")
     what, remedy = _REFUSALS.get(code) or _REFUSALS.get(str(status)) or refused
-    return kind(what, where, remedy)
+    found = kind(what, where, remedy)
+    return _refusal(found) if (what, remedy) in {_UNKNOWN_KEYS, _FORBIDDEN} else found
+
+
+def _refusal(error: OneLineError) -> OneLineError:
+    error.refused = True
+    return error
 
 
 def _no_answer(where: str) -> UnavailableError:

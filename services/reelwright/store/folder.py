@@ -15,6 +15,7 @@ from reelwright.store import remote
 from reelwright.store.failures import is_local_disk_full, is_not_found, store_error, store_exceptions
 from reelwright.store.location import open_location
 from reelwright.store.retry import NO_RETRY, RetryPolicy
+from reelwright.titles.errors import OneLineError, OutputError, UnavailableError
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -36,7 +37,8 @@ class Folder:
     """Files under one location. Names are relative, with `/` between parts; parents are created as needed. Thread-safe.
 
     Construction sends no request to the store. Every method raises UnavailableError when the store does not answer or
-    is full and the retries have ended, and OutputError when it refuses the request.
+    is full and the retries have ended, and OutputError when it refuses the request; a retry policy that waits for
+    access makes of that an UnavailableError too.
 
     Args:
         location: `s3://bucket/name` or a local path; see `store.location`.
@@ -244,7 +246,8 @@ class Folder:
             yield
         except store_exceptions() as error:
             on_scratch = scratch is not None and is_local_disk_full(error)
-            raise store_error(error, str(scratch) if on_scratch else self.address(name)) from None
+            kind: type[OneLineError] = UnavailableError if self.retry.waits_for_access else OutputError
+            raise store_error(error, str(scratch) if on_scratch else self.address(name), kind) from None
 
 
 def parent_folder(location: str, retry: RetryPolicy = NO_RETRY) -> tuple[Folder, str]:

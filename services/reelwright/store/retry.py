@@ -35,18 +35,32 @@ class RetryPolicy:
 
     Args:
         seconds: no try begins later than this after the first; 0 makes one try, infinity retries until `stop`.
+        waits_for_access: whether a store that refuses its caller counts as unavailable. For the place of a service
+            itself, where a refusal is no fault of any title: a person mends the credentials, and the work goes on.
+
+    Attributes:
+        waits_for_access: see above.
     """
 
-    def __init__(self, seconds: float = math.inf) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float = math.inf, *, waits_for_access: bool = False) -> None:
+        self._seconds, self.waits_for_access = seconds, waits_for_access
         self._stopped = threading.Event()
+        # The last error of each operation that is being repeated now.
+        self._failing: dict[object, UnavailableError] = {}
+        self._lock = threading.Lock()
 
     def stop(self) -> None:
         """Ends every pause at once; from now on no operation is tried twice."""
         self._stopped.set()
 
+    @property
+    def trouble(self) -> str:
+        """Why an operation is being repeated now, as one line; empty when none is."""
+        with self._lock:
+            return str(next(iter(self._failing.values()), ""))
+
     def with_limit(self, seconds: float) -> RetryPolicy:
-        """A policy that retries for at most `seconds`, and that `stop` of this one stops too."""
+        """A policy for another place: it retries for at most `seconds`, and `stop` of this one stops it too."""
         other = RetryPolicy(min(seconds, self._seconds))
         other._stopped = self._stopped
         return other
@@ -68,6 +82,8 @@ class RetryPolicy:
                 return operation()
             except UnavailableError as error:
                 last_error = error
+                with self._lock:
+                    self._failing[try_once] = error
                 raise
 
         retrying = Retrying(
@@ -78,7 +94,11 @@ class RetryPolicy:
             before_sleep=_log_retry,
             reraise=True,
         )
-        return retrying(try_once)
+        try:
+            return retrying(try_once)
+        finally:
+            with self._lock:
+                self._failing.pop(try_once, None)
 
 
 NO_RETRY = RetryPolicy(seconds=0)

@@ -42,6 +42,11 @@ def is_temporary(error: BaseException) -> bool:
     return isinstance(error, ReelwrightError) and error.temporary
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether a store has refused the credentials, or has not allowed the action."""
+    return isinstance(error, OneLineError) and error.refused
+
+
 class OneLineError(ReelwrightError):
     """An error that a person reads as one line.
 
@@ -49,9 +54,14 @@ class OneLineError(ReelwrightError):
         what: what is wrong, in a few words.
         where: the file, key or address it concerns.
         remedy: what to do about it.
+
+    Attributes:
+        refused: a store has refused the credentials or has not allowed the action. That may change without anything
+            that a service would notice: a token expires, a policy is replaced.
     """
 
     exit_code = 2
+    refused = False
 
     def __init__(self, what: str, where: str = "", remedy: str = "") -> None:
         super().__init__(what, where, remedy)
