@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ def _cluster(**env: str) -> Iterator[Cluster]:
         tempfile.TemporaryDirectory(prefix="reelwright-bench-") as folder,
         KafkaServer() as kafka,
         S3Server() as s3,
-        Cluster(kafka, s3, Path(folder), **env) as cluster,
+        Cluster(kafka, s3, Path(folder), env) as cluster,
     ):
         cluster.start_all()
         yield cluster
@@ -109,7 +109,7 @@ def _list(seconds: list[float]) -> str:
 
 def _cpu_seconds(cluster: Cluster) -> dict[str, float]:
     """CPU seconds that each process has used so far, user and system."""
-    pids = {process.role: process.pid for process in cluster.processes}
+    pids: dict[str, int | None] = {process.role: process.pid for process in cluster.processes}
     pids |= {"broker": cluster.kafka.pid, "store": cluster.s3.pid}
     used = {name: psutil.Process(pid).cpu_times() for name, pid in pids.items()}
     return {name: each.user + each.system for name, each in used.items()}
@@ -160,4 +160,5 @@ def _line(name: str, short: int, long: int) -> None:
 
 
 if __name__ == "__main__":
-    {"cost": cost, "flat": flat}[sys.argv[1]]()
+    benches: dict[str, Callable[[], None]] = {"cost": cost, "flat": flat}
+    benches[sys.argv[1]]()

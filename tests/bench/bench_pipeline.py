@@ -78,11 +78,13 @@ def write_looped(source: Path, target: Path, times: int) -> None:
     with av.open(str(source)) as first, av.open(str(target), "w") as film:
         stream = film.add_stream_from_template(first.streams.video[0])
         span = int(first.streams.video[0].duration or 0)
-        for turn in range(times):
+        for copy in range(times):
             first.seek(0)
             for packet in first.demux(first.streams.video[0]):
                 if packet.size:
-                    packet.pts, packet.dts = packet.pts + turn * span, packet.dts + turn * span
+                    assert packet.pts is not None
+                    assert packet.dts is not None
+                    packet.pts, packet.dts = packet.pts + copy * span, packet.dts + copy * span
                     packet.stream = stream
                     film.mux(packet)
 
@@ -94,7 +96,7 @@ def measure(film: Path) -> PipelineFigures:
     decode, count = _per_frame(lambda: sum(1 for _ in FrameReader(info, Recipe())))
     pictures = [frame.picture for frame in itertools.islice(FrameReader(info, Recipe()), _ALONE_FRAMES)]
     engine = create_engine("openvino", resolve_model("reel-s"), threads=CORES, streams=CORES)
-    lumas = [picture.planes[0].astype(np.float32) / 255 for picture in pictures]
+    lumas = [picture.planes[0].astype(np.float32) / np.float32(255) for picture in pictures]
     engine.upscale(lumas[0])
     with ThreadPoolExecutor(CORES) as pool:
         network, _ = _per_frame(lambda: sum(1 for _ in pool.map(engine.upscale, lumas)))
@@ -130,7 +132,7 @@ def _restore(film: Path, folder: Path) -> tuple[float, float, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     first = 0.0
-    command = [REELWRIGHT, "restore", film, "-o", folder / "out.mp4"]
+    command = [str(REELWRIGHT), "restore", str(film), "-o", str(folder / "out.mp4")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             if not first and any(_records(folder)):

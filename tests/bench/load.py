@@ -183,7 +183,7 @@ def _process(module: str, settings: dict[str, Any]) -> Iterator[subprocess.Popen
 def _read_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     line = _pipe(process.stdout).readline()
     if not line:
-        raise RuntimeError(f"{process.args} ended with {process.wait()}")
+        raise RuntimeError(f"{process.args!r} ended with {process.wait()}")
     return dict(json.loads(line))
 
 

@@ -46,4 +46,4 @@ def draw_plot(
             panel.set_xscale("log", base=2)
     if len(runs) > 1:
         axes[0].legend()
-    FigureCanvasSVG(figure).print_svg(IMAGES / f"{name}.svg", metadata={"Date": None})
+    FigureCanvasSVG(figure).print_svg(IMAGES / f"{name}.svg", metadata={"Date": None})  # type: ignore[no-untyped-call]

@@ -62,7 +62,12 @@ class BoundedBusContract(BusNames):
         """A consumer that needs more records than fit before it can finish the first one gets them: no lock-up."""
         bus = make_bus(max_bytes=1000)
         consumer = bus.consumer([topic], group)
-        publisher = in_thread(lambda: [bus.publish(topic, b"k", bytes(400)) for _ in range(10)])
+
+        def publish() -> None:
+            for _ in range(10):
+                bus.publish(topic, b"k", bytes(400))
+
+        publisher = in_thread(publish)
         records = collect(consumer, 10)
         assert finishes(publisher)
         for record in records:

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import pytest
@@ -335,7 +336,7 @@ class BusContract(BusNames):
             for number in range(25):
                 bus.publish(topic, b"%d" % thread, b"%d:%d" % (thread, number))
 
-        threads = [in_thread(lambda thread=thread: publish(thread)) for thread in range(8)]
+        threads = [in_thread(partial(publish, thread)) for thread in range(8)]
         records = collect(bus.consumer([topic], group), 200)
         assert all(finishes(thread) for thread in threads)
         for thread in range(8):

@@ -68,8 +68,9 @@ class LedgerContract:
     def test_an_empty_ledger_answers_none(self, root: str) -> None:
         """Documents that were never written are None, and nothing is committed."""
         ledger = RunLedger(root, RUN)
-        assert ledger.title() is ledger.plan(0) is ledger.plan_end() is ledger.segment(0) is None
-        assert ledger.source_preview(0, 0) is ledger.restored_preview(0, 0) is None
+        documents = (ledger.title(), ledger.plan(0), ledger.plan_end(), ledger.segment(0))
+        previews = (ledger.source_preview(0, 0), ledger.restored_preview(0, 0))
+        assert all(document is None for document in (*documents, *previews))
         assert ledger.committed_segments() == set()
         assert not ledger.is_committed(0)
 
@@ -224,7 +225,8 @@ class LedgerContract:
         self, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
     ) -> None:
         """A delivery killed between two files is completed by the next one, and the film does not count before."""
-        output, ledger, given = f"{root} films/a.mp4", RunLedger(root, RUN), []
+        output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
+        given: list[tuple[object, ...]] = []
         manifest = finish(ledger, tmp_path)
         give = Folder.transfer
 

@@ -29,7 +29,7 @@ def cluster(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathF
     """A cluster with one ready process of each role."""
     # One worker makes all tries of a batch, so the dispatcher need not wait for another worker.
     settings = {"REELWRIGHT_DISPATCHER_PREFER_OTHER_SECONDS": "0"}
-    with Cluster(kafka, s3, tmp_path_factory.mktemp("logs"), **settings) as made:
+    with Cluster(kafka, s3, tmp_path_factory.mktemp("logs"), settings) as made:
         made.start_all()
         yield made
 

@@ -151,7 +151,7 @@ def _cluster(folder: Path, kafka: KafkaServer, s3: S3Server, network: Network) -
         "REELWRIGHT_INFERENCE_DISPATCHER": ",".join(proxy.address for proxy in network.to_dispatchers),
         "AWS_ENDPOINT_URL": f"http://{network.to_store.address}",
     }
-    return Cluster(kafka, s3, folder / "logs", 0, **env)
+    return Cluster(kafka, s3, folder / "logs", env, dispatchers=0)
 
 
 def clock_env(seconds: int) -> dict[str, str]:

@@ -17,7 +17,7 @@ from reelwright.media.assemble import assemble_film
 from reelwright.media.display_matrix import matrix_of
 from reelwright.media.finished_film import frame_digests, read_timeline
 from reelwright.media.jpeg import jpeg
-from reelwright.media.picture import Picture
+from reelwright.media.picture import Picture, Plane
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
 from reelwright.media.types import ColourInfo, FrameRecord
@@ -25,6 +25,7 @@ from reelwright.titles.errors import CorruptPayload, InternalError, OutputError,
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip, truth
 from tests.support.films import whole_film
+from tests.support.pyav import in_seconds
 from tests.support.scenes import scene
 from tests.support.unrestored_films import (
     PROFILES,
@@ -175,8 +176,8 @@ def test_chapters(profile: str, tmp_path: Path) -> None:
     film = whole_film("sintel_with_14_chapters")
     reel = make_unrestored_film(film, profile, tmp_path, limit=12)
     with av.open(str(film)) as before, av.open(str(reel.path)) as after:
-        expected = [(c["start"] * c["time_base"], c["metadata"].get("title")) for c in before.chapters()]
-        found = [(c["start"] * c["time_base"], c["metadata"].get("title")) for c in after.chapters()]
+        expected = [(in_seconds(c["start"], c["time_base"]), c["metadata"].get("title")) for c in before.chapters()]
+        found = [(in_seconds(c["start"], c["time_base"]), c["metadata"].get("title")) for c in after.chapters()]
     assert found == expected
     assert reel.result.chapters == len(expected)
 
@@ -283,11 +284,11 @@ def test_stills(pix_fmt: str, gray: bool, colour_range: int) -> None:
     """A still shows black and white as the tags mean them, and is no wider than asked."""
     depth = 10 if pix_fmt.endswith("10le") else 8
     black, white = (0, 255) if colour_range == 2 else (16, 235)
-    luma = np.full((64, 128), black, np.uint16 if depth == 10 else np.uint8) << (depth - 8)
+    luma: Plane = np.full((64, 128), black << (depth - 8), np.uint16 if depth == 10 else np.uint8)  # type: ignore[assignment]
     luma[:, 64:] = white << (depth - 8)
     chroma = () if gray else (np.full((32, 64), 128, np.uint8),) * 2
     image = jpeg(Picture(pix_fmt, 128, 64, (luma, *chroma)), ColourInfo(range=colour_range), 32)
-    with av.open(BytesIO(image)) as container:
+    with av.open(BytesIO(image), "r") as container:
         shown = next(container.decode(video=0)).to_ndarray(format="rgb24")
     assert shown.shape == (16, 32, 3)
     assert shown[:, :12].max() <= 3

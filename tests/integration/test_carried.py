@@ -18,6 +18,7 @@ from reelwright.media.hdr import hdr_of
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.media.tags import lost_tags
 from tests.support.carried_clips import CUES, captioned, tagged, write_hdr, write_timed
+from tests.support.pyav import in_seconds
 from tests.support.stream_clips import write_film
 from tests.support.unrestored_films import UnrestoredFilm, make_unrestored_film
 
@@ -76,12 +77,13 @@ def test_timecode_of_gop_headers(tmp_path: Path) -> None:
 def seen_captions(path: Path) -> list[tuple[Fraction, bytes]]:
     """Times and bytes of the captions that a decoder finds with the pictures."""
     with av.open(str(path)) as container:
-        return [
-            (frame.pts * frame.time_base, bytes(data))
-            for frame in container.decode(video=0)
-            for data in frame.side_data
-            if data.type.name == "A53_CC"
-        ]
+        found = []
+        for frame in container.decode(video=0):
+            # PyAV declares it a mapping by name, but it iterates over the data.
+            side_data: Any = frame.side_data
+            time = in_seconds(frame.pts, frame.time_base)
+            found += [(time, bytes(data)) for data in side_data if data.type.name == "A53_CC"]
+        return found
 
 
 @pytest.mark.parametrize("profile", ["web", "hevc10", "av1"])
@@ -108,8 +110,10 @@ def test_captions_become_subtitles(profile: str, tmp_path: Path) -> None:
     with av.open(str(film.path)) as container:
         stream = container.streams.subtitles[0]
         packets = [packet for packet in container.demux(stream) if b"HI" in bytes(packet)]
-        assert [float(packet.pts * packet.time_base) for packet in packets] == pytest.approx([8 / 25], abs=0.001)
-        assert float(packets[0].duration * packets[0].time_base) == pytest.approx(22 / 25, abs=0.002)
+        assert [float(in_seconds(packet.pts, packet.time_base)) for packet in packets] == pytest.approx(
+            [8 / 25], abs=0.001
+        )
+        assert float(in_seconds(packets[0].duration, packets[0].time_base)) == pytest.approx(22 / 25, abs=0.002)
 
 
 def test_caption_messages_survive_emulation_prevention() -> None:

@@ -186,7 +186,7 @@ def test_workers_reconnect_to_a_restarted_dispatcher(
     where = f"unix:{tmp_path_factory.mktemp('s')}/d"
     h = make_harness(where)
     gate = threading.Event()
-    worker = h.start_worker("w", FakeRestorer(lambda _: gate.wait(TIMEOUT_SECONDS) and None), retry_seconds=0.1)
+    worker = h.start_worker("w", FakeRestorer(lambda _: gate.wait(TIMEOUT_SECONDS)), retry_seconds=0.1)
     h.publish(*[batch("r", 0, number) for number in range(5)])
     until(lambda: h.dispatcher.counts().leases, "a lease")
     h.dispatcher.close(drain_seconds=0)

@@ -12,6 +12,7 @@ import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from prometheus_client import REGISTRY
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.local.bus import LocalBus
@@ -26,7 +27,6 @@ from reelwright.inference import dispatcher_client, worker
 from reelwright.inference.entry import create as create_worker
 from reelwright.inference.held_lease import HeldLease
 from reelwright.inference.lease_pool import LeasePool
-from reelwright.telemetry import metrics
 from reelwright.titles.errors import ModelError, UnavailableError
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import Failure, Receipt, Release, Stalled, WorkerMessage
@@ -53,10 +53,10 @@ def test_a_model_that_no_worker_serves_is_logged(make_harness: MakeHarness, capl
     h = make_harness(unserved_seconds=0)
     h.connect_raw_worker("wrong", models=("cd" * 32,))
     h.publish(batch("r", 0, 0), batch("r", 0, 1))
-    until(lambda: metrics.BATCHES_UNSERVED.collect()[0].samples[0].value == 2, "the count")
+    until(lambda: REGISTRY.get_sample_value("reelwright_batches_unserved") == 2, "the count")
     h.start_worker("right")
     until(lambda: len(h.restored()) == 2, "both batches")
-    until(lambda: metrics.BATCHES_UNSERVED.collect()[0].samples[0].value == 0, "the count to fall")
+    until(lambda: REGISTRY.get_sample_value("reelwright_batches_unserved") == 0, "the count to fall")
     (logged,) = [record for record in caplog.records if record.message == "no worker serves model"]
     assert vars(logged)["model_sha256"] == MODEL
 
@@ -65,7 +65,7 @@ def test_a_stream_without_hello_is_refused(make_harness: MakeHarness) -> None:
     """A stream that does not begin with a named Hello ends with INVALID_ARGUMENT."""
     h = make_harness()
     with grpc.insecure_channel(h.address) as channel:
-        call = DispatchStub(channel).Work(iter([WorkerMessage(credits=1)]))
+        call = DispatchStub(channel).Work(iter([WorkerMessage(credits=1)]))  # type: ignore[no-untyped-call]
         with pytest.raises(grpc.RpcError) as caught:
             next(call)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -38,7 +38,7 @@ def ramp(pix_fmt: str, width: int = 128, height: int = 64) -> Picture:
     chroma = [
         np.full(layout.plane_shape(p, width, height), layout.neutral, layout.dtype) for p in range(1, layout.planes)
     ]
-    return Picture(pix_fmt, width, height, (steps, *chroma))
+    return Picture(pix_fmt, width, height, (steps, *chroma))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [(160, 120), (161, 121), (32, 32)])
@@ -67,7 +67,7 @@ def test_master_is_bit_exact(pix_fmt: str, tmp_path: Path) -> None:
             37,
             33,
             tuple(
-                rng.integers(0, 1 << layout.depth, layout.plane_shape(p, 37, 33)).astype(layout.dtype)
+                rng.integers(0, 1 << layout.depth, layout.plane_shape(p, 37, 33)).astype(layout.dtype)  # type: ignore[misc]
                 for p in range(layout.planes)
             ),
         )

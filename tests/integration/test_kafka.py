@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from kafka import KafkaAdminClient
@@ -57,7 +58,7 @@ def test_publishers_of_a_frozen_broker_wait_within_the_bound(frozen: KafkaServer
         with_bus.publish(topic, b"k", b"first")
         frozen.freeze()
         sent = [bytes([number]) * 299 for number in range(10)]
-        publishers = [in_thread(lambda value=value: with_bus.publish(topic, b"k", value)) for value in sent]
+        publishers = [in_thread(partial(with_bus.publish, topic, b"k", value)) for value in sent]
         until(lambda: with_bus.unacknowledged_bytes == 900, "the bound is reached")
         with pytest.raises(BusFull):
             with_bus.publish(topic, b"k", bytes(299), timeout=0.05)

@@ -105,19 +105,19 @@ def test_a_login_over_tls(kafka: KafkaServer, tmp_path: Path) -> None:
 
 def test_a_client_certificate(kafka: KafkaServer) -> None:
     """A broker that requires a client certificate accepts the client."""
-    tls = {"tls_ca": kafka.certificate, "tls_cert": kafka.certificate, "tls_key": kafka.private_key}
+    tls: dict[str, Any] = {"tls_ca": kafka.certificate, "tls_cert": kafka.certificate, "tls_key": kafka.private_key}
     assert crosses(kafka, BusSettings(bootstrap_servers=kafka.mtls, security_protocol="SSL", **tls))
 
 
 @pytest.mark.parametrize("lacking", ["authority", "certificate", "file"])
 def test_tls_that_fails(kafka: KafkaServer, lacking: str) -> None:
     """An unknown certificate authority, a missing client certificate and a missing file each give a one-line error."""
-    tls = {
+    files: dict[str, dict[str, Any]] = {
         "authority": {},
         "certificate": {"tls_ca": kafka.certificate},
         "file": {"tls_ca": kafka.certificate, "tls_cert": Path("missing.pem")},
-    }[lacking]
-    settings = BusSettings(bootstrap_servers=kafka.mtls, security_protocol="SSL", **tls)
+    }
+    settings = BusSettings(bootstrap_servers=kafka.mtls, security_protocol="SSL", **files[lacking])
     line = refused(settings, BrokerError)
     assert ("missing.pem" if lacking == "file" else "REELWRIGHT_BUS_TLS_CA") in line
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -25,14 +26,18 @@ def mortal(kafka: KafkaServer) -> Iterator[KafkaServer]:
 
 
 @pytest.fixture
-def log_lines() -> Iterator[list[str]]:
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The messages that reach the root logger, which is a service's log."""
     lines: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
+    monkeypatch.setattr(handler, "emit", lambda record: lines.append(record.getMessage()))
     logging.getLogger().addHandler(handler)
     yield lines
     logging.getLogger().removeHandler(handler)
+
+
+def _has_last(keys: dict[bytes, list[int]]) -> bool:
+    return all(_EACH - 1 in numbers for numbers in keys.values())
 
 
 def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: list[str]) -> None:
@@ -54,8 +59,8 @@ def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: 
                 received[name][record.key].append(int(record.value.rstrip(b"\0")))
                 readers[name].acknowledge(record)
 
-    reading = [in_thread(lambda name=name: read(name)) for name in readers]
-    publishing = [in_thread(lambda key=key: publish(key)) for key in (b"a", b"b", b"c", b"d")]
+    reading = [in_thread(partial(read, name)) for name in readers]
+    publishing = [in_thread(partial(publish, key)) for key in (b"a", b"b", b"c", b"d")]
     try:
         until(lambda: sum(map(len, received["group"].values())) > 20, "traffic flows")
         mortal.kill()
@@ -65,7 +70,7 @@ def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: 
         assert all(finishes(thread) for thread in publishing)
         until(lambda: bus.connected, "the bus says that the broker is back")
         for name, keys in received.items():
-            until(lambda keys=keys: all(_EACH - 1 in numbers for numbers in keys.values()), f"the {name} has it all")
+            until(partial(_has_last, keys), f"the {name} has it all")
     finally:
         over.set()
         assert all(finishes(thread) for thread in reading)

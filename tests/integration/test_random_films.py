@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support import mp4_edit
+from tests.support.pyav import subtitle_texts
 from tests.support.stream_clips import COUNT, RATE, subtitles, tone, write_film
 from tests.support.unrestored_films import decoded, make_unrestored_film
 
@@ -196,7 +197,7 @@ def _shown(path: Path) -> list[tuple[float, float, set[int]]]:
         stream = container.streams.subtitles[0]
         for packet in container.demux(stream):
             if packet.size and packet.pts is not None:
-                text = b" ".join(part.dialogue for part in stream.codec_context.decode2(packet) or ()).decode()
+                text = b" ".join(subtitle_texts(stream.codec_context, packet)).decode()
                 start = float(packet.pts * packet.time_base * 1000)
                 stop = start + float((packet.duration or 0) * packet.time_base * 1000)
                 numbers = {int(word) for word in text.replace("\\N", " ").split() if word.isdigit()}

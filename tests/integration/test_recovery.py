@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,11 @@ def undisturbed() -> str:
     return sha256(output)
 
 
-def check(tmp_path: Path, change: Change, **options: object) -> None:
+def _has_commits(ledger: RunLedger, count: int) -> bool:
+    return len(ledger.committed_segments()) >= count
+
+
+def check(tmp_path: Path, change: Change, **options: Any) -> None:
     """Restores with `change` applied to the messages; the film must be the undisturbed one."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger"), change, **options) as here:
@@ -70,7 +75,7 @@ class Once:
 def inverted(picture: Picture) -> Picture:
     """A picture whose luma is another."""
     luma, *chroma = picture.planes
-    return replace(picture, planes=(np.ascontiguousarray(luma[::-1]), *chroma))
+    return replace(picture, planes=(np.ascontiguousarray(luma[::-1]), *chroma))  # type: ignore[arg-type]
 
 
 def flipped(content: bytes) -> bytes:
@@ -169,7 +174,7 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
         here.submit(request)
         ledger = here.ledger(request.run)
         for commits in (1, 4):
-            until(lambda commits=commits: len(ledger.committed_segments()) >= commits, "commits")
+            until(partial(_has_commits, ledger, commits), "commits")
             s3.kill()
             s3.start()
         assert here.wait(request).HasField("title_finished")
@@ -241,7 +246,9 @@ def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
         assert "digest" in failure.reason
         ledger = here.ledger(request.run)
         until(lambda: ledger.outcome() is not None, "the outcome")
-        assert (ledger.outcome().state, ledger.outcome().exit_code) == ("failed", 1)
+        outcome = ledger.outcome()
+        assert outcome is not None
+        assert (outcome.state, outcome.exit_code) == ("failed", 1)
         assert ledger.committed_segments() >= {0, 1, 2, 3}
         broken = False
         ledger.clear_outcome()

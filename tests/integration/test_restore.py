@@ -13,6 +13,7 @@ import pytest
 from reelwright.cli.main import run
 from tests.support import clips
 from tests.support.films import REAL, gray_in_colour, real_film
+from tests.support.pyav import in_seconds
 
 
 def restore(source: Path, output: Path, *options: str) -> dict[str, object]:
@@ -25,13 +26,13 @@ def shown(path: Path) -> list[Fraction]:
     """Presentation times in seconds of every decoded frame of the first video stream."""
     with av.open(str(path)) as film:
         stream = next(s for s in film.streams.video if not s.disposition & av.stream.Disposition.attached_pic)
-        return [frame.pts * stream.time_base for frame in film.decode(stream)]
+        return [in_seconds(frame.pts, stream.time_base) for frame in film.decode(stream)]
 
 
 def resolution(path: Path) -> Fraction:
     """Seconds per tick of the film's own container."""
     with av.open(str(path)) as film:
-        return Fraction(film.streams.video[0].time_base)
+        return in_seconds(1, film.streams.video[0].time_base)
 
 
 @pytest.mark.parametrize("name", clips.FILMS)
@@ -143,4 +144,4 @@ def sounds(path: Path) -> list[tuple[Fraction, bytes]]:
         if not film.streams.audio:
             return []
         packets = [p for p in film.demux(film.streams.audio[0]) if p.size]
-        return [(Fraction(round(p.pts * p.time_base * 1000), 1000), bytes(p)) for p in packets]
+        return [(Fraction(round(in_seconds(p.pts, p.time_base) * 1000), 1000), bytes(p)) for p in packets]

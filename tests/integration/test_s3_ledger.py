@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -128,7 +128,7 @@ def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -
 def answers(root: str) -> dict[str, str]:
     """What a person is told for each thing that a service does to a run; empty where it is done."""
     ledger = RunLedger(root, RUN)
-    tried = {
+    tried: dict[str, Callable[[], object]] = {
         "read": ledger.title,
         "list": ledger.committed_segments,
         "runs": lambda: list_runs(root),

@@ -255,7 +255,7 @@ class Supply:
 
 def _decoded(supply: Supply, *, conceal: bool) -> Iterator[tuple[str, bool]]:
     """Digest of each frame, and whether it conceals one that did not decode."""
-    handle = io.BufferedReader(Source(BlockCache(supply, supply.size, 2048), "film"))
+    handle: io.BufferedReader = io.BufferedReader(Source(BlockCache(supply, supply.size, 2048), "film"))
     with open_source("film", handle) as container:
         stream = video_stream(container, "film")
         for raw in VideoDecoder(container, stream, "film", conceal=conceal, walk=ContainerWalk(handle)):

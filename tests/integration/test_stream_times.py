@@ -15,6 +15,7 @@ from reelwright.media.finished_film import read_timeline
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.media.types import StreamOutcome
 from tests.support import mp4_edit
+from tests.support.pyav import subtitle_texts
 from tests.support.stream_clips import RATE, pictures, subtitles, tone, write_film
 from tests.support.unrestored_films import UnrestoredFilm, decoded_sound, demuxed_packets, make_unrestored_film
 
@@ -41,7 +42,7 @@ def shown(path: Path, moment: int) -> set[str]:
                 continue
             start, length = packet.pts * packet.time_base * 1000, (packet.duration or 0) * packet.time_base * 1000
             if start <= moment < start + length:
-                texts = [part.dialogue.decode() for part in stream.codec_context.decode2(packet) or ()]
+                texts = [text.decode() for text in subtitle_texts(stream.codec_context, packet)]
                 found |= {line.strip() for text in texts for line in text.splitlines() if line.strip()}
     return found
 

@@ -16,6 +16,7 @@ from av.stream import Disposition
 from reelwright.media.finished_film import missing_copies, stream_digests
 from tests.support.carried_clips import cover
 from tests.support.clips import clip
+from tests.support.pyav import subtitle_texts
 from tests.support.stream_clips import ASS_HEADER, COUNT, RATE, lag, pictures, sounds, write_film
 from tests.support.unrestored_films import UnrestoredFilm, decoded_sound, demuxed_packets, make_unrestored_film
 
@@ -132,7 +133,7 @@ def lines(path: Path) -> list[tuple[Fraction, Fraction, bytes]]:
     for packet in demuxed_packets(path, "subtitle"):
         with av.open(str(path)) as container:
             decoder = container.streams.subtitles[0].codec_context
-            shown = [re.sub(rb"\{[^}]*\}", b"", part.dialogue) for part in decoder.decode2(packet) or ()]
+            shown = [re.sub(rb"\{[^}]*\}", b"", text) for text in subtitle_texts(decoder, packet)]
         if any(shown):
             length = Fraction(packet.duration or 0) * packet.time_base
             found.append((packet.pts * packet.time_base, length, b" ".join(shown)))

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from reelwright.cli.main import run
 from reelwright.ledger.verify import verify
 from tests.support.films import small_film
+from tests.support.pyav import in_seconds, present
 
-Change = Callable[[Packet], Packet | None]
+Change = Callable[["Packet[Any]"], "Packet[Any] | None"]
 _FRAMES = 30
 
 
@@ -197,7 +198,9 @@ def test_a_missing_film_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[st
         assert said[0].startswith(f"reelwright: {path}: {line}")
 
 
-_VALUES = st.none() | st.integers(-3, 3) | st.sampled_from(["", "0/1", "1/0", "x", "1/1000"]) | st.just([])
+_VALUES: st.SearchStrategy[Any] = (
+    st.none() | st.integers(-3, 3) | st.sampled_from(["", "0/1", "1/0", "x", "1/1000"]) | st.just([])
+)
 
 
 @given(data=st.data())
@@ -244,25 +247,25 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-def again(packet: Packet) -> Packet:
+def again(packet: Packet[Any]) -> Packet[Any]:
     """The same packet one frame later."""
     copy = Packet(bytes(packet))
     copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
-    copy.pts, copy.dts, copy.duration = packet.pts + packet.duration, packet.dts + packet.duration, packet.duration
+    pts, dts, duration = present(packet.pts), present(packet.dts), present(packet.duration)
+    copy.pts, copy.dts, copy.duration = pts + duration, dts + duration, duration
     return copy
 
 
-def late(packet: Packet) -> Packet:
+def late(packet: Packet[Any]) -> Packet[Any]:
     """The packet one unit late."""
-    packet.pts += 1
-    packet.dts += 1
+    packet.pts, packet.dts = present(packet.pts) + 1, present(packet.dts) + 1
     return packet
 
 
 def remux(
     film: Path,
-    video: Callable[[list[Packet]], list[Packet]] = list,
-    audio: Callable[[list[Packet]], list[Packet]] = list,
+    video: Callable[[list[Packet[Any]]], list[Packet[Any]]] = list,
+    audio: Callable[[list[Packet[Any]]], list[Packet[Any]]] = list,
 ) -> None:
     """Writes the film anew with other packets."""
     harmed = film.with_stem("harmed")
@@ -275,7 +278,7 @@ def remux(
         kept = video([p for p in packets if p.stream.type == "video"])
         kept += audio([p for p in packets if p.stream.type == "audio"])
         kinds[source.streams.video[0].index].time_base = clock
-        for packet in sorted(kept, key=lambda p: p.dts * p.time_base):
+        for packet in sorted(kept, key=lambda p: in_seconds(p.dts, p.time_base)):
             packet.stream = kinds[packet.stream.index]
             target.mux(packet)
     harmed.replace(film)
@@ -288,7 +291,7 @@ def reencode(film: Path, at: int) -> None:
         old, sound = source.streams.video[0], source.streams.audio[0]
         new = target.add_stream("ffv1", rate=25, options={"level": "3", "slicecrc": "1"})
         new.width, new.height, new.pix_fmt = old.width, old.height, old.pix_fmt
-        new.codec_context.time_base = old.time_base
+        new.codec_context.time_base = in_seconds(1, old.time_base)
         copied = target.add_stream_from_template(sound)
         count = 0
         for packet in source.demux(old, sound):
@@ -298,6 +301,7 @@ def reencode(film: Path, at: int) -> None:
                     target.mux(packet)
                 continue
             for frame in packet.decode():
+                assert isinstance(frame, av.VideoFrame)
                 if count == at:
                     change(frame)
                 target.mux(new.encode(frame))
@@ -321,4 +325,4 @@ def _same_clock(film: Path) -> dict[str, str]:
 
 def _timescale(film: Path) -> str:
     with av.open(str(film)) as container:
-        return str(container.streams.video[0].time_base.denominator)
+        return str(in_seconds(1, container.streams.video[0].time_base).denominator)

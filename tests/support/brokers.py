@@ -50,5 +50,5 @@ def new_group() -> str:
 
 def open_bus(kafka: KafkaServer, **settings: Any) -> KafkaBus:
     """A bus on the listener without a login; its members have a session timeout of two seconds."""
-    defaults = {"bootstrap_servers": kafka.bootstrap, "session_seconds": 2.0}
+    defaults: dict[str, Any] = {"bootstrap_servers": kafka.bootstrap, "session_seconds": 2.0}
     return KafkaBus.connect(BusSettings(**(defaults | settings)), required_topics=())

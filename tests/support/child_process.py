@@ -13,7 +13,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.local.bus import LocalBus
@@ -85,7 +87,7 @@ class ChildProcess:
 class _PrintingBus(LocalBus):
     """Prints each restored batch when it is published, and so before its receipt is sent."""
 
-    def publish(self, topic: str, _key: bytes, value: bytes, **_: object) -> None:
+    def publish(self, topic: str, key: bytes, value: bytes, **options: Any) -> None:  # noqa: ARG002
         if topic == RESTORED:
             batch = RestoredBatch.FromString(value)
             sys.stdout.write(f"{batch.run} {batch.segment} {batch.batch}\n")
@@ -94,7 +96,8 @@ class _PrintingBus(LocalBus):
 
 def _work(address: str, name: str, behaviour: str) -> None:
     settings = InferenceSettings(dispatcher=address, name=name, codec="raw", keepalive_seconds=KEEPALIVE)
-    InferenceWorker(_PrintingBus(), ClaimCheck(None, 1 << 30), FakeRestorer(_BEHAVIOURS[behaviour]), settings).start()
+    restorer = FakeRestorer(_BEHAVIOURS[behaviour])
+    InferenceWorker(_PrintingBus(), ClaimCheck(None, 1 << 30), restorer, settings).start()  # type: ignore[arg-type]
     threading.Event().wait()
 
 
@@ -105,4 +108,5 @@ def _dispatch(address: str) -> None:
 
 
 if __name__ == "__main__":
-    {"worker": _work, "dispatcher": _dispatch}[sys.argv[1]](*sys.argv[2:])
+    programs: dict[str, Callable[..., None]] = {"worker": _work, "dispatcher": _dispatch}
+    programs[sys.argv[1]](*sys.argv[2:])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -14,6 +14,10 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from reelwright.media.picture import Picture
+
+if TYPE_CHECKING:
+    # A name of PyAV's stubs alone.
+    from av.container.core import Chapter
 
 _AUDIO_RATE = 48000
 _X264 = {"preset": "ultrafast", "bf": "0", "g": "12"}
@@ -86,7 +90,7 @@ def frame_of(picture: Picture, pix_fmt: str = "") -> av.VideoFrame:
     frame = av.VideoFrame(picture.width, picture.height, picture.pix_fmt)
     for plane, samples in zip(frame.planes, picture.planes, strict=True):
         sample_bytes = samples.dtype.itemsize
-        target = np.frombuffer(plane, samples.dtype).reshape(-1, plane.line_size // sample_bytes)
+        target = np.frombuffer(memoryview(plane), samples.dtype).reshape(-1, plane.line_size // sample_bytes)
         target[: samples.shape[0], : samples.shape[1]] = samples
     return frame.reformat(format=pix_fmt) if pix_fmt and pix_fmt != picture.pix_fmt else frame
 
@@ -116,7 +120,7 @@ def _audio_stream(out: Any, codec: str) -> Any:
     return audio
 
 
-def _chapters(count: int, duration: Fraction) -> list[dict[str, Any]]:
+def _chapters(count: int, duration: Fraction) -> list[Chapter]:
     step = int(duration * 1000 / count)
     return [
         {

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,11 +36,19 @@ class Cluster:
         kafka: a running broker; the installation's topics are deleted and created again.
         s3: a running store.
         folder: for logs.
+        env: variables of every process and command, added to the cluster's own.
         dispatchers: number of dispatcher addresses that workers get.
-        **env: variables of every process and command, added to the cluster's own.
     """
 
-    def __init__(self, kafka: KafkaServer, s3: S3Server, folder: Path, dispatchers: int = 1, **env: str) -> None:
+    def __init__(
+        self,
+        kafka: KafkaServer,
+        s3: S3Server,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        dispatchers: int = 1,
+    ) -> None:
         self.kafka, self.s3, self.folder = kafka, s3, folder
         self.bucket = f"films-{uuid4().hex[:8]}"
         self._addresses = [f"127.0.0.1:{free_port()}" for _ in range(dispatchers)]
@@ -50,7 +59,7 @@ class Cluster:
             "REELWRIGHT_STORE_LEDGER": self.ledger,
             "REELWRIGHT_INFERENCE_DISPATCHER": ",".join(self._addresses),
             "REELWRIGHT_INFERENCE_THREADS": "1",
-            **env,
+            **(env or {}),
         }
         self.processes: list[Process] = []
         folder.mkdir(parents=True, exist_ok=True)

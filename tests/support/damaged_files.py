@@ -104,7 +104,7 @@ def _sized(width: int, height: int) -> Callable[[Path], object]:
             np.resize(plane, (height >> bool(index), width >> bool(index)))
             for index, plane in enumerate(picture.planes)
         )
-        large = type(picture)("yuv420p", width, height, planes)
+        large = type(picture)("yuv420p", width, height, planes)  # type: ignore[arg-type]
         clipmaker.write_film(path, Film([(Fraction(0), large)], codec="mjpeg", pix_fmt="yuvj420p"))
 
     return build

@@ -77,7 +77,7 @@ class FakeRestorer:
     models = (MODEL,)
     engine = "fake-1"
 
-    def __init__(self, before: Callable[[Picture], None] = lambda _: None) -> None:
+    def __init__(self, before: Callable[[Picture], object] = lambda _: None) -> None:
         self._before = before
 
     def restore(self, picture: Picture, work: Work) -> Picture:
@@ -110,7 +110,7 @@ class RawWorker:
         self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self.send(hello=Hello(worker=name, version="test", models=models, protocol=protocol))
-        self._call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))
+        self._call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))  # type: ignore[no-untyped-call]
         self._inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
@@ -179,7 +179,7 @@ class DispatchHarness:
     def start_worker(self, name: str, restorer: FakeRestorer | None = None, **settings: object) -> InferenceWorker:
         """Starts a worker."""
         known = InferenceSettings(**{"dispatcher": self.address, "name": name, "codec": "raw", **settings})  # type: ignore[arg-type]
-        worker = InferenceWorker(self.bus, self.claims, restorer or FakeRestorer(), known)
+        worker = InferenceWorker(self.bus, self.claims, restorer or FakeRestorer(), known)  # type: ignore[arg-type]
         self._workers.append(worker)
         worker.start()
         return worker

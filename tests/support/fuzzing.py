@@ -15,7 +15,7 @@ from reelwright.cli.main import run
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import SourceInfo
-from reelwright.titles.errors import InputError, OneLineError, UserError
+from reelwright.titles.errors import InputError, OneLineError
 from reelwright.titles.recipe import Recipe
 from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import scene
@@ -134,7 +134,7 @@ def _read(info: SourceInfo, on_damage: Literal["fail", "conceal"]) -> list[int]:
     return times
 
 
-def _check_line(error: UserError) -> None:
+def _check_line(error: OneLineError) -> None:
     line = str(error)
     if not line or "\n" in line or "Errno" in line:
         raise Finding(f"not one clear line: {line!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -14,5 +13,5 @@ def optional(name: str) -> ModuleType:
     """Imports a module. Without it the test is skipped, except in CI, where it fails."""
     if os.environ.get("CI") == "true":
         return importlib.import_module(name)
-    module: Any = pytest.importorskip(name)
+    module: ModuleType = pytest.importorskip(name)
     return module

@@ -73,7 +73,7 @@ def with_bars(
         plane = (bar << (fmt.depth - 8)).astype(source.dtype)
         plane[inside] = source[inside]
         planes.append(plane)
-    return Picture(picture.pix_fmt, picture.width, picture.height, tuple(planes))
+    return Picture(picture.pix_fmt, picture.width, picture.height, tuple(planes))  # type: ignore[arg-type]
 
 
 def interlaced(first: Picture, second: Picture, top_first: bool) -> Picture:

@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media import film_format as media_film_format
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.encode import SegmentEncoder
-from reelwright.media.film_format import FilmFormat
+from reelwright.media.film_format import FilmFormat, film_format
 from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.probe import probe
@@ -24,6 +23,7 @@ from reelwright.media.profiles import ProfileSpec, out_pix_fmt, profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import DecodedFrame, SourceInfo
 from reelwright.titles.recipe import Recipe
+from tests.support.pyav import in_seconds
 
 PROFILES = ("web", "master", "hevc10", "av1", "prores")
 
@@ -68,16 +68,16 @@ def make_unrestored_film(
     frames = _take(FrameReader(info, Recipe(bars="ignore", deinterlace="off")), limit)
     pix_fmt = out_pix_fmt(profile, info.video.pix_fmt)
     pictures = tuple(convert(frame.picture, pix_fmt) for frame in frames)
-    film = film_format(info, pictures[0])
+    film = format_of(info, pictures[0])
     segments = tuple(_segments(frames, pictures, folder, spec, film, segment))
     path = folder / f"film{spec.suffix}"
     result = assemble_film(path, segments, info, spec, film)
     return UnrestoredFilm(path, info, spec, film, segments, pictures, result)
 
 
-def film_format(info: SourceInfo, picture: Picture) -> FilmFormat:
+def format_of(info: SourceInfo, picture: Picture) -> FilmFormat:
     """The format of a film from this source with pictures like this one."""
-    return media_film_format.film_format(info.video, picture.width, picture.height, picture.pix_fmt)
+    return film_format(info.video, picture.width, picture.height, picture.pix_fmt)
 
 
 def write_segment(
@@ -98,9 +98,9 @@ def convert(picture: Picture, pix_fmt: str) -> Picture:
     for index in range(layout.planes):
         rows, columns = layout.plane_shape(index, picture.width, picture.height)
         if picture.format.planes == 1 and index:
-            planes.append(np.full((rows, columns), layout.neutral, layout.dtype))
+            planes.append(np.full((rows, columns), layout.neutral, layout.dtype))  # type: ignore[arg-type]
             continue
-        samples = picture.planes[index].astype(np.float32) * 2.0 ** (layout.depth - picture.format.depth)
+        samples: NDArray[Any] = picture.planes[index].astype(np.float32) * 2.0 ** (layout.depth - picture.format.depth)
         if samples.shape != (rows, columns):
             samples = cv2.resize(samples, (columns, rows), interpolation=cv2.INTER_AREA)
         planes.append(np.ascontiguousarray(samples.astype(layout.dtype)))
@@ -117,7 +117,7 @@ def decoded(path: Path) -> Iterator[tuple[Fraction, list[NDArray[np.float64]]]]:
             for plane in frame.planes:
                 rows: Any = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
                 planes.append(rows[:, : plane.width] / unit)
-            yield frame.pts * frame.time_base, planes
+            yield in_seconds(frame.pts, frame.time_base), planes
 
 
 def mean_difference(picture: Picture, planes: Sequence[NDArray[np.float64]]) -> float:
@@ -140,7 +140,7 @@ def decoded_sound(path: Path, index: int = 0) -> tuple[Fraction, NDArray[np.floa
     """Decodes an audio stream: time of its first sample in seconds, and the first channel's samples in [-1, 1]."""
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=index))
-    start = frames[0].pts * frames[0].time_base
+    start = in_seconds(frames[0].pts, frames[0].time_base)
     scale = {"s16": 2.0**15, "s32": 2.0**31}.get(frames[0].format.packed.name, 1.0)
     arrays = [frame.to_ndarray() for frame in frames]
     channels = 1 if frames[0].format.is_planar else len(frames[0].layout.channels)

@@ -23,8 +23,8 @@ def texture(rows: int, columns: int, seed: int = 0) -> Field:
         x, y = (int(v) for v in rng.integers(0, (columns, rows)))
         value = float(rng.normal(0, 1.5))
         cv2.rectangle(field, (x, y), (x + int(rng.integers(10, 60)), y + int(rng.integers(10, 60))), (value,), -1)
-    field = cv2.GaussianBlur(field, (0, 0), 0.7)
-    return np.asarray(np.clip(128 + 30 * field, 40, 215), np.float32)
+    blurred = cv2.GaussianBlur(field, (0, 0), 0.7)
+    return np.asarray(np.clip(128 + 30 * blurred, 40, 215), np.float32)
 
 
 def panned(pan: tuple[float, float], rows: int = 160, columns: int = 192, seed: int = 0) -> Field:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ NOTHING = AgePreset("nothing", GrainStock(0, 0.5), blur=0, dust=0, hairs=0, scra
 ROWS, COLUMNS = 90, 120
 
 # Each damage by itself, strong enough to be certain within a few frames.
-DAMAGES = {
+DAMAGES: dict[str, dict[str, Any]] = {
     "grain": {"grain": GrainStock(0.05, 0.6)},
     "blur": {"blur": 2.0},
     "dust": {"dust": 200.0},

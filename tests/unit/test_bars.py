@@ -146,7 +146,7 @@ def test_put_back_reverses_crop(pix_fmt: str, size: tuple[int, int], halves: tup
         inner.width * 2,
         inner.height * 2,
         tuple(
-            np.ascontiguousarray(plane.repeat(2, 0).repeat(2, 1)[:rows, :columns])
+            np.ascontiguousarray(plane.repeat(2, 0).repeat(2, 1)[:rows, :columns])  # type: ignore[misc]
             for plane, (rows, columns) in zip(
                 inner.planes,
                 (inner.format.plane_shape(p, inner.width * 2, inner.height * 2) for p in range(whole.format.planes)),

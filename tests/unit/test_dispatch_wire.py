@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from reelwright.wire.dispatch_pb2 import DispatcherMessage
 from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, Payload, Work
 
 
-def _embedded_lease_message() -> type[DispatcherMessage]:
+def _embedded_lease_message() -> Any:
     """DispatcherMessage as it was before the batch became bytes: `FrameBatch batch = 3`."""
     former = descriptor_pb2.FileDescriptorProto()
     dispatch_pb2.DESCRIPTOR.CopyToProto(former)

@@ -54,7 +54,8 @@ def _stave(time: float) -> NDArray[np.float64]:
 def _engraving(time: float) -> NDArray[np.float64]:
     """Hatching with a period of 2.6 rows that follows a relief."""
     rows, columns = _grid(0, 2 * time)
-    return 128 + 90 * np.sin(2 * np.pi * (rows + 1.3 * time) / 2.6 + 3 * np.sin(columns / 31) + 2 * np.sin(rows / 23))
+    waves = 2 * np.pi * (rows + 1.3 * time) / 2.6 + 3 * np.sin(columns / 31) + 2 * np.sin(rows / 23)
+    return np.asarray(128 + 90 * np.sin(waves))
 
 
 def _blinds(time: float) -> NDArray[np.float64]:
@@ -67,7 +68,7 @@ def _blinds(time: float) -> NDArray[np.float64]:
 def _pan(time: float) -> NDArray[np.float64]:
     """A textured scene that the camera pans over."""
     rows, columns = _grid(0, 3.1 * time)
-    return 120 + 50 * np.sin(columns / 5) * np.sin(rows / 7) + 30 * np.sin(columns / 2.3 + rows / 11)
+    return np.asarray(120 + 50 * np.sin(columns / 5) * np.sin(rows / 7) + 30 * np.sin(columns / 2.3 + rows / 11))
 
 
 _LINES: dict[str, _Moment] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from reelwright.dispatcher.lease_table import LeaseTable, ReturnedBatch
@@ -178,9 +180,9 @@ def test_unknown_leases_are_ignored(message: str) -> None:
     """A message about a lease that does not exist changes nothing."""
     leases = lease_table(ManualClock())
     leases.grant(A, "w")
-    outcome = {
+    send: dict[str, Callable[[], object]] = {
         "receipt": lambda: leases.complete("nonsense"),
         "failure": lambda: leases.fail("nonsense", "x"),
         "release": lambda: leases.release("nonsense"),
-    }[message]()
-    assert (outcome, len(leases)) == (None, 1)
+    }
+    assert (send[message](), len(leases)) == (None, 1)

@@ -224,7 +224,7 @@ def test_the_queue_returns_each_batch_once(steps: list[tuple[int, int, str]]) ->
     """Each batch is returned once and in its run's order, unless it was removed or its run dropped."""
     queue, held = queue_of(), dict[BatchKey, QueuedBatch]()
     for run, number, step in steps:
-        each = held.get((f"{run}", 0, number), batch(f"{run}", number))
+        each = held.get(BatchKey(f"{run}", 0, number), batch(f"{run}", number))
         if step == "add" and each.key not in held:
             queue.add_batch(each)
             held[each.key] = each

@@ -27,7 +27,7 @@ def flat(pix_fmt: str, luma: int, width: int = 24, height: int = 16) -> Picture:
     shapes = [layout.plane_shape(plane, width, height) for plane in range(layout.planes)]
     values = [luma, layout.neutral, layout.neutral]
     planes = tuple(np.full(shape, value, layout.dtype) for shape, value in zip(shapes, values, strict=False))
-    return Picture(pix_fmt, width, height, planes)
+    return Picture(pix_fmt, width, height, planes)  # type: ignore[arg-type]
 
 
 def halved(luma: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -115,7 +115,7 @@ def test_with_all_grain_the_reduced_result_agrees_with_the_source(engine: Engine
 
 def test_without_grain_the_result_is_the_networks(engine: Engine) -> None:
     """With `grain.keep` 0 the result is the network's rounded output."""
-    luma = grainy().planes[0].astype(np.float32) / 4095
+    luma = grainy().planes[0].astype(np.float32) / np.float32(4095)
     assert np.array_equal(restored(engine, 0.0), np.clip(np.rint(engine.upscale(luma) * 4095), 0, 4095))
 
 
@@ -135,7 +135,7 @@ def test_scales_3_and_4_agree_with_scale_2(engine: Engine) -> None:
         back = cv2.resize(other, (128, 96), interpolation=cv2.INTER_AREA)
         inner = np.s_[8:-8, 8:-8]
         # A shift by a quarter of a sample would give a difference several times as large.
-        assert np.abs(back - twice)[inner].mean() < 0.02 * np.ptp(twice)
+        assert np.abs(back - twice)[inner].mean() < 0.02 * float(np.ptp(twice))
 
 
 class _Bicubic:

@@ -79,15 +79,15 @@ def test_settings_need_a_valid_location(monkeypatch: pytest.MonkeyPatch) -> None
     """The ledger's root is required, and one that cannot be opened is rejected when settings are read."""
     monkeypatch.delenv("REELWRIGHT_STORE_LEDGER", raising=False)
     with pytest.raises(ValidationError):
-        StoreSettings()  # type: ignore[call-arg]
+        StoreSettings()
     monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "")
     with pytest.raises(ValidationError):
-        StoreSettings()  # type: ignore[call-arg]
+        StoreSettings()
     monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "https://example.org/ledger")
     with pytest.raises(OutputError, match="give a path or an s3:// address"):
-        StoreSettings()  # type: ignore[call-arg]
+        StoreSettings()
     monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "s3://films/ledger")
-    assert StoreSettings().ledger == "s3://films/ledger"  # type: ignore[call-arg]
+    assert StoreSettings().ledger == "s3://films/ledger"
 
 
 reads = st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 1500)), max_size=30)
@@ -201,7 +201,8 @@ def test_a_film_is_copied_to_another_disk(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_folder_removed_during_a_write_is_created_again(tmp_path: Path) -> None:
     """A folder that another process removes before the write is created again."""
     folder = Folder(str(tmp_path))
-    mkdir, cleared = Path.mkdir, []
+    mkdir = Path.mkdir
+    cleared: list[Path] = []
 
     def made_and_gone(path: Path, *options: object, **more: object) -> None:
         mkdir(path, *options, **more)  # type: ignore[arg-type]

@@ -29,7 +29,8 @@ def test_a_dead_thread_is_named_until_it_is_joined(caplog: pytest.LogCaptureFixt
 
 def test_a_thread_that_may_restart_runs_again() -> None:
     """After an exception the target runs again, and no thread is named as dead."""
-    runs, stop, again = [], threading.Event(), threading.Event()
+    runs: list[None] = []
+    stop, again = threading.Event(), threading.Event()
 
     def work() -> None:
         runs.append(None)
@@ -47,7 +48,8 @@ def test_a_thread_that_may_restart_runs_again() -> None:
 
 def test_a_thread_does_not_restart_while_the_service_stops() -> None:
     """When the stop event is set, an exception ends the thread for good."""
-    runs, stop = [], threading.Event()
+    runs: list[None] = []
+    stop = threading.Event()
 
     def work() -> None:
         runs.append(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.bus.protocol import Record
+from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.wire.titles_pb2 import TitleFailed
@@ -117,7 +117,7 @@ def test_titles_of_a_lost_partition_are_removed() -> None:
     titles.add_request(request_of(run="gone"), record(partition=1))
     titles.add_request(request_of(run="stays"), record(partition=2))
     windows = {title.run: title.window for title in (begin(titles), begin(titles))}
-    titles.retain_partitions([("titles", 2)])
+    titles.retain_partitions([TopicPartition("titles", 2)])
     assert [title.run for title in titles.titles()] == ["stays"]
     assert windows["gone"].closed
     assert not windows["stays"].closed

@@ -108,7 +108,7 @@ def test_dust_lies_where_its_mask_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_middle_frame_neither_flickers_nor_weaves() -> None:
     """The truth of a damaged clip stays over its middle frame."""
-    clip = panned((0, 0), rows=96, columns=96) / 255
+    clip = panned((0, 0), rows=96, columns=96) / np.float32(255)
     worn = apply(clip, Damage(Kind.FILM, flicker=0.1, weave=2.0), np.random.default_rng(0))
     clean = apply(clip, Damage(Kind.FILM), np.random.default_rng(0))
     assert np.array_equal(worn[2], clean[2])

@@ -29,14 +29,15 @@ def noise(pix_fmt: str, width: int, height: int, seed: int) -> Picture:
         rng.integers(0, 1 << layout.depth, layout.plane_shape(p, width, height)).astype(layout.dtype)
         for p in range(layout.planes)
     )
-    return Picture(pix_fmt, width, height, planes)
+    return Picture(pix_fmt, width, height, planes)  # type: ignore[arg-type]
 
 
 def flat(pix_fmt: str, width: int, height: int) -> Picture:
     """A picture with one mid-gray level."""
     layout = PIXEL_FORMATS[pix_fmt]
     shapes = [layout.plane_shape(p, width, height) for p in range(layout.planes)]
-    return Picture(pix_fmt, width, height, tuple(np.full(s, layout.neutral, layout.dtype) for s in shapes))
+    planes = tuple(np.full(shape, layout.neutral, layout.dtype) for shape in shapes)
+    return Picture(pix_fmt, width, height, planes)  # type: ignore[arg-type]
 
 
 @given(
