@@ -16,6 +16,7 @@ from reelwright.cli.main import run
 from reelwright.decoder.title_decoder import describe_title
 from reelwright.encoder import film_assembler as assembly
 from reelwright.encoder.film_assembler import assemble_title
+from reelwright.ledger.attempts import place_request
 from reelwright.ledger.manifest import read_manifest
 from reelwright.ledger.records import Manifest, Outcome
 from reelwright.ledger.run_ledger import RunLedger
@@ -170,7 +171,7 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
         monkeypatch.setenv(name, value)
     root, retry = f"s3://films/{tmp_path.name}", RetryPolicy()
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
-    with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, retry), inline_bytes=0) as here:
+    with pipeline_harness(root, ledger=partial(RunLedger, root, retry=retry), inline_bytes=0) as here:
         here.submit(request)
         ledger = here.ledger(request.run)
         for commits in (1, 4):
@@ -251,7 +252,9 @@ def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:
         assert (outcome.state, outcome.exit_code) == ("failed", 1)
         assert ledger.committed_segments() >= {0, 1, 2, 3}
         broken = False
-        ledger.clear_outcome()
-        here.submit(request)
+        again = place_request(ledger, request, request)
+        assert again is not None
+        assert again.committed_segments() >= {0, 1, 2, 3}
+        here.submit(request.model_copy(update={"attempt": again.attempt}))
         assert here.wait(request).HasField("title_finished")
     assert sha256(tmp_path / "out.mp4") == undisturbed()

@@ -26,7 +26,7 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.local.job import make_job
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
@@ -82,8 +82,8 @@ class PipelineHarness:
     root: str
     events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
 
-    def ledger(self, run: str) -> RunLedger:
-        return RunLedger(self.root, run)
+    def ledger(self, run: str, attempt: int = 1) -> RunLedger:
+        return RunLedger(self.root, run, attempt)
 
     def submit(self, request: RunRequest) -> None:
         publish_message(self.bus, TITLES, run_key(request.run), request_to_wire(request))
@@ -116,7 +116,7 @@ def request_for(source: Path, output: Path, **recipe: object) -> RunRequest:
 def pipeline_harness(
     root: str,
     change: Change = lambda _topic, value: value,
-    ledger: Callable[[str], RunLedger] | None = None,
+    ledger: OpenLedger | None = None,
     inline_bytes: int = 1 << 30,
     window: int = 3,
     retry: RetryPolicy = NO_RETRY,
@@ -126,7 +126,7 @@ def pipeline_harness(
     Args:
         root: the ledger's root; also holds what is too large for a message.
         change: what happens to each message that the services publish.
-        ledger: opens a run's ledger for decoder and encoder; plainly if not given.
+        ledger: opens the ledger of an attempt for decoder and encoder; plainly if not given.
         inline_bytes: payloads above it go to the store.
         window: segments of a title in flight.
         retry: of the claim check.

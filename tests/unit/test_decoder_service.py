@@ -29,11 +29,11 @@ class UnavailableStore:
         self.available = threading.Event()
         self.refused = threading.Event()
 
-    def open(self, run: str) -> RunLedger:
+    def open(self, run: str, attempt: int = 1) -> RunLedger:
         if not self.available.is_set():
             self.refused.set()
             raise UnavailableError("does not answer", "the store", "try again")
-        return RunLedger(self.root, run)
+        return RunLedger(self.root, run, attempt)
 
 
 def outcome_of(ledger: RunLedger) -> Outcome:

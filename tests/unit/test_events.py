@@ -18,7 +18,7 @@ _USER_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type)
 
 
 def through_the_wire(error: Exception) -> ReelwrightError:
-    event = Event.FromString(title_failure("run", "decoder", error).SerializeToString())
+    event = Event.FromString(title_failure("run", 1, "decoder", error).SerializeToString())
     return error_from_event(event.title_failed)
 
 
@@ -62,7 +62,7 @@ def test_a_listener_gets_every_event_after_its_construction() -> None:
     listener = EventListener(bus, handle)
     try:
         publish_event(bus, Event(run="r", title_planned=TitlePlanned()))
-        publish_event(bus, title_failure("r", "decoder", ValueError("x")))
+        publish_event(bus, title_failure("r", 1, "decoder", ValueError("x")))
         publish_event(bus, Event(run="r", title_planned=TitlePlanned()))
         assert whole.wait(30)
     finally:

@@ -161,7 +161,7 @@ def test_a_revoked_run_is_dropped() -> None:
     (started,) = start(pool, "1")
     add(pool, session, "2", "gone")
     add(pool, session, "3", "stays")
-    pool.revoke_run("gone")
+    pool.revoke_run("gone", 1)
     assert sent(stream) == [("credits", 1)]
     assert started.revoked
     start(pool, "3")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.titles.errors import LedgerError, OneLineError, OutputError, UnavailableError
+from reelwright.titles.errors import LedgerError, LostSegment, OneLineError, OutputError, UnavailableError
 from tests.contract.ledger import AWKWARD, LedgerContract
 from tests.support.ledgers import RUN, plan_of, put_file, record_of, title_of
 
@@ -36,20 +36,20 @@ class TestLedgerInMemory(LedgerContract):
 
 
 def test_a_changed_segment_file_is_noticed(tmp_path: Path) -> None:
-    """A committed file that was changed is an error."""
+    """A committed file of the same size that was changed is found lost."""
     ledger = RunLedger(str(tmp_path), RUN)
     put_file(ledger, tmp_path, 0, b"film")
     ledger.commit_segment(record_of(0))
     path = ledger.segment_file(record_of(0), tmp_path)
     path.write_bytes(b"fiIm")
-    with pytest.raises(LedgerError, match="not the file that was committed"):
+    with pytest.raises(LostSegment, match="segment 0 is missing or damaged"):
         ledger.segment_file(record_of(0), tmp_path)
 
 
 def test_documents_of_development_versions_are_read(tmp_path: Path) -> None:
     """A title that repeats its request's fields and a plan whose previews are called samples are read as meant."""
     ledger, title, plan = RunLedger(str(tmp_path), RUN), title_of(), plan_of()
-    request = title.request.model_dump(exclude={"source", "priority_class", "deadline", "submitted"})
+    request = title.request.model_dump(exclude={"attempt", "source", "priority_class", "deadline", "submitted"})
     flat = title.model_dump(exclude={"request"}) | request | {"recipe": title.request.recipe.model_dump()}
     former = plan.model_dump_json().replace('"preview"', '"sample"')
     ledger.put_title(title)

@@ -40,5 +40,5 @@ def test_no_ledger_opens_for_what_is_no_name(run: str, tmp_path: Path) -> None:
 
 def test_a_run_that_has_a_name_is_read() -> None:
     """A message with a run of letters and digits is read as it was written."""
-    event = Event(run="0f3a9c")
+    event = Event(run="0f3a9c", attempt=3)
     assert read_message(record_of(event), Event) == event

@@ -102,13 +102,13 @@ def test_an_idle_class_gets_no_credit() -> None:
 def test_express_does_not_wait_behind_bulk() -> None:
     """Of batches that are added together, express is first, in whatever order they are added."""
     queue = queue_of(*[batch(name, priority=name) for name in ("bulk", "standard", "express")])
-    assert [run for run, _, _ in keys(queue)] == ["express", "standard", "bulk"]
+    assert [key.run for key in keys(queue)] == ["express", "standard", "bulk"]
 
 
 def test_runs_of_a_class_alternate() -> None:
     """A run with many batches does not delay one with few."""
     queue = queue_of(*[batch("long", number) for number in range(4)], batch("short"))
-    assert [run for run, _, _ in keys(queue)][:2] == ["long", "short"]
+    assert [key.run for key in keys(queue)][:2] == ["long", "short"]
 
 
 def test_shares_are_counted_in_frames() -> None:
@@ -137,7 +137,7 @@ def test_a_near_deadline_gets_its_share() -> None:
 def test_a_run_goes_in_the_films_order() -> None:
     """Within a run the earliest batch goes first, in whatever order the batches are added."""
     queue = queue_of(*[batch("r", number, segment) for segment, number in ((1, 0), (0, 1), (2, 0), (0, 0))])
-    assert keys(queue) == [("r", 0, 0), ("r", 0, 1), ("r", 1, 0), ("r", 2, 0)]
+    assert keys(queue) == [BatchKey("r", *key) for key in ((0, 0), (0, 1), (1, 0), (2, 0))]
 
 
 def test_a_batch_that_is_not_allowed_is_skipped() -> None:
@@ -145,7 +145,7 @@ def test_a_batch_that_is_not_allowed_is_skipped() -> None:
     queue = queue_of(batch("r", 0), batch("r", 1), batch("s", model="other"))
     taken = queue.pop_batch({"m"}, lambda candidate: candidate.key[2] == 1)
     assert taken is not None
-    assert (taken.key, len(queue)) == (("r", 0, 1), 2)
+    assert (taken.key, len(queue)) == (BatchKey("r", 0, 1), 2)
     assert queue.pop_batch({"m"}, lambda candidate: candidate.key[2] == 1) is None
     assert queue.pop_batch({"other"}) is not None
 
@@ -154,8 +154,8 @@ def test_unserved_models_are_found() -> None:
     """The queue names the models that no worker serves, and counts the batches that wait for them."""
     queue = queue_of(batch("r"), batch("s", 0, model="x"), batch("t", 1, model="x", priority="bulk"))
     assert queue.unserved_models({"m"}) == {"x": UnservedModel("name", 2)}
-    queue.drop_run("s")
-    queue.drop_run("t")
+    for waiting in [each for each in queue if each.key.run in {"s", "t"}]:
+        queue.remove_batch(waiting)
     assert queue.unserved_models({"m"}) == {}
 
 
@@ -232,7 +232,8 @@ def test_the_queue_returns_each_batch_once(steps: list[tuple[int, int, str]]) ->
             assert taken is held.pop(taken.key)
             assert all(key > taken.key for key in held if key[0] == taken.key.run)
         elif step == "drop":
-            queue.drop_run(f"{run}")
+            for waiting in [each for each in queue if each.key.run == f"{run}"]:
+                queue.remove_batch(waiting)
             held = {key: value for key, value in held.items() if key[0] != f"{run}"}
         elif step == "remove":
             queue.remove_batch(each)

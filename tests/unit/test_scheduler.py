@@ -157,9 +157,9 @@ def test_dropping_a_run_ends_all_its_batches() -> None:
     for number in range(3):
         h.scheduler.add_batch(batch("gone", number))
     h.scheduler.add_batch(batch("stays"))
-    h.scheduler.drop_run("gone")
-    assert sorted(h.ended(BatchFinished)) == [("gone", 0, n) for n in range(3)]
-    assert h.other_decisions() == [RunRevoked(stream, "gone")]
+    h.scheduler.drop_run("gone", 1)
+    assert sorted(h.ended(BatchFinished)) == [BatchKey("gone", 0, n) for n in range(3)]
+    assert h.other_decisions() == [RunRevoked(stream, "gone", 1)]
     h.scheduler.complete_batch(stream, h.granted(stream)[0].lease_id)
     assert len(h.ended(BatchFinished)) == 3
 
@@ -173,7 +173,7 @@ def test_a_late_receipt_removes_a_batch_from_the_queue() -> None:
     h.scheduler.expire_leases()
     h.scheduler.complete_batch(slow, h.granted(slow)[0].lease_id)
     other = h.connect("other", credits_=1)
-    assert h.ended(BatchFinished) == [("r", 0, 0)]
+    assert h.ended(BatchFinished) == [BatchKey("r", 0, 0)]
     assert h.granted(other) == []
 
 
@@ -250,7 +250,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(run=st.sampled_from("ab"))
     def drop_run(self, run: str) -> None:
-        self.h.scheduler.drop_run(run)
+        self.h.scheduler.drop_run(run, 1)
 
     @invariant()
     def every_batch_is_in_one_place(self) -> None:

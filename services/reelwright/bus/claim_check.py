@@ -7,9 +7,10 @@ import re
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.errors import CorruptPayload, InputError
+from reelwright.titles.identity import FIRST_ATTEMPT, attempt_folder
 from reelwright.wire.frames_pb2 import Payload
 
-_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/payloads/[0-9]{6,}/[0-9a-f]{64}")
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(/attempts/[0-9]{6,})?/payloads/[0-9]{6,}/[0-9a-f]{64}")
 
 
 class ClaimCheck:
@@ -26,7 +27,7 @@ class ClaimCheck:
         self._folder = None if root is None else Folder(root, retry)
         self._inline_bytes = inline_bytes
 
-    def store_if_large(self, payload: Payload, run: str, segment: int) -> Payload:
+    def store_if_large(self, payload: Payload, run: str, segment: int, attempt: int = FIRST_ATTEMPT) -> Payload:
         """Returns the payload unchanged, or, when it is large, stores its bytes and returns it with a reference.
 
         Raises:
@@ -35,7 +36,7 @@ class ClaimCheck:
         """
         if self._folder is None or len(payload.inline) <= self._inline_bytes:
             return payload
-        reference = f"{_payload_folder(run, segment)}/{payload.digest.hex()}"
+        reference = f"{_payload_folder(run, attempt, segment)}/{payload.digest.hex()}"
         # Replaces a stored payload of the same digest, which may be damaged. Not durable: it can be computed again.
         self._folder.replace(reference, payload.inline, durable=False)
         stored = Payload()
@@ -64,11 +65,12 @@ class ClaimCheck:
             raise CorruptPayload(f"{self._folder.address(name)}: the payload is missing")
         return data
 
-    def delete_payloads(self, run: str, segment: int | None = None) -> None:
-        """Deletes the stored payloads of a segment, or of the whole run; does nothing when there are none."""
+    def delete_payloads(self, run: str, segment: int | None = None, attempt: int = FIRST_ATTEMPT) -> None:
+        """Deletes the stored payloads of a segment, or of the whole attempt; does nothing when there are none."""
         if self._folder is not None:
-            self._folder.remove_all(_payload_folder(run, segment))
+            self._folder.remove_all(_payload_folder(run, attempt, segment))
 
 
-def _payload_folder(run: str, segment: int | None) -> str:
-    return f"{run}/payloads" if segment is None else f"{run}/payloads/{segment:06d}"
+def _payload_folder(run: str, attempt: int, segment: int | None) -> str:
+    folder = f"{attempt_folder(run, attempt)}/payloads"
+    return folder if segment is None else f"{folder}/{segment:06d}"

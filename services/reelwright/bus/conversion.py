@@ -37,6 +37,7 @@ def request_to_wire(request: RunRequest) -> TitleRequest:
     """A request as a message."""
     return TitleRequest(
         run=request.run,
+        attempt=request.attempt,
         source=request.source,
         output=request.output,
         recipe=request.recipe.canonical(),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from reelwright.bus.events import publish_event
+from reelwright.bus.messages import ATTEMPT_HEADER
 from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import BrokerError
-from reelwright.titles.identity import is_run_name
+from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
 log = get_logger(__name__)
 
 _PUBLISH_SECONDS = 5.0
-# Segment numbers are 32-bit integers in messages; nine digits always fit.
-_MAX_SEGMENT_DIGITS = 9
+# Numbers are 32-bit integers in messages; nine digits always fit.
+_MAX_DIGITS = 9
 
 
 def dead_letter(bus: Bus, record: Record, reason: str) -> None:
@@ -54,11 +55,17 @@ def dead_letter_batch(bus: Bus, record: Record, reason: str) -> None:
     """
     dead_letter(bus, record, reason)
     run, _, segment = record.key.decode(errors="replace").partition("/")
-    if is_run_name(run) and segment.isdecimal() and len(segment) <= _MAX_SEGMENT_DIGITS:
+    if is_run_name(run) and segment.isdecimal() and len(segment) <= _MAX_DIGITS:
         wanted = SegmentWanted(segment=int(segment), reason=" ".join(reason.split()))
-        publish_event(bus, Event(run=run, segment_wanted=wanted))
+        publish_event(bus, Event(run=run, attempt=_attempt_of(record), segment_wanted=wanted))
 
 
 def run_of_key(record: Record) -> str:
     """The run in a record's key; also for a record whose value cannot be parsed."""
     return record.key.decode(errors="replace").partition("/")[0]
+
+
+def _attempt_of(record: Record) -> int:
+    """The attempt in a record's headers; also for a record whose value cannot be parsed."""
+    text = record.headers.get(ATTEMPT_HEADER, "")
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else FIRST_ATTEMPT

@@ -28,11 +28,12 @@ def publish_event(bus: Bus, event: Event) -> None:
     publish_message(bus, EVENTS, run_key(event.run), event)
 
 
-def title_failure(run: str, service: str, error: Exception) -> Event:
+def title_failure(run: str, attempt: int, service: str, error: Exception) -> Event:
     """The event that a title has failed.
 
     Args:
         run: the run.
+        attempt: number of the attempt that failed.
         service: the service that failed; named in the reason of an error that is not a OneLineError.
         error: the cause.
     """
@@ -40,7 +41,8 @@ def title_failure(run: str, service: str, error: Exception) -> Event:
         reason, code = str(error), error.exit_code
     else:
         reason, code = f"{service}: {type(error).__name__}: {error}", 1
-    return Event(run=run, title_failed=TitleFailed(reason=reason, exit_code=code, error=type(error).__name__))
+    failure = TitleFailed(reason=reason, exit_code=code, error=type(error).__name__)
+    return Event(run=run, attempt=attempt, title_failed=failure)
 
 
 def error_from_event(failure: TitleFailed) -> errors.ReelwrightError:

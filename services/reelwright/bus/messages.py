@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from reelwright.bus.protocol import Bus, Record
 from reelwright.titles.errors import UnusableMessage
-from reelwright.titles.identity import is_run_name
+from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
 
 Kind = TypeVar("Kind", bound=Message)
 
@@ -17,6 +17,7 @@ FORMAT = 1
 """Version of the format. Incremented when an older reader would misread a message; new fields do not need that."""
 
 _HEADER = "format"
+ATTEMPT_HEADER = "attempt"
 
 
 def publish_message(
@@ -35,6 +36,9 @@ def publish_message(
         BusClosed: the bus was closed before it had the message.
     """
     headers = {**(headers or {}), _HEADER: str(FORMAT)}
+    # Also as a header, for a message whose value arrives damaged.
+    if (attempt := getattr(message, "attempt", FIRST_ATTEMPT)) > FIRST_ATTEMPT:
+        headers[ATTEMPT_HEADER] = str(attempt)
     bus.publish(topic, key, message.SerializeToString(), headers=headers, timeout=timeout)
 
 
@@ -43,7 +47,10 @@ def read_message(record: Record, kind: type[Kind]) -> Kind:
 
     Args:
         record: the record.
-        kind: the type of the message; it has a field `run`.
+        kind: the type of the message; it has the fields `run` and `attempt`.
+
+    Returns:
+        The message; one without an attempt is of the first.
 
     Raises:
         UnusableMessage: the value is not a message of this type, has the format of a later version, or names no run.
@@ -58,4 +65,6 @@ def read_message(record: Record, kind: type[Kind]) -> Kind:
     # Checked once, here: a run becomes a folder's name, so an empty one or `../other` must reach no other code.
     if not is_run_name(run := getattr(message, "run", "")):
         raise UnusableMessage(f"{run!r} is not the name of a run")
+    # Earlier versions know no attempts.
+    message.attempt = message.attempt or FIRST_ATTEMPT  # type: ignore[attr-defined]
     return message

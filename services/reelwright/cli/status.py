@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,7 @@ from reelwright.cli.output import print_error, print_result
 
 if TYPE_CHECKING:
     from reelwright.client.status import RunStatus
-    from reelwright.ledger.run_ledger import RunLedger
+    from reelwright.ledger.run_ledger import OpenLedger
 
 
 def command(
@@ -38,7 +38,7 @@ def command(
         raise typer.Exit(code)
 
 
-def wait_for_runs(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> int:
+def wait_for_runs(runs: Sequence[str], ledger: OpenLedger) -> int:
     """Waits until every run has ended, and prints the reason of each that has no film to stderr.
 
     Returns:

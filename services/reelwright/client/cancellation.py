@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus
 from reelwright.client.status import known_ledger
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.titles.errors import Interrupted
 from reelwright.wire.titles_pb2 import Event, TitleCancelled
 
 
 def cancel(
-    run: str, ledger: Callable[[str], RunLedger], bus: Bus, reason: str = "cancelled by `reelwright cancel`"
+    run: str, ledger: OpenLedger, bus: Bus, reason: str = "cancelled by `reelwright cancel`"
 ) -> tuple[Outcome, bool]:
-    """Ends a run that has not ended. Committed segments stay in the ledger.
+    """Ends the present attempt of a run, if it has not ended. Committed segments stay in the ledger.
 
     Args:
         run: its name.
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
         bus: where the services hear of it.
         reason: shown by `status`.
 
@@ -36,5 +34,5 @@ def cancel(
     if not found.put_outcome(cancelled):
         return found.outcome() or cancelled, False
     # The ledger alone decides; the event only makes the services stop sooner.
-    publish_event(bus, Event(run=run, title_cancelled=TitleCancelled()))
+    publish_event(bus, Event(run=run, attempt=found.attempt, title_cancelled=TitleCancelled()))
     return cancelled, True

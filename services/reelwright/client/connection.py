@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
 from reelwright.bus.settings import BusSettings
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.settings import read_settings
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.store.settings import StoreSettings
@@ -47,8 +47,8 @@ def ledger_root() -> str:
     return read_settings(StoreSettings).root
 
 
-def open_ledger(retry: RetryPolicy = NO_RETRY) -> Callable[[str], RunLedger]:
-    """Returns a function that opens a run's ledger by the name of the run.
+def open_ledger(retry: RetryPolicy = NO_RETRY) -> OpenLedger:
+    """Returns a function that opens the ledger of an attempt.
 
     Args:
         retry: how long to retry while the store is unavailable.

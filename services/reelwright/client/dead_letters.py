@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
@@ -13,7 +13,7 @@ from reelwright.bus.protocol import Record
 from reelwright.bus.settings import BusSettings
 from reelwright.bus.topics import DEAD_LETTER, FRAMES, RESTORED
 from reelwright.client.status import read_status
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.settings import read_settings
 from reelwright.titles.errors import UnusableMessage, UserError
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
@@ -47,11 +47,11 @@ class DeadLetter(BaseModel):
     reason: str
 
 
-def list_dead_letters(ledger: Callable[[str], RunLedger]) -> list[DeadLetter]:
+def list_dead_letters(ledger: OpenLedger) -> list[DeadLetter]:
     """The dead letters of the broker of the environment, oldest first.
 
     Args:
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
 
     Raises:
         UserError: a setting or login that must be corrected.
@@ -93,12 +93,12 @@ def read_dead_letter(published: float, record: Record, state: str) -> DeadLetter
     return letter
 
 
-def read_dead_letters(records: Iterable[tuple[float, Record]], ledger: Callable[[str], RunLedger]) -> list[DeadLetter]:
+def read_dead_letters(records: Iterable[tuple[float, Record]], ledger: OpenLedger) -> list[DeadLetter]:
     """Dead letters, oldest first, with the present state of each one's run.
 
     Args:
         records: of the dead-letter topic, with the Unix seconds of their publication.
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
 
     Raises:
         UnavailableError: the store does not answer.
@@ -113,7 +113,7 @@ def read_dead_letters(records: Iterable[tuple[float, Record]], ledger: Callable[
     return letters
 
 
-def _state(run: str, ledger: Callable[[str], RunLedger]) -> str:
+def _state(run: str, ledger: OpenLedger) -> str:
     try:
         return read_status(run, ledger).state
     except UserError:

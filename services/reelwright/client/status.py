@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Literal
@@ -11,9 +11,9 @@ from typing import Literal
 from pydantic import BaseModel
 
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import RunLedger, list_runs
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger, list_runs
 from reelwright.titles.errors import UnavailableError, UserError
-from reelwright.titles.identity import is_run_name
+from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
 
 _POLL_SECONDS = 1.0
 
@@ -23,6 +23,7 @@ class RunStatus(BaseModel):
 
     Attributes:
         run: its name.
+        attempt: number of its last attempt, which the other fields describe.
         state: queued until its source was opened, then running until it has ended.
         segments_committed: number of segments that are restored and encoded.
         segments_planned: number of segments known so far; all of them once `planned`.
@@ -37,6 +38,7 @@ class RunStatus(BaseModel):
     """
 
     run: str
+    attempt: int = FIRST_ATTEMPT
     state: Literal["queued", "running", "finished", "failed", "cancelled"]
     segments_committed: int = 0
     segments_planned: int = 0
@@ -50,20 +52,20 @@ class RunStatus(BaseModel):
     submitted: float = 0.0
 
 
-def known_ledger(run: str, ledger: Callable[[str], RunLedger]) -> RunLedger:
-    """The ledger of a run that was submitted.
+def known_ledger(run: str, ledger: OpenLedger) -> RunLedger:
+    """The ledger of the last attempt of a run that was submitted.
 
     Raises:
         UserError: this ledger has no such run.
         UnavailableError: the store does not answer.
     """
-    found = ledger(run) if is_run_name(run) else None
+    found = ledger(run).latest() if is_run_name(run) else None
     if found is None or found.request() is None:
         raise UserError(f"no run named {run!r}", "", "`reelwright status` lists the runs of this ledger")
     return found
 
 
-def read_status(run: str, ledger: Callable[[str], RunLedger]) -> RunStatus:
+def read_status(run: str, ledger: OpenLedger) -> RunStatus:
     """Reads the state of a run.
 
     Raises:
@@ -74,6 +76,7 @@ def read_status(run: str, ledger: Callable[[str], RunLedger]) -> RunStatus:
     assert request is not None
     status = RunStatus(
         run=run,
+        attempt=found.attempt,
         state="running" if title is not None else "queued",
         source=request.source,
         output=request.output,
@@ -121,7 +124,7 @@ def all_statuses(root: str) -> list[RunStatus]:
     return sorted(statuses, key=lambda status: status.submitted, reverse=True)
 
 
-def outcomes(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> Iterator[tuple[str, Outcome]]:
+def outcomes(runs: Sequence[str], ledger: OpenLedger) -> Iterator[tuple[str, Outcome]]:
     """Each run with its outcome, in the order given; waits for each run to end.
 
     Raises:

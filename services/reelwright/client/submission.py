@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.bus.topics import TITLES, run_key
 from reelwright.client.status import known_ledger
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.attempts import place_request, readable_request
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.titles.errors import OutputError, UnavailableError
 from reelwright.titles.request import RunRequest
 
@@ -20,11 +21,11 @@ _PUBLISH_SECONDS = 30.0
 
 
 def submit(request: RunRequest, ledger: RunLedger, bus: Bus, *, overwrite: bool = False) -> bool:
-    """Submits a title. The same request submitted again is the same run.
+    """Submits a title. The same request submitted again is the same run, and the same attempt until that has ended.
 
     Args:
-        request: the title; `submitted` is set to the present time.
-        ledger: the run's ledger.
+        request: the title; `submitted` is set to the present time, and `attempt` to that of the run.
+        ledger: a ledger of the run.
         bus: where the request is published.
         overwrite: replace a file at the output that was not made from the same source.
 
@@ -36,20 +37,37 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus, *, overwrite: bool 
             source, or the ledger cannot be written.
         UnavailableError: the broker or the store does not answer.
     """
-    outcome, known = ledger.outcome(), ledger.request()
-    # Read in any case: an output that cannot be reached is refused here, not after hours of work.
-    film = ledger.delivered_manifest(request.output)
-    if film is not None and outcome is not None and outcome.state == "finished":
-        return False
-    if outcome is None and known is not None and known.output != request.output:
-        raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
-    # A run that is under way was checked when it was submitted, and may be delivering its film at this moment.
-    if not overwrite and (outcome is not None or known is None):
-        ledger.check_replaceable(request.output, request.fingerprint)
     request = request.model_copy(update={"submitted": time.time()})
-    ledger.put_request(request)
-    if outcome is not None:
-        ledger.clear_outcome()
+    placed = None
+    while placed is None:
+        latest = ledger.latest()
+        known, outcome = readable_request(latest), latest.outcome()
+        # Read in any case: an output that cannot be reached is refused here, not after hours of work.
+        film = latest.delivered_manifest(request.output)
+        if film is not None and outcome is not None and outcome.state == "finished":
+            return False
+        if outcome is None and known is not None and known.output != request.output:
+            raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
+        # A run that is under way was checked when it was submitted, and may be delivering its film at this moment.
+        if not overwrite and (outcome is not None or known is None):
+            latest.check_replaceable(request.output, request.fingerprint)
+        placed = place_request(latest, known, request)
+    _publish(request.model_copy(update={"attempt": placed.attempt}), bus)
+    return True
+
+
+def find_requests(runs: Sequence[str], ledger: OpenLedger) -> list[RunRequest]:
+    """The requests with which runs were submitted last.
+
+    Raises:
+        UserError: there is no such run.
+        UnavailableError: the store does not answer.
+    """
+    requests = [known_ledger(run, ledger).request() for run in runs]
+    return [request for request in requests if request is not None]
+
+
+def _publish(request: RunRequest, bus: Bus) -> None:
     # The bus itself waits for a broker without a limit.
     deadline = threading.Timer(_PUBLISH_SECONDS, bus.close)
     deadline.start()
@@ -59,15 +77,3 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus, *, overwrite: bool 
         raise UnavailableError("takes no messages", "the broker", "try again when it does") from None
     finally:
         deadline.cancel()
-    return True
-
-
-def find_requests(runs: Sequence[str], ledger: Callable[[str], RunLedger]) -> list[RunRequest]:
-    """The requests with which runs were submitted last.
-
-    Raises:
-        UserError: there is no such run.
-        UnavailableError: the store does not answer.
-    """
-    requests = [known_ledger(run, ledger).request() for run in runs]
-    return [request for request in requests if request is not None]

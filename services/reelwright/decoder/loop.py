@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from structlog.contextvars import bound_contextvars
@@ -22,7 +21,7 @@ from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title_decoder import decode_title
 from reelwright.decoder.title_supervisor import TitleSupervisor, failed_outcome
 from reelwright.decoder.title_table import TitleState, TitleTable
-from reelwright.ledger.run_ledger import RunLedger, is_run
+from reelwright.ledger.run_ledger import OpenLedger, is_run
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_refusal, is_temporary
 from reelwright.titles.request import RunRequest
@@ -45,14 +44,12 @@ class DecoderService:
 
     Args:
         bus: the bus.
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
         claims: stores payloads that are too large for a message.
         settings: the decoder's.
     """
 
-    def __init__(
-        self, bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck, settings: DecoderSettings
-    ) -> None:
+    def __init__(self, bus: Bus, ledger: OpenLedger, claims: ClaimCheck, settings: DecoderSettings) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._titles = TitleTable(settings.titles, lambda: InFlightWindow(settings.window), settings.stall_seconds)
         self._finished: deque[Record] = deque()
@@ -127,21 +124,21 @@ class DecoderService:
             self._titles.add_request(request, record)
 
     def _request_in_ledger(self, run: str) -> RunRequest | None:
-        ledger = self._ledger(run)
+        ledger = self._ledger(run).latest()
         try:
             return ledger.request()
         except ReelwrightError as error:
             if is_temporary(error):
                 raise
             log.error("request unusable", run=run, reason=str(error))
-            event = title_failure(run, "decoder", error)
+            event = title_failure(run, ledger.attempt, "decoder", error)
             ledger.put_outcome(failed_outcome(event.title_failed))
             publish_event(self._bus, event)
             return None
 
     def _run_pass(self, title: TitleState) -> None:
         segments, pause_seconds = None, 0.0
-        with bound_contextvars(run=title.run):
+        with bound_contextvars(run=title.run, attempt=title.attempt):
             try:
                 segments = self._decode(title)
             except BusClosed:
@@ -164,7 +161,7 @@ class DecoderService:
         return self._titles.count_refusal(title) < _MAX_REFUSALS
 
     def _decode(self, title: TitleState) -> int | None:
-        ledger, window = self._ledger(title.run), title.window
+        ledger, window = self._ledger(title.run, title.attempt), title.window
         if ledger.outcome() is not None:
             self._titles.mark_ended(title)
             return None
@@ -177,6 +174,6 @@ class DecoderService:
     def _fail_title(self, title: TitleState, error: Exception) -> None:
         if not isinstance(error, OneLineError):
             log.error("title failed", exc_info=error)
-        event = title_failure(title.run, "decoder", error)
+        event = title_failure(title.run, title.attempt, "decoder", error)
         self._titles.mark_failed(title, event.title_failed)
         publish_event(self._bus, event)

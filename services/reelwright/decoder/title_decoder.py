@@ -81,7 +81,8 @@ def decode_title(
     notes, cut = tuple(reader.notes), reader.truncated_at
     end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
     ledger.put_plan_end(end)
-    publish_event(bus, Event(run=request.run, title_planned=TitlePlanned(segments=segments, frames=frames)))
+    planned = TitlePlanned(segments=segments, frames=frames)
+    publish_event(bus, Event(run=request.run, attempt=request.attempt, title_planned=planned))
     return segments
 
 
@@ -186,16 +187,17 @@ class SegmentPublisher:
         if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in batch.frames):
             pictures = [without_chroma(picture) for picture in pictures]
         payload = encode_payload(pictures, self._codec)
-        run = self._title.request.run
+        run, attempt = self._title.request.run, self._title.request.attempt
         message = FrameBatch(
             run=run,
+            attempt=attempt,
             segment=batch.segment,
             batch=batch.number,
             first_frame=batch.frames[0].index,
             frames=[frame_to_wire(frame.record) for frame in batch.frames],
             last=batch.last,
             work=self._work,
-            payload=self._claims.store_if_large(payload, run, batch.segment),
+            payload=self._claims.store_if_large(payload, run, batch.segment, attempt),
             halo_before=len(batch.before),
             halo_after=len(batch.after),
         )

@@ -12,7 +12,7 @@ from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus, BusClosed, Record
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
@@ -38,13 +38,11 @@ class TitleSupervisor:
     Args:
         titles: the titles.
         bus: where events are published.
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
         acknowledge: called with each record of a title that has an outcome, from the supervisor's thread.
     """
 
-    def __init__(
-        self, titles: TitleTable, bus: Bus, ledger: Callable[[str], RunLedger], acknowledge: Callable[[Record], None]
-    ) -> None:
+    def __init__(self, titles: TitleTable, bus: Bus, ledger: OpenLedger, acknowledge: Callable[[Record], None]) -> None:
         self._titles, self._bus, self._ledger, self._acknowledge = titles, bus, ledger, acknowledge
         self._stop = threading.Event()
         self._thread = SupervisedThread("title-supervisor", self._run, restart_until=self._stop)
@@ -57,7 +55,7 @@ class TitleSupervisor:
 
     def handle_event(self, event: Event) -> None:
         """Acts on an event, without waiting for anything."""
-        title = self._titles.get(event.run)
+        title = self._titles.get(event.run, event.attempt)
         if title is None:
             return
         match event.WhichOneof("event"):
@@ -74,7 +72,7 @@ class TitleSupervisor:
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
             for title in self._titles.titles():
-                with bound_contextvars(run=title.run):
+                with bound_contextvars(run=title.run, attempt=title.attempt):
                     try:
                         self._supervise(title)
                     except BusClosed:
@@ -92,7 +90,7 @@ class TitleSupervisor:
         if waits or now - title.checked_at < _LEDGER_POLL_SECONDS:
             return
         self._titles.mark_checked(title, now)
-        ledger, record_count = self._ledger(title.run), len(title.records)
+        ledger, record_count = self._ledger(title.run, title.attempt), len(title.records)
         if self._has_outcome(title, ledger):
             for record in self._titles.remove(title, record_count):
                 self._acknowledge(record)
@@ -102,7 +100,6 @@ class TitleSupervisor:
     def _has_outcome(self, title: TitleState, ledger: RunLedger) -> bool:
         if title.failure is None:
             return ledger.outcome() is not None
-        # The failure ends this attempt even when a new request has removed the outcome in the meantime.
         if ledger.put_outcome(failed_outcome(title.failure)):
             metrics.TITLES_FAILED.inc()
         return True
@@ -115,7 +112,7 @@ class TitleSupervisor:
                 what = f"segment {segment} could not be used {_MAX_REPUBLISHED} times; the last time: {reason}"
                 failure = TitleFailed(reason=what, exit_code=1, error=InternalError.__name__)
                 self._titles.mark_failed(title, failure)
-                publish_event(self._bus, Event(run=title.run, title_failed=failure))
+                publish_event(self._bus, Event(run=title.run, attempt=title.attempt, title_failed=failure))
         if unusable:
             self._titles.restart(title)
 
@@ -125,7 +122,8 @@ class TitleSupervisor:
                 title.window.mark_committed(segment)
         if title.phase == "decoded" and len(title.window.committed) >= title.segments:
             # Repeated until the title has an outcome, because an encoder may have died while it assembled the film.
-            publish_event(self._bus, Event(run=title.run, title_planned=TitlePlanned(segments=title.segments)))
+            planned = TitlePlanned(segments=title.segments)
+            publish_event(self._bus, Event(run=title.run, attempt=title.attempt, title_planned=planned))
         elif title.window.idle_seconds > title.stall_seconds:
             log.warning("title stalled, publishing it again", idle_seconds=round(title.stall_seconds))
             self._titles.restart_stalled(title)

@@ -21,7 +21,9 @@ _MAX_STALL_SECONDS = 3600.0
 
 @dataclass(slots=True, eq=False)
 class TitleState:
-    """A title from its first record until its outcome. Only `TitleTable` changes it; any thread may read it.
+    """An attempt of a run, from its first record until its outcome.
+
+    Only `TitleTable` changes it; any thread may read it.
 
     Attributes:
         request: as submitted last.
@@ -61,6 +63,11 @@ class TitleState:
         return self.request.run
 
     @property
+    def attempt(self) -> int:
+        """Number of the run's attempt that this is."""
+        return self.request.attempt
+
+    @property
     def due(self) -> float:
         """Unix seconds by which the title is due."""
         return self.request.deadline or self.request.submitted + _DEFAULT_DUE_SECONDS
@@ -72,7 +79,9 @@ class TitleState:
 
 
 class TitleTable:
-    """Titles by run. Thread-safe.
+    """Titles by run and attempt. Thread-safe.
+
+    Two attempts of a run are two titles: what happens to the earlier one does not concern the later one.
 
     Args:
         slots: titles of each priority class that are decoded at the same time.
@@ -82,7 +91,7 @@ class TitleTable:
 
     def __init__(self, slots: int, window: Callable[[], InFlightWindow], stall_seconds: float) -> None:
         self._slots, self._window, self._stall_seconds = slots, window, stall_seconds
-        self._titles: dict[str, TitleState] = {}
+        self._titles: dict[tuple[str, int], TitleState] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -91,17 +100,18 @@ class TitleTable:
     def add_request(self, request: RunRequest, record: Record) -> None:
         """Adds a title, or another record that asks for a title that is here."""
         with self._lock:
-            title = self._titles.get(request.run)
+            key = (request.run, request.attempt)
+            title = self._titles.get(key)
             if title is None:
-                self._titles[request.run] = TitleState(request, [record], self._stall_seconds, self._window())
+                self._titles[key] = TitleState(request, [record], self._stall_seconds, self._window())
             else:
                 title.records.append(record)
                 title.request = request
 
-    def get(self, run: str) -> TitleState | None:
-        """The title of a run; None when it is not here."""
+    def get(self, run: str, attempt: int) -> TitleState | None:
+        """The title of an attempt; None when it is not here."""
         with self._lock:
-            return self._titles.get(run)
+            return self._titles.get((run, attempt))
 
     def titles(self) -> list[TitleState]:
         """All titles."""
@@ -198,11 +208,13 @@ class TitleTable:
             The records to acknowledge.
         """
         with self._lock:
-            self._titles.pop(title.run, None)
+            self._titles.pop((title.run, title.attempt), None)
             title.window.close()
             later = title.records[record_count:]
             if later:
-                self._titles[title.run] = TitleState(title.request, later, self._stall_seconds, self._window())
+                self._titles[title.run, title.attempt] = TitleState(
+                    title.request, later, self._stall_seconds, self._window()
+                )
             return title.records[:record_count]
 
     def retain_partitions(self, assignment: Container[TopicPartition]) -> None:
@@ -211,7 +223,7 @@ class TitleTable:
             for title in list(self._titles.values()):
                 if title.records[-1].topic_partition not in assignment:
                     title.window.close()
-                    del self._titles[title.run]
+                    del self._titles[title.run, title.attempt]
 
     def close_windows(self) -> None:
         """Ends every pass, because the decoder stops."""

@@ -46,10 +46,12 @@ class RunRevoked:
     Attributes:
         stream: number of the worker's stream.
         run: the run's id.
+        attempt: number of the attempt that has ended.
     """
 
     stream: int
     run: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)

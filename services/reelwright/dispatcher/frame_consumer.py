@@ -132,10 +132,11 @@ class FrameConsumer:
                 # The key names the run even when the value does not belong to it.
                 if run := run_of_key(record):
                     failed = TitleFailed(reason=_one_line(reason), exit_code=1, error=RestorationFailed.__name__)
-                    publish_event(self._bus, Event(run=run, title_failed=failed))
+                    publish_event(self._bus, Event(run=run, attempt=batch.key.attempt, title_failed=failed))
             case BatchUnusable(batch, reason):
                 wanted = SegmentWanted(segment=batch.key.segment, reason=_one_line(reason))
-                publish_event(self._bus, Event(run=batch.key.run, segment_wanted=wanted))
+                event = Event(run=batch.key.run, attempt=batch.key.attempt, segment_wanted=wanted)
+                publish_event(self._bus, event)
 
     def _pause_full_topics(self) -> None:
         """Pauses the classes of which enough batches are held; no class waits for another."""
@@ -158,7 +159,7 @@ def _read_batch(record: Record, max_bytes: int) -> QueuedBatch:
         remedy = "raise REELWRIGHT_DISPATCHER_MAX_MESSAGE_BYTES and REELWRIGHT_INFERENCE_MAX_MESSAGE_BYTES"
         raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes; {remedy}")
     return QueuedBatch(
-        key=BatchKey(message.run, message.segment, message.batch),
+        key=BatchKey(message.run, message.segment, message.batch, message.attempt),
         priority=_CLASS_OF_TOPIC[record.topic],
         model=message.work.model,
         model_sha256=message.work.model_sha256,

@@ -147,7 +147,7 @@ def _encode(decision: LeaseGranted | StartAllowed | RunRevoked) -> DispatcherMes
         case StartAllowed():
             message.start.lease = decision.lease_id
         case RunRevoked():
-            message.revoke.run = decision.run
+            message.revoke.run, message.revoke.attempt = decision.run, decision.attempt
     return message
 
 

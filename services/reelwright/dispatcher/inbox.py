@@ -65,9 +65,11 @@ class TitleEnded:
 
     Attributes:
         run: the title's run.
+        attempt: number of the attempt that has ended.
     """
 
     run: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,8 @@ def apply_message(scheduler: Scheduler, message: InboxMessage) -> None:
             scheduler.connect_worker(stream, worker, models)
         case WorkerDisconnected(stream):
             scheduler.disconnect_worker(stream)
-        case TitleEnded(run):
-            scheduler.drop_run(run)
+        case TitleEnded(run, attempt):
+            scheduler.drop_run(run, attempt)
         case TimePassed():
             scheduler.expire_leases()
         case DrainRequested():

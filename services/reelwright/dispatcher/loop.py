@@ -197,7 +197,7 @@ class DispatcherService:
         self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
 
     def _receive_event(self, event: Event) -> None:
-        # Drops what is held now and nothing that arrives later: the run may have been requested again, and events and
-        # frames are not ordered among each other. Late batches of an ended run are restored in vain.
+        # Drops what is held now and nothing that arrives later: events and frames are not ordered among each other.
+        # Late batches of an attempt that has ended are restored in vain, and the encoder discards them.
         if event.WhichOneof("event") in _END_EVENTS:
-            self._send_from_thread(TitleEnded(event.run))
+            self._send_from_thread(TitleEnded(event.run, event.attempt))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reelwright.dispatcher.fair_share import FairShare
+from reelwright.titles.identity import FIRST_ATTEMPT
 
 CLASS_WEIGHTS = {"express": 16.0, "standard": 4.0, "bulk": 1.0}
 """Priority classes and their weights.
@@ -31,11 +32,13 @@ class BatchKey(NamedTuple):
         run: the run's id.
         segment: the segment's number in the run.
         batch: the batch's number in the segment.
+        attempt: number of the run's attempt.
     """
 
     run: str
     segment: int
     batch: int
+    attempt: int = FIRST_ATTEMPT
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -171,14 +174,6 @@ class ReadyQueue:
             self._count -= 1
             if not waiting:
                 self._remove_run(batch.model_sha256, batch.priority, batch.key.run)
-
-    def drop_run(self, run: str) -> None:
-        """Removes all batches of a run."""
-        for sha256, model in list(self._models.items()):
-            for priority, queue in model.classes.items():
-                if run in queue.runs:
-                    self._count -= len(queue.runs[run])
-                    self._remove_run(sha256, priority, run)
 
     def unserved_models(self, served: Collection[str]) -> dict[str, UnservedModel]:
         """Finds the models that waiting batches need and no worker serves.

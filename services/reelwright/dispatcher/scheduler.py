@@ -182,17 +182,17 @@ class Scheduler:
         served = {model for worker in self._workers.values() for model in worker.models}
         self._unserved.report(self._ready.unserved_models(served), workers=len(self._workers))
 
-    def drop_run(self, run: str) -> None:
-        """Ends all batches of a run and revokes them at the workers that hold some."""
-        self._ready.drop_run(run)
+    def drop_run(self, run: str, attempt: int) -> None:
+        """Ends all batches of an attempt and of those before it, and revokes them at the workers that hold some."""
         holders: set[str] = set()
-        for batch in [batch for batch in self._batches.values() if batch.key.run == run]:
+        for batch in [each for each in self._batches.values() if each.key.run == run and each.key.attempt <= attempt]:
+            self._ready.remove_batch(batch)
             holders |= {lease.worker for lease in self._leases.forget_batch(batch.key)}
             del self._batches[batch.key]
             self._decisions.append(BatchFinished(batch))
         for worker in self._workers.values():
             if worker.name in holders:
-                self._decisions.append(RunRevoked(worker.stream, run))
+                self._decisions.append(RunRevoked(worker.stream, run, attempt))
 
     def start_drain(self) -> None:
         """Leases nothing more."""

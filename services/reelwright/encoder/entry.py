@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
 from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.settings import EncoderSettings
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger
 
 
-def create(bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck) -> EncoderService:
+def create(bus: Bus, ledger: OpenLedger, claims: ClaimCheck) -> EncoderService:
     """An encoder with the settings of the environment."""
     return EncoderService(bus, ledger, claims, EncoderSettings())

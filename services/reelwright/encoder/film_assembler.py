@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from structlog.contextvars import bound_contextvars
@@ -17,7 +17,8 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
-from reelwright.ledger.run_ledger import RunLedger, file_sha256
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger
+from reelwright.ledger.segments import file_sha256
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.film_format import film_format
 from reelwright.media.finished_film import FilmTimeline, read_timeline
@@ -44,32 +45,32 @@ class FilmAssembler:
 
     Args:
         bus: where events are published.
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
         settings: the encoder's.
     """
 
-    def __init__(self, bus: Bus, ledger: Callable[[str], RunLedger], settings: EncoderSettings) -> None:
+    def __init__(self, bus: Bus, ledger: OpenLedger, settings: EncoderSettings) -> None:
         self._bus, self._ledger, self._settings = bus, ledger, settings
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._queued: set[str] = set()
-        # Assemblies in a row that a store refused, by run.
-        self._refusals: Counter[str] = Counter()
+        self._queue: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
+        self._queued: set[tuple[str, int]] = set()
+        # Assemblies in a row that a store refused, by run and attempt.
+        self._refusals: Counter[tuple[str, int]] = Counter()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = SupervisedThread("film-assembler", self._run, restart_until=self._stop)
         self._thread.start()
 
-    def assemble_when_complete(self, run: str) -> None:
-        """Queues a run, whose film is then assembled if every segment is committed.
+    def assemble_when_complete(self, run: str, attempt: int) -> None:
+        """Queues an attempt, whose film is then assembled if every segment is committed.
 
         Several encoders may assemble the same film: all of them write the same bytes. If an encoder dies during the
         assembly, the decoder announces the title again.
         """
         with self._lock:
-            if run in self._queued:
+            if (run, attempt) in self._queued:
                 return
-            self._queued.add(run)
-        self._queue.put(run)
+            self._queued.add((run, attempt))
+        self._queue.put((run, attempt))
 
     def close(self) -> None:
         """Finishes the film under way and ends the thread."""
@@ -78,33 +79,32 @@ class FilmAssembler:
         self._thread.join()
 
     def _run(self) -> None:
-        while (run := self._queue.get()) is not None and not self._stop.is_set():
-            # From here on another request queues the run again, because this look at the ledger may be too early.
+        while (queued := self._queue.get()) is not None and not self._stop.is_set():
+            # From here on another request queues it again, because this look at the ledger may be too early.
             with self._lock:
-                self._queued.discard(run)
-            with bound_contextvars(run=run):
+                self._queued.discard(queued)
+            run, attempt = queued
+            with bound_contextvars(run=run, attempt=attempt):
                 try:
-                    self._assemble(run)
+                    self._assemble(self._ledger(run, attempt))
                 except BusClosed:
                     log.info("bus closed, assembly stopped")
                     return
 
-    def _assemble(self, run: str) -> None:
+    def _assemble(self, ledger: RunLedger) -> None:
         try:
-            ledger = self._ledger(run)
             if _is_complete(ledger) and ledger.outcome() is None:
                 self._finish(ledger)
-            del self._refusals[run]
+            del self._refusals[ledger.run, ledger.attempt]
         except BusClosed:
             raise
         except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
-            self._handle_failure(run, error)
+            self._handle_failure(ledger, error)
 
     def _finish(self, ledger: RunLedger) -> None:
         manifest, output = assemble_title(ledger, self._settings.scratch)
-        title = ledger.title()
-        if ledger.outcome() is not None or title is None or title.request.output != output:
-            log.info("film discarded: the run was cancelled or got another output during the assembly")
+        if ledger.outcome() is not None:
+            log.info("film discarded: the run was cancelled during the assembly")
             return
         ledger.deliver_film(output)
         # After the film is delivered and before anything is removed that could make it again.
@@ -115,28 +115,28 @@ class FilmAssembler:
         metrics.FRAMES_LOST.inc(manifest.frames_in - manifest.frames_out)
         log.info("title finished", output=output, frames=manifest.frames_out)
         finished = TitleFinished(output=output, frames=manifest.frames_out)
-        publish_event(self._bus, Event(run=ledger.run, title_finished=finished))
+        publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, title_finished=finished))
 
-    def _handle_failure(self, run: str, error: Exception) -> None:
+    def _handle_failure(self, ledger: RunLedger, error: Exception) -> None:
         if is_temporary(error) and self._settings.retry_unavailable:
             log.warning("assembly postponed", reason=str(error))
             return
         if is_refusal(error) and self._settings.retry_unavailable:
-            self._refusals[run] += 1
-            if self._refusals[run] < _MAX_REFUSALS:
+            self._refusals[ledger.run, ledger.attempt] += 1
+            if self._refusals[ledger.run, ledger.attempt] < _MAX_REFUSALS:
                 log.warning("assembly refused, trying again", reason=str(error))
                 return
-        del self._refusals[run]
+        del self._refusals[ledger.run, ledger.attempt]
         try:
             # Another encoder may have finished the title and removed the segments during this assembly.
-            if self._ledger(run).outcome() is not None:
+            if ledger.outcome() is not None:
                 return
         except UnavailableError as unavailable:
             log.warning("assembly postponed", reason=str(unavailable))
             return
         if not isinstance(error, OneLineError):
             log.error("assembly failed", exc_info=error)
-        publish_event(self._bus, title_failure(run, "assembly", error))
+        publish_event(self._bus, title_failure(ledger.run, ledger.attempt, "assembly", error))
 
 
 def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:

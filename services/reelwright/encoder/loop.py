@@ -6,7 +6,6 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter_batch
@@ -17,7 +16,7 @@ from reelwright.bus.topics import ENCODER_GROUP, RESTORED, segment_key
 from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
@@ -34,14 +33,12 @@ class EncoderService:
 
     Args:
         bus: the bus.
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
         claims: holds payloads that were too large for a message.
         settings: the encoder's.
     """
 
-    def __init__(
-        self, bus: Bus, ledger: Callable[[str], RunLedger], claims: ClaimCheck, settings: EncoderSettings
-    ) -> None:
+    def __init__(self, bus: Bus, ledger: OpenLedger, claims: ClaimCheck, settings: EncoderSettings) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._finished: deque[Record] = deque()
         self._redeliveries: deque[tuple[float, Record]] = deque()
@@ -128,9 +125,9 @@ class EncoderService:
 
     def _handle_plan(self, event: Event) -> None:
         if event.HasField("title_planned"):
-            self._assembler.assemble_when_complete(event.run)
+            self._assembler.assemble_when_complete(event.run, event.attempt)
 
     def _handle_end(self, event: Event) -> None:
         if event.WhichOneof("event") in {"title_failed", "title_cancelled"}:
             for worker in self._workers:
-                worker.discard_run(event.run)
+                worker.discard_run(event.run, event.attempt)

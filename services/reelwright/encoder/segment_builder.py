@@ -10,7 +10,8 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import frame_from_wire
 from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.records import SegmentRecord, TitleRecord
-from reelwright.ledger.run_ledger import RunLedger, file_sha256
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.segments import file_sha256
 from reelwright.media.bars import put_back
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
@@ -152,6 +153,6 @@ class SegmentBuilder:
         )
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)
-        self._ledger.commit_segment(record)
+        committed = self._ledger.commit_segment(record)
         metrics.SEGMENTS_COMMITTED.inc()
-        return record
+        return committed

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from structlog.contextvars import bound_contextvars
 
@@ -17,7 +18,7 @@ from reelwright.bus.protocol import Bus, BusClosed, Record, TopicPartition
 from reelwright.encoder.segment_builder import ForeignEngine, SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.records import SegmentRecord
-from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
@@ -29,9 +30,22 @@ from reelwright.wire.titles_pb2 import EngineBound, Event, SegmentCommitted, Seg
 
 log = get_logger(__name__)
 
-Segment = tuple[str, int]
 # Enough to keep the worker busy while the loop polls. More would only hold memory.
 _MAX_QUEUED_BATCHES = 8
+
+
+class Segment(NamedTuple):
+    """A segment that is being encoded.
+
+    Attributes:
+        run: name of its run.
+        attempt: number of the run's attempt.
+        number: of the segment.
+    """
+
+    run: str
+    attempt: int
+    number: int
 
 
 class SegmentWorker:
@@ -41,24 +55,24 @@ class SegmentWorker:
 
     Args:
         bus: where events are published.
-        ledger: opens a run's ledger by its name.
+        ledger: opens the ledger of an attempt.
         claims: holds payloads that were too large for a message.
         settings: the encoder's.
         acknowledge: called with each record that needs no redelivery, from the worker's thread.
         redeliver: called with a record whose partition must be delivered again, from the worker's thread.
-        on_commit: called with a run after each commit of one of its segments, from the worker's thread.
+        on_commit: called with a run and its attempt after each commit of one of its segments, from the worker's thread.
     """
 
     def __init__(
         self,
         bus: Bus,
-        ledger: Callable[[str], RunLedger],
+        ledger: OpenLedger,
         claims: ClaimCheck,
         settings: EncoderSettings,
         *,
         acknowledge: Callable[[Record], None],
         redeliver: Callable[[Record], None],
-        on_commit: Callable[[str], None],
+        on_commit: Callable[[str, int], None],
     ) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._acknowledge, self._redeliver, self._on_commit = acknowledge, redeliver, on_commit
@@ -78,9 +92,9 @@ class SegmentWorker:
         self._queue.put(partial(self._handle_batch, record, batch))
         return True
 
-    def discard_run(self, run: str) -> None:
-        """Discards the segments of a run that failed or was cancelled."""
-        self._queue.put(partial(self._discard_run, run))
+    def discard_run(self, run: str, attempt: int) -> None:
+        """Discards the segments of an attempt that failed or was cancelled."""
+        self._queue.put(partial(self._discard_run, run, attempt))
 
     def retain_partitions(self, assignment: Container[TopicPartition]) -> None:
         """Discards the segments of all other partitions: another encoder has them now."""
@@ -107,9 +121,9 @@ class SegmentWorker:
 
     def _handle_batch(self, record: Record, batch: RestoredBatch) -> None:
         self._free_places.release()
-        segment = (batch.run, batch.segment)
+        segment = Segment(batch.run, batch.attempt, batch.segment)
         self._records.setdefault(segment, []).append(replace(record, value=b""))
-        with bound_contextvars(run=batch.run, segment=batch.segment):
+        with bound_contextvars(run=batch.run, attempt=batch.attempt, segment=batch.segment):
             try:
                 self._encode_batch(segment, batch)
             except CorruptPayload as error:
@@ -136,15 +150,15 @@ class SegmentWorker:
 
     def _start_segment(self, segment: Segment, engine: str) -> SegmentBuilder | None:
         """A builder for a segment whose first batch is of an engine; None when the segment needs no encoding."""
-        run, number = segment
-        ledger = self._ledger(run)
-        if self._is_ended(ledger, number):
+        ledger = self._ledger(segment.run, segment.attempt)
+        if self._is_ended(ledger, segment.number):
             return None
         title = ledger.title()
         if title is None:
-            raise UnusableMessage(f"restored frames of run {run}, which the ledger does not know")
+            raise UnusableMessage(f"restored frames of run {segment.run}, which the ledger does not know")
         bound = self._bind_engine(ledger, title.request, engine)
-        return SegmentBuilder(number, title, ledger, engine=bound, claims=self._claims, scratch=self._settings.scratch)
+        scratch = self._settings.scratch
+        return SegmentBuilder(segment.number, title, ledger, engine=bound, claims=self._claims, scratch=scratch)
 
     def _bind_engine(self, ledger: RunLedger, request: RunRequest, engine: str) -> str:
         """The engine of a run, which is the engine of its first restored frame.
@@ -156,44 +170,47 @@ class SegmentWorker:
         known = ledger.engine()
         if not known and engine_matches(engine, request.engine) and engine.endswith(model):
             known = ledger.bind_engine(engine)
-            publish_event(self._bus, Event(run=ledger.run, engine_bound=EngineBound(engine=known)))
+            bound = Event(run=ledger.run, attempt=ledger.attempt, engine_bound=EngineBound(engine=known))
+            publish_event(self._bus, bound)
         if not known or not engine_matches(engine, known):
             raise ForeignEngine(engine, known or f"{request.engine} {model}")
         return known
 
     def _finish_segment(self, segment: Segment, record: SegmentRecord) -> None:
-        run, number = segment
+        run, attempt, number = segment
         log.info("segment committed", frames=len(record.frames))
         self._acknowledge_segment(segment)
         try:
-            self._claims.delete_payloads(run, number)
+            self._claims.delete_payloads(run, number, attempt)
         except OneLineError as error:
             # They are removed with the run's folder at the latest.
             log.info("payloads not removed", reason=str(error))
         committed = SegmentCommitted(segment=number, frames=len(record.frames))
-        publish_event(self._bus, Event(run=run, segment_committed=committed))
-        self._on_commit(run)
+        publish_event(self._bus, Event(run=run, attempt=attempt, segment_committed=committed))
+        self._on_commit(run, attempt)
 
     def _request_segment_again(self, segment: Segment, error: CorruptPayload) -> None:
-        run, number = segment
+        run, attempt, number = segment
         try:
             # Another encoder that also had the segment removes its payloads after the commit.
-            if self._ledger(run).is_committed(number):
+            if self._ledger(run, attempt).is_committed(number):
                 self._acknowledge_segment(segment)
                 return
         except UnavailableError as unavailable:
             log.warning("commit not checked", reason=str(unavailable))
         log.warning("batch unusable", reason=str(error))
-        publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
+        wanted = SegmentWanted(segment=number, reason=str(error))
+        publish_event(self._bus, Event(run=run, attempt=attempt, segment_wanted=wanted))
 
     def _refuse_batch(self, record: Record, segment: Segment, error: ForeignEngine) -> None:
-        run, number = segment
+        run, attempt, number = segment
         metrics.BATCHES_REFUSED.inc()
         log.warning("batch refused", reason=str(error))
-        if bound := self._ledger(run).engine():
+        if bound := self._ledger(run, attempt).engine():
             # A dispatcher that did not know it would lease the run's next batches to the same engine again.
-            publish_event(self._bus, Event(run=run, engine_bound=EngineBound(engine=bound)))
-        publish_event(self._bus, Event(run=run, segment_wanted=SegmentWanted(segment=number, reason=str(error))))
+            publish_event(self._bus, Event(run=run, attempt=attempt, engine_bound=EngineBound(engine=bound)))
+        wanted = SegmentWanted(segment=number, reason=str(error))
+        publish_event(self._bus, Event(run=run, attempt=attempt, segment_wanted=wanted))
         records = self._records[segment]
         records.pop()
         if not records:
@@ -201,7 +218,7 @@ class SegmentWorker:
         self._acknowledge(record)
 
     def _handle_failure(self, segment: Segment, error: Exception) -> None:
-        run, number = segment
+        run, attempt, number = segment
         if is_temporary(error) and self._settings.retry_unavailable:
             log.warning("segment postponed", reason=str(error))
             self._close_builder(segment)
@@ -209,8 +226,8 @@ class SegmentWorker:
             return
         if not isinstance(error, OneLineError):
             log.error("segment failed", exc_info=error)
-        self._discard_run(run)
-        publish_event(self._bus, title_failure(run, f"encoder, segment {number}", error))
+        self._discard_run(run, attempt)
+        publish_event(self._bus, title_failure(run, attempt, f"encoder, segment {number}", error))
 
     def _acknowledge_segment(self, segment: Segment) -> None:
         self._close_builder(segment)
@@ -222,8 +239,8 @@ class SegmentWorker:
         if builder is not None:
             builder.close()
 
-    def _discard_run(self, run: str) -> None:
-        for segment in [segment for segment in self._records if segment[0] == run]:
+    def _discard_run(self, run: str, attempt: int) -> None:
+        for segment in [each for each in self._records if (each.run, each.attempt) == (run, attempt)]:
             self._acknowledge_segment(segment)
 
     def _retain_partitions(self, assignment: Container[TopicPartition]) -> None:
@@ -233,12 +250,12 @@ class SegmentWorker:
                 del self._records[segment]
 
     def _discard_ended(self) -> None:
-        for run, number in list(self._records):
+        for segment in list(self._records):
             try:
-                if self._is_ended(self._ledger(run), number):
-                    self._acknowledge_segment((run, number))
+                if self._is_ended(self._ledger(segment.run, segment.attempt), segment.number):
+                    self._acknowledge_segment(segment)
             except OneLineError as error:
-                log.warning("segment not checked", run=run, segment=number, reason=str(error))
+                log.warning("segment not checked", run=segment.run, segment=segment.number, reason=str(error))
 
     @staticmethod
     def _is_ended(ledger: RunLedger, segment: int) -> bool:

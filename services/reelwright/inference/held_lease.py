@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reelwright.inference.dispatcher_session import DispatcherSession
+from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire.frames_pb2 import FrameBatch
 
 
@@ -37,6 +38,11 @@ class HeldLease:
     start_allowed: bool = False
     waiting_since: float | None = None
     revoked: bool = False
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt that the batch belongs to."""
+        return self.batch.attempt or FIRST_ATTEMPT
 
     @property
     def log_fields(self) -> dict[str, str | int]:

@@ -110,10 +110,10 @@ class LeasePool:
                 lease.start_allowed = True
                 self._changed.notify_all()
 
-    def revoke_run(self, run: str) -> None:
-        """Drops a run's batches that are not started, and marks the others as revoked."""
+    def revoke_run(self, run: str, attempt: int) -> None:
+        """Drops the batches of an attempt and of those before it that are not started; marks the others as revoked."""
         with self._lock:
-            for lease in [lease for lease in self._leases.values() if lease.batch.run == run]:
+            for lease in [each for each in self._leases.values() if each.batch.run == run and each.attempt <= attempt]:
                 lease.revoked = True
                 if not lease.started:
                     self._end(lease)

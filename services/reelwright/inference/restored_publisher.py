@@ -13,6 +13,7 @@ from reelwright.media.picture import Picture
 from reelwright.media.transport import choose_codec, encode_payload
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import UnavailableError
+from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire.frames_pb2 import FrameBatch, Payload, RestoredBatch
 
 # How soon a publisher that waits for room on the bus notices that its batch was abandoned.
@@ -65,7 +66,7 @@ class RestoredPublisher:
             payload = encode_payload(restored, self._codec_of(batch.run, restored[0]))
         with metrics.timed("publish"):
             try:
-                payload = self._claims.store_if_large(payload, batch.run, batch.segment)
+                payload = self._claims.store_if_large(payload, batch.run, batch.segment, batch.attempt or FIRST_ATTEMPT)
             except UnavailableError:
                 raise BatchAbandoned from None
             self._publish_when_room(self._message(batch, payload, seconds), is_wanted)
@@ -83,6 +84,7 @@ class RestoredPublisher:
     def _message(self, batch: FrameBatch, payload: Payload, seconds: float) -> RestoredBatch:
         return RestoredBatch(
             run=batch.run,
+            attempt=batch.attempt,
             segment=batch.segment,
             batch=batch.batch,
             first_frame=batch.first_frame,

@@ -26,6 +26,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.titles.errors import CorruptPayload, UnavailableError
+from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello
 
@@ -136,7 +137,7 @@ class InferenceWorker:
                 else:
                     self._pool.mark_fetched(lease)
             case "revoke":
-                self._pool.revoke_run(message.revoke.run)
+                self._pool.revoke_run(message.revoke.run, message.revoke.attempt or FIRST_ATTEMPT)
             case "start":
                 self._pool.allow_start(message.start.lease)
 

@@ -37,7 +37,7 @@ class DocumentFolder:
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             where = self._folder.address(name)
-            raise LedgerError(f"{where}: not a whole {kind.__name__} ({reason}); remove it and run again") from None
+            raise LedgerError(f"{where}: not a whole {kind.__name__} ({reason}); submit the title again") from None
 
     def create(self, name: str, document: BaseModel) -> bool:
         """Writes a document unless there is one already; whether it was written."""
@@ -68,16 +68,17 @@ class DocumentFolder:
         known = self.read(name, type(document))
         if known is not None:
             ours, theirs = document.model_dump(exclude=may_differ), known.model_dump(exclude=may_differ)
-            keys = ", ".join(_differing_keys(ours, theirs))
+            keys = ", ".join(differing_keys(ours, theirs))
             if keys:
                 what = f"{self._folder.address(name)}: written before with other content ({keys})"
-                raise LedgerError(f"{what}; remove the run's folder and try again")
+                raise LedgerError(f"{what}; submit the title again")
         return known
 
 
-def _differing_keys(ours: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> Iterator[str]:
+def differing_keys(ours: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The keys, in dotted form, whose values differ between two documents of one kind."""
     for key, value in ours.items():
         if isinstance(value, dict) and isinstance(theirs[key], dict):
-            yield from _differing_keys(value, theirs[key], f"{prefix}{key}.")
+            yield from differing_keys(value, theirs[key], f"{prefix}{key}.")
         elif theirs[key] != value:
             yield prefix + key

@@ -1,6 +1,9 @@
 """The ledger's documents. All of them are JSON, and each write is complete or has no effect.
 
+The first attempt of a run has the folder RUN itself, a later one RUN/attempts/000002 and so on.
+
     RUN/request.json              titles.request.RunRequest                                 (`submit`)
+    RUN/adopted.json              Adoption; not of the first attempt                        (`submit`)
     RUN/title.json                TitleRecord: request, source, format of the film          (`restore`, decoder)
     RUN/engine.json               EngineBinding                                             (encoder, first frame)
     RUN/plan/000007.json          SegmentPlan                                               (decoder)
@@ -10,7 +13,7 @@
     RUN/segments/000007-18.jpg    preview: the same frame restored                          (encoder)
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
     RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
-    RUN/outcome.json              Outcome; the first one stands                             (who ends the run)
+    RUN/outcome.json              Outcome; the first one stands                             (who ends the attempt)
 
 Both previews of a pair show the same area of the picture. docs/ledger.md describes every field.
 """
@@ -31,7 +34,7 @@ class _Document(BaseModel):
 
 
 class Outcome(_Document):
-    """How a run ended.
+    """How an attempt ended.
 
     Attributes:
         state: finished, failed or cancelled.
@@ -48,6 +51,16 @@ class Outcome(_Document):
     error: str = ""
     output: str = ""
     frames: int = 0
+
+
+class Adoption(_Document):
+    """The segments of earlier attempts that an attempt uses as its own.
+
+    Attributes:
+        segments: numbers of the segments, by the number of the attempt that committed them.
+    """
+
+    segments: dict[int, tuple[int, ...]]
 
 
 class TitleRecord(_Document):

@@ -1,74 +1,129 @@
-"""A run's ledger on any fsspec file system: its documents, encoded segments, previews and film.
+"""The ledger of an attempt on any fsspec file system: its documents, encoded segments, previews and film.
 
-The methods of RunLedger are in the order of a run's life: request, title, plan, segments, film, outcome, clean-up.
+The methods of RunLedger are in the order of an attempt's life: request, title, plan, segments, film, outcome, clean-up.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from reelwright.ledger import delivery
 from reelwright.ledger.documents import DocumentFolder
-from reelwright.ledger.records import EngineBinding, Manifest, Outcome, PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
+from reelwright.ledger.records import (
+    Adoption,
+    EngineBinding,
+    Manifest,
+    Outcome,
+    PlanEnd,
+    SegmentPlan,
+    SegmentRecord,
+    TitleRecord,
+)
+from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
 from reelwright.store.folder import Folder
 from reelwright.store.local import TEMPORARY
 from reelwright.store.retry import NO_RETRY, RetryPolicy
-from reelwright.titles.errors import LedgerError
-from reelwright.titles.identity import engine_matches, is_run_name
+from reelwright.titles.errors import LedgerError, LostSegment
+from reelwright.titles.identity import FIRST_ATTEMPT, attempt_folder, engine_matches, is_run_name
 from reelwright.titles.request import RunRequest
 
-# What may differ between two requests for the same run.
+# What may differ between two requests for the same attempt.
 _TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
     "source": True,
     "version": True,
     "toolchain": True,
-    "request": {"source", "output", "priority_class", "deadline", "submitted"},
+    "request": {"source", "priority_class", "deadline", "submitted"},
 }
-# What may differ between two encodings of the same restored frames. `frame_digests` may not.
-_RECORD_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "toolchain"}
-# What is kept of a run that ended.
-_KEPT = ("title.json", "request.json", "outcome.json")
+# What is removed when an attempt is finished, beside the film's files. Everything else is kept.
+_WORK = ("plan", "segments", "payloads", "passes")
+_FILM = "film."
+_ADOPTION = "adopted.json"
+_ENGINE = "engine.json"
+_REQUEST = "request.json"
 _RUN_NAME = re.compile(r"[0-9a-f]{20}")
-_RECORD_NAME = re.compile(r"(\d{6,})\.json")
-_FILE_NAME = re.compile(r"(\d{6,})-([0-9a-f]{12})\.mkv")
+_ATTEMPT_NAME = re.compile(r"\d{6,}")
+
+Found = TypeVar("Found")
 
 
 class RunLedger:
-    """Reads and writes one run's ledger; any number of threads and processes may do so at once.
+    """Reads and writes the ledger of one attempt; any number of threads and processes may do so at once.
 
     Opening a ledger does not access the store. A write is complete or has no effect. The first writer wins; writing
-    the same content again has no effect.
+    the same content again has no effect. Every attempt has a folder of its own, so nothing that is written for one
+    changes another.
 
     Args:
         root: fsspec location that holds the run folders, e.g. a local path or `s3://bucket/ledger`.
         run: the run's name, as `titles.identity.is_run_name` accepts it.
+        attempt: number of the attempt, from 1.
         retry: how long to retry while the store is unavailable.
 
     Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
     read or written, and LedgerError when a document there is incomplete or contradicts the one being written.
     """
 
-    def __init__(self, root: str, run: str, retry: RetryPolicy = NO_RETRY) -> None:
+    def __init__(self, root: str, run: str, attempt: int = FIRST_ATTEMPT, *, retry: RetryPolicy = NO_RETRY) -> None:
         if not is_run_name(run):
             raise LedgerError(f"{run!r} is not the name of a run")
-        self.run = run
-        self._folder = Folder(f"{root.rstrip('/')}/{run}", retry)
+        self.run, self.attempt = run, attempt
+        self._root, self._retry = root.rstrip("/"), retry
+        self._folder = Folder(f"{self._root}/{attempt_folder(run, attempt)}", retry)
         self._documents = DocumentFolder(self._folder)
+        self._segments = SegmentFolder(self._folder)
+
+    def at(self, attempt: int) -> RunLedger:
+        """The ledger of another attempt of the same run."""
+        return RunLedger(self._root, self.run, attempt, retry=self._retry)
+
+    def latest(self) -> RunLedger:
+        """The ledger of the run's last attempt that was submitted, of the first if none was; by one listing."""
+        names = filter(_ATTEMPT_NAME.fullmatch, Folder(f"{self._root}/{self.run}", self._retry).list_names("attempts"))
+        for number in sorted(map(int, names), reverse=True):
+            # Killed just before it wrote the request, a submission leaves a folder without one.
+            if self.at(number)._folder.exists(_REQUEST):
+                return self.at(number)
+        return self.at(FIRST_ATTEMPT)
+
+    def create_request(self, request: RunRequest) -> bool:
+        """Writes the request of an attempt that nobody has submitted yet; whether it was written."""
+        return self._documents.create(_REQUEST, request)
 
     def put_request(self, request: RunRequest) -> None:
-        """Writes the request as it is submitted now; an earlier request is replaced."""
-        self._documents.replace("request.json", request)
+        """Writes the request as it is submitted now; an earlier request of this attempt is replaced."""
+        self._documents.replace(_REQUEST, request)
 
     def request(self) -> RunRequest | None:
-        """The request as it was submitted last; None when the run was never submitted."""
-        return self._documents.read("request.json", RunRequest)
+        """The request as it was submitted last; None when this attempt was never submitted."""
+        return self._documents.read(_REQUEST, RunRequest)
+
+    def adopt(self, earlier: RunLedger) -> None:
+        """Adopts the committed segments of an earlier attempt that has ended, and those that it had adopted.
+
+        Of a finished attempt nothing is adopted: its segments are being removed. The first adoption stands.
+        """
+        outcome, found = earlier.outcome(), {}
+        if outcome is not None and outcome.state != "finished":
+            found = earlier._holders()
+        holders = sorted(set(found.values()))
+        segments = {holder: tuple(sorted(each for each in found if found[each] == holder)) for holder in holders}
+        self._documents.create(_ADOPTION, Adoption(segments=segments))
+        if found and (engine := earlier.engine()):
+            self._documents.create(_ENGINE, EngineBinding(engine=engine))
+
+    def adopted(self) -> dict[int, int]:
+        """The segments that this attempt adopted, each with the attempt that committed it."""
+        # The first attempt has none to adopt from.
+        known = None if self.attempt == FIRST_ATTEMPT else self._documents.read(_ADOPTION, Adoption)
+        segments = {} if known is None else known.segments
+        return {segment: holder for holder, committed in segments.items() for segment in committed}
 
     def put_title(self, record: TitleRecord) -> None:
-        """Writes what the run is; a later request for the same run may have another source location or output."""
+        """Writes what the run is; a later request for the same attempt may have another source location."""
         self._documents.replace_agreeing("title.json", record, _TITLE_MAY_DIFFER)
 
     def title(self) -> TitleRecord | None:
@@ -88,12 +143,12 @@ class RunLedger:
         first = self.segment(min(self.committed_segments(), default=0))
         if first is not None and not engine_matches(engine, first.engine):
             engine = first.engine
-        self._documents.create("engine.json", EngineBinding(engine=engine))
+        self._documents.create(_ENGINE, EngineBinding(engine=engine))
         return self.engine() or engine
 
     def engine(self) -> str:
         """Identity of the engine that the run is bound to; empty before its first restored frame."""
-        binding = self._documents.read("engine.json", EngineBinding)
+        binding = self._documents.read(_ENGINE, EngineBinding)
         return binding.engine if binding else ""
 
     def put_plan(self, plan: SegmentPlan) -> None:
@@ -106,7 +161,7 @@ class RunLedger:
 
     def count_planned(self) -> int:
         """How many segments are planned so far, by one listing."""
-        return sum(_RECORD_NAME.fullmatch(name) is not None for name in self._folder.list_names("plan"))
+        return sum(RECORD_NAME.fullmatch(name) is not None for name in self._folder.list_names("plan"))
 
     def put_plan_end(self, end: PlanEnd) -> None:
         """Writes that the plan is complete."""
@@ -122,34 +177,37 @@ class RunLedger:
 
     def source_preview(self, segment: int, offset: int) -> bytes | None:
         """A source preview as JPEG; None when there is none."""
-        return self._folder.read(f"plan/{segment:06d}-{offset}.jpg")
+        name = f"plan/{segment:06d}-{offset}.jpg"
+        return self._folder.read(name) or self._of_holder(segment, lambda earlier: earlier._folder.read(name))
 
     def put_restored_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
         """Writes the same frame restored."""
-        self._folder.create(f"segments/{segment:06d}-{offset}.jpg", jpeg)
+        self._segments.put_preview(segment, offset, jpeg)
 
     def restored_preview(self, segment: int, offset: int) -> bytes | None:
         """A restored preview as JPEG; None when there is none."""
-        return self._folder.read(f"segments/{segment:06d}-{offset}.jpg")
+        own = self._segments.preview(segment, offset)
+        return own or self._of_holder(segment, lambda earlier: earlier._segments.preview(segment, offset))
 
     def put_segment_file(self, segment: int, local: Path) -> None:
         """Copies an encoded segment here, named by its content; `commit_segment` says which content counts."""
-        self._folder.upload(_file_name(segment, file_sha256(local)), local)
+        self._segments.put_file(segment, local)
 
-    def commit_segment(self, record: SegmentRecord) -> None:
-        """Writes a segment's record: from now on the segment is committed.
+    def commit_segment(self, record: SegmentRecord) -> SegmentRecord:
+        """Writes a segment's record: from now on the segment is committed. See `SegmentFolder.commit`.
+
+        Returns:
+            The record that counts: this one, or that of an earlier commit.
 
         Raises:
-            LedgerError: its file is not here, or it was committed with other frames.
+            LedgerError: its file is not here.
         """
-        name = _record_name(record.segment)
-        if not self._folder.exists(_file_name(record.segment, record.file_sha256)):
-            raise LedgerError(f"{self._folder.address(name)}: committed before its file was put")
-        self._documents.create_once(name, record, _RECORD_MAY_DIFFER)
+        return self._segments.commit(record)
 
     def segment(self, segment: int) -> SegmentRecord | None:
         """A committed segment's record; None before its commit."""
-        return self._documents.read(_record_name(segment), SegmentRecord)
+        own = self._segments.record(segment)
+        return own or self._of_holder(segment, lambda earlier: earlier._segments.record(segment))
 
     def segment_file(self, record: SegmentRecord, scratch: Path) -> Path:
         """A local path that holds a committed segment's encoded file, checked against its record.
@@ -159,24 +217,34 @@ class RunLedger:
             scratch: where a copy goes when the ledger is remote; nothing is copied when it is local.
 
         Raises:
-            LedgerError: the file is not the one that was committed.
+            LostSegment: the file is missing, or is not the one that was committed.
         """
-        name = _file_name(record.segment, record.file_sha256)
-        if self._folder.exists(name):
-            path = self._folder.download(name, scratch)
-            if file_sha256(path) == record.file_sha256:
-                return path
-        remedy = f"remove {_record_name(record.segment)} and run again"
-        raise LedgerError(f"{self._folder.address(name)}: not the file that was committed; {remedy}")
+        own = self._segments.file(record, scratch)
+        path = own or self._of_holder(record.segment, lambda earlier: earlier._segments.file(record, scratch))
+        if path is None:
+            raise LostSegment(
+                record.segment, f"run {self.run}: the file of segment {record.segment} is missing or damaged"
+            )
+        return path
 
     def is_committed(self, segment: int) -> bool:
-        """Whether a segment is committed."""
-        return self._folder.exists(_record_name(segment))
+        """Whether a segment has a record whose file is there and has the record's size."""
+        own = self._segments.is_committed(segment)
+        return own or bool(self._of_holder(segment, lambda earlier: earlier._segments.is_committed(segment)))
 
     def committed_segments(self) -> set[int]:
-        """The committed segments, by one listing."""
-        matches = map(_RECORD_NAME.fullmatch, self._folder.list_names("segments"))
-        return {int(match[1]) for match in matches if match}
+        """The committed segments, by one listing, and one for each attempt from which segments were adopted."""
+        return set(self._holders())
+
+    def discard_segment(self, segment: int) -> None:
+        """Makes a segment count as not committed, because its file or its plan is not what it must be."""
+        self._segments.discard(segment)
+        self._of_holder(segment, lambda earlier: earlier._segments.discard(segment))
+
+    def agrees_with_adopted(self, plan: SegmentPlan) -> bool:
+        """Whether a segment was not adopted, or was planned then as it is now."""
+        earlier = self._holder(plan.segment)
+        return earlier is None or earlier.plan(plan.segment) == plan
 
     @contextmanager
     def film_draft(self, name: str, scratch: Path) -> Iterator[Path]:
@@ -215,20 +283,17 @@ class RunLedger:
         return delivery.delivered_manifest(self.run, output)
 
     def put_outcome(self, outcome: Outcome) -> bool:
-        """Writes how the run ended, unless an outcome is there; whether the ledger now holds this outcome."""
+        """Writes how the attempt ended, unless an outcome is there; whether the ledger now holds this outcome."""
         return self._documents.create("outcome.json", outcome) or self.outcome() == outcome
 
     def outcome(self) -> Outcome | None:
-        """How the run ended; None while it has not."""
+        """How the attempt ended; None while it has not."""
         return self._documents.read("outcome.json", Outcome)
 
-    def clear_outcome(self) -> None:
-        """Lets a run that has ended begin again; its committed segments stay."""
-        self._folder.remove("outcome.json")
-
     def prune(self) -> None:
-        """Removes everything but request, title and outcome."""
-        self._folder.remove_all("", _KEPT)
+        """Removes what this attempt and those before it worked with; requests, titles and outcomes stay."""
+        for attempt in range(FIRST_ATTEMPT, self.attempt + 1):
+            self.at(attempt)._remove_work()
 
     def remove_leftovers(self) -> None:
         """Removes what killed writers left: part-written files and encoded segments that no record names.
@@ -239,13 +304,37 @@ class RunLedger:
             for name in self._folder.list_names(folder):
                 if name.startswith(TEMPORARY):
                     self._folder.remove(f"{folder}/{name}".lstrip("/"))
-        for name in self._folder.list_names("segments"):
-            match = _FILE_NAME.fullmatch(name)
-            if match is None:
-                continue
-            record = self.segment(int(match[1]))
-            if record is None or not record.file_sha256.startswith(match[2]):
-                self._folder.remove(f"segments/{name}")
+        self._segments.remove_unrecorded()
+
+    def _remove_work(self) -> None:
+        for folder in _WORK:
+            self._folder.remove_all(folder)
+        for name in self._folder.list_names(""):
+            if name in {_ADOPTION, _ENGINE} or name.startswith((_FILM, TEMPORARY)):
+                self._folder.remove(name)
+
+    def _holders(self) -> dict[int, int]:
+        """The committed segments, each with the attempt whose folder has it."""
+        adopted = self.adopted()
+        held = {attempt: self.at(attempt)._segments.committed_segments() for attempt in set(adopted.values())}
+        found = {segment: attempt for segment, attempt in adopted.items() if segment in held[attempt]}
+        return found | dict.fromkeys(self._segments.committed_segments(), self.attempt)
+
+    def _holder(self, segment: int) -> RunLedger | None:
+        """The ledger of the attempt that a segment was adopted from; None when it was not adopted."""
+        attempt = self.adopted().get(segment)
+        return None if attempt is None else self.at(attempt)
+
+    def _of_holder(self, segment: int, find: Callable[[RunLedger], Found]) -> Found | None:
+        earlier = self._holder(segment)
+        return None if earlier is None else find(earlier)
+
+
+class OpenLedger(Protocol):
+    """Opens the ledger of an attempt."""
+
+    def __call__(self, run: str, attempt: int = FIRST_ATTEMPT) -> RunLedger:
+        """Opens it; see RunLedger."""
 
 
 def is_run(name: str) -> bool:
@@ -263,19 +352,5 @@ def list_runs(root: str) -> list[str]:
     return [name for name in Folder(root).list_names("") if is_run(name)]
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a local file's bytes, as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _plan_name(segment: int) -> str:
     return f"plan/{segment:06d}.json"
-
-
-def _record_name(segment: int) -> str:
-    return f"segments/{segment:06d}.json"
-
-
-def _file_name(segment: int, sha256: str) -> str:
-    return f"segments/{segment:06d}-{sha256[:12]}.mkv"

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import request_to_wire
@@ -73,8 +74,7 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         worker.start()
         stack.callback(worker.close, 0.0)
 
-        def ledger(run: str) -> RunLedger:
-            return RunLedger(str(job.ledger), run)
+        ledger = partial(RunLedger, str(job.ledger))
 
         # A person waits: an unavailable disk ends the command, while a service would retry.
         encoder = EncoderService(bus, ledger, claims, EncoderSettings(scratch=job.folder, retry_unavailable=False))

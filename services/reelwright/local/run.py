@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from prometheus_client import REGISTRY
 
 from reelwright.decoder.title_decoder import describe_title
+from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import read_manifest
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.records import Manifest, Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
 from reelwright.local.pipeline import restore_here
@@ -18,6 +20,7 @@ from reelwright.media.probe import probe
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.titles.errors import InputError
+from reelwright.titles.request import RunRequest
 
 
 def run_job(
@@ -55,7 +58,7 @@ def run_job(
             stack.enter_context(run_lock(lock, on_wait))
             # Removed while it is held: a process that waits for it notices and makes a new one.
             stack.callback(lock.unlink, missing_ok=True)
-        ledger = RunLedger(str(job.ledger), job.request.run)
+        ledger = RunLedger(str(job.ledger), job.request.run).latest()
         done = ledger.delivered_manifest(str(job.output))
         if done is not None:
             return done
@@ -63,7 +66,8 @@ def run_job(
         if not overwrite:
             ledger.check_replaceable(str(job.output), job.request.fingerprint)
         ledger.remove_leftovers()
-        ledger.clear_outcome()
+        ledger = _begin(ledger, job.request)
+        job = replace(job, request=job.request.model_copy(update={"attempt": ledger.attempt}))
         # The decoder uses this instead of probing the source again.
         ledger.put_title(describe_title(job.request, source))
         meter = ProgressMeter(source.video.frames_estimate or None, _committed_frames(ledger))
@@ -75,6 +79,16 @@ def run_job(
         manifest = read_manifest(str(job.output))
         job.remove_run()
         return manifest
+
+
+def _begin(latest: RunLedger, request: RunRequest) -> RunLedger:
+    """Continues an attempt that was killed, or begins the next one. The run's lock must be held."""
+    known = readable_request(latest)
+    if known is not None and known.output != request.output:
+        latest.put_outcome(Outcome(state="cancelled", reason=f"restored to {request.output} instead"))
+    begun = place_request(latest, known, request)
+    assert begun is not None, "another process works on the run although its lock is held"
+    return begun
 
 
 def _committed_frames(ledger: RunLedger) -> int:

@@ -15,6 +15,7 @@ ReelwrightError
     ├── RestorationFailed       a batch failed too often; names the frame range
     ├── UnusableMessage         a message that cannot be parsed, or has an unknown format version
     ├── CorruptPayload          bytes that do not match their digest, or are missing; the segment is published again
+    ├── LostSegment             the file of a committed segment is missing or damaged; the segment is made again
     └── LedgerError             the ledger holds a contradiction
 
 Two questions are answered apart: `exit_code` says who must act, `temporary` says whether a retry can succeed.
@@ -131,3 +132,16 @@ class CorruptPayload(InternalError):
 
 class LedgerError(InternalError):
     """The ledger holds a contradiction."""
+
+
+class LostSegment(InternalError):
+    """The file of a committed segment is missing or damaged.
+
+    Args:
+        segment: number of the segment.
+        what: what is wrong, in one line.
+    """
+
+    def __init__(self, segment: int, what: str) -> None:
+        super().__init__(what)
+        self.segment = segment

@@ -17,6 +17,9 @@ gives any source another plan, so that no run has parts that were made by differ
 _EDGE = 4 << 20
 _SAMPLE = 256 << 10
 _SAMPLES = 64
+FIRST_ATTEMPT = 1
+"""Number of a run's first attempt; also what a message or document without a number means."""
+
 _RUN_NAME = re.compile(r"[0-9A-Za-z]{1,64}")
 
 
@@ -78,3 +81,8 @@ def is_run_name(text: str) -> bool:
     other character, or none, is never used as a path.
     """
     return _RUN_NAME.fullmatch(text) is not None
+
+
+def attempt_folder(run: str, attempt: int) -> str:
+    """The folder of an attempt below a ledger's root: `RUN` for the first, `RUN/attempts/000002` for the second."""
+    return run if attempt == FIRST_ATTEMPT else f"{run}/attempts/{attempt:06d}"

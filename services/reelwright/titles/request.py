@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.titles.recipe import Recipe, parse_recipe_text
 
 PriorityClass = Literal["express", "standard", "bulk"]
@@ -19,10 +20,13 @@ RecipeText = Annotated[
 
 
 class RunRequest(BaseModel):
-    """A run as it was submitted last. The ledger keeps it as `request.json`.
+    """An attempt of a run as it was submitted last. The ledger keeps it as `request.json`.
+
+    Run, output and recipe of an attempt never change. Location of the source, class and deadline may.
 
     Attributes:
         run: name of the run, from `titles.identity.run_id`.
+        attempt: number of the attempt, from 1. A submission after the end of an attempt begins the next one.
         source: location of the source film: an absolute path or a URL.
         output: location where the restored film is wanted.
         recipe: what to do to the film.
@@ -40,6 +44,7 @@ class RunRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     run: str
+    attempt: int = Field(default=FIRST_ATTEMPT, ge=FIRST_ATTEMPT)
     source: str
     output: str
     recipe: RecipeText

@@ -97,7 +97,9 @@ class Start(_message.Message):
     def __init__(self, lease: _Optional[str] = ...) -> None: ...
 
 class Revoke(_message.Message):
-    __slots__ = ("run",)
+    __slots__ = ("run", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
-    def __init__(self, run: _Optional[str] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...

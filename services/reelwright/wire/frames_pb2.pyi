@@ -61,7 +61,7 @@ class Work(_message.Message):
     def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ...) -> None: ...
 
 class FrameBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload", "halo_before", "halo_after")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload", "halo_before", "halo_after", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,7 @@ class FrameBatch(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     HALO_BEFORE_FIELD_NUMBER: _ClassVar[int]
     HALO_AFTER_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
     batch: int
@@ -82,10 +83,11 @@ class FrameBatch(_message.Message):
     payload: Payload
     halo_before: int
     halo_after: int
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +98,7 @@ class RestoredBatch(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
     batch: int
@@ -106,4 +109,5 @@ class RestoredBatch(_message.Message):
     engine: str
     worker: str
     seconds: float
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., attempt: _Optional[int] = ...) -> None: ...

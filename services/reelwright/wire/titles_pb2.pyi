@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TitleRequest(_message.Message):
-    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "halo_frames", "toolchain")
+    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "halo_frames", "toolchain", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class TitleRequest(_message.Message):
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
     HALO_FRAMES_FIELD_NUMBER: _ClassVar[int]
     TOOLCHAIN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     source: str
     output: str
@@ -31,10 +32,11 @@ class TitleRequest(_message.Message):
     submitted: float
     halo_frames: int
     toolchain: str
-    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted", "engine_bound")
+    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted", "engine_bound", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     TITLE_PLANNED_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_COMMITTED_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +45,7 @@ class Event(_message.Message):
     TITLE_CANCELLED_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_WANTED_FIELD_NUMBER: _ClassVar[int]
     ENGINE_BOUND_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     title_planned: TitlePlanned
     segment_committed: SegmentCommitted
@@ -51,7 +54,8 @@ class Event(_message.Message):
     title_cancelled: TitleCancelled
     segment_wanted: SegmentWanted
     engine_bound: EngineBound
-    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., segment_wanted: _Optional[_Union[SegmentWanted, _Mapping]] = ..., engine_bound: _Optional[_Union[EngineBound, _Mapping]] = ...) -> None: ...
+    attempt: int
+    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., segment_wanted: _Optional[_Union[SegmentWanted, _Mapping]] = ..., engine_bound: _Optional[_Union[EngineBound, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class SegmentWanted(_message.Message):
     __slots__ = ("segment", "reason")
