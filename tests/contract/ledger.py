@@ -13,7 +13,6 @@ from uuid import uuid4
 import pytest
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.ledger.attempts import place_request
 from reelwright.ledger.delivery import manifest_location, report_location
 from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd
@@ -140,23 +139,6 @@ class LedgerContract:
         assert ledger.is_committed(0)
         assert ledger.segment_file(record_of(0, b"again"), tmp_path).read_bytes() == b"again"
 
-    def test_a_discarded_segment_is_committed_again(self, root: str, tmp_path: Path) -> None:
-        """A segment that is found damaged after its commit counts as not committed, also when it was adopted."""
-        first = RunLedger(root, RUN)
-        put_file(first, tmp_path, 0, b"film")
-        first.commit_segment(record_of(0))
-        first.put_outcome(FAILED)
-        second = first.at(2)
-        second.adopt(first)
-        assert second.is_committed(0)
-        second.discard_segment(0)
-        assert not second.is_committed(0)
-        assert second.committed_segments() == set()
-        put_file(second, tmp_path, 0, b"film")
-        second.commit_segment(record_of(0))
-        assert second.committed_segments() == {0}
-        assert first.committed_segments() == set(), "it stays in the attempt that made it"
-
     def test_a_title_may_move_but_not_change(self, root: str) -> None:
         """A title may get another source location, but not another engine."""
         ledger = RunLedger(root, RUN)
@@ -219,68 +201,6 @@ class LedgerContract:
         assert ledger.at(2).outcome() is None
         assert ledger.at(2).put_outcome(Outcome(state="cancelled"))
         assert ledger.outcome() == FAILED
-
-    def test_a_later_attempt_adopts_what_is_committed(self, root: str, tmp_path: Path) -> None:
-        """An attempt has the segments that were committed when it began, of every attempt before, and no others."""
-        first = RunLedger(root, RUN)
-        for segment in (0, 1):
-            put_file(first, tmp_path, segment, b"film")
-            first.commit_segment(record_of(segment))
-            first.put_restored_preview(segment, 0, b"restored")
-            first.put_plan(plan_of(segment))
-        first.put_source_preview(0, 0, b"source")
-        first.put_outcome(FAILED)
-        second = first.at(2)
-        assert second.committed_segments() == set()
-        second.adopt(first)
-        put_file(first, tmp_path, 2, b"late")
-        first.commit_segment(record_of(2, b"late"))
-        second.adopt(first)
-        put_file(second, tmp_path, 3, b"film")
-        second.commit_segment(record_of(3))
-        second.put_outcome(FAILED)
-        third = first.at(3)
-        third.adopt(second)
-        assert second.committed_segments() == third.committed_segments() == {0, 1, 3}
-        assert third.adopted() == {0: 1, 1: 1, 3: 2}
-        assert not third.is_committed(2)
-        for segment in (0, 1, 3):
-            assert third.is_committed(segment)
-            assert third.segment(segment) == record_of(segment)
-            assert third.segment_file(record_of(segment), tmp_path).read_bytes() == b"film"
-        assert (third.source_preview(0, 0), third.restored_preview(0, 0)) == (b"source", b"restored")
-        assert third.agrees_with_adopted(plan_of(0))
-        assert not third.agrees_with_adopted(plan_of(0, digest="other"))
-        assert third.agrees_with_adopted(plan_of(2, digest="other"))
-
-    def test_nothing_is_adopted_of_a_finished_attempt(self, root: str, tmp_path: Path) -> None:
-        """An attempt after a finished one begins empty, and a late prune of the finished one removes nothing of it."""
-        first = RunLedger(root, RUN)
-        put_file(first, tmp_path, 0, b"film")
-        first.commit_segment(record_of(0))
-        first.put_outcome(Outcome(state="finished"))
-        second = place_request(first, request_of(), request_of(output="other.mp4"))
-        assert second is not None
-        assert (second.attempt, second.committed_segments()) == (2, set())
-        put_file(second, tmp_path, 1, b"film")
-        second.commit_segment(record_of(1))
-        first.prune()
-        assert first.committed_segments() == set()
-        assert second.committed_segments() == {1}
-        assert second.segment_file(record_of(1), tmp_path).read_bytes() == b"film"
-
-    def test_the_last_attempt_is_found(self, root: str) -> None:
-        """The last attempt is the one submitted last, not one whose submission was killed before its request."""
-        first = RunLedger(root, RUN)
-        assert first.latest().attempt == 1
-        first.put_request(request_of())
-        first.put_outcome(FAILED)
-        first.at(2).adopt(first)
-        assert first.latest().attempt == 1
-        assert place_request(first, request_of(), request_of()) is not None
-        assert first.latest().attempt == 2
-        assert first.latest().request() == request_of(attempt=2)
-        assert place_request(first, request_of(), request_of()) is None, "another submission has begun it"
 
     def test_the_runs_of_a_root_are_listed(self, root: str) -> None:
         """Only runs are listed, and a missing root has none."""

@@ -18,6 +18,7 @@ from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
+from tests.contract.attempts import AttemptContract
 from tests.contract.ledger import AWKWARD, LedgerContract, payload_of
 from tests.support.ledgers import RUN, plan_of, request_of, title_of
 from tests.support.stores import FaultyS3Server, aws_environment, require_real_server
@@ -36,6 +37,10 @@ def root(store: S3Server) -> str:
 
 
 class TestLedgerOnS3(LedgerContract):
+    pass
+
+
+class TestAttemptsOnS3(AttemptContract):
     pass
 
 
