@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,7 +34,7 @@ class Role:
     ready = True
 
     def __init__(self, retry):
-        self.ledger = RunLedger(sys.argv[1], sys.argv[2], retry)
+        self.ledger = RunLedger(sys.argv[1], sys.argv[2], retry=retry)
 
     def run(self, stop):
         while not stop.wait(0.05):
@@ -108,7 +109,7 @@ def test_access_that_is_revoked_for_a_while(bucket: GuardedBucket, caplog: pytes
     """While nothing in the store is allowed, every service waits; afterwards every title is finished."""
     root, retry = f"s3://{bucket.name}/ledger", RetryPolicy(waits_for_access=True)
     requests = titles(bucket, 3, 120)
-    with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, retry), inline_bytes=0, retry=retry) as here:
+    with pipeline_harness(root, ledger=partial(RunLedger, root, retry=retry), inline_bytes=0, retry=retry) as here:
         for request in requests:
             here.submit(request)
         until(lambda: any(here.ledger(each.run).committed_segments() for each in requests), "a commit")
@@ -126,7 +127,7 @@ def test_a_source_and_an_output_that_are_not_allowed(bucket: GuardedBucket) -> N
     root, retry = f"s3://{bucket.name}/ledger", RetryPolicy(waits_for_access=True)
     refused_source, refused_output, allowed = titles(bucket, 3, 48)
     bucket.allow("ledger", "sources/1", "sources/2", "films/0", "films/2")
-    with pipeline_harness(root, ledger=lambda run: RunLedger(root, run, retry), retry=retry) as here:
+    with pipeline_harness(root, ledger=partial(RunLedger, root, retry=retry), retry=retry) as here:
         for request in (refused_source, refused_output, allowed):
             here.submit(request)
         ended = {event.run: event for event in (here.wait_for_any() for _ in range(3))}

@@ -129,7 +129,7 @@ def test_a_refusal_at_a_place_of_the_services_is_temporary(answer: str) -> None:
     """Where a policy waits for access, a store that refuses its caller counts as unavailable, for every operation."""
     retry = RetryPolicy(0, waits_for_access=True)
     with FaultyS3Server(answer) as server, aws_environment(server.env):
-        ledger, claims = RunLedger("s3://films/ledger", RUN, retry), ClaimCheck("s3://films/ledger", 0, retry)
+        ledger, claims = RunLedger("s3://films/ledger", RUN, retry=retry), ClaimCheck("s3://films/ledger", 0, retry)
         for step in (
             ledger.title,
             ledger.committed_segments,
