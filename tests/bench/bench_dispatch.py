@@ -34,7 +34,7 @@ Column = tuple[str, Callable[[Figures], str]]
 _WORKERS: Column = ("workers", lambda f: f"{f.load.workers}")
 _COLUMNS: tuple[Column, ...] = (
     ("frames/s", lambda f: f"{f.fps:,.0f}"),
-    ("of the workers' sum", lambda f: f"{f.efficiency:.3f}"),
+    ("share of the workers' total speed", lambda f: f"{f.efficiency:.3f}"),
     ("CPU ms per batch", lambda f: f"{f.cpu_ms_per_batch:.3f}"),
     ("CPU ms per frame", lambda f: f"{f.cpu_ms_per_batch / f.load.frames:.3f}"),
     ("cores", lambda f: f"{f.cores:.2f}"),
@@ -97,7 +97,7 @@ class _Bench:
             "workers of 100 frames/s",
             lambda f: f.load.workers,
             {"500 B a frame": small, "172.8 kB a frame": full},
-            {"frames/s": lambda f: f.fps, "of the workers' sum": lambda f: f.efficiency},
+            {"frames/s": lambda f: f.fps, "share of the workers' total speed": lambda f: f.efficiency},
         )
 
     def frame_sizes(self) -> None:
@@ -151,7 +151,9 @@ class _Bench:
             ("99 % ms", lambda f: f"{1000 * f.dispatcher.latencies[2]:.1f}"),
         ]
         self._report.add_table(
-            "Latency from publish to receipt at 0.8 of the workers' sum; 40 ms of it are work", columns, found
+            "Latency from publish to receipt at 0.8 of the workers' total speed; 40 ms of it are work",
+            columns,
+            found,
         )
 
     def kafka(self) -> None:

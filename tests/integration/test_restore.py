@@ -1,4 +1,4 @@
-"""One film in, one restored film out, and every frame accounted for: read back with plain PyAV alone."""
+"""Restored films, read with PyAV only: frames, times, black and white, borders and sound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.pyav import in_seconds
 
 
 def restore(source: Path, output: Path, *options: str) -> dict[str, object]:
-    """Restores through the command line's own entry and returns the manifest."""
+    """Restores a film with the command `restore`; returns its manifest."""
     assert run(["restore", str(source), "-o", str(output), *options]) == 0
     return dict(json.loads(output.with_name(output.name + ".manifest.json").read_text()))
 
@@ -30,22 +30,22 @@ def shown(path: Path) -> list[Fraction]:
 
 
 def resolution(path: Path) -> Fraction:
-    """Seconds per tick of the film's own container."""
+    """Length of a tick of the film's container, in seconds."""
     with av.open(str(path)) as film:
         return in_seconds(1, film.streams.video[0].time_base)
 
 
 @pytest.mark.parametrize("name", clips.FILMS)
-def test_every_frame_comes_back_once_in_order_at_its_own_time(name: str, tmp_path: Path) -> None:
-    """Frames out are frames in, each at the time at which a player shows it in the source."""
+def test_the_film_has_every_frame_once_in_order_at_its_time(name: str, tmp_path: Path) -> None:
+    """The film has every frame of the source, each at the time at which a player shows it in the source."""
     source, output = clips.clip(name), tmp_path / "out.mp4"
     manifest = restore(source, output)
     wanted, found = clips.truth(name).times, shown(output)
     assert manifest["frames_in"] == manifest["frames_out"] == len(wanted) == len(found)
-    # Matroska rounds what was written to its milliseconds before it ever reaches us.
+    # Matroska has rounded the times of the source to milliseconds.
     tick = max(resolution(source), resolution(output))
     start = found[0] - wanted[0]
-    # A container without room for a late or negative start may shift picture and sound together, never one alone.
+    # A container that cannot begin late or before 0 may shift picture and sound, but only together.
     assert all(abs(f - w - start) <= tick for f, w in zip(found, wanted, strict=True))
     assert run(["verify", str(output)]) == 0
 
@@ -62,7 +62,7 @@ def test_the_master_is_lossless_and_verified_frame_by_frame(name: str, tmp_path:
 
 @pytest.mark.parametrize(("profile", "suffix"), [("hevc10", "mp4"), ("av1", "mp4"), ("prores", "mov")])
 def test_every_profile_keeps_the_time_of_every_frame(profile: str, suffix: str, tmp_path: Path) -> None:
-    """A variable frame rate with B-frames survives each codec and container."""
+    """Each codec and container keeps the times of a source with a variable frame rate and B-frames."""
     output = tmp_path / f"out.{suffix}"
     restore(clips.clip("vfr_mp4"), output, "--profile", profile)
     wanted, found = clips.truth("vfr_mp4").times, shown(output)
@@ -91,7 +91,7 @@ def test_black_and_white_gets_no_tint(tmp_path: Path) -> None:
 
 
 def test_bars_are_put_back_where_they_were(tmp_path: Path) -> None:
-    """Black borders come back black and at their scaled place; cropping leaves them off."""
+    """The film has the source's black borders, enlarged by the scale; with `bars=crop` it has none."""
     kept, cropped = tmp_path / "kept.mkv", tmp_path / "cropped.mkv"
     manifest = restore(clips.clip("pillarbox"), kept, "--profile", "master")
     assert (manifest["width"], manifest["height"]) == (640, 480)
@@ -104,7 +104,7 @@ def test_bars_are_put_back_where_they_were(tmp_path: Path) -> None:
 
 
 def test_the_same_request_again_costs_nothing(tmp_path: Path) -> None:
-    """A finished film is recognised and left as it is."""
+    """A film that is finished is not changed."""
     output = tmp_path / "out.mp4"
     restore(clips.clip("rate_25"), output)
     before = output.stat()
@@ -115,7 +115,7 @@ def test_the_same_request_again_costs_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", REAL)
 def test_a_real_film_keeps_frames_and_sound(name: str, tmp_path: Path) -> None:
-    """Real films come back whole: picture times and every packet of sound."""
+    """A real film keeps the times of its pictures and every packet of its sound."""
     source, output = real_film(name), tmp_path / "out.mp4"
     manifest = restore(source, output)
     wanted, found = shown(source), shown(output)
@@ -125,7 +125,7 @@ def test_a_real_film_keeps_frames_and_sound(name: str, tmp_path: Path) -> None:
 
 
 def test_no_flicker_is_added(tmp_path: Path) -> None:
-    """The mean brightness of every restored frame is its source frame's."""
+    """Every restored frame has the mean brightness of its source frame."""
     source, output = real_film("chaplin"), tmp_path / "out.mp4"
     restore(source, output)
     difference = np.array(brightness(output)) - np.array(brightness(source))

@@ -1,4 +1,4 @@
-"""Runs on a real S3 server: the contract of every ledger, writers at once, who may do what, and other servers' ways."""
+"""Ledgers on a real S3 server: the contract, concurrent writers, permissions, servers without conditional puts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.stores import FaultyS3Server, aws_environment, require_real_s
 
 @pytest.fixture
 def store(s3: S3Server) -> Iterator[S3Server]:
-    """The server as this process reaches it."""
+    """The S3 server that this process uses."""
     with aws_environment(s3.env):
         yield s3
 
@@ -59,7 +59,7 @@ _ROUNDS = 12
 
 @pytest.mark.parametrize("kind", ["a folder", "S3"])
 def test_of_several_processes_one_creates_a_document(root: str, tmp_path: Path, kind: str) -> None:
-    """However many write it at the same moment, it holds what one of them wrote, and just that one is told so."""
+    """Of several processes that write a document at the same time, one writes it, and only that one returns True."""
     root = root if kind == "S3" else str(tmp_path)
     command = [sys.executable, "-c", RACER, root]
     racers = [
@@ -81,7 +81,7 @@ def test_of_several_processes_one_creates_a_document(root: str, tmp_path: Path, 
 
 
 def test_a_ledger_is_used_from_many_threads(root: str) -> None:
-    """Threads that open ledgers and write plans at once, as the services do, each find all of it."""
+    """Threads that open ledgers and write plans at the same time all read every plan."""
 
     def work(number: int) -> int:
         ledger = RunLedger(root, RUN)
@@ -96,7 +96,7 @@ def test_a_ledger_is_used_from_many_threads(root: str) -> None:
 
 
 def test_thousands_of_files_are_pruned(root: str) -> None:
-    """More files than one request removes or one listing holds: all go, and those that stay do."""
+    """More files than one request can remove or list are removed, and the files to keep are kept."""
     folder = Folder(f"{root}/{RUN}")
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: folder.replace(f"payloads/{number}", b"x"), range(1200)))
@@ -108,7 +108,7 @@ def test_thousands_of_files_are_pruned(root: str) -> None:
 
 
 def test_a_large_film_arrives_whole(root: str, tmp_path: Path) -> None:
-    """What is sent and fetched in parts is the same file."""
+    """A file that is sent and fetched in parts is unchanged."""
     film = tmp_path / "film.mkv"
     film.write_bytes(bytes(range(251)) * (50 << 12))
     folder = Folder(root)
@@ -120,7 +120,7 @@ def test_a_large_film_arrives_whole(root: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["refuses", "ignores"])
 def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -> None:
-    """Where a condition is refused or ignored, who comes second still changes nothing and is told so."""
+    """On a server that refuses or ignores conditions, the second writer changes nothing and returns False."""
     with FaultyS3Server(kind) as server, aws_environment(server.env):
         ledgers = [RunLedger("s3://films/ledger", RUN), RunLedger("s3://films/ledger", RUN[::-1])]
         for ledger in ledgers:
@@ -131,7 +131,7 @@ def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -
 
 
 def answers(root: str) -> dict[str, str]:
-    """What a person is told for each thing that a service does to a run; empty where it is done."""
+    """The error line of each operation of a service on a run; empty when it succeeds."""
     ledger = RunLedger(root, RUN)
     tried: dict[str, Callable[[], object]] = {
         "read": ledger.title,
@@ -142,19 +142,19 @@ def answers(root: str) -> dict[str, str]:
         "prune": ledger.prune,
         "claim": lambda: ClaimCheck(root, 0).store_if_large(payload_of(b"frames"), RUN, 0),
     }
-    said = {}
+    lines = {}
     for name, act in tried.items():
-        said[name] = ""
+        lines[name] = ""
         try:
             act()
         except OutputError as error:
-            said[name] = str(error)
-    return said
+            lines[name] = str(error)
+    return lines
 
 
 @pytest.mark.parametrize("wrong", ["secret", "key", "both missing"])
 def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong: str) -> None:
-    """Who is not known learns so at every step, where it was, and what to check; never a key."""
+    """With wrong credentials each operation has an error that names location and remedy, and no key."""
     require_real_server(store)
     env = dict(store.env)
     secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -166,8 +166,8 @@ def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong:
         del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
         env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere"}
     with aws_environment(env):
-        said = answers(root)
-    for line in said.values():
+        lines = answers(root)
+    for line in lines.values():
         assert line.startswith("s3://films/")
         assert "credentials" in line
         assert "\n" not in line
@@ -176,34 +176,34 @@ def test_wrong_credentials_are_one_clear_line(store: S3Server, root: str, wrong:
 
 @pytest.mark.usefixtures("store")
 def test_a_missing_bucket_is_named() -> None:
-    """A bucket that is not there is not an empty one, whatever is asked of it."""
+    """Every operation in a bucket that does not exist has an error that names it."""
     for line in answers("s3://no-such-bucket/ledger").values():
         assert line.startswith("s3://no-such-bucket/ledger")
         assert "no such bucket" in line
 
 
-def test_a_place_without_write_permission_is_named(store: S3Server) -> None:
-    """Who may only read reads; writing says that the store does not allow it, and where."""
+def test_a_location_without_write_permission_is_named(store: S3Server) -> None:
+    """A user who may only read can read; each write has an error that names the location."""
     require_real_server(store)
     reader, bucket = store.add_user(f"reader{uuid4().hex[:8]}"), f"read-only-{uuid4().hex[:8]}"
     client = store.client()
     client.create_bucket(Bucket=bucket)
-    places = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-    allow = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": places}
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    allow = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": resources}
     policy = {"Version": "2012-10-17", "Statement": [{**allow, "Principal": {"AWS": [reader["AWS_ACCESS_KEY_ID"]]}}]}
     client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     client.put_object(Bucket=bucket, Key=f"ledger/{RUN}/plan/end.json", Body=b"{}")
     with aws_environment(reader):
-        said = answers(f"s3://{bucket}/ledger")
-    done = {name for name, line in said.items() if not line}
+        lines = answers(f"s3://{bucket}/ledger")
+    done = {name for name, line in lines.items() if not line}
     assert done == {"read", "list", "runs"}
-    for name in said.keys() - done:
-        assert said[name].startswith(f"s3://{bucket}/ledger/{RUN}")
-        assert "the store does not allow it" in said[name]
+    for name in lines.keys() - done:
+        assert lines[name].startswith(f"s3://{bucket}/ledger/{RUN}")
+        assert "the store does not allow it" in lines[name]
 
 
-def test_a_place_that_nobody_has_written_to_is_empty(root: str) -> None:
-    """Opening, listing and reading what nobody has written finds nothing and makes nothing."""
+def test_an_empty_location_stays_empty(root: str) -> None:
+    """Opening, listing and reading an empty location finds nothing and creates nothing."""
     assert list_runs(root) == []
     assert RunLedger(root, RUN).request() is None
     assert Folder(root).list_names("") == []

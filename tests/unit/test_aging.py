@@ -16,7 +16,7 @@ from tests.support.scenes import scene
 NOTHING = AgePreset("nothing", GrainStock(0, 0.5), blur=0, dust=0, hairs=0, scratches=0, flicker=0, weave=0)
 ROWS, COLUMNS = 90, 120
 
-# Each damage by itself, strong enough to be certain within a few frames.
+# One kind of damage each, strong enough to appear within a few frames.
 DAMAGES: dict[str, dict[str, Any]] = {
     "grain": {"grain": GrainStock(0.05, 0.6)},
     "blur": {"blur": 2.0},
@@ -32,7 +32,7 @@ DAMAGES: dict[str, dict[str, Any]] = {
 
 
 def planes() -> tuple[np.ndarray, ...]:
-    """A textured 4:2:0 frame with colour."""
+    """The planes of a textured 4:2:0 frame with colour."""
     return tuple(np.asarray(plane, np.uint8) for plane in scene(0, "yuv420p", COLUMNS, ROWS).planes)
 
 
@@ -43,7 +43,7 @@ def ager(preset: AgePreset | str, seed: int = 1) -> Ager:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_frame_is_aged_the_same_in_any_order_and_from_any_thread(preset: str) -> None:
-    """What a frame looks like depends on preset, seed, size and index alone."""
+    """An aged frame depends on preset, seed, size and index only."""
     frame, film = planes(), ager(preset)
     forward = [film.age(index, frame) for index in range(50)]
     with ThreadPoolExecutor(4) as pool:
@@ -53,7 +53,7 @@ def test_a_frame_is_aged_the_same_in_any_order_and_from_any_thread(preset: str) 
 
 
 def test_another_seed_is_another_copy_of_the_film() -> None:
-    """Seeds differ in their damage, and so do a copy's frames."""
+    """Two seeds give different damage, and so do two frames of one seed."""
     frame = planes()
     first = ager("print-1940").age(3, frame)[0]
     assert not np.array_equal(first, ager("print-1940", seed=2).age(3, frame)[0])
@@ -61,14 +61,14 @@ def test_another_seed_is_another_copy_of_the_film() -> None:
 
 
 def test_an_undamaged_film_stays_as_it_is() -> None:
-    """With every damage at nothing the luma is unchanged."""
+    """A preset without damage does not change the luma."""
     frame = planes()
     assert np.array_equal(ager(NOTHING).age(5, frame)[0], frame[0])
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_each_damage_does_something(damage: str) -> None:
-    """A preset's every value changes the picture, without help from the others."""
+    """Each value of a preset changes the picture when all others are 0."""
     frame = planes()
     film = ager(dataclasses.replace(NOTHING, **DAMAGES[damage]))
     assert any(not np.array_equal(film.age(index, frame)[0], frame[0]) for index in range(8))
@@ -76,7 +76,7 @@ def test_each_damage_does_something(damage: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_black_and_white_stays_without_tint(preset: str) -> None:
-    """Chroma is exactly neutral unless the preset keeps colour, and then it is untouched."""
+    """Chroma is exactly neutral, or unchanged if the preset keeps colour."""
     frame = planes()
     _, *chroma = ager(preset).age(0, frame)
     wanted = frame[1:] if PRESETS[preset].colour else [np.full_like(plane, 128) for plane in frame[1:]]
@@ -84,7 +84,7 @@ def test_black_and_white_stays_without_tint(preset: str) -> None:
 
 
 def test_the_source_is_never_written_to() -> None:
-    """Ageing gives new planes and leaves the ones it was given."""
+    """Ageing returns new planes and does not change its input."""
     frame = planes()
     before = [plane.copy() for plane in frame]
     aged = ager("print-1910").age(0, frame)
@@ -93,7 +93,7 @@ def test_the_source_is_never_written_to() -> None:
 
 
 def test_grain_is_as_strong_as_its_stock_says_and_strongest_in_mid_grey() -> None:
-    """The standard deviation in mid-grey is the stock's strength, and its toe is what is left in black."""
+    """The standard deviation is the stock's strength in mid-gray, and strength times toe in black."""
     stock, rng = GrainStock(0.05, 0.7, clumping=0.3, toe=0.25), np.random.default_rng(0)
     for level, wanted in ((0.5, 0.05), (0.0, 0.25 * 0.05)):
         flat = np.full((400, 400), level, np.float32)
@@ -101,7 +101,7 @@ def test_grain_is_as_strong_as_its_stock_says_and_strongest_in_mid_grey() -> Non
 
 
 def test_a_scratch_stays_where_it_is_for_a_while() -> None:
-    """The columns scratched in one frame are those of the frame before, but for a sway of two columns."""
+    """The scratched columns of one frame are those of the frame before, within two columns."""
     flat = np.full((120, 160), 0.5, np.float32)
     now, then = (
         np.flatnonzero(np.abs(effects.scratches(flat, 2, 3, 7, index, 1.0) - flat).max(axis=0) > 0.02)
@@ -112,12 +112,12 @@ def test_a_scratch_stays_where_it_is_for_a_while() -> None:
 
 
 def test_a_frame_of_another_size_is_refused() -> None:
-    """Damage belongs to one size of picture."""
+    """A simulator accepts only frames of its size."""
     with pytest.raises(ValueError, match="expected"):
         ager("tv-1970").age(0, (np.zeros((10, 10), np.uint8),))
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    """A wrong preset is the person's to mend, in one line."""
+    """An unknown preset raises an error that lists the known ones."""
     with pytest.raises(RecipeError, match="print-1940, print-1910, tv-1970"):
         age_preset("print-1490")

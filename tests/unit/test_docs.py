@@ -25,6 +25,8 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").r
 # `folder/module.py`, `folder/module.Name` or `folder/module.Name.member`, relative to the package.
 _REFERENCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.([A-Za-z_]+(?:\.[a-z_]+)?)`")
 _SETTING = re.compile(r"\bREELWRIGHT_(BUS|STORE|DECODER|DISPATCHER|INFERENCE|ENCODER)_([A-Z_]+[A-Z])\b")
+# The log messages after the words "log line" or "log lines".
+_LOG_LINES = re.compile(r"\blog lines? (`[^`]+`(?:(?:, | or | and )`[^`]+`)*)")
 _SETTINGS: dict[str, type[BaseSettings]] = {
     "BUS": BusSettings,
     "STORE": StoreSettings,
@@ -80,6 +82,15 @@ def test_metrics_that_a_page_names_exist(page: Path) -> None:
             known |= {f"{family.name}{'_total' * (family.type == 'counter')}" for family in metric.describe()}
     named = set(re.findall(r"`(?:rate\()?(reelwright_[a-z_]+)", page.read_text()))
     assert named <= known, sorted(named - known)
+
+
+def test_log_lines_that_operators_look_for_exist() -> None:
+    """Each log message that the page on operations names is written by the services."""
+    code = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    lines = _LOG_LINES.findall((ROOT / "docs" / "operations.md").read_text())
+    messages = {message for line in lines for message in re.findall(r"`([^`]+)`", line)}
+    assert messages
+    assert {message for message in messages if f'"{message}"' not in code} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""Single kinds of damage. Each takes and returns luma as float32 (rows, columns), 0 black to 1 white."""
+"""One function for each kind of damage. Luma is float32 (rows, columns), from 0 (black) to 1 (white)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SCRATCH_REACH = 5
 
 
 def blur(luma: Field, sigma: float) -> Field:
-    """Lens and print blur of `sigma` pixels."""
+    """Blurs luma by a Gaussian with `sigma` in pixels, as lens and print do; 0 changes nothing."""
     if sigma <= 0:
         return luma
     return np.asarray(cv2.GaussianBlur(luma, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def weave(luma: Field, right: float, down: float) -> Field:
-    """The picture moved by a part of a pixel, as it wanders in the gate."""
+    """Moves luma by fractions of a pixel, as the film moves in the gate of a projector."""
     rows, columns = luma.shape
     move = np.array([[1, 0, right], [0, 1, down]], np.float32)
     moved = cv2.warpAffine(luma, move, (columns, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
@@ -30,12 +30,12 @@ def weave(luma: Field, right: float, down: float) -> Field:
 
 
 def fade(luma: Field, black: float, white: float) -> Field:
-    """Black lifted to `black`, white lowered to `white`."""
+    """Maps 0 to `black` and 1 to `white`, linearly: a faded film has less contrast."""
     return luma * np.float32(white - black) + np.float32(black)
 
 
 def vignette(shape: tuple[int, int], loss: float) -> Field:
-    """The gain over the picture: 1 in the middle, 1 - `loss` in the corners."""
+    """A gain for each pixel of `shape` (rows, columns): 1 in the middle, 1 - `loss` in the corners."""
     rows, columns = shape
     y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
@@ -43,15 +43,22 @@ def vignette(shape: tuple[int, int], loss: float) -> Field:
 
 
 def uneven_gain(shape: tuple[int, int], knots: NDArray[np.float64]) -> Field:
-    """A slow spatial gain through a grid of `knots`."""
+    """A gain for each pixel of `shape` (rows, columns), interpolated between the gains of a grid, `knots`."""
     grid = cv2.resize(knots.astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
     return np.asarray(grid, np.float32)
 
 
 def grain(luma: Field, stock: GrainStock, rng: np.random.Generator, unit: float) -> Field:
-    """Adds the stock's grain: strongest in mid-grey, clumped, correlated between pixels.
+    """Adds the grain of a stock to luma. Adjacent pixels are correlated, and a part of the grain is coarser.
 
-    Grain is a fluctuation of density; seen through the curve of a print it is proportional to sqrt(y (1 - y)).
+    Grain is a fluctuation of density. On a print its standard deviation at luma y is proportional to sqrt(y (1 - y)),
+    which is largest in mid-gray.
+
+    Args:
+        luma: the picture.
+        stock: gives strength, size and clumping of the grain.
+        rng: the random numbers of this frame.
+        unit: pixels of this picture for one pixel of a picture with 360 rows, in which sizes are given.
     """
     shape = (luma.shape[0], luma.shape[1])
     field = correlated(rng, shape, stock.size * unit)
@@ -65,7 +72,7 @@ def grain(luma: Field, stock: GrainStock, rng: np.random.Generator, unit: float)
 
 
 def dust(luma: Field, specks: int, hairs: int, rng: np.random.Generator, unit: float) -> Field:
-    """Specks and hairs: most are dirt on the print and dark, one in four was on the negative and is white."""
+    """Draws specks and hairs. Dirt on the print is dark; one in four was on the negative and is white."""
     if specks + hairs == 0:
         return luma
     dark, white = np.zeros(luma.shape, np.uint8), np.zeros(luma.shape, np.uint8)
@@ -94,7 +101,7 @@ def _speck(mask: NDArray[np.uint8], opacity: int, rng: np.random.Generator, unit
 
 
 def _fill(mask: NDArray[np.uint8], points: NDArray[np.float64], opacity: int) -> None:
-    # Four binary digits of sub-pixel position, or every speck would snap to the pixel grid.
+    # Positions are in 1/16 pixel. With whole pixels every speck would be aligned to the pixel grid.
     cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], opacity, cv2.LINE_AA, 4)
 
 
@@ -109,9 +116,10 @@ def _hair(mask: NDArray[np.uint8], opacity: int, rng: np.random.Generator, unit:
 
 
 def scratches(luma: Field, mean: float, seed: int, purpose: int, index: int, unit: float) -> Field:
-    """Vertical scratches, `mean` of them at a time, each staying where it is for a while.
+    """Draws vertical scratches, `mean` of them on average. Each stays at its column for SCRATCH_FRAMES frames.
 
-    Every slot draws a new scratch each SCRATCH_FRAMES, at its own phase, and half of the slots stay empty.
+    There are twice as many slots as scratches, but at least one. Every SCRATCH_FRAMES frames a slot draws a new scratch
+    or stays empty; the slots do so in different frames.
     """
     luma = luma.copy()
     slots = round(2 * mean) if mean >= 1 else 1
@@ -130,7 +138,7 @@ def _scratch(luma: Field, age: int, rng: np.random.Generator, unit: float) -> No
     swing = rng.uniform(0, 1.2) * unit
     x = x + swing * np.sin(y / rows * rng.uniform(1, 5) + rng.uniform(0, 6) + age * rng.uniform(0, 0.3))
     width, tone = unit * rng.uniform(0.45, 1.1), 0.95 if rng.random() < 0.6 else 0.03
-    # The opacity wanders along the film and runs out in places.
+    # The opacity changes slowly along the film and is 0 in places.
     along = np.sin((y + age * rows) / rows * rng.uniform(0.5, 4) + rng.uniform(0, 6))
     opacity = np.clip(rng.uniform(0.15, 0.6) * (0.6 + along), 0, 1)
     reach = np.arange(-_SCRATCH_REACH, _SCRATCH_REACH + 1)

@@ -1,4 +1,4 @@
-"""Randomness that belongs to a frame: the same (seed, purpose, index) always gives the same numbers."""
+"""Random numbers for a frame. The same seed, purpose and index always give the same numbers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ Field = NDArray[np.float32]
 
 
 def generator(seed: int, purpose: int, index: int) -> np.random.Generator:
-    """A generator that depends on its arguments only, so that frames can be aged in any order."""
+    """A random generator that depends on its arguments only, so that frames can be aged in any order.
+
+    Args:
+        seed: of the aged film.
+        purpose: a different number for each kind of damage.
+        index: of the frame.
+    """
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, purpose, index))))
 
 
 def drift(seed: int, purpose: int, index: int, period: int, size: int) -> NDArray[np.float64]:
-    """`size` unit-variance values that wander over the frames and turn about every `period` frames."""
+    """`size` random values of variance 1 that change smoothly over the frames, to new ones after `period` frames."""
     knot, rest = divmod(index, period)
-    # The cosine and sine of one angle: squares add up to 1, so the variance is the same between knots as at them.
+    # The squares of cosine and sine add up to 1, so the variance is 1 between two knots as well.
     angle = 0.5 * math.pi * rest / period
     before = generator(seed, purpose, knot).standard_normal(size)
     after = generator(seed, purpose, knot + 1).standard_normal(size)
@@ -27,12 +33,12 @@ def drift(seed: int, purpose: int, index: int, period: int, size: int) -> NDArra
 
 
 def correlated(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> Field:
-    """A unit-variance Gaussian field of `shape` with a Gaussian footprint of `sigma` pixels."""
+    """White noise of `shape` (rows, columns) after a Gaussian filter with `sigma` in pixels; its variance is 1."""
     white = rng.standard_normal(shape, dtype=np.float32)
-    if sigma < 0.3:  # narrower than a pixel: white already
+    if sigma < 0.3:  # Narrower than a pixel: white noise.
         return white
     reach = 2 * math.ceil(3 * sigma) + 1
     kernel = np.asarray(cv2.getGaussianKernel(reach, sigma, cv2.CV_32F), np.float32)
-    # Unit energy rather than unit sum keeps the variance through the filter.
+    # The squares of the kernel add up to 1, so the filter keeps the variance.
     kernel = kernel / np.sqrt(np.sum(kernel**2))
     return np.asarray(cv2.sepFilter2D(white, cv2.CV_32F, kernel, kernel), np.float32)

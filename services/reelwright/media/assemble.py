@@ -180,7 +180,7 @@ class _Assembly:
         if self._timecode:
             video.metadata["timecode"] = str(self._timecode)
         if self._completed_later:
-            video.metadata["title"] = video.metadata.get("title", "") + matroska.ROOM
+            video.metadata["title"] = video.metadata.get("title", "") + matroska.PADDING
         return video
 
     def _mux(

@@ -1,7 +1,7 @@
 """Writes into a Matroska film what libavformat's muxer cannot be told through PyAV: sample shape and HDR metadata.
 
 FFV1 carries neither, so the container must (RFC 9559, 5.1.4.1.28). The muxer writes the picture's track with a name
-that is longer than it should be by ROOM. Afterwards both are written in that room, so that nothing behind it moves.
+that ends with PADDING. Afterwards both are written into the padding, so that nothing behind it moves.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from reelwright.media import ebml
 from reelwright.media.types import HdrInfo
 from reelwright.titles.errors import InternalError
 
-ROOM = " " * 160
+PADDING = " " * 160
 _UNIT_RATIO = 3
 # Units of HdrInfo in a whole.
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000
 
 
 def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo) -> None:
-    """Completes the picture's track of a film, which is named with ROOM at the end.
+    """Completes the picture's track of a film, whose name ends with PADDING.
 
     Args:
         path: the film.
@@ -67,7 +67,7 @@ def _completed(tracks: bytes, ratio: Fraction | None, hdr: HdrInfo) -> bytes:
     parts = []
     for identifier, element in ebml.children(tracks):
         content = ebml.content_of(element)
-        if identifier == ebml.TRACK_ENTRY and _has_room(content):
+        if identifier == ebml.TRACK_ENTRY and _is_padded(content):
             header = element[: len(element) - len(content)]
             parts.append(header + _completed_track(content, ratio, hdr))
         elif identifier != ebml.CRC32:
@@ -76,20 +76,20 @@ def _completed(tracks: bytes, ratio: Fraction | None, hdr: HdrInfo) -> bytes:
     return ebml.write_element(ebml.CRC32, zlib.crc32(body).to_bytes(4, "little")) + body
 
 
-def _has_room(track: bytes) -> bool:
+def _is_padded(track: bytes) -> bool:
     return any(
-        identifier == ebml.TRACK_NAME and element.endswith(ROOM.encode())
+        identifier == ebml.TRACK_NAME and element.endswith(PADDING.encode())
         for identifier, element in ebml.children(track)
     )
 
 
 def _completed_track(track: bytes, ratio: Fraction | None, hdr: HdrInfo) -> bytes:
-    """The track's content at the same length: the room of the name goes to the picture, the rest becomes Void."""
+    """The track's content at the same length: the padding of the name goes to the picture, the rest becomes Void."""
     parts = []
     for identifier, element in ebml.children(track):
         content = ebml.content_of(element)
         if identifier == ebml.TRACK_NAME:
-            name = content.removesuffix(ROOM.encode())
+            name = content.removesuffix(PADDING.encode())
             parts.append(ebml.write_element(ebml.TRACK_NAME, name) if name else b"")
         elif identifier == ebml.VIDEO:
             shaped = _with_shape(content, ratio) if ratio else content

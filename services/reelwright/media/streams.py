@@ -106,9 +106,7 @@ class StreamPlanner:
         if stream.type == "video":
             return self._add_cover(stream, outcome)
         if stream.type == "data":
-            reason = (
-                "the film gets a timecode of its own" if _is_timecode(stream) else "data beside the film is not carried"
-            )
+            reason = "the film gets a new timecode" if _is_timecode(stream) else "data beside the film is not carried"
             return outcome.model_copy(update={"reason": reason})
         if not _is_known(stream):
             return outcome.model_copy(update={"reason": "its codec is not known here"})
