@@ -23,7 +23,7 @@ from reelwright.dispatcher.entry import create as create_dispatcher
 from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.inference import dispatcher_client, worker
+from reelwright.inference import worker
 from reelwright.inference.entry import create as create_worker
 from reelwright.inference.held_lease import HeldLease
 from reelwright.inference.lease_pool import LeasePool
@@ -71,9 +71,9 @@ def test_a_stream_without_hello_is_refused(make_harness: MakeHarness) -> None:
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize(("protocol", "older"), [(PROTOCOL - 1, "worker"), (PROTOCOL + 1, "dispatcher")])
-def test_another_protocol_is_refused(make_harness: MakeHarness, protocol: int, older: str) -> None:
-    """A worker of another protocol version is refused, and the reason says which side to upgrade."""
+@pytest.mark.parametrize(("protocol", "older"), [(PROTOCOL - 1, "worker"), (PROTOCOL + 2, "dispatcher")])
+def test_a_distant_protocol_is_refused(make_harness: MakeHarness, protocol: int, older: str) -> None:
+    """A worker whose protocol is more than one version away is refused, and the reason says which side to upgrade."""
     h = make_harness()
     h.publish(batch("r", 0, 0))
     raw = h.connect_raw_worker("strange", protocol=protocol)
@@ -88,13 +88,12 @@ def test_a_refused_worker_logs_it_once_and_retries(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A refused worker logs the reason once, retries, and connects when the dispatcher accepts it."""
-    for module in (dispatcher_client, worker):
-        monkeypatch.setattr(module, "PROTOCOL", PROTOCOL + 1)
+    monkeypatch.setattr(worker, "PROTOCOL", PROTOCOL + 2)
     h = make_harness()
     early = h.start_worker("early", retry_seconds=0.02)
     until(lambda: [record.message for record in caplog.records].count("worker refused") >= 3, "refusals")
     assert not early.ready
-    monkeypatch.setattr(grpc_server, "PROTOCOL", PROTOCOL + 1)
+    monkeypatch.setattr(grpc_server, "PROTOCOL", PROTOCOL + 1)  # reads the one after it, too
     until(lambda: early.ready, "the worker to connect")
     (logged,) = [record for record in caplog.records if record.message == "refused by dispatcher"]
     assert "upgrade the dispatcher" in vars(logged)["reason"]

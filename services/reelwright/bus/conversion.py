@@ -59,7 +59,8 @@ def request_from_wire(message: TitleRequest) -> RunRequest:
         RecipeError: the recipe is not valid.
         UserError: another field is not valid.
     """
-    fields = {name: getattr(message, name) for name in RunRequest.model_fields}
+    # The format is the message's, in its header.
+    fields = {name: getattr(message, name) for name in RunRequest.model_fields if name != "format"}
     # The default of a message without a class.
     fields["priority_class"] = message.priority_class or "standard"
     try:

@@ -10,14 +10,16 @@ from google.protobuf.message import DecodeError, Message
 from reelwright.bus.protocol import Bus, Record
 from reelwright.titles.errors import UnusableMessage
 from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
+from reelwright.titles.versions import is_readable
 
 Kind = TypeVar("Kind", bound=Message)
 
 FORMAT = 1
-"""Version of the format. Incremented when an older reader would misread a message; new fields do not need that."""
+"""Version of the format, which each message carries. `titles.versions` says what may change with it."""
 
 _HEADER = "format"
 ATTEMPT_HEADER = "attempt"
+_MAX_DIGITS = 9
 
 
 def publish_message(
@@ -56,8 +58,10 @@ def read_message(record: Record, kind: type[Kind]) -> Kind:
         UnusableMessage: the value is not a message of this type, has the format of a later version, or names no run.
     """
     version = record.headers.get(_HEADER, str(FORMAT))
-    if version != str(FORMAT):
-        raise UnusableMessage(f"format {version} of {kind.__name__}; this version reads {FORMAT}: upgrade it")
+    is_number = version.isdecimal() and len(version) <= _MAX_DIGITS
+    if not is_number or not is_readable(int(version), FORMAT):
+        what = f"format {version[:_MAX_DIGITS]} of {kind.__name__}; this version reads up to {FORMAT + 1}: upgrade it"
+        raise UnusableMessage(what)
     try:
         message = kind.FromString(record.value)
     except DecodeError as error:

@@ -134,6 +134,7 @@ class SegmentPublisher:
             model=recipe.model,
             model_sha256=request.model_sha256,
             grain_keep=recipe.grain.keep,
+            recipe_keys=recipe.changed_keys(),
             pix_fmt=title.out_pix_fmt,
             full_range=title.source.video.colour.range == RANGE_FULL,
             chroma_x=title.source.video.chroma_siting[0],

@@ -19,6 +19,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_options import server_options
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnavailableError
+from reelwright.titles.versions import is_readable
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DESCRIPTOR, DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchServicer, add_DispatchServicer_to_server
@@ -52,7 +53,7 @@ class WorkerStreams(DispatchServicer):
         hello = (await anext(aiter(messages), WorkerMessage())).hello
         if not hello.worker:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be a Hello with a name")
-        if hello.protocol != PROTOCOL:
+        if not is_readable(hello.protocol, PROTOCOL):
             reason = _refusal(hello)
             log.warning("worker refused", worker=hello.worker, reason=reason)
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, reason)

@@ -15,7 +15,6 @@ from reelwright.inference.dispatcher_session import Send
 from reelwright.inference.settings import InferenceSettings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 
@@ -102,7 +101,7 @@ class DispatcherClient:
             return
         try:
             # Waits for the dispatcher's answer to the Hello. A dispatcher that refuses the worker sends no protocol.
-            if dict(call.initial_metadata() or ()).get("protocol") == str(PROTOCOL):
+            if "protocol" in dict(call.initial_metadata() or ()):
                 self._refusal = ""
                 self._log.info("dispatcher connected")
                 self._on_connected(outbox.put)

@@ -9,6 +9,8 @@ from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.restore import Restorer
+from reelwright.titles.errors import RecipeError
+from reelwright.titles.recipe import recipe_keys
 from reelwright.wire.frames_pb2 import Work
 
 
@@ -42,7 +44,12 @@ class PictureRestorer:
 
         Returns:
             A picture `work.scale` times as wide and high, in `work.pix_fmt`.
+
+        Raises:
+            RecipeError: the recipe has a key that this version does not know.
         """
+        if unknown := set(work.recipe_keys).difference(recipe_keys()):
+            raise RecipeError(f"unknown key {min(unknown)!r}", "recipe", "upgrade this worker")
         restorer = Restorer(self._engine, work.scale, work.grain_keep)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(picture, work.pix_fmt, full_range=work.full_range, siting=siting)

@@ -20,24 +20,28 @@ Both previews of a pair show the same area of the picture. docs/ledger.md descri
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reelwright.media.types import FrameRecord, SourceInfo, StreamOutcome, TimeBase
-from reelwright.titles.recipe import Recipe
+from reelwright.titles.recipe import Recipe, known_recipe
 from reelwright.titles.request import RunRequest
+from reelwright.titles.versions import VersionedDocument
+
+OutcomeState = Literal["finished", "failed", "cancelled"]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def _known_state(state: object) -> object:
+    # A later version may know other ends. A run with an outcome has ended in any case.
+    return state if state in get_args(OutcomeState) else "failed"
 
 
-class Outcome(_Document):
+class Outcome(VersionedDocument):
     """How an attempt ended.
 
     Attributes:
-        state: finished, failed or cancelled.
+        state: finished, failed or cancelled; a state of a later version is read as failed.
         reason: of a failure, one line.
         exit_code: of a failure: 2 when the person must correct the request or file, 1 when it is a failure of ours.
         error: of a failure: the error's class in titles.errors.
@@ -45,7 +49,7 @@ class Outcome(_Document):
         frames: of a finished run: number of frames in the film.
     """
 
-    state: Literal["finished", "failed", "cancelled"]
+    state: Annotated[OutcomeState, BeforeValidator(_known_state)]
     reason: str = ""
     exit_code: int = 0
     error: str = ""
@@ -53,7 +57,7 @@ class Outcome(_Document):
     frames: int = 0
 
 
-class Adoption(_Document):
+class Adoption(VersionedDocument):
     """The segments of earlier attempts that an attempt uses as its own.
 
     Attributes:
@@ -63,7 +67,7 @@ class Adoption(_Document):
     segments: dict[int, tuple[int, ...]]
 
 
-class TitleRecord(_Document):
+class TitleRecord(VersionedDocument):
     """What a run is: the request, what its source holds, and the format of its film.
 
     Attributes:
@@ -97,7 +101,7 @@ class TitleRecord(_Document):
         return {**fields, "request": {**request, "source": location, "priority_class": "standard"}}
 
 
-class EngineBinding(_Document):
+class EngineBinding(VersionedDocument):
     """The engine that all frames of a run are restored with.
 
     Attributes:
@@ -107,7 +111,7 @@ class EngineBinding(_Document):
     engine: str
 
 
-class SegmentPlan(_Document):
+class SegmentPlan(VersionedDocument):
     """A segment as decoded.
 
     Attributes:
@@ -123,7 +127,7 @@ class SegmentPlan(_Document):
     source_digest: str
 
 
-class PlanEnd(_Document):
+class PlanEnd(VersionedDocument):
     """The totals of a plan, written when the source was read to its end.
 
     Attributes:
@@ -138,10 +142,10 @@ class PlanEnd(_Document):
     frames: int
     truncated_at: int | None = None
     notes: tuple[str, ...] = ()
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = Field(default_factory=dict)
 
 
-class SegmentRecord(_Document):
+class SegmentRecord(VersionedDocument):
     """A committed segment.
 
     Attributes:
@@ -167,7 +171,7 @@ class SegmentRecord(_Document):
     seconds: dict[str, float]
 
 
-class ShotEntry(_Document):
+class ShotEntry(BaseModel):
     """A shot of the finished film.
 
     Attributes:
@@ -177,12 +181,14 @@ class ShotEntry(_Document):
             call this field `sample_frame`.
     """
 
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
     first_frame: int
     frames: int
     preview_frame: int = Field(validation_alias=AliasChoices("preview_frame", "sample_frame"))
 
 
-class Manifest(_Document):
+class Manifest(BaseModel):
     """What a film is and how it was made; `reelwright verify` checks the film against it.
 
     Attributes:
@@ -192,7 +198,7 @@ class Manifest(_Document):
         engine: identity of the engine that restored every frame.
         model_sha256: of the model's file, as hex.
         toolchains: every `media.toolchain.toolchain_identity` that decoded or encoded a part of the film.
-        recipe: what was done to the film.
+        recipe: what was done to the film; without the keys that this version does not know.
         source: what `probe` found in the source.
         source_fingerprint: `titles.identity.content_fingerprint` of the source.
         film: the file's name without its folder.
@@ -218,13 +224,15 @@ class Manifest(_Document):
         notes: sentences for a person: conversions, and what the container cannot hold.
     """
 
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
     format: str = "reelwright-manifest-1"
     run: str
     version: str
     engine: str
     model_sha256: str
     toolchains: tuple[str, ...] = ()
-    recipe: Recipe
+    recipe: Annotated[Recipe, BeforeValidator(known_recipe)]
     source: SourceInfo
     source_fingerprint: str
     film: str

@@ -43,7 +43,8 @@ TimeBase = Annotated[Rational, AfterValidator(_check_positive)]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Part of documents: what a later version added is ignored.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Bars(_Value):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 import json
 import tomllib
 from importlib import resources
@@ -52,6 +54,10 @@ class Recipe(BaseModel):
     bars: Literal["keep", "crop", "ignore"] = "keep"
     on_damage: Literal["fail", "conceal"] = "fail"
 
+    def changed_keys(self) -> list[str]:
+        """The keys whose values are not the defaults, in dotted form: those that must not be ignored."""
+        return [key for key in recipe_keys() if _value_of(self, key) != _value_of(Recipe(), key)]
+
     def canonical(self) -> str:
         """The recipe as JSON with sorted keys: the form that enters the run identity."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
@@ -87,8 +93,37 @@ def load_recipe(name_or_path: str = "faithful", overrides: dict[str, str] | None
     return parse_recipe(document, where=name_or_path)
 
 
-def parse_recipe(document: dict[str, Any], where: str = "recipe") -> Recipe:
+def known_recipe(document: object) -> object:
+    """What this version knows of the recipe in a manifest; for reading about a film, never for restoring one.
+
+    Args:
+        document: the recipe as pydantic reads it.
+
+    Returns:
+        The document without the keys, and without the values, that a later version added.
+    """
+    if not isinstance(document, dict):
+        return document
+    known: dict[Any, Any] = copy.deepcopy(document)
+    try:
+        Recipe.model_validate(known)
+    except ValidationError as error:
+        for problem in error.errors():
+            *parents, last = problem["loc"]
+            inner = known
+            for parent in parents:
+                inner = inner[parent]
+            inner.pop(last, None)
+    return known
+
+
+def parse_recipe(document: dict[str, Any], where: str = "recipe", unknown_key: str = "") -> Recipe:
     """Validates a document into a Recipe.
+
+    Args:
+        document: keys and values.
+        where: where it was written, for the error.
+        unknown_key: what to do about a key that is not known; the nearest right one when empty.
 
     Raises:
         RecipeError: see `load_recipe`.
@@ -99,7 +134,8 @@ def parse_recipe(document: dict[str, Any], where: str = "recipe") -> Recipe:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
         if first["type"] == "extra_forbidden":
-            raise RecipeError(f"unknown key {key!r}", where, _nearest(key, recipe_keys())) from None
+            remedy = unknown_key or _nearest(key, recipe_keys())
+            raise RecipeError(f"unknown key {key!r}", where, remedy) from None
         raise RecipeError(f"{key}: {first['msg']} (got {first['input']!r})", where, "correct the value") from None
 
 
@@ -115,7 +151,8 @@ def parse_recipe_text(text: str) -> Recipe:
         raise RecipeError(f"not a valid recipe: {error}", "recipe", "submit the title again") from None
     if not isinstance(document, dict):
         raise RecipeError("not a valid recipe: no keys in it", "recipe", "submit the title again")
-    return parse_recipe(document)
+    # A newer version wrote it. Without the key the film would be another one than was asked for.
+    return parse_recipe(document, unknown_key="upgrade this version, or submit the title without the key")
 
 
 def _read(name_or_path: str) -> dict[str, Any]:
@@ -174,6 +211,10 @@ def _assign(document: dict[str, Any], dotted: str, value: object) -> None:
             raise RecipeError(f"unknown key {dotted!r}", "--set", _nearest(dotted, recipe_keys()))
         document = below
     document[last] = value
+
+
+def _value_of(recipe: Recipe, dotted: str) -> object:
+    return functools.reduce(getattr, dotted.split("."), recipe)
 
 
 def _nearest(word: str, known: list[str]) -> str:

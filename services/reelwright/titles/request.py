@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.titles.recipe import Recipe, parse_recipe_text
+from reelwright.titles.versions import VersionedDocument
 
 PriorityClass = Literal["express", "standard", "bulk"]
 
@@ -18,8 +19,12 @@ RecipeText = Annotated[
     PlainSerializer(Recipe.canonical, return_type=str),
 ]
 
+# A class of a later version is served as the class between the others.
+KnownClass = Annotated[
+    PriorityClass, BeforeValidator(lambda value: value if value in get_args(PriorityClass) else "standard")
+]
 
-class RunRequest(BaseModel):
+class RunRequest(VersionedDocument):
     """An attempt of a run as it was submitted last. The ledger keeps it as `request.json`.
 
     Run, output and recipe of an attempt never change. Location of the source, class and deadline may.
@@ -41,15 +46,13 @@ class RunRequest(BaseModel):
         halo_frames: frames before and after each frame that the model reads, 0 to 2.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     run: str
     attempt: int = Field(default=FIRST_ATTEMPT, ge=FIRST_ATTEMPT)
     source: str
     output: str
     recipe: RecipeText
     fingerprint: str
-    priority_class: PriorityClass
+    priority_class: KnownClass
     engine: str
     model_sha256: str
     toolchain: str = ""

@@ -41,7 +41,7 @@ class Payload(_message.Message):
     def __init__(self, pix_fmt: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., frames: _Optional[int] = ..., codec: _Optional[str] = ..., digest: _Optional[bytes] = ..., inline: _Optional[bytes] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
-    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y")
+    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y", "recipe_keys")
     SCALE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class Work(_message.Message):
     FULL_RANGE_FIELD_NUMBER: _ClassVar[int]
     CHROMA_X_FIELD_NUMBER: _ClassVar[int]
     CHROMA_Y_FIELD_NUMBER: _ClassVar[int]
+    RECIPE_KEYS_FIELD_NUMBER: _ClassVar[int]
     scale: int
     model: str
     model_sha256: str
@@ -58,7 +59,8 @@ class Work(_message.Message):
     full_range: bool
     chroma_x: float
     chroma_y: float
-    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ...) -> None: ...
+    recipe_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., recipe_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FrameBatch(_message.Message):
     __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload", "halo_before", "halo_after", "attempt")
