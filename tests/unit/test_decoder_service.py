@@ -96,7 +96,7 @@ def test_a_request_with_an_unknown_recipe_fails_its_title(tmp_path: Path) -> Non
         publish_message(bus, TITLES, run_key(RUN), message)
         outcome = outcome_of(ledger)
         assert (outcome.state, outcome.exit_code, outcome.error) == ("failed", 2, "RecipeError")
-        assert "did you mean 'scale'" in outcome.reason
+        assert "unknown key 'skale'; upgrade" in outcome.reason
     finally:
         stop.set()
         thread.join()
