@@ -24,6 +24,7 @@ KnownClass = Annotated[
     PriorityClass, BeforeValidator(lambda value: value if value in get_args(PriorityClass) else "standard")
 ]
 
+
 class RunRequest(VersionedDocument):
     """An attempt of a run as it was submitted last. The ledger keeps it as `request.json`.
 
