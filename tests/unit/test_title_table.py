@@ -67,6 +67,21 @@ def test_a_title_submitted_twice_is_one_title() -> None:
     assert titles.titles() == []
 
 
+def test_another_attempt_is_another_title() -> None:
+    """What happens to an attempt does not concern the next one, whose request asks for another output."""
+    titles = table_of(slots=2)
+    titles.add_request(request_of(run="run", output="x.mp4"), record())
+    titles.add_request(request_of(run="run", output="y.mp4", attempt=2), record(offset=7))
+    first, second = titles.get("run", 1), titles.get("run", 2)
+    assert first is not None
+    assert second is not None
+    titles.mark_failed(first, TitleFailed(reason="broken"))
+    assert (first.request.output, second.request.output, second.failure) == ("x.mp4", "y.mp4", None)
+    assert begin(titles) is second
+    assert [done.offset for done in titles.remove(first, 1)] == [0]
+    assert titles.titles() == [second]
+
+
 def test_a_title_submitted_again_while_its_outcome_is_read_is_kept() -> None:
     """A record that arrives after the outcome was read asks for the title anew and is not acknowledged."""
     titles = table_of()
@@ -130,7 +145,6 @@ def test_unusable_segments_are_taken_once() -> None:
     title = begin(titles)
     for segment in (1, 2):
         titles.add_unusable_segment(title, segment, "damaged")
-    title.window.mark_committed(1)
-    assert titles.take_unusable_segments(title) == {2: "damaged"}
-    assert titles.take_unusable_segments(title) == {}
+    assert titles.take_unusable_segments(title, {1}) == {2: "damaged"}
+    assert titles.take_unusable_segments(title, {1}) == {}
     assert title.republished == {2: 1}

@@ -34,7 +34,7 @@ from reelwright.telemetry import metrics
 from reelwright.titles.errors import InputError
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, Work
-from reelwright.wire.titles_pb2 import Event, TitlePlanned
+from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitlePlanned
 
 PREVIEW_WIDTH = 1280
 
@@ -178,9 +178,17 @@ class SegmentPublisher:
                     segment=number, first_frame=first, frames=tuple(frames), source_digest=sha.hexdigest()
                 )
                 self._ledger.put_plan(plan)
+                if not publish and not self._ledger.agrees_with_adopted(plan):
+                    self._reject_adopted(number)
             if publish:
                 self._publish_batch(batch)
         return len(frames)
+
+    def _reject_adopted(self, number: int) -> None:
+        """Has a segment made again that an earlier attempt had made of other pictures."""
+        self._ledger.discard_segment(number)
+        wanted = SegmentWanted(segment=number, reason="an earlier attempt read other pictures from the source")
+        publish_event(self._bus, Event(run=self._ledger.run, attempt=self._ledger.attempt, segment_wanted=wanted))
 
     def _publish_batch(self, batch: BatchFrames) -> None:
         pictures = [frame.picture for frame in (*batch.before, *batch.frames, *batch.after)]

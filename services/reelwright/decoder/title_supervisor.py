@@ -105,7 +105,10 @@ class TitleSupervisor:
         return True
 
     def _republish_unusable(self, title: TitleState) -> None:
-        unusable = self._titles.take_unusable_segments(title)
+        ledger = self._ledger(title.run, title.attempt)
+        # The ledger decides, and not the window: the file of a committed segment may have been lost.
+        committed = {segment for segment in list(title.unusable) if ledger.is_committed(segment)}
+        unusable = self._titles.take_unusable_segments(title, committed)
         for segment, reason in unusable.items():
             log.warning("segment unusable, publishing it again", segment=segment, reason=reason)
             if title.republished[segment] > _MAX_REPUBLISHED:
@@ -118,7 +121,12 @@ class TitleSupervisor:
 
     def _check_progress(self, title: TitleState, ledger: RunLedger) -> None:
         if title.window.idle_seconds > _LEDGER_POLL_SECONDS:
-            for segment in ledger.committed_segments():
+            known, committed = title.window.committed, ledger.committed_segments()
+            if lost := sorted(known - committed):
+                log.warning("committed segments lost, publishing them again", segments=lost)
+                self._titles.restart(title)
+                return
+            for segment in committed:
                 title.window.mark_committed(segment)
         if title.phase == "decoded" and len(title.window.committed) >= title.segments:
             # Repeated until the title has an outcome, because an encoder may have died while it assembled the film.

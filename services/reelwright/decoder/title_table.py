@@ -164,10 +164,14 @@ class TitleTable:
         with self._lock:
             title.unusable[segment] = reason
 
-    def take_unusable_segments(self, title: TitleState) -> dict[int, str]:
-        """Removes and returns the unusable segments that are not committed, with the reasons, and counts them."""
+    def take_unusable_segments(self, title: TitleState, committed: Container[int]) -> dict[int, str]:
+        """Removes and returns the unusable segments that are not committed, with the reasons, and counts them.
+
+        Args:
+            title: the title.
+            committed: segments that the ledger has.
+        """
         with self._lock:
-            committed = title.window.committed
             taken = {segment: reason for segment, reason in title.unusable.items() if segment not in committed}
             title.unusable.clear()
             title.republished.update(taken.keys())

@@ -30,8 +30,8 @@ from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.titles.errors import LedgerError, OneLineError, UnavailableError, is_refusal, is_temporary
-from reelwright.wire.titles_pb2 import Event, TitleFinished
+from reelwright.titles.errors import LedgerError, LostSegment, OneLineError, UnavailableError, is_refusal, is_temporary
+from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFinished
 
 log = get_logger(__name__)
 
@@ -98,6 +98,8 @@ class FilmAssembler:
             del self._refusals[ledger.run, ledger.attempt]
         except BusClosed:
             raise
+        except LostSegment as error:
+            self._request_lost_segments(ledger, error)
         except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
             self._handle_failure(ledger, error)
 
@@ -116,6 +118,25 @@ class FilmAssembler:
         log.info("title finished", output=output, frames=manifest.frames_out)
         finished = TitleFinished(output=output, frames=manifest.frames_out)
         publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, title_finished=finished))
+
+    def _request_lost_segments(self, ledger: RunLedger, error: LostSegment) -> None:
+        """Has segments made again whose files are missing or damaged."""
+        try:
+            # Another encoder may have finished the title and removed the segments during this assembly.
+            if ledger.outcome() is not None:
+                return
+            log.warning("assembly postponed", reason=str(error))
+            ledger.discard_segment(error.segment)
+            # All of them now, because each further pass over the source costs as much as this one.
+            lost = [segment for segment in sorted(ledger.committed_segments()) if not ledger.is_committed(segment)]
+            for segment in lost:
+                ledger.discard_segment(segment)
+        except OneLineError as unavailable:
+            log.warning("lost segments not discarded", reason=str(unavailable))
+            return
+        for segment in (error.segment, *lost):
+            wanted = SegmentWanted(segment=segment, reason="its file in the ledger is missing or damaged")
+            publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, segment_wanted=wanted))
 
     def _handle_failure(self, ledger: RunLedger, error: Exception) -> None:
         if is_temporary(error) and self._settings.retry_unavailable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pydantic import ValidationError
 
 from reelwright.ledger.records import Manifest
@@ -23,7 +25,7 @@ def report_location(film: str) -> str:
     return film + REPORT_SUFFIX
 
 
-def deliver_film(run: str, source: Folder, output: str) -> Manifest:
+def deliver_film(run: str, source: Folder, output: str, has_ended: Callable[[], bool]) -> Manifest:
     """Moves or copies a finished film to its output: film, report, and the manifest last, which makes the film count.
 
     After an interruption another call completes the delivery. After a complete delivery a call has no effect.
@@ -32,6 +34,7 @@ def deliver_film(run: str, source: Folder, output: str) -> Manifest:
         run: the run.
         source: the run's folder.
         output: location of the film, on any store.
+        has_ended: whether the attempt has an outcome; asked before each file, because a process may be frozen for long.
 
     Returns:
         The film's manifest.
@@ -39,7 +42,7 @@ def deliver_film(run: str, source: Folder, output: str) -> Manifest:
     Raises:
         OutputError: the output cannot be written.
         UnavailableError: a store does not answer or is full.
-        LedgerError: there is no finished film in the folder, nor at the output.
+        LedgerError: there is no finished film in the folder, nor at the output; or the attempt has ended.
     """
     found = [name for name in source.list_names("") if name.endswith(MANIFEST_SUFFIX)]
     manifest = _read_manifest(source, found[0]) if found else None
@@ -53,13 +56,21 @@ def deliver_film(run: str, source: Folder, output: str) -> Manifest:
     retry = source.retry.with_limit(_OUTPUT_SECONDS)
     target, name = parent_folder(output, retry)
     source = source.with_retry(retry)
+    _check_under_way(source, has_ended)
     source.transfer(film, target, name)
     if target.size(name) != manifest.film_bytes:
         raise LedgerError(f"{target.address(name)}: not the film that was assembled in {source.address(film)}")
     for locate in (report_location, manifest_location):
+        _check_under_way(source, has_ended)
         if not source.transfer(locate(film), target, locate(name)) and not target.exists(locate(name)):
             raise LedgerError(f"{source.address(locate(film))}: gone before it was delivered")
     return manifest
+
+
+def _check_under_way(source: Folder, has_ended: Callable[[], bool]) -> None:
+    """Ends the delivery of an attempt that has ended: another attempt or run may have the output by now."""
+    if has_ended():
+        raise LedgerError(f"{source.address('')}: the attempt has ended, so its film is not delivered")
 
 
 def delivered_manifest(run: str, output: str) -> Manifest | None:

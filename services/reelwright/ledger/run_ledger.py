@@ -75,6 +75,7 @@ class RunLedger:
         self._folder = Folder(f"{self._root}/{attempt_folder(run, attempt)}", retry)
         self._documents = DocumentFolder(self._folder)
         self._segments = SegmentFolder(self._folder)
+        self._adopted: dict[int, int] | None = None
 
     def at(self, attempt: int) -> RunLedger:
         """The ledger of another attempt of the same run."""
@@ -117,10 +118,13 @@ class RunLedger:
 
     def adopted(self) -> dict[int, int]:
         """The segments that this attempt adopted, each with the attempt that committed it."""
-        # The first attempt has none to adopt from.
-        known = None if self.attempt == FIRST_ATTEMPT else self._documents.read(_ADOPTION, Adoption)
-        segments = {} if known is None else known.segments
-        return {segment: holder for holder, committed in segments.items() for segment in committed}
+        # The first attempt has none to adopt from, and what another one has adopted never changes.
+        if self._adopted is None and self.attempt != FIRST_ATTEMPT:
+            known = self._documents.read(_ADOPTION, Adoption)
+            if known is not None:
+                adopted = {segment: holder for holder, found in known.segments.items() for segment in found}
+                self._adopted = adopted
+        return self._adopted or {}
 
     def put_title(self, record: TitleRecord) -> None:
         """Writes what the run is; a later request for the same attempt may have another source location."""
@@ -268,7 +272,7 @@ class RunLedger:
 
     def deliver_film(self, output: str) -> Manifest:
         """Moves or copies film, report and manifest to a location on any store; see `delivery.deliver_film`."""
-        return delivery.deliver_film(self.run, self._folder, output)
+        return delivery.deliver_film(self.run, self._folder, output, lambda: self.outcome() is not None)
 
     def check_replaceable(self, output: str, fingerprint: str) -> None:
         """Refuses to replace a file at the output that was not made from the source with this fingerprint.
