@@ -61,7 +61,8 @@ def runs(cluster: Cluster) -> list[str]:
 
 def records(cluster: Cluster, run: str) -> list[str]:
     """The committed segments of a run, read from the store."""
-    return list(cluster.fs.glob(f"{cluster.ledger}/{run}/segments/*.json"))
+    folder = f"{cluster.ledger}/{run}"
+    return [name for each in (folder, f"{folder}/attempts/*") for name in cluster.fs.glob(f"{each}/segments/*.json")]
 
 
 def test_three_films_come_out_whole(cluster: Cluster, tmp_path: Path) -> None:

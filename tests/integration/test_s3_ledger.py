@@ -11,6 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.records import Outcome
@@ -18,6 +20,7 @@ from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
+from tests.contract.attempt_machine import AttemptMachine
 from tests.contract.attempts import AttemptContract
 from tests.contract.ledger import AWKWARD, LedgerContract, payload_of
 from tests.support.ledgers import RUN, plan_of, request_of, title_of
@@ -42,6 +45,21 @@ class TestLedgerOnS3(LedgerContract):
 
 class TestAttemptsOnS3(AttemptContract):
     pass
+
+
+class S3Machine(AttemptMachine):
+    """On the server; the test sets the environment."""
+
+    bucket = ""
+
+    def make_root(self) -> str:
+        return f"s3://{self.bucket}/{uuid4().hex}"
+
+
+def test_attempts_of_a_run_do_not_meet(store: S3Server) -> None:
+    """Whatever people and frozen processes do to a run, no attempt changes another one."""
+    S3Machine.bucket = store.bucket
+    run_state_machine_as_test(S3Machine, settings=settings(max_examples=10, stateful_step_count=15, deadline=None))
 
 
 RACER = """

@@ -21,6 +21,7 @@ from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title_decoder import decode_title
 from reelwright.decoder.title_supervisor import TitleSupervisor, failed_outcome
 from reelwright.decoder.title_table import TitleState, TitleTable
+from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger, is_run
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_refusal, is_temporary
@@ -52,6 +53,7 @@ class DecoderService:
     def __init__(self, bus: Bus, ledger: OpenLedger, claims: ClaimCheck, settings: DecoderSettings) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._titles = TitleTable(settings.titles, lambda: InFlightWindow(settings.window), settings.stall_seconds)
+        self._guard = CrashGuard(settings.max_crashes)
         self._finished: deque[Record] = deque()
         self._unread: deque[tuple[float, Record]] = deque()
         self._running = False
@@ -168,7 +170,13 @@ class DecoderService:
         for segment in ledger.committed_segments():
             window.mark_committed(segment)
         return decode_title(
-            title.request, ledger, bus=self._bus, claims=self._claims, window=window, settings=self._settings
+            title.request,
+            ledger,
+            bus=self._bus,
+            claims=self._claims,
+            window=window,
+            settings=self._settings,
+            guard=self._guard,
         )
 
     def _fail_title(self, title: TitleState, error: Exception) -> None:

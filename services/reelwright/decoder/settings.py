@@ -22,6 +22,7 @@ class DecoderSettings(BaseSettings):
         stall_seconds: time without a commit after which the uncommitted segments of a title are published again, in
             case the bus has lost them; doubled each time up to an hour. Segments that only wait for workers are then
             published twice, so the value is large.
+        max_crashes: deaths of decoders while they decoded the same frames, after which the title fails; 0 for no limit.
         retry_unavailable: retry on a temporary error, such as a source's store that does not answer, instead of failing
             the title.
     """
@@ -32,4 +33,5 @@ class DecoderSettings(BaseSettings):
     codec: Literal["raw", "zstd", "delta-zstd", "auto"] = "auto"
     limits: Limits = Limits()
     stall_seconds: float = Field(default=300.0, gt=0)
+    max_crashes: int = Field(default=3, ge=0)
     retry_unavailable: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import groupby
 
 import reelwright
@@ -14,9 +15,11 @@ from reelwright.bus.events import publish_event
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.decoder.guarded_frames import guarded_frames
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
+from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.records import PlanEnd, SegmentPlan, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
@@ -47,6 +50,7 @@ def decode_title(
     claims: ClaimCheck,
     window: InFlightWindow,
     settings: DecoderSettings,
+    guard: CrashGuard,
 ) -> int | None:
     """Publishes every segment of a title that is not committed yet and writes the title's plan.
 
@@ -57,27 +61,36 @@ def decode_title(
         claims: stores payloads that are too large for a message.
         window: limits the segments in flight; the pass stops when it is closed.
         settings: the decoder's.
+        guard: of this process, against frames that kill it.
 
     Returns:
         How many segments the title has; None, without a plan end, when the window was closed before the last one.
 
     Raises:
         InputError: the source cannot be used, or is not the one that was submitted.
+        RestorationFailed: opening or decoding it has killed too many decoders.
         LedgerError: the plan in the ledger is not this source's.
         UnavailableError: the source's store does not answer, or the ledger's store does not and the retries have ended.
     """
-    title = describe_title(request, _source_info(request, ledger, settings))
+    opening = guard.begin(ledger, "open", "opening of the source")
+    try:
+        with opening.call():
+            source = _source_info(request, ledger, settings)
+    finally:
+        opening.close(done=True)
+    title = describe_title(request, source)
     ledger.put_title(title)
     publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)
     reader = FrameReader(title.source, request.recipe)
     seconds = {"decode": 0.0}
-    stream = batches(_measured(reader, seconds), *_segment_and_batch_length(title), request.halo_frames)
     segments = frames = 0
-    for number, segment in groupby(stream, key=lambda batch: batch.segment):
-        count = publisher.publish_segment(number, segment)
-        if window.closed:
-            return None
-        segments, frames = number + 1, frames + count
+    with closing(guarded_frames(reader, ledger, guard)) as decoded:
+        stream = batches(_measured(decoded, seconds), *_segment_and_batch_length(title), request.halo_frames)
+        for number, segment in groupby(stream, key=lambda batch: batch.segment):
+            count = publisher.publish_segment(number, segment)
+            if window.closed:
+                return None
+            segments, frames = number + 1, frames + count
     notes, cut = tuple(reader.notes), reader.truncated_at
     end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
     ledger.put_plan_end(end)

@@ -122,7 +122,8 @@ class TitleSupervisor:
     def _check_progress(self, title: TitleState, ledger: RunLedger) -> None:
         if title.window.idle_seconds > _LEDGER_POLL_SECONDS:
             known, committed = title.window.committed, ledger.committed_segments()
-            if lost := sorted(known - committed):
+            # Of a title that was finished in this moment they are being removed.
+            if (lost := sorted(known - committed)) and ledger.outcome() is None:
                 log.warning("committed segments lost, publishing them again", segments=lost)
                 self._titles.restart(title)
                 return

@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
@@ -47,10 +48,11 @@ class FilmAssembler:
         bus: where events are published.
         ledger: opens the ledger of an attempt.
         settings: the encoder's.
+        guard: of this process, against a film that kills it.
     """
 
-    def __init__(self, bus: Bus, ledger: OpenLedger, settings: EncoderSettings) -> None:
-        self._bus, self._ledger, self._settings = bus, ledger, settings
+    def __init__(self, bus: Bus, ledger: OpenLedger, settings: EncoderSettings, guard: CrashGuard) -> None:
+        self._bus, self._ledger, self._settings, self._guard = bus, ledger, settings, guard
         self._queue: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
         self._queued: set[tuple[str, int]] = set()
         # Assemblies in a row that a store refused, by run and attempt.
@@ -104,7 +106,12 @@ class FilmAssembler:
             self._handle_failure(ledger, error)
 
     def _finish(self, ledger: RunLedger) -> None:
-        manifest, output = assemble_title(ledger, self._settings.scratch)
+        work = self._guard.begin(ledger, "assemble", "assembly of the film")
+        try:
+            with work.call():
+                manifest, output = assemble_title(ledger, self._settings.scratch)
+        finally:
+            work.close(done=True)
         if ledger.outcome() is not None:
             log.info("film discarded: the run was cancelled during the assembly")
             return

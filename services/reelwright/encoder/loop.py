@@ -16,6 +16,7 @@ from reelwright.bus.topics import ENCODER_GROUP, RESTORED, segment_key
 from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
@@ -40,6 +41,7 @@ class EncoderService:
 
     def __init__(self, bus: Bus, ledger: OpenLedger, claims: ClaimCheck, settings: EncoderSettings) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
+        self._guard = CrashGuard(settings.max_crashes)
         self._finished: deque[Record] = deque()
         self._redeliveries: deque[tuple[float, Record]] = deque()
         self._assignment: set[TopicPartition] = set()
@@ -54,7 +56,7 @@ class EncoderService:
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. Segments that are not complete then are delivered again."""
         restored = self._bus.consumer([RESTORED], ENCODER_GROUP)
-        self._assembler = FilmAssembler(self._bus, self._ledger, self._settings)
+        self._assembler = FilmAssembler(self._bus, self._ledger, self._settings, self._guard)
         self._workers = [self._create_worker() for _ in range(self._settings.parallel_segments)]
         # One encoder of the group assembles a film, but every encoder must stop encoding a run that ended.
         listeners = [
@@ -80,6 +82,7 @@ class EncoderService:
             self._ledger,
             self._claims,
             self._settings,
+            self._guard,
             acknowledge=self._finished.append,
             redeliver=lambda record: self._redeliveries.append((time.monotonic() + _REDELIVERY_SECONDS, record)),
             on_commit=self._assembler.assemble_when_complete,

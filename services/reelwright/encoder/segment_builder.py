@@ -9,6 +9,7 @@ from pathlib import Path
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import frame_from_wire
 from reelwright.encoder.reorder_buffer import ReorderBuffer
+from reelwright.ledger.crash_guard import GuardedWork
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
@@ -52,6 +53,7 @@ class SegmentBuilder:
         engine: identity of the engine that the run is bound to.
         claims: holds payloads that were too large for a message.
         scratch: folder for the file under way; the system's temporary folder if None.
+        work: guards the process against this segment; closed with the builder.
 
     Attributes:
         engine: identity of the engine that the run is bound to.
@@ -70,8 +72,10 @@ class SegmentBuilder:
         engine: str,
         claims: ClaimCheck,
         scratch: Path | None,
+        work: GuardedWork,
     ) -> None:
         self.engine = engine
+        self._work, self._committed = work, False
         self._number, self._title, self._ledger, self._claims = number, title, ledger, claims
         self._resources = ExitStack()
         self._path = self._resources.enter_context(scratch_folder("segment", scratch)) / f"{number:06d}.mkv"
@@ -100,21 +104,23 @@ class SegmentBuilder:
             raise ForeignEngine(batch.engine, self.engine)
         self._buffer.insert(batch)
         while (ready := self._buffer.next_batch()) is not None:
-            try:
-                pictures = decode_payload(ready.payload, self._claims.load(ready.payload))
-                if len(pictures) != len(ready.frames):
-                    raise CorruptPayload(f"{len(pictures)} pictures for {len(ready.frames)} frames")
-            except CorruptPayload:
-                self._buffer.discard_next()
-                raise
-            self._encode_pictures(ready, pictures)
+            with self._work.call():
+                try:
+                    pictures = decode_payload(ready.payload, self._claims.load(ready.payload))
+                    if len(pictures) != len(ready.frames):
+                        raise CorruptPayload(f"{len(pictures)} pictures for {len(ready.frames)} frames")
+                except CorruptPayload:
+                    self._buffer.discard_next()
+                    raise
+                self._encode_pictures(ready, pictures)
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
 
     def close(self) -> None:
-        """Discards the file under way; has no effect after a commit."""
+        """Ends the work; discards the file under way, if there was no commit."""
         self._encoder.abort()
         self._resources.close()
+        self._work.close(done=self._committed)
 
     def _encode_pictures(self, batch: RestoredBatch, pictures: list[Picture]) -> None:
         started = time.perf_counter()
@@ -138,7 +144,8 @@ class SegmentBuilder:
 
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()
-        self._encoder.finish()
+        with self._work.call():
+            self._encoder.finish()
         self._seconds["encode"] += time.perf_counter() - started
         record = SegmentRecord(
             segment=self._number,
@@ -154,5 +161,6 @@ class SegmentBuilder:
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)
         committed = self._ledger.commit_segment(record)
+        self._committed = True
         metrics.SEGMENTS_COMMITTED.inc()
         return committed

@@ -17,6 +17,7 @@ from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed, Record, TopicPartition
 from reelwright.encoder.segment_builder import ForeignEngine, SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
@@ -58,6 +59,7 @@ class SegmentWorker:
         ledger: opens the ledger of an attempt.
         claims: holds payloads that were too large for a message.
         settings: the encoder's.
+        guard: of this process, against a segment that kills it.
         acknowledge: called with each record that needs no redelivery, from the worker's thread.
         redeliver: called with a record whose partition must be delivered again, from the worker's thread.
         on_commit: called with a run and its attempt after each commit of one of its segments, from the worker's thread.
@@ -69,12 +71,13 @@ class SegmentWorker:
         ledger: OpenLedger,
         claims: ClaimCheck,
         settings: EncoderSettings,
+        guard: CrashGuard,
         *,
         acknowledge: Callable[[Record], None],
         redeliver: Callable[[Record], None],
         on_commit: Callable[[str, int], None],
     ) -> None:
-        self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
+        self._bus, self._ledger, self._claims, self._settings, self._guard = bus, ledger, claims, settings, guard
         self._acknowledge, self._redeliver, self._on_commit = acknowledge, redeliver, on_commit
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._free_places = threading.Semaphore(_MAX_QUEUED_BATCHES)
@@ -158,7 +161,17 @@ class SegmentWorker:
             raise UnusableMessage(f"restored frames of run {segment.run}, which the ledger does not know")
         bound = self._bind_engine(ledger, title.request, engine)
         scratch = self._settings.scratch
-        return SegmentBuilder(segment.number, title, ledger, engine=bound, claims=self._claims, scratch=scratch)
+        plan = ledger.plan(segment.number)
+        frames = f"frames {plan.first_frame}-{plan.first_frame + len(plan.frames) - 1}" if plan else "its frames"
+        what = f"encoding of segment {segment.number} ({frames})"
+        work = self._guard.begin(ledger, f"encode-{segment.number:06d}", what)
+        try:
+            return SegmentBuilder(
+                segment.number, title, ledger, engine=bound, claims=self._claims, scratch=scratch, work=work
+            )
+        except Exception:
+            work.close(done=False)
+            raise
 
     def _bind_engine(self, ledger: RunLedger, request: RunRequest, engine: str) -> str:
         """The engine of a run, which is the engine of its first restored frame.

@@ -13,6 +13,7 @@ The first attempt of a run has the folder RUN itself, a later one RUN/attempts/0
     RUN/segments/000007-18.jpg    preview: the same frame restored                          (encoder)
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
     RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
+    RUN/marks/encode-000007-ID    WorkMark, while dangerous work is under way               (decoder, encoder)
     RUN/outcome.json              Outcome; the first one stands                             (who ends the attempt)
 
 Both previews of a pair show the same area of the picture. docs/ledger.md describes every field.
@@ -169,6 +170,20 @@ class SegmentRecord(VersionedDocument):
     engine: str
     toolchain: str = ""
     seconds: dict[str, float]
+
+
+class WorkMark(VersionedDocument):
+    """Work that may kill its process, and is under way or has done so.
+
+    Attributes:
+        host: name of the machine.
+        process: number of the process there.
+        began: Unix seconds.
+    """
+
+    host: str
+    process: int
+    began: float
 
 
 class ShotEntry(BaseModel):

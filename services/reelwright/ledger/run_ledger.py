@@ -5,11 +5,15 @@ The methods of RunLedger are in the order of an attempt's life: request, title, 
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
+from uuid import uuid4
 
 from reelwright.ledger import delivery
 from reelwright.ledger.documents import DocumentFolder
@@ -22,6 +26,7 @@ from reelwright.ledger.records import (
     SegmentPlan,
     SegmentRecord,
     TitleRecord,
+    WorkMark,
 )
 from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
 from reelwright.store.folder import Folder
@@ -39,7 +44,7 @@ _TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
     "request": {"source", "priority_class", "deadline", "submitted"},
 }
 # What is removed when an attempt is finished, beside the film's files. Everything else is kept.
-_WORK = ("plan", "segments", "payloads", "passes")
+_WORK = ("plan", "segments", "payloads", "marks")
 _FILM = "film."
 _ADOPTION = "adopted.json"
 _ENGINE = "engine.json"
@@ -293,6 +298,22 @@ class RunLedger:
     def outcome(self) -> Outcome | None:
         """How the attempt ended; None while it has not."""
         return self._documents.read("outcome.json", Outcome)
+
+    def marks(self, unit: str) -> list[str]:
+        """Names of the marks of a piece of work that is under way or has killed its process; see `crash_guard`."""
+        return [name for name in self._folder.list_names("marks") if name.startswith(f"{unit}-")]
+
+    def put_mark(self, unit: str) -> str:
+        """Marks that a piece of work is under way; the name of the mark."""
+        name = f"{unit}-{uuid4().hex[:12]}"
+        mark = WorkMark(host=socket.gethostname(), process=os.getpid(), began=time.time())
+        # Not durable: it must survive the process, not a power failure.
+        self._folder.replace(f"marks/{name}", mark.model_dump_json().encode(), durable=False)
+        return name
+
+    def remove_mark(self, name: str) -> None:
+        """Removes a mark."""
+        self._folder.remove(f"marks/{name}")
 
     def prune(self) -> None:
         """Removes what this attempt and those before it worked with; requests, titles and outcomes stay."""

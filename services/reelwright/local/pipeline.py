@@ -77,8 +77,11 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         ledger = partial(RunLedger, str(job.ledger))
 
         # A person waits: an unavailable disk ends the command, while a service would retry.
-        encoder = EncoderService(bus, ledger, claims, EncoderSettings(scratch=job.folder, retry_unavailable=False))
-        decoder = DecoderService(bus, ledger, claims, DecoderSettings(titles=1, codec="raw", retry_unavailable=False))
+        # Nor does a command that was killed keep other titles waiting.
+        encoding = EncoderSettings(scratch=job.folder, max_crashes=0, retry_unavailable=False)
+        decoding = DecoderSettings(titles=1, codec="raw", max_crashes=0, retry_unavailable=False)
+        encoder = EncoderService(bus, ledger, claims, encoding)
+        decoder = DecoderService(bus, ledger, claims, decoding)
         stack.callback(_ServiceThread("encoder", encoder.run, outcomes.put).close)
         stack.callback(_ServiceThread("decoder", decoder.run, outcomes.put).close)
         listener = EventListener(bus, outcomes.put)
