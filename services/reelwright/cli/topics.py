@@ -23,7 +23,7 @@ def apply() -> None:
 @app.command()
 def check() -> None:
     """Print each problem, and who else uses the broker, on a line; the exit code is 2 when there is a problem."""
-    from reelwright.bus.kafka.neighbours import find_foreign_consumers, find_other_installations
+    from reelwright.bus.kafka.other_installations import find_foreign_consumers, find_other_installations
     from reelwright.bus.kafka.topics import find_topic_problems
     from reelwright.bus.settings import BusSettings
     from reelwright.settings import read_settings
