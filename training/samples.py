@@ -1,7 +1,8 @@
 """Samples made once and kept: aligned windows, what was measured on them, and the truth, in memory-mapped files.
 
-`python -m training.samples training/runs/samples --clips 6000 --processes 2` makes them; each process appends to a file
-of its own, and a training may read what is there while more are made. Clip n of a seed is always the same clip.
+`python -m training.samples training/runs/samples --clips 6000 --processes 2` makes them; each process appends to
+its own file, and a training may read the samples that exist while more are made. Clip n of a seed is always the same
+clip.
 """
 
 from __future__ import annotations

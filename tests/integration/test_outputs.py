@@ -21,7 +21,7 @@ FULL = Path("/dev/full")
 
 
 def copied(folder: Path, name: str = "film.mp4") -> Path:
-    """A film of its own in a folder."""
+    """A copy of the small film in a folder."""
     path = folder / name
     path.write_bytes(small_film(30).read_bytes())
     return path

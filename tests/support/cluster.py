@@ -1,6 +1,6 @@
 """A cluster for tests: role processes as in an installation, on a real broker and a real store.
 
-`with Cluster(kafka, s3, folder) as cluster:` makes the topics, a bucket and a ledger of its own; `start(role)` starts a
+`with Cluster(kafka, s3, folder) as cluster:` makes the topics, a bucket and a ledger; `start(role)` starts a
 process, and the commands of a person (`submit`, `status`, ...) run against the same broker and ledger.
 """
 
@@ -30,7 +30,7 @@ _BESIDE = ("", ".report.html", ".manifest.json")
 
 
 class Cluster:
-    """Role processes on one broker and one store, with a ledger of their own.
+    """Role processes on one broker and one store, with their own ledger.
 
     Args:
         kafka: a running broker; the installation's topics are deleted and created again.
