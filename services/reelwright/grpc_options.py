@@ -10,17 +10,23 @@ GrpcOptions = list[tuple[str, int]]
 FIRST_RETRY_SECONDS = 0.05
 """The pause after a first failed try to connect."""
 _HTTP2_FRAME_BYTES = 1 << 20
+_STREAMS_PER_CONNECTION = 8
 
 
-def server_options(*, keepalive_seconds: float, max_message_bytes: int) -> GrpcOptions:
+def server_options(*, keepalive_seconds: float, max_message_bytes: int, max_request_bytes: int) -> GrpcOptions:
     """Options of the dispatcher's server.
 
     Args:
         keepalive_seconds: between two pings, and how long a worker has to answer one.
-        max_message_bytes: largest message.
+        max_message_bytes: largest message to a worker.
+        max_request_bytes: largest message from a worker.
     """
     return [
-        *_common_options(keepalive_seconds, max_message_bytes),
+        *_common_options(keepalive_seconds),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", max_request_bytes),
+        # A worker has one stream in its connection; more are of use to nobody.
+        ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
         # With port reuse, two dispatchers on one port would each get half of the workers.
         ("grpc.so_reuseport", 0),
         # Workers ping as often as their own settings say; by default a server closes connections that ping often.
@@ -37,7 +43,9 @@ def channel_options(*, keepalive_seconds: float, max_message_bytes: int, max_ret
         max_retry_seconds: longest pause between two tries to connect.
     """
     return [
-        *_common_options(keepalive_seconds, max_message_bytes),
+        *_common_options(keepalive_seconds),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.initial_reconnect_backoff_ms", int(1000 * FIRST_RETRY_SECONDS)),
         ("grpc.min_reconnect_backoff_ms", int(1000 * FIRST_RETRY_SECONDS)),
         ("grpc.max_reconnect_backoff_ms", int(1000 * max_retry_seconds)),
@@ -50,11 +58,9 @@ def channel_options(*, keepalive_seconds: float, max_message_bytes: int, max_ret
     ]
 
 
-def _common_options(keepalive_seconds: float, max_message_bytes: int) -> GrpcOptions:
+def _common_options(keepalive_seconds: float) -> GrpcOptions:
     keepalive_ms = int(1000 * keepalive_seconds)
     return [
-        ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.max_receive_message_length", max_message_bytes),
         # A peer that is frozen, or whose machine is gone, does not close its connection. Pings notice it.
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", keepalive_ms),

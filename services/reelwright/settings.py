@@ -34,11 +34,13 @@ class ServeSettings(BaseSettings):
     Attributes:
         grace_seconds: from SIGTERM until the bus is closed under work that still waits for it. Kubernetes kills a pod
             after 30 s by default; raise both together.
+        metrics_host: IPv4 or IPv6 address on which metrics and health are served; every address when empty.
         log_level: lowest level of the package's own log lines; that of libraries is WARNING.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_", frozen=True)
     grace_seconds: float = Field(default=30.0, ge=0)
+    metrics_host: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

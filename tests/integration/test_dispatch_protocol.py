@@ -133,11 +133,11 @@ def test_reflection_lists_the_service(make_harness: MakeHarness) -> None:
 def test_a_second_stream_of_a_worker_replaces_the_first(make_harness: MakeHarness) -> None:
     """When a worker reconnects before its old stream is known to be dead, the old leases are returned at once."""
     h = make_harness(prefer_other_seconds=3600)
-    old = h.connect_raw_worker("same")
+    old = h.connect_raw_worker("same", session="ab" * 16)
     old.send(credits=1)
     h.publish(batch("r", 0, 0))
     first = old.receive_lease()
-    new = h.connect_raw_worker("same")
+    new = h.connect_raw_worker("same", session="ab" * 16)
     new.send(credits=1)
     again = new.receive_lease()
     assert (again.batch, again.lease_id != first.lease_id) == (first.batch, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import secrets
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from reelwright.bus.protocol import Record
 from reelwright.bus.topics import DEAD_LETTER, EVENTS, FRAMES, RESTORED, segment_key
 from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.grpc_security import token_metadata
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.media.picture import Picture
@@ -72,13 +74,20 @@ class FakeRestorer:
 
     Args:
         before: called with each picture first; may wait, count, or raise.
+        engine: the engine's identity.
+        check: the self-test.
     """
 
     models = (MODEL,)
-    engine = "fake-1"
 
-    def __init__(self, before: Callable[[Picture], object] = lambda _: None) -> None:
-        self._before = before
+    def __init__(
+        self,
+        before: Callable[[Picture], object] = lambda _: None,
+        *,
+        engine: str = "fake-1",
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._before, self.engine, self.check_engine = before, engine, check
 
     def restore(self, picture: Picture, work: Work) -> Picture:
         self._before(picture)
@@ -106,11 +115,25 @@ class ReceivedLease:
 class RawWorker:
     """A worker without a restorer: the test sends its messages and receives the answers."""
 
-    def __init__(self, address: str, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL) -> None:
+    def __init__(
+        self,
+        address: str,
+        name: str,
+        models: tuple[str, ...] = (MODEL,),
+        protocol: int = PROTOCOL,
+        *,
+        engine: str = "fake-1",
+        session: str = "",
+        token: str | None = None,
+    ) -> None:
         self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-        self.send(hello=Hello(worker=name, version="test", models=models, protocol=protocol))
-        self._call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))  # type: ignore[no-untyped-call]
+        session = session or secrets.token_hex(16)
+        self.send(
+            hello=Hello(worker=name, version="test", models=models, protocol=protocol, engine=engine, session=session)
+        )
+        stub = DispatchStub(self._channel)  # type: ignore[no-untyped-call]
+        self._call = stub.Work(iter(self._outbox.get, None), metadata=token_metadata(token))
         self._inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
@@ -184,9 +207,11 @@ class DispatchHarness:
         worker.start()
         return worker
 
-    def connect_raw_worker(self, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL) -> RawWorker:
+    def connect_raw_worker(
+        self, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL, **options: str
+    ) -> RawWorker:
         """Connects a worker without a restorer."""
-        self._raw.append(RawWorker(self.address, name, models, protocol))
+        self._raw.append(RawWorker(self.address, name, models, protocol, **options))
         return self._raw[-1]
 
     def publish(self, *batches: FrameBatch, priority: str = "standard", **headers: str) -> None:

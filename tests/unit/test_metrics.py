@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import re
 import socket
+import threading
 import urllib.error
 import urllib.request
 
@@ -21,6 +23,7 @@ from reelwright.telemetry.logs import json_formatter
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.titles.errors import UnavailableError
+from tests.support.dispatch_harness import until
 
 
 def get(server: TelemetryServer, path: str) -> tuple[int, str]:
@@ -68,6 +71,38 @@ def test_timed_counts_failures_too() -> None:
     with pytest.raises(KeyError), metrics.timed("assemble"):
         raise KeyError
     assert (REGISTRY.get_sample_value("reelwright_stage_seconds_total", {"stage": "assemble"}) or 0) > before
+
+
+@pytest.mark.parametrize(("host", "asked"), [("", "127.0.0.1"), ("", "[::1]"), ("::1", "[::1]")])
+def test_health_is_served_by_ipv6_too(host: str, asked: str) -> None:
+    """An empty host serves both families on every address, an IPv6 address that one."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    with (
+        TelemetryServer(0, host=host) as server,
+        urllib.request.urlopen(f"http://{asked}:{server.port}/healthz", timeout=30) as answer,
+    ):
+        assert answer.status == 200
+
+
+def test_silent_connections_keep_no_probe_away() -> None:
+    """However many connections are held open without a request, a probe is answered, and threads stay few."""
+    before = threading.active_count()
+    with TelemetryServer(0) as server, contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+        assert get(server, "/healthz")[0] == 200
+        until(lambda: threading.active_count() - before <= 20, "threads to end")
+
+
+def test_a_request_must_come_in_time() -> None:
+    """A connection that sends its request byte by byte is closed when its time is over."""
+    with (
+        TelemetryServer(0, request_seconds=0.3) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow,
+    ):
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nx: ")
+        assert slow.recv(1) == b""
 
 
 def test_health_and_readiness() -> None:

@@ -40,6 +40,7 @@ def batch(
         priority=priority,
         model="name",
         model_sha256=model,
+        engine="",
         first_frame=0,
         frames=frames,
         deadline=deadline,
@@ -151,12 +152,16 @@ def test_a_batch_that_is_not_allowed_is_skipped() -> None:
 
 
 def test_unserved_models_are_found() -> None:
-    """The queue names the models that no worker serves, and counts the batches that wait for them."""
+    """The queue names the models and engines that no worker has, and counts the batches that wait for them."""
+
+    def lacking(each: QueuedBatch) -> str | None:
+        return None if each.model_sha256 == "m" else "torch"
+
     queue = queue_of(batch("r"), batch("s", 0, model="x"), batch("t", 1, model="x", priority="bulk"))
-    assert queue.unserved_models({"m"}) == {"x": UnservedModel("name", 2)}
+    assert queue.unserved_models(lacking) == [UnservedModel("name", "x", "torch", 2)]
     for waiting in [each for each in queue if each.key.run in {"s", "t"}]:
         queue.remove_batch(waiting)
-    assert queue.unserved_models({"m"}) == {}
+    assert queue.unserved_models(lacking) == []
 
 
 def test_a_workers_second_model_does_not_starve_the_first() -> None:

@@ -16,6 +16,6 @@ def test_a_model_is_logged_after_it_was_unserved_for_a_while(caplog: pytest.LogC
     logged = []
     for now, waiting in ((0, 1), (9, 2), (10, 3), (30, 4), (31, 0), (32, 5), (41, 5), (42, 6)):
         clock.now = now
-        unserved.report({"ab": UnservedModel("reel-s", waiting)} if waiting else {}, workers=2)
+        unserved.report([UnservedModel("reel-s", "ab", "torch", waiting)] if waiting else [], workers=2)
         logged.append([vars(record)["batches"] for record in caplog.records])
     assert logged == [[], [], [3], [3], [3], [3], [3], [3, 6]]

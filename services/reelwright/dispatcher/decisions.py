@@ -55,8 +55,21 @@ class RunRevoked:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerQuarantined:
+    """A worker is broken and must leave.
+
+    Attributes:
+        stream: number of the worker's stream.
+        reason: one line.
+    """
+
+    stream: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StreamClosed:
-    """A stream must end: its worker has opened another one, or a message on it could not be handled.
+    """A stream must end: its worker has opened another one or is quarantined, or a message could not be handled.
 
     Attributes:
         stream: number of the stream.
@@ -102,6 +115,6 @@ class BatchUnusable:
     reason: str
 
 
-StreamDecision = LeaseGranted | StartAllowed | RunRevoked | StreamClosed
+StreamDecision = LeaseGranted | StartAllowed | RunRevoked | WorkerQuarantined | StreamClosed
 BatchOutcome = BatchFinished | BatchGivenUp | BatchUnusable
 Decision = StreamDecision | BatchOutcome

@@ -163,6 +163,7 @@ def _read_batch(record: Record, max_bytes: int) -> QueuedBatch:
         priority=_CLASS_OF_TOPIC[record.topic],
         model=message.work.model,
         model_sha256=message.work.model_sha256,
+        engine=record.headers.get("engine", ""),
         first_frame=message.first_frame,
         frames=len(message.frames),
         deadline=_parse_deadline(record.headers.get("deadline", "")),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -13,10 +14,20 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from reelwright import __version__
-from reelwright.dispatcher.decisions import LeaseGranted, RunRevoked, StartAllowed, StreamClosed, StreamDecision
+from reelwright.dispatcher.decisions import (
+    LeaseGranted,
+    RunRevoked,
+    StartAllowed,
+    StreamClosed,
+    StreamDecision,
+    WorkerQuarantined,
+)
 from reelwright.dispatcher.inbox import InboxMessage, WorkerConnected, WorkerDisconnected, WorkerMessageReceived
+from reelwright.dispatcher.scheduler import WorkerHello
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_options import server_options
+from reelwright.grpc_security import TokenInterceptor, server_credentials
+from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnavailableError
 from reelwright.titles.versions import is_readable
@@ -26,6 +37,9 @@ from reelwright.wire.dispatch_pb2_grpc import DispatchServicer, add_DispatchServ
 
 log = get_logger(__name__)
 
+# Messages that wait for the scheduler. Above it no more are read, so that a stranger cannot fill the memory with them.
+_MAX_BACKLOG = 1000
+_BACKLOG_PAUSE_SECONDS = 0.01
 _SERVICE = DESCRIPTOR.services_by_name["Dispatch"].full_name
 
 
@@ -33,13 +47,20 @@ class WorkerStreams(DispatchServicer):
     """Implements `reelwright.v1.Dispatch` on the event loop.
 
     Args:
+        settings: the dispatcher's settings.
         send: puts a message into the scheduler's inbox.
+        backlog: number of messages in the inbox.
     """
 
-    def __init__(self, send: Callable[[InboxMessage], None]) -> None:
-        self._send = send
+    def __init__(
+        self, settings: DispatcherSettings, send: Callable[[InboxMessage], None], backlog: Callable[[], int]
+    ) -> None:
+        self._settings, self._send, self._backlog = settings, send, backlog
         self._numbers = itertools.count(1)
         self._outboxes: dict[int, asyncio.Queue[StreamDecision]] = {}
+        # Open streams by the host that they come from, and the session of each open stream's worker.
+        self._peers: Counter[str] = Counter()
+        self._sessions: dict[int, WorkerHello] = {}
 
     def deliver(self, decision: StreamDecision) -> None:
         """Sends a decision to its stream's worker; has no effect when the stream has ended."""
@@ -50,36 +71,74 @@ class WorkerStreams(DispatchServicer):
         self, messages: AsyncIterator[WorkerMessage], context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
         """Serves one worker's stream, from its Hello to its end."""
-        hello = (await anext(aiter(messages), WorkerMessage())).hello
+        host = _host_of(context.peer())
+        too_many = self._peers[host] >= self._settings.max_streams_per_peer
+        if too_many or self._peers.total() >= self._settings.max_streams:
+            await _refuse(context, "streams", grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+        self._peers[host] += 1
+        try:
+            hello = await self._accept(messages, context)
+            # Tells the worker that it is accepted.
+            await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
+            await self._serve(hello, messages, context)
+        finally:
+            self._peers[host] -= 1
+            # A Counter keeps keys whose count is 0.
+            self._peers += Counter()
+
+    async def _accept(
+        self, messages: AsyncIterator[WorkerMessage], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> WorkerHello:
+        try:
+            async with asyncio.timeout(self._settings.hello_seconds):
+                hello = (await anext(aiter(messages), WorkerMessage())).hello
+        except TimeoutError:
+            hello = Hello()
         if not hello.worker:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be a Hello with a name")
+            reason = "the first message must be a Hello with a name, and come in time"
+            await _refuse(context, "hello", grpc.StatusCode.INVALID_ARGUMENT, reason)
         if not is_readable(hello.protocol, PROTOCOL):
             reason = _refusal(hello)
             log.warning("worker refused", worker=hello.worker, reason=reason)
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, reason)
-        # Tells the worker that it is accepted.
-        await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
+            await _refuse(context, "hello", grpc.StatusCode.FAILED_PRECONDITION, reason)
+        # Versions that name no session are told apart by their names only.
+        session = hello.session or f"worker {hello.worker}"
+        if any(each.name == hello.worker and each.session != session for each in self._sessions.values()):
+            log.warning("worker refused", worker=hello.worker, reason="another worker of this name is connected")
+            reason = "another worker of this name is connected"
+            await _refuse(context, "name", grpc.StatusCode.ALREADY_EXISTS, reason)
+        return WorkerHello(name=hello.worker, session=session, models=frozenset(hello.models), engine=hello.engine)
+
+    async def _serve(
+        self,
+        hello: WorkerHello,
+        messages: AsyncIterator[WorkerMessage],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> None:
         stream = next(self._numbers)
         outbox = self._outboxes[stream] = asyncio.Queue()
-        self._send(WorkerConnected(stream, hello.worker, frozenset(hello.models)))
-        log.info("worker connected", worker=hello.worker, stream=stream, version=hello.version)
+        self._sessions[stream] = hello
+        self._send(WorkerConnected(stream, hello))
+        log.info("worker connected", worker=hello.name, stream=stream, engine=hello.engine)
         reader = asyncio.create_task(self._read(stream, messages))
         try:
             while not isinstance(decision := await outbox.get(), StreamClosed):
                 await context.write(_encode(decision))
         finally:
             # Before any await: gRPC may cancel this handler a second time, and the leases must return.
-            del self._outboxes[stream]
+            del self._outboxes[stream], self._sessions[stream]
             self._send(WorkerDisconnected(stream))
             reader.cancel()
             (outcome,) = await asyncio.gather(reader, return_exceptions=True)
             reason = repr(outcome) if isinstance(outcome, Exception) else ""
-            log.info("worker disconnected", worker=hello.worker, stream=stream, reason=reason)
+            log.info("worker disconnected", worker=hello.name, stream=stream, reason=reason)
 
     async def _read(self, stream: int, messages: AsyncIterator[WorkerMessage]) -> None:
         try:
             async for message in messages:
                 self._send(WorkerMessageReceived(stream, message))
+                while self._backlog() > _MAX_BACKLOG:
+                    await asyncio.sleep(_BACKLOG_PAUSE_SECONDS)
         finally:
             self.deliver(StreamClosed(stream))
 
@@ -90,15 +149,29 @@ class DispatchServer:
     Args:
         settings: the dispatcher's settings.
         send: puts a message into the scheduler's inbox.
+        backlog: number of messages in the inbox.
+
+    Raises:
+        UserError: the certificates cannot be used.
     """
 
-    def __init__(self, settings: DispatcherSettings, send: Callable[[InboxMessage], None]) -> None:
-        self._address = settings.address
+    def __init__(
+        self, settings: DispatcherSettings, send: Callable[[InboxMessage], None], backlog: Callable[[], int]
+    ) -> None:
+        self._address, tls = settings.address, settings.tls
+        self._credentials = server_credentials(tls, _report_certificates) if tls else None
+        if not settings.knows_workers:
+            log.warning("gRPC port open to everyone", remedy="set TLS_CLIENT_CA or TOKEN; see docs/security.md")
         options = server_options(
-            keepalive_seconds=settings.keepalive_seconds, max_message_bytes=settings.max_message_bytes
+            keepalive_seconds=settings.keepalive_seconds,
+            max_message_bytes=settings.max_message_bytes,
+            max_request_bytes=settings.max_request_bytes,
         )
-        self._server = grpc.aio.server(options=options)
-        self._streams = WorkerStreams(send)
+        refused = metrics.MESSAGES_REFUSED.labels(cause="token").inc
+        token = settings.token.get_secret_value() if settings.token else ""
+        interceptors = [TokenInterceptor(token, refused)] if token else []
+        self._server = grpc.aio.server(options=options, interceptors=interceptors)
+        self._streams = WorkerStreams(settings, send, backlog)
         self._health = health.aio.HealthServicer()
         add_DispatchServicer_to_server(self._streams, self._server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -114,7 +187,10 @@ class DispatchServer:
             UnavailableError: the server cannot listen on the address of the settings.
         """
         try:
-            port = self._server.add_insecure_port(self._address)
+            if self._credentials is None:
+                port = self._server.add_insecure_port(self._address)
+            else:
+                port = self._server.add_secure_port(self._address, self._credentials)
         except RuntimeError:
             raise UnavailableError("cannot listen", self._address, "give another address") from None
         await self._health.set(_SERVICE, health_pb2.HealthCheckResponse.SERVING)
@@ -136,7 +212,7 @@ class DispatchServer:
         await self._server.stop(grace=None)
 
 
-def _encode(decision: LeaseGranted | StartAllowed | RunRevoked) -> DispatcherMessage:
+def _encode(decision: LeaseGranted | StartAllowed | RunRevoked | WorkerQuarantined) -> DispatcherMessage:
     message = DispatcherMessage()
     match decision:
         case LeaseGranted():
@@ -149,7 +225,26 @@ def _encode(decision: LeaseGranted | StartAllowed | RunRevoked) -> DispatcherMes
             message.start.lease = decision.lease_id
         case RunRevoked():
             message.revoke.run, message.revoke.attempt = decision.run, decision.attempt
+        case WorkerQuarantined():
+            message.quarantine.reason = decision.reason
     return message
+
+
+async def _refuse(
+    context: grpc.aio.ServicerContext[Any, Any], cause: str, code: grpc.StatusCode, reason: str
+) -> NoReturn:
+    metrics.MESSAGES_REFUSED.labels(cause=cause).inc()
+    await context.abort(code, reason)
+    raise AssertionError("abort raises")
+
+
+def _host_of(peer: str) -> str:
+    """The host of gRPC's name for a peer, e.g. `ipv4:10.0.0.7:51234`; all Unix sockets are one."""
+    return peer if peer.startswith("unix") else peer.rpartition(":")[0]
+
+
+def _report_certificates(what: str) -> None:
+    log.warning("certificates", reason=what)
 
 
 def _refusal(hello: Hello) -> str:

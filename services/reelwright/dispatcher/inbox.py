@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reelwright.dispatcher.ready_queue import QueuedBatch
-from reelwright.dispatcher.scheduler import Scheduler
+from reelwright.dispatcher.scheduler import Scheduler, WorkerHello
 from reelwright.wire.dispatch_pb2 import WorkerMessage
 
 
@@ -26,13 +26,11 @@ class WorkerConnected:
 
     Attributes:
         stream: number of the stream, unique in this dispatcher.
-        worker: the worker's name.
-        models: SHA-256 of the models it serves, as hex.
+        hello: what the worker says of itself.
     """
 
     stream: int
-    worker: str
-    models: frozenset[str]
+    hello: WorkerHello
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,19 @@ class TitleEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineAnnounced:
+    """The encoder has bound a run to an engine.
+
+    Attributes:
+        run: the run.
+        engine: the engine's identity.
+    """
+
+    run: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
 class DrainRequested:
     """The dispatcher stops: nothing more is leased."""
 
@@ -88,6 +99,7 @@ InboxMessage = (
     | WorkerMessageReceived
     | WorkerDisconnected
     | TitleEnded
+    | EngineAnnounced
     | DrainRequested
     | TimePassed
 )
@@ -101,12 +113,14 @@ def apply_message(scheduler: Scheduler, message: InboxMessage) -> None:
         case BatchesConsumed(batches):
             for batch in batches:
                 scheduler.add_batch(batch)
-        case WorkerConnected(stream, worker, models):
-            scheduler.connect_worker(stream, worker, models)
+        case WorkerConnected(stream, hello):
+            scheduler.connect_worker(stream, hello)
         case WorkerDisconnected(stream):
             scheduler.disconnect_worker(stream)
         case TitleEnded(run, attempt):
             scheduler.drop_run(run, attempt)
+        case EngineAnnounced(run, engine):
+            scheduler.bind_engine(run, engine)
         case TimePassed():
             scheduler.expire_leases()
         case DrainRequested():
@@ -118,16 +132,18 @@ def _apply_worker_message(scheduler: Scheduler, stream: int, message: WorkerMess
         case "receipt":
             scheduler.complete_batch(stream, message.receipt.lease)
         case "failure" if message.failure.payload_unusable:
-            scheduler.reject_payload(message.failure.lease, message.failure.reason)
+            scheduler.reject_payload(stream, message.failure.lease, message.failure.reason)
         case "failure":
-            scheduler.fail_batch(message.failure.lease, message.failure.reason)
+            scheduler.fail_batch(stream, message.failure.lease, message.failure.reason)
         case "start_request":
             scheduler.start_exclusive_batch(stream, message.start_request.lease)
         case "stalled":
             scheduler.mark_stalled(stream)
         case "release" if message.release.lease:
-            scheduler.release_batch(message.release.lease)
+            scheduler.release_batch(stream, message.release.lease)
         case "release":
             scheduler.drain_worker(stream)
+        case "quarantine":
+            scheduler.quarantine_worker(stream, "self_test", message.quarantine.reason)
     if message.credits:
         scheduler.add_credits(stream, message.credits)

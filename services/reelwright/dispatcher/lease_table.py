@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import uuid
+import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from reelwright.dispatcher.batch_retries import BatchHistory, Cause, RetryLimits
@@ -17,9 +16,10 @@ class GrantedLease:
     """A batch that a worker holds.
 
     Attributes:
-        id: unique among the leases of all dispatchers.
+        id: 128 random bits as hex: nobody can guess the lease of another worker.
         key: the batch.
         worker: the worker's name.
+        session: the worker's session; messages about the lease count only from it.
         deadline: when the lease expires, on the table's clock, in seconds.
         exclusive: the worker must restore the batch with nothing else under way.
         started: an exclusive batch is being restored now; if its worker is lost, the batch is the cause.
@@ -28,6 +28,7 @@ class GrantedLease:
     id: str
     key: BatchKey
     worker: str
+    session: str
     deadline: float
     exclusive: bool
     started: bool = False
@@ -59,7 +60,7 @@ class LeaseTable:
 
     Args:
         seconds: how long a lease lasts.
-        max_failures: reported failures after which a batch is given up.
+        max_failures: workers that reported a failure, after which a batch is given up.
         max_losses: workers lost while they restored a batch exclusively, after which it is given up.
         prefer_other_seconds: how long a returned batch avoids the workers that failed it.
         clock: a monotonic clock in seconds.
@@ -81,11 +82,8 @@ class LeaseTable:
         self._by_key: defaultdict[BatchKey, dict[str, GrantedLease]] = defaultdict(dict)
         self._stalled: set[str] = set()
         # The batches of leases that ended without a receipt: a late receipt still counts.
-        self._ended: dict[str, BatchKey] = {}
+        self._ended: dict[str, GrantedLease] = {}
         self._history: dict[BatchKey, BatchHistory] = {}
-        # So that no lease of an earlier dispatcher has the id of one of these.
-        self._prefix = uuid.uuid4().hex[:8]
-        self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
         return len(self._active)
@@ -101,19 +99,29 @@ class LeaseTable:
 
     def known_keys(self) -> set[BatchKey]:
         """The batches that the table remembers anything of."""
-        return {*self._by_key, *self._history, *self._ended.values()}
+        return {*self._by_key, *self._history, *(lease.key for lease in self._ended.values())}
+
+    def find(self, lease_id: str) -> GrantedLease | None:
+        """A lease that is active, or has ended without a receipt while its batch is pending; None otherwise."""
+        return self._active.get(lease_id) or self._ended.get(lease_id)
+
+    def failed_workers(self, key: BatchKey) -> frozenset[str]:
+        """Names of the workers that have reported a failure of a batch."""
+        history = self._history.get(key)
+        return frozenset() if history is None else frozenset(history.failed_workers)
 
     def count_leases(self, worker: str) -> int:
         """The number of leases that a worker has."""
         return len(self._by_worker.get(worker, ()))
 
-    def grant(self, key: BatchKey, worker: str) -> GrantedLease:
-        """Leases a batch to a worker."""
+    def grant(self, key: BatchKey, worker: str, session: str) -> GrantedLease:
+        """Leases a batch to a worker in a session."""
         history = self._history.get(key)
         lease = GrantedLease(
-            id=f"{self._prefix}-{next(self._numbers)}",
+            id=secrets.token_hex(16),
             key=key,
             worker=worker,
+            session=session,
             deadline=self._clock() + self.seconds,
             exclusive=history is not None and history.needs_exclusive_lease,
         )
@@ -140,15 +148,24 @@ class LeaseTable:
         Returns:
             The batch; None when the lease is of no known batch.
         """
-        lease = self._active.get(lease_id)
-        key = lease.key if lease else self._ended.get(lease_id)
-        if key is not None:
-            self.forget_batch(key)
-        return key
+        lease = self.find(lease_id)
+        if lease is None:
+            return None
+        self.forget_batch(lease.key)
+        return lease.key
 
-    def fail(self, lease_id: str, reason: str) -> ReturnedBatch | None:
-        """Ends a lease whose worker could not restore the batch; None when the lease is not active."""
-        return self._return_batch(lease_id, "failure", reason)
+    def fail(self, lease_id: str, reason: str, candidates: Collection[str]) -> ReturnedBatch | None:
+        """Ends a lease whose worker could not restore the batch.
+
+        Args:
+            lease_id: the lease.
+            reason: one line.
+            candidates: names of the workers that could have the batch now.
+
+        Returns:
+            The batch; None when the lease is not active.
+        """
+        return self._return_batch(lease_id, "failure", reason, candidates)
 
     def release(self, lease_id: str) -> ReturnedBatch | None:
         """Ends a lease whose worker has not restored the batch, at no cost; None when the lease is not active."""
@@ -176,6 +193,11 @@ class LeaseTable:
             del self._ended[lease_id]
         return dropped
 
+    def returned_by(self, key: BatchKey) -> frozenset[str]:
+        """Names of the workers that have failed or lost a batch."""
+        history = self._history.get(key)
+        return frozenset() if history is None else frozenset(history.returned_by)
+
     def avoided_workers(self, key: BatchKey) -> frozenset[str]:
         """Names of the workers that a batch should not go to at present if another can take it."""
         history = self._history.get(key)
@@ -192,19 +214,21 @@ class LeaseTable:
         returned = [self._return_batch(lease.id, cause, reason) for lease in leases]
         return [batch for batch in returned if batch is not None]
 
-    def _return_batch(self, lease_id: str, cause: Cause, reason: str) -> ReturnedBatch | None:
+    def _return_batch(
+        self, lease_id: str, cause: Cause, reason: str, candidates: Collection[str] | None = None
+    ) -> ReturnedBatch | None:
         lease = self._active.get(lease_id)
         if lease is None:
             return None
         self._remove(lease)
         history = self._history.setdefault(lease.key, BatchHistory())
         history.ended_leases.add(lease_id)
-        self._ended[lease_id] = lease.key
+        self._ended[lease_id] = lease
         if cause != "release":
             history.avoid_worker(lease.worker, until=self._clock() + self._prefer_other_seconds)
         if cause == "failure":
-            history.failures += 1
+            history.count_failure(lease.worker)
         elif cause == "disconnect" or (cause == "expiry" and lease.worker not in self._stalled):
             history.count_loss(while_exclusive=lease.started)
-        given_up = history.exceeds(self._limits)
+        given_up = history.exceeds(self._limits, candidates)
         return ReturnedBatch(lease.key, cause, lease.worker, given_up, f"worker {lease.worker}: {reason}")

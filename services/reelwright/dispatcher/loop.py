@@ -15,6 +15,7 @@ from reelwright.dispatcher.frame_consumer import FrameConsumer
 from reelwright.dispatcher.grpc_server import DispatchServer
 from reelwright.dispatcher.inbox import (
     DrainRequested,
+    EngineAnnounced,
     InboxMessage,
     TimePassed,
     TitleEnded,
@@ -22,6 +23,7 @@ from reelwright.dispatcher.inbox import (
     apply_message,
 )
 from reelwright.dispatcher.lease_table import LeaseTable
+from reelwright.dispatcher.quarantine import Quarantine
 from reelwright.dispatcher.ready_queue import ReadyQueue
 from reelwright.dispatcher.scheduler import Scheduler, SchedulerCounts
 from reelwright.dispatcher.settings import DispatcherSettings
@@ -63,6 +65,8 @@ class DispatcherService:
             ),
             ReadyQueue(),
             UnservedModels(settings.unserved_seconds, time.monotonic),
+            Quarantine(settings.quarantine_runs, settings.quarantine_seconds, time.monotonic),
+            max_credits=settings.max_credits,
         )
         self._thread = SupervisedThread("dispatcher", self._run_loop)
 
@@ -139,7 +143,7 @@ class DispatcherService:
             stack.push_async_callback(asyncio.to_thread, consumer.close)
             listener = await asyncio.to_thread(EventListener, self._bus, self._receive_event)
             stack.push_async_callback(asyncio.to_thread, listener.close)
-            server = DispatchServer(self._settings, self._inbox.put_nowait)
+            server = DispatchServer(self._settings, self._inbox.put_nowait, self._inbox.qsize)
             address = await server.start()
             # Tasks, so that an error in one of them ends the dispatcher.
             scheduling = asyncio.create_task(self._run_scheduler(server, consumer))
@@ -201,3 +205,5 @@ class DispatcherService:
         # Late batches of an attempt that has ended are restored in vain, and the encoder discards them.
         if event.WhichOneof("event") in _END_EVENTS:
             self._send_from_thread(TitleEnded(event.run, event.attempt))
+        elif event.HasField("engine_bound"):
+            self._send_from_thread(EngineAnnounced(event.run, event.engine_bound.engine))

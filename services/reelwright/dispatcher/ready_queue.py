@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -50,6 +51,7 @@ class QueuedBatch:
         priority: one of CLASS_WEIGHTS.
         model: name of the model, for log lines.
         model_sha256: SHA-256 of the model that a worker must serve, as hex.
+        engine: the engine that a worker must have, in words as for `titles.identity.engine_matches`.
         first_frame: index in the title of its first frame.
         frames: number of frames.
         deadline: when the film is wanted, in unix seconds; None without a deadline.
@@ -60,6 +62,7 @@ class QueuedBatch:
     priority: str
     model: str
     model_sha256: str
+    engine: str
     first_frame: int
     frames: int
     deadline: float | None
@@ -68,14 +71,18 @@ class QueuedBatch:
 
 @dataclass(frozen=True, slots=True)
 class UnservedModel:
-    """A model that queued batches need and no worker serves.
+    """A model, or an engine with it, that queued batches need and no worker has.
 
     Attributes:
         name: the model's name.
+        sha256: SHA-256 of its file, as hex.
+        engine: the engine that is needed, or words of one; empty if any would do.
         batches: number of batches that wait for it.
     """
 
     name: str
+    sha256: str
+    engine: str
     batches: int
 
 
@@ -175,20 +182,23 @@ class ReadyQueue:
             if not waiting:
                 self._remove_run(batch.model_sha256, batch.priority, batch.key.run)
 
-    def unserved_models(self, served: Collection[str]) -> dict[str, UnservedModel]:
-        """Finds the models that waiting batches need and no worker serves.
+    def unserved_models(self, unserved_engine: Callable[[QueuedBatch], str | None]) -> list[UnservedModel]:
+        """Finds the models and engines that waiting batches need and no worker has.
 
         Args:
-            served: SHA-256 of the models that workers serve.
-
-        Returns:
-            The unserved models by SHA-256.
+            unserved_engine: what a batch needs and no worker has; None when a worker has it.
         """
-        found = {}
-        for sha256 in set(self._model_share) - set(served):
-            waiting = [batches for queue in self._models[sha256].classes.values() for batches in queue.runs.values()]
-            found[sha256] = UnservedModel(waiting[0][0].model, sum(map(len, waiting)))
-        return found
+        names: dict[tuple[str, str], str] = {}
+        batches: Counter[tuple[str, str]] = Counter()
+        for sha256 in self._model_share:
+            for queue in self._models[sha256].classes.values():
+                for waiting in queue.runs.values():
+                    # The batches of a run need the same engine.
+                    engine = unserved_engine(waiting[0])
+                    if engine is not None:
+                        names[sha256, engine] = waiting[0].model
+                        batches[sha256, engine] += len(waiting)
+        return [UnservedModel(names[key], *key, count) for key, count in batches.items()]
 
     def _next_batch(self, models: Collection[str], is_allowed: Callable[[QueuedBatch], bool]) -> QueuedBatch | None:
         for sha256 in self._model_share:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from reelwright.dispatcher.decisions import (
@@ -14,8 +14,11 @@ from reelwright.dispatcher.decisions import (
     RunRevoked,
     StartAllowed,
     StreamClosed,
+    WorkerQuarantined,
 )
-from reelwright.dispatcher.lease_table import LeaseTable, ReturnedBatch
+from reelwright.dispatcher.engine_assignment import EngineAssignment
+from reelwright.dispatcher.lease_table import GrantedLease, LeaseTable, ReturnedBatch
+from reelwright.dispatcher.quarantine import Quarantine
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch, ReadyQueue
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry import metrics
@@ -24,23 +27,45 @@ from reelwright.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerHello:
+    """What a worker says of itself when it opens a stream.
+
+    Attributes:
+        name: its name, unique among workers.
+        session: known to the worker and its dispatchers alone; the same on all of its streams.
+        models: SHA-256 of the models it serves, as hex.
+        engine: its engine's identity; empty if its version does not name engines.
+    """
+
+    name: str
+    session: str
+    models: frozenset[str]
+    engine: str
+
+
 @dataclass(slots=True, eq=False)
 class ConnectedWorker:
     """A worker with an open stream.
 
     Attributes:
         stream: number of its stream.
-        name: its name, unique among workers.
-        models: SHA-256 of the models it serves, as hex.
+        hello: what it says of itself.
         credits: batches that it has asked for and not received.
         draining: it takes no more batches and will disconnect.
+        proven: it has restored a batch on this stream.
     """
 
     stream: int
-    name: str
-    models: frozenset[str]
+    hello: WorkerHello
     credits: int = 0
     draining: bool = False
+    proven: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name, unique among workers."""
+        return self.hello.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +92,29 @@ class SchedulerCounts:
 class Scheduler:
     """Leases batches to workers until each one is restored, given up or dropped. For one thread.
 
-    Methods that belong to a stream which has ended change nothing, except that a receipt always counts.
+    Methods that belong to a stream which has ended change nothing. Messages about a lease count only from the session
+    that the lease was granted to; all others are refused and counted.
 
     Args:
         leases: the lease table.
         ready: the queue of batches that wait.
-        unserved: reports models that no worker serves.
+        unserved: reports models and engines that no worker has.
+        quarantine: finds broken workers.
+        max_credits: batches that a worker may hold and ask for.
     """
 
-    def __init__(self, leases: LeaseTable, ready: ReadyQueue, unserved: UnservedModels) -> None:
+    def __init__(
+        self,
+        leases: LeaseTable,
+        ready: ReadyQueue,
+        unserved: UnservedModels,
+        quarantine: Quarantine,
+        *,
+        max_credits: int,
+    ) -> None:
         self._leases, self._ready, self._unserved = leases, ready, unserved
+        self._quarantine, self._max_credits = quarantine, max_credits
+        self._engines = EngineAssignment()
         self._batches: dict[BatchKey, QueuedBatch] = {}
         self._workers: dict[int, ConnectedWorker] = {}
         self._decisions: list[Decision] = []
@@ -112,18 +150,24 @@ class Scheduler:
             self._batches[batch.key] = batch
             self._enqueue(batch)
 
-    def connect_worker(self, stream: int, name: str, models: frozenset[str]) -> None:
+    def connect_worker(self, stream: int, hello: WorkerHello) -> None:
         """Adds a worker. An older stream of a worker of that name is closed: its connection must be dead."""
+        if hello.name in self._quarantine:
+            self._decisions.append(StreamClosed(stream))
+            return
         for former in self.connected_workers():
-            if former.name == name:
+            if former.name == hello.name:
                 self.disconnect_worker(former.stream)
                 self._decisions.append(StreamClosed(former.stream))
-        self._workers[stream] = ConnectedWorker(stream, name, models)
+        self._workers[stream] = ConnectedWorker(stream, hello)
+        self._engines.add_worker(hello.engine, hello.models)
 
     def disconnect_worker(self, stream: int) -> None:
         """Removes a worker whose stream ended; its batches go to others."""
         worker = self._workers.pop(stream, None)
         if worker is not None:
+            self._engines.remove_worker(worker.hello.engine)
+            self._quarantine.forget(worker.name)
             self._return_batches(self._leases.end_worker(worker.name, drained=worker.draining))
             # Batches held back for this worker may go to others now.
             self._fill_workers()
@@ -136,14 +180,22 @@ class Scheduler:
 
     def add_credits(self, stream: int, count: int) -> None:
         """Lets a worker have `count` batches more."""
-        if worker := self._workers.get(stream):
-            worker.credits += count
+        worker = self._workers.get(stream)
+        if worker is None or worker.draining:
+            return
+        allowed = min(count, self._max_credits - worker.credits - self._count_leases(worker))
+        if allowed < count:
+            metrics.MESSAGES_REFUSED.labels(cause="credits").inc()
+        if allowed > 0:
+            worker.credits += allowed
             self._fill_worker(worker)
 
     def start_exclusive_batch(self, stream: int, lease_id: str) -> None:
         """Allows a worker to start a batch that was leased exclusively."""
+        if self._find_lease(stream, lease_id) is None:
+            return
         self._leases.start_exclusive(lease_id)
-        # Allowed for an expired lease too, because the worker waits for the answer and its late receipt counts.
+        # Allowed for an expired lease too, because the worker waits for the answer, and its late receipt counts.
         self._decisions.append(StartAllowed(stream, lease_id))
 
     def mark_stalled(self, stream: int) -> None:
@@ -153,24 +205,66 @@ class Scheduler:
 
     def complete_batch(self, stream: int, lease_id: str) -> None:
         """Ends a batch that is restored and on the bus."""
-        if worker := self._workers.get(stream):
-            self._leases.clear_stalled(worker.name)
-        if batch := self._remove_batch(lease_id):
-            self._decisions.append(BatchFinished(batch))
+        worker = self._workers.get(stream)
+        if worker is None:
+            return
+        self._leases.clear_stalled(worker.name)
+        lease = self._find_lease(stream, lease_id)
+        if lease is None:
+            return
+        worker.proven = True
+        self._quarantine.count_restored(worker.name)
+        failed = self._leases.failed_workers(lease.key)
+        self._decisions.append(BatchFinished(self._remove_batch(lease)))
+        for name in failed - {worker.name}:
+            self._count_broken(name, lease.key.run)
 
-    def fail_batch(self, lease_id: str, reason: str) -> None:
+    def fail_batch(self, stream: int, lease_id: str, reason: str) -> None:
         """Ends a lease whose worker could not restore the batch."""
-        self._return_batches([self._leases.fail(lease_id, reason)])
+        if lease := self._find_lease(stream, lease_id):
+            batch = self._batches[lease.key]
+            # A worker that neither holds a batch nor asks for one hangs, and will not try this one.
+            candidates = [
+                worker.name
+                for worker in self._workers.values()
+                if self._can_restore(batch, worker) and (worker.credits or self._count_leases(worker))
+            ]
+            self._return_batches([self._leases.fail(lease_id, reason, candidates)])
 
-    def reject_payload(self, lease_id: str, reason: str) -> None:
+    def reject_payload(self, stream: int, lease_id: str, reason: str) -> None:
         """Ends a batch whose payload is damaged or missing: no worker can restore it."""
-        if batch := self._remove_batch(lease_id):
-            log.warning("payload unusable", **batch.key._asdict(), reason=reason)
-            self._decisions.append(BatchUnusable(batch, reason))
+        if lease := self._find_lease(stream, lease_id):
+            log.warning("payload unusable", **lease.key._asdict(), reason=reason)
+            self._decisions.append(BatchUnusable(self._remove_batch(lease), reason))
 
-    def release_batch(self, lease_id: str) -> None:
+    def release_batch(self, stream: int, lease_id: str) -> None:
         """Ends a lease whose worker has not restored the batch; the batch goes to another at no cost."""
-        self._return_batches([self._leases.release(lease_id)])
+        if self._find_lease(stream, lease_id):
+            self._return_batches([self._leases.release(lease_id)])
+
+    def quarantine_worker(self, stream: int, cause: str, reason: str) -> None:
+        """Leases nothing more to a broken worker and tells it to leave; its batches go to others at no cost.
+
+        Args:
+            stream: number of the worker's stream.
+            cause: `failures` or `self_test`.
+            reason: one line.
+        """
+        worker = self._workers.get(stream)
+        if worker is None:
+            return
+        metrics.WORKERS_QUARANTINED.labels(cause=cause).inc()
+        log.error("worker quarantined", worker=worker.name, cause=cause, reason=reason)
+        self._quarantine.add(worker.name)
+        self._decisions.append(WorkerQuarantined(stream, reason))
+        self._decisions.append(StreamClosed(stream))
+        worker.draining = True
+        self.disconnect_worker(stream)
+
+    def bind_engine(self, run: str, engine: str) -> None:
+        """Gives a run the engine that the encoder has announced."""
+        self._engines.bind(run, engine, announced=True)
+        self._fill_workers()
 
     def expire_leases(self) -> None:
         """Ends expired leases and leases what can be leased by now; must be called several times a second."""
@@ -179,11 +273,12 @@ class Scheduler:
         metrics.BATCHES_QUEUED.set(len(self._ready))
         metrics.BATCHES_LEASED.set(len(self._leases))
         metrics.WORKERS_CONNECTED.set(len(self._workers))
-        served = {model for worker in self._workers.values() for model in worker.models}
-        self._unserved.report(self._ready.unserved_models(served), workers=len(self._workers))
+        unserved = self._ready.unserved_models(self._engines.unserved_engine)
+        self._unserved.report(unserved, workers=len(self._workers))
 
     def drop_run(self, run: str, attempt: int) -> None:
         """Ends all batches of an attempt and of those before it, and revokes them at the workers that hold some."""
+        self._engines.forget(run)
         holders: set[str] = set()
         for batch in [each for each in self._batches.values() if each.key.run == run and each.key.attempt <= attempt]:
             self._ready.remove_batch(batch)
@@ -198,14 +293,29 @@ class Scheduler:
         """Leases nothing more."""
         self._draining = True
 
-    def _remove_batch(self, lease_id: str) -> QueuedBatch | None:
-        key = self._leases.complete(lease_id)
-        if key is None:
+    def _find_lease(self, stream: int, lease_id: str) -> GrantedLease | None:
+        """A lease, active or ended, of the worker with this stream; None, and counted, when it is not its lease."""
+        worker, lease = self._workers.get(stream), self._leases.find(lease_id)
+        if worker is None:
             return None
-        batch = self._batches.pop(key)
+        if lease is None or lease.session != worker.hello.session:
+            # Not every unknown lease is a stranger's: a run that was dropped leaves some at its workers.
+            metrics.MESSAGES_REFUSED.labels(cause="unknown_lease" if lease is None else "foreign_lease").inc()
+            return None
+        return lease
+
+    def _remove_batch(self, lease: GrantedLease) -> QueuedBatch:
+        self._leases.complete(lease.id)
+        batch = self._batches.pop(lease.key)
         # After the end of its lease the batch may be waiting in the queue again.
         self._ready.remove_batch(batch)
         return batch
+
+    def _count_broken(self, name: str, run: str) -> None:
+        """Counts a batch that a worker failed and another one restored."""
+        for worker in self.connected_workers():
+            if worker.name == name and self._quarantine.count_failed(name, run):
+                self.quarantine_worker(worker.stream, "failures", "it fails batches that other workers restore")
 
     def _return_batches(self, returned: Iterable[ReturnedBatch | None]) -> None:
         for each in returned:
@@ -234,11 +344,12 @@ class Scheduler:
 
     def _fill_worker(self, worker: ConnectedWorker) -> None:
         while worker.credits > 0 and len(self._ready) and not self._draining:
-            batch = self._ready.pop_batch(worker.models, lambda candidate: self._is_allowed(candidate, worker))
+            batch = self._ready.pop_batch(worker.hello.models, lambda candidate: self._is_allowed(candidate, worker))
             if batch is None:
                 return
             worker.credits -= 1
-            lease = self._leases.grant(batch.key, worker.name)
+            self._engines.bind(batch.key.run, worker.hello.engine)
+            lease = self._leases.grant(batch.key, worker.name, worker.hello.session)
             self._decisions.append(
                 LeaseGranted(
                     stream=worker.stream,
@@ -252,13 +363,33 @@ class Scheduler:
     def _count_leases(self, worker: ConnectedWorker) -> int:
         return self._leases.count_leases(worker.name)
 
-    def _is_allowed(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
-        if batch.model_sha256 not in worker.models:
-            return False
-        avoided = self._leases.avoided_workers(batch.key)
-        return worker.name not in avoided or not any(
-            batch.model_sha256 in other.models and other.name not in avoided for other in self._workers.values()
+    def _can_restore(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
+        return (
+            not worker.draining
+            and batch.model_sha256 in worker.hello.models
+            and self._engines.is_allowed(batch, worker.hello.engine)
         )
+
+    def _is_allowed(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
+        """Whether a worker may have a batch now, or should leave it to a better one that is connected."""
+        if not self._can_restore(batch, worker):
+            return False
+        returned_by = self._leases.returned_by(batch.key)
+        if not returned_by:
+            return True
+        mine, waits = _rank(worker, returned_by), bool(self._leases.avoided_workers(batch.key))
+        return not any(
+            _rank(other, returned_by) > mine and (waits or other.credits) and self._can_restore(batch, other)
+            for other in self._workers.values()
+        )
+
+
+def _rank(worker: ConnectedWorker, returned_by: Collection[str]) -> int:
+    """How well a worker suits a batch that others failed or lost.
+
+    A worker that has restored nothing yet may be the broken one that was replaced and has a new name.
+    """
+    return 0 if worker.name in returned_by else 1 + worker.proven
 
 
 def _record_return(returned: ReturnedBatch) -> None:

@@ -1,8 +1,8 @@
-"""Reports models that queued batches need and no worker serves."""
+"""Reports models and engines that queued batches need and no worker has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from reelwright.dispatcher.ready_queue import UnservedModel
 from reelwright.telemetry import metrics
@@ -12,7 +12,7 @@ log = get_logger(__name__)
 
 
 class UnservedModels:
-    """Counts batches that no worker can restore, and logs each such model once until a worker serves it.
+    """Counts batches that no worker can restore, and logs each such model and engine once until a worker has it.
 
     Args:
         seconds: how long a model must go unserved before it is logged: workers restart, and pods take time to start.
@@ -21,28 +21,30 @@ class UnservedModels:
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds, self._clock = seconds, clock
-        self._since: dict[str, float] = {}
-        self._logged: set[str] = set()
+        self._since: dict[tuple[str, str], float] = {}
+        self._logged: set[tuple[str, str]] = set()
 
-    def report(self, unserved: Mapping[str, UnservedModel], *, workers: int) -> None:
+    def report(self, unserved: Sequence[UnservedModel], *, workers: int) -> None:
         """Updates the metric and logs; must be called several times a second.
 
         Args:
-            unserved: the models that no worker serves at present, by SHA-256.
+            unserved: what no worker has at present.
             workers: number of connected workers.
         """
-        metrics.BATCHES_UNSERVED.set(sum(model.batches for model in unserved.values()))
+        metrics.BATCHES_UNSERVED.set(sum(model.batches for model in unserved))
         now = self._clock()
-        self._since = {sha256: self._since.get(sha256, now) for sha256 in unserved}
-        self._logged &= unserved.keys()
-        for sha256, since in self._since.items():
-            if sha256 not in self._logged and now - since >= self._seconds:
-                self._logged.add(sha256)
-                model = unserved[sha256]
+        by_key = {(model.sha256, model.engine): model for model in unserved}
+        self._since = {key: self._since.get(key, now) for key in by_key}
+        self._logged &= by_key.keys()
+        for key, since in self._since.items():
+            if key not in self._logged and now - since >= self._seconds:
+                self._logged.add(key)
+                model = by_key[key]
                 log.warning(
                     "no worker serves model",
                     model=model.name,
-                    model_sha256=sha256,
+                    model_sha256=model.sha256,
+                    engine=model.engine,
                     batches=model.batches,
                     workers=workers,
                 )

@@ -11,16 +11,23 @@ from collections.abc import Callable
 import grpc
 
 from reelwright.grpc_options import FIRST_RETRY_SECONDS, channel_options
+from reelwright.grpc_security import open_channel, token_metadata
 from reelwright.inference.dispatcher_session import Send
 from reelwright.inference.settings import InferenceSettings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.titles.errors import UserError
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 
 _CLOSE_SECONDS = 1.0
 # A refusal lasts until one side is upgraded, so a refused worker retries less often.
 _REFUSED_FACTOR = 6
+_REFUSALS = {
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
 
 
 class DispatcherClient:
@@ -33,6 +40,9 @@ class DispatcherClient:
         on_connected: called with the stream's `send` when the dispatcher has accepted the stream.
         on_message: called with each message. When it raises, the error is logged and the stream is opened again.
         on_disconnected: called when a stream has ended for any reason.
+
+    Raises:
+        UserError: the certificates cannot be used.
     """
 
     def __init__(
@@ -45,14 +55,17 @@ class DispatcherClient:
         on_message: Callable[[DispatcherMessage], None],
         on_disconnected: Callable[[], None],
     ) -> None:
-        options = channel_options(
+        self._address, self._settings = address, settings
+        self._options = channel_options(
             keepalive_seconds=settings.keepalive_seconds,
             max_message_bytes=settings.max_message_bytes,
             max_retry_seconds=settings.retry_seconds,
         )
         self._hello = WorkerMessage(hello=hello)
-        self._channel = grpc.insecure_channel(address, options=options)
-        self._stub = DispatchStub(self._channel)  # type: ignore[no-untyped-call]
+        self._tls = settings.tls
+        self._certificates = self._tls.read() if self._tls else None
+        self._channel = self._open_channel()
+        self._metadata = token_metadata(settings.token.get_secret_value() if settings.token else None)
         self._max_retry_seconds = settings.retry_seconds
         self._on_connected, self._on_message, self._on_disconnected = on_connected, on_message, on_disconnected
         self._log = get_logger(__name__).bind(dispatcher=address)
@@ -92,10 +105,12 @@ class DispatcherClient:
         with self._lock:
             if self._closing.is_set():
                 return
+            self._replace_certificates()
             self._outbox = outbox = queue.SimpleQueue[WorkerMessage | None]()
         outbox.put(self._hello)
         try:
-            call = self._stub.Work(iter(outbox.get, None))
+            stub = DispatchStub(self._channel)  # type: ignore[no-untyped-call]
+            call = stub.Work(iter(outbox.get, None), metadata=self._metadata)
         except ValueError:
             # grpc raises it when the channel was closed between two tries.
             return
@@ -117,9 +132,28 @@ class DispatcherClient:
             outbox.put(None)
             self._on_disconnected()
 
+    def _open_channel(self) -> grpc.Channel:
+        return open_channel(self._address, self._options, self._certificates, self._settings.tls_server_name)
+
+    def _replace_certificates(self) -> None:
+        """Opens another channel when the certificate files have changed."""
+        if self._tls is None:
+            return
+        try:
+            found = self._tls.read()
+        except UserError as error:
+            # They may be half written; the former ones may still do.
+            self._log.warning("certificates", reason=str(error))
+            return
+        if found != self._certificates:
+            self._certificates = found
+            self._channel.close()
+            self._channel = self._open_channel()
+            self._log.info("certificates replaced")
+
     def _log_stream_error(self, error: grpc.RpcError) -> None:
-        if error.code() != grpc.StatusCode.FAILED_PRECONDITION:
-            self._log.info("dispatcher disconnected", reason=str(error.code()))
+        if error.code() not in _REFUSALS:
+            self._log.info("dispatcher disconnected", reason=f"{error.code()}: {error.details()}")
             self._refusal = ""
         elif self._refusal != error.details():
             self._refusal = error.details()

@@ -7,8 +7,20 @@ import time
 
 from reelwright.inference.dispatcher_session import DispatcherSession, Send
 from reelwright.inference.held_lease import HeldLease
-from reelwright.wire.dispatch_pb2 import Failure, Lease, Receipt, Release, Stalled, StartRequest, WorkerMessage
+from reelwright.wire.dispatch_pb2 import (
+    Failure,
+    Lease,
+    Quarantine,
+    Receipt,
+    Release,
+    Stalled,
+    StartRequest,
+    WorkerMessage,
+)
 from reelwright.wire.frames_pb2 import FrameBatch
+
+# The dispatcher takes only small messages, and a person reads one line.
+_MAX_REASON = 1000
 
 
 class LeasePool:
@@ -132,7 +144,7 @@ class LeasePool:
             error: what went wrong.
             payload_unusable: no other worker could restore it either.
         """
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_REASON]
         failure = Failure(lease=lease.id, reason=reason, payload_unusable=payload_unusable)
         with self._lock:
             self._end(lease, WorkerMessage(failure=failure))
@@ -141,6 +153,12 @@ class LeasePool:
         """Ends a lease whose batch was not restored, because its run was revoked or the worker stops."""
         with self._lock:
             self._end(lease, None if lease.revoked else _release_message(lease.id))
+
+    def announce_quarantine(self, reason: str) -> None:
+        """Tells the dispatchers that the worker is broken and leaves: no failure of it counts from now on."""
+        with self._lock:
+            for session in self.sessions:
+                session.send_now(WorkerMessage(quarantine=Quarantine(reason=reason[:_MAX_REASON])))
 
     def drain(self, seconds: float) -> bool:
         """Asks for no more batches, releases those that are not started, and waits for those that are.

@@ -9,6 +9,7 @@ from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.restore import Restorer
+from reelwright.restoration.self_test import check_engine
 from reelwright.titles.errors import RecipeError
 from reelwright.titles.recipe import recipe_keys
 from reelwright.wire.frames_pb2 import Work
@@ -34,6 +35,14 @@ class PictureRestorer:
     def engine(self) -> str:
         """The engine's identity, as written into segment records."""
         return self._engine.identity
+
+    def check_engine(self) -> None:
+        """Restores a known picture.
+
+        Raises:
+            DefectiveWorker: the engine fails, or its result is not the known one.
+        """
+        check_engine(self._engine, self._model)
 
     def restore(self, picture: Picture, work: Work) -> Picture:
         """Restores a picture.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from reelwright.grpc_security import TlsFiles
 
 
 def _default_name() -> str:
@@ -33,6 +36,12 @@ class InferenceSettings(BaseSettings):
         retry_seconds: longest pause between two tries to reach a dispatcher.
         keepalive_seconds: time between two pings to a dispatcher, and how long it has to answer one.
         max_message_bytes: largest gRPC message.
+        tls_ca: PEM file of the authorities that sign the dispatchers' certificates; turns on TLS. The files are read
+            again for each new connection.
+        tls_certificate: PEM file of the worker's certificate, for dispatchers with mutual TLS.
+        tls_key: PEM file of its private key.
+        tls_server_name: name in the dispatchers' certificates, if it is not that of their addresses.
+        token: what the dispatchers ask for.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
@@ -48,11 +57,29 @@ class InferenceSettings(BaseSettings):
     retry_seconds: float = Field(default=5.0, gt=0)
     keepalive_seconds: float = Field(default=5.0, gt=0)
     max_message_bytes: int = Field(default=128 << 20, ge=1 << 20)
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_server_name: str | None = None
+    token: SecretStr | None = Field(default=None, min_length=16)
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The certificate files; None without TLS."""
+        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_ca) if self.tls_ca else None
 
     @property
     def dispatchers(self) -> tuple[str, ...]:
         """The dispatchers' addresses, each once."""
         return tuple(dict.fromkeys(part.strip() for part in self.dispatcher.split(",") if part.strip()))
+
+    @model_validator(mode="after")
+    def _require_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY belong together: set both or none")
+        if self.tls_certificate is not None and self.tls_ca is None:
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY need TLS_CA")
+        return self
 
     @field_validator("dispatcher")
     @classmethod

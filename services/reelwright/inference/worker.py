@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from reelwright.media.transport import decode_payload
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.titles.errors import CorruptPayload, UnavailableError
+from reelwright.titles.errors import CorruptPayload, DefectiveWorker, UnavailableError
 from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello
@@ -60,7 +61,16 @@ class InferenceWorker:
         ]
         self._fetching = ThreadPoolExecutor(capacity, thread_name_prefix="fetch")
         self._publishing = ThreadPoolExecutor(settings.parallel, thread_name_prefix="publish")
-        hello = Hello(worker=settings.name, version=__version__, models=restorer.models, protocol=PROTOCOL)
+        self._defect: DefectiveWorker | None = None
+        self._stop = threading.Event()
+        hello = Hello(
+            worker=settings.name,
+            version=__version__,
+            models=restorer.models,
+            protocol=PROTOCOL,
+            engine=restorer.engine,
+            session=secrets.token_hex(16),
+        )
         self._clients = [
             DispatcherClient(
                 address,
@@ -120,10 +130,20 @@ class InferenceWorker:
             client.close()
 
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set, then drains."""
+        """Works until `stop` is set, or until the worker is found to be broken, then drains.
+
+        Raises:
+            DefectiveWorker: its engine fails the self-test, or a dispatcher has put it in quarantine.
+        """
+        self._restorer.check_engine()
+        self._stop = stop
         self.start()
+        if self._defect:
+            stop.set()
         stop.wait()
         self.close()
+        if self._defect:
+            raise self._defect
 
     def _handle_message(self, session: DispatcherSession, message: DispatcherMessage) -> None:
         match message.WhichOneof("message"):
@@ -140,6 +160,9 @@ class InferenceWorker:
                 self._pool.revoke_run(message.revoke.run, message.revoke.attempt or FIRST_ATTEMPT)
             case "start":
                 self._pool.allow_start(message.start.lease)
+            case "quarantine":
+                remedy = "check the device; the log has the failures"
+                self._leave(DefectiveWorker(message.quarantine.reason, self._settings.name, remedy))
 
     def _fetch_payload(self, lease: HeldLease) -> None:
         with bound_contextvars(**lease.log_fields):
@@ -172,9 +195,23 @@ class InferenceWorker:
             self._pool.fail(lease, error, payload_unusable=not _matches_digest(lease))
         except Exception as error:
             log.exception("batch failed")
+            self._check_engine()
             self._pool.fail(lease, error)
         finally:
             metrics.WORKER_BUSY_SECONDS.inc(time.perf_counter() - started)
+
+    def _check_engine(self) -> None:
+        """Leaves if the engine, and not the batch, is the cause of a failure."""
+        try:
+            self._restorer.check_engine()
+        except DefectiveWorker as defect:
+            self._pool.announce_quarantine(str(defect))
+            self._leave(defect)
+
+    def _leave(self, defect: DefectiveWorker) -> None:
+        log.error("worker leaves", reason=str(defect))
+        self._defect = self._defect or defect
+        self._stop.set()
 
     def _restore_pictures(self, lease: HeldLease) -> list[Picture]:
         batch = lease.batch

@@ -45,7 +45,7 @@ def serve(role: str, port: int) -> int:
     try:
         settings = read_settings(ServeSettings)
         logging.getLogger("reelwright").setLevel(settings.log_level)
-        code = _Process(role, settings.grace_seconds).run(port)
+        code = _Process(role, settings.grace_seconds).run(port, settings.metrics_host)
     except OneLineError as error:
         # The person must correct something: one line, no traceback.
         code = error.exit_code
@@ -71,9 +71,8 @@ class _Process:
         self._dead: list[str] = []
         metrics.BUILD_INFO.labels(version=__version__, role=role).set(1)
 
-    def run(self, port: int) -> int:
-        # An empty host is every address: Prometheus and probes run on other machines.
-        with TelemetryServer(port, self._missing, host="") as telemetry:
+    def run(self, port: int, host: str) -> int:
+        with TelemetryServer(port, self._missing, host=host) as telemetry:
             SupervisedThread("stop", self._await_stop, daemon=True).start()
             log.info("role started", port=telemetry.port, version=__version__)
             self._bus = self._connected()

@@ -32,6 +32,12 @@ BATCHES_RETRIED = Counter(
 BATCHES_REFUSED = Counter(
     "reelwright_batches_refused", "Restored batches of another engine than their run's, to be restored again."
 )
+WORKERS_QUARANTINED = Counter(
+    "reelwright_workers_quarantined", "Workers that the dispatcher sent away because they are broken.", ["cause"]
+)
+MESSAGES_REFUSED = Counter(
+    "reelwright_messages_refused", "Streams, messages and credits that the dispatcher refused.", ["cause"]
+)
 LEASES_EXPIRED = Counter("reelwright_leases_expired", "Leases that ended because their worker did not renew them.")
 DEAD_LETTERS = Counter(
     "reelwright_dead_letters", "Records that no service could process, and batches given up after their last failure."
@@ -49,12 +55,18 @@ WORKER_BUSY_SECONDS = Counter(
 
 STAGES = ("decode", "transport", "restoration", "publish", "encode", "assemble")
 RETRY_CAUSES = ("failure", "expiry", "disconnect")
+QUARANTINE_CAUSES = ("failures", "self_test")
+REFUSAL_CAUSES = ("credits", "foreign_lease", "hello", "name", "streams", "token", "unknown_lease")
 
 # A labelled counter exists only once it is used. Alerts and ratios need it to read 0 before.
 for _stage in STAGES:
     STAGE_SECONDS.labels(stage=_stage)
 for _cause in RETRY_CAUSES:
     BATCHES_RETRIED.labels(cause=_cause)
+for _cause in QUARANTINE_CAUSES:
+    WORKERS_QUARANTINED.labels(cause=_cause)
+for _cause in REFUSAL_CAUSES:
+    MESSAGES_REFUSED.labels(cause=_cause)
 
 
 @contextmanager

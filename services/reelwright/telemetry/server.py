@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -14,6 +18,10 @@ from prometheus_client.exposition import choose_encoder
 
 from reelwright.titles.errors import UnavailableError
 
+# Prometheus and the orchestrator's probes have a few.
+_MAX_CONNECTIONS = 16
+# As socketserver types it; a TCP server has sockets only.
+_Request = socket.socket | tuple[bytes, socket.socket]
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -26,15 +34,24 @@ class TelemetryServer:
         port: TCP port; 0 picks a free one.
         missing: returns one line that says what the service lacks to take work; empty when it takes work. Called on a
             thread of the server for every request.
-        host: address to listen on; the default is reachable from this machine alone.
+        host: IPv4 or IPv6 address to listen on; the default is reachable from this machine alone, an empty text listens
+            on every address.
+        request_seconds: how long a connection may last.
 
     Raises:
         UnavailableError: the port cannot be listened on.
     """
 
-    def __init__(self, port: int, missing: Callable[[], str] = lambda: "", host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        port: int,
+        missing: Callable[[], str] = lambda: "",
+        host: str = "127.0.0.1",
+        *,
+        request_seconds: float = 10.0,
+    ) -> None:
         try:
-            self._server = _Server((host, port), missing)
+            self._server = _Server((host, port), missing, request_seconds)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UnavailableError(f"cannot listen: {reason}", f"{host}:{port}", "give another port") from None
@@ -64,17 +81,67 @@ class TelemetryServer:
 
 
 class _Server(ThreadingHTTPServer):
+    """Serves each connection on a thread, at most `_MAX_CONNECTIONS` of them and each for a bounded time.
+
+    When there are more, the oldest is closed: a stranger who holds connections open keeps no probe away.
+    """
+
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], missing: Callable[[], str]) -> None:
-        self.missing = missing
-        super().__init__(address, _Handler)
+    def __init__(self, address: tuple[str, int], missing: Callable[[], str], request_seconds: float) -> None:
+        self.missing, self._request_seconds = missing, request_seconds
+        self._lock = threading.Lock()
+        # Open connections and when they began, the oldest first.
+        self._began: dict[socket.socket, float] = {}
+        host, port = address
+        # An empty host is every address: those of IPv4, too, where the system can do both with one socket.
+        every = not host and socket.has_dualstack_ipv6()
+        self.address_family = socket.AF_INET6 if every or ":" in host else socket.AF_INET
+        self._both_families = every
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        if self._both_families:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        # Not HTTPServer's, which looks up the host's name and may wait for a name server.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def process_request(self, request: _Request, client_address: object) -> None:
+        assert isinstance(request, socket.socket)
+        with self._lock:
+            surplus = list(self._began)[: max(0, len(self._began) - _MAX_CONNECTIONS + 1)]
+            self._began[request] = time.monotonic()
+        for connection in surplus:
+            _end_connection(connection)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: _Request) -> None:
+        assert isinstance(request, socket.socket)
+        with self._lock:
+            self._began.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Ends connections that have lasted too long; called several times a second."""
+        before = time.monotonic() - self._request_seconds
+        with self._lock:
+            old = [connection for connection, began in self._began.items() if began < before]
+        for connection in old:
+            _end_connection(connection)
+
+    def handle_error(self, request: _Request, client_address: object) -> None:
+        """Logs nothing: the other side of a connection may do anything."""
+
+
+def _end_connection(connection: socket.socket) -> None:
+    """Wakes the thread that reads from a connection; the thread closes it."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    # Seconds after which a connection without a request is closed, so that it does not hold a thread.
-    timeout = 10
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path

@@ -9,7 +9,8 @@ ReelwrightError
 │   │   ├── ModelError          the model that was named or supplied
 │   │   ├── OutputError         the location of the restored film
 │   │   └── BrokerError         the broker refuses the login, or its topics do not fit
-│   └── UnavailableError (2)    temporary: a broker, store or service does not answer or has no space
+│   ├── UnavailableError (2)    temporary: a broker, store or service does not answer or has no space
+│   └── DefectiveWorker (1)     a worker's engine fails or gives wrong pictures; its process ends and is replaced
 ├── Interrupted (exit 130)      the person stopped the command; finished work is kept
 └── InternalError (exit 1)      a failure of the product; the message says how to report it
     ├── RestorationFailed       a batch failed too often; names the frame range
@@ -106,6 +107,12 @@ class UnavailableError(OneLineError):
     """A broker, store or service does not answer or has no space. A command reports it; a service retries."""
 
     temporary = True
+
+
+class DefectiveWorker(OneLineError):
+    """A worker's engine fails or gives wrong pictures. The process ends, so that its orchestrator replaces it."""
+
+    exit_code = 1
 
 
 class Interrupted(ReelwrightError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from functools import lru_cache
 from typing import IO
 
 from reelwright.titles.recipe import Recipe
@@ -59,6 +60,7 @@ def run_id(fingerprint: str, recipe: Recipe, model_sha256: str, toolchain: str, 
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+@lru_cache(maxsize=1024)
 def engine_matches(identity: str, wanted: str) -> bool:
     """Whether an engine is one that is wanted.
 

@@ -1,0 +1,67 @@
+"""Restores a known picture and compares it with the known result: a broken GPU or a wrong build shows itself."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelwright.restoration.engine import Engine
+from reelwright.restoration.models import ModelFile
+from reelwright.titles.errors import DefectiveWorker
+
+Luma = NDArray[np.float32]
+
+OFFSET, SCALE = 0.25, 40_000
+"""The stored result is (luma + OFFSET) * SCALE, rounded, as uint16: room for luma from -0.25 to 1.38."""
+
+_ROWS, _COLUMNS = 36, 48
+_SEED = 20_061
+# Measured for `reel-s`: bf16 differs from fp32 by at most 0.001, an enlargement without the network by 0.08.
+_TOLERANCE = 0.01
+# For a model without a stored result: no enlarging network moves the mean of the picture that far.
+_MEAN_TOLERANCE = 0.1
+
+
+def known_picture() -> Luma:
+    """The picture: smooth shades, edges and grain, (36, 48), in [0, 1]; the same on every machine."""
+    rows, columns = np.mgrid[:_ROWS, :_COLUMNS]
+    shades = (3 * rows + 2 * columns) % 128 + 96 * ((rows // 9 + columns // 12) % 2)
+    # Integers from a generator whose sequence numpy guarantees.
+    grain = np.random.RandomState(_SEED).randint(0, 32, shades.shape)
+    return np.asarray((shades + grain) / 255, np.float32)
+
+
+def check_engine(engine: Engine, model: ModelFile) -> None:
+    """Restores the known picture.
+
+    Args:
+        engine: runs the network.
+        model: the network; its known result is in `NAME.self-test.png` beside its file, if there is one
+            (`scripts/self_test.py` writes it).
+
+    Raises:
+        DefectiveWorker: the engine fails, or its result is not the known one.
+    """
+    try:
+        found = engine.upscale(known_picture())
+    except Exception as error:
+        raise _defect(engine, f"{type(error).__name__}: {error}") from error
+    expected = _known_result(model)
+    if expected is not None:
+        worst = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("nan")
+        # Written so that NaN is a defect.
+        if not worst <= _TOLERANCE:
+            raise _defect(engine, f"the restored picture differs by {worst:.3f} from the known one")
+    elif not abs(float(found.mean()) - float(known_picture().mean())) <= _MEAN_TOLERANCE:
+        raise _defect(engine, f"the restored picture has a mean of {float(found.mean()):.3f}")
+
+
+def _known_result(model: ModelFile) -> Luma | None:
+    path = model.path.with_suffix(".self-test.png")
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.exists() else None
+    return None if stored is None else np.asarray(stored / SCALE - OFFSET, np.float32)
+
+
+def _defect(engine: Engine, what: str) -> DefectiveWorker:
+    return DefectiveWorker(f"self-test failed: {what}", engine.identity, "check the device and replace the worker")
