@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from prometheus_client import REGISTRY
 
 from reelwright.bus.topics import DEAD_LETTER
 from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.picture import Picture
+from reelwright.titles.errors import DefectiveWorker
 from reelwright.wire.dispatch_pb2 import Receipt, StartRequest
 from reelwright.wire.frames_pb2 import FrameBatch
 from tests.support.dispatch_harness import TIMEOUT_SECONDS, DispatchHarness, FakeRestorer, batch, key, until
@@ -113,6 +117,79 @@ def test_poison_fails_its_title_and_no_other(make_harness: MakeHarness) -> None:
     assert key(FrameBatch.FromString(record.value)) == ("bad", 1, 3)
     assert record.headers["reason"] == reason
     until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
+
+
+def test_one_broken_worker_beside_three_sound_ones(make_harness: MakeHarness) -> None:
+    """A worker that fails every batch of many runs fails no title, is told to leave, and leaves with a clear line."""
+
+    def break_down(_: Picture) -> None:
+        raise RuntimeError("no memory on this device")
+
+    h = make_harness(quarantine_runs=3, prefer_other_seconds=0)
+    for name in ("x", "y", "z"):
+        h.start_worker(name)
+    until(lambda: h.dispatcher.counts().workers == 3, "the sound workers")
+    broken = h.create_worker("broken", FakeRestorer(break_down), parallel=2)
+    numbers = itertools.count()
+    before = quarantined("failures")
+    with ThreadPoolExecutor(1) as pool:
+        leaving = pool.submit(broken.run, threading.Event())
+
+        def publish_more() -> bool:
+            h.publish(batch(f"r{next(numbers)}", 0, 0))
+            return leaving.done()
+
+        until(publish_more, "the broken worker to leave")
+        error = leaving.exception()
+    assert isinstance(error, DefectiveWorker)
+    assert (error.exit_code, str(error).splitlines()) == (1, [str(error)])
+    assert "broken: it fails batches that other workers restore" in str(error)
+    assert quarantined("failures") == before + 1
+    until(lambda: len(h.restored()) == next(numbers) or h.held_frame_bytes() == 0, "all batches")
+    assert h.failed_titles() == []
+
+
+def test_a_broken_engine_fails_no_title(make_harness: MakeHarness) -> None:
+    """A lone worker that fails the self-test after a failed batch leaves, and the failure does not count."""
+    checks: list[int] = []
+
+    def check() -> None:
+        checks.append(1)
+        if len(checks) > 1:
+            raise DefectiveWorker("self-test failed", "fake-1", "replace it")
+
+    def break_down(_: Picture) -> None:
+        raise RuntimeError("device lost")
+
+    h = make_harness(max_failures=1)
+    h.publish(batch("r", 0, 0), batch("r", 0, 1))
+    lone = h.create_worker("lone", FakeRestorer(break_down, check=check))
+    before = quarantined("self_test")
+    with pytest.raises(DefectiveWorker, match="self-test failed"):
+        lone.run(threading.Event())
+    until(lambda: quarantined("self_test") == before + 1, "the quarantine")
+    h.start_worker("sound")
+    until(lambda: len(h.restored()) == 2, "both batches")
+    assert h.failed_titles() == []
+
+
+def test_a_worker_that_fails_the_self_test_takes_no_work(make_harness: MakeHarness) -> None:
+    """A worker whose engine fails the self-test at its start ends before it connects."""
+
+    def check() -> None:
+        raise DefectiveWorker("self-test failed", "fake-1", "replace it")
+
+    h = make_harness()
+    h.publish(batch("r", 0, 0))
+    with pytest.raises(DefectiveWorker, match="fake-1: self-test failed; replace it"):
+        h.create_worker("broken", FakeRestorer(check=check)).run(threading.Event())
+    assert h.dispatcher.counts().workers == 0
+    assert h.restored() == {}
+
+
+def quarantined(cause: str) -> float:
+    """How many workers the dispatchers of this process have put in quarantine so far."""
+    return REGISTRY.get_sample_value("reelwright_workers_quarantined_total", {"cause": cause}) or 0.0
 
 
 def test_a_batch_that_kills_workers_is_given_up(make_harness: MakeHarness) -> None:

@@ -201,11 +201,15 @@ class DispatchHarness:
 
     def start_worker(self, name: str, restorer: FakeRestorer | None = None, **settings: object) -> InferenceWorker:
         """Starts a worker."""
-        known = InferenceSettings(**{"dispatcher": self.address, "name": name, "codec": "raw", **settings})  # type: ignore[arg-type]
-        worker = InferenceWorker(self.bus, self.claims, restorer or FakeRestorer(), known)  # type: ignore[arg-type]
+        worker = self.create_worker(name, restorer, **settings)
         self._workers.append(worker)
         worker.start()
         return worker
+
+    def create_worker(self, name: str, restorer: FakeRestorer | None = None, **settings: object) -> InferenceWorker:
+        """Creates a worker, which the test runs."""
+        known = InferenceSettings(**{"dispatcher": self.address, "name": name, "codec": "raw", **settings})  # type: ignore[arg-type]
+        return InferenceWorker(self.bus, self.claims, restorer or FakeRestorer(), known)  # type: ignore[arg-type]
 
     def connect_raw_worker(
         self, name: str, models: tuple[str, ...] = (MODEL,), protocol: int = PROTOCOL, **options: str

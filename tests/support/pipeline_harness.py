@@ -103,7 +103,8 @@ class PipelineHarness:
 
 
 @cache
-def _engine() -> Engine:
+def default_engine() -> Engine:
+    """The engine of this machine."""
     return create_engine("auto", resolve_model("reel-s"))
 
 
@@ -120,6 +121,7 @@ def pipeline_harness(
     inline_bytes: int = 1 << 30,
     window: int = 3,
     retry: RetryPolicy = NO_RETRY,
+    engines: Sequence[Engine] = (),
 ) -> Iterator[PipelineHarness]:
     """Runs one service of each role.
 
@@ -130,6 +132,7 @@ def pipeline_harness(
         inline_bytes: payloads above it go to the store.
         window: segments of a title in flight.
         retry: of the claim check.
+        engines: a worker for each; one with this machine's engine if none are given.
     """
     real = LocalBus(max_bytes=256 << 20)
     bus, claims = InterceptedBus(real, change), ClaimCheck(root, inline_bytes, retry)
@@ -140,10 +143,11 @@ def pipeline_harness(
         dispatcher = DispatcherService(bus, DispatcherSettings(drain_seconds=0))
         address = dispatcher.start()
         stack.callback(dispatcher.close)
-        restorer = PictureRestorer(_engine(), resolve_model("reel-s"))
-        worker = InferenceWorker(bus, claims, restorer, InferenceSettings(dispatcher=address))
-        worker.start()
-        stack.callback(worker.close, 0.0)
+        for engine in engines or (default_engine(),):
+            restorer = PictureRestorer(engine, resolve_model("reel-s"))
+            worker = InferenceWorker(bus, claims, restorer, InferenceSettings(dispatcher=address))
+            worker.start()
+            stack.callback(worker.close, 0.0)
         for service in (
             EncoderService(bus, open_ledger, claims, EncoderSettings()),
             DecoderService(bus, open_ledger, claims, DecoderSettings(window=window)),

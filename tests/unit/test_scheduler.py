@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from prometheus_client import REGISTRY
 
+from reelwright.dispatcher.connected_worker import WorkerHello
 from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
@@ -23,7 +24,7 @@ from reelwright.dispatcher.decisions import (
 )
 from reelwright.dispatcher.quarantine import Quarantine
 from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS, BatchKey, QueuedBatch, ReadyQueue
-from reelwright.dispatcher.scheduler import Scheduler, WorkerHello
+from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.unserved_models import UnservedModels
 from tests.support.lease_tables import ManualClock, lease_table
 

@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from reelwright import __version__
+from reelwright.dispatcher.connected_worker import WorkerHello
 from reelwright.dispatcher.decisions import (
     LeaseGranted,
     RunRevoked,
@@ -23,7 +24,6 @@ from reelwright.dispatcher.decisions import (
     WorkerQuarantined,
 )
 from reelwright.dispatcher.inbox import InboxMessage, WorkerConnected, WorkerDisconnected, WorkerMessageReceived
-from reelwright.dispatcher.scheduler import WorkerHello
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_options import server_options
 from reelwright.grpc_security import TokenInterceptor, server_credentials

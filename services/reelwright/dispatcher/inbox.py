@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reelwright.dispatcher.connected_worker import WorkerHello
 from reelwright.dispatcher.ready_queue import QueuedBatch
-from reelwright.dispatcher.scheduler import Scheduler, WorkerHello
+from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.wire.dispatch_pb2 import WorkerMessage
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reelwright.dispatcher.connected_worker import ConnectedWorker, WorkerHello, rank_for_returned
 from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
@@ -25,47 +26,6 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerHello:
-    """What a worker says of itself when it opens a stream.
-
-    Attributes:
-        name: its name, unique among workers.
-        session: known to the worker and its dispatchers alone; the same on all of its streams.
-        models: SHA-256 of the models it serves, as hex.
-        engine: its engine's identity; empty if its version does not name engines.
-    """
-
-    name: str
-    session: str
-    models: frozenset[str]
-    engine: str
-
-
-@dataclass(slots=True, eq=False)
-class ConnectedWorker:
-    """A worker with an open stream.
-
-    Attributes:
-        stream: number of its stream.
-        hello: what it says of itself.
-        credits: batches that it has asked for and not received.
-        draining: it takes no more batches and will disconnect.
-        proven: it has restored a batch on this stream.
-    """
-
-    stream: int
-    hello: WorkerHello
-    credits: int = 0
-    draining: bool = False
-    proven: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its name, unique among workers."""
-        return self.hello.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,19 +337,13 @@ class Scheduler:
         returned_by = self._leases.returned_by(batch.key)
         if not returned_by:
             return True
-        mine, waits = _rank(worker, returned_by), bool(self._leases.avoided_workers(batch.key))
+        mine, waits = rank_for_returned(worker, returned_by), bool(self._leases.avoided_workers(batch.key))
         return not any(
-            _rank(other, returned_by) > mine and (waits or other.credits) and self._can_restore(batch, other)
+            rank_for_returned(other, returned_by) > mine
+            and (waits or other.credits)
+            and self._can_restore(batch, other)
             for other in self._workers.values()
         )
-
-
-def _rank(worker: ConnectedWorker, returned_by: Collection[str]) -> int:
-    """How well a worker suits a batch that others failed or lost.
-
-    A worker that has restored nothing yet may be the broken one that was replaced and has a new name.
-    """
-    return 0 if worker.name in returned_by else 1 + worker.proven
 
 
 def _record_return(returned: ReturnedBatch) -> None:

@@ -1,0 +1,76 @@
+"""The self-test of a worker finds an engine whose pictures are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reelwright.restoration.engine import Precision
+from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.models import ModelFile, resolve_model
+from reelwright.restoration.self_test import check_engine
+from reelwright.titles.errors import DefectiveWorker
+
+Luma = NDArray[np.float32]
+REEL_S = resolve_model("reel-s")
+
+
+class Broken:
+    """An engine that does something else.
+
+    Args:
+        upscale: what it does.
+    """
+
+    identity, scale = "broken-1", 2
+
+    def __init__(self, upscale: Callable[[Luma], Luma]) -> None:
+        self.upscale = upscale
+
+
+def enlarged(luma: Luma) -> Luma:
+    """An enlargement without the network."""
+    return np.asarray(cv2.resize(luma, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def fail(_: Luma) -> Luma:
+    """What an engine without memory does."""
+    raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(("name", "precision"), [("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16")])
+def test_every_sound_engine_passes(name: str, precision: Precision) -> None:
+    """The packaged network passes with each engine and precision."""
+    if name == "torch":
+        pytest.importorskip("torch")
+    check_engine(create_engine(name, REEL_S, precision=precision), REEL_S)
+
+
+@pytest.mark.parametrize(
+    ("upscale", "words"),
+    [
+        (fail, "out of memory"),
+        (enlarged, "differs by 0.080"),
+        (lambda luma: enlarged(luma) * 0, "differs"),
+        (lambda luma: enlarged(luma) * np.float32("nan"), "differs by nan"),
+        (lambda luma: luma, "differs by nan"),
+    ],
+)
+def test_a_broken_engine_is_found(upscale: Callable[[Luma], Luma], words: str) -> None:
+    """An engine that fails, leaves the network out, or returns zeros, NaN or another size is defective."""
+    with pytest.raises(DefectiveWorker, match=f"broken-1: self-test failed: .*{words}"):
+        check_engine(Broken(upscale), REEL_S)
+
+
+def test_a_model_without_a_known_result_is_checked_roughly(tmp_path: Path) -> None:
+    """For a user's model the mean brightness decides."""
+    model = ModelFile("mine", tmp_path / "mine.safetensors", "00" * 32, None)
+    check_engine(Broken(enlarged), model)
+    for wrong in (lambda luma: enlarged(luma) * 0, lambda luma: enlarged(luma) * np.float32("nan")):
+        with pytest.raises(DefectiveWorker, match="mean"):
+            check_engine(Broken(wrong), model)

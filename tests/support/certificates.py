@@ -1,0 +1,39 @@
+"""Certificate authorities and certificates for tests, made by openssl."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+
+
+class Authority:
+    """Signs certificates.
+
+    Args:
+        folder: where its files are written.
+        name: of the authority.
+
+    Attributes:
+        certificate: PEM file of its certificate.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self.certificate, self._key = folder / f"{name}.pem", folder / f"{name}.key"
+        self._run("-subj", f"/CN={name}", "-keyout", str(self._key), "-out", str(self.certificate))
+
+    def issue(self, name: str) -> tuple[Path, Path]:
+        """Issues a certificate for localhost; PEM files of it and of its key."""
+        certificate, key = self._folder / f"{self._name}-{name}.pem", self._folder / f"{self._name}-{name}.key"
+        self._run(
+            *("-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-addext", "basicConstraints=critical,CA:FALSE"),
+            *("-CA", str(self.certificate), "-CAkey", str(self._key), "-keyout", str(key), "-out", str(certificate)),
+        )
+        return certificate, key
+
+    @staticmethod
+    def _run(*arguments: str) -> None:
+        subprocess.run(["openssl", "req", "-x509", *_KEY, *arguments], check=True, capture_output=True)
