@@ -47,7 +47,7 @@ class ConnectedWorker:
         return self.hello.name
 
 
-def rank_for_returned(worker: ConnectedWorker, returned_by: Collection[str]) -> int:
+def rank_worker(worker: ConnectedWorker, returned_by: Collection[str]) -> int:
     """How well a worker suits a batch that others have failed or lost; the higher, the better.
 
     A worker that has restored nothing yet may be the broken one that was replaced and has a new name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reelwright.dispatcher.connected_worker import ConnectedWorker, WorkerHello, rank_for_returned
+from reelwright.dispatcher.connected_worker import ConnectedWorker, WorkerHello, rank_worker
 from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
@@ -337,11 +337,9 @@ class Scheduler:
         returned_by = self._leases.returned_by(batch.key)
         if not returned_by:
             return True
-        mine, waits = rank_for_returned(worker, returned_by), bool(self._leases.avoided_workers(batch.key))
+        mine, waits = rank_worker(worker, returned_by), bool(self._leases.avoided_workers(batch.key))
         return not any(
-            rank_for_returned(other, returned_by) > mine
-            and (waits or other.credits)
-            and self._can_restore(batch, other)
+            rank_worker(other, returned_by) > mine and (waits or other.credits) and self._can_restore(batch, other)
             for other in self._workers.values()
         )
 
