@@ -23,7 +23,7 @@ from reelwright.dispatcher.inbox import (
     apply_message,
 )
 from reelwright.dispatcher.lease_table import LeaseTable
-from reelwright.dispatcher.quarantine import Quarantine
+from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.ready_queue import ReadyQueue
 from reelwright.dispatcher.scheduler import Scheduler, SchedulerCounts
 from reelwright.dispatcher.settings import DispatcherSettings
@@ -65,7 +65,7 @@ class DispatcherService:
             ),
             ReadyQueue(),
             UnservedModels(settings.unserved_seconds, time.monotonic),
-            Quarantine(settings.quarantine_runs, settings.quarantine_seconds, time.monotonic),
+            WorkerQuarantine(settings.quarantine_runs, settings.quarantine_seconds, time.monotonic),
             max_credits=settings.max_credits,
         )
         self._thread = SupervisedThread("dispatcher", self._run_loop)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 _LATEST_BATCHES = 20
 
 
-class Quarantine:
+class WorkerQuarantine:
     """The workers that get no more leases.
 
     A batch that every worker fails says nothing about a worker, so a failure counts against a worker only when another

@@ -19,7 +19,7 @@ from reelwright.dispatcher.decisions import (
 )
 from reelwright.dispatcher.engine_assignment import EngineAssignment
 from reelwright.dispatcher.lease_table import GrantedLease, LeaseTable, ReturnedBatch
-from reelwright.dispatcher.quarantine import Quarantine
+from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch, ReadyQueue
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry import metrics
@@ -68,7 +68,7 @@ class Scheduler:
         leases: LeaseTable,
         ready: ReadyQueue,
         unserved: UnservedModels,
-        quarantine: Quarantine,
+        quarantine: WorkerQuarantine,
         *,
         max_credits: int,
     ) -> None:
