@@ -21,8 +21,8 @@ from tests.support.unrestored_films import decoded, make_unrestored_film
 
 # A film of two seconds.
 END = COUNT * 40
-# Sound is found again to the unit of Matroska and a cut inside to a packet of AAC.
-SOUND_SLACK, CUT_SLACK = 0.0025, 0.025
+# Sound is found again to the unit of Matroska.
+SOUND_SLACK = 0.0025
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,7 @@ def check_sound(path: Path, plan: Plan) -> None:
         middle = Fraction(length, 50)
         scene = Fraction(begin, 25) + middle
         if length >= 6 and scene >= plan.start + 0.1:
-            slack = CUT_SLACK if plan.parts else SOUND_SLACK
-            assert abs(_lag(start, samples, rate, at + middle, scene)) <= slack, plan
+            assert abs(_lag(start, samples, rate, at + middle, scene)) <= SOUND_SLACK, plan
         at += Fraction(length, 25)
     # Nothing of what was cut off is heard at the end.
     assert float(start) + len(samples) / rate <= float(at) + 0.1, plan

@@ -26,7 +26,7 @@ def trim(path: Path, start: Fraction, duration: Fraction) -> None:
     path.write_bytes(data)
 
 
-def keep_parts(path: Path, parts: Sequence[tuple[Fraction, Fraction]]) -> None:
+def keep_parts(path: Path, parts: Sequence[tuple[Fraction, Fraction]], delay: Fraction = Fraction(0)) -> None:
     """Gives every track an edit list that shows parts of it one after another, as an editor's cuts leave it.
 
     The file's index must lie at its end, so that nothing else moves.
@@ -34,16 +34,17 @@ def keep_parts(path: Path, parts: Sequence[tuple[Fraction, Fraction]]) -> None:
     Args:
         path: the file.
         parts: start and length of each part in the film, in seconds.
+        delay: of the first part, in seconds; an edit that shows nothing.
     """
     data = path.read_bytes()
     at = data.rindex(b"moov") - 4
     size = int.from_bytes(data[at : at + 4], "big")
     assert at + size == len(data), "the index does not lie at the end"
     scale = _timescale(bytearray(data), b"mvhd")
-    path.write_bytes(data[:at] + _box(b"moov", _with_edits(data[at + 8 : at + size], parts, scale)))
+    path.write_bytes(data[:at] + _box(b"moov", _with_edits(data[at + 8 : at + size], parts, scale, delay)))
 
 
-def _with_edits(content: bytes, parts: Sequence[tuple[Fraction, Fraction]], movie_scale: int) -> bytes:
+def _with_edits(content: bytes, parts: Sequence[tuple[Fraction, Fraction]], movie_scale: int, delay: Fraction) -> bytes:
     out = b""
     for kind, body in _boxes(content):
         if kind == b"trak":
@@ -54,7 +55,9 @@ def _with_edits(content: bytes, parts: Sequence[tuple[Fraction, Fraction]], movi
                 struct.pack(">IiI", round(length * movie_scale), lead + round(start * media_scale), 1 << 16)
                 for start, length in parts
             )
-            edits = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(parts)) + entries))
+            if delay:
+                entries = struct.pack(">IiI", round(delay * movie_scale), -1, 1 << 16) + entries
+            edits = _box(b"edts", _box(b"elst", struct.pack(">II", 0, len(entries) // 12) + entries))
             kept = b"".join(
                 _box(name, inner) + (edits if name == b"tkhd" else b"")
                 for name, inner in _boxes(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from typing import cast
@@ -17,6 +17,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from reelwright.media.container_support import container_holds
+from reelwright.media.edited_sound import EditedSound
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.stream_copy import lost
 from reelwright.media.types import StreamOutcome
@@ -26,8 +27,8 @@ _AAC_BIT_RATE = 128_000
 _COMMON_RATE = 48_000
 # FFmpeg's defaults by number of channels (av_channel_layout_default).
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-# Gaps and overlaps from here on are filled or cut, in seconds. Clocks of whole milliseconds jitter; a MOV file counts
-# in samples, and its edits leave gaps and overlaps shorter than a packet.
+# Gaps and overlaps from here on are filled or cut, in seconds. Clocks of whole milliseconds jitter; the parts of an
+# edit list are placed to the sample.
 _GAP, _GAP_BETWEEN_EDITS = 0.1, 0.001
 
 
@@ -37,8 +38,7 @@ def convert_audio(
     spec: ProfileSpec,
     outcome: StreamOutcome,
     shift: Fraction,
-    *,
-    edited: bool,
+    edited: EditedSound | None,
 ) -> AudioConversion | None:
     """Adds sound to the film in the profile's own codec.
 
@@ -48,7 +48,7 @@ def convert_audio(
         spec: its profile.
         outcome: the stream's, with the reason why it is converted.
         shift: seconds from the source's time to the film's.
-        edited: an edit list cuts the sound, and the cuts are to be kept to the millisecond.
+        edited: reads the sound in place of `stream` where an edit list cuts it; None for no edit list.
 
     Returns:
         The conversion; None where the codec takes no such sound.
@@ -59,8 +59,7 @@ def convert_audio(
         if container_holds(spec, add):
             mixed = "" if layout == own else ", mixed down to stereo"
             reason = f"{outcome.reason}; now {spec.audio}{mixed}"
-            gap = _GAP_BETWEEN_EDITS if edited else _GAP
-            return AudioConversion(outcome.model_copy(update={"reason": reason}), stream, add(film), shift, gap)
+            return AudioConversion(outcome.model_copy(update={"reason": reason}), stream, add(film), shift, edited)
     return None
 
 
@@ -88,51 +87,63 @@ def _add_audio(film: OutputContainer, stream: AudioStream, spec: ProfileSpec, la
 class AudioConversion:
     """Decodes sound and encodes it anew; gaps become silence, so that what follows stays in sync.
 
-    The decoder leaves out what an edit list cuts.
-
     Args:
         outcome: the stream's; its reason says why it is converted and into what.
         stream: the source's.
         target: the film's, with an encoder; also an attribute.
         shift: seconds from the source's time to the film's.
-        gap: seconds; longer gaps are filled and longer overlaps cut.
+        edited: see `convert_audio`.
     """
 
     def __init__(
-        self, outcome: StreamOutcome, stream: AudioStream, target: AudioStream, shift: Fraction, gap: float
+        self,
+        outcome: StreamOutcome,
+        stream: AudioStream,
+        target: AudioStream,
+        shift: Fraction,
+        edited: EditedSound | None,
     ) -> None:
-        self._outcome, self._stream, self.target, self._shift, self._gap = outcome, stream, target, shift, gap
+        self._outcome, self._stream, self.target = outcome, stream, target
+        self._shift, self._edited = shift, edited
         self._graph: Graph | None = None
         self._format = ("", "", 0)
         self._packets = self._lost = self._following = 0
 
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """See StreamWriter."""
-        try:
-            frames = self._stream.decode(packet)
-        except av.FFmpegError:
-            self._lost += 1
-            return
-        for frame in frames:
+        for frame in self._decoded(packet):
             yield from self._resampled(frame)
 
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:  # noqa: ARG002 - sound ends by itself
         """See StreamWriter."""
-        for frame in self._stream.decode(None):
+        for frame in self._edited.until(None) if self._edited else self._stream.decode(None):
             yield from self._resampled(frame)
         yield from self._drained()
         yield from self._encoded(None)
 
     def outcome(self) -> StreamOutcome:
         """See StreamWriter."""
-        reason = self._outcome.reason + ("; " if self._lost else "") + lost(self._lost)
+        missing = self._edited.lost if self._edited else self._lost
+        reason = self._outcome.reason + ("; " if missing else "") + lost(missing)
         return self._outcome.model_copy(update={"outcome": "converted", "reason": reason, "packets": self._packets})
+
+    def _decoded(self, packet: Packet[Stream]) -> Iterable[AudioFrame]:
+        if self._edited is not None:
+            # Read as far as the source is, so that the film's muxer need not hold one stream back.
+            time = packet.pts if packet.pts is not None else packet.dts
+            return () if time is None else self._edited.until(time * packet.time_base)
+        try:
+            return self._stream.decode(packet)
+        except av.FFmpegError:
+            self._lost += 1
+            return ()
 
     def _resampled(self, frame: AudioFrame) -> Iterator[Packet[Stream]]:
         sound = (frame.format.name, frame.layout.name, frame.sample_rate)
         if sound != self._format:
             yield from self._drained()
-            self._graph, self._format = _gap_filler(frame, self._gap), sound
+            gap = _GAP_BETWEEN_EDITS if self._edited else _GAP
+            self._graph, self._format = _gap_filler(frame, gap), sound
         assert self._graph is not None
         self._graph.push(frame)
         yield from self._filtered(self._graph)

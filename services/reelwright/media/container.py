@@ -110,12 +110,15 @@ def _local(path: Path, location: str) -> io.BufferedReader:
 
 
 @contextmanager
-def open_source(location: str, beside: io.BufferedReader | None = None) -> Iterator[InputContainer]:
+def open_source(
+    location: str, beside: io.BufferedReader | None = None, *, edits: bool = True
+) -> Iterator[InputContainer]:
     """Opens a source's container.
 
     Args:
         location: a path, or the address of an object in a store.
         beside: the same file, opened before. Both share the ranges that were fetched from a store.
+        edits: the demuxer follows the edit lists of a MOV or MP4 file; otherwise it gives whole tracks.
 
     Raises:
         InputError: see `open_file`; also if the file is not a film container, or has no readable header. Reading later
@@ -131,7 +134,11 @@ def open_source(location: str, beside: io.BufferedReader | None = None) -> Itera
                 container = av.open(
                     source,
                     "r",
-                    container_options={"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"},
+                    container_options={
+                        "format_whitelist": ",".join(_CONTAINERS),
+                        "protocol_whitelist": "none",
+                        "ignore_editlist": "0" if edits else "1",
+                    },
                     metadata_errors="replace",
                     buffer_size=_READ_BYTES,
                     io_open=_refuse,

@@ -112,10 +112,18 @@ class StreamCopy:
         stream: the source's.
         clock: puts packets on the film's clock.
         heard_from: when the first packet starts that is heard, in the stream's unit.
+        ends_at: when an edit list ends the sound, in seconds; None for the last packet's end.
     """
 
-    def __init__(self, outcome: StreamOutcome, stream: Stream, clock: StreamClock, heard_from: int = 0) -> None:
-        self._outcome, self._clock = outcome, clock
+    def __init__(
+        self,
+        outcome: StreamOutcome,
+        stream: Stream,
+        clock: StreamClock,
+        heard_from: int = 0,
+        ends_at: Fraction | None = None,
+    ) -> None:
+        self._outcome, self._clock, self._ends_at = outcome, clock, ends_at
         preroll = round(PREROLL_SECONDS / Fraction(stream.time_base or 1))
         self._preroll = range(heard_from - preroll, heard_from)
         self._digest = PayloadDigest(outcome.codec)
@@ -126,6 +134,10 @@ class StreamCopy:
         """See StreamWriter."""
         if packet.is_discard and packet.pts not in self._preroll:
             return
+        if self._ends_at is not None and packet.pts is not None and packet.duration:
+            # The container then ends the track there.
+            rest = round(self._ends_at / packet.time_base) - packet.pts
+            packet.duration = min(packet.duration, rest) if rest > 0 else packet.duration
         try:
             parts = self._filter.filter(packet) if self._filter else [packet]
         except av.FFmpegError:

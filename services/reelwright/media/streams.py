@@ -18,6 +18,7 @@ from reelwright.media.audio_conversion import convert_audio
 from reelwright.media.container import open_source
 from reelwright.media.container_support import container_holds
 from reelwright.media.edit_list import EditList
+from reelwright.media.edited_sound import EditedSound
 from reelwright.media.pcm_gaps import PCM, GapFiller
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.programmes import other_programmes
@@ -27,6 +28,8 @@ from reelwright.media.tags import describe_stream
 from reelwright.media.text_conversion import convert_text
 from reelwright.media.types import StreamOutcome
 
+# Sound that can be decoded and encoded again without a loss.
+_LOSSLESS = ("pcm_", "flac", "alac")
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 _COVER_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
@@ -115,13 +118,16 @@ class StreamPlanner:
         return self._add_subtitles(cast("SubtitleStream", stream), outcome)
 
     def _add_audio(self, stream: AudioStream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
-        edits = EditList.of(stream)
+        edits = EditList.of(stream, self.location)
         in_place = edits.starts_at + round(self.shift / Fraction(stream.time_base or 1)) <= 0
-        edited = edits.inside or (edits.in_front and not (in_place and self.spec.container != "matroska"))
+        edited = edits.needs_decoding(
+            lossless=outcome.codec.startswith(_LOSSLESS) and self.spec.audio != "aac",
+            trims=in_place and self.spec.container != "matroska",
+        )
         playable = not outcome.codec.startswith(self.spec.unplayable)
         if playable and not edited and self._holds(stream):
             target = self._copy_of(stream)
-            copy = StreamCopy(outcome, stream, self._clock(target), edits.starts_at)
+            copy = StreamCopy(outcome, stream, self._clock(target), edits.starts_at, edits.ends_at)
             # MP4 and MOV count uncompressed sound in samples alone, so a gap would be closed there.
             return GapFiller(copy, stream) if self.spec.container != "matroska" and _is_pcm(outcome) else copy
         reason = outcome.reason
@@ -130,7 +136,8 @@ class StreamPlanner:
         elif not playable:
             reason = f"{outcome.codec} does not play from {self.spec.suffix[1:]} files"
         converting = outcome.model_copy(update={"reason": reason})
-        converted = convert_audio(stream, self.film, self.spec, converting, self.shift, edited=edited)
+        sound = EditedSound(self.location, stream.index, edits.edits.parts) if edits.edits else None
+        converted = convert_audio(stream, self.film, self.spec, converting, self.shift, sound)
         if converted is None:
             return outcome
         describe_stream(converted.target, stream, self.spec)
