@@ -14,7 +14,7 @@ from av.stream import Disposition
 from reelwright.media.captions import with_captions
 from tests.support.clipmaker import frame_of
 from tests.support.scenes import scene
-from tests.support.stream_clips import write_film
+from tests.support.stream_clips import COUNT, write_film
 
 # A decoder of captions shows HI at the fourth of these and clears it at the last.
 CUES = {5: b"\xfc\x94\x20", 6: b"\xfc\x94\x70", 7: b"\xfc\xc8\x49", 8: b"\xfc\x94\x2f", 30: b"\xfc\x94\x2c"}
@@ -37,8 +37,24 @@ def write_timed(
     return path
 
 
-def captioned(path: Path) -> Path:
-    """Two seconds of H.264; the captions say HI from frame 8 to frame 30."""
+def caption_track(out: Any) -> list[Packet[Any]]:
+    """A track of captions (c608 in MOV), a pair of characters for each picture; it says HI from frame 8 to frame 30."""
+    track, packets = out.add_mux_stream("eia_608"), []
+    for number in range(COUNT):
+        packet: Packet[Any] = Packet(CUES.get(number, b"\xfc\x80\x80"))
+        packet.stream, packet.time_base, packet.duration = track, Fraction(1, 25), 1
+        packet.pts = packet.dts = number
+        packets.append(packet)
+    return packets
+
+
+def captioned(path: Path, first: int = 0) -> Path:
+    """Two seconds of H.264; the captions say HI from frame 8 to frame 30.
+
+    Args:
+        path: of the film.
+        first: frames before this one have no captions, not even empty ones.
+    """
     plain = write_film(path.with_stem("plain"))
     with av.open(str(plain)) as source, av.open(str(path), "w") as out:
         video = out.add_stream_from_template(source.streams.video[0])
@@ -46,7 +62,8 @@ def captioned(path: Path) -> Path:
             if packet.size:
                 number = round((packet.pts or 0) * packet.time_base * 25)
                 captions = CUES.get(number, b"\xfc\x80\x80")
-                changed: Packet[Any] = Packet(with_captions(bytes(packet), "h264", captions))
+                payload = bytes(packet)
+                changed: Packet[Any] = Packet(with_captions(payload, "h264", captions) if number >= first else payload)
                 changed.stream, changed.time_base, changed.is_keyframe = video, packet.time_base, packet.is_keyframe
                 changed.pts, changed.dts, changed.duration = packet.pts, packet.dts, packet.duration
                 out.mux(changed)

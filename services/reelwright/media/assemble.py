@@ -119,7 +119,9 @@ class _Assembly:
         self._display_ratio = film.sample_aspect_ratio * film.width / film.height if anamorphic else None
         self._notes: list[str] = []
         static = bool(film.hdr.mastering or film.hdr.content_light)
-        self._completed_later = spec.container == "matroska" and (anamorphic or static)
+        # Restoration puts chroma there, wherever it lies in the source.
+        self._left_chroma = film.pix_fmt.startswith("yuv420")
+        self._completed_later = spec.container == "matroska" and (anamorphic or static or self._left_chroma)
         self._caption_reader = captions
         self._chapters = FilmChapters.of(source, shift)
         self._timed: dict[int, TimedStream] = {}
@@ -148,7 +150,7 @@ class _Assembly:
             raise
         container.close()
         if self._completed_later:
-            matroska.complete_picture(self._out, self._display_ratio, self._film.hdr)
+            matroska.complete_picture(self._out, self._display_ratio, self._film.hdr, left_chroma=self._left_chroma)
         return self._result(pictures.frames, captions, others)
 
     def _muxer_options(self) -> dict[str, str]:

@@ -101,7 +101,45 @@ def add_caption_text(film: OutputContainer, location: str, codec: str, spec: Pro
     """
     if holds_captions(codec) or not has_captions(location):
         return None
+    return CaptionText(_add_track(film, spec))
+
+
+class CaptionTrack:
+    """Turns a caption track (QuickTime's c608) into text, for containers that hold no such track. A StreamWriter.
+
+    Args:
+        outcome: the stream's, yet to be filled in.
+        film: the film; its header is not written yet.
+        spec: its profile.
+        shift: seconds from the source's time to the film's.
+
+    Attributes:
+        target: the film's stream.
+    """
+
+    def __init__(self, outcome: StreamOutcome, film: OutputContainer, spec: ProfileSpec, shift: Fraction) -> None:
+        self.target = _add_track(film, spec)
+        self._outcome, self._spec, self._shift = outcome, spec, shift
+        self._text = CaptionText(self.target)
+
+    def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """See StreamWriter."""
+        if packet.pts is not None and not packet.is_discard:
+            yield from self._text.add(bytes(packet), packet.pts * packet.time_base + self._shift)
+
+    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
+        """See StreamWriter."""
+        return self._text.flush(end)
+
+    def outcome(self) -> StreamOutcome:
+        """See StreamWriter."""
+        reason = f"{self._spec.suffix[1:]} files hold no caption tracks; now {self._spec.subtitles} subtitles"
+        update = {"outcome": "converted", "reason": reason, "packets": self._text.packets}
+        return self._outcome.model_copy(update=update)
+
+
+def _add_track(film: OutputContainer, spec: ProfileSpec) -> SubtitleStream:
     target = cast("SubtitleStream", film.add_stream(spec.subtitles))
     target.time_base = _UNIT
     target.metadata.update({"title": _TITLE} if spec.container == "matroska" else {"handler_name": _TITLE})
-    return CaptionText(target)
+    return target

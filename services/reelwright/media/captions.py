@@ -7,12 +7,15 @@ registered ITU-T T.35 message. Each message belongs to the picture whose packet 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
+from typing import cast
 
 import av
 from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.stream import Discard
 from av.video.stream import VideoStream
 
 from reelwright.media.container import open_source, packets
@@ -25,8 +28,6 @@ _CODECS = {"mpeg2video", "h264", "hevc"}
 # No codec reorders more pictures; captions older than that found no picture.
 _REORDERED = 64
 _SEI_T35 = 4
-# Broadcasts send a message with every picture, empty while nothing is said.
-_LOOKED_AT = 500
 _H264_SEI, _HEVC_SEI = b"\x06", b"\x4e\x01"
 _AV1_METADATA, _AV1_T35 = 0x2A, b"\x04"
 _AV1_BEFORE = {1, 2}
@@ -147,17 +148,26 @@ def caption_digest(path: str) -> tuple[int, str]:
 
 
 def has_captions(location: str) -> bool:
-    """Whether a source's picture holds captions: a message in one of its first packets, text or none."""
+    """Whether a source's picture holds captions: a message in one of its packets, text or none.
+
+    A source without captions is read to its end: a broadcast may begin without them.
+    """
     with open_source(location) as container:
         stream = video_stream(container, location)
         codec = stream.codec_context.codec.canonical_name
         if codec not in _CODECS:
             return False
-        first = zip(range(_LOOKED_AT), packets(container, stream), strict=False)
+        for other in container.streams:
+            other.discard = Discard.default if other.index == stream.index else Discard.all
         try:
-            return any(caption_data(bytes(packet), codec) for _, packet in first)
+            return any(caption_data(bytes(packet), codec) for packet in packets(container, stream))
         except av.FFmpegError:
             return False
+
+
+def has_caption_data(frame: av.VideoFrame) -> bool:
+    """Whether a decoded picture comes with caption data."""
+    return any(data.type.name == "A53_CC" for data in cast("Iterable[SideData]", frame.side_data))
 
 
 def holds_captions(codec: str) -> bool:

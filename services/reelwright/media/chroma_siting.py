@@ -11,16 +11,11 @@ from av.video.stream import VideoStream
 
 from reelwright.media import ebml
 
-# ChromaSitingHorz and ChromaSitingVert (RFC 9559, 5.1.4.1.28.20 and .21): 1 collocated with the first luma sample of
-# its group, 2 halfway between; 0 unspecified.
-_COLLOCATED, _HALFWAY = 1, 2
-_HORIZONTAL, _VERTICAL = 0x55B7, 0x55B8
-_COLOUR = 0x55B0
 # What codecs without a tag mean: JPEG (JFIF), MPEG-1, H.261, H.263 and Theora centre chroma between luma samples; DV
 # in PAL puts it on the first luma sample (SMPTE 314M). All others follow MPEG-2 and H.264: left, between two rows.
 _CENTRED = {"mjpeg", "mpeg1video", "h261", "h263", "flv1", "theora"}
-_BY_CODEC = dict.fromkeys(_CENTRED, (_HALFWAY, _HALFWAY)) | {"dvvideo": (_COLLOCATED, _COLLOCATED)}
-_DEFAULT = (_COLLOCATED, _HALFWAY)
+_BY_CODEC = dict.fromkeys(_CENTRED, (ebml.HALFWAY, ebml.HALFWAY)) | {"dvvideo": (ebml.COLLOCATED, ebml.COLLOCATED)}
+_DEFAULT = (ebml.COLLOCATED, ebml.HALFWAY)
 
 Siting = tuple[float, float]
 
@@ -44,7 +39,7 @@ def chroma_siting(stream: VideoStream, pix_fmt: str, target: str) -> Siting:
     sites = [tag or own for tag, own in zip(tagged, usual, strict=True)]
     offsets = []
     for site, step, finer in zip(sites, _steps(pix_fmt), _steps(target), strict=True):
-        offsets.append(((step - 1) / 2 if site == _HALFWAY else 0.0) + (finer - step) / 2)
+        offsets.append(((step - 1) / 2 if site == ebml.HALFWAY else 0.0) + (finer - step) / 2)
     return offsets[0], offsets[1]
 
 
@@ -61,8 +56,8 @@ def _tagged(stream: VideoStream) -> tuple[int, int]:
         out = av.open(header, "w", format="matroska")
         out.add_stream_from_template(stream, opaque=True)
         out.start_encoding()
-    found = _find(header.getvalue(), (ebml.SEGMENT, ebml.TRACKS, ebml.TRACK_ENTRY, ebml.VIDEO, _COLOUR))
-    return found.get(_HORIZONTAL, 0), found.get(_VERTICAL, 0)
+    found = _find(header.getvalue(), (ebml.SEGMENT, ebml.TRACKS, ebml.TRACK_ENTRY, ebml.VIDEO, ebml.COLOUR))
+    return found.get(ebml.CHROMA_SITING_HORZ, 0), found.get(ebml.CHROMA_SITING_VERT, 0)
 
 
 def _find(data: bytes, path: tuple[int, ...]) -> dict[int, int]:

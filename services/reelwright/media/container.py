@@ -109,9 +109,37 @@ def _local(path: Path, location: str) -> io.BufferedReader:
         raise InputError(reason.lower(), location, "check the file and its permissions") from None
 
 
+class ReadBound:
+    """Bounds the bytes that a demuxer reads without finding a packet; after that it finds the end of the file.
+
+    If an index is wrong, FFmpeg's Matroska and AVI demuxers search for the next packet byte by byte, in a gap of
+    gigabytes too, and once more for each seek.
+
+    Args:
+        most: bytes that are read between two calls of `renew`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._read = most, 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether the bound was reached; from then on nothing is read."""
+        return self._read > self._most
+
+    def count(self, size: int) -> None:
+        """Counts bytes that were read."""
+        self._read += size
+
+    def renew(self) -> None:
+        """A packet was found."""
+        if not self.reached:
+            self._read = 0
+
+
 @contextmanager
 def open_source(
-    location: str, beside: io.BufferedReader | None = None, *, edits: bool = True
+    location: str, beside: io.BufferedReader | None = None, *, edits: bool = True, bound: ReadBound | None = None
 ) -> Iterator[InputContainer]:
     """Opens a source's container.
 
@@ -119,6 +147,7 @@ def open_source(
         location: a path, or the address of an object in a store.
         beside: the same file, opened before. Both share the ranges that were fetched from a store.
         edits: the demuxer follows the edit lists of a MOV or MP4 file; otherwise it gives whole tracks.
+        bound: of what is read; None for no bound.
 
     Raises:
         InputError: see `open_file`; also if the file is not a film container, or has no readable header. Reading later
@@ -128,7 +157,7 @@ def open_source(
     with _twin(beside) or open_file(location) as handle:
         head = handle.read(512)
         handle.seek(0)
-        source = _Bytes(handle)
+        source = _Bytes(handle, bound)
         with source.raise_failure():
             try:
                 container = av.open(
@@ -182,20 +211,23 @@ class _Bytes:
     error in place of the errors that follow from that.
     """
 
-    def __init__(self, handle: io.BufferedReader) -> None:
-        self._handle = handle
+    def __init__(self, handle: io.BufferedReader, bound: ReadBound | None) -> None:
+        self._handle, self._bound = handle, bound
         self._failure: OneLineError | None = None
         self.name, self.tell = handle.name, handle.tell
 
     def read(self, size: int) -> bytes:
-        """The next bytes; no bytes after a failure."""
-        if self._failure is not None:
+        """The next bytes; no bytes after a failure, and behind the bound."""
+        if self._failure is not None or (self._bound and self._bound.reached):
             return b""
         try:
-            return self._handle.read(size)
+            data = self._handle.read(size)
         except OneLineError as error:
             self._failure = error
             raise
+        if self._bound:
+            self._bound.count(len(data))
+        return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """The new position, or a negative error number."""

@@ -15,6 +15,9 @@ CLUSTER, BLOCK_GROUP, BLOCK, SIMPLE_BLOCK = 0x1F43B675, 0xA0, 0xA1, 0xA3
 TRACK_ENTRY, TRACK_NAME, VIDEO = 0xAE, 0x536E, 0xE0
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 COLOUR, MAX_CLL, MAX_FALL, MASTERING = 0x55B0, 0x55BC, 0x55BD, 0x55D0
+# RFC 9559, 5.1.4.1.28.20 and .21: collocated with the first luma sample of its group, or halfway to the next.
+CHROMA_SITING_HORZ, CHROMA_SITING_VERT = 0x55B7, 0x55B8
+COLLOCATED, HALFWAY = 1, 2
 # x and y of red, green, blue and white; greatest and least luminance.
 MASTERING_VALUES = tuple(range(0x55D1, 0x55DB))
 

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from reelwright.media.container import packets
+from reelwright.media.container import ReadBound, packets
 
 # Positions in the film, and consecutive frames at each: enough to meet several scenes and to judge motion.
 _POSITIONS = 24
@@ -19,7 +19,12 @@ _RUN = 12
 
 
 def sample_runs(
-    container: InputContainer, stream: VideoStream, frames: int, start: int, duration: Fraction
+    container: InputContainer,
+    stream: VideoStream,
+    frames: int,
+    start: int,
+    duration: Fraction,
+    bound: ReadBound,
 ) -> Iterator[Iterator[av.VideoFrame]]:
     """Runs of consecutive whole frames, from positions spread evenly over the film; all frames of a short one.
 
@@ -31,9 +36,10 @@ def sample_runs(
         frames: how many there are, about; 0 when unknown.
         start: PTS of the first.
         duration: of the film in seconds; 0 when unknown.
+        bound: of the container's reading; once it is reached, the runs are empty.
     """
     if frames <= _POSITIONS * _RUN or not duration:
-        whole = _decoded(container, stream)
+        whole = _decoded(container, stream, bound)
         for _ in range(_POSITIONS):
             yield islice(whole, _RUN)
         return
@@ -44,13 +50,14 @@ def sample_runs(
             container.seek(target, stream=stream)
         except (av.FFmpegError, OSError):
             return
-        yield islice(_decoded(container, stream), _RUN)
+        yield islice(_decoded(container, stream, bound), _RUN)
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+def _decoded(container: InputContainer, stream: VideoStream, bound: ReadBound) -> Iterator[av.VideoFrame]:
     """Frames that decode without an error; FrameReader reports the others."""
     try:
         for packet in packets(container, stream):
+            bound.renew()
             yield from _frames(packet)
     except (av.FFmpegError, OSError):
         return

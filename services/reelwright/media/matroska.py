@@ -1,7 +1,7 @@
-"""Writes into a Matroska film what libavformat's muxer cannot be told through PyAV: sample shape and HDR metadata.
+"""Writes into a Matroska film what libavformat's muxer cannot be told through PyAV: sample shape, chroma siting, HDR.
 
-FFV1 carries neither, so the container must (RFC 9559, 5.1.4.1.28). The muxer writes the picture's track with a name
-that ends with PADDING. Afterwards both are written into the padding, so that nothing behind it moves.
+FFV1 carries none of them, so the container must (RFC 9559, 5.1.4.1.28). The muxer writes the picture's track with a
+name that ends with PADDING. Afterwards they are written into the padding, so that nothing behind it moves.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ _UNIT_RATIO = 3
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000
 
 
-def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo) -> None:
+def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo, *, left_chroma: bool) -> None:
     """Completes the picture's track of a film, whose name ends with PADDING.
 
     Args:
         path: the film.
         ratio: its display aspect ratio; None for square samples.
         hdr: its static metadata.
+        left_chroma: chroma samples lie as in MPEG-2 and H.264: on a luma column, halfway between two rows.
 
     Raises:
         InternalError: the file is not laid out as the muxer lays it out.
@@ -38,7 +39,7 @@ def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo) -> None:
         start, size = _find_tracks(file)
         file.seek(start)
         try:
-            tracks = _completed(file.read(size), ratio, hdr)
+            tracks = _completed(file.read(size), ratio, _colour(hdr, left_chroma=left_chroma))
         except ValueError as error:
             raise InternalError(f"the Matroska muxer wrote tracks that are not EBML: {error}") from None
         if len(tracks) != size:
@@ -63,13 +64,13 @@ def _find_tracks(file: IO[bytes]) -> tuple[int, int]:
     raise InternalError("the Matroska file ends before its tracks")
 
 
-def _completed(tracks: bytes, ratio: Fraction | None, hdr: HdrInfo) -> bytes:
+def _completed(tracks: bytes, ratio: Fraction | None, colour: bytes) -> bytes:
     parts = []
     for identifier, element in ebml.children(tracks):
         content = ebml.content_of(element)
         if identifier == ebml.TRACK_ENTRY and _is_padded(content):
             header = element[: len(element) - len(content)]
-            parts.append(header + _completed_track(content, ratio, hdr))
+            parts.append(header + _completed_track(content, ratio, colour))
         elif identifier != ebml.CRC32:
             parts.append(element)
     body = b"".join(parts)
@@ -83,7 +84,7 @@ def _is_padded(track: bytes) -> bool:
     )
 
 
-def _completed_track(track: bytes, ratio: Fraction | None, hdr: HdrInfo) -> bytes:
+def _completed_track(track: bytes, ratio: Fraction | None, colour: bytes) -> bytes:
     """The track's content at the same length: the padding of the name goes to the picture, the rest becomes Void."""
     parts = []
     for identifier, element in ebml.children(track):
@@ -93,7 +94,7 @@ def _completed_track(track: bytes, ratio: Fraction | None, hdr: HdrInfo) -> byte
             parts.append(ebml.write_element(ebml.TRACK_NAME, name) if name else b"")
         elif identifier == ebml.VIDEO:
             shaped = _with_shape(content, ratio) if ratio else content
-            parts.append(ebml.write_element(ebml.VIDEO, _with_hdr(shaped, hdr)))
+            parts.append(ebml.write_element(ebml.VIDEO, _with_colour(shaped, colour)))
         else:
             parts.append(element)
     body = b"".join(parts)
@@ -110,23 +111,31 @@ def _with_shape(video: bytes, ratio: Fraction) -> bytes:
     )
 
 
-def _with_hdr(video: bytes, hdr: HdrInfo) -> bytes:
-    metadata = b""
+def _with_colour(video: bytes, added: bytes) -> bytes:
+    if not added:
+        return video
+    colour = b"".join(ebml.content_of(part) for child, part in ebml.children(video) if child == ebml.COLOUR)
+    kept = b"".join(part for child, part in ebml.children(video) if child != ebml.COLOUR)
+    return kept + ebml.write_element(ebml.COLOUR, colour + added)
+
+
+def _colour(hdr: HdrInfo, *, left_chroma: bool) -> bytes:
+    """The elements to add to the picture's Colour element."""
+    added = b""
+    if left_chroma:
+        added += ebml.write_element(ebml.CHROMA_SITING_HORZ, bytes([ebml.COLLOCATED]))
+        added += ebml.write_element(ebml.CHROMA_SITING_VERT, bytes([ebml.HALFWAY]))
     if hdr.content_light:
         for identifier, level in zip((ebml.MAX_CLL, ebml.MAX_FALL), hdr.content_light, strict=True):
-            metadata += ebml.write_element(identifier, level.to_bytes(2, "big"))
+            added += ebml.write_element(identifier, level.to_bytes(2, "big"))
     if hdr.mastering:
         units = (*(_CHROMATICITY,) * 8, *(_LUMINANCE,) * 2)
         values = b"".join(
             ebml.write_element(identifier, struct.pack(">f", value / unit))
             for identifier, value, unit in zip(ebml.MASTERING_VALUES, hdr.mastering, units, strict=True)
         )
-        metadata += ebml.write_element(ebml.MASTERING, values)
-    if not metadata:
-        return video
-    colour = b"".join(ebml.content_of(part) for child, part in ebml.children(video) if child == ebml.COLOUR)
-    kept = b"".join(part for child, part in ebml.children(video) if child != ebml.COLOUR)
-    return kept + ebml.write_element(ebml.COLOUR, colour + metadata)
+        added += ebml.write_element(ebml.MASTERING, values)
+    return added
 
 
 def _void(length: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from reelwright.media.bars import detect_bars
+from reelwright.media.captions import has_caption_data
 from reelwright.media.chroma_siting import chroma_siting
-from reelwright.media.container import open_file, open_source
+from reelwright.media.container import ReadBound, open_file, open_source
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
@@ -22,6 +24,7 @@ from reelwright.media.field_order import FieldDetector, FieldFinding
 from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
 from reelwright.media.frame_sampling import sample_runs
 from reelwright.media.hdr import hdr_of
+from reelwright.media.hevc_layers import hevc_layer_notes
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.programmes import other_programmes
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from av.container.core import Chapter as SourceChapter
 
 _MAX_RATE = 1000
+# Bytes without a packet of the film: other streams lie between, and an uncompressed frame has 8 bytes for each pixel.
+_MOST_READ, _MOST_READ_PER_PIXEL = 64 << 20, 16
+_CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d\.\d{1,9})")
 
 
 def probe(location: str, limits: Limits | None = None) -> SourceInfo:
@@ -65,8 +71,13 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
             metadata=dict(container.metadata),
         )
         other_parts = _other_parts(container, stream, location)
-    fields, bars = _sampled(info, duration)
+    bound = ReadBound(_MOST_READ + _MOST_READ_PER_PIXEL * video.width * video.height)
+    fields, bars, captions = _sampled(info, duration, bound)
     notes = [chosen.note] if chosen.note else []
+    if bound.reached:
+        notes.append("its index leads to places without a picture: fields and borders were measured in fewer places")
+    if captions:
+        notes.append("the picture holds closed captions (EIA-608 or CTA-708): they are carried, or become subtitles")
     if fields.order == "telecine":
         notes.append("telecine: film frames were spread over interlaced video")
     if missing:
@@ -83,6 +94,7 @@ def _other_parts(container: InputContainer, stream: VideoStream, location: str) 
     notes = []
     if stream.metadata.get("alpha_mode") == "1":
         notes.append("transparency is left out (the stream's alpha layer)")
+    notes += hevc_layer_notes(stream, location)
     still = single_pictures(film_streams(container), location)
     notes += [
         f"video stream {index} holds a single picture; the film is video stream {stream.index}"
@@ -110,7 +122,16 @@ def _duration(container: InputContainer, stream: VideoStream, first: RawFrame) -
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     before = first.record.pts * Fraction(stream.time_base or 1) - Fraction(container.start_time or 0, av.time_base)
-    return max(Fraction(0), Fraction(container.duration or 0, av.time_base) - before)
+    rest = max(Fraction(0), Fraction(container.duration or 0, av.time_base) - before)
+    # Matroska's own duration counts a subtitle without an end as one of weeks.
+    return min(rest, _tagged_duration(stream) or rest)
+
+
+def _tagged_duration(stream: VideoStream) -> Fraction:
+    """Seconds by Matroska's statistics tags, which hold `hh:mm:ss.fraction`; 0 without such a tag."""
+    tagged = next((value for key, value in stream.metadata.items() if key.startswith("DURATION")), "")
+    match = _CLOCK.fullmatch(tagged)
+    return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3]) if match else Fraction(0)
 
 
 def _rate(stream: VideoStream) -> Fraction:
@@ -169,24 +190,29 @@ def _chapter(chapter: SourceChapter) -> Chapter:
     )
 
 
-def _sampled(info: SourceInfo, duration: Fraction) -> tuple[FieldFinding, Bars]:
-    """Field order and borders, from frames all over the film. Holds one whole frame at a time."""
-    video = info.video
+def _sampled(info: SourceInfo, duration: Fraction, bound: ReadBound) -> tuple[FieldFinding, Bars, bool]:
+    """Field order, borders and whether there are captions, from frames all over the film.
+
+    Holds one whole frame at a time.
+    """
+    video, captions = info.video, False
     fields = FieldDetector(video.codec)
 
     def last_of_runs(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
-        for run in sample_runs(container, stream, video.frames_estimate, video.start_pts, duration):
+        nonlocal captions
+        for run in sample_runs(container, stream, video.frames_estimate, video.start_pts, duration, bound):
             fields.begin_run()
             last: av.VideoFrame | None = None
             for frame in run:
                 if (frame.width, frame.height, frame.format.name) != (video.width, video.height, video.source_pix_fmt):
                     continue
                 last = frame
+                captions = captions or has_caption_data(frame)
                 luma, depth = luma_of(frame)
                 fields.add(luma, depth, flagged=frame.interlaced_frame)
             if last is not None:
                 yield picture_of(last, Bars())
 
-    with open_source(info.location) as container:
+    with open_source(info.location, bound=bound) as container:
         bars = detect_bars(last_of_runs(container, video_stream(container, info.location)))
-    return fields.finding(), bars
+    return fields.finding(), bars, captions

@@ -21,6 +21,7 @@ _CONVERTED_SAMPLES = 2 * 1024
 _SLOWEST_RATE = 8000
 # Uncompressed sound has no packets of its own: a container groups its samples as it likes.
 _REGROUPED = "pcm_"
+_CAPTIONS = "eia_608"
 
 
 class PacketTimes:
@@ -159,6 +160,9 @@ def _error(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes, shift
     # In whole nanoseconds: a film has hundreds of thousands of packets.
     wanted = sorted(_nanoseconds(source, shift))
     found = sorted(_nanoseconds(film, Fraction(0)))
+    if outcome.codec == _CAPTIONS and outcome.outcome == "converted":
+        # A pair of characters in each packet; a subtitle begins with the one that shows the text.
+        return Fraction(max(_distance(wanted, time) for time in found), 10**9)
     if len(wanted) != len(found):
         # MP4 cuts off what lies before its zero, such as the samples that an encoder is primed with.
         wanted, found = ([time for time in times if time >= 0] or times for times in (wanted, found))

@@ -15,6 +15,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from reelwright.media.audio_conversion import convert_audio
+from reelwright.media.caption_text import CaptionTrack
 from reelwright.media.container import open_source
 from reelwright.media.container_support import container_holds
 from reelwright.media.edit_list import EditList
@@ -148,6 +149,10 @@ class StreamPlanner:
             return SubtitleCopy(outcome, self._clock(self._copy_of(stream)), self.shift, self.length)
         if not stream.codec_context.codec.text_sub:
             return outcome
+        if outcome.codec == "eia_608":
+            track = CaptionTrack(outcome, self.film, self.spec, self.shift)
+            describe_stream(track.target, stream, self.spec)
+            return track
         converted = convert_text(stream, self.film, self.spec, outcome, self.shift, self.length)
         describe_stream(converted.target, stream, self.spec)
         return converted
