@@ -51,8 +51,8 @@ def test_an_index_that_leads_into_a_gap(tmp_path: Path) -> None:
     with av.open(
         str(source), "w", container_options={"cluster_time_limit": "400", "reserve_index_space": "4096"}
     ) as out:
-        video: Any = out.add_stream("mpeg4", rate=25)
-        video.width, video.height, video.pix_fmt, video.codec_context.gop_size = 64, 48, "yuv420p", 12
+        video: Any = out.add_stream("mpeg4", rate=25, options={"g": "12"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         for number in range(FRAMES):
             frame = frame_of(scene(number % 8, "yuv420p", 64, 48))
             frame.pts, frame.time_base = number, Fraction(1, 25)
