@@ -10,7 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+
 from reelwright.media.finished_film import read_timeline
+from reelwright.media.hdr import hdr_of
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.titles.errors import ReelwrightError
 from tests.conformance.kinds import KINDS
@@ -26,7 +29,9 @@ Made by `make conformance`, which runs a clip of each kind through each profile 
 - **left out**: named in manifest and report, with the reason.
 
 The largest distance of a packet from its time in the source follows, in milliseconds. A container rounds to its own
-unit: Matroska to 1 ms. A converted stream has other packets; its first and its last moment are compared.
+unit: Matroska to 1 ms. A converted stream has other packets; its first and its last moment are compared. Where an edit
+list cuts sound inside a packet, the source's packet reaches beyond the cut, and the distance is what was cut off: the
+sound itself is cut to the sample.
 
 """
 
@@ -74,6 +79,10 @@ def _tried(source: Path, profile: str, folder: Path) -> tuple[str, bool]:
         kept = timeline.timecode == str(film.result.timecode)
         parts.append(f"timecode {timeline.timecode}" if kept else "timecode not kept")
         in_time = in_time and kept
+    if film.info.video.hdr.mastering:
+        with av.open(str(film.path)) as container:
+            held = hdr_of(next(container.decode(video=0)))
+        parts.append("HDR10 metadata kept" if held.mastering and held.content_light else "HDR10 metadata not kept")
     parts += film.result.notes
     return "; ".join(parts) or "nothing beside the picture", in_time
 

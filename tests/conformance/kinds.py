@@ -11,7 +11,7 @@ from typing import Any
 from av.packet import Packet
 
 from tests.support import mp4_edit
-from tests.support.carried_clips import captioned, cover, tagged, write_hdr, write_timed
+from tests.support.carried_clips import caption_track, captioned, cover, tagged, write_hdr, write_timed
 from tests.support.stream_clips import subtitles, write_film
 
 _SOUND = (
@@ -100,6 +100,7 @@ KINDS: tuple[tuple[str, str, Write], ...] = (
     ("cover picture", ".mp4", partial(write_film, codec="aac", extra=cover)),
     ("tags of film and track", ".mkv", partial(write_film, extra=tagged)),
     ("EIA-608 captions in H.264", ".mp4", captioned),
+    ("caption track (c608)", ".mov", partial(write_film, extra=caption_track)),
     ("HDR10 metadata", ".mp4", write_hdr),
     ("timecode, 25 fps", ".mov", partial(write_timed, timecode="10:00:00:00", rate=Fraction(25))),
     ("timecode, drop frame", ".mp4", partial(write_timed, timecode="01:00:00;02", rate=Fraction(30000, 1001))),

@@ -18,11 +18,11 @@ from tests.support.stream_clips import subtitles, write_film
 from tests.support.unrestored_films import UnrestoredFilm, demuxed_packets, make_unrestored_film
 
 
-def shown(path: Path, word: bytes) -> list[tuple[float, float]]:
+def shown(path: Path, word: bytes) -> list[float]:
     """Start and length in seconds of each subtitle with a word in it."""
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(subtitles=0) if word in bytes(packet)]
-    return [(float(one.pts * one.time_base), float((one.duration or 0) * one.time_base)) for one in packets]
+    return [float((units or 0) * one.time_base) for one in packets for units in (one.pts, one.duration)]
 
 
 def settled(film: UnrestoredFilm) -> Any:
@@ -35,7 +35,7 @@ def settled(film: UnrestoredFilm) -> Any:
 def test_a_caption_track_becomes_text(profile: str, tmp_path: Path) -> None:
     """Where no caption track is possible, a text track shows the captions at their times."""
     film = make_unrestored_film(write_film(tmp_path / "source.mov", extra=caption_track), profile, tmp_path)
-    assert shown(film.path, b"HI") == [(pytest.approx(8 / 25, abs=0.001), pytest.approx(22 / 25, abs=0.002))]
+    assert shown(film.path, b"HI") == pytest.approx([8 / 25, 22 / 25], abs=0.002)
     outcome = settled(film)
     assert (outcome.kind, outcome.outcome, outcome.packets) == ("subtitle", "converted", 1)
     assert outcome.times.error <= outcome.times.tolerance

@@ -178,8 +178,8 @@ def check_cues(path: Path, source: Path, plan: Plan) -> None:
         return
     # FFmpeg gives the first cues without a length that of the first one with a length.
     with av.open(str(source)) as container:
-        found = [packet for packet in container.demux(subtitles=0) if packet.size]
-    cues = [(packet.pts or 0, packet.duration or None) for packet in found]
+        packets = [packet for packet in container.demux(subtitles=0) if packet.size]
+    cues = [(packet.pts or 0, packet.duration or None) for packet in packets]
     assert all(length in {None, planned or length} for (_, length), (_, planned) in zip(cues, plan.cues, strict=True))
     starts = sorted({start for start, _ in cues})
 
