@@ -20,6 +20,9 @@ from tests.support.films import small_film
 from tests.support.role_processes import Process, free_port, until
 from tests.support.scenes import scene
 
+# Many processes and commands start one after another, which takes long on a busy machine.
+_SECONDS = 850
+
 # A role whose process is killed, as by a codec, in films of one width: 80 samples kill a decoder, and 192 (twice 96) an
 # encoder.
 KILLED_ROLE = """
@@ -72,6 +75,7 @@ def check_finished(cluster: Cluster, run: str, film: str, attempt: int) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.timeout(_SECONDS)
 def test_nothing_of_an_attempt_acts_on_the_next_one(cluster: Cluster) -> None:
     """A run is submitted for other outputs while everybody who worked on it is frozen, and each film is whole."""
     decoder, *_, encoder = cluster.start_all()
@@ -114,6 +118,7 @@ def killed_role(cluster: Cluster, role: str, number: int) -> Process:
     return process
 
 
+@pytest.mark.timeout(_SECONDS)
 def test_a_film_that_kills_a_process_fails_and_the_next_one_is_finished(cluster: Cluster) -> None:
     """A film at which a decoder or an encoder dies every time fails with the frames, and other films are finished."""
     sources = {}
