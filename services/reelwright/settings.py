@@ -35,12 +35,17 @@ class ServeSettings(BaseSettings):
         grace_seconds: from SIGTERM until the bus is closed under work that still waits for it. Kubernetes kills a pod
             after 30 s by default; raise both together.
         metrics_host: IPv4 or IPv6 address on which metrics and health are served; every address when empty.
+        stuck_seconds: time without progress after which a loop of the process, or its work on a title, makes it
+            unready. Longer than one frame takes, and than a store that does not answer takes to fail.
+        liveness_seconds: the same for `/livez`, by which an orchestrator restarts the process.
         log_level: lowest level of the package's own log lines; that of libraries is WARNING.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_", frozen=True)
     grace_seconds: float = Field(default=30.0, ge=0)
     metrics_host: str = ""
+    stuck_seconds: float = Field(default=120.0, gt=0)
+    liveness_seconds: float = Field(default=600.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
@@ -180,6 +181,28 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
             s3.start()
         assert here.wait(request).HasField("title_finished")
     assert sha256(tmp_path / "out.mp4") == undisturbed()
+
+
+def test_a_dropped_frame_is_counted_and_fails_the_title(tmp_path: Path) -> None:
+    """A frame that is missing in the assembled film is a lost frame; that film is not delivered."""
+
+    def change(topic: str, value: bytes) -> bytes:
+        if topic != RESTORED:
+            return value
+        batch = RestoredBatch.FromString(value)
+        if (batch.segment, batch.batch) == (1, 1):
+            pictures = decode_payload(batch.payload, batch.payload.inline)
+            batch.payload.CopyFrom(encode_payload(pictures[:-1], "raw"))
+            del batch.frames[-1]
+        return batch.SerializeToString()
+
+    lost = REGISTRY.get_sample_value("reelwright_frames_lost_total")
+    request = request_for(small_film(COUNT), tmp_path / "out.mp4")
+    with pipeline_harness(str(tmp_path / "ledger"), change) as here:
+        here.submit(request)
+        assert "the frames encoded are not the frames planned" in here.wait(request).title_failed.reason
+    assert REGISTRY.get_sample_value("reelwright_frames_lost_total") == (lost or 0) + 1
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:

@@ -76,3 +76,16 @@ def test_a_revoked_partition_is_dropped() -> None:
     buffer.add_fetched(_A, [record(2)])
     buffer.acknowledge(found)
     assert (buffer.held_bytes, buffer.poll(0, 9), buffer.offsets_to_commit(), buffer.assignment()) == (0, [], {}, [])
+
+
+def test_lag_counts_what_is_not_acknowledged() -> None:
+    """The lag of a topic is what lies between its acknowledged records and its end, delivered or not."""
+    buffer = ConsumerBuffer(100, watermarks=True)
+    buffer.assign([_A, _B])
+    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 0}
+    buffer.add_fetched(_A, [record(5), record(6)])
+    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 4}
+    (first,) = buffer.poll(0, 1)
+    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 4}
+    buffer.acknowledge(first)
+    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 3}

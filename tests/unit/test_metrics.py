@@ -43,7 +43,7 @@ def test_metrics_are_served_and_well_named() -> None:
     assert status == 200
     assert {"reelwright_frames_lost", "reelwright_stage_seconds", "reelwright_bus_held_bytes"} <= {f.name for f in ours}
     labels = {label for family in ours for sample in family.samples for label in sample.labels}
-    assert labels <= {"stage", "cause", "topic", "version", "role"}
+    assert labels <= {"stage", "cause", "topic", "version", "role", "state", "group"}
     assert not [f.name for f in ours if re.search(r"_(ms|milliseconds|kb|mb|minutes)\b", f.name)]
     assert not [s.name for f in ours for s in f.samples if s.name.endswith("_created")]
 
@@ -106,10 +106,13 @@ def test_a_request_must_come_in_time() -> None:
 
 
 def test_health_and_readiness() -> None:
-    """Health says the process lives; readiness says what is missing at the time; other paths are 404."""
-    state = {"missing": "a broker"}
-    with TelemetryServer(0, missing=lambda: state["missing"]) as server:
+    """Health says the process lives; readiness and liveness say what is wrong at the time; other paths are 404."""
+    state = {"missing": "a broker", "hung": "a loop"}
+    with TelemetryServer(0, missing=lambda: state["missing"], hung=lambda: state["hung"]) as server:
         assert get(server, "/healthz")[0] == 200
+        assert get(server, "/livez") == (503, "a loop\n")
+        state["hung"] = ""
+        assert get(server, "/livez") == (200, "alive\n")
         assert get(server, "/readyz") == (503, "a broker\n")
         state["missing"] = ""
         assert get(server, "/readyz?verbose") == (200, "ready\n")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.title_table import TitleState, TitleTable
+from reelwright.telemetry import metrics
 from reelwright.wire.titles_pb2 import TitleFailed
 from tests.support.ledgers import request_of
 
@@ -54,6 +57,17 @@ def test_the_title_that_is_due_first_begins_first(asked: list[tuple[float, float
         submit(titles, str(number), submitted=submitted, deadline=deadline)
     order = [begin(titles).due for _ in asked]
     assert order == sorted(deadline or submitted + 86_400 for submitted, deadline in asked)
+
+
+def test_titles_are_counted_by_state_with_the_age_of_the_oldest() -> None:
+    """Each title without an outcome is in one state, and the oldest is the one that was submitted first."""
+    titles = table_of()
+    assert (titles.count("waiting"), titles.oldest_seconds()) == (0, 0.0)
+    submit(titles, "old", submitted=time.time() - 3600)
+    submit(titles, "new", submitted=time.time())
+    begin(titles)
+    assert [titles.count(state) for state in metrics.TITLE_STATES] == [1, 1, 0]
+    assert 3600 <= titles.oldest_seconds() < 7200
 
 
 def test_a_title_submitted_twice_is_one_title() -> None:

@@ -34,7 +34,13 @@ class ClaimCheck:
             UnavailableError: the store does not answer or is full.
             OutputError: the store cannot be written.
         """
-        if self._folder is None or len(payload.inline) <= self._inline_bytes:
+        if len(payload.inline) <= self._inline_bytes:
+            return payload
+        return self.store(payload, run, segment, attempt)
+
+    def store(self, payload: Payload, run: str, segment: int, attempt: int = FIRST_ATTEMPT) -> Payload:
+        """As `store_if_large`, for a payload of any size; without a store it is returned unchanged."""
+        if self._folder is None:
             return payload
         reference = f"{_payload_folder(run, attempt, segment)}/{payload.digest.hex()}"
         # Replaces a stored payload of the same digest, which may be damaged. Not durable: it can be computed again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reelwright.bus.protocol import Record, TopicPartition
@@ -171,6 +171,22 @@ class ConsumerBuffer:
                 for topic_partition, partition in self._partitions.items()
                 if partition.next_fetched
             }
+
+    def lag(self, ends: Mapping[TopicPartition, int]) -> dict[str, int]:
+        """Records that are not acknowledged, by topic.
+
+        Args:
+            ends: the offset after the last record of each partition, as far as it is known.
+        """
+        lags: dict[str, int] = {}
+        with self._changed:
+            for topic_partition, partition in self._partitions.items():
+                end = ends.get(topic_partition, 0)
+                start = partition.records[0].offset if partition.records else end
+                if partition.watermark is not None:
+                    start = partition.watermark.committable
+                lags[topic_partition.topic] = lags.get(topic_partition.topic, 0) + max(0, end - start)
+        return lags
 
     def partitions_to_pause(self) -> set[TopicPartition]:
         """The partitions that the client is not to fetch from now.

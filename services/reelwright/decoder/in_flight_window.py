@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from reelwright.telemetry.watched_loops import waiting
+
 
 class InFlightWindow:
     """Which of a title's segments are in flight and which are committed. Thread-safe.
@@ -27,7 +29,7 @@ class InFlightWindow:
         Returns:
             False when the segment needs no publishing: it is committed already, or the window is closed.
         """
-        with self._changed:
+        with waiting(), self._changed:
             self._changed.wait_for(
                 lambda: self._closed or segment in self._committed or len(self._in_flight) < self._size
             )

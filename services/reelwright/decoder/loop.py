@@ -23,7 +23,9 @@ from reelwright.decoder.title_supervisor import TitleSupervisor, failed_outcome
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger, is_run
+from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_refusal, is_temporary
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleRequest
@@ -70,9 +72,11 @@ class DecoderService:
         # Every decoder receives every event, because any of them may have the title.
         listener = EventListener(self._bus, supervisor.handle_event)
         self._running = True
+        metrics.watch_titles(self._titles.count, self._titles.oldest_seconds)
         try:
             with ThreadPoolExecutor(self._settings.titles * len(FRAMES), thread_name_prefix="decode") as pool:
-                self._serve(requests, pool, stop)
+                with watched("decoder"):
+                    self._serve(requests, pool, stop)
                 self._titles.close_windows()
         finally:
             self._running = False
@@ -82,6 +86,7 @@ class DecoderService:
 
     def _serve(self, requests: Consumer, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         while not stop.is_set():
+            turned()
             assignment = requests.assignment()
             if len(self._titles) < _MAX_TITLES:
                 requests.resume(assignment)
@@ -140,7 +145,7 @@ class DecoderService:
 
     def _run_pass(self, title: TitleState) -> None:
         segments, pause_seconds = None, 0.0
-        with bound_contextvars(run=title.run, attempt=title.attempt):
+        with bound_contextvars(run=title.run, attempt=title.attempt), watched(f"decode {title.run}"):
             try:
                 segments = self._decode(title)
             except BusClosed:

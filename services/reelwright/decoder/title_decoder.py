@@ -34,6 +34,7 @@ from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
+from reelwright.telemetry.watched_loops import turned
 from reelwright.titles.errors import InputError
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, Work
@@ -251,6 +252,7 @@ def _measured(frames: Iterable[DecodedFrame], seconds: dict[str, float]) -> Iter
     """Yields the frames and adds the time that reading them takes to `seconds["decode"]`."""
     started = time.perf_counter()
     for frame in frames:
+        turned()
         elapsed = time.perf_counter() - started
         seconds["decode"] += elapsed
         metrics.STAGE_SECONDS.labels(stage="decode").inc(elapsed)

@@ -16,6 +16,7 @@ from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import turned
 from reelwright.titles.errors import InternalError, is_temporary
 from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
@@ -71,7 +72,9 @@ class TitleSupervisor:
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
+            turned()
             for title in self._titles.titles():
+                turned()
                 with bound_contextvars(run=title.run, attempt=title.attempt):
                     try:
                         self._supervise(title)

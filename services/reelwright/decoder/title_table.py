@@ -118,6 +118,15 @@ class TitleTable:
         with self._lock:
             return list(self._titles.values())
 
+    def count(self, phase: str) -> int:
+        """How many titles are in a phase of `TitleState.phase`."""
+        return sum(title.phase == phase for title in self.titles())
+
+    def oldest_seconds(self) -> float:
+        """Seconds since the oldest title was submitted; 0 without one, or without a time of submission."""
+        submitted = [title.request.submitted for title in self.titles() if title.request.submitted]
+        return max(0.0, time.time() - min(submitted)) if submitted else 0.0
+
     def start_next_pass(self) -> TitleState | None:
         """Begins a pass over the title that is due first, with a new window; None when no title may begin."""
         now = time.monotonic()

@@ -18,6 +18,7 @@ from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchOu
 from reelwright.dispatcher.inbox import BatchesConsumed
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import RestorationFailed, UnusableMessage
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
@@ -80,14 +81,19 @@ class FrameConsumer:
 
     def run(self) -> None:
         """Consumes until `stop`."""
-        while not self._stopped.is_set():
+        with watched("frame-consumer"):
+            while not self._stopped.is_set():
+                turned()
+                self._consume()
             self._apply_outcomes()
-            self._pause_full_topics()
-            records = self._consumer.poll(_POLL_SECONDS, limit=_POLL_LIMIT)
-            batches = [batch for record in records if (batch := self._hold_record(record))]
-            if batches:
-                self._send(BatchesConsumed(tuple(batches)))
+
+    def _consume(self) -> None:
         self._apply_outcomes()
+        self._pause_full_topics()
+        records = self._consumer.poll(_POLL_SECONDS, limit=_POLL_LIMIT)
+        batches = [batch for record in records if (batch := self._hold_record(record))]
+        if batches:
+            self._send(BatchesConsumed(tuple(batches)))
 
     def close(self) -> None:
         """Leaves the consumer group; for the time before or after `run`."""

@@ -31,6 +31,7 @@ from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import LedgerError, LostSegment, OneLineError, UnavailableError, is_refusal, is_temporary
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFinished
 
@@ -86,7 +87,7 @@ class FilmAssembler:
             with self._lock:
                 self._queued.discard(queued)
             run, attempt = queued
-            with bound_contextvars(run=run, attempt=attempt):
+            with bound_contextvars(run=run, attempt=attempt), watched(f"assemble {run}"):
                 try:
                     self._assemble(self._ledger(run, attempt))
                 except BusClosed:
@@ -121,7 +122,6 @@ class FilmAssembler:
             return
         ledger.prune()
         metrics.TITLES_FINISHED.inc()
-        metrics.FRAMES_LOST.inc(manifest.frames_in - manifest.frames_out)
         log.info("title finished", output=output, frames=manifest.frames_out)
         finished = TitleFinished(output=output, frames=manifest.frames_out)
         publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, title_finished=finished))
@@ -195,6 +195,8 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, s
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         assembled = assemble_film(path, _segments(ledger, end, folder), title.source, spec, film)
         facts = _film_facts(path, title, end, assembled, seconds=time.perf_counter() - started)
+        # Counted here, from the film's own packets: the manifest of such a film is refused, and the title fails.
+        metrics.FRAMES_LOST.inc(max(0, end.frames - len(facts.pts)))
         manifest = build_manifest(ledger, facts)
         film_location = ledger.put_film(path, f"film{spec.suffix}")
     write_report(manifest, ledger, film_location, scratch)
@@ -212,6 +214,7 @@ def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[Segmen
         record = ledger.segment(number)
         if record is None:
             raise LedgerError(f"run {ledger.run}: segment {number} is not committed")
+        turned()
         path = ledger.segment_file(record, scratch)
         yield SegmentInput(path, record.frames)
         if path.is_relative_to(scratch):

@@ -13,11 +13,14 @@ from reelwright.bus.events import EventListener
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Consumer, Record, TopicPartition
 from reelwright.bus.topics import ENCODER_GROUP, RESTORED, segment_key
+from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger
+from reelwright.telemetry import metrics
+from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
@@ -42,6 +45,9 @@ class EncoderService:
     def __init__(self, bus: Bus, ledger: OpenLedger, claims: ClaimCheck, settings: EncoderSettings) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
         self._guard = CrashGuard(settings.max_crashes)
+        # Each thread needs one codec for a segment that is complete.
+        codecs = max(0, settings.open_segments - settings.parallel_segments)
+        self._budget = EncoderBudget(codecs, settings.waiting_bytes)
         self._finished: deque[Record] = deque()
         self._redeliveries: deque[tuple[float, Record]] = deque()
         self._assignment: set[TopicPartition] = set()
@@ -64,8 +70,10 @@ class EncoderService:
             EventListener(self._bus, self._handle_end),
         ]
         self._running = True
+        metrics.watch_commits()
         try:
-            self._serve(restored, stop)
+            with watched("encoder"):
+                self._serve(restored, stop)
         finally:
             self._running = False
             for listener in listeners:
@@ -83,6 +91,7 @@ class EncoderService:
             self._claims,
             self._settings,
             self._guard,
+            budget=self._budget,
             acknowledge=self._finished.append,
             redeliver=lambda record: self._redeliveries.append((time.monotonic() + _REDELIVERY_SECONDS, record)),
             on_commit=self._assembler.assemble_when_complete,
@@ -90,6 +99,7 @@ class EncoderService:
 
     def _serve(self, restored: Consumer, stop: threading.Event) -> None:
         while not stop.is_set():
+            turned()
             for record in restored.poll(_POLL_SECONDS, limit=_POLL_RECORDS):
                 self._assign_batch(record, stop)
             self._acknowledge_finished(restored)
@@ -113,7 +123,7 @@ class EncoderService:
         key = segment_key(batch.run, batch.segment)
         worker = self._workers[zlib.crc32(key) % len(self._workers)]
         while not worker.queue_batch(record, batch, _POLL_SECONDS) and not stop.is_set():
-            pass
+            turned()
 
     def _acknowledge_finished(self, restored: Consumer) -> None:
         while self._finished:

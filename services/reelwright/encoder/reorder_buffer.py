@@ -42,6 +42,11 @@ class ReorderBuffer:
         del self._waiting[self._next]
 
     @property
+    def whole(self) -> bool:
+        """Whether every batch that is not used yet is here."""
+        return self._last is not None and all(number in self._waiting for number in range(self._next, self._last + 1))
+
+    @property
     def complete(self) -> bool:
         """Whether every batch up to the last was used."""
         return self._last is not None and self._next > self._last

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import frame_from_wire
+from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.crash_guard import GuardedWork
 from reelwright.ledger.records import SegmentRecord, TitleRecord
@@ -24,6 +25,7 @@ from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
+from reelwright.telemetry.watched_loops import turned
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.identity import engine_matches
 from reelwright.wire.frames_pb2 import RestoredBatch
@@ -44,7 +46,10 @@ class ForeignEngine(Exception):
 
 
 class SegmentBuilder:
-    """Encodes one segment while its batches arrive, and commits it after the last one. Used by one thread at a time.
+    """Encodes one segment, and commits it after its last batch. Used by one thread at a time.
+
+    The segment is encoded while its batches arrive if the budget has a codec for it. Otherwise they wait until the last
+    one is there.
 
     Args:
         number: of the segment.
@@ -54,13 +59,10 @@ class SegmentBuilder:
         claims: holds payloads that were too large for a message.
         scratch: folder for the file under way; the system's temporary folder if None.
         work: guards the process against this segment; closed with the builder.
+        budget: of the encoder.
 
     Attributes:
         engine: identity of the engine that the run is bound to.
-
-    Raises:
-        OutputError: the scratch folder cannot be written.
-        UnavailableError: it has no room.
     """
 
     def __init__(
@@ -73,19 +75,17 @@ class SegmentBuilder:
         claims: ClaimCheck,
         scratch: Path | None,
         work: GuardedWork,
+        budget: EncoderBudget,
     ) -> None:
         self.engine = engine
         self._work, self._committed = work, False
         self._number, self._title, self._ledger, self._claims = number, title, ledger, claims
+        self._scratch, self._budget = scratch, budget
         self._resources = ExitStack()
-        self._path = self._resources.enter_context(scratch_folder("segment", scratch)) / f"{number:06d}.mkv"
-        film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
-        self._encoder = SegmentEncoder(self._path, profile_spec(title.request.recipe.profile), film)
-        self._buffer = ReorderBuffer()
-        self._frames: list[FrameRecord] = []
-        self._digests: list[str] = []
-        self._first_frame = 0
-        self._seconds = {"restoration": 0.0, "encode": 0.0}
+        self._encoder: SegmentEncoder | None = None
+        self._has_reservation = False
+        self._waiting_bytes = 0
+        self._begin()
 
     def encode_batch(self, batch: RestoredBatch) -> SegmentRecord | None:
         """Encodes a batch, and those that waited for it, when it is its turn.
@@ -102,8 +102,68 @@ class SegmentBuilder:
         """
         if not engine_matches(batch.engine, self.engine):
             raise ForeignEngine(batch.engine, self.engine)
-        self._buffer.insert(batch)
+        if not self._has_reservation:
+            self._has_reservation = self._budget.reserve_codec()
+        self._buffer.insert(batch if self._has_reservation else self._wait(batch))
+        if not (self._has_reservation or self._buffer.whole):
+            return None
+        try:
+            return self._encode_ready()
+        finally:
+            if not self._has_reservation:
+                self._begin()
+
+    def close(self) -> None:
+        """Ends the work; discards what is under way, if there was no commit."""
+        self._begin()
+        if self._has_reservation:
+            self._budget.release_codec()
+            self._has_reservation = False
+        self._work.close(done=self._committed)
+
+    def _begin(self) -> None:
+        """Closes the codec, and begins again without any batch."""
+        if self._encoder is not None:
+            self._encoder.abort()
+            self._encoder = None
+            metrics.SEGMENTS_OPEN.dec()
+        self._resources.close()
+        self._budget.release_bytes(self._waiting_bytes)
+        self._waiting_bytes = 0
+        self._buffer = ReorderBuffer()
+        self._frames: list[FrameRecord] = []
+        self._digests: list[str] = []
+        self._first_frame = 0
+        self._seconds = {"restoration": 0.0, "encode": 0.0}
+
+    def _wait(self, batch: RestoredBatch) -> RestoredBatch:
+        """The batch as it waits for a codec: with its payload in the store when memory for it is used up."""
+        size = len(batch.payload.inline)
+        if self._budget.reserve_bytes(size):
+            self._waiting_bytes += size
+        else:
+            batch.payload.CopyFrom(self._claims.store(batch.payload, batch.run, batch.segment, batch.attempt))
+        return batch
+
+    def _open_encoder(self) -> SegmentEncoder:
+        """The segment's encoder, opened at the first call.
+
+        Raises:
+            OutputError: the scratch folder cannot be written.
+            UnavailableError: it has no room.
+        """
+        if self._encoder is None:
+            title, folder = self._title, self._resources.enter_context(scratch_folder("segment", self._scratch))
+            self._path = folder / f"{self._number:06d}.mkv"
+            film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
+            self._encoder = SegmentEncoder(self._path, profile_spec(title.request.recipe.profile), film)
+            metrics.SEGMENTS_OPEN.inc()
+        return self._encoder
+
+    def _encode_ready(self) -> SegmentRecord | None:
+        """Encodes the batches whose turn it is; the segment's record when it was the last one."""
         while (ready := self._buffer.next_batch()) is not None:
+            turned()
             with self._work.call():
                 try:
                     pictures = decode_payload(ready.payload, self._claims.load(ready.payload))
@@ -116,21 +176,16 @@ class SegmentBuilder:
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
 
-    def close(self) -> None:
-        """Ends the work; discards the file under way, if there was no commit."""
-        self._encoder.abort()
-        self._resources.close()
-        self._work.close(done=self._committed)
-
     def _encode_pictures(self, batch: RestoredBatch, pictures: list[Picture]) -> None:
         started = time.perf_counter()
         if not self._frames:
             self._first_frame = batch.first_frame
+        encoder = self._open_encoder()
         recipe, video = self._title.request.recipe, self._title.source.video
         for info, restored in zip(batch.frames, pictures, strict=True):
             record = frame_from_wire(info)
             picture = put_back(restored, video, recipe)
-            self._encoder.add(picture)
+            encoder.add(picture)
             if record.preview:
                 image = jpeg(restored, video.colour, PREVIEW_WIDTH)
                 self._ledger.put_restored_preview(self._number, len(self._frames), image)
@@ -145,7 +200,7 @@ class SegmentBuilder:
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()
         with self._work.call():
-            self._encoder.finish()
+            self._open_encoder().finish()
         self._seconds["encode"] += time.perf_counter() - started
         record = SegmentRecord(
             segment=self._number,
@@ -162,5 +217,5 @@ class SegmentBuilder:
         self._ledger.put_segment_file(self._number, self._path)
         committed = self._ledger.commit_segment(record)
         self._committed = True
-        metrics.SEGMENTS_COMMITTED.inc()
+        metrics.note_commit()
         return committed

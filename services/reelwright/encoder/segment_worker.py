@@ -15,6 +15,7 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed, Record, TopicPartition
+from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.segment_builder import ForeignEngine, SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
@@ -23,6 +24,7 @@ from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import watched
 from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage, is_temporary
 from reelwright.titles.identity import engine_matches
 from reelwright.titles.request import RunRequest
@@ -60,6 +62,7 @@ class SegmentWorker:
         claims: holds payloads that were too large for a message.
         settings: the encoder's.
         guard: of this process, against a segment that kills it.
+        budget: shared by the encoder's workers.
         acknowledge: called with each record that needs no redelivery, from the worker's thread.
         redeliver: called with a record whose partition must be delivered again, from the worker's thread.
         on_commit: called with a run and its attempt after each commit of one of its segments, from the worker's thread.
@@ -73,11 +76,13 @@ class SegmentWorker:
         settings: EncoderSettings,
         guard: CrashGuard,
         *,
+        budget: EncoderBudget,
         acknowledge: Callable[[Record], None],
         redeliver: Callable[[Record], None],
         on_commit: Callable[[str, int], None],
     ) -> None:
         self._bus, self._ledger, self._claims, self._settings, self._guard = bus, ledger, claims, settings, guard
+        self._budget = budget
         self._acknowledge, self._redeliver, self._on_commit = acknowledge, redeliver, on_commit
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._free_places = threading.Semaphore(_MAX_QUEUED_BATCHES)
@@ -118,7 +123,8 @@ class SegmentWorker:
     def _run(self) -> None:
         while (task := self._queue.get()) is not None:
             try:
-                task()
+                with watched("segment-worker"):
+                    task()
             except BusClosed:
                 log.info("bus closed, encode stopped")
 
@@ -126,7 +132,8 @@ class SegmentWorker:
         self._free_places.release()
         segment = Segment(batch.run, batch.attempt, batch.segment)
         self._records.setdefault(segment, []).append(replace(record, value=b""))
-        with bound_contextvars(run=batch.run, attempt=batch.attempt, segment=batch.segment):
+        name = f"encode {batch.run}, segment {batch.segment}"
+        with bound_contextvars(run=batch.run, attempt=batch.attempt, segment=batch.segment), watched(name):
             try:
                 self._encode_batch(segment, batch)
             except CorruptPayload as error:
@@ -160,14 +167,20 @@ class SegmentWorker:
         if title is None:
             raise UnusableMessage(f"restored frames of run {segment.run}, which the ledger does not know")
         bound = self._bind_engine(ledger, title.request, engine)
-        scratch = self._settings.scratch
         plan = ledger.plan(segment.number)
         frames = f"frames {plan.first_frame}-{plan.first_frame + len(plan.frames) - 1}" if plan else "its frames"
         what = f"encoding of segment {segment.number} ({frames})"
         work = self._guard.begin(ledger, f"encode-{segment.number:06d}", what)
         try:
             return SegmentBuilder(
-                segment.number, title, ledger, engine=bound, claims=self._claims, scratch=scratch, work=work
+                segment.number,
+                title,
+                ledger,
+                engine=bound,
+                claims=self._claims,
+                scratch=self._settings.scratch,
+                work=work,
+                budget=self._budget,
             )
         except Exception:
             work.close(done=False)

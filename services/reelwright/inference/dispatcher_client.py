@@ -16,6 +16,7 @@ from reelwright.inference.dispatcher_session import Send
 from reelwright.inference.settings import InferenceSettings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import watched
 from reelwright.titles.errors import UserError
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
@@ -121,7 +122,8 @@ class DispatcherClient:
                 self._log.info("dispatcher connected")
                 self._on_connected(outbox.put)
             for message in call:
-                self._on_message(message)
+                with watched("dispatcher-message"):
+                    self._on_message(message)
         except grpc.RpcError as error:
             if not self._closing.is_set():
                 self._log_stream_error(error)

@@ -26,6 +26,7 @@ from reelwright.media.transport import decode_payload
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import CorruptPayload, DefectiveWorker, UnavailableError
 from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire import PROTOCOL
@@ -165,7 +166,7 @@ class InferenceWorker:
                 self._leave(DefectiveWorker(message.quarantine.reason, self._settings.name, remedy))
 
     def _fetch_payload(self, lease: HeldLease) -> None:
-        with bound_contextvars(**lease.log_fields):
+        with bound_contextvars(**lease.log_fields), watched(f"fetch {lease.batch.run}"):
             try:
                 content = self._claims.load(lease.batch.payload)
             except UnavailableError:
@@ -179,7 +180,7 @@ class InferenceWorker:
 
     def _restore_batches(self) -> None:
         while (lease := self._pool.start_next()) is not None:
-            with bound_contextvars(**lease.log_fields):
+            with bound_contextvars(**lease.log_fields), watched(f"restore {lease.batch.run}"):
                 self._restore_batch(lease)
 
     def _restore_batch(self, lease: HeldLease) -> None:
@@ -225,12 +226,13 @@ class InferenceWorker:
             for picture in pictures[batch.halo_before : expected - batch.halo_after]:
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
+                turned()
                 restored.append(self._restorer.restore(picture, batch.work))
         return restored
 
     def _publish_batch(self, lease: HeldLease, restored: list[Picture], seconds: float) -> None:
         self._pool.mark_waiting(lease)
-        with bound_contextvars(**lease.log_fields):
+        with bound_contextvars(**lease.log_fields), watched(f"publish {lease.batch.run}"):
             try:
                 self._publisher.publish(lease.batch, restored, seconds=seconds, is_wanted=lambda: not lease.revoked)
                 metrics.FRAMES_RESTORED.inc(len(restored))

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from functools import partial
 
 from reelwright import __version__
 from reelwright.bus.protocol import Bus
@@ -19,6 +20,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger, log_as_service
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.telemetry.threads import SupervisedThread, dead_threads
+from reelwright.telemetry.watched_loops import stuck_loops
 from reelwright.titles.errors import InternalError, OneLineError, UnavailableError
 
 log = get_logger(__name__)
@@ -45,7 +47,7 @@ def serve(role: str, port: int) -> int:
     try:
         settings = read_settings(ServeSettings)
         logging.getLogger("reelwright").setLevel(settings.log_level)
-        code = _Process(role, settings.grace_seconds).run(port, settings.metrics_host)
+        code = _Process(role, settings).run(port, settings.metrics_host)
     except OneLineError as error:
         # The person must correct something: one line, no traceback.
         code = error.exit_code
@@ -60,8 +62,8 @@ def serve(role: str, port: int) -> int:
 
 
 class _Process:
-    def __init__(self, role: str, grace_seconds: float) -> None:
-        self._role, self._grace_seconds = role, grace_seconds
+    def __init__(self, role: str, settings: ServeSettings) -> None:
+        self._role, self._settings = role, settings
         self._stop, self._retry = threading.Event(), RetryPolicy(waits_for_access=True)
         self._lacks = "starting"
         self._bus: Bus | None = None
@@ -72,7 +74,8 @@ class _Process:
         metrics.BUILD_INFO.labels(version=__version__, role=role).set(1)
 
     def run(self, port: int, host: str) -> int:
-        with TelemetryServer(port, self._missing, host=host) as telemetry:
+        hung = partial(_stuck, self._settings.liveness_seconds)
+        with TelemetryServer(port, self._missing, hung, host=host) as telemetry:
             SupervisedThread("stop", self._await_stop, daemon=True).start()
             log.info("role started", port=telemetry.port, version=__version__)
             self._bus = self._connected()
@@ -116,15 +119,15 @@ class _Process:
         dead = self._dead or dead_threads()
         if dead:
             return f"a thread has died: {', '.join(dead)}"
+        if stuck := _stuck(self._settings.stuck_seconds):
+            return stuck
         if self._stop.is_set():
             return "stopping"
         if self._lacks or self._bus is None or self._work is None:
             return self._lacks
         if not self._bus.connected:
             return "the bus does not answer"
-        if trouble := self._retry.trouble:
-            return trouble
-        return "" if self._work.ready else UNREADY[self._role]
+        return self._retry.trouble or ("" if self._work.ready else UNREADY[self._role])
 
     def _await_stop(self) -> None:
         """Waits for a stop signal or a dead thread; then lets the role drain for the grace period."""
@@ -134,10 +137,10 @@ class _Process:
             if self._dead:
                 log.error("process ends because a thread died", threads=self._dead)
                 break
-        log.info("role stopping", grace_seconds=self._grace_seconds)
+        log.info("role stopping", grace_seconds=self._settings.grace_seconds)
         self._stop.set()
         self._retry.stop()
-        second = signals.wait(self._grace_seconds)
+        second = signals.wait(self._settings.grace_seconds)
         if second is not None:
             os._exit(128 + second)
         log.warning("grace period exceeded, closing the bus")
@@ -145,6 +148,12 @@ class _Process:
         if self._bus is not None:
             self._bus.close()
         _exit_after(_EXIT_SECONDS, InternalError.exit_code if self._dead else 0)
+
+
+def _stuck(seconds: float) -> str:
+    """The loops that have made no progress for so long, as one line; empty when there are none."""
+    stuck = stuck_loops(seconds)
+    return f"no progress for {seconds:g} s: {', '.join(stuck)}" if stuck else ""
 
 
 def _exit_after(seconds: float, code: int) -> None:

@@ -18,6 +18,7 @@ from tenacity import (
 )
 
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.watched_loops import turned
 from reelwright.titles.errors import UnavailableError
 
 log = get_logger(__name__)
@@ -71,6 +72,10 @@ class RetryPolicy:
         Raises:
             UnavailableError: that of the last try, after `stop` or when the time is over.
         """
+        if self._seconds == 0:
+            # Most of the time that a command takes for a small document would be the library's.
+            turned()
+            return operation()
         last_error: UnavailableError | None = None
 
         def try_once() -> Result:
@@ -78,6 +83,8 @@ class RetryPolicy:
             # `stop` ended the pause. Another try could take as long as the store's timeouts, so none is made.
             if last_error is not None and self._stopped.is_set():
                 raise last_error
+            # A loop that tries again and again is not stuck; one that hangs in a single try is.
+            turned()
             try:
                 return operation()
             except UnavailableError as error:

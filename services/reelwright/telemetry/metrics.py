@@ -20,7 +20,9 @@ BUILD_INFO = Gauge("reelwright_build_info", "Always 1; the labels are the versio
 FRAMES_DECODED = Counter("reelwright_frames_decoded", "Frames read from sources.")
 FRAMES_RESTORED = Counter("reelwright_frames_restored", "Frames restored and accepted by the bus.")
 FRAMES_ENCODED = Counter("reelwright_frames_encoded", "Frames handed to a video encoder.")
-FRAMES_LOST = Counter("reelwright_frames_lost", "Frames of finished films that are missing. Must read 0.")
+FRAMES_LOST = Counter(
+    "reelwright_frames_lost", "Frames of sources that were missing in films before their delivery. Must read 0."
+)
 
 BATCHES_QUEUED = Gauge("reelwright_batches_queued", "Batches at the dispatcher that wait for a worker.")
 BATCHES_UNSERVED = Gauge("reelwright_batches_unserved", "Queued batches whose model no connected worker serves.")
@@ -44,9 +46,22 @@ DEAD_LETTERS = Counter(
 )
 
 SEGMENTS_COMMITTED = Counter("reelwright_segments_committed", "Segments committed to the ledger.")
+SEGMENTS_OPEN = Gauge("reelwright_segments_open", "Segments whose codec is open in this encoder.")
+SECONDS_SINCE_COMMIT = Gauge(
+    "reelwright_seconds_since_commit", "Seconds since this encoder committed a segment, or since it was started."
+)
+TITLES = Gauge("reelwright_titles", "Titles without an outcome that this decoder has, by state.", ["state"])
+OLDEST_TITLE_SECONDS = Gauge(
+    "reelwright_oldest_title_seconds", "Seconds since the submission of this decoder's oldest title without an outcome."
+)
 TITLES_FINISHED = Counter("reelwright_titles_finished", "Titles whose film was assembled.")
 TITLES_FAILED = Counter("reelwright_titles_failed", "Titles that ended without a film.")
 
+CONSUMER_LAG = Gauge(
+    "reelwright_consumer_lag",
+    "Records that a group has not acknowledged yet, in the partitions that this process has.",
+    ["group", "topic"],
+)
 BUS_BYTES = Gauge("reelwright_bus_held_bytes", "Bytes a topic of the bus holds.", ["topic"])
 STAGE_SECONDS = Counter("reelwright_stage_seconds", "Wall seconds of work, by stage, summed over threads.", ["stage"])
 WORKER_BUSY_SECONDS = Counter(
@@ -54,6 +69,7 @@ WORKER_BUSY_SECONDS = Counter(
 )
 
 STAGES = ("decode", "transport", "restoration", "publish", "encode", "assemble")
+TITLE_STATES = ("waiting", "decoding", "decoded")
 RETRY_CAUSES = ("failure", "expiry", "disconnect")
 QUARANTINE_CAUSES = ("failures", "self_test")
 REFUSAL_CAUSES = ("credits", "foreign_lease", "hello", "name", "streams", "token", "unknown_lease")
@@ -88,3 +104,38 @@ def watch_bus(topics: tuple[str, ...], held_bytes: Callable[[str], int]) -> None
     """
     for topic in topics:
         BUS_BYTES.labels(topic=topic).set_function(partial(held_bytes, topic))
+
+
+def watch_titles(count: Callable[[str], int], oldest_seconds: Callable[[], float]) -> None:
+    """Sets the gauges of a decoder's titles: they are read whenever metrics are requested.
+
+    Args:
+        count: returns how many titles have a state of TITLE_STATES; called on a thread of the metrics server.
+        oldest_seconds: returns the age of the oldest title; 0 without one. Called likewise.
+    """
+    for state in TITLE_STATES:
+        TITLES.labels(state=state).set_function(partial(count, state))
+    OLDEST_TITLE_SECONDS.set_function(oldest_seconds)
+
+
+def watch_lag(group: str, topic: str, lag: Callable[[], int]) -> None:
+    """Sets the lag of a group on a topic: it is read whenever metrics are requested.
+
+    Args:
+        group: the consumer group.
+        topic: the topic.
+        lag: returns the number of records; called on a thread of the metrics server.
+    """
+    CONSUMER_LAG.labels(group=group, topic=topic).set_function(lag)
+
+
+def note_commit() -> None:
+    """Counts a committed segment, and starts the time since the last commit again."""
+    SEGMENTS_COMMITTED.inc()
+    watch_commits()
+
+
+def watch_commits() -> None:
+    """Starts the time since the last commit."""
+    since = time.monotonic()
+    SECONDS_SINCE_COMMIT.set_function(lambda: time.monotonic() - since)

@@ -1,4 +1,4 @@
-"""One HTTP port per process: /metrics, /healthz, /readyz."""
+"""One HTTP port per process: /metrics, /healthz, /readyz, /livez."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ _TEXT = "text/plain; charset=utf-8"
 class TelemetryServer:
     """Serves metrics and health from construction until `close`.
 
-    `/healthz` answers 200 while the process lives. `/readyz` answers 200, or 503 and what is missing.
+    `/healthz` answers 200 while the process lives. `/readyz` answers 200, or 503 and what is missing. `/livez` answers
+    200, or 503 and what hangs.
 
     Args:
         port: TCP port; 0 picks a free one.
         missing: returns one line that says what the service lacks to take work; empty when it takes work. Called on a
             thread of the server for every request.
+        hung: returns one line that says why the process is to be restarted; empty when it is not. Called likewise.
         host: IPv4 or IPv6 address to listen on; the default is reachable from this machine alone, an empty text listens
             on every address.
         request_seconds: how long a connection may last.
@@ -46,12 +48,13 @@ class TelemetryServer:
         self,
         port: int,
         missing: Callable[[], str] = lambda: "",
+        hung: Callable[[], str] = lambda: "",
         host: str = "127.0.0.1",
         *,
         request_seconds: float = 10.0,
     ) -> None:
         try:
-            self._server = _Server((host, port), missing, request_seconds)
+            self._server = _Server((host, port), missing, hung, request_seconds)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UnavailableError(f"cannot listen: {reason}", f"{host}:{port}", "give another port") from None
@@ -88,8 +91,10 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], missing: Callable[[], str], request_seconds: float) -> None:
-        self.missing, self._request_seconds = missing, request_seconds
+    def __init__(
+        self, address: tuple[str, int], missing: Callable[[], str], hung: Callable[[], str], request_seconds: float
+    ) -> None:
+        self.missing, self.hung, self._request_seconds = missing, hung, request_seconds
         self._lock = threading.Lock()
         # Open connections and when they began, the oldest first.
         self._began: dict[socket.socket, float] = {}
@@ -151,11 +156,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/healthz":
             self._answer(HTTPStatus.OK, _TEXT, b"ok\n")
         elif path == "/readyz":
-            missing = self.server.missing()
-            status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
-            self._answer(status, _TEXT, f"{missing or 'ready'}\n".encode())
+            self._answer_check(self.server.missing(), "ready")
+        elif path == "/livez":
+            self._answer_check(self.server.hung(), "alive")
         else:
-            self._answer(HTTPStatus.NOT_FOUND, _TEXT, b"try /metrics, /healthz or /readyz\n")
+            self._answer(HTTPStatus.NOT_FOUND, _TEXT, b"try /metrics, /healthz, /readyz or /livez\n")
+
+    def _answer_check(self, problem: str, good: str) -> None:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK
+        self._answer(status, _TEXT, f"{problem or good}\n".encode())
 
     def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.watched_loops import watched
 
 log = get_logger(__name__)
 
@@ -23,7 +24,8 @@ class SupervisedThread:
 
     Args:
         name: shown in logs, stack dumps and readiness.
-        target: what the thread does; returns when it is told to stop.
+        target: what the thread does; returns when it is told to stop. From its first `watched_loops.turned` on, the
+            thread is watched.
         restart_until: set when the service stops; None for a target that cannot be run a second time.
         daemon: whether the process may exit while the thread runs.
     """
@@ -62,7 +64,8 @@ class SupervisedThread:
     def _run(self) -> None:
         while True:
             try:
-                self._target()
+                with watched(self._name, begun=False):
+                    self._target()
             except Exception:
                 log.exception("thread died", thread_name=self._name)
             else:

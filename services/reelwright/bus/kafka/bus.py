@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka import errors as kafka_errors
@@ -19,6 +20,8 @@ from reelwright.bus.kafka.purge import RecordPurge
 from reelwright.bus.kafka.topics import require_topics
 from reelwright.bus.protocol import BusClosed
 from reelwright.bus.settings import BusSettings
+from reelwright.telemetry import metrics
+from reelwright.telemetry.watched_loops import waiting
 from reelwright.titles.errors import BrokerError
 
 _RESEND_SECONDS = 0.5
@@ -116,7 +119,7 @@ class KafkaBus:
         """
         topic = self._names.topic(topic)
         pairs = [(name, text.encode()) for name, text in (headers or {}).items()]
-        with self._budget.reserve(topic, len(key) + len(value), timeout):
+        with waiting(), self._budget.reserve(topic, len(key) + len(value), timeout):
             while (failure := self._send_once(topic, key, value, pairs)) is not None:
                 if isinstance(failure, _PERMANENT):
                     raise self._rejection(topic, len(value), failure)
@@ -129,11 +132,12 @@ class KafkaBus:
         with self._lock:
             taken = {member.number for member in self._consumers if member.group == group and not member.closed}
             number = next(number for number in range(len(taken) + 1) if number not in taken)
-            return self._add_consumer(
-                KafkaBusConsumer(
-                    self._settings, topics, group=group, number=number, on_committed=self._purge.add_committed
-                )
+            consumer = KafkaBusConsumer(
+                self._settings, topics, group=group, number=number, on_committed=self._purge.add_committed
             )
+            for topic in map(self._names.topic, topics):
+                metrics.watch_lag(self._names.group(group), topic, partial(self._lag, group, topic))
+            return self._add_consumer(consumer)
 
     def listener(self, topics: Sequence[str]) -> KafkaBusConsumer:
         """Receives what is published from now on; see `Bus.listener`. Waits until the broker answers.
@@ -180,6 +184,11 @@ class KafkaBus:
             self._producer.close(_CLOSE_SECONDS)
         except kafka_errors.KafkaTimeoutError:
             force_close(self._producer)
+
+    def _lag(self, group: str, topic: str) -> int:
+        with self._lock:
+            members = [member for member in self._consumers if member.group == group and not member.closed]
+        return sum(member.lag(topic) for member in members)
 
     def _add_consumer(self, consumer: KafkaBusConsumer) -> KafkaBusConsumer:
         """Keeps a consumer until it is closed; the lock is held."""

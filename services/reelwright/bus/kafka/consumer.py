@@ -23,6 +23,7 @@ from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import turned
 
 log = get_logger(__name__)
 
@@ -70,6 +71,7 @@ class KafkaBusConsumer:
         self._topics = [self._names.topic(topic) for topic in topics]
         self._buffer = ConsumerBuffer(settings.prefetch_bytes, watermarks=group is not None)
         self._instance = f"{settings.instance}-{number}" if settings.instance else None
+        self._lag: dict[str, int] = {}
         self._listener_start: dict[TopicPartition, int] = {}
         self._rate_limited_log = RateLimitedLog()
         self._stop, self._has_start = threading.Event(), threading.Event()
@@ -126,12 +128,21 @@ class KafkaBusConsumer:
         """Bytes of records that are fetched and not delivered."""
         return self._buffer.held_bytes
 
+    def lag(self, topic: str) -> int:
+        """Records of a topic that are not acknowledged, in the assigned partitions; a fraction of a second old.
+
+        Args:
+            topic: the broker's name of a topic.
+        """
+        return self._lag.get(topic, 0)
+
     def wait_for_start(self, timeout: float) -> bool:
         """Waits up to `timeout` seconds until a listener has its start offsets; returns whether it has them."""
         return self._has_start.wait(timeout)
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            turned()
             try:
                 self._consume()
             except kafka_errors.FencedInstanceIdError:
@@ -162,10 +173,17 @@ class KafkaBusConsumer:
                 on_committed=self._on_committed,
             )
             while not self._stop.is_set():
+                turned()
                 self._apply_buffer_state(consumer)
                 if self.group is not None:
                     membership.check()
                     committer.commit_if_due()
+                self._lag = self._buffer.lag(
+                    {
+                        TopicPartition(*partition): consumer.highwater(partition) or 0
+                        for partition in consumer.assignment()
+                    }
+                )
                 with suppress(kafka_errors.RetriableError):
                     for partition, found in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
                         self._buffer.add_fetched(TopicPartition(*partition), [to_record(each) for each in found])
@@ -203,6 +221,7 @@ class KafkaBusConsumer:
         while not {partition.topic for partition in consumer.assignment()} >= set(self._topics):
             if time.monotonic() - started > _MISSING_TOPIC_SECONDS:
                 self._rate_limited_log.warning("topic missing, waiting", "not there", topics=", ".join(self._topics))
+            turned()
             if self._stop.wait(_ASSIGNMENT_CHECK_SECONDS):
                 return
         if not self._has_start.is_set():

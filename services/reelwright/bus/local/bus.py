@@ -13,6 +13,7 @@ from types import MappingProxyType
 from reelwright.bus.assignment import assign_partitions
 from reelwright.bus.local.consumer import LocalConsumer
 from reelwright.bus.protocol import BusClosed, BusFull, Record, TopicPartition
+from reelwright.telemetry.watched_loops import waiting
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ class LocalBus:
         frozen_headers = MappingProxyType(dict(headers or {}))
         partition = TopicPartition(topic, zlib.crc32(key) % self._partitions)
         size = len(key) + len(value)
-        with self._lock:
+        with waiting(), self._lock:
             state = self._topic(topic)
             admitted = self._room.wait_for(lambda: self._closed or self._has_room(state, partition, size), timeout)
             if self._closed:

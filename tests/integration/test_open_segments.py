@@ -1,0 +1,146 @@
+"""An encoder opens a bounded number of codecs, whatever the number of titles, and still encodes every segment."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import frame_to_wire
+from reelwright.bus.events import EventListener
+from reelwright.bus.local.bus import LocalBus
+from reelwright.bus.messages import publish_message
+from reelwright.bus.topics import RESTORED, segment_key
+from reelwright.encoder.loop import EncoderService
+from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.picture import Picture
+from reelwright.media.transport import encode_payload
+from reelwright.media.types import FrameRecord
+from reelwright.wire.frames_pb2 import RestoredBatch
+from reelwright.wire.titles_pb2 import Event
+from tests.support.commands import TIMEOUT_SECONDS
+from tests.support.ledgers import title_of, video_of
+
+RUNS = [f"{number:020x}" for number in range(6)]
+SEGMENTS, BATCHES, BATCH_FRAMES, SIZE = 2, 3, 4, 64
+
+
+class OpenEncoder:
+    """An encoder that may open one codec, on a bus that is full with one batch, and the events that it publishes."""
+
+    def __init__(self, root: Path, **settings: object) -> None:
+        self._root, self._stop = str(root), threading.Event()
+        self.bus, self.events = LocalBus(partitions=2, max_bytes=1000), queue.SimpleQueue[Event]()
+        self.most_open = 0.0
+        limits = EncoderSettings(open_segments=1, **settings)  # type: ignore[arg-type]
+        service = EncoderService(self.bus, self.ledger, ClaimCheck(self._root, 1 << 20), limits)
+        self._thread = threading.Thread(target=service.run, args=(self._stop,))
+        self._listener = EventListener(self.bus, self._note)
+        self._thread.start()
+        for run in RUNS:
+            title = title_of(video=video_of(SIZE // 2, SIZE // 2))
+            request = title.request.model_copy(update={"run": run})
+            self.ledger(run).put_title(title.model_copy(update={"request": request}))
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._listener.close()
+        self.bus.close()
+
+    def ledger(self, run: str) -> RunLedger:
+        return RunLedger(self._root, run)
+
+    def publish(self, batch: RestoredBatch) -> None:
+        publish_message(self.bus, RESTORED, segment_key(batch.run, batch.segment), batch)
+
+    def wait(self, kind: str) -> Event:
+        """The next event of a kind."""
+        while (event := self.events.get(timeout=TIMEOUT_SECONDS)).WhichOneof("event") != kind:
+            pass
+        return event
+
+    def _note(self, event: Event) -> None:
+        self.most_open = max(self.most_open, REGISTRY.get_sample_value("reelwright_segments_open") or 0)
+        self.events.put(event)
+
+
+def batch(run: str, segment: int, number: int) -> RestoredBatch:
+    """A batch of a segment; the pictures of each batch differ."""
+    first = BATCH_FRAMES * number
+    luma = np.full((SIZE, SIZE), 16 * number + segment, np.uint8)
+    chroma = np.full((SIZE // 2, SIZE // 2), 128, np.uint8)
+    return RestoredBatch(
+        run=run,
+        segment=segment,
+        batch=number,
+        first_frame=BATCHES * BATCH_FRAMES * segment + first,
+        frames=[frame_to_wire(FrameRecord(pts=first + index, duration=1)) for index in range(BATCH_FRAMES)],
+        last=number == BATCHES - 1,
+        payload=encode_payload([Picture("yuv420p", SIZE, SIZE, (luma, chroma, chroma))] * BATCH_FRAMES, "raw"),
+        engine="test @m0",
+    )
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Iterator[OpenEncoder]:
+    """An encoder that keeps no waiting payload in memory."""
+    made = OpenEncoder(tmp_path, waiting_bytes=0)
+    yield made
+    made.close()
+
+
+def test_every_segment_is_encoded_while_the_bus_is_full(encoder: OpenEncoder, tmp_path: Path) -> None:
+    """Batches of many titles that arrive in turn, the last ones first, end in a commit for each segment, in turn."""
+
+    def feed(segment: int) -> None:
+        for number in reversed(range(BATCHES)):
+            for run in RUNS:
+                encoder.publish(batch(run, segment, number))
+
+    feeders = [threading.Thread(target=feed, args=(segment,)) for segment in range(SEGMENTS)]
+    for feeder in feeders:
+        feeder.start()
+    committed = [encoder.wait("segment_committed") for _ in range(SEGMENTS * len(RUNS))]
+    for feeder in feeders:
+        feeder.join()
+    assert encoder.most_open <= 1
+    for segment in range(SEGMENTS):
+        assert [event.run for event in committed if event.segment_committed.segment == segment] == RUNS
+    for run in RUNS:
+        assert encoder.ledger(run).committed_segments() == set(range(SEGMENTS))
+        record = encoder.ledger(run).segment(1)
+        assert record is not None
+        assert [frame.pts for frame in record.frames] == list(range(BATCHES * BATCH_FRAMES))
+        assert not list((tmp_path / run).glob("payloads/*/*"))
+
+
+def test_a_damaged_batch_of_a_segment_that_waited(encoder: OpenEncoder) -> None:
+    """A complete segment with a damaged batch is asked for again, and is committed when it comes again."""
+    broken = batch(RUNS[0], 0, 1)
+    broken.payload.inline = bytes(len(broken.payload.inline))
+    for each in (batch(RUNS[0], 0, 0), broken, batch(RUNS[0], 0, 2)):
+        encoder.publish(each)
+    assert encoder.wait("segment_wanted").segment_wanted.segment == 0
+    for number in range(BATCHES):
+        encoder.publish(batch(RUNS[0], 0, number))
+    assert encoder.wait("segment_committed").run == RUNS[0]
+
+
+def test_memory_does_not_grow_with_the_number_of_titles() -> None:
+    """With twelve titles under way an encoder needs little more memory than with four."""
+
+    def peak(titles: int) -> float:
+        command = [sys.executable, "-m", "tests.bench.bench_encoder", str(titles)]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    assert peak(12) < 1.3 * peak(4)

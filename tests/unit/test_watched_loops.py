@@ -1,0 +1,55 @@
+"""Loops that stop turning are named; loops that wait for work are not."""
+
+from __future__ import annotations
+
+import threading
+
+from reelwright.store.retry import RetryPolicy
+from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import stuck_loops, turned, waiting, watched
+from tests.support.role_processes import until
+
+# Every loop that counts has turned longer ago than in a minute's time.
+COUNTING = -60.0
+
+
+def test_work_is_named_until_it_ends() -> None:
+    """Work without progress is named once its bound is over; progress, a wait and its end take the name away."""
+    with watched("decode a"):
+        until(lambda: stuck_loops(0.01) == ["decode a"], "it is stuck")
+        turned()
+        assert stuck_loops(60) == []
+        with waiting():
+            assert stuck_loops(COUNTING) == []
+        assert stuck_loops(COUNTING) == ["decode a"]
+    assert stuck_loops(COUNTING) == []
+
+
+def test_a_thread_that_waits_for_work_is_not_stuck() -> None:
+    """A supervised thread counts from its first turn on, and work inside a waiting thread counts alone."""
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with watched("encode b"):
+            turned()
+            at_work.set()
+            go_on.wait()
+
+    thread = SupervisedThread("segment-worker", work)
+    thread.start()
+    assert at_work.wait(60)
+    assert stuck_loops(COUNTING) == ["encode b"]
+    go_on.set()
+    thread.join()
+    assert stuck_loops(COUNTING) == []
+
+
+def test_a_retry_is_progress() -> None:
+    """A loop that tries an unavailable store again and again is not stuck."""
+
+    def succeed() -> list[str]:
+        return stuck_loops(0.01)
+
+    with watched("supervisor"):
+        until(lambda: stuck_loops(0.01), "it is stuck")
+        assert RetryPolicy().call(succeed) == []
