@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from functools import partial
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def measure(titles: int) -> float:
     bus, events, stop = LocalBus(partitions=1), queue.SimpleQueue[Event](), threading.Event()
     with tempfile.TemporaryDirectory(prefix="reelwright-bench-") as root:
         claims = ClaimCheck(root, inline_bytes=0)
-        service = EncoderService(bus, lambda run: RunLedger(root, run), claims, EncoderSettings())
+        service = EncoderService(bus, partial(RunLedger, root), claims, EncoderSettings())
         thread = threading.Thread(target=service.run, args=(stop,))
         listener = EventListener(bus, events.put)
         thread.start()
@@ -79,7 +80,14 @@ def _batch(run: str, number: int, payload: Payload, *, last: bool = False) -> Re
     first = number * BATCH_FRAMES
     frames = [frame_to_wire(FrameRecord(pts=first + index, duration=1)) for index in range(BATCH_FRAMES)]
     return RestoredBatch(
-        run=run, batch=number, first_frame=first, frames=frames, last=last, payload=payload, engine="test @m0"
+        run=run,
+        attempt=1,
+        batch=number,
+        first_frame=first,
+        frames=frames,
+        last=last,
+        payload=payload,
+        engine="test @m0",
     )
 
 

@@ -27,7 +27,7 @@ from reelwright.wire.frames_pb2 import RestoredBatch
 
 role, port, topic, request = sys.argv[1:]
 request = RunRequest.model_validate_json(request)
-message = request_to_wire(request) if role == "decoder" else RestoredBatch(run=request.run, segment=0)
+message = request_to_wire(request) if role == "decoder" else RestoredBatch(run=request.run, attempt=1, segment=0)
 bus = LocalBus()
 publish_message(bus, topic, request.run.encode(), message)
 service.connect = lambda: bus

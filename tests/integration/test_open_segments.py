@@ -57,8 +57,8 @@ class OpenEncoder:
         self._listener.close()
         self.bus.close()
 
-    def ledger(self, run: str) -> RunLedger:
-        return RunLedger(self._root, run)
+    def ledger(self, run: str, attempt: int = 1) -> RunLedger:
+        return RunLedger(self._root, run, attempt)
 
     def publish(self, batch: RestoredBatch) -> None:
         publish_message(self.bus, RESTORED, segment_key(batch.run, batch.segment), batch)
@@ -81,6 +81,7 @@ def batch(run: str, segment: int, number: int) -> RestoredBatch:
     chroma = np.full((SIZE // 2, SIZE // 2), 128, np.uint8)
     return RestoredBatch(
         run=run,
+        attempt=1,
         segment=segment,
         batch=number,
         first_frame=BATCHES * BATCH_FRAMES * segment + first,

@@ -9,7 +9,20 @@ import traceback
 import typer
 
 from reelwright import __version__
-from reelwright.cli import age, cancel, dead_letters, models, probe, restore, serve, status, submit, topics, verify
+from reelwright.cli import (
+    age,
+    cancel,
+    dead_letters,
+    models,
+    probe,
+    restore,
+    runs,
+    serve,
+    status,
+    submit,
+    topics,
+    verify,
+)
 from reelwright.cli.output import prepare_streams, print_error, print_result
 from reelwright.titles.errors import REPORT_AT, Interrupted, OneLineError, ReelwrightError
 
@@ -34,7 +47,7 @@ _COMMANDS = {
 }
 for _name, _module in _COMMANDS.items():
     app.command(_name)(_module.command)
-for _group in (topics, dead_letters):
+for _group in (topics, dead_letters, runs):
     app.add_typer(_group.app)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from reelwright.cli.options import JsonOption
 from reelwright.cli.output import print_error, print_result
+from reelwright.titles.request import PriorityClass
+
+State = Literal["queued", "running", "finished", "failed", "cancelled"]
 
 if TYPE_CHECKING:
     from reelwright.client.status import RunStatus
@@ -17,18 +20,31 @@ if TYPE_CHECKING:
 
 
 def command(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help="Default: all runs.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help="Default: all runs, in pages.")] = None,
     as_json: JsonOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most runs of a page.")] = 1000,
+    after: Annotated[str, typer.Option(metavar="RUN", help="Show the page after the one that ended so.")] = "",
+    states: Annotated[list[State] | None, typer.Option("--state", help="Only these; may be given again.")] = None,
+    classes: Annotated[list[PriorityClass] | None, typer.Option("--class", help="Likewise.")] = None,
 ) -> None:
-    """Show the state of runs, newest first. With --wait the exit code is 0 when all are finished."""
+    """Show the state of runs, newest first on each page. With --wait the exit code is 0 when all are finished."""
     from reelwright.client.connection import ledger_root, open_ledger
-    from reelwright.client.status import all_statuses, read_status
+    from reelwright.client.status import list_statuses, read_status
 
-    ledger = open_ledger()
-    names = runs or [status.run for status in all_statuses(ledger_root())]
-    code = wait_for_runs(names, ledger) if wait else 0
-    statuses = [read_status(run, ledger) for run in names]
+    ledger, following = open_ledger(), ""
+    if runs:
+        statuses = [read_status(run, ledger) for run in runs]
+    else:
+        statuses, following = list_statuses(
+            ledger_root(), limit=limit, after=after, states=states or (), classes=classes or ()
+        )
+    code = 0
+    if wait:
+        code = wait_for_runs([status.run for status in statuses], ledger)
+        statuses = [read_status(status.run, ledger) for status in statuses]
+    if following:
+        print_error(f"there are more runs: --after {following} shows the next ones")
     if as_json:
         print_result(json.dumps([status.model_dump() for status in statuses], indent=2))
     else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
@@ -14,8 +15,11 @@ from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger, list_runs
 from reelwright.titles.errors import UnavailableError, UserError
 from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
+from reelwright.titles.request import PriorityClass, RunRequest
 
 _POLL_SECONDS = 1.0
+_READERS = 16
+_PIECE = 256
 
 
 class RunStatus(BaseModel):
@@ -30,6 +34,7 @@ class RunStatus(BaseModel):
         planned: whether the source was read to its end.
         frames_committed: frames of the committed segments.
         frames: frames of the film; an estimate until `planned`, 0 while nothing is known.
+        priority_class: express, standard or bulk.
         source: location of the source.
         output: location of the restored film.
         reason: why the run ended without a film; empty otherwise.
@@ -45,11 +50,24 @@ class RunStatus(BaseModel):
     planned: bool = False
     frames_committed: int = 0
     frames: int = 0
+    priority_class: PriorityClass = "standard"
     source: str = ""
     output: str = ""
     reason: str = ""
     exit_code: int = 0
     submitted: float = 0.0
+
+
+class StatusPage(NamedTuple):
+    """Some of a ledger's runs.
+
+    Attributes:
+        statuses: of the runs, newest first.
+        next_after: the `after` of the next page; empty when there is none.
+    """
+
+    statuses: list[RunStatus]
+    next_after: str
 
 
 def known_ledger(run: str, ledger: OpenLedger) -> RunLedger:
@@ -72,19 +90,26 @@ def read_status(run: str, ledger: OpenLedger) -> RunStatus:
         UserError: there is no such run.
     """
     found = known_ledger(run, ledger)
-    request, outcome, title = found.request(), found.outcome(), found.title()
+    request = found.request()
     assert request is not None
+    return _status(found, request, found.outcome())
+
+
+def _status(ledger: RunLedger, request: RunRequest, outcome: Outcome | None) -> RunStatus:
+    # The source of a run that has ended is told by its request, and its frames by its outcome.
+    title = ledger.title() if outcome is None else None
     status = RunStatus(
-        run=run,
-        attempt=found.attempt,
+        run=ledger.run,
+        attempt=ledger.attempt,
         state="running" if title is not None else "queued",
+        priority_class=request.priority_class,
         source=request.source,
         output=request.output,
         submitted=request.submitted,
     )
     if outcome is not None:
         return _ended(status, outcome)
-    return status if title is None else _running(status, found, title.source.video.frames_estimate)
+    return status if title is None else _running(status, ledger, title.source.video.frames_estimate)
 
 
 def _ended(status: RunStatus, outcome: Outcome) -> RunStatus:
@@ -117,11 +142,61 @@ def _frames(ledger: RunLedger, committed: set[int]) -> int:
     return last.first_frame + len(last.frames) - sum(len(plan.frames) for plan in gaps if plan is not None)
 
 
-def all_statuses(root: str) -> list[RunStatus]:
-    """The state of every submitted run of a ledger, newest first."""
-    ledger = partial(RunLedger, root)
-    statuses = [read_status(run, ledger) for run in list_runs(root) if ledger(run).request() is not None]
+def list_statuses(
+    root: str,
+    *,
+    limit: int,
+    after: str = "",
+    states: Collection[str] = (),
+    classes: Collection[str] = (),
+) -> StatusPage:
+    """A page of the submitted runs of a ledger, by one listing and the documents of the runs up to the page's end.
+
+    Args:
+        root: of the ledger.
+        limit: most runs of the page.
+        after: the page begins with the first run whose name comes after this one.
+        states: states of RunStatus that are wanted; empty for all.
+        classes: priority classes that are wanted; empty for all.
+
+    Raises:
+        OutputError: the ledger cannot be read.
+        UnavailableError: the store does not answer.
+    """
+    names = [name for name in list_runs(root) if name > after]
+    find = partial(_find_status, root, states=states, classes=classes)
+    found: list[RunStatus] = []
+    with ThreadPoolExecutor(_READERS) as pool:
+        # In pieces, so that little more is read than the page needs.
+        for first in range(0, len(names), _PIECE):
+            piece = names[first : first + _PIECE]
+            for status in filter(None, pool.map(find, piece)):
+                if len(found) == limit:
+                    return StatusPage(_newest_first(found), found[-1].run)
+                found.append(status)
+    return StatusPage(_newest_first(found), "")
+
+
+def _newest_first(statuses: list[RunStatus]) -> list[RunStatus]:
     return sorted(statuses, key=lambda status: status.submitted, reverse=True)
+
+
+def _find_status(root: str, run: str, *, states: Collection[str], classes: Collection[str]) -> RunStatus | None:
+    """The state of a run; None when it was never submitted, or is not wanted."""
+    ledger = RunLedger(root, run)
+    outcome = ledger.outcome()
+    if outcome is not None:
+        # An attempt follows only one that has ended.
+        ledger = ledger.latest()
+        outcome = outcome if ledger.attempt == FIRST_ATTEMPT else ledger.outcome()
+    # Most runs have ended. Of one that is not wanted nothing else is read.
+    if states and not ({outcome.state} if outcome else {"queued", "running"}) & set(states):
+        return None
+    request = ledger.request()
+    if request is None or (classes and request.priority_class not in classes):
+        return None
+    status = _status(ledger, request, outcome)
+    return status if not states or status.state in states else None
 
 
 def outcomes(runs: Sequence[str], ledger: OpenLedger) -> Iterator[tuple[str, Outcome]]:

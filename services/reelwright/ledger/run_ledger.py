@@ -315,10 +315,31 @@ class RunLedger:
         """Removes a mark."""
         self._folder.remove(f"marks/{name}")
 
+    def ended_at(self) -> float | None:
+        """When the attempt ended, in Unix seconds by the clock of the store; None while it has not."""
+        return self._folder.modified("outcome.json")
+
     def prune(self) -> None:
         """Removes what this attempt and those before it worked with; requests, titles and outcomes stay."""
         for attempt in range(FIRST_ATTEMPT, self.attempt + 1):
             self.at(attempt)._remove_work()
+
+    def remove_payloads(self) -> None:
+        """Removes the payloads of this attempt and those before it that were too large for a message."""
+        for attempt in range(FIRST_ATTEMPT, self.attempt + 1):
+            self.at(attempt)._folder.remove_all("payloads")
+
+    def remove(self) -> None:
+        """Removes this attempt and those before it; one that is begun meanwhile stays."""
+        for attempt in range(self.attempt, FIRST_ATTEMPT, -1):
+            self.at(attempt)._folder.remove_all("")
+        first = self.at(FIRST_ATTEMPT)
+        first._remove_work()
+        # The request last: until then another call finds the run and completes the removal.
+        for name in ("title.json", "outcome.json", _REQUEST):
+            first._folder.remove(name)
+        for folder in ("attempts", ""):
+            first._folder.remove_if_empty(folder)
 
     def remove_leftovers(self) -> None:
         """Removes what killed writers left: part-written files and encoded segments that no record names.

@@ -10,11 +10,13 @@ from reelwright.ledger.documents import DocumentFolder, differing_keys
 from reelwright.ledger.records import SegmentRecord
 from reelwright.store.folder import Folder
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.watched_loops import turned
 from reelwright.titles.errors import LedgerError
 
 log = get_logger(__name__)
 
 RECORD_NAME = re.compile(r"(\d{6,})\.json")
+_READ_BYTES = 1 << 20
 _FILE_NAME = re.compile(r"(\d{6,})-([0-9a-f]{12})\.mkv")
 # What may differ between two encodings of the same restored frames. `frame_digests` may not.
 _MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "toolchain"}
@@ -127,8 +129,13 @@ class SegmentFolder:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a local file's bytes, as 64 hex digits."""
+    sha = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while chunk := stream.read(_READ_BYTES):
+            sha.update(chunk)
+            # A long film takes minutes.
+            turned()
+    return sha.hexdigest()
 
 
 def record_name(segment: int) -> str:

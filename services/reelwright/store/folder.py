@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial, wraps
 from pathlib import Path
@@ -15,6 +15,7 @@ from reelwright.store import remote
 from reelwright.store.failures import is_local_disk_full, is_not_found, store_error, store_exceptions
 from reelwright.store.location import open_location
 from reelwright.store.retry import NO_RETRY, RetryPolicy
+from reelwright.telemetry.watched_loops import waiting
 from reelwright.titles.errors import OneLineError, OutputError, UnavailableError
 
 Arguments = ParamSpec("Arguments")
@@ -93,6 +94,17 @@ class Folder:
                 raise
         return int(found["size"]) if found["type"] == "file" else None
 
+    @_retried
+    def modified(self, name: str) -> float | None:
+        """When a file was written last, in Unix seconds by the clock of its store; None when there is none."""
+        with self._translated_errors(name):
+            try:
+                return float(self._location.fs.modified(self._path(name)).timestamp())
+            except store_exceptions() as error:
+                if is_not_found(error):
+                    return None
+                raise
+
     def exists(self, name: str) -> bool:
         """Whether the file exists."""
         return self.size(name) is not None
@@ -141,7 +153,8 @@ class Folder:
     @_retried
     def upload(self, name: str, local: Path) -> None:
         """Copies a local file into the folder; replaces one of that name."""
-        with self._translated_errors(name):
+        # A long film takes long, and each request of a transfer has a time limit.
+        with waiting(), self._translated_errors(name):
             if not self._location.local:
                 remote.upload(self._location, self._path(name), local)
                 return
@@ -154,7 +167,7 @@ class Folder:
     @_retried
     def publish_draft(self, name: str, draft: Path) -> None:
         """Moves a draft to its name, atomically and durably."""
-        with self._translated_errors(name):
+        with waiting(), self._translated_errors(name):
             disk.move_durably(draft, Path(self._path(name)))
 
     @_retried
@@ -168,7 +181,7 @@ class Folder:
         if self._location.local:
             return Path(self._path(name))
         target = scratch / name.rsplit("/", 1)[-1]
-        with self._translated_errors(name, target):
+        with waiting(), self._translated_errors(name, target):
             remote.download(self._location, self._path(name), target)
         return target
 
@@ -181,7 +194,7 @@ class Folder:
         Returns:
             Whether there is such a file; another process may have moved it already.
         """
-        with target._translated_errors(target_name):
+        with waiting(), target._translated_errors(target_name):
             try:
                 self._transfer(name, target, target_name)
             except store_exceptions() as error:
@@ -215,6 +228,12 @@ class Folder:
                 return
             found = (str(path) for path in self._location.fs.find(base))
             remote.remove(self._location, [path for path in found if path.removeprefix(f"{base}/") not in keep])
+
+    def remove_if_empty(self, folder: str) -> None:
+        """Removes a sub-folder that has no files; does nothing otherwise, and in a store, which has no folders."""
+        if self._location.local:
+            with suppress(OSError):
+                Path(self._path(folder)).rmdir()
 
     def _transfer(self, name: str, target: Folder, target_name: str) -> None:
         path, wanted = self._path(name), target._path(target_name)

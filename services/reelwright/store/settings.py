@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from reelwright.settings import DEFAULT_INSTALLATION, installation
@@ -15,10 +15,12 @@ class StoreSettings(BaseSettings):
     Attributes:
         ledger: where the ledgers of all installations are: `s3://bucket/name`, or a folder that every process sees
             under the same path.
+        keep_days: days after its end for which a run is kept; `reelwright runs prune` removes older ones.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_STORE_", frozen=True)
     ledger: str
+    keep_days: float = Field(default=30.0, ge=0)
 
     @property
     def root(self) -> str:

@@ -1,0 +1,71 @@
+"""Measures `reelwright status` over a ledger with 100,000 runs, in a folder and on the S3 server.
+
+python -m tests.bench.bench_status [RUNS]
+
+98 of 100 runs are finished, one has failed and one is queued; one of 100 is express. The documents are written by the
+operating system, also below the S3 server, because writing them by requests would take an hour.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from reelwright.ledger.records import Outcome
+from scripts.servers.s3 import S3Server
+from tests.support.commands import COMMAND
+from tests.support.ledgers import request_of
+
+RUNS = 100_000
+CALLS = (
+    "status --limit 100",
+    "status --state failed --limit 100",
+    "status --class express --limit 100",
+    "status --state failed --limit 100000",
+)
+
+
+def write_runs(root: Path, count: int) -> None:
+    """Writes the documents of so many runs; their names spread over the whole alphabet."""
+    finished = Outcome(state="finished", output="/films/film.mp4", frames=24).model_dump_json()
+    failed = Outcome(state="failed", reason="told to fail", exit_code=1).model_dump_json()
+    requests = {kind: request_of(priority_class=kind).model_dump_json() for kind in ("express", "standard")}
+    for number in range(count):
+        run = f"{(number * 2654435761) % 2**64:016x}{number % 65536:04x}"
+        folder = root / run
+        folder.mkdir(parents=True)
+        kind = "express" if number % 100 == 50 else "standard"
+        (folder / "request.json").write_text(requests[kind].replace(request_of().run, run))
+        if number % 100 != 99:
+            (folder / "outcome.json").write_text(failed if number % 100 == 98 else finished)
+
+
+def measure(kind: str, env: dict[str, str]) -> None:
+    """Prints the seconds of each call, the start of the command included."""
+    for call in CALLS:
+        started = time.monotonic()
+        done = subprocess.run(
+            [COMMAND, *call.split()], env={**os.environ, **env}, check=True, capture_output=True, text=True
+        )
+        seconds, lines = time.monotonic() - started, len(done.stdout.splitlines())
+        print(f"| {kind} | `{call}` | {lines:,} | {seconds:.1f} |", flush=True)
+
+
+def main() -> None:
+    """Prints the table."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    print("| store | call | runs shown | seconds |\n|---|---|--:|--:|")
+    with tempfile.TemporaryDirectory(prefix="reelwright-bench-") as folder:
+        write_runs(Path(folder), count)
+        measure("folder", {"REELWRIGHT_STORE_LEDGER": folder})
+    with S3Server() as s3:
+        write_runs(s3.folder / "objects" / s3.bucket / "ledger", count)
+        measure("S3", {**s3.env, "REELWRIGHT_STORE_LEDGER": f"s3://{s3.bucket}/ledger"})
+
+
+if __name__ == "__main__":
+    main()
