@@ -2,13 +2,14 @@
 
 python -m tests.bench.bench_status [RUNS]
 
-98 of 100 runs are finished, one has failed and one is queued; one of 100 is express. The documents are written by the
-operating system, also below the S3 server, because writing them by requests would take an hour.
+98 of 100 runs are finished, one has failed and one is queued; one of 100 is express. The documents are written to a
+folder, which is then moved below the S3 server, because writing them by requests would take an hour.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ def write_runs(root: Path, count: int) -> None:
     for number in range(count):
         run = f"{(number * 2654435761) % 2**64:016x}{number % 65536:04x}"
         folder = root / run
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         kind = "express" if number % 100 == 50 else "standard"
         (folder / "request.json").write_text(requests[kind].replace(request_of().run, run))
         if number % 100 != 99:
@@ -45,25 +46,27 @@ def write_runs(root: Path, count: int) -> None:
 
 
 def measure(kind: str, env: dict[str, str]) -> None:
-    """Prints the seconds of each call, the start of the command included."""
+    """Prints the seconds of each call, and its CPU seconds; the start of the command is included."""
     for call in CALLS:
-        started = time.monotonic()
+        started, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [COMMAND, *call.split()], env={**os.environ, **env}, check=True, capture_output=True, text=True
         )
         seconds, lines = time.monotonic() - started, len(done.stdout.splitlines())
-        print(f"| {kind} | `{call}` | {lines:,} | {seconds:.1f} |", flush=True)
+        now = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+        print(f"| {kind} | `{call}` | {lines:,} | {seconds:.1f} | {cpu:.1f} |", flush=True)
 
 
 def main() -> None:
     """Prints the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    print("| store | call | runs shown | seconds |\n|---|---|--:|--:|")
-    with tempfile.TemporaryDirectory(prefix="reelwright-bench-") as folder:
-        write_runs(Path(folder), count)
-        measure("folder", {"REELWRIGHT_STORE_LEDGER": folder})
-    with S3Server() as s3:
-        write_runs(s3.folder / "objects" / s3.bucket / "ledger", count)
+    print("| store | call | runs shown | seconds | CPU seconds |\n|---|---|--:|--:|--:|")
+    with tempfile.TemporaryDirectory(prefix="reelwright-bench-") as folder, S3Server(Path(folder) / "s3") as s3:
+        ledger = Path(folder) / "ledger"
+        write_runs(ledger, count)
+        measure("folder", {"REELWRIGHT_STORE_LEDGER": str(ledger)})
+        ledger.rename(s3.folder / "objects" / s3.bucket / "ledger")
         measure("S3", {**s3.env, "REELWRIGHT_STORE_LEDGER": f"s3://{s3.bucket}/ledger"})
 
 

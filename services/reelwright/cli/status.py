@@ -25,8 +25,8 @@ def command(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all of them have ended.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most runs of a page.")] = 1000,
     after: Annotated[str, typer.Option(metavar="RUN", help="Show the page after the one that ended so.")] = "",
-    states: Annotated[list[State] | None, typer.Option("--state", help="Only these; may be given again.")] = None,
-    classes: Annotated[list[PriorityClass] | None, typer.Option("--class", help="Likewise.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only runs in this state.")] = None,
+    priority: Annotated[PriorityClass | None, typer.Option("--class", help="Only runs of this class.")] = None,
 ) -> None:
     """Show the state of runs, newest first on each page. With --wait the exit code is 0 when all are finished."""
     from reelwright.client.connection import ledger_root, open_ledger
@@ -36,9 +36,7 @@ def command(
     if runs:
         statuses = [read_status(run, ledger) for run in runs]
     else:
-        statuses, following = list_statuses(
-            ledger_root(), limit=limit, after=after, states=states or (), classes=classes or ()
-        )
+        statuses, following = list_statuses(ledger_root(), limit=limit, after=after, state=state, priority=priority)
     code = 0
     if wait:
         code = wait_for_runs([status.run for status in statuses], ledger)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -147,8 +147,8 @@ def list_statuses(
     *,
     limit: int,
     after: str = "",
-    states: Collection[str] = (),
-    classes: Collection[str] = (),
+    state: str | None = None,
+    priority: str | None = None,
 ) -> StatusPage:
     """A page of the submitted runs of a ledger, by one listing and the documents of the runs up to the page's end.
 
@@ -156,15 +156,15 @@ def list_statuses(
         root: of the ledger.
         limit: most runs of the page.
         after: the page begins with the first run whose name comes after this one.
-        states: states of RunStatus that are wanted; empty for all.
-        classes: priority classes that are wanted; empty for all.
+        state: the state of RunStatus that is wanted; None for all.
+        priority: the priority class that is wanted; None for all.
 
     Raises:
         OutputError: the ledger cannot be read.
         UnavailableError: the store does not answer.
     """
     names = [name for name in list_runs(root) if name > after]
-    find = partial(_find_status, root, states=states, classes=classes)
+    find = partial(_find_status, root, state=state, priority=priority)
     found: list[RunStatus] = []
     with ThreadPoolExecutor(_READERS) as pool:
         # In pieces, so that little more is read than the page needs.
@@ -181,7 +181,7 @@ def _newest_first(statuses: list[RunStatus]) -> list[RunStatus]:
     return sorted(statuses, key=lambda status: status.submitted, reverse=True)
 
 
-def _find_status(root: str, run: str, *, states: Collection[str], classes: Collection[str]) -> RunStatus | None:
+def _find_status(root: str, run: str, *, state: str | None, priority: str | None) -> RunStatus | None:
     """The state of a run; None when it was never submitted, or is not wanted."""
     ledger = RunLedger(root, run)
     outcome = ledger.outcome()
@@ -190,13 +190,13 @@ def _find_status(root: str, run: str, *, states: Collection[str], classes: Colle
         ledger = ledger.latest()
         outcome = outcome if ledger.attempt == FIRST_ATTEMPT else ledger.outcome()
     # Most runs have ended. Of one that is not wanted nothing else is read.
-    if states and not ({outcome.state} if outcome else {"queued", "running"}) & set(states):
+    if state and state not in ({outcome.state} if outcome else {"queued", "running"}):
         return None
     request = ledger.request()
-    if request is None or (classes and request.priority_class not in classes):
+    if request is None or (priority and request.priority_class != priority):
         return None
     status = _status(ledger, request, outcome)
-    return status if not states or status.state in states else None
+    return status if state in {None, status.state} else None
 
 
 def outcomes(runs: Sequence[str], ledger: OpenLedger) -> Iterator[tuple[str, Outcome]]:

@@ -114,6 +114,9 @@ class Folder:
         """Names of the files and folders directly in a sub-folder, sorted; empty when there is none. One request."""
         with self._translated_errors(folder):
             try:
+                if self._location.local:
+                    # fsspec takes seconds for a folder with 100,000 entries.
+                    return sorted(path.name for path in Path(self._path(folder)).iterdir())
                 found = self._location.fs.ls(self._path(folder), detail=False)
             except store_exceptions() as error:
                 if is_not_found(error):
