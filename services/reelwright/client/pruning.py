@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
-from reelwright.ledger.run_ledger import RunLedger, list_runs
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.runs import Runs
 
 _READERS = 16
 _SECONDS_OF_DAY = 86_400.0
@@ -41,7 +42,7 @@ def prune_runs(root: str, keep_days: float) -> Pruned:
     """
     oldest = time.time() - keep_days * _SECONDS_OF_DAY
     with ThreadPoolExecutor(_READERS) as pool:
-        removed = list(pool.map(partial(_prune, root, oldest), list_runs(root)))
+        removed = list(pool.map(partial(_prune, root, oldest), Runs(root).names()))
     return Pruned(sum(removed), len(removed) - sum(removed))
 
 

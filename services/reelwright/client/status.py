@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel
 
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import OpenLedger, RunLedger, list_runs
+from reelwright.ledger.run_ledger import OpenLedger, RunLedger
+from reelwright.ledger.runs import Runs
 from reelwright.titles.errors import UnavailableError, UserError
 from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
 from reelwright.titles.request import PriorityClass, RunRequest
@@ -163,14 +164,17 @@ def list_statuses(
         OutputError: the ledger cannot be read.
         UnavailableError: the store does not answer.
     """
-    names = [name for name in list_runs(root) if name > after]
-    find = partial(_find_status, root, state=state, priority=priority)
+    runs = Runs(root)
+    names = [name for name in runs.names() if name > after]
+    find = partial(_find_status, runs, state=state, priority=priority)
     found: list[RunStatus] = []
     with ThreadPoolExecutor(_READERS) as pool:
+        # Threads hide the time that a store takes to answer, and cost more than a local disk takes.
+        read_all = map if runs.is_local else pool.map
         # In pieces, so that little more is read than the page needs.
         for first in range(0, len(names), _PIECE):
             piece = names[first : first + _PIECE]
-            for status in filter(None, pool.map(find, piece)):
+            for status in filter(None, read_all(find, piece)):
                 if len(found) == limit:
                     return StatusPage(_newest_first(found), found[-1].run)
                 found.append(status)
@@ -181,17 +185,16 @@ def _newest_first(statuses: list[RunStatus]) -> list[RunStatus]:
     return sorted(statuses, key=lambda status: status.submitted, reverse=True)
 
 
-def _find_status(root: str, run: str, *, state: str | None, priority: str | None) -> RunStatus | None:
+def _find_status(runs: Runs, run: str, *, state: str | None, priority: str | None) -> RunStatus | None:
     """The state of a run; None when it was never submitted, or is not wanted."""
-    ledger = RunLedger(root, run)
-    outcome = ledger.outcome()
-    if outcome is not None:
-        # An attempt follows only one that has ended.
-        ledger = ledger.latest()
-        outcome = outcome if ledger.attempt == FIRST_ATTEMPT else ledger.outcome()
+    outcome = runs.only_outcome(run)
     # Most runs have ended. Of one that is not wanted nothing else is read.
-    if state and state not in ({outcome.state} if outcome else {"queued", "running"}):
+    if outcome is not None and state not in {None, outcome.state}:
         return None
+    ledger = RunLedger(runs.root, run)
+    if outcome is None:
+        ledger = ledger.latest()
+        outcome = ledger.outcome()
     request = ledger.request()
     if request is None or (priority and request.priority_class != priority):
         return None

@@ -1,0 +1,39 @@
+"""All runs of a ledger, for commands that look at very many of them."""
+
+from __future__ import annotations
+
+from reelwright.ledger.documents import DocumentFolder
+from reelwright.ledger.records import Outcome
+from reelwright.ledger.run_ledger import list_runs
+from reelwright.store.folder import Folder
+
+
+class Runs:
+    """The runs below a ledger's root. Thread-safe.
+
+    Args:
+        root: fsspec location that holds the run folders.
+
+    Every method raises UnavailableError when the store does not answer, and OutputError when it refuses to be read.
+
+    Attributes:
+        root: see above.
+        is_local: whether the ledger is on a file system of this machine.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root, self._folder = root, Folder(root)
+        self._documents = DocumentFolder(self._folder)
+        self.is_local = self._folder.is_local
+
+    def names(self) -> list[str]:
+        """Names of the runs, sorted, by one listing; empty where there is no such place yet."""
+        return list_runs(self.root)
+
+    def only_outcome(self, run: str) -> Outcome | None:
+        """The outcome of a run that has ended and was never submitted again; None for any other run.
+
+        Opening the ledger of each of 100,000 runs would take most of the time that a listing of them takes.
+        """
+        outcome = self._documents.read(f"{run}/outcome.json", Outcome)
+        return None if outcome is None or self._folder.list_names(f"{run}/attempts") else outcome
