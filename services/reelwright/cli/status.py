@@ -36,7 +36,8 @@ def command(
     if runs:
         statuses = [read_status(run, ledger) for run in runs]
     else:
-        statuses, following = list_statuses(ledger_root(), limit=limit, after=after, state=state, priority=priority)
+        page = list_statuses(ledger_root(), limit=limit, after=after, state=state, priority=priority)
+        statuses, following = page.statuses, page.next_after
     code = 0
     if wait:
         code = wait_for_runs([status.run for status in statuses], ledger)

@@ -42,18 +42,17 @@ def prune_runs(root: str, keep_days: float) -> Pruned:
     """
     oldest = time.time() - keep_days * _SECONDS_OF_DAY
     with ThreadPoolExecutor(_READERS) as pool:
-        removed = list(pool.map(partial(_prune, root, oldest), Runs(root).names()))
+        runs = Runs(root)
+        removed = list(pool.map(partial(_prune, runs, oldest), runs.names()))
     return Pruned(sum(removed), len(removed) - sum(removed))
 
 
-def _prune(root: str, oldest: float, run: str) -> bool:
-    ledger = RunLedger(root, run).latest()
-    outcome, ended_at = ledger.outcome(), ledger.ended_at()
+def _prune(runs: Runs, oldest: float, run: str) -> bool:
+    ledger = RunLedger(runs.root, run).latest()
+    outcome, ended_at = ledger.outcome(), runs.ended_at(run, ledger.attempt)
     if outcome is None or ended_at is None:
         return False
-    request = ledger.request()
-    # A run that is being submitted again has its new request before its outcome is cleared.
-    if ended_at < oldest and (request is None or request.submitted < oldest):
+    if ended_at < oldest:
         ledger.remove()
         return True
     if outcome.state != "finished":

@@ -315,10 +315,6 @@ class RunLedger:
         """Removes a mark."""
         self._folder.remove(f"marks/{name}")
 
-    def ended_at(self) -> float | None:
-        """When the attempt ended, in Unix seconds by the clock of the store; None while it has not."""
-        return self._folder.modified("outcome.json")
-
     def prune(self) -> None:
         """Removes what this attempt and those before it worked with; requests, titles and outcomes stay."""
         for attempt in range(FIRST_ATTEMPT, self.attempt + 1):

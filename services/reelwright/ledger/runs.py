@@ -6,6 +6,7 @@ from reelwright.ledger.documents import DocumentFolder
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import list_runs
 from reelwright.store.folder import Folder
+from reelwright.titles.identity import attempt_folder
 
 
 class Runs:
@@ -37,3 +38,7 @@ class Runs:
         """
         outcome = self._documents.read(f"{run}/outcome.json", Outcome)
         return None if outcome is None or self._folder.list_names(f"{run}/attempts") else outcome
+
+    def ended_at(self, run: str, attempt: int) -> float | None:
+        """When an attempt ended, in Unix seconds by the clock of the store; None while it has not."""
+        return self._folder.modified(f"{attempt_folder(run, attempt)}/outcome.json")
