@@ -155,6 +155,17 @@ def test_cuts_inside_a_packet(profile: str, tmp_path: Path) -> None:
     assert in_time(film)
 
 
+def test_parts_that_follow_one_another(tmp_path: Path) -> None:
+    """Two parts without a gap sound like one: the demuxer gives the packet at their border twice."""
+    source = write_film(tmp_path / "source.mov", "aac")
+    mp4_edit.keep_parts(source, [(Fraction(2, 5), Fraction(16, 25)), (Fraction(26, 25), Fraction(1, 4))])
+    film = make_unrestored_film(source, "web", tmp_path)
+    start, samples = decoded_sound(film.path)
+    assert abs(heard(start, samples, film_time=0.3, scene_time=0.7)) <= EXACT
+    assert abs(heard(start, samples, film_time=0.66, scene_time=1.06)) <= EXACT
+    assert in_time(film)
+
+
 @pytest.mark.parametrize("codec", ["pcm_s16le", "aac", "alac"])
 @pytest.mark.parametrize("profile", ["web", "master", "prores"])
 def test_five_milliseconds_cut_off(codec: str, profile: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO
 
@@ -35,7 +35,7 @@ class TrackEdits:
     """The edit list of a track (ISO/IEC 14496-12, 8.6.6).
 
     Attributes:
-        parts: what is played, in order; parts that follow one another in the track too are one.
+        parts: what is played, in order.
         media_length: seconds that the whole track lasts.
         unit: seconds by which the list's lengths are counted.
     """
@@ -96,21 +96,9 @@ def _parsed(found: dict[bytes, bytes], movie_scale: int) -> TrackEdits | None:
         seconds = Fraction(duration, movie_scale)
         if media_time >= 0:
             # A length of zero in the only entry of a fragmented film stands for the rest.
-            part = EditPart(at, Fraction(media_time, scale), seconds or None)
-            joined = _joined(parts[-1], part, Fraction(1, movie_scale)) if parts else None
-            parts[-1:] = [joined] if joined else [*parts[-1:], part]
+            parts.append(EditPart(at, Fraction(media_time, scale), seconds or None))
         at += seconds
     return TrackEdits(tuple(parts), Fraction(length, scale), Fraction(1, movie_scale)) if parts else None
-
-
-def _joined(before: EditPart, part: EditPart, unit: Fraction) -> EditPart | None:
-    """Both as one where the second follows the first, but for the rounding of the list's lengths."""
-    if before.length is None or part.at != before.at + before.length:
-        return None
-    if abs(before.start + before.length - part.start) > unit:
-        return None
-    length = None if part.length is None else part.start + part.length - before.start
-    return replace(before, length=length)
 
 
 def _entries(content: bytes) -> Iterator[tuple[int, int]]:
