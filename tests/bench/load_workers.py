@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 import time
 
@@ -38,15 +39,21 @@ def _lease_of(message: bytes) -> str:
 class _Worker:
     def __init__(self, address: str, name: str, seconds: float) -> None:
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
-        self._name, self._seconds = name, seconds
+        self._seconds = seconds
+        self._hello = Hello(
+            worker=name,
+            version="bench",
+            models=[MODEL],
+            protocol=PROTOCOL,
+            engine="bench-1.0",
+            session=secrets.token_hex(16),
+        )
         self._leases: asyncio.Queue[str] = asyncio.Queue()
 
     async def connect(self) -> None:
         work = self._channel.stream_stream(_PATH, request_serializer=WorkerMessage.SerializeToString)
         self._call = work()
-        await self._call.write(
-            WorkerMessage(hello=Hello(worker=self._name, version="bench", models=[MODEL], protocol=PROTOCOL))
-        )
+        await self._call.write(WorkerMessage(hello=self._hello))
         await self._call.initial_metadata()
         await self._call.write(WorkerMessage(credits=CREDITS))
 

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reelwright.cli.main import run
+from reelwright.restoration import openvino_engine
 from reelwright.restoration.engine import Precision
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.restoration.self_test import check_engine
 from reelwright.titles.errors import DefectiveWorker
+from tests.support.films import small_film
 
 Luma = NDArray[np.float32]
 REEL_S = resolve_model("reel-s")
@@ -41,6 +44,15 @@ def enlarged(luma: Luma) -> Luma:
 def fail(_: Luma) -> Luma:
     """What an engine without memory does."""
     raise RuntimeError("out of memory")
+
+
+def test_restore_with_a_broken_engine_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`restore` on a machine whose engine breaks ends with exit code 1 and one line, and does not wait for another."""
+    monkeypatch.setattr(openvino_engine.OpenVinoEngine, "upscale", lambda _, luma: fail(luma))
+    assert run(["restore", str(small_film(24)), "-o", str(tmp_path / "out.mp4")]) == 1
+    assert "self-test failed: RuntimeError: out of memory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "precision"), [("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16")])

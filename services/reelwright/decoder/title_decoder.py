@@ -224,7 +224,8 @@ class SegmentPublisher:
             halo_before=len(batch.before),
             halo_after=len(batch.after),
         )
-        headers = {**self._headers, "engine": self._engine or self._title.request.engine}
+        engine = self._engine or self._title.request.engine
+        headers = {**self._headers, **({"engine": engine} if engine else {})}
         publish_message(self._bus, self._topic, segment_key(run, batch.segment), message, headers=headers)
 
 

@@ -46,6 +46,9 @@ class InferenceWorker:
         claims: holds payloads that are too large for a message; waits for the store itself.
         restorer: restores pictures.
         settings: the worker's settings.
+
+    Attributes:
+        defect: why the worker must be replaced; None while it is sound.
     """
 
     def __init__(self, bus: Bus, claims: ClaimCheck, restorer: PictureRestorer, settings: InferenceSettings) -> None:
@@ -62,7 +65,7 @@ class InferenceWorker:
         ]
         self._fetching = ThreadPoolExecutor(capacity, thread_name_prefix="fetch")
         self._publishing = ThreadPoolExecutor(settings.parallel, thread_name_prefix="publish")
-        self._defect: DefectiveWorker | None = None
+        self.defect: DefectiveWorker | None = None
         self._stop = threading.Event()
         hello = Hello(
             worker=settings.name,
@@ -139,12 +142,12 @@ class InferenceWorker:
         self._restorer.check_engine()
         self._stop = stop
         self.start()
-        if self._defect:
+        if self.defect:
             stop.set()
         stop.wait()
         self.close()
-        if self._defect:
-            raise self._defect
+        if self.defect:
+            raise self.defect
 
     def _handle_message(self, session: DispatcherSession, message: DispatcherMessage) -> None:
         match message.WhichOneof("message"):
@@ -211,7 +214,7 @@ class InferenceWorker:
 
     def _leave(self, defect: DefectiveWorker) -> None:
         log.error("worker leaves", reason=str(defect))
-        self._defect = self._defect or defect
+        self.defect = self.defect or defect
         self._stop.set()
 
     def _restore_pictures(self, lease: HeldLease) -> list[Picture]:

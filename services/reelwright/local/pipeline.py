@@ -51,6 +51,7 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         UserError: the source or the output must be corrected.
         UnavailableError: a disk is full.
         InternalError: a failure of ours.
+        DefectiveWorker: the engine is broken.
         KeyboardInterrupt: the person pressed Ctrl-C.
     """
     engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
@@ -89,7 +90,7 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         publish_message(bus, TITLES, run_key(job.request.run), request_to_wire(job.request))
         try:
             with _interrupts(outcomes):
-                _wait(outcomes, tick)
+                _wait(outcomes, partial(_check_and_tick, worker, tick))
         except InternalError:
             close_timer.start()
             raise
@@ -106,6 +107,13 @@ def _interrupts(outcomes: queue.SimpleQueue[Event | BaseException]) -> Iterator[
         yield
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+def _check_and_tick(worker: InferenceWorker, tick: Callable[[], None]) -> None:
+    # In a cluster another worker would take its place.
+    if worker.defect is not None:
+        raise worker.defect
+    tick()
 
 
 class _ServiceThread:
