@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -64,6 +65,20 @@ def test_a_released_batch_costs_its_worker_nothing() -> None:
     h.scheduler.add_batch(batch("r", 1))
     assert len(h.granted(stream)) == 3
     assert not h.scheduler.connected_workers()[0].draining
+
+
+def test_the_late_end_of_an_attempt_leaves_the_next_one() -> None:
+    """Only the batches of the attempt that ended are dropped; the end of a later one drops those before it, too."""
+    h = SchedulerHarness()
+    batches = [batch("r"), batch("r", 1)]
+    for attempt, each in enumerate(batches, 1):
+        h.scheduler.add_batch(replace(each, key=each.key._replace(attempt=attempt)))
+    h.scheduler.drop_run("r", 1)
+    assert h.ended(BatchFinished) == [BatchKey("r", 0, 0, attempt=1)]
+    assert h.scheduler.pending_keys() == {BatchKey("r", 0, 1, attempt=2)}
+    h.scheduler.add_batch(batches[0])
+    h.scheduler.drop_run("r", 2)
+    assert h.scheduler.pending_keys() == set()
 
 
 def test_dropping_a_run_ends_all_its_batches() -> None:

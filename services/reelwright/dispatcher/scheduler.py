@@ -238,13 +238,15 @@ class Scheduler:
 
     def drop_run(self, run: str, attempt: int) -> None:
         """Ends all batches of an attempt and of those before it, and revokes them at the workers that hold some."""
-        self._engines.forget(run)
         holders: set[str] = set()
         for batch in [each for each in self._batches.values() if each.key.run == run and each.key.attempt <= attempt]:
             self._ready.remove_batch(batch)
             holders |= {lease.worker for lease in self._leases.forget_batch(batch.key)}
             del self._batches[batch.key]
             self._decisions.append(BatchFinished(batch))
+        # The next attempt may be under way when the end of this one is heard of.
+        if all(key.run != run for key in self._batches):
+            self._engines.forget(run)
         for worker in self._workers.values():
             if worker.name in holders:
                 self._decisions.append(RunRevoked(worker.stream, run, attempt))
