@@ -71,8 +71,8 @@ fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=
 conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: writes docs/conformance.md
 	$(VENV)/bin/python -m tests.conformance
 
-faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7
-	$(BIN)/python -m tests.faults $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED))
+faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7; HOSTILE=1 forges and intrudes
+	$(BIN)/python -m tests.faults $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(HOSTILE),--hostile)
 
 protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 	$(BIN)/python scripts/protos.py

@@ -25,6 +25,8 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000, help="number of faults; 1000 take 30 minutes on 2 cores")
     parser.add_argument("--seed", type=int, help="the same seed gives the same faults and titles")
     parser.add_argument("--outage", type=float, default=60.0, help="seconds of broker outage at the end; 0 for none")
+    parser.add_argument("--hostile", action="store_true", help="the hostile campaign: forgers, strangers, bad workers")
+    parser.add_argument("--kinds", nargs="+", default=(), metavar="NAME", help="only kinds whose names begin like this")
     options = parser.parse_args()
     # Exit by exception on SIGTERM, so that the context managers stop the servers and remove the mounts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -41,6 +43,8 @@ def main() -> int:
             folder=folder,
             findings=findings,
             report_progress=_print,
+            hostile=options.hostile,
+            kind_names=options.kinds,
         )
     finally:
         shutil.copytree(folder / "logs", findings / "logs", dirs_exist_ok=True)

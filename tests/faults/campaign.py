@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,7 +16,7 @@ from random import Random
 
 from tests.faults.check import CheckResult
 from tests.faults.kinds import available_kinds
-from tests.faults.kinds.kind import FaultKind
+from tests.faults.kinds.kind import BrokenGuaranteeError, FaultKind
 from tests.faults.schedule import ScheduledFault, fault_schedule, title_schedule
 from tests.faults.store_client import retry_until_store_answers
 from tests.faults.supervisor import UnexpectedExit
@@ -70,6 +70,8 @@ class CampaignResult:
         role_kill_recovery: seconds from the kill of all processes of a role to the next commit, by role.
         outage_recovery: seconds from the broker's return to the next commit; None when no outage was tried.
         violations: guarantees that did not hold, apart from those on films.
+        hostile: whether the kinds were those of the hostile campaign.
+        foreign_touched: files of strangers that are gone or changed.
         notes: faults that this machine does not allow.
     """
 
@@ -86,6 +88,8 @@ class CampaignResult:
     role_kill_recovery: dict[str, float] = field(default_factory=dict)
     outage_recovery: float | None = None
     violations: list[str] = field(default_factory=list)
+    hostile: bool = False
+    foreign_touched: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -97,6 +101,8 @@ def run_campaign(
     folder: Path,
     findings: Path,
     report_progress: Callable[[str], None],
+    hostile: bool = False,
+    kind_names: Sequence[str] = (),
 ) -> CampaignResult:
     """Injects faults while titles are restored, then waits for every film.
 
@@ -107,9 +113,17 @@ def run_campaign(
         folder: an empty folder for logs, data and films during the campaign.
         findings: folder that receives each film that failed its check, with logs.
         report_progress: called with one line for each fault.
+        hostile: inject the kinds of the hostile campaign.
+        kind_names: beginnings of the names of the kinds to inject; all kinds when empty.
+
+    Raises:
+        ValueError: no kind has such a name.
     """
-    kinds, notes = available_kinds()
-    result = CampaignResult(seed, outage_seconds, notes=notes)
+    kinds, notes = available_kinds(hostile=hostile)
+    kinds = [kind for kind in kinds if not kind_names or kind.name.startswith(tuple(kind_names))]
+    if not kinds:
+        raise ValueError(f"no kind is named {', '.join(kind_names)}")
+    result = CampaignResult(seed, outage_seconds, notes=notes, hostile=hostile)
     with open_trial_cluster(folder) as trial:
         client = TitleClient(trial, title_schedule(seed), concurrent_titles=_CONCURRENT_TITLES, findings=findings)
         with client:
@@ -126,6 +140,7 @@ def run_campaign(
                 _save_process_state(trial, findings)
                 client.abandon()
         _collect(trial, client, result)
+        result.foreign_touched = trial.foreign_files.touched()
         if any(not check.identical for check in result.checks.values()):
             # The store's request log shows which process wrote or removed an object that is missing.
             shutil.copy(trial.s3.requests_log, findings)
@@ -181,7 +196,7 @@ def _inject_all(
             report_progress(
                 f"{event.started - began:7.1f} s  fault {fault.number}: {fault.kind}, {fault.seconds:.1f} s"
             )
-            task = pool.submit(_inject, trial, kinds[fault.kind], event)
+            task = pool.submit(_inject, trial, kinds[fault.kind], event, result)
             task.add_done_callback(lambda _: free.release())
             running.append(task)
     for task in running:
@@ -193,12 +208,14 @@ def _inject_all(
         event.recovery = trial.commits.seconds_to_next(start)
 
 
-def _inject(trial: TrialCluster, kind: FaultKind, event: FaultEvent) -> None:
+def _inject(trial: TrialCluster, kind: FaultKind, event: FaultEvent, result: CampaignResult) -> None:
     rng = Random(event.fault.random_seed)
     try:
         with kind.inject(trial, rng):
             event.started = time.monotonic()
             time.sleep(event.fault.seconds)
+    except BrokenGuaranteeError as error:
+        result.violations.append(f"fault {event.fault.number} ({kind.name}): {error}")
     except Exception as error:  # noqa: BLE001 - the report shows it, and the campaign continues
         event.error = f"{type(error).__name__}: {error}"
     event.ended = time.monotonic()

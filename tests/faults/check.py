@@ -11,6 +11,8 @@ from pathlib import Path
 
 import av
 
+SOURCE_CHANGED = "the source was changed"
+
 
 @dataclass(frozen=True, slots=True)
 class FilmContent:

@@ -106,6 +106,21 @@ class Proxy:
         finally:
             self._bytes_per_second = 0.0
 
+    @contextmanager
+    def redirected(self, target: str) -> Iterator[None]:
+        """Cuts every connection and forwards new ones to another `host:port`, until the context ends."""
+        before, self.target = self.target, target
+        self._loop.call_soon_threadsafe(self._abort_all)
+        try:
+            yield
+        finally:
+            self.target = before
+            self._loop.call_soon_threadsafe(self._abort_all)
+
+    def _abort_all(self) -> None:
+        for connection in list(self._connections):
+            connection.abort()
+
     async def wait_to_forward(self, size: int) -> None:
         """Waits until `size` bytes may be forwarded."""
         await self._open.wait()

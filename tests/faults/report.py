@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.faults.campaign import CampaignResult, FaultEvent
+from tests.faults.check import SOURCE_CHANGED
 
 # The promised limit: the time from a kill to the next committed segment.
 RECOVERY_SECONDS = 30.0
@@ -25,6 +26,7 @@ def violations(result: CampaignResult) -> list[str]:
     for event in result.events:
         if event.error:
             lines.append(f"fault {event.fault.number} ({event.fault.kind}) not injected: {event.error}")
+    lines += [f"foreign file touched: {name}" for name in result.foreign_touched]
     if not result.checks:
         lines.append("no title was finished")
     return lines
@@ -64,10 +66,12 @@ def last_line(result: CampaignResult) -> str:
     checks = result.checks.values()
     identical = sum(check.identical for check in checks)
     slowest = max((event.recovery or 0.0 for event in result.events), default=0.0)
+    changed = sum(SOURCE_CHANGED in check.problems for check in checks)
+    foreign = f", foreign files touched {len(result.foreign_touched)}, sources changed {changed}"
     return (
         f"faults {sum(not event.error for event in result.events)}, frames lost {sum(c.lost for c in checks)}, "
         f"frames doubled {sum(c.doubled for c in checks)}, films identical {identical} of {len(checks)}, "
-        f"slowest recovery {slowest:.0f} s"
+        f"slowest recovery {slowest:.0f} s{foreign if result.hostile else ''}"
     )
 
 

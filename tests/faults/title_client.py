@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tests.faults.check import CheckResult, check_film, read_film
+from tests.faults.check import SOURCE_CHANGED, CheckResult, check_film, read_film
 from tests.faults.clip import make_clip
 from tests.faults.schedule import ScheduledTitle
 from tests.faults.store_client import retry_until_store_answers
@@ -101,11 +101,11 @@ class TitleClient:
                 title = next(self._titles)
             folder = self._trial.folder / "titles" / str(title.number)
             folder.mkdir(parents=True)
-            submitted = _SubmittedTitle(title, make_clip(title, folder), self._trial, self._abandoned)
+            submitted = SubmittedTitle(title, make_clip(title, folder), self._trial, self._abandoned)
             problem = submitted.restore()
             self._tasks.append(self._check_pool.submit(self._check, submitted, problem))
 
-    def _check(self, submitted: _SubmittedTitle, problem: str) -> None:
+    def _check(self, submitted: SubmittedTitle, problem: str) -> None:
         check = submitted.check(problem)
         self.checks[submitted.name] = check
         if not check.identical:
@@ -113,7 +113,7 @@ class TitleClient:
         shutil.rmtree(submitted.folder)
 
 
-class _SubmittedTitle:
+class SubmittedTitle:
     """One title, from its submission to the check of its film.
 
     Args:
@@ -130,17 +130,16 @@ class _SubmittedTitle:
         self._source = f"sources/{clip.name}"
         self._film = f"films/{clip.stem}{_SUFFIX[title.profile]}"
         self._local_film = clip.with_name(f"film{_SUFFIX[title.profile]}")
-        self._run = ""
+        self.run = ""
 
     @property
     def name(self) -> str:
         """Its name in the report."""
-        return f"title {self._title.number}, run {self._run or 'unknown'}"
+        return f"title {self._title.number}, run {self.run or 'unknown'}"
 
     def restore(self) -> str:
         """Submits the title, waits for its film and fetches it; what went wrong, or an empty text."""
-        self._store.upload(self._source, self._clip)
-        return self._submit() or self._wait_for_outcome() or self._fetch_film()
+        return self.submit() or self.wait_until_ended(_TITLE_SECONDS) or self.fetch_film()
 
     def check(self, problem: str) -> CheckResult:
         """Checks the film.
@@ -152,48 +151,67 @@ class _SubmittedTitle:
             return CheckResult(frames=self._title.frames, lost=self._title.frames, problems=[problem])
         reference = restore_reference(self._title, self._clip, self._trial.cluster)
         check = check_film(read_film(self._local_film), read_film(reference.film), read_film(self._clip))
-        if reference.run != self._run:
-            check.problems.append(f"the run is {self._run} in the cluster and {reference.run} with `restore`")
+        if reference.run != self.run:
+            check.problems.append(f"the run is {self.run} in the cluster and {reference.run} with `restore`")
         if retry_until_store_answers(lambda: self._store.get(self._source)) != self._clip.read_bytes():
-            check.problems.append("the source was changed")
+            check.problems.append(SOURCE_CHANGED)
         for name in (self._source, self._film):
             retry_until_store_answers(lambda name=name: self._store.remove(name))  # type: ignore[misc]
         return check
 
-    def _submit(self) -> str:
+    def submission(self) -> list[str]:
+        """The arguments of `reelwright submit`."""
         bucket = f"s3://{self._trial.cluster.bucket}"
-        title = self._title
-        options = [*_recipe(title), "--class", title.priority]
-        if title.deadline_seconds is not None:
-            options += ["--deadline", f"{title.deadline_seconds}s"]
+        options = [*_recipe(self._title), "--class", self._title.priority]
+        if self._title.deadline_seconds is not None:
+            options += ["--deadline", f"{self._title.deadline_seconds}s"]
+        return ["submit", f"{bucket}/{self._source}", "-o", f"{bucket}/{self._film}", *options]
+
+    def submit(self) -> str:
+        """Uploads the source and submits the title; what went wrong, or an empty text."""
+        self._store.upload(self._source, self._clip)
+        return self.command_until_answered(*self.submission())
+
+    def move_output(self) -> None:
+        """Lets the following submissions ask for another output."""
+        self._film = f"films/moved-{self._film.removeprefix('films/')}"
+
+    def command_until_answered(self, *arguments: str) -> str:
+        """Runs a command, again while it says that the broker or the store does not answer; its error, or nothing."""
         end = time.monotonic() + _SUBMIT_SECONDS
         while True:
             try:
-                done = self._trial.cluster.command(
-                    "submit", f"{bucket}/{self._source}", "-o", f"{bucket}/{self._film}", *options
-                )
+                done = self._trial.cluster.command(*arguments)
             except subprocess.TimeoutExpired as error:
-                return f"submit did not exit within {error.timeout:.0f} s"
+                return f"{arguments[0]} did not exit within {error.timeout:.0f} s"
             if done.returncode == 0:
-                self._run = done.stdout.split()[0]
+                if arguments[0] == "submit":
+                    self.run = done.stdout.split()[0]
                 return ""
             # A person repeats the command when it says that the broker or the store does not answer.
             if done.returncode != _USER_ERROR or time.monotonic() > end:
-                return f"submit exited with {done.returncode}: {done.stderr}"
+                return f"{arguments[0]} exited with {done.returncode}: {done.stderr}"
             time.sleep(_POLL_SECONDS)
 
-    def _wait_for_outcome(self) -> str:
-        name = f"{self._trial.prefix}{self._run}/outcome.json"
-        end = time.monotonic() + _TITLE_SECONDS
+    def wait_until_ended(self, seconds: float) -> str:
+        """Waits for the outcome of the latest attempt; what went wrong, or an empty text."""
+        end = time.monotonic() + seconds
         while time.monotonic() < end and not self._abandoned.is_set():
-            document = retry_until_store_answers(lambda: self._store.get(name))
+            document = retry_until_store_answers(lambda: self._store.get(self._outcome_name()))
             if document:
                 outcome = json.loads(document)
                 return "" if outcome["state"] == "finished" else f"the title is {outcome['state']}: {outcome}"
             time.sleep(_POLL_SECONDS)
         return "the title has no outcome"
 
-    def _fetch_film(self) -> str:
+    def _outcome_name(self) -> str:
+        """The first attempt has the run's folder; each later one has a folder in it."""
+        root = f"{self._trial.prefix}{self.run}/"
+        later = {name.removeprefix(f"{root}attempts/").split("/")[0] for name in self._store.names(f"{root}attempts/")}
+        return f"{root}attempts/{max(later)}/outcome.json" if later else f"{root}outcome.json"
+
+    def fetch_film(self) -> str:
+        """Fetches the film; what went wrong, or an empty text."""
         return "" if self._store.fetch(self._film, self._local_film) else "the title is finished, and has no film"
 
 

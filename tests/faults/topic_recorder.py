@@ -17,6 +17,7 @@ from reelwright.bus.topics import ALL
 
 # Covers several segments; a frames record has up to a megabyte.
 _KEPT_RECORDS = 48
+_EARLY_RECORDS = 12
 _POLL_MS = 500
 _TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.2
@@ -55,6 +56,7 @@ class TopicRecorder:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._records: dict[str, deque[RecordedMessage]] = {topic: deque(maxlen=_KEPT_RECORDS) for topic in ALL}
+        self._early: dict[str, list[RecordedMessage]] = {topic: [] for topic in ALL}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._record_topics, name="recorder", daemon=True)
         self._producer = KafkaProducer(
@@ -88,6 +90,10 @@ class TopicRecorder:
                 raise TimeoutError(f"no record on {', '.join(topics)}")
             time.sleep(_POLL_SECONDS)
         return found
+
+    def early(self) -> list[RecordedMessage]:
+        """The first records of each topic, of titles that have ended by now."""
+        return [record for records in self._early.values() for record in records]
 
     def publish(self, *records: RecordedMessage) -> None:
         """Publishes records and waits until the broker has acknowledged them."""
@@ -129,4 +135,7 @@ class TopicRecorder:
         headers = tuple(record.headers)  # type: ignore[attr-defined]
         value, partition = record.value, record.partition  # type: ignore[attr-defined]
         if key is not None and value is not None:
-            self._records[topic].append(RecordedMessage(topic, partition, key, value, headers))
+            message = RecordedMessage(topic, partition, key, value, headers)
+            self._records[topic].append(message)
+            if len(self._early[topic]) < _EARLY_RECORDS:
+                self._early[topic].append(message)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import reelwright
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
 from tests.faults.commit_monitor import CommitMonitor
 from tests.faults.disks import FileSizeLimit, Fillable, SmallDisk, can_mount
+from tests.faults.foreign_files import ForeignFiles
 from tests.faults.proxy import Proxy, ProxyThread
 from tests.faults.store_client import StoreClient
 from tests.faults.supervisor import ProcessSlot, Supervisor
@@ -23,6 +26,9 @@ from tests.support.commands import TIMEOUT_SECONDS
 from tests.support.role_processes import free_port, until
 
 LEDGER = "ledger/"
+_ROOT = Path(__file__).resolve().parents[2]
+# Since this commit documents and messages ignore what they do not know, so newer versions may write more.
+_FORMER_COMMIT = "17dc333"
 PROCESSES = {"decoder": 1, "dispatcher": 2, "inference": 2, "encoder": 2}
 _MAX_PROCESSES = 3
 # A lossless film of the largest size has 30 MB, and each encoder may work on one.
@@ -55,7 +61,9 @@ class TrialCluster:
         cluster: starts role processes and runs commands.
         supervisor: keeps the role processes running.
         store_disk, scratch: disk space of the store and of the encoders.
-        next_version: folder with another version of the product.
+        next_version, former_version: folders with other versions of the product.
+        broken_worker, wrong_worker: the same with an engine that fails, and with one that returns wrong pictures.
+        foreign_files: files of strangers beside the ledger and the films.
         store: client of the store, without a proxy.
         recorder: keeps and publishes records.
         commits: times of commits.
@@ -72,6 +80,10 @@ class TrialCluster:
     store_disk: Fillable
     scratch: Fillable
     next_version: Path
+    former_version: Path
+    broken_worker: Path
+    wrong_worker: Path
+    foreign_files: ForeignFiles
     store: StoreClient
     recorder: TopicRecorder
     commits: CommitMonitor
@@ -109,7 +121,11 @@ def open_trial_cluster(folder: Path) -> Iterator[TrialCluster]:
             cluster=cluster,
             store_disk=store_disk if mounts else FileSizeLimit(lambda: [s3.pid] if s3.pid else []),
             scratch=scratch if mounts else FileSizeLimit(lambda: supervisor.pids("encoder")),
-            next_version=_installation(folder / "version-next", f"{reelwright.__version__}.post1"),
+            next_version=_next_version(folder / "version-next"),
+            former_version=_former_version(folder / "version-former"),
+            broken_worker=_broken_worker(folder / "version-broken", "raise RuntimeError('the device is lost')"),
+            wrong_worker=_broken_worker(folder / "version-wrong", "return 1 - _upscale(self, *given, **named)"),
+            foreign_files=ForeignFiles(store, LEDGER),
             store=store,
             supervisor=supervisor,
             recorder=stack.enter_context(TopicRecorder(network.to_broker.address)),
@@ -182,10 +198,69 @@ def _slots(network: Network, scratch: Path) -> dict[str, list[ProcessSlot]]:
     return slots
 
 
-def _installation(folder: Path, version: str) -> Path:
-    """Copies the product into a folder with another version number; edits of the source cannot change the campaign."""
+def _broken_worker(folder: Path, body: str) -> Path:
+    _installation(folder, reelwright.__version__)
+    with (folder / "reelwright" / "restoration" / "openvino_engine.py").open("a") as module:
+        module.write(
+            f"\n\n_upscale = OpenVinoEngine.upscale\n\n\ndef _broken(self, *given, **named):\n    {body}\n\n\n"
+        )
+        module.write("OpenVinoEngine.upscale = _broken\n")
+    return folder
+
+
+def _next_version(folder: Path) -> Path:
+    """The product one version later: a new format of documents, messages and protocol, a new field and a new key."""
+    return _installation(
+        folder,
+        f"{reelwright.__version__}.post1",
+        {
+            "titles/versions.py": (
+                ("DOCUMENT_FORMAT = 1", "DOCUMENT_FORMAT = 2"),
+                (
+                    "    format: int = DOCUMENT_FORMAT\n",
+                    '    format: int = DOCUMENT_FORMAT\n    added: str = "later"\n',
+                ),
+            ),
+            "titles/recipe.py": (
+                ("    scale: Literal[2, 3, 4] = 2\n", '    scale: Literal[2, 3, 4] = 2\n    look: str = "none"\n'),
+            ),
+            "bus/messages.py": (("FORMAT = 1", "FORMAT = 2"),),
+            "wire/__init__.py": (("PROTOCOL = 1", "PROTOCOL = 2"),),
+        },
+    )
+
+
+def _former_version(folder: Path) -> Path:
+    """The product of the first release whose messages later ones read, from the history of this clone if it has it."""
+    archive = subprocess.run(
+        ["git", "archive", _FORMER_COMMIT, "services/reelwright"], cwd=_ROOT, capture_output=True, check=False
+    )
+    if archive.returncode != 0:
+        return _installation(folder, f"{reelwright.__version__}.dev1")
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "--strip-components=1"], cwd=folder, input=archive.stdout, check=True)
+    return folder
+
+
+Patches = Mapping[str, Sequence[tuple[str, str]]]
+
+
+def _installation(folder: Path, version: str, patches: Patches = MappingProxyType({})) -> Path:
+    """Copies the product into a folder with another version number; edits of the source cannot change the campaign.
+
+    Args:
+        folder: to make.
+        version: to report.
+        patches: by file, the texts to replace and their replacements.
+    """
     source = Path(reelwright.__file__).parent
     shutil.copytree(source, folder / "reelwright", ignore=shutil.ignore_patterns("__pycache__"))
     init = folder / "reelwright" / "__init__.py"
     init.write_text(init.read_text().replace(f'"{reelwright.__version__}"', f'"{version}"'))
+    for name, changes in patches.items():
+        text = (folder / "reelwright" / name).read_text()
+        for old, new in changes:
+            assert old in text, f"{name} has no {old!r}"
+            text = text.replace(old, new)
+        (folder / "reelwright" / name).write_text(text)
     return folder

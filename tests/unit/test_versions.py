@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -23,7 +23,7 @@ from reelwright.media.picture import Picture
 from reelwright.restoration.models import resolve_model
 from reelwright.titles import versions
 from reelwright.titles.errors import RecipeError, UnavailableError, UnusableMessage
-from reelwright.titles.recipe import Recipe, load_recipe
+from reelwright.titles.recipe import Recipe, load_recipe, parse_recipe_text
 from reelwright.titles.request import RunRequest
 from reelwright.wire import dispatch_pb2, frames_pb2, titles_pb2
 from tests.support.ledgers import RUN, film_of, plan_of, planned, put_run, record_of, request_of, title_of
@@ -174,6 +174,15 @@ def test_a_format_that_is_no_number_is_refused(found: str) -> None:
     record = Record("topic", 0, 0, b"", titles_pb2.Event(run=RUN).SerializeToString(), {"format": found})
     with pytest.raises(UnusableMessage):
         read_message(record, titles_pb2.Event)
+
+
+def test_a_new_key_that_is_off_is_not_written() -> None:
+    """The next version's recipe with its new key at the default is read here, with the same run ID."""
+    next_recipe = cast("Any", create_model("NextRecipe", __base__=Recipe, look=(str, "none")))
+    assert next_recipe().canonical() == Recipe().canonical()
+    assert parse_recipe_text(next_recipe(scale=4).canonical()) == Recipe(scale=4)
+    with pytest.raises(RecipeError, match="unknown key 'look'"):
+        parse_recipe_text(next_recipe(look="warm").canonical())
 
 
 NEWER_RECIPE = {**Recipe().model_dump(), "tone": {"shadows": 0.3}}

@@ -6,6 +6,7 @@ import copy
 import difflib
 import functools
 import json
+import operator
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelwright.titles.errors import RecipeError
+
+# Always written. A key that was added later is written only when it is not its default, so that processes which do not
+# know it take the titles that do not use it.
+_FIRST_KEYS = frozenset({"scale", "model", "profile", "grain.keep", "deinterlace", "bars", "on_damage"})
 
 Profile = Literal["web", "master", "hevc10", "av1", "prores"]
 
@@ -56,11 +61,17 @@ class Recipe(BaseModel):
 
     def changed_keys(self) -> list[str]:
         """The keys whose values are not the defaults, in dotted form: those that must not be ignored."""
-        return [key for key in recipe_keys() if _value_of(self, key) != _value_of(Recipe(), key)]
+        default = type(self)()
+        return [key for key in recipe_keys(type(self)) if _value_of(self, key) != _value_of(default, key)]
 
     def canonical(self) -> str:
         """The recipe as JSON with sorted keys: the form that enters the run identity."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        written: dict[str, Any] = {}
+        document = self.model_dump(mode="json")
+        for key in sorted(_FIRST_KEYS.union(self.changed_keys())):
+            value = functools.reduce(operator.getitem, key.split("."), document)
+            _assign(written, key, value)
+        return json.dumps(written, sort_keys=True, separators=(",", ":"))
 
 
 def recipe_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.faults.kinds import clocks, disks, messages, network, processes, servers
+from tests.faults.kinds import (
+    clocks,
+    disks,
+    forgers,
+    messages,
+    neighbours,
+    network,
+    processes,
+    requests,
+    servers,
+    strangers,
+)
 from tests.faults.kinds.kind import FaultKind
 from tests.faults.trial_cluster import find_faketime
 
@@ -16,8 +27,13 @@ KINDS: tuple[FaultKind, ...] = (
 )
 
 
-def available_kinds() -> tuple[list[FaultKind], list[str]]:
-    """The kinds that this machine allows, and one line for each that it does not."""
+HOSTILE: tuple[FaultKind, ...] = (*forgers.KINDS, *strangers.KINDS, *requests.KINDS, *neighbours.KINDS)
+
+
+def available_kinds(*, hostile: bool = False) -> tuple[list[FaultKind], list[str]]:
+    """The kinds of a campaign that this machine allows, and one line for each that it does not."""
+    if hostile:
+        return list(HOSTILE), []
     if find_faketime() is None:
         return [kind for kind in KINDS if kind not in clocks.SKEWS], [
             "no wrong clock was tried: libfaketime is not installed"

@@ -9,6 +9,11 @@ from random import Random
 
 from tests.faults.trial_cluster import TrialCluster
 
+
+class BrokenGuaranteeError(Exception):
+    """A kind that checks a guarantee itself found that it does not hold."""
+
+
 Injection = Callable[[TrialCluster, Random], AbstractContextManager[None]]
 
 

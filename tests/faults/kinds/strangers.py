@@ -1,0 +1,162 @@
+"""Strangers reach the dispatcher's gRPC port: they guess leases, take work, flood it and talk nonsense."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from random import Random
+
+import grpc
+
+from reelwright.bus.topics import FRAMES
+from reelwright.wire import PROTOCOL
+from reelwright.wire.dispatch_pb2 import DispatcherMessage, Failure, Hello, Receipt, Release, WorkerMessage
+from reelwright.wire.dispatch_pb2_grpc import DispatchStub
+from reelwright.wire.frames_pb2 import FrameBatch
+from tests.faults.kinds.kind import FaultKind, Injection
+from tests.faults.trial_cluster import PROCESSES, TrialCluster
+
+_GUESSES = 400
+_STREAMS = 64
+_RECEIVE_SECONDS = 2.0
+_MOST_CREDITS = (1 << 32) - 1
+_HUGE_BYTES = 32 << 20
+
+
+class _Stranger:
+    """A stream of a worker that nobody runs; a context manager."""
+
+    def __init__(self, trial: TrialCluster, rng: Random, name: str, models: list[str]) -> None:
+        proxies = trial.network.to_dispatchers[: PROCESSES["dispatcher"]]
+        # Not through the proxy, whose connections other faults cut.
+        self._channel = grpc.insecure_channel(rng.choice(proxies).target)
+        self._outbox: queue.SimpleQueue[WorkerMessage | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
+        self.send(WorkerMessage(hello=Hello(worker=name, version="0", models=models, protocol=PROTOCOL)))
+        call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))  # type: ignore[no-untyped-call]
+        self._thread = threading.Thread(target=self._receive, args=(call,), name="stranger", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> _Stranger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._outbox.put(None)
+        self._channel.close()
+        self._thread.join()
+
+    def send(self, message: WorkerMessage) -> None:
+        """Sends a message."""
+        self._outbox.put(message)
+
+    def receive(self) -> DispatcherMessage | None:
+        """The next message; None when none arrives in time."""
+        with suppress(queue.Empty):
+            return self.inbox.get(timeout=_RECEIVE_SECONDS)
+        return None
+
+    def _receive(self, call: Iterator[DispatcherMessage]) -> None:
+        with suppress(grpc.RpcError):
+            for message in call:
+                self.inbox.put(message)
+
+
+def _guess_leases(trial: TrialCluster, rng: Random) -> None:
+    """Reads the form of a lease's id from a lease, and acknowledges, fails and releases the leases of others."""
+    with _Stranger(trial, rng, "stranger", _models(trial, rng)) as stranger:
+        stranger.send(WorkerMessage(credits=1))
+        message = stranger.receive()
+        seen = message.lease.lease if message is not None else "lease-0"
+        stem = seen.rstrip("0123456789")
+        number = int(seen[len(stem) :] or "0")
+        for guess in (f"{stem}{max(0, number + n)}" for n in range(-_GUESSES // 2, _GUESSES // 2)):
+            if guess != seen:
+                stranger.send(rng.choice(_answers(guess)))
+        stranger.send(WorkerMessage(release=Release(lease=seen)))
+        time.sleep(_RECEIVE_SECONDS)
+
+
+def _answers(lease: str) -> list[WorkerMessage]:
+    return [
+        WorkerMessage(receipt=Receipt(lease=lease)),
+        WorkerMessage(failure=Failure(lease=lease, reason="forged")),
+        WorkerMessage(failure=Failure(lease=lease, reason="forged", payload_unusable=True)),
+        WorkerMessage(release=Release(lease=lease)),
+    ]
+
+
+def _hoard_work(trial: TrialCluster, rng: Random) -> None:
+    """Asks for all the work there is and does none of it."""
+    with _Stranger(trial, rng, "hoarder", _models(trial, rng)) as stranger:
+        stranger.send(WorkerMessage(credits=_MOST_CREDITS))
+        time.sleep(_RECEIVE_SECONDS)
+
+
+def _take_a_name(trial: TrialCluster, rng: Random) -> None:
+    """Connects under the name of a worker that is connected."""
+    with _Stranger(trial, rng, rng.choice(["inference-0", "inference-1"]), _models(trial, rng)):
+        time.sleep(_RECEIVE_SECONDS)
+
+
+def _open_streams(trial: TrialCluster, rng: Random) -> None:
+    """Opens more streams than any installation has workers, each with a name of its own and thousands of models."""
+    strangers = [_Stranger(trial, rng, f"crowd-{n}", [f"{n:064x}"] * 1000) for n in range(_STREAMS)]
+    time.sleep(_RECEIVE_SECONDS)
+    for stranger in strangers:
+        stranger.__exit__()
+
+
+def _send_huge_messages(trial: TrialCluster, rng: Random) -> None:
+    with _Stranger(trial, rng, "x" * _HUGE_BYTES, []) as stranger:
+        stranger.send(WorkerMessage(failure=Failure(lease="x" * _HUGE_BYTES, reason="y" * _HUGE_BYTES)))
+        stranger.receive()
+
+
+def _talk_nonsense(trial: TrialCluster, rng: Random) -> None:
+    """Sends bytes that are no HTTP/2, an HTTP/1 request, and connections that say nothing."""
+    silent = []
+    for content in (
+        rng.randbytes(4096),
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0",
+        b"",
+    ):
+        host, _, port = trial.network.to_dispatchers[0].target.rpartition(":")
+        with suppress(OSError):
+            connection = socket.create_connection((host, int(port)), timeout=_RECEIVE_SECONDS)
+            connection.sendall(content)
+            silent.append(connection)
+    time.sleep(_RECEIVE_SECONDS)
+    for connection in silent:
+        connection.close()
+
+
+def _models(trial: TrialCluster, rng: Random) -> list[str]:
+    """The models that are wanted, as anybody reads them from a batch."""
+    with suppress(Exception):
+        return [FrameBatch.FromString(trial.recorder.pick(rng, *FRAMES.values()).value).work.model_sha256]
+    return []
+
+
+def _instant(act: Callable[[TrialCluster, Random], None]) -> Injection:
+    @contextmanager
+    def inject(trial: TrialCluster, rng: Random) -> Iterator[None]:
+        act(trial, rng)
+        yield
+
+    return inject
+
+
+_INSTANT = (0.0, 0.0)
+KINDS = (
+    FaultKind("stranger guesses leases", 5, _INSTANT, _instant(_guess_leases)),
+    FaultKind("stranger takes all work", 3, _INSTANT, _instant(_hoard_work)),
+    FaultKind("stranger with a worker's name", 3, _INSTANT, _instant(_take_a_name)),
+    FaultKind("stranger opens many streams", 2, _INSTANT, _instant(_open_streams)),
+    FaultKind("stranger sends huge messages", 2, _INSTANT, _instant(_send_huge_messages)),
+    FaultKind("stranger talks nonsense", 3, _INSTANT, _instant(_talk_nonsense)),
+)
