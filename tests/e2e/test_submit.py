@@ -19,16 +19,26 @@ from tests.support.cluster import Cluster
 from tests.support.commands import manifest_of, reelwright
 from tests.support.dispatch_harness import batch
 from tests.support.films import small_film
+from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
 from tests.support.role_processes import Process, until
 
 STOPPED = 130
 
 
 @pytest.fixture(scope="module")
-def cluster(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def receiver() -> Iterator[OtlpReceiver]:
+    """Receives the spans of every process of the cluster."""
+    with OtlpReceiver() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    kafka: KafkaServer, s3: S3Server, receiver: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     """A cluster with one ready process of each role."""
     # One worker makes all tries of a batch, so the dispatcher need not wait for another worker.
-    settings = {"REELWRIGHT_DISPATCHER_PREFER_OTHER_SECONDS": "0"}
+    settings = {"REELWRIGHT_DISPATCHER_PREFER_OTHER_SECONDS": "0", **receiver.env}
     with Cluster(kafka, s3, tmp_path_factory.mktemp("logs"), settings) as made:
         made.start_all()
         yield made
@@ -63,6 +73,24 @@ def records(cluster: Cluster, run: str) -> list[str]:
     """The committed segments of a run, read from the store."""
     folder = f"{cluster.ledger}/{run}"
     return [name for each in (folder, f"{folder}/attempts/*") for name in cluster.fs.glob(f"{each}/segments/*.json")]
+
+
+def test_a_title_is_one_trace_through_every_process(cluster: Cluster, receiver: OtlpReceiver) -> None:
+    """From submission to the film, the spans of a title are one trace, over Kafka and over gRPC."""
+    run = cluster.submit(cluster.upload(small_film(60), "traced.mp4"), cluster.film("traced.mp4"))
+    assert cluster.wait(run) == 0
+
+    def trace() -> list[ReceivedSpan]:
+        mine = [span for span in receiver.spans if span.attributes.get("reelwright.run") == run]
+        roots = {span.trace for span in mine if span.name == "submit title"}
+        return [span for span in mine if span.trace in roots]
+
+    wanted = {"submit title", "decode title", "decode segment", "restore batch", "encode batch", "assemble film"}
+    until(lambda: wanted <= {span.name for span in trace()}, "every span has arrived")
+    services = {span.service for span in trace()}
+    assert services == {f"reelwright-{name}" for name in ("submit", "decoder", "inference", "encoder")}
+    identifiers = {span.span for span in trace()}
+    assert all(span.parent in identifiers for span in trace() if span.name != "submit title")
 
 
 def test_three_films_come_out_whole(cluster: Cluster, tmp_path: Path) -> None:

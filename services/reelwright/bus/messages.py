@@ -8,6 +8,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from reelwright.bus.protocol import Bus, Record
+from reelwright.telemetry.tracing import TRACEPARENT, current_traceparent
 from reelwright.titles.errors import UnusableMessage
 from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
 from reelwright.titles.versions import is_readable
@@ -41,6 +42,8 @@ def publish_message(
     # Also as a header, for a message whose value arrives damaged.
     if (attempt := getattr(message, "attempt", FIRST_ATTEMPT)) > FIRST_ATTEMPT:
         headers[ATTEMPT_HEADER] = str(attempt)
+    if traceparent := current_traceparent():
+        headers[TRACEPARENT] = traceparent
     bus.publish(topic, key, message.SerializeToString(), headers=headers, timeout=timeout)
 
 

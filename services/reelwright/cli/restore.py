@@ -28,8 +28,10 @@ def command(
     from reelwright.cli.progress import ProgressDisplay
     from reelwright.local.job import make_job
     from reelwright.local.run import run_job
+    from reelwright.telemetry.tracing import start_tracing
     from reelwright.titles.overrides import resolve_recipe
 
+    start_tracing("restore")
     job = make_job(source, output, resolve_recipe(recipe, assign, scale, profile), engine, threads)
     try:
         with ProgressDisplay(Path(source).name) as display:

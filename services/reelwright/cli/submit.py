@@ -34,8 +34,10 @@ def command(
     from reelwright.client.connection import connected, open_ledger
     from reelwright.client.request import parse_deadline, resolve_title
     from reelwright.client.submission import submit
+    from reelwright.telemetry.tracing import start_tracing
     from reelwright.titles.overrides import resolve_recipe
 
+    start_tracing("submit")
     request = resolve_title(source, output, resolve_recipe(recipe, assign, scale, profile), engine)
     due = parse_deadline(deadline) if deadline else 0.0
     request = request.model_copy(update={"priority_class": priority, "deadline": due})

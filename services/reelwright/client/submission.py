@@ -13,6 +13,7 @@ from reelwright.bus.topics import TITLES, run_key
 from reelwright.client.status import known_ledger
 from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
+from reelwright.telemetry.tracing import span
 from reelwright.titles.errors import OutputError, UnavailableError
 from reelwright.titles.request import RunRequest
 
@@ -72,7 +73,8 @@ def _publish(request: RunRequest, bus: Bus) -> None:
     deadline = threading.Timer(_PUBLISH_SECONDS, bus.close)
     deadline.start()
     try:
-        publish_message(bus, TITLES, run_key(request.run), request_to_wire(request))
+        with span("submit title", run=request.run):
+            publish_message(bus, TITLES, run_key(request.run), request_to_wire(request))
     except BusClosed:
         raise UnavailableError("takes no messages", "the broker", "try again when it does") from None
     finally:

@@ -25,6 +25,7 @@ from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger, is_run
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.tracing import TRACEPARENT, span
 from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_refusal, is_temporary
 from reelwright.titles.request import RunRequest
@@ -145,7 +146,12 @@ class DecoderService:
 
     def _run_pass(self, title: TitleState) -> None:
         segments, pause_seconds = None, 0.0
-        with bound_contextvars(run=title.run, attempt=title.attempt), watched(f"decode {title.run}"):
+        parent = title.records[-1].headers.get(TRACEPARENT, "")
+        with (
+            bound_contextvars(run=title.run, attempt=title.attempt),
+            watched(f"decode {title.run}"),
+            span("decode title", parent, run=title.run, attempt=title.attempt),
+        ):
             try:
                 segments = self._decode(title)
             except BusClosed:

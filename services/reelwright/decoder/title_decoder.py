@@ -34,6 +34,7 @@ from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
+from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watched_loops import turned
 from reelwright.titles.errors import InputError
 from reelwright.titles.request import RunRequest
@@ -88,7 +89,8 @@ def decode_title(
     with closing(guarded_frames(reader, ledger, guard)) as decoded:
         stream = batches(_measured(decoded, seconds), *_segment_and_batch_length(title), request.halo_frames)
         for number, segment in groupby(stream, key=lambda batch: batch.segment):
-            count = publisher.publish_segment(number, segment)
+            with span("decode segment", run=request.run, segment=number):
+                count = publisher.publish_segment(number, segment)
             if window.closed:
                 return None
             segments, frames = number + 1, frames + count

@@ -18,6 +18,7 @@ from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchOu
 from reelwright.dispatcher.inbox import BatchesConsumed
 from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.telemetry.tracing import TRACEPARENT
 from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import RestorationFailed, UnusableMessage
 from reelwright.wire.frames_pb2 import FrameBatch
@@ -174,6 +175,7 @@ def _read_batch(record: Record, max_bytes: int) -> QueuedBatch:
         frames=len(message.frames),
         deadline=_parse_deadline(record.headers.get("deadline", "")),
         value=record.value,
+        traceparent=record.headers.get(TRACEPARENT, ""),
     )
 
 

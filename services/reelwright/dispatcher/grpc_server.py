@@ -221,6 +221,7 @@ def _encode(decision: LeaseGranted | StartAllowed | RunRevoked | WorkerQuarantin
             message.lease.seconds = decision.seconds
             message.lease.exclusive = decision.exclusive
             message.lease.batch = decision.batch.value
+            message.lease.traceparent = decision.batch.traceparent
         case StartAllowed():
             message.start.lease = decision.lease_id
         case RunRevoked():

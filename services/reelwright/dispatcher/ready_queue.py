@@ -56,6 +56,7 @@ class QueuedBatch:
         frames: number of frames.
         deadline: when the film is wanted, in unix seconds; None without a deadline.
         value: the FrameBatch message, serialized.
+        traceparent: of the span in which it was published; empty when nothing is traced.
     """
 
     key: BatchKey
@@ -67,6 +68,7 @@ class QueuedBatch:
     frames: int
     deadline: float | None
     value: bytes
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.tracing import current_traceparent, span
 from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import LedgerError, LostSegment, OneLineError, UnavailableError, is_refusal, is_temporary
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFinished
@@ -54,7 +55,7 @@ class FilmAssembler:
 
     def __init__(self, bus: Bus, ledger: OpenLedger, settings: EncoderSettings, guard: CrashGuard) -> None:
         self._bus, self._ledger, self._settings, self._guard = bus, ledger, settings, guard
-        self._queue: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[tuple[str, int], str] | None] = queue.SimpleQueue()
         self._queued: set[tuple[str, int]] = set()
         # Assemblies in a row that a store refused, by run and attempt.
         self._refusals: Counter[tuple[str, int]] = Counter()
@@ -73,7 +74,8 @@ class FilmAssembler:
             if (run, attempt) in self._queued:
                 return
             self._queued.add((run, attempt))
-        self._queue.put((run, attempt))
+        # The trace goes on from the commit that completed the title.
+        self._queue.put(((run, attempt), current_traceparent()))
 
     def close(self) -> None:
         """Finishes the film under way and ends the thread."""
@@ -82,22 +84,24 @@ class FilmAssembler:
         self._thread.join()
 
     def _run(self) -> None:
-        while (queued := self._queue.get()) is not None and not self._stop.is_set():
+        while (entry := self._queue.get()) is not None and not self._stop.is_set():
+            queued, parent = entry
             # From here on another request queues it again, because this look at the ledger may be too early.
             with self._lock:
                 self._queued.discard(queued)
             run, attempt = queued
             with bound_contextvars(run=run, attempt=attempt), watched(f"assemble {run}"):
                 try:
-                    self._assemble(self._ledger(run, attempt))
+                    self._assemble(self._ledger(run, attempt), parent)
                 except BusClosed:
                     log.info("bus closed, assembly stopped")
                     return
 
-    def _assemble(self, ledger: RunLedger) -> None:
+    def _assemble(self, ledger: RunLedger, parent: str) -> None:
         try:
             if _is_complete(ledger) and ledger.outcome() is None:
-                self._finish(ledger)
+                with span("assemble film", parent, run=ledger.run, attempt=ledger.attempt):
+                    self._finish(ledger)
             del self._refusals[ledger.run, ledger.attempt]
         except BusClosed:
             raise

@@ -24,6 +24,7 @@ from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.tracing import TRACEPARENT, span
 from reelwright.telemetry.watched_loops import watched
 from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage, is_temporary
 from reelwright.titles.identity import engine_matches
@@ -133,7 +134,13 @@ class SegmentWorker:
         segment = Segment(batch.run, batch.attempt, batch.segment)
         self._records.setdefault(segment, []).append(replace(record, value=b""))
         name = f"encode {batch.run}, segment {batch.segment}"
-        with bound_contextvars(run=batch.run, attempt=batch.attempt, segment=batch.segment), watched(name):
+        fields: dict[str, str | int] = {"run": batch.run, "attempt": batch.attempt, "segment": batch.segment}
+        parent = record.headers.get(TRACEPARENT, "")
+        with (
+            bound_contextvars(**fields),
+            watched(name),
+            span("encode batch", parent, **fields, batch=batch.batch),
+        ):
             try:
                 self._encode_batch(segment, batch)
             except CorruptPayload as error:

@@ -18,6 +18,7 @@ class HeldLease:
         batch: the batch.
         exclusive: it is started with nothing else under way, and only when its dispatcher allows it.
         session: the session of the dispatcher that leased it.
+        traceparent: of the span in which the batch was published, then of the one in which it is restored.
         content: the payload's coded bytes; None when they are in the batch itself.
         fetched: its payload is in memory.
         started: a thread restores it, or has restored it.
@@ -31,6 +32,7 @@ class HeldLease:
     batch: FrameBatch
     exclusive: bool
     session: DispatcherSession
+    traceparent: str = ""
     content: bytes | None = None
     fetched: bool = False
     started: bool = False

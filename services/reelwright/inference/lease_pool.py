@@ -83,7 +83,9 @@ class LeasePool:
         Raises:
             google.protobuf.message.DecodeError: the batch is not a FrameBatch.
         """
-        lease = HeldLease(message.lease, FrameBatch.FromString(message.batch), message.exclusive, session)
+        lease = HeldLease(
+            message.lease, FrameBatch.FromString(message.batch), message.exclusive, session, message.traceparent
+        )
         with self._lock:
             session.credits = max(0, session.credits - 1)
             self._leases[lease.id] = lease

@@ -26,6 +26,7 @@ from reelwright.media.transport import decode_payload
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import CorruptPayload, DefectiveWorker, UnavailableError
 from reelwright.titles.identity import FIRST_ATTEMPT
@@ -183,7 +184,12 @@ class InferenceWorker:
 
     def _restore_batches(self) -> None:
         while (lease := self._pool.start_next()) is not None:
-            with bound_contextvars(**lease.log_fields), watched(f"restore {lease.batch.run}"):
+            with (
+                bound_contextvars(**lease.log_fields),
+                watched(f"restore {lease.batch.run}"),
+                span("restore batch", lease.traceparent, **lease.log_fields) as traceparent,
+            ):
+                lease.traceparent = traceparent
                 self._restore_batch(lease)
 
     def _restore_batch(self, lease: HeldLease) -> None:
@@ -235,7 +241,11 @@ class InferenceWorker:
 
     def _publish_batch(self, lease: HeldLease, restored: list[Picture], seconds: float) -> None:
         self._pool.mark_waiting(lease)
-        with bound_contextvars(**lease.log_fields), watched(f"publish {lease.batch.run}"):
+        with (
+            bound_contextvars(**lease.log_fields),
+            watched(f"publish {lease.batch.run}"),
+            span("publish batch", lease.traceparent, **lease.log_fields),
+        ):
             try:
                 self._publisher.publish(lease.batch, restored, seconds=seconds, is_wanted=lambda: not lease.revoked)
                 metrics.FRAMES_RESTORED.inc(len(restored))

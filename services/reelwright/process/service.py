@@ -20,6 +20,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger, log_as_service
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.telemetry.threads import SupervisedThread, dead_threads
+from reelwright.telemetry.tracing import start_tracing
 from reelwright.telemetry.watched_loops import stuck_loops
 from reelwright.titles.errors import InternalError, OneLineError, UnavailableError
 
@@ -46,6 +47,7 @@ def serve(role: str, port: int) -> int:
     faulthandler.register(signal.SIGUSR2)
     try:
         settings = read_settings(ServeSettings)
+        start_tracing(role)
         logging.getLogger("reelwright").setLevel(settings.log_level)
         code = _Process(role, settings).run(port, settings.metrics_host)
     except OneLineError as error:

@@ -93,16 +93,18 @@ class Stalled(_message.Message):
     def __init__(self) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("lease", "seconds", "batch", "exclusive")
+    __slots__ = ("lease", "seconds", "batch", "exclusive", "traceparent")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     EXCLUSIVE_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     lease: str
     seconds: float
     batch: bytes
     exclusive: bool
-    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[bytes] = ..., exclusive: _Optional[bool] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ..., batch: _Optional[bytes] = ..., exclusive: _Optional[bool] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Start(_message.Message):
     __slots__ = ("lease",)
