@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import subprocess
 import threading
@@ -40,7 +41,11 @@ _FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 _SESSION_SECONDS = "10"
 # Between the sizes of a small film's batches, so that some are inline and some are stored (claim check).
 _INLINE_BYTES = "65536"
+# Strangers on the port do not know it.
+_TOKEN = secrets.token_hex(16)
 _SETTINGS = {
+    "REELWRIGHT_DISPATCHER_TOKEN": _TOKEN,
+    "REELWRIGHT_INFERENCE_TOKEN": _TOKEN,
     "REELWRIGHT_BUS_SESSION_SECONDS": _SESSION_SECONDS,
     "REELWRIGHT_BUS_INLINE_BYTES": _INLINE_BYTES,
     "REELWRIGHT_DECODER_STALL_SECONDS": "20",
