@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from reelwright.restoration.alignment import FRAMES, MIDDLE, align
+from reelwright.restoration.alignment import align
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
-from reelwright.restoration.window import PreparedWindow, prepare, restore_window
-from reelwright.restoration.window_network import WindowNetwork, figures
+from reelwright.restoration.window import PreparedWindow, prepare
+from reelwright.restoration.window_network import FRAMES, MIDDLE, WindowNetwork
 from reelwright.restoration.window_torch import WindowNet
 from training import material
 from training.metrics import psnr, ssim
@@ -53,6 +53,22 @@ def load(path: Path) -> WindowNet:
     return net.eval()
 
 
+def restore_window(window: Codes, detail: Callable[[PreparedWindow], Luma]) -> Luma:
+    """The middle frame of a window, restored and enlarged.
+
+    Args:
+        window: see `window.prepare`.
+        detail: the network: what it adds to the bicubic enlargement, (scale * H, scale * W) float32.
+
+    Returns:
+        (scale * H, scale * W) float32, 0 black to 1 white; it may leave that range a little.
+    """
+    prepared = prepare(window)
+    added = detail(prepared)
+    middle = prepared.frames[MIDDLE].astype(np.float32) / np.float32(255)
+    return np.asarray(cv2.resize(middle, added.shape[::-1], interpolation=cv2.INTER_CUBIC) + added, np.float32)
+
+
 def detail_of(net: WindowNet) -> Callable[[PreparedWindow], Luma]:
     """The network as a step of `restore_window`; the picture is mirrored beyond its rim."""
 
@@ -64,7 +80,7 @@ def detail_of(net: WindowNet) -> Callable[[PreparedWindow], Luma]:
         found = window.measurement
         maps = np.stack([found.dust, found.scratch])
         with torch.inference_mode():
-            values = torch.from_numpy(figures(found))[None]
+            values = torch.from_numpy(found.figures())[None]
             agreement = tensor(window.agreement, _PAD // 2)
             result = net(tensor(window.frames, _PAD), tensor(maps, _PAD), agreement, values)
         edge = _PAD * net.network.scale
@@ -180,7 +196,7 @@ def main() -> None:
     """Reads the command line and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--peers", action="store_true", help="also the old reel-s and SPAN")
+    parser.add_argument("--peers", action="store_true", help="also SPAN")
     parser.add_argument("--windows", type=int, default=3, help="in each piece of 24 frames")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
@@ -193,10 +209,8 @@ def main() -> None:
 
     methods: dict[str, Restore] = {"bicubic": bicubic, "ours": ours}
     if given.peers:
-        for name, model in (("reel-s", "reel-s"), ("SPAN", str(_SPAN))):
-            methods[name] = single(
-                create_engine("torch", resolve_model(model), threads=given.threads, precision="fp32")
-            )
+        span = create_engine("torch", resolve_model(str(_SPAN)), threads=given.threads, precision="fp32")
+        methods["SPAN"] = single(span)
     alignment(given.windows)
     compare(methods, given.windows)
     dirt(ours, given.windows)

@@ -19,9 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import FRAMES, MIDDLE
 from reelwright.restoration.window import prepare
-from reelwright.restoration.window_network import FIGURES, figures
+from reelwright.restoration.window_network import FIGURES, FRAMES, MIDDLE
 from training.clips import draw_clip
 from training.damage import Kind, apply, draw_damage, to_codes
 from training.dataset import FOLDER, Photograph, photographs
@@ -66,7 +65,7 @@ def make(shots: Sequence[Photograph], seed: int, number: int) -> Samples:
         sample["agreement"] = prepared.agreement[:, half[0], half[1]]
         sample["dust"], sample["scratch"] = found.dust[here], found.scratch[here]
         sample["truth"] = truth[2 * y : 2 * (y + PATCH), 2 * x : 2 * (x + PATCH)]
-        sample["figures"], sample["kind"] = figures(found), damage.kind
+        sample["figures"], sample["kind"] = found.figures(), damage.kind
     return samples
 
 

@@ -20,7 +20,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
@@ -29,6 +28,7 @@ from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
 from reelwright.titles.recipe import Recipe
@@ -96,12 +96,16 @@ def measure(film: Path) -> PipelineFigures:
     decode, count = _per_frame(lambda: sum(1 for _ in FrameReader(info, Recipe())))
     pictures = [frame.picture for frame in itertools.islice(FrameReader(info, Recipe()), _ALONE_FRAMES)]
     engine = create_engine("openvino", resolve_model("reel-s"), threads=CORES, streams=CORES)
-    lumas = [picture.planes[0].astype(np.float32) / np.float32(255) for picture in pictures]
-    engine.upscale(lumas[0])
-    with ThreadPoolExecutor(CORES) as pool:
-        network, _ = _per_frame(lambda: sum(1 for _ in pool.map(engine.upscale, lumas)))
     restorer = Restorer(engine, 2, Recipe().grain.keep)
-    restored = [restorer.restore(picture, "yuv420p") for picture in pictures]
+    shot = FrameWindows(pictures, 0, [True] + [False] * (len(pictures) - 1))
+    windows = [shot.window(index) for index in range(len(pictures))]
+
+    def restore(index: int) -> Picture:
+        return restorer.restore(pictures[index], "yuv420p", window=windows[index]).picture
+
+    restored = [restore(index) for index in range(len(pictures))]
+    with ThreadPoolExecutor(CORES) as pool:
+        network, _ = _per_frame(lambda: sum(1 for _ in pool.map(restore, range(len(pictures)))))
     encode, _ = _per_frame(lambda: _encode(restored, info.video.average_rate))
     with tempfile.TemporaryDirectory() as folder:
         whole, wall, first = _restore(film, Path(folder))

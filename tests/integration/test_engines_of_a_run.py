@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from reelwright.cli.main import run
 from reelwright.ledger.manifest import read_manifest
 from reelwright.restoration.engine import Engine
+from reelwright.restoration.window_network import NetworkInput
 from tests.support.films import small_film
 from tests.support.pipeline_harness import default_engine, pipeline_harness, request_for
 
@@ -25,11 +26,11 @@ class OtherEngine:
     """
 
     def __init__(self, real: Engine) -> None:
-        self._real, self.scale = real, real.scale
+        self._real, self.scale, self.halo_frames = real, real.scale, real.halo_frames
         self.identity = " ".join(["other-1.0", *real.identity.split()[1:]])
 
-    def upscale(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(0.1 + 0.8 * self._real.upscale(luma), np.float32)
+    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None = None) -> NDArray[np.float32]:
+        return np.asarray(0.1 + 0.8 * self._real.upscale(luma, window), np.float32)
 
 
 def test_two_workers_of_different_engines(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_halo_frames_travel_with_a_batch_and_are_not_restored(tmp_path: Path) ->
             restored[result.first_frame] = (len(result.frames), result.payload.frames)
         return value
 
-    request = request_for(small_film(60), tmp_path / "film.mp4").model_copy(update={"halo_frames": 2})
+    request = request_for(small_film(60), tmp_path / "film.mp4")
     with pipeline_harness(str(tmp_path / "ledger"), watch) as harness:
         harness.submit(request)
         event = harness.wait(request)

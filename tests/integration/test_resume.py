@@ -16,9 +16,11 @@ from prometheus_client import REGISTRY
 from reelwright.cli.main import run
 from tests.support import clips
 from tests.support.commands import errors_of, manifest_of, sha256, start, tree, wait_until
-from tests.support.films import small_film
+from tests.support.films import small_film, uneven_film
 
-FRAMES = 240
+# Cuts inside batches as well as between them.
+SHOTS = (31, 17, 26, 29, 7, 40, 13, 24, 53)
+FRAMES = sum(SHOTS)
 # One worker thread, so that there are many moments between the first and the last segment on a fast machine too.
 OPTIONS = ("--threads", "1")
 DELIVERED = {"out.mp4", "out.mp4.manifest.json", "out.mp4.report.html"}
@@ -54,7 +56,7 @@ def drafted(folder: Path) -> bool:
 
 def kill_when(condition: Callable[[], bool], output: Path) -> bool:
     """Restores and kills the process when `condition` holds; False when the film was finished before."""
-    process = start("restore", small_film(FRAMES), "-o", output, *OPTIONS)
+    process = start("restore", uneven_film(*SHOTS), "-o", output, *OPTIONS)
     met = wait_until(condition, process)
     process.kill()
     process.communicate()
@@ -64,7 +66,7 @@ def kill_when(condition: Callable[[], bool], output: Path) -> bool:
 def resume(output: Path, *options: str) -> int:
     """Runs the command to its end in this process; the number of segments that it committed."""
     before = REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0
-    assert run(["restore", str(small_film(FRAMES)), "-o", str(output), *OPTIONS, *options]) == 0
+    assert run(["restore", str(uneven_film(*SHOTS)), "-o", str(output), *OPTIONS, *options]) == 0
     return int((REGISTRY.get_sample_value("reelwright_segments_committed_total") or 0) - before)
 
 
@@ -117,7 +119,7 @@ def test_an_interrupted_restoration_says_so_and_goes_on(tmp_path: Path) -> None:
     """Ctrl-C ends with 130 and one line, and the next run keeps the committed segments."""
     output = tmp_path / "out.mp4"
     total = undisturbed().segments
-    process = start("restore", small_film(FRAMES), "-o", output, *OPTIONS)
+    process = start("restore", uneven_film(*SHOTS), "-o", output, *OPTIONS)
     assert wait_until(lambda: len(records(tmp_path)) >= 1, process)
     process.send_signal(signal.SIGINT)
     said, complained = process.communicate()
@@ -154,7 +156,7 @@ def test_a_damaged_film_is_made_again_when_told(tmp_path: Path, capfd: pytest.Ca
         damage()
         before = tree(tmp_path)
         capfd.readouterr()
-        assert run(["restore", str(small_film(FRAMES)), "-o", str(output), *OPTIONS]) == 2
+        assert run(["restore", str(uneven_film(*SHOTS)), "-o", str(output), *OPTIONS]) == 2
         assert "--overwrite" in capfd.readouterr().err
         assert tree(tmp_path) == before
         assert resume(output, "--overwrite") == undisturbed().segments
@@ -174,7 +176,7 @@ def test_a_film_that_is_gone_is_made_again(tmp_path: Path) -> None:
 def test_an_interrupted_delivery_goes_on(moved: int, tmp_path: Path) -> None:
     """A film that was delivered without its manifest, over another recipe's film, is no foreign file."""
     output, other = tmp_path / "out.mp4", tmp_path / "elsewhere"
-    assert run(["restore", str(small_film(FRAMES)), "-o", str(output), "--set", "grain.keep=1"]) == 0
+    assert run(["restore", str(uneven_film(*SHOTS)), "-o", str(output), "--set", "grain.keep=1"]) == 0
     other.mkdir()
     resume(other / "out.mp4")
     # As a kill leaves it: the run's folder holds what was not moved yet.
@@ -190,7 +192,7 @@ def test_an_interrupted_delivery_goes_on(moved: int, tmp_path: Path) -> None:
 def test_the_same_restoration_twice_at_once_gives_one_film(tmp_path: Path) -> None:
     """Two processes with the same request both succeed and give one film."""
     output = tmp_path / "out.mp4"
-    both = [start("restore", small_film(FRAMES), "-o", output, *OPTIONS) for _ in range(2)]
+    both = [start("restore", uneven_film(*SHOTS), "-o", output, *OPTIONS) for _ in range(2)]
     ends = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
     assert all("240 frames, 0 lost" in said for said, _ in ends)
@@ -200,7 +202,7 @@ def test_the_same_restoration_twice_at_once_gives_one_film(tmp_path: Path) -> No
 
 def test_two_films_in_one_folder_at_once_do_not_meet(tmp_path: Path) -> None:
     """Restorations to different names in one folder do not disturb each other."""
-    wanted = {"out.mp4": small_film(FRAMES), "same.mp4": small_film(FRAMES), "other.mp4": small_film(60)}
+    wanted = {"out.mp4": uneven_film(*SHOTS), "same.mp4": uneven_film(*SHOTS), "other.mp4": small_film(60)}
     running = [start("restore", source, "-o", tmp_path / name, *OPTIONS) for name, source in wanted.items()]
     ends = [process.communicate() for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], ends

@@ -1,13 +1,20 @@
-"""The same pictures give the same encoded bytes, whatever was in memory before; a resumed film relies on this."""
+"""A film is the same to the bit whatever its batches, segments and threads, and whatever was in memory before."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from reelwright.decoder import segmenter
+from tests.support.commands import manifest_of
+from tests.support.damaged_files import broken
+from tests.support.films import small_film, uneven_film
+from tests.support.pipeline_harness import pipeline_harness, request_for
 
 _ENCODE = """
 import sys
@@ -51,3 +58,51 @@ def test_stale_memory_does_not_reach_the_film(profile: str, pix_fmt: str, width:
         subprocess.run(arguments, check=True, env=environment, capture_output=True)
         files.append(path.read_bytes())
     assert files[0] == files[1]
+
+
+# Cuts inside batches, and a last shot of one frame.
+SHOTS = (10, 7, 9, 1)
+
+
+@cache
+def films() -> tuple[Path, ...]:
+    """Films of one to five frames, one with cuts inside batches, one with frames that do not decode."""
+    return (*(small_film(frames) for frames in range(1, 6)), uneven_film(*SHOTS), broken("ffv1", 13))
+
+
+def restored(folder: Path, *, parallel: int = 1, halo_frames: int = 2) -> list[dict[str, object]]:
+    """Restores all films; their manifests."""
+    folder.mkdir()
+    manifests = []
+    with pipeline_harness(str(folder / "ledger"), parallel=parallel) as harness:
+        for number, source in enumerate(films()):
+            output = folder / f"{number}.mp4"
+            request = request_for(source, output, on_damage="conceal")
+            assert request.halo_frames == 2
+            request = request.model_copy(update={"halo_frames": halo_frames})
+            harness.submit(request)
+            event = harness.wait(request)
+            assert event.WhichOneof("event") == "title_finished", event
+            manifests.append(manifest_of(output))
+    return manifests
+
+
+def test_the_borders_of_batches_and_segments_change_no_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 1, 5 and 12 frames, short segments and several threads give the same frames."""
+    manifests = restored(tmp_path / "whole")
+    assert [shot["frames"] for shot in manifests[5]["shots"]] == list(SHOTS)  # type: ignore[attr-defined]
+    assert manifests[6]["concealed"]
+    wanted = [manifest["frame_digests"] for manifest in manifests]
+    for batch, segment, parallel in ((1, 48, 3), (5, 7, 2)):
+        monkeypatch.setattr(segmenter, "BATCH_MAX_FRAMES", batch)
+        monkeypatch.setattr(segmenter, "SEGMENT_MAX_FRAMES", segment)
+        found = restored(tmp_path / str(batch), parallel=parallel)
+        assert [manifest["frame_digests"] for manifest in found] == wanted
+        assert [manifest["shots"] for manifest in found] == [manifest["shots"] for manifest in manifests]
+
+
+def test_without_halo_frames_the_borders_would_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames at the borders of short batches differ when no halo frames are sent, so the test above can fail."""
+    monkeypatch.setattr(segmenter, "BATCH_MAX_FRAMES", 5)
+    with_halo, without = (restored(tmp_path / str(halo), halo_frames=halo)[5]["frame_digests"] for halo in (2, 0))
+    assert with_halo != without

@@ -16,6 +16,7 @@ from reelwright.restoration.engine import Precision
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.restoration.self_test import check_engine
+from reelwright.restoration.window_network import NetworkInput
 from reelwright.titles.errors import DefectiveWorker
 from tests.support.films import small_film
 
@@ -27,13 +28,17 @@ class Broken:
     """An engine that does something else.
 
     Args:
-        upscale: what it does.
+        enlarge: what it does.
     """
 
-    identity, scale = "broken-1", 2
+    identity, scale, halo_frames = "broken-1", 2, 0
 
-    def __init__(self, upscale: Callable[[Luma], Luma]) -> None:
-        self.upscale = upscale
+    def __init__(self, enlarge: Callable[[Luma], Luma]) -> None:
+        self._enlarge = enlarge
+
+    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
+        assert window is not None
+        return self._enlarge(luma)
 
 
 def enlarged(luma: Luma) -> Luma:
@@ -67,7 +72,7 @@ def test_every_sound_engine_passes(name: str, precision: Precision) -> None:
     ("upscale", "words"),
     [
         (fail, "out of memory"),
-        (enlarged, "differs by 0.080"),
+        (enlarged, "differs by 0.125"),
         (lambda luma: enlarged(luma) * 0, "differs"),
         (lambda luma: enlarged(luma) * np.float32("nan"), "differs by nan"),
         (lambda luma: luma, "differs by nan"),

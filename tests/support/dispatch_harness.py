@@ -25,6 +25,8 @@ from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
+from reelwright.restoration.frame_windows import FrameWindow
+from reelwright.restoration.restore import RestoredFrame
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
@@ -79,6 +81,7 @@ class FakeRestorer:
     """
 
     models = (MODEL,)
+    halo_frames = 0
 
     def __init__(
         self,
@@ -89,10 +92,12 @@ class FakeRestorer:
     ) -> None:
         self._before, self.engine, self.check_engine = before, engine, check
 
-    def restore(self, picture: Picture, work: Work) -> Picture:
+    def restore(self, picture: Picture, window: FrameWindow | None, work: Work) -> RestoredFrame:
+        assert window is None
         self._before(picture)
         planes = tuple(plane.repeat(work.scale, 0).repeat(work.scale, 1) for plane in picture.planes)
-        return Picture(picture.pix_fmt, picture.width * work.scale, picture.height * work.scale, planes)
+        size = (picture.width * work.scale, picture.height * work.scale)
+        return RestoredFrame(Picture(picture.pix_fmt, *size, planes), None)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from reelwright.media.picture import Picture
 from scripts.demo import fetch_clip
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film
-from tests.support.scenes import scene
+from tests.support.scenes import SHOT_FRAMES, scene
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared" / "clips"
 _SECONDS = 2.5
@@ -58,4 +58,19 @@ def small_film(frames: int) -> Path:
     """A film of 64x48 with sound and a new shot every 24 frames; it has many segments and is fast to restore."""
     path = clips.clip_folder() / f"small-{frames}.mp4"
     write_film(path, Film([(clips.F(i, 25), scene(i, "yuv420p", 64, 48)) for i in range(frames)], audio="aac"))
+    return path
+
+
+@cache
+def uneven_film(*shots: int) -> Path:
+    """A grainy film of 64x48 with sound and shots of these lengths; no shot looks like the next."""
+    path = clips.clip_folder() / f"uneven-{'-'.join(map(str, shots))}.mkv"
+    pictures = []
+    for number, length in enumerate(shots):
+        for index in range(length):
+            picture = scene(number * SHOT_FRAMES + index % SHOT_FRAMES, "yuv420p", 64, 48)
+            noise = np.random.default_rng((number, index)).normal(0, 5, picture.planes[0].shape)
+            luma = np.clip(np.rint(picture.planes[0] + noise), 16, 235).astype(np.uint8)
+            pictures.append(Picture("yuv420p", 64, 48, (luma, *picture.planes[1:])))
+    write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1", audio="aac"))
     return path

@@ -122,6 +122,7 @@ def pipeline_harness(
     window: int = 3,
     retry: RetryPolicy = NO_RETRY,
     engines: Sequence[Engine] = (),
+    parallel: int = 1,
 ) -> Iterator[PipelineHarness]:
     """Runs one service of each role.
 
@@ -133,6 +134,7 @@ def pipeline_harness(
         window: segments of a title in flight.
         retry: of the claim check.
         engines: a worker for each; one with this machine's engine if none are given.
+        parallel: batches that the worker restores at the same time.
     """
     real = LocalBus(max_bytes=256 << 20)
     bus, claims = InterceptedBus(real, change), ClaimCheck(root, inline_bytes, retry)
@@ -145,7 +147,7 @@ def pipeline_harness(
         stack.callback(dispatcher.close)
         for engine in engines or (default_engine(),):
             restorer = PictureRestorer(engine, resolve_model("reel-s"))
-            worker = InferenceWorker(bus, claims, restorer, InferenceSettings(dispatcher=address))
+            worker = InferenceWorker(bus, claims, restorer, InferenceSettings(dispatcher=address, parallel=parallel))
             worker.start()
             stack.callback(worker.close, 0.0)
         for service in (

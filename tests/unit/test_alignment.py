@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from reelwright.restoration.alignment import MIDDLE, AlignedWindow, align, flow
+from reelwright.restoration.alignment import AlignedWindow, align, flow
+from reelwright.restoration.window_network import MIDDLE
 from tests.support.windows import codes, decibels, grainy, panned
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reelwright.media.picture import PIXEL_FORMATS, PixelFormat
-from reelwright.restoration.chroma import enlarge_chroma, neutral_chroma, quantise
+from reelwright.restoration.chroma import enlarge_chroma, neutral_chroma
+from reelwright.restoration.quantise import quantise
 
 LAYOUTS = ("yuv420p", "yuv422p", "yuv444p")
 WIDTH, HEIGHT = 64, 48

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from reelwright.restoration.alignment import MIDDLE, align
+from reelwright.restoration.alignment import align
 from reelwright.restoration.measurement import Measurement, measure
 from reelwright.restoration.repair import repair
+from reelwright.restoration.window_network import MIDDLE
 from tests.support.windows import Codes, Field, codes, grainy, panned
 from training import artefacts
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from google.protobuf.message import Message
 
+from reelwright.bus.conversion import damage_from_wire, damage_to_wire
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Record
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.titles.errors import LedgerError, UnusableMessage
-from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
+from reelwright.media.types import FrameDamage
+from reelwright.titles.errors import CorruptPayload, LedgerError, UnusableMessage
+from reelwright.wire.frames_pb2 import DamageInfo, FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, TitleRequest
 
 FOREIGN = ["", ".", "..", "../other", "other/segments", "/etc", "a\\b", "a b", "a\x00", "ä", "a%2fb", "x" * 65]
@@ -42,3 +44,17 @@ def test_a_run_that_has_a_name_is_read() -> None:
     """A message with a run of letters and digits is read as it was written."""
     event = Event(run="0f3a9c", attempt=3)
     assert read_message(record_of(event), Event) == event
+
+
+def test_what_was_measured_arrives_as_it_was_sent() -> None:
+    """Each figure of a frame is the same after its way over the bus."""
+    damage = FrameDamage(grain=7.2, grain_size=0.31, blockiness=0.2, sharpness=0.4, dust=0.00012)
+    assert damage_from_wire(DamageInfo.FromString(damage_to_wire(damage).SerializeToString())) == damage
+
+
+@pytest.mark.parametrize("figure", ["grain", "grain_size", "blockiness", "sharpness", "dust"])
+@pytest.mark.parametrize("value", [-0.1, 300.0, float("nan"), float("inf")])
+def test_a_measurement_out_of_its_range_is_refused(figure: str, value: float) -> None:
+    """A figure that no worker can have measured never reaches the ledger."""
+    with pytest.raises(CorruptPayload, match=f"measured damage, {figure}"):
+        damage_from_wire(DamageInfo(**{figure: value}))

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from reelwright.restoration.engine_factory import create_engine, engine_identity
 from reelwright.restoration.models import list_models, resolve_model
-from reelwright.restoration.network import Network
+from reelwright.restoration.window_network import WindowNetwork
 from reelwright.titles.errors import ModelError
 
 REEL_S = resolve_model("reel-s")
@@ -112,15 +112,33 @@ def test_an_invalid_model_file_is_refused_in_one_line(
 def test_a_network_whose_tensors_do_not_match_is_refused(network: str, tmp_path: Path) -> None:
     """A `reel` file whose tensors differ from its description is refused before a runtime loads it."""
     path = tmp_path / "mine.safetensors"
-    save_file(load_file(str(REEL_S.path)), str(path), {"architecture": "reel-1", "network": network})
+    save_file(load_file(str(REEL_S.path)), str(path), {"architecture": "reel-2", "network": network})
     with pytest.raises(ModelError) as caught:
         resolve_model(str(path))
     assert "its tensors are not those of the reel network" in line(caught)
 
 
+def test_a_network_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    """A single-frame `reel` file of a development version is refused in one line that says what to do."""
+    path = tmp_path / "mine.safetensors"
+    save_file({"conv0.weight": np.zeros((4, 4, 3, 3), np.float32)}, str(path), {"architecture": "reel-1"})
+    with pytest.raises(ModelError) as caught:
+        resolve_model(str(path))
+    assert "reads single frames" in line(caught)
+    assert "train it again" in line(caught)
+
+
+def test_a_model_says_how_many_neighbours_it_reads(tmp_path: Path) -> None:
+    """A `reel` network reads two frames before and after; a network of another family reads none."""
+    path = tmp_path / "other.safetensors"
+    save_file({"body.weight": np.zeros((2, 2), np.float32)}, str(path))
+    assert REEL_S.halo_frames == 2
+    assert resolve_model(str(path)).halo_frames == 0
+
+
 def test_a_reel_network_of_the_user_is_loaded_by_its_path(tmp_path: Path) -> None:
     """A safetensors file with the metadata of the `reel` family is used like a packaged one, with its own digest."""
-    network, path = Network(4, 3, 2, 2), tmp_path / "tiny.safetensors"
+    network, path = WindowNetwork(channels=4, layers=3), tmp_path / "tiny.safetensors"
     tensors = {name: np.zeros(shape, np.float32) for name, shape in network.shapes().items()}
     save_file(tensors, str(path), network.to_metadata())
     model = resolve_model(str(path))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import tests.support.ledgers
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.records import Manifest, ShotEntry, TitleRecord
+from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, TitleRecord
 from reelwright.ledger.report import formatting, page
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report
@@ -346,3 +346,33 @@ def test_a_variable_rate_is_called_so(tmp_path: Path) -> None:
     )
     assert formatting.rate(rounded) == "23.976 fps"
     assert formatting.rate(rounded.model_copy(update={"source_pts": (0, 42, 83, 166)})) == "23.976 fps, variable"
+
+
+@pytest.mark.parametrize(
+    ("grain", "dust_frames", "blockiness", "sentence"),
+    [
+        (7.23, 0.03, 0.2, "grain 7.2 of 255, dust on 3 % of frames, blocks weak"),
+        (0.0, 0.0, 0.05, "grain 0.0 of 255, no dust, no blocks"),
+        (12.0, 1.0, 0.9, "grain 12.0 of 255, dust on 100 % of frames, blocks strong"),
+    ],
+)
+def test_what_was_measured_is_said_in_words(grain: float, dust_frames: float, blockiness: float, sentence: str) -> None:
+    """Grain, dust and blocks of a shot are one short phrase."""
+    damage = ShotDamage(grain=grain, grain_size=0.3, blockiness=blockiness, sharpness=0.4, dust_frames=dust_frames)
+    assert formatting.damage_sentence(damage) == sentence
+
+
+def test_a_films_damage_is_weighted_by_the_length_of_its_shots() -> None:
+    """A long shot counts more than a short one, and shots without a measurement do not count."""
+    shots = [
+        ShotEntry(first_frame=first, frames=frames, preview_frame=first, damage=damage)
+        for first, frames, damage in (
+            (0, 3, ShotDamage(grain=2, grain_size=0, blockiness=0, sharpness=0, dust_frames=0)),
+            (3, 1, ShotDamage(grain=6, grain_size=0, blockiness=0, sharpness=0, dust_frames=1)),
+            (4, 9, None),
+        )
+    ]
+    found = formatting.damage_of(shots)
+    assert found is not None
+    assert (found.grain, found.dust_frames) == (3, 0.25)
+    assert formatting.damage_of(shots[2:]) is None

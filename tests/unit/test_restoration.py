@@ -10,9 +10,14 @@ from numpy.typing import NDArray
 from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
+from reelwright.restoration.window import prepare
+from reelwright.restoration.window_network import NetworkInput
 from tests.support.scenes import scene
+from tests.support.windows import codes, panned
+from tests.support.windows import grainy as scenes_with_grain
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,9 @@ def test_levels_are_converted_to_another_depth(
 ) -> None:
     """Studio levels scale by powers of two, full-range levels by the maximum code values."""
     bicubic = Restorer(_Bicubic(), 2, 0.0)
-    found = bicubic.restore(flat(source, before), target, full_range=full_range).planes[0]
+    found = bicubic.restore(flat(source, before), target, full_range=full_range).picture.planes[0]
     assert (found == after).all()
-    restored = Restorer(engine, 2, 0.4).restore(flat(source, before), target, full_range=full_range).planes[0]
+    restored = Restorer(engine, 2, 0.4).restore(flat(source, before), target, full_range=full_range).picture.planes[0]
     # The network may change a flat picture a little, but by far less than a wrong range would.
     assert np.abs(restored.astype(int) - after).max() <= max(2, (1 << PIXEL_FORMATS[target].depth) // 128)
 
@@ -68,7 +73,7 @@ def test_levels_are_converted_to_another_depth(
 def test_any_size_and_format_is_enlarged(engine: Engine, pix_fmt: str, size: tuple[int, int], scale: int) -> None:
     """Every plane of the result has the shape and dtype of its format, also for odd sizes."""
     width, height = size
-    found = Restorer(engine, scale, 0.4).restore(scene(0, pix_fmt, width, height), pix_fmt)
+    found = Restorer(engine, scale, 0.4).restore(scene(0, pix_fmt, width, height), pix_fmt).picture
     layout = PIXEL_FORMATS[pix_fmt]
     assert (found.width, found.height) == (width * scale, height * scale)
     for index, plane in enumerate(found.planes):
@@ -80,7 +85,7 @@ def test_any_size_and_format_is_enlarged(engine: Engine, pix_fmt: str, size: tup
 @pytest.mark.parametrize("target", ["yuv420p", "yuv422p10le", "yuv444p12le"])
 def test_gray_gets_no_tint(engine: Engine, target: str) -> None:
     """A gray picture gets exactly neutral chroma if the film's format has chroma."""
-    found = Restorer(engine, 2, 0.4).restore(scene(0, "gray", 40, 30), target)
+    found = Restorer(engine, 2, 0.4).restore(scene(0, "gray", 40, 30), target).picture
     neutral = PIXEL_FORMATS[target].neutral
     assert all((plane == neutral).all() for plane in found.planes[1:])
 
@@ -90,7 +95,9 @@ def test_luma_does_not_depend_on_colour(engine: Engine) -> None:
     coloured = scene(0, "yuv420p", 64, 48)
     gray = Picture("gray", 64, 48, coloured.planes[:1])
     restorer = Restorer(engine, 2, 0.4)
-    assert np.array_equal(restorer.restore(coloured, "yuv420p").planes[0], restorer.restore(gray, "gray").planes[0])
+    assert np.array_equal(
+        restorer.restore(coloured, "yuv420p").picture.planes[0], restorer.restore(gray, "gray").picture.planes[0]
+    )
 
 
 def grainy() -> Picture:
@@ -103,7 +110,7 @@ def grainy() -> Picture:
 
 def restored(engine: Engine, keep: float) -> NDArray[np.float32]:
     """Luma code values of the grainy scene, enlarged with this share of the grain."""
-    return Restorer(engine, 2, keep).restore(grainy(), "gray12le").planes[0].astype(np.float32)
+    return Restorer(engine, 2, keep).restore(grainy(), "gray12le").picture.planes[0].astype(np.float32)
 
 
 def test_with_all_grain_the_reduced_result_agrees_with_the_source(engine: Engine) -> None:
@@ -115,8 +122,10 @@ def test_with_all_grain_the_reduced_result_agrees_with_the_source(engine: Engine
 
 def test_without_grain_the_result_is_the_networks(engine: Engine) -> None:
     """With `grain.keep` 0 the result is the network's rounded output."""
-    luma = grainy().planes[0].astype(np.float32) / np.float32(4095)
-    assert np.array_equal(restored(engine, 0.0), np.clip(np.rint(engine.upscale(luma) * 4095), 0, 4095))
+    luma = grainy().planes[0].astype(np.float32) * np.float32(1 / 4095)
+    window = FrameWindows([grainy()], 0, [True]).window(0)
+    found = engine.upscale(luma, prepare(window.codes).network_input())
+    assert np.array_equal(restored(engine, 0.0), np.clip(np.rint(found * np.float32(4095)), 0, 4095))
 
 
 def test_grain_is_linear_in_its_share(engine: Engine) -> None:
@@ -129,19 +138,50 @@ def test_grain_is_linear_in_its_share(engine: Engine) -> None:
 def test_scales_3_and_4_agree_with_scale_2(engine: Engine) -> None:
     """Reduced to the size of scale 2, the results of scales 3 and 4 agree with it."""
     picture = scene(0, "gray12le", 64, 48)
-    twice = Restorer(engine, 2, 0.0).restore(picture, "gray12le").planes[0]
+    twice = Restorer(engine, 2, 0.0).restore(picture, "gray12le").picture.planes[0]
     for scale in (3, 4):
-        other = Restorer(engine, scale, 0.0).restore(picture, "gray12le").planes[0].astype(np.float32)
+        other = Restorer(engine, scale, 0.0).restore(picture, "gray12le").picture.planes[0].astype(np.float32)
         back = cv2.resize(other, (128, 96), interpolation=cv2.INTER_AREA)
         inner = np.s_[8:-8, 8:-8]
         # A shift by a quarter of a sample would give a difference several times as large.
         assert np.abs(back - twice)[inner].mean() < 0.02 * float(np.ptp(twice))
 
 
+def dusty_pan() -> list[Picture]:
+    """Five frames of a moving scene with grain, and a white speck on the middle one."""
+    frames = codes(scenes_with_grain(panned((3, 1), rows=96, columns=128), 4))
+    frames[2, 40:44, 60:65] = 255
+    return [Picture("gray", 128, 96, (frame,)) for frame in frames]
+
+
+def test_dust_is_repaired_and_does_not_come_back_with_the_grain(engine: Engine) -> None:
+    """A speck of one frame is gone, also where all of the grain is kept, and the frame says how much dust it had."""
+    film = dusty_pan()
+    window = FrameWindows(film, 2, [False]).window(0)
+    alone = Restorer(engine, 2, 1.0).restore(film[2], "gray")
+    found = Restorer(engine, 2, 1.0).restore(film[2], "gray", window=window)
+    assert found.damage is not None
+    assert alone.damage is not None
+    assert found.damage.dust > 0 == alone.damage.dust
+    assert found.damage.grain == pytest.approx(4, abs=1)
+    speck = np.s_[82:86, 122:128]
+    assert alone.picture.planes[0][speck].mean() > 230
+    assert abs(found.picture.planes[0][speck].mean() - film[1].planes[0][40:44, 60:65].mean()) < 60
+
+
+def test_a_network_on_single_frames_measures_nothing() -> None:
+    """Without a window nothing is repaired, and no damage is reported."""
+    film = dusty_pan()
+    found = Restorer(_Bicubic(), 2, 0.0).restore(film[2], "gray")
+    assert found.damage is None
+    assert found.picture.planes[0][82:86, 122:128].mean() > 230
+
+
 class _Bicubic:
     """An engine that enlarges with a bicubic filter only."""
 
-    identity, scale = "bicubic", 2
+    identity, scale, halo_frames = "bicubic", 2, 0
 
-    def upscale(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None = None) -> NDArray[np.float32]:
+        assert window is None
         return np.asarray(cv2.resize(luma, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)

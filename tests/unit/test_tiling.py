@@ -1,4 +1,4 @@
-"""A frame that is processed in windows equals a frame processed at once."""
+"""A frame that is processed in tiles equals a frame processed at once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Luma = NDArray[np.float32]
     halo=st.integers(1, 20).map(lambda n: 2 * n),
     extra=st.integers(1, 100).map(lambda n: 2 * n),
 )
-def test_windows_supply_every_sample_once_and_contain_its_halo(length: int, halo: int, extra: int) -> None:
-    """Windows have one size and aligned starts, supply each sample once, and read the halo around what they supply."""
+def test_tiles_supply_every_sample_once_and_contain_its_halo(length: int, halo: int, extra: int) -> None:
+    """Tiles have one size and aligned starts, supply each sample once, and read the halo around what they supply."""
     largest = 2 * halo + extra
     found = spans(length, largest, halo, 2)
     assert [span.first for span in found] == [0, *(span.last for span in found[:-1])]
@@ -36,23 +36,38 @@ def test_windows_supply_every_sample_once_and_contain_its_halo(length: int, halo
 
 @pytest.mark.parametrize("size", [(61, 90), (200, 33), (150, 151), (1, 1), (7, 300)])
 def test_a_tiled_frame_equals_the_untiled_frame(size: tuple[int, int]) -> None:
-    """With a network that reads exactly its halo, windows change no sample."""
+    """With a network that reads exactly its halo, tiles change no sample."""
     luma = np.random.default_rng(1).random(size, np.float32)
-    tiled = run_tiled(luma, sum_at_distance_12, 2, 12, 2, largest=(50, 60))
+    tiled = run_tiled([luma[None]], sum_at_distance_12, 2, 12, 2, largest=(50, 60))
     assert tiled.shape == (size[0] * 2, size[1] * 2)
-    assert np.array_equal(tiled, run_tiled(luma, sum_at_distance_12, 2, 12, 2, largest=(4000, 4000)))
+    assert np.array_equal(tiled, run_tiled([luma[None]], sum_at_distance_12, 2, 12, 2, largest=(4000, 4000)))
 
 
 def test_a_halo_that_is_too_small_changes_samples() -> None:
     """With half the needed halo the tiled frame differs, so the test above can fail."""
     luma = np.random.default_rng(1).random((150, 151), np.float32)
-    tiled = run_tiled(luma, sum_at_distance_12, 2, 6, 2, largest=(50, 60))
-    assert not np.array_equal(tiled, run_tiled(luma, sum_at_distance_12, 2, 6, 2, largest=(4000, 4000)))
+    tiled = run_tiled([luma[None]], sum_at_distance_12, 2, 6, 2, largest=(50, 60))
+    assert not np.array_equal(tiled, run_tiled([luma[None]], sum_at_distance_12, 2, 6, 2, largest=(4000, 4000)))
 
 
-def sum_at_distance_12(window: Luma) -> Luma:
+@pytest.mark.parametrize("size", [(60, 90), (200, 34), (150, 152)])
+def test_maps_at_half_size_are_cut_with_the_frame(size: tuple[int, int]) -> None:
+    """A map of half the frame's sides is extended and cut so that each tile gets the part that lies over it."""
+    rows, columns = size
+    half = np.random.default_rng(2).integers(0, 9, (1, rows // 2, columns // 2)).astype(np.uint8)
+    luma = half.repeat(2, 1).repeat(2, 2).astype(np.float32)
+
+    def agree(tile: list[NDArray[np.generic]]) -> Luma:
+        inner = np.s_[16:-16, 16:-16]
+        assert np.array_equal(tile[0][0][inner], tile[1][0].repeat(2, 0).repeat(2, 1)[inner])
+        return np.asarray(tile[0][0], np.float32)
+
+    assert np.array_equal(run_tiled([luma, half], agree, 1, 4, 2, largest=(50, 60)), luma[0])
+
+
+def sum_at_distance_12(tile: list[NDArray[np.generic]]) -> Luma:
     """Adds to each sample its four neighbours at distance 12, in integers, which sum exactly in any order."""
-    codes = np.rint(window * 1000)
+    codes = np.rint(np.asarray(tile[0][0], np.float32) * 1000)
     padded = np.pad(codes, 12)
     rows, columns = codes.shape
     reach = padded[:rows, 12:-12] + padded[24:, 12:-12] + padded[12:-12, :columns] + padded[12:-12, 24:]

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from reelwright.restoration.alignment import MIDDLE
-from reelwright.restoration.window import prepare, restore_window
-from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window import prepare
+from reelwright.restoration.window_network import MIDDLE, WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from tests.support.windows import codes, grainy, panned
 from training.export import export
-from training.quality import bicubic, detail_of, load
+from training.quality import bicubic, detail_of, load, restore_window
 from training.train import Plan, Training, start
 
 SMALL = WindowNetwork(channels=8, layers=3)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from reelwright.media.types import FrameRecord
-from reelwright.titles.errors import UserError
+from reelwright.media.types import FrameDamage, FrameRecord
+from reelwright.titles.errors import CorruptPayload, UserError
 from reelwright.titles.request import RunRequest
-from reelwright.wire.frames_pb2 import FrameInfo
+from reelwright.wire.frames_pb2 import DamageInfo, FrameInfo
 from reelwright.wire.titles_pb2 import TitleRequest
 
 
@@ -31,6 +31,24 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
         preview=info.preview,
         concealed=info.concealed,
     )
+
+
+def damage_to_wire(damage: FrameDamage) -> DamageInfo:
+    """What was measured in a frame as a message."""
+    return DamageInfo(**damage.model_dump())
+
+
+def damage_from_wire(message: DamageInfo) -> FrameDamage:
+    """A message's measurement as the pipeline handles it.
+
+    Raises:
+        CorruptPayload: a figure is not within its range.
+    """
+    try:
+        return FrameDamage.model_validate({name: getattr(message, name) for name in FrameDamage.model_fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CorruptPayload(f"measured damage, {first['loc'][0]}: {first['msg']}") from None
 
 
 def request_to_wire(request: RunRequest) -> TitleRequest:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import frame_from_wire
+from reelwright.bus.conversion import damage_from_wire, frame_from_wire
 from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.crash_guard import GuardedWork
@@ -22,7 +22,7 @@ from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
-from reelwright.media.types import FrameRecord
+from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watched_loops import turned
@@ -133,6 +133,7 @@ class SegmentBuilder:
         self._buffer = ReorderBuffer()
         self._frames: list[FrameRecord] = []
         self._digests: list[str] = []
+        self._damage: list[FrameDamage] = []
         self._first_frame = 0
         self._seconds = {"restoration": 0.0, "encode": 0.0}
 
@@ -169,10 +170,14 @@ class SegmentBuilder:
                     pictures = decode_payload(ready.payload, self._claims.load(ready.payload))
                     if len(pictures) != len(ready.frames):
                         raise CorruptPayload(f"{len(pictures)} pictures for {len(ready.frames)} frames")
+                    if len(ready.damage) not in {0, len(ready.frames)}:
+                        raise CorruptPayload(f"{len(ready.damage)} measurements for {len(ready.frames)} frames")
+                    damage = [damage_from_wire(message) for message in ready.damage]
                 except CorruptPayload:
                     self._buffer.discard_next()
                     raise
                 self._encode_pictures(ready, pictures)
+            self._damage += damage
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
 
@@ -212,6 +217,7 @@ class SegmentBuilder:
             engine=self.engine,
             toolchain=toolchain_identity(self._title.request.recipe.profile),
             seconds=self._seconds,
+            damage=tuple(self._damage),
         )
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Sequence
 
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import damage_to_wire
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed, BusFull
 from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.media.picture import Picture
 from reelwright.media.transport import choose_codec, encode_payload
+from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import UnavailableError
 from reelwright.titles.identity import FIRST_ATTEMPT
@@ -49,13 +51,13 @@ class RestoredPublisher:
         self._closed.set()
 
     def publish(
-        self, batch: FrameBatch, restored: Sequence[Picture], *, seconds: float, is_wanted: Callable[[], bool]
+        self, batch: FrameBatch, restored: Sequence[RestoredFrame], *, seconds: float, is_wanted: Callable[[], bool]
     ) -> None:
         """Publishes a restored batch and returns when the bus has it.
 
         Args:
             batch: the batch as it was leased.
-            restored: its pictures, restored.
+            restored: its frames, restored.
             seconds: wall seconds that the restoration took.
             is_wanted: whether to go on waiting for the bus.
 
@@ -63,13 +65,16 @@ class RestoredPublisher:
             BatchAbandoned: it is not wanted, or `close` was called, and the bus does not have it.
         """
         with metrics.timed("transport"):
-            payload = encode_payload(restored, self._codec_of(batch.run, restored[0]))
+            pictures = [frame.picture for frame in restored]
+            payload = encode_payload(pictures, self._codec_of(batch.run, pictures[0]))
         with metrics.timed("publish"):
             try:
                 payload = self._claims.store_if_large(payload, batch.run, batch.segment, batch.attempt or FIRST_ATTEMPT)
             except UnavailableError:
                 raise BatchAbandoned from None
-            self._publish_when_room(self._message(batch, payload, seconds), is_wanted)
+            message = self._message(batch, payload, seconds)
+            message.damage.extend(damage_to_wire(frame.damage) for frame in restored if frame.damage is not None)
+            self._publish_when_room(message, is_wanted)
 
     def _codec_of(self, run: str, picture: Picture) -> str:
         if self._codec != "auto":

@@ -1,4 +1,4 @@
-"""Restores single pictures as their batches require."""
+"""Restores frames as their batches require."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from reelwright.media.picture import Picture
 from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine
+from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.models import ModelFile
-from reelwright.restoration.restore import Restorer
+from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.restoration.self_test import check_engine
 from reelwright.titles.errors import RecipeError
 from reelwright.titles.recipe import recipe_keys
@@ -16,7 +17,7 @@ from reelwright.wire.frames_pb2 import Work
 
 
 class PictureRestorer:
-    """Restores pictures with one engine. Thread-safe; releases the GIL where it computes.
+    """Restores frames with one engine. Thread-safe; releases the GIL where it computes.
 
     Args:
         engine: runs the network.
@@ -44,15 +45,21 @@ class PictureRestorer:
         """
         check_engine(self._engine, self._model)
 
-    def restore(self, picture: Picture, work: Work) -> Picture:
-        """Restores a picture.
+    @property
+    def halo_frames(self) -> int:
+        """Frames before and after each frame that the model reads."""
+        return self._engine.halo_frames
+
+    def restore(self, picture: Picture, window: FrameWindow | None, work: Work) -> RestoredFrame:
+        """Restores a frame.
 
         Args:
-            picture: the active area of a frame.
+            picture: the active area of the frame.
+            window: the frame with its neighbours, for a model with `halo_frames`.
             work: enlargement, share of grain kept, pixel format and range of the result.
 
         Returns:
-            A picture `work.scale` times as wide and high, in `work.pix_fmt`.
+            A picture `work.scale` times as wide and high, in `work.pix_fmt`, and what was measured.
 
         Raises:
             RecipeError: the recipe has a key that this version does not know.
@@ -61,4 +68,4 @@ class PictureRestorer:
             raise RecipeError(f"unknown key {min(unknown)!r}", "recipe", "upgrade this worker")
         restorer = Restorer(self._engine, work.scale, work.grain_keep)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
-        return restorer.restore(picture, work.pix_fmt, full_range=work.full_range, siting=siting)
+        return restorer.restore(picture, work.pix_fmt, window=window, full_range=work.full_range, siting=siting)

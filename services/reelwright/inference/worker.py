@@ -21,8 +21,9 @@ from reelwright.inference.lease_pool import LeasePool
 from reelwright.inference.restored_publisher import BatchAbandoned, RestoredPublisher
 from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
-from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
+from reelwright.restoration.frame_windows import FrameWindows
+from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
@@ -223,23 +224,28 @@ class InferenceWorker:
         self.defect = self.defect or defect
         self._stop.set()
 
-    def _restore_pictures(self, lease: HeldLease) -> list[Picture]:
+    def _restore_pictures(self, lease: HeldLease) -> list[RestoredFrame]:
         batch = lease.batch
         with metrics.timed("transport"):
             pictures = decode_payload(batch.payload, lease.content)
         expected = batch.halo_before + len(batch.frames) + batch.halo_after
         if len(pictures) != expected:
             raise CorruptPayload(f"{len(pictures)} pictures for {expected} frames")
+        own = range(batch.halo_before, batch.halo_before + len(batch.frames))
+        windows = None
+        if self._restorer.halo_frames:
+            windows = FrameWindows(pictures, batch.halo_before, [frame.shot_start for frame in batch.frames])
         restored = []
         with metrics.timed("restoration"):
-            for picture in pictures[batch.halo_before : expected - batch.halo_after]:
+            for number, index in enumerate(own):
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 turned()
-                restored.append(self._restorer.restore(picture, batch.work))
+                window = windows.window(number) if windows else None
+                restored.append(self._restorer.restore(pictures[index], window, batch.work))
         return restored
 
-    def _publish_batch(self, lease: HeldLease, restored: list[Picture], seconds: float) -> None:
+    def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame], seconds: float) -> None:
         self._pool.mark_waiting(lease)
         with (
             bound_contextvars(**lease.log_fields),

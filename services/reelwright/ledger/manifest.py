@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import zip_longest
 
 from pydantic import ValidationError
 
 from reelwright.ledger.delivery import manifest_location
-from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotEntry
+from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.types import FrameRecord, StreamOutcome
+from reelwright.media.types import FrameDamage, FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 from reelwright.titles.identity import engine_matches
@@ -71,18 +72,18 @@ class _FrameAccount:
     toolchains: set[str] = field(default_factory=set)
     engines: set[str] = field(default_factory=set)
 
-    def collect(self, records: Iterable[SegmentRecord]) -> Iterator[FrameRecord]:
-        """Yields the records' frames and collects what the manifest needs."""
+    def collect(self, records: Iterable[SegmentRecord]) -> Iterator[tuple[FrameRecord, FrameDamage | None]]:
+        """Yields the records' frames with what was measured in them, and collects what the manifest needs."""
         for record in records:
             self.digests += record.frame_digests
             self.engines.add(record.engine)
             self.seconds.update(record.seconds)
             self.toolchains.add(record.toolchain)
-            for frame in record.frames:
+            for frame, damage in zip_longest(record.frames, record.damage):
                 if frame.concealed:
                     self.concealed.append(len(self.source_pts))
                 self.source_pts.append(frame.pts)
-                yield frame
+                yield frame, damage
 
 
 def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
@@ -136,17 +137,46 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     )
 
 
-def shots_of(frames: Iterable[FrameRecord]) -> Iterator[ShotEntry]:
-    """The shots of a film in order, each with its last preview, or its first frame if it has no preview."""
+def shots_of(frames: Iterable[tuple[FrameRecord, FrameDamage | None]]) -> Iterator[ShotEntry]:
+    """The shots of a film in order, each with its last preview, or its first frame if it has no preview.
+
+    Args:
+        frames: the film's frames, each with what was measured in it.
+    """
     first, count, preview = 0, 0, 0
-    for index, frame in enumerate(frames):
+    sums = _DamageSums()
+    for index, (frame, damage) in enumerate(frames):
         if frame.shot_start and count:
-            yield ShotEntry(first_frame=first, frames=count, preview_frame=preview)
+            yield ShotEntry(first_frame=first, frames=count, preview_frame=preview, damage=sums.mean())
             first, count, preview = index, 0, index
+            sums = _DamageSums()
         count += 1
         preview = index if frame.preview else preview
+        sums.add(damage)
     if count:
-        yield ShotEntry(first_frame=first, frames=count, preview_frame=preview)
+        yield ShotEntry(first_frame=first, frames=count, preview_frame=preview, damage=sums.mean())
+
+
+@dataclass(slots=True)
+class _DamageSums:
+    """Sums of what was measured in the frames of a shot."""
+
+    frames: int = 0
+    dusty: int = 0
+    sums: Counter[str] = field(default_factory=Counter)
+
+    def add(self, damage: FrameDamage | None) -> None:
+        if damage is None:
+            return
+        self.frames += 1
+        self.dusty += damage.dust > 0
+        self.sums.update(damage.model_dump(exclude={"dust"}))
+
+    def mean(self) -> ShotDamage | None:
+        if not self.frames:
+            return None
+        means = {name: round(total / self.frames, 3) for name, total in self.sums.items()}
+        return ShotDamage(**means, dust_frames=round(self.dusty / self.frames, 4))
 
 
 def worst_time_error(

@@ -25,7 +25,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reelwright.media.types import FrameRecord, SourceInfo, StreamOutcome, TimeBase
+from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo, StreamOutcome, TimeBase
 from reelwright.titles.recipe import Recipe, known_recipe
 from reelwright.titles.request import RunRequest
 from reelwright.titles.versions import VersionedDocument
@@ -159,6 +159,7 @@ class SegmentRecord(VersionedDocument):
         engine: identity of the engine that restored it.
         toolchain: `media.toolchain.toolchain_identity` of the encoder that encoded it.
         seconds: wall seconds per stage (restoration, encode).
+        damage: what was measured in each frame; empty when the model reads single frames.
     """
 
     segment: int
@@ -170,6 +171,27 @@ class SegmentRecord(VersionedDocument):
     engine: str
     toolchain: str = ""
     seconds: dict[str, float]
+    damage: tuple[FrameDamage, ...] = ()
+
+
+class ShotDamage(BaseModel):
+    """What was measured in the frames of a shot, as `FrameDamage`: the mean of each figure.
+
+    Attributes:
+        grain: standard deviation, in 8-bit levels.
+        grain_size: correlation between adjacent pixels, 0 to 1.
+        blockiness: excess of the gradient at the borders of 8x8 blocks, 0 to 1.
+        sharpness: energy of the finest detail relative to that of detail twice as large, 0 to 1.
+        dust_frames: share of the frames in which dust was replaced.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    grain: float
+    grain_size: float
+    blockiness: float
+    sharpness: float
+    dust_frames: float
 
 
 class WorkMark(VersionedDocument):
@@ -194,6 +216,7 @@ class ShotEntry(BaseModel):
         frames: how many frames it has.
         preview_frame: index in the title of the frame that the report shows for it. Manifests written before 0.1.0
             call this field `sample_frame`.
+        damage: what was measured in its frames; None when the model reads single frames.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -201,6 +224,7 @@ class ShotEntry(BaseModel):
     first_frame: int
     frames: int
     preview_frame: int = Field(validation_alias=AliasChoices("preview_frame", "sample_frame"))
+    damage: ShotDamage | None = None
 
 
 class Manifest(BaseModel):

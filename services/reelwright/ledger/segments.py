@@ -19,7 +19,7 @@ RECORD_NAME = re.compile(r"(\d{6,})\.json")
 _READ_BYTES = 1 << 20
 _FILE_NAME = re.compile(r"(\d{6,})-([0-9a-f]{12})\.mkv")
 # What may differ between two encodings of the same restored frames. `frame_digests` may not.
-_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "toolchain"}
+_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "toolchain", "damage"}
 
 
 class SegmentFolder:

@@ -10,18 +10,21 @@ Every function is pure. With one OpenCV thread the result is the same on every c
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.restoration.window_network import FRAMES, MIDDLE
+
 Codes = NDArray[np.uint8]
 Flow = NDArray[np.float32]
+Window = Codes | Sequence[Codes]
+"""Frames in the order of time, as an array (frames, H, W) uint8 or one by one."""
 
-# Frames of a window: two before, the middle one, two after.
-FRAMES = 5
-MIDDLE = FRAMES // 2
 # Blur of the half-size luma before flow, in its pixels: chosen by measurement, see docs/training.md.
 _FLOW_BLUR = 1.0
 # Differences are smoothed before they are judged, or grain would look like disagreement.
@@ -47,27 +50,28 @@ class AlignedWindow:
     agreement: Codes
 
 
-def align(window: Codes) -> AlignedWindow:
+def align(window: Window, small: Window | None = None) -> AlignedWindow:
     """Aligns a window.
 
     Args:
-        window: (5, H, W) uint8 luma in the order of time, H and W even and at least 32. Where a shot begins or ends,
-            its nearest frame stands in for those beyond it.
+        window: five frames (H, W) uint8 luma in the order of time, H and W even and at least 32. Where a shot begins or
+            ends, its nearest frame stands in for those beyond it.
+        small: `flow_luma` of the five frames, for a caller that has it; made here otherwise.
 
     Returns:
         The window in the geometry of its middle frame.
     """
     middle = window[MIDDLE]
-    target = _prepared(middle)
-    aligned = np.empty_like(window)
-    aligned[MIDDLE] = middle
+    small = [flow_luma(frame) for frame in window] if small is None else small
     rows, columns = middle.shape
+    aligned = np.empty((FRAMES, rows, columns), np.uint8)
+    aligned[MIDDLE] = middle
     agreement = np.empty((FRAMES - 1, rows // 2, columns // 2), np.uint8)
     for slot, index in enumerate(i for i in range(FRAMES) if i != MIDDLE):
         neighbour = window[index]
         # A stand-in is the middle frame itself: there is nothing to warp.
         same = np.array_equal(neighbour, middle)
-        aligned[index] = neighbour if same else warp(neighbour, flow(target, _prepared(neighbour)))
+        aligned[index] = neighbour if same else warp(neighbour, flow(small[MIDDLE], small[index]))
         agreement[slot] = agreement_map(middle, aligned[index])
     return AlignedWindow(aligned, agreement)
 
@@ -76,7 +80,7 @@ def flow(target: Codes, source: Codes) -> Flow:
     """Where each pixel of `target` is found in `source`.
 
     Args:
-        target: (h, w) uint8, prepared luma of the middle frame at half size.
+        target: (h, w) uint8, `flow_luma` of the middle frame.
         source: (h, w) uint8, the same of a neighbour.
 
     Returns:
@@ -85,15 +89,16 @@ def flow(target: Codes, source: Codes) -> Flow:
     # OpenCV's stubs forget that the first guess may be None.
     half = _estimator().calc(target, source, None)  # type: ignore[call-overload]
     full = cv2.resize(half, (target.shape[1] * 2, target.shape[0] * 2), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(full * np.float32(2), np.float32)
+    return np.asarray(cv2.add(full, full, full), np.float32)
 
 
 def warp(frame: Codes, displacement: Flow) -> Codes:
     """The frame resampled at `displacement` from each pixel, by a cubic kernel; (H, W) uint8."""
-    rows, columns = frame.shape
-    x = displacement[..., 0] + np.arange(columns, dtype=np.float32)[None, :]
-    y = displacement[..., 1] + np.arange(rows, dtype=np.float32)[:, None]
-    return np.asarray(cv2.remap(frame, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    places = cv2.add(displacement, _places(*frame.shape))
+    border = cv2.BORDER_REPLICATE
+    # OpenCV's stubs forget that one map may hold both coordinates.
+    warped = cv2.remap(frame, places, None, cv2.INTER_CUBIC, borderMode=border)  # type: ignore[call-overload]
+    return np.asarray(warped, np.uint8)
 
 
 def agreement_map(middle: Codes, neighbour: Codes) -> Codes:
@@ -111,15 +116,22 @@ def agreement_map(middle: Codes, neighbour: Codes) -> Codes:
     """
     difference = cv2.subtract(middle, neighbour, dtype=cv2.CV_32F)
     smooth = cv2.GaussianBlur(difference, (0, 0), _AGREEMENT_BLUR)
-    energy = cv2.boxFilter(smooth * smooth, -1, (_AGREEMENT_BOX, _AGREEMENT_BOX))
+    energy = cv2.sqrBoxFilter(smooth, -1, (_AGREEMENT_BOX, _AGREEMENT_BOX))
     half = cv2.resize(energy, (middle.shape[1] // 2, middle.shape[0] // 2), interpolation=cv2.INTER_AREA)
     allowed = _AGREEMENT_FLOOR + 2 * min(float(np.median(half)), _AGREEMENT_MOST)
     return np.asarray(np.rint(np.exp(half * np.float32(-0.5 / allowed)) * 255), np.uint8)
 
 
-def _prepared(frame: Codes) -> Codes:
+def flow_luma(frame: Codes) -> Codes:
+    """Half-size, slightly blurred luma, on which flows are computed; (H // 2, W // 2) uint8."""
     half = cv2.resize(frame, (frame.shape[1] // 2, frame.shape[0] // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.GaussianBlur(half, (0, 0), _FLOW_BLUR), np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _places(rows: int, columns: int) -> Flow:
+    """The place of each pixel, right and down; (rows, columns, 2) float32."""
+    return np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float32)
 
 
 def _estimator() -> cv2.DISOpticalFlow:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from reelwright.media.picture import PixelFormat, Plane
-
-Samples = NDArray[np.float32]
+from reelwright.restoration.quantise import quantise
 
 # On the left luma sample, halfway between two rows: MPEG-2 and H.264 where a stream does not say otherwise.
 DEFAULT_SITING = (0.0, 0.5)
@@ -56,18 +54,6 @@ def neutral_chroma(target: PixelFormat, size: tuple[int, int]) -> Plane:
     """A chroma plane of neutral samples for a picture whose luma has `size` (columns, rows)."""
     shape = target.plane_shape(1, *size)
     return quantise(np.full(shape, target.neutral, np.float32), target)
-
-
-def quantise(samples: Samples, target: PixelFormat) -> Plane:
-    """Rounds float32 code values to integers and clips them to the depth of `target`; `samples` is overwritten.
-
-    The work is done in place, because allocating a large plane for each step costs more than the step.
-
-    Returns:
-        uint8 for a depth of 8 bits, uint16 otherwise; same shape as `samples`.
-    """
-    codes = np.clip(np.rint(samples, out=samples), 0, (1 << target.depth) - 1, out=samples)
-    return codes.astype(np.uint8) if target.depth == 8 else codes.astype(np.uint16)
 
 
 def _index_map(scale: int, source: tuple[int, float], target: tuple[int, float]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.processor import instruction_set
+from reelwright.restoration.window_network import NetworkInput
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -20,16 +21,20 @@ class Engine(Protocol):
     Attributes:
         identity: runtime, version, precision, device, processor and model: everything that may change a pixel.
         scale: enlargement of its network.
+        halo_frames: frames before and after each frame that its network reads; 0 for a network on single frames.
     """
 
     identity: str
     scale: int
+    halo_frames: int
 
-    def upscale(self, luma: NDArray[np.float32]) -> NDArray[np.float32]:
+    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None = None) -> NDArray[np.float32]:
         """Enlarges luma.
 
         Args:
-            luma: (H, W), values in [0, 1].
+            luma: (H, W), values in [0, 1], repaired.
+            window: what the frame's window shows beside it, at the sides of `luma` or larger (see
+                `frame_windows.luma_codes`); needed by networks with `halo_frames`, ignored by others.
 
         Returns:
             A new array (scale * H, scale * W); values may be slightly below 0 or above 1.

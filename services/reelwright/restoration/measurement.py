@@ -12,25 +12,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import MIDDLE, AlignedWindow, Codes
+from reelwright.media.types import FrameDamage
+from reelwright.restoration.alignment import AlignedWindow, Codes, Window
+from reelwright.restoration.dust import CERTAIN_DUST, dust_map
+from reelwright.restoration.window_network import MIDDLE
 
-Field = NDArray[np.float32]
-
+# Grain of this many levels is 1 for the network.
+_GRAIN_UNIT = 16.0
 # Mean of |z| over the smallest 70 % of |z|, z standard normal: (2 / pi)^0.5 (1 - exp(-q^2 / 2)) / 0.7, q = 1.0364.
 _TRIMMED_SHARE, _TRIMMED_MEAN = 0.7, 0.4736
 # Side of the square, in pixels, on which block codecs transform.
 _BLOCK = 8
-# A dust pixel stands out from both neighbours by this many grain sigmas and by this many levels at least.
-_DUST_SIGMAS, _DUST_LEVELS = 4.6, 10.0
-# The weaker rim of a speck belongs to it from this share of the threshold on.
-_DUST_RIM = 0.5
-# Specks cover less of a frame than this; more is a scene that was not aligned.
-_DUST_SHARE = 0.1
-# Around a speck, over this many pixels, the frames must differ by less than this share of its height and by less than
-# these levels over grain; beneath it the other frames by less than the last share. All were chosen on seven moving
-# clips, first for the least change to clean film, then for the most dust found.
-_RING, _STRAY_SHARE, _STRAY_LEVELS, _APART_SHARE = 4, 0.3, 4.0, 0.2
 _SCRATCH_ROWS, _SCRATCH_COLUMNS, _SCRATCH_STEPS = 33, 9, 8
+_NO_SCRATCH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +47,28 @@ class Measurement:
     dust: Codes
     scratch: Codes
 
+    def figures(self) -> NDArray[np.float32]:
+        """The figures as the network reads them: grain, its size, blockiness, sharpness; (4,) float32, about 0 to 1."""
+        found = (self.grain / _GRAIN_UNIT, self.grain_size, self.blockiness, self.sharpness)
+        return np.array(found, np.float32)
 
-def measure(aligned: AlignedWindow, window: Codes) -> Measurement:
+    def summary(self) -> FrameDamage:
+        """The figures for the manifest; see `FrameDamage`."""
+        return FrameDamage(
+            grain=round(self.grain, 2),
+            grain_size=round(self.grain_size, 3),
+            blockiness=round(self.blockiness, 3),
+            sharpness=round(self.sharpness, 3),
+            dust=round(float((self.dust >= CERTAIN_DUST).mean()), 6),
+        )
+
+
+def measure(aligned: AlignedWindow, window: Window) -> Measurement:
     """Measures the middle frame of a window.
 
     Args:
         aligned: the window in the geometry of its middle frame.
-        window: (5, H, W) uint8, as it was before: scratches keep their place in it while the scene moves.
+        window: five frames (H, W) uint8, as they were before: scratches keep their place while the scene moves.
     """
     frames, middle = aligned.frames, aligned.frames[MIDDLE]
     grain = grain_sigma(frames)
@@ -88,7 +97,7 @@ def grain_sigma(frames: Codes) -> float:
     """
     found = []
     for index in _neighbours(frames):
-        counts = np.bincount(cv2.absdiff(frames[index], frames[MIDDLE]).ravel(), minlength=256)
+        counts = _histogram(cv2.absdiff(frames[index], frames[MIDDLE]))
         below = np.minimum(np.cumsum(counts), _TRIMMED_SHARE * frames[MIDDLE].size)
         mean = float((np.diff(below, prepend=0) * np.arange(256)).sum()) / (_TRIMMED_SHARE * frames[MIDDLE].size)
         found.append(mean / _TRIMMED_MEAN / np.sqrt(2))
@@ -104,12 +113,15 @@ def grain_size(frames: Codes) -> float:
     Returns:
         0 to 1, the mean of both directions; 0 where every neighbour is a copy.
     """
-    differences = [cv2.subtract(frames[i], frames[MIDDLE], dtype=cv2.CV_32F) for i in _neighbours(frames)]
-    if not differences:
+    neighbours = _neighbours(frames)
+    if not neighbours:
         return 0.0
-    quietest = min(differences, key=lambda d: float(np.abs(d).mean()))
-    limit = 3 * max(1.0, float(np.median(np.abs(quietest))) * 1.4826)
-    d = np.clip(quietest, -limit, limit)
+    nearest = min(neighbours, key=lambda i: cv2.norm(frames[i], frames[MIDDLE], cv2.NORM_L1))
+    quietest = cv2.subtract(frames[nearest], frames[MIDDLE], dtype=cv2.CV_32F)
+    counts = np.cumsum(_histogram(cv2.absdiff(frames[nearest], frames[MIDDLE])))
+    median = float(np.searchsorted(counts, counts[-1] / 2))
+    limit = 3 * max(1.0, median * 1.4826)
+    d = np.clip(quietest, -limit, limit, out=quietest)
     energy = float((d * d).mean()) + 1e-6
     pair = (float((d[:, 1:] * d[:, :-1]).mean()) + float((d[1:] * d[:-1]).mean())) / 2
     return float(np.clip(pair / energy, 0, 1))
@@ -151,76 +163,31 @@ def sharpness(frame: Codes) -> float:
     return float(np.clip(np.mean(found), 0, 1))
 
 
-def dust_map(frames: Codes, grain: float, size: float) -> Codes:
-    """Where the middle frame stands out from both adjacent frames, on the same side (spike detection, Kokaram 1998).
-
-    A speck counts where its core passes the threshold, where the other four frames agree with each other beneath it,
-    and where the three middle ones agree around it. One of the four may differ, as it may have dust there too.
-    Occlusion and what could not be aligned fail the last two. At the end of a shot, where a copy stands in for a
-    neighbour, nothing is dust.
-
-    Args:
-        frames: (5, H, W) uint8, aligned.
-        grain: sigma in levels.
-        size: correlation of the grain between adjacent pixels.
-
-    Returns:
-        (H, W) uint8: 0 for none, 64 on the weakest rim of a speck, 127 at the threshold, 255 from twice of it on.
-    """
-    first, before, middle, after, last = (cv2.GaussianBlur(frame, (3, 3), 0).astype(np.float32) for frame in frames)
-    spike = np.maximum(middle - np.maximum(before, after), np.minimum(before, after) - middle)
-    # Binomial smoothing leaves 3/8 of the sigma of white grain and nearly all of coarse grain's.
-    smooth = grain * (0.4 + 0.5 * size)
-    threshold = max(_DUST_LEVELS, _DUST_SIGMAS * smooth)
-    rim = (spike > threshold * _DUST_RIM).astype(np.uint8)
-    count, labels = cv2.connectedComponents(rim, connectivity=8)
-    if count < 2:
-        return np.zeros(rim.shape, np.uint8)
-    around = cv2.dilate(labels.astype(np.float32), np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)).astype(np.int32)
-    around[cv2.dilate(rim, np.ones((3, 3), np.uint8)) > 0] = 0
-    ranked = np.sort(np.stack([first, before, after, last]), axis=0)
-    apart = np.minimum(ranked[3] - ranked[1], ranked[2] - ranked[0])
-    stray = np.maximum(np.abs(before - after), np.abs(middle - (before + after) / 2))
-    core = np.zeros(count, np.float32)
-    np.maximum.at(core, labels[rim > 0], spike[rim > 0])
-    good = core > threshold
-    good &= _means(labels, apart, count) < _APART_SHARE * np.maximum(core, threshold)
-    good &= _means(around, stray, count) < np.minimum(_STRAY_SHARE * core, _STRAY_LEVELS + 1.5 * smooth)
-    good[0] = False
-    kept = good[labels]
-    if kept.mean() > _DUST_SHARE:
-        return np.zeros(rim.shape, np.uint8)
-    grown = cv2.dilate(np.where(kept, spike, 0).astype(np.float32), np.ones((3, 3), np.uint8))
-    return np.asarray(np.clip(grown * np.float32(127.5 / threshold), 0, 255), np.uint8)
-
-
-def scratch_map(window: Codes) -> Codes:
+def scratch_map(window: Window) -> Codes:
     """Thin vertical lines that stand at one place in the frame while the scene moves.
 
     Each frame less its mean over nine columns, averaged over 33 rows and over the three middle frames.
 
     Args:
-        window: (5, H, W) uint8, not aligned.
+        window: five frames (H, W) uint8, not aligned.
 
     Returns:
         (H, W) uint8; 128 is none, 8 steps are one level.
     """
-    lines = np.zeros(window.shape[1:], np.float32)
+    lines = np.zeros(window[MIDDLE].shape, np.float32)
     for index in (MIDDLE - 1, MIDDLE, MIDDLE + 1):
         frame = window[index].astype(np.float32)
         lines += frame - cv2.blur(frame, (_SCRATCH_COLUMNS, 1))
     steps = cv2.blur(lines, (1, _SCRATCH_ROWS)) * np.float32(_SCRATCH_STEPS / 3)
-    return np.asarray(np.clip(np.rint(128 + steps), 0, 255), np.uint8)
+    return np.asarray(np.clip(np.rint(_NO_SCRATCH + steps), 0, 255), np.uint8)
+
+
+def _histogram(codes: cv2.typing.MatLike) -> NDArray[np.float64]:
+    """How often each of the 256 values of uint8 codes occurs."""
+    return np.asarray(cv2.calcHist([codes], [0], None, [256], [0, 256]), np.float64).ravel()
 
 
 def _neighbours(frames: Codes) -> list[int]:
     """The frames that are not the middle one nor a copy of it that stands in at the end of a shot."""
     others = (index for index in range(len(frames)) if index != MIDDLE)
     return [index for index in others if not np.array_equal(frames[index], frames[MIDDLE])]
-
-
-def _means(labels: NDArray[np.int32], values: Field, count: int) -> NDArray[np.float64]:
-    """The mean of `values` over the pixels of each label, (count,); 0 for a label without pixels."""
-    flat = labels.ravel()
-    sums, counts = np.bincount(flat, values.ravel(), count), np.bincount(flat, minlength=count)
-    return np.asarray(sums / np.maximum(counts, 1), np.float64)

@@ -11,11 +11,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reelwright.restoration.network import Network
+from reelwright.restoration.window_network import MIDDLE, WindowNetwork
 from reelwright.titles.errors import ModelError
 
 # The limit of the reference implementation of safetensors.
 _HEADER_LIMIT = 100_000_000
+# The single-frame networks that development versions shipped.
+_EARLIER = "reel-1"
 # Types of tensors that numpy has, so that every engine can read them.
 _DTYPES = {"F32", "F16"}
 
@@ -34,7 +36,12 @@ class ModelFile:
     name: str
     path: Path
     sha256: str
-    network: Network | None
+    network: WindowNetwork | None
+
+    @property
+    def halo_frames(self) -> int:
+        """Frames before and after each frame that the network reads; 0 for a network on single frames."""
+        return MIDDLE if self.network is not None else 0
 
     @property
     def card(self) -> str:
@@ -82,20 +89,23 @@ def _load(name: str, path: Path) -> ModelFile:
     return ModelFile(name, path, sha256, _network(header, path))
 
 
-def _network(header: dict[str, Any], path: Path) -> Network | None:
+def _network(header: dict[str, Any], path: Path) -> WindowNetwork | None:
     """The `reel` network in a file; None for another family.
 
     Raises:
         ModelError: the file names a `reel` network and does not hold exactly its tensors.
     """
     try:
-        network = Network.from_metadata(dict(header.get("__metadata__", {})))
+        metadata = dict(header.get("__metadata__", {}))
+        if metadata.get("architecture") == _EARLIER:
+            raise ModelError("a network of version 0.1, which reads single frames", str(path), "train it again")
+        network = WindowNetwork.from_metadata(metadata)
         if network is None:
             return None
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
         shapes = {name: value["shape"] for name, value in tensors.items()}
         # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
-        if len(shapes) != 2 * network.layers or shapes != network.shapes():
+        if len(shapes) != 2 * network.layers + 4 or shapes != network.shapes():
             raise ValueError("unexpected tensors")
         if not {value["dtype"] for value in tensors.values()} <= _DTYPES:
             raise ValueError("unexpected dtype")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -16,12 +17,20 @@ from safetensors.numpy import load_file
 
 from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.models import ModelFile
-from reelwright.restoration.network import Network
-from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, run_tiled
+from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
+from reelwright.restoration.window_network import (
+    DIFFERENCE_GAIN,
+    FIGURES,
+    FRAMES,
+    MAPS,
+    MIDDLE,
+    NetworkInput,
+    WindowNetwork,
+    channel_factors,
+    input_planes,
+)
 
-Luma = NDArray[np.float32]
-
-# Compiled networks that are kept, one for each window size. A worker sees titles of many sizes, and each takes memory.
+# Compiled networks that are kept, one for each tile size. A worker sees titles of many sizes, and each takes memory.
 _MAX_COMPILED = 4
 
 
@@ -33,7 +42,7 @@ class OpenVinoEngine:
         threads: CPU threads in total.
         streams: frames computed at the same time.
         precision: of the convolutions; the bicubic enlargement is always float32.
-        largest: maximum rows and columns of a window.
+        largest: maximum rows and columns of a tile.
     """
 
     def __init__(
@@ -47,29 +56,38 @@ class OpenVinoEngine:
     ) -> None:
         assert model.network is not None
         self._network = model.network
-        self._weights = load_file(str(model.path))
+        self._weights = {name: tensor.astype(np.float32) for name, tensor in load_file(str(model.path)).items()}
         self._options = compile_options(threads, streams, precision)
         self._streams, self._largest = streams, largest
         self._requests: dict[tuple[int, int], queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
         self.identity = format_identity("openvino", resolve_precision(precision), model)
-        self.scale = model.network.scale
+        self.scale, self.halo_frames = model.network.scale, MIDDLE
 
-    def upscale(self, luma: Luma) -> Luma:
+    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
+        assert window is not None, "the network reads a window"
         network = self._network
+        factors = channel_factors(self._weights, window.figures)
+        constants = [window.figures.reshape(1, -1, 1, 1), factors.reshape(1, -1, 1, 1)]
+
+        def run(tile: list[Planes]) -> Luma:
+            return self._infer([*(planes[None] for planes in tile), *constants])
+
+        detail = run_tiled(
+            input_planes(luma, window), run, network.scale, network.halo, network.unshuffle, self._largest
+        )
         rows, columns = luma.shape
-        detail = run_tiled(luma, self._run, network.scale, network.halo, network.unshuffle, self._largest)
         size = (columns * network.scale, rows * network.scale)
         enlarged = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), np.float32)
-        enlarged += detail
+        enlarged += detail[: size[1], : size[0]]
         return enlarged
 
-    def _run(self, window: Luma) -> Luma:
-        pool = self._pool((window.shape[0], window.shape[1]))
+    def _infer(self, inputs: list[NDArray[Any]]) -> Luma:
+        pool = self._pool((inputs[0].shape[2], inputs[0].shape[3]))
         request = pool.get()
         try:
-            result = request.infer({0: window[None, None]}, share_inputs=True)[0]
+            result = request.infer(dict(enumerate(inputs)), share_inputs=True)[0]
             return np.array(result[0, 0], np.float32)
         finally:
             pool.put(request)
@@ -99,27 +117,55 @@ def compile_options(threads: int, streams: int, precision: Precision) -> dict[st
     }
 
 
-def build_graph(network: Network, weights: dict[str, NDArray[Any]], shape: tuple[int, int]) -> ov.Model:
-    """Builds the network for windows of one size, without the bicubic enlargement.
+def build_graph(network: WindowNetwork, weights: Mapping[str, NDArray[np.float32]], shape: tuple[int, int]) -> ov.Model:
+    """Builds the network for tiles of one size, without the bicubic enlargement.
 
     Args:
         network: its layers.
         weights: tensors by name, as in its safetensors file.
-        shape: rows and columns of a window, multiples of `network.unshuffle`.
+        shape: rows and columns of a tile, multiples of `network.unshuffle`.
 
     Returns:
-        A model from (1, 1, rows, columns) to (1, 1, scale * rows, scale * columns), both float32.
+        A model from luma (1, 1, rows, columns) float32, the arrays of `NetworkInput` with a leading axis, the figures
+        (1, 4, 1, 1) and the channel factors (1, channels, 1, 1), to (1, 1, scale * rows, scale * columns) float32.
     """
+    half = [side // network.unshuffle for side in shape]
     luma = ops.parameter([1, 1, *shape], np.float32, name="luma")
-    node = ops.space_to_depth(luma, "blocks_first", network.unshuffle)
-    names = network.names()
-    for layer, (weight, bias) in enumerate(names):
-        node = ops.convolution(node, ops.constant(weights[weight].astype(np.float32)), [1, 1], [1, 1], [1, 1], [1, 1])
-        node = ops.add(node, ops.constant(weights[bias].astype(np.float32).reshape(1, -1, 1, 1)))
-        if layer < len(names) - 1:
+    differences = ops.parameter([1, FRAMES - 1, *shape], np.int8, name="differences")
+    maps = ops.parameter([1, MAPS, *shape], np.uint8, name="maps")
+    agreement = ops.parameter([1, FRAMES - 1, *half], np.uint8, name="agreement")
+    figures = ops.parameter([1, FIGURES, 1, 1], np.float32, name="figures")
+    factors = ops.parameter([1, sum(network.widths), 1, 1], np.float32, name="factors")
+    # The same arithmetic as WindowNet.detail; integers are folded before they are converted, which moves a quarter of
+    # the bytes.
+    folded = [ops.space_to_depth(plane, "depth_first", network.unshuffle) for plane in (luma, differences, maps)]
+    centre = ops.constant(np.float32(0.5))
+    inputs = [
+        ops.subtract(folded[0], centre),
+        ops.clamp(_scaled(folded[1], DIFFERENCE_GAIN / 255), -1.0, 1.0),
+        ops.subtract(_scaled(folded[2], 1 / 255), centre),
+        _scaled(agreement, 1 / 255),
+        ops.broadcast(figures, ops.constant(np.array([1, FIGURES, *half], np.int64))),
+    ]
+    node = ops.concat(inputs, 1)
+    shares = ops.variadic_split(factors, ops.constant(1), ops.constant(np.array(network.widths, np.int64)))
+    for layer in range(network.layers):
+        # A positive factor may be moved behind the ReLU, and so into the weights of the next layer: that is a pass over
+        # the weights for each layer instead of one over the picture.
+        weight = ops.constant(weights[f"conv{layer}.weight"])
+        if layer:
+            weight = ops.multiply(weight, shares.output(layer - 1))
+        node = ops.convolution(node, weight, [1, 1], [1, 1], [1, 1], [1, 1])
+        node = ops.add(node, ops.constant(weights[f"conv{layer}.bias"].reshape(1, -1, 1, 1)))
+        if layer < network.layers - 1:
             node = ops.relu(node)
-    node = ops.depth_to_space(node, "blocks_first", network.unshuffle * network.scale)
-    return ov.Model([node], [luma], "reel")
+    node = ops.multiply(node, shares.output(network.layers - 1))
+    node = ops.depth_to_space(node, "depth_first", network.unshuffle * network.scale)
+    return ov.Model([node], [luma, differences, maps, agreement, figures, factors], "reel")
+
+
+def _scaled(codes: ov.Node, factor: float) -> ov.Node:
+    return ops.multiply(ops.convert(codes, "f32"), ops.constant(np.float32(factor)))
 
 
 @cache

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import MIDDLE, Codes
+from reelwright.restoration.alignment import Codes
+from reelwright.restoration.window_network import MIDDLE
 
-# Dust scores from here on are replaced in full; the scores are those of `measurement.dust_map`.
+# Dust scores from here on are replaced in full; the scores are those of `dust.dust_map`.
 _FULL = 64
 
 
@@ -28,3 +30,20 @@ def repair(frames: Codes, dust: Codes) -> Codes:
     share = np.maximum(cv2.GaussianBlur(share, (3, 3), 0), share)
     scene = (frames[MIDDLE - 1].astype(np.float32) + frames[MIDDLE + 1]) / 2
     return np.asarray(np.rint(middle + share * (scene - middle)), np.uint8)
+
+
+def repair_luma(luma: NDArray[np.float32], codes: Codes, repaired: Codes) -> NDArray[np.float32]:
+    """Repairs luma of any depth as its 8-bit codes were repaired; in place.
+
+    Args:
+        luma: (h, w) float32 in [0, 1].
+        codes: (H, W) uint8, the frame at 8 bits, at least as large.
+        repaired: (H, W) uint8, the same repaired.
+
+    Returns:
+        `luma`; where the codes are equal it is unchanged.
+    """
+    rows, columns = luma.shape
+    change = cv2.subtract(repaired[:rows, :columns], codes[:rows, :columns], dtype=cv2.CV_32F)
+    luma += change * np.float32(1 / 255)
+    return luma

@@ -1,31 +1,33 @@
-"""Runs a network over a frame in windows of one size. The borders of the windows change no pixel.
+"""Runs a network over a frame in tiles of one size. The borders of the tiles change no pixel.
 
-The windows depend on the frame's size alone. Neighbouring windows overlap by at least twice the halo, and each window
-supplies only those pixels whose whole neighbourhood it contains. So the result equals that of one window over the whole
+The tiles depend on the frame's size alone. Neighbouring tiles overlap by at least twice the halo, and each tile
+supplies only those pixels whose whole neighbourhood it contains. So the result equals that of one tile over the whole
 frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Luma = NDArray[np.float32]
+Planes = NDArray[Any]
 
 # Pixels that are mirrored around the frame, because networks are least accurate at a picture's edge.
 MARGIN = 8
-# The activations of a window of this size fit into the memory of a small GPU.
+# The activations of a tile of this size fit into the memory of a small GPU.
 MAX_ROWS, MAX_COLUMNS = 768, 1344
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One window along one axis, in samples.
+    """One tile along one axis, in samples.
 
     Attributes:
         start, size: the samples that it reads: `start` to `start + size`.
@@ -39,12 +41,12 @@ class Span:
 
 
 def spans(length: int, largest: int, halo: int, multiple: int) -> list[Span]:
-    """The windows that cover one axis of a frame.
+    """The tiles that cover one axis of a frame.
 
     Args:
         length: samples of the axis, a multiple of `multiple`.
-        largest: maximum samples of a window.
-        halo: samples at each end of a window that it reads and does not supply, except at the ends of the frame.
+        largest: maximum samples of a tile.
+        halo: samples at each end of a tile that it reads and does not supply, except at the ends of the frame.
         multiple: divisor of every start and size.
     """
     if length <= largest:
@@ -60,8 +62,8 @@ def spans(length: int, largest: int, halo: int, multiple: int) -> list[Span]:
 
 
 def run_tiled(
-    luma: Luma,
-    run: Callable[[Luma], Luma],
+    planes: Sequence[Planes],
+    run: Callable[[list[Planes]], Luma],
     scale: int,
     halo: int,
     multiple: int,
@@ -70,32 +72,48 @@ def run_tiled(
     """Runs a network over a whole frame.
 
     Args:
-        luma: (H, W) float32 in [0, 1].
-        run: the network, from (h, w) to (scale * h, scale * w), both float32; h and w are multiples of `multiple`.
+        planes: the network's inputs: (C, H, W), and maps of a half or another part of these sides.
+        run: the network, from tiles of the inputs to (scale * h, scale * w) float32; h and w are multiples of
+            `multiple`.
         scale: factor by which width and height grow.
-        halo: how far a result depends on its neighbours, in source pixels (`Network.halo`).
+        halo: how far a result depends on its neighbours, in source pixels (`WindowNetwork.halo`).
         multiple: divisor of the sides of the network's input.
-        largest: maximum rows and columns of a window.
+        largest: maximum rows and columns of a tile.
 
     Returns:
         (scale * H, scale * W) float32.
     """
-    rows, columns = luma.shape
+    rows, columns = planes[0].shape[1:]
+    parts = [rows // plane.shape[1] for plane in planes]
     bottom, right = _round_up(rows, multiple) - rows + MARGIN, _round_up(columns, multiple) - columns + MARGIN
-    padded = np.asarray(cv2.copyMakeBorder(luma, MARGIN, bottom, MARGIN, right, cv2.BORDER_REFLECT_101), np.float32)
+    padded = [
+        _mirrored(plane, bottom // part, right // part, MARGIN // part)
+        for plane, part in zip(planes, parts, strict=True)
+    ]
+    height, width = padded[0].shape[1:]
     halo = _round_up(halo, multiple)
-    row_spans = spans(padded.shape[0], largest[0], halo, multiple)
-    column_spans = spans(padded.shape[1], largest[1], halo, multiple)
+    row_spans = spans(height, largest[0], halo, multiple)
+    column_spans = spans(width, largest[1], halo, multiple)
     if len(row_spans) == len(column_spans) == 1:
         whole = run(padded)
     else:
-        whole = np.empty((padded.shape[0] * scale, padded.shape[1] * scale), np.float32)
+        whole = np.empty((height * scale, width * scale), np.float32)
         for y in row_spans:
             for x in column_spans:
-                window = np.ascontiguousarray(padded[y.start : y.start + y.size, x.start : x.start + x.size])
-                whole[_target(y, scale), _target(x, scale)] = run(window)[_supplied(y, scale), _supplied(x, scale)]
+                tile = [_cut(plane, y, x, part) for plane, part in zip(padded, parts, strict=True)]
+                whole[_target(y, scale), _target(x, scale)] = run(tile)[_supplied(y, scale), _supplied(x, scale)]
     edge = MARGIN * scale
     return whole[edge : edge + rows * scale, edge : edge + columns * scale]
+
+
+def _mirrored(planes: Planes, bottom: int, right: int, margin: int) -> Planes:
+    border = cv2.BORDER_REFLECT_101
+    return np.stack([cv2.copyMakeBorder(plane, margin, bottom, margin, right, border) for plane in planes])
+
+
+def _cut(planes: Planes, y: Span, x: Span, part: int) -> Planes:
+    rows, columns = (slice(span.start // part, (span.start + span.size) // part) for span in (y, x))
+    return np.ascontiguousarray(planes[:, rows, columns])
 
 
 def _target(span: Span, scale: int) -> slice:

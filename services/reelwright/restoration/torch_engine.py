@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.models import ModelFile
-from reelwright.restoration.network import Network
-from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, run_tiled
+from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
+from reelwright.restoration.window_network import MIDDLE, NetworkInput, WindowNetwork, input_planes
+from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError
-
-Luma = NDArray[np.float32]
 
 # Other families do not state their receptive field. For most convolutional networks, pixels further away than this
 # have next to no influence.
 _OTHER_HALO = 32
 # A multiple of the window sizes of the window-based architectures that spandrel supports.
 _OTHER_MULTIPLE = 16
-
-
-class ReelNet(nn.Module):
-    """A `reel` network as a torch module.
-
-    Args:
-        network: its layers.
-    """
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-        shapes = network.shapes()
-        for layer, (weight, _) in enumerate(network.names()):
-            after, before, *_ = shapes[weight]
-            self.add_module(f"conv{layer}", nn.Conv2d(before, after, 3, padding=1))
-
-    def forward(self, luma: Tensor) -> Tensor:
-        """Luma (N, 1, H, W) in [0, 1] to the detail (N, 1, scale * H, scale * W) to add to a bicubic enlargement."""
-        *hidden, last = self.children()
-        features = functional.pixel_unshuffle(luma, self.network.unshuffle)
-        for layer in hidden:
-            features = functional.relu(layer(features))
-        return functional.pixel_shuffle(last(features), self.network.unshuffle * self.network.scale)
 
 
 class TorchEngine:
@@ -60,7 +34,7 @@ class TorchEngine:
         model: a `reel` network, or any that spandrel can load.
         threads: CPU threads in total.
         precision: of the network; the bicubic enlargement is always float32.
-        largest: maximum rows and columns of a window.
+        largest: maximum rows and columns of a tile.
 
     Raises:
         ModelError: spandrel cannot load the file, or the network does not enlarge images by 2, 3 or 4.
@@ -77,33 +51,51 @@ class TorchEngine:
         self._lock = threading.Lock()
         self.identity = format_identity("torch", resolve_precision(precision), model, device_name())
         if model.network is not None:
-            net = ReelNet(model.network)
-            net.load_state_dict(load_file(str(model.path)))
-            self.scale, self._halo, self._multiple = model.network.scale, model.network.halo, model.network.unshuffle
-            self._call: Callable[[Tensor], Tensor] = self._prepare(net)
+            self._call: Callable[[list[Tensor], Tensor | None], Tensor] = self._load_reel(model, model.network)
+            self.scale, self.halo_frames = model.network.scale, MIDDLE
+            self._halo, self._multiple = model.network.halo, model.network.unshuffle
         else:
             self.scale, self._call = self._load_with_spandrel(model)
+            self.halo_frames = 0
             self._halo, self._multiple = _OTHER_HALO, _OTHER_MULTIPLE
-        self._adds_to_bicubic = model.network is not None
 
-    def upscale(self, luma: Luma) -> Luma:
+    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         rows, columns = luma.shape
-        result = run_tiled(luma, self._run, self.scale, self._halo, self._multiple, self._largest)
-        if self._adds_to_bicubic:
-            size = (columns * self.scale, rows * self.scale)
-            result = result + cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC)
-        return np.ascontiguousarray(result, np.float32)
+        size = (columns * self.scale, rows * self.scale)
+        if not self.halo_frames:
+            whole = run_tiled([luma[None]], self._run, self.scale, self._halo, self._multiple, self._largest)
+            return np.ascontiguousarray(whole, np.float32)
+        assert window is not None, "the network reads a window"
+        figures = torch.from_numpy(window.figures)[None]
+        run = partial(self._run, figures=figures)
+        detail = run_tiled(input_planes(luma, window), run, self.scale, self._halo, self._multiple, self._largest)
+        enlarged = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), np.float32)
+        enlarged += detail[: size[1], : size[0]]
+        return enlarged
 
-    def _run(self, window: Luma) -> Luma:
+    def _run(self, tile: list[Planes], figures: Tensor | None = None) -> Luma:
         with self._lock, torch.inference_mode():
-            tensor = torch.from_numpy(window)[None, None].to(self._device, self._dtype)
-            return np.asarray(self._call(tensor).float().cpu().numpy()[0, 0], np.float32)
+            tensors = [torch.from_numpy(planes[None]).to(self._device) for planes in tile]
+            return np.asarray(self._call(tensors, figures).float().cpu().numpy()[0, 0], np.float32)
 
-    def _prepare(self, net: nn.Module) -> nn.Module:
-        return net.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
+    def _load_reel(self, model: ModelFile, network: WindowNetwork) -> Callable[[list[Tensor], Tensor | None], Tensor]:
+        net = WindowNet(network)
+        net.load_state_dict({name: tensor.float() for name, tensor in load_file(str(model.path)).items()})
+        net.eval().to(self._device)
+        # The small net stays in float32: it costs nothing.
+        for layer in net.convolutions:
+            layer.to(self._dtype).to(memory_format=torch.channels_last)
 
-    def _load_with_spandrel(self, model: ModelFile) -> tuple[int, Callable[[Tensor], Tensor]]:
+        def call(tile: list[Tensor], figures: Tensor | None) -> Tensor:
+            assert figures is not None
+            luma, *codes = tile
+            differences, maps, agreement = (planes.float() * (1 / 255) for planes in codes)
+            return net.detail(luma, differences, maps, agreement, figures.to(self._device))
+
+        return call
+
+    def _load_with_spandrel(self, model: ModelFile) -> tuple[int, Callable[[list[Tensor], Tensor | None], Tensor]]:
         import spandrel  # noqa: PLC0415 - only networks of other families need it
 
         try:
@@ -113,8 +105,14 @@ class TorchEngine:
             raise ModelError(f"spandrel cannot load it: {what}", str(model.path), "use an enlarging network") from None
         if not isinstance(loaded, spandrel.ImageModelDescriptor) or loaded.scale not in {2, 3, 4}:
             raise ModelError("the network does not enlarge by 2, 3 or 4", str(model.path), "use an enlarging network")
-        net, channels = self._prepare(loaded.model), loaded.input_channels
-        return loaded.scale, lambda luma: net(luma.expand(-1, channels, -1, -1)).mean(dim=1, keepdim=True)
+        net = loaded.model.eval().to(self._device, self._dtype).to(memory_format=torch.channels_last)
+        channels = loaded.input_channels
+
+        def call(tile: list[Tensor], _: Tensor | None) -> Tensor:
+            result: Tensor = net(tile[0].to(self._dtype).expand(-1, channels, -1, -1))
+            return result.mean(dim=1, keepdim=True)
+
+        return loaded.scale, call
 
 
 def resolve_precision(precision: Precision) -> str:

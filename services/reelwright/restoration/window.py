@@ -1,22 +1,16 @@
-"""The steps by which the middle frame of a window is restored: align, measure, repair, enlarge.
-
-Each step is a pure function in a module of its own; this is the chain, for the worker, the training and its evaluation.
-"""
+"""Prepares a window of frames for a network: align, measure, repair. Each step is a pure function in its own module."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import MIDDLE, Codes, align
+from reelwright.restoration.alignment import Codes, Window, align
 from reelwright.restoration.measurement import Measurement, measure
 from reelwright.restoration.repair import repair
-
-Luma = NDArray[np.float32]
+from reelwright.restoration.window_network import FRAMES, MIDDLE, NetworkInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +27,24 @@ class PreparedWindow:
     agreement: Codes
     measurement: Measurement
 
+    def network_input(self) -> NetworkInput:
+        """What the network reads beside the middle frame's luma."""
+        middle = self.frames[MIDDLE]
+        others = [self.frames[i] for i in range(FRAMES) if i != MIDDLE]
+        differences = np.stack([cv2.subtract(frame, middle, dtype=cv2.CV_8S) for frame in others])
+        maps = np.stack([self.measurement.dust, self.measurement.scratch])
+        return NetworkInput(differences.astype(np.int8), maps, self.agreement, self.measurement.figures())
 
-def prepare(window: Codes) -> PreparedWindow:
+
+def prepare(window: Window, small: Window | None = None) -> PreparedWindow:
     """Aligns, measures and repairs.
 
     Args:
-        window: (5, H, W) uint8 luma in the order of time, H and W even and at least 32.
+        window: five frames (H, W) uint8 luma in the order of time, H and W even and at least 32.
+        small: `alignment.flow_luma` of the five frames, for a caller that has it; made here otherwise.
     """
-    aligned = align(window)
+    aligned = align(window, small)
     measurement = measure(aligned, window)
     frames = aligned.frames.copy()
     frames[MIDDLE] = repair(aligned.frames, measurement.dust)
     return PreparedWindow(frames, aligned.agreement, measurement)
-
-
-def restore_window(window: Codes, detail: Callable[[PreparedWindow], Luma]) -> Luma:
-    """The middle frame of a window, restored and enlarged.
-
-    Args:
-        window: see `prepare`.
-        detail: the network: what it adds to the bicubic enlargement, (scale * H, scale * W) float32.
-
-    Returns:
-        (scale * H, scale * W) float32, 0 black to 1 white; it may leave that range a little.
-    """
-    prepared = prepare(window)
-    added = detail(prepared)
-    middle = prepared.frames[MIDDLE].astype(np.float32) / np.float32(255)
-    return np.asarray(cv2.resize(middle, added.shape[::-1], interpolation=cv2.INTER_CUBIC) + added, np.float32)

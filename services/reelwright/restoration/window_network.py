@@ -1,4 +1,4 @@
-"""The `reel` networks that look at a window of frames, described apart from any runtime.
+"""The `reel` networks, which look at a window of frames, described apart from any runtime.
 
 Luma of five aligned frames, folded `unshuffle` x `unshuffle`, with the maps and figures of what was measured, goes
 through a plain stack of 3x3 convolutions with ReLU between them. Each channel of each convolution is scaled by a factor
@@ -11,25 +11,46 @@ frame. (Sub-pixel convolution: Shi et al., arXiv:1609.05158; measured noise as a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import FRAMES
-from reelwright.restoration.measurement import Measurement
-
 ARCHITECTURE = "reel-2"
 
+# Frames of a window: two before, the middle one, two after.
+FRAMES = 5
+MIDDLE = FRAMES // 2
 # Maps at full size beside the frames: dust and scratches.
 MAPS = 2
 # Figures that hold for the whole frame: grain, its size, blockiness, sharpness.
 FIGURES = 4
+# Neighbours enter as differences to the middle frame, this many times enlarged; beyond 64 levels they are cut off.
+DIFFERENCE_GAIN = 4.0
+# Factors are positive, so that an engine may move them across a ReLU. Those of trained networks are 0.7 to 1.4.
+LEAST_FACTOR = 1 / 16
 # Neurons of the small net.
 CONDITION = 16
-# Grain of this many levels is 1 for the network.
-_GRAIN_UNIT = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInput:
+    """What a network reads beside the luma of the frame. Integers, so that bf16 arithmetic keeps them exactly.
+
+    Attributes:
+        differences: (4, H, W) int8, each aligned neighbour less the repaired frame, in 8-bit levels, saturated.
+        maps: (2, H, W) uint8: dust, and scratches around 128.
+        agreement: (4, H // 2, W // 2) uint8, see `alignment.AlignedWindow`.
+        figures: (4,) float32, see `measurement.Measurement.figures`.
+    """
+
+    differences: NDArray[np.int8]
+    maps: NDArray[np.uint8]
+    agreement: NDArray[np.uint8]
+    figures: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +75,22 @@ class WindowNetwork:
         return (FRAMES + MAPS) * self.unshuffle**2 + (FRAMES - 1) + FIGURES
 
     @property
+    def widths(self) -> list[int]:
+        """Output channels of each convolution, in order."""
+        return [*[self.channels] * (self.layers - 1), (self.unshuffle * self.scale) ** 2]
+
+    @property
     def halo(self) -> int:
         """Pixels around a pixel of the source that reach its result: one folded pixel per convolution."""
         return self.layers * self.unshuffle
 
     def shapes(self) -> dict[str, list[int]]:
         """The shape of every tensor, by name; a convolution's weight is (out, in, 3, 3), a layer's (out, in)."""
-        widths = [self.inputs, *[self.channels] * (self.layers - 1), (self.unshuffle * self.scale) ** 2]
         found: dict[str, list[int]] = {}
-        for layer, (before, after) in enumerate(pairwise(widths)):
+        for layer, (before, after) in enumerate(pairwise([self.inputs, *self.widths])):
             found[f"conv{layer}.weight"], found[f"conv{layer}.bias"] = [after, before, 3, 3], [after]
         found["figures.weight"], found["figures.bias"] = [CONDITION, FIGURES], [CONDITION]
-        found["factors.weight"], found["factors.bias"] = [sum(widths[1:]), CONDITION], [sum(widths[1:])]
+        found["factors.weight"], found["factors.bias"] = [sum(self.widths), CONDITION], [sum(self.widths)]
         return found
 
     def to_metadata(self) -> dict[str, str]:
@@ -82,10 +107,11 @@ class WindowNetwork:
         if metadata.get("architecture") != ARCHITECTURE:
             return None
         try:
-            network = cls(**json.loads(metadata["network"]))
-            sound = (
-                network.channels > 0 and network.layers > 1 and network.unshuffle == 2 and network.scale in {2, 3, 4}
-            )
+            fields = dict(json.loads(metadata["network"]))
+            network = cls(**fields)
+            # A description is complete; what it leaves out is not guessed.
+            sound = fields == asdict(network) and network.channels > 0 and network.layers > 1
+            sound = sound and network.unshuffle == 2 and network.scale in {2, 3, 4}
         except (KeyError, TypeError):
             sound = False
         if not sound:
@@ -93,7 +119,23 @@ class WindowNetwork:
         return network
 
 
-def figures(measurement: Measurement) -> NDArray[np.float32]:
-    """The figures of a measurement as the network reads them; (4,) float32, about 0 to 1."""
-    found = (measurement.grain / _GRAIN_UNIT, measurement.grain_size, measurement.blockiness, measurement.sharpness)
-    return np.array(found, np.float32)
+def channel_factors(tensors: Mapping[str, NDArray[np.float32]], figures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The factors of all channels of all convolutions in order, from the figures of one frame.
+
+    Args:
+        tensors: the network's weights by name, float32.
+        figures: (4,) float32, see `measurement.Measurement.figures`.
+
+    Returns:
+        (sum of `WindowNetwork.widths`,) float32, around 1 and at least `LEAST_FACTOR`.
+    """
+    hidden = np.maximum(tensors["figures.weight"] @ figures + tensors["figures.bias"], 0)
+    factors = 1 + tensors["factors.weight"] @ hidden + tensors["factors.bias"]
+    return np.asarray(np.maximum(factors, LEAST_FACTOR), np.float32)
+
+
+def input_planes(luma: NDArray[np.float32], window: NetworkInput) -> list[NDArray[Any]]:
+    """The network's inputs as planes: luma (1, H, W) extended to the sides of the others, then those of `window`."""
+    bottom, right = (side - own for side, own in zip(window.maps.shape[1:], luma.shape, strict=True))
+    extended = np.pad(luma, ((0, bottom), (0, right)), mode="edge") if bottom or right else luma
+    return [extended[None], window.differences, window.maps, window.agreement]

@@ -6,11 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reelwright.restoration.alignment import FRAMES, MIDDLE
-from reelwright.restoration.window_network import CONDITION, FIGURES, WindowNetwork
-
-# Neighbours enter as differences to the middle frame, this much enlarged; beyond 64 levels they are cut off.
-_DIFFERENCE_GAIN = 4.0
+from reelwright.restoration.window_network import (
+    CONDITION,
+    DIFFERENCE_GAIN,
+    FIGURES,
+    FRAMES,
+    LEAST_FACTOR,
+    MIDDLE,
+    WindowNetwork,
+)
 
 
 class WindowNet(nn.Module):
@@ -42,19 +46,27 @@ class WindowNet(nn.Module):
         Returns:
             (N, 1, scale * H, scale * W).
         """
-        *hidden, last = self.convolutions
-        # Factors start at 1, where the last layer of the small net is zero.
-        factors = 1 + self.factors(functional.relu(self.figures(figures)))
-        scales = factors[:, :, None, None].split([layer.out_channels for layer in (*hidden, last)], dim=1)
-        fold = self.network.unshuffle
         middle = frames[:, MIDDLE : MIDDLE + 1]
         # What a neighbour adds is its small difference; as large as the picture itself, it is learnt sooner.
         others = [frames[:, i : i + 1] for i in range(FRAMES) if i != MIDDLE]
-        differences = ((torch.cat(others, dim=1) - middle) * _DIFFERENCE_GAIN).clamp(-1, 1)
+        return self.detail(middle, torch.cat(others, dim=1) - middle, maps, agreement, figures)
+
+    def detail(self, middle: Tensor, differences: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor) -> Tensor:
+        """As `forward`, from the middle frame (N, 1, H, W) and the neighbours' differences to it (N, 4, H, W).
+
+        The convolutions compute in the dtype of their weights, all else in that of the arguments.
+        """
+        *hidden, last = self.convolutions
+        # Factors start at 1, where the last layer of the small net is zero.
+        factors = (1 + self.factors(functional.relu(self.figures(figures)))).clamp(min=LEAST_FACTOR)
+        dtype = last.weight.dtype
+        scales = factors[:, :, None, None].to(dtype).split([layer.out_channels for layer in (*hidden, last)], dim=1)
+        fold = self.network.unshuffle
+        neighbours = (differences * DIFFERENCE_GAIN).clamp(-1, 1)
         # Centred inputs: convolutions pad with zeros, and zero is then mid-grey rather than black.
-        pixels = functional.pixel_unshuffle(torch.cat([middle - 0.5, differences, maps - 0.5], dim=1), fold)
+        pixels = functional.pixel_unshuffle(torch.cat([middle - 0.5, neighbours, maps - 0.5], dim=1), fold)
         planes = figures[:, :, None, None].expand(-1, -1, *agreement.shape[2:])
-        features = torch.cat([pixels, agreement, planes], dim=1)
+        features = torch.cat([pixels, agreement, planes], dim=1).to(dtype)
         for layer, scale in zip(hidden, scales[:-1], strict=True):
             features = functional.relu(layer(features) * scale)
         detail: Tensor = functional.pixel_shuffle(last(features) * scales[-1], fold * self.network.scale)

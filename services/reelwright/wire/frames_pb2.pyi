@@ -89,7 +89,7 @@ class FrameBatch(_message.Message):
     def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "attempt")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,7 @@ class RestoredBatch(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
@@ -111,5 +112,20 @@ class RestoredBatch(_message.Message):
     engine: str
     worker: str
     seconds: float
+    damage: _containers.RepeatedCompositeFieldContainer[DamageInfo]
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class DamageInfo(_message.Message):
+    __slots__ = ("grain", "grain_size", "blockiness", "sharpness", "dust")
+    GRAIN_FIELD_NUMBER: _ClassVar[int]
+    GRAIN_SIZE_FIELD_NUMBER: _ClassVar[int]
+    BLOCKINESS_FIELD_NUMBER: _ClassVar[int]
+    SHARPNESS_FIELD_NUMBER: _ClassVar[int]
+    DUST_FIELD_NUMBER: _ClassVar[int]
+    grain: float
+    grain_size: float
+    blockiness: float
+    sharpness: float
+    dust: float
+    def __init__(self, grain: _Optional[float] = ..., grain_size: _Optional[float] = ..., blockiness: _Optional[float] = ..., sharpness: _Optional[float] = ..., dust: _Optional[float] = ...) -> None: ...

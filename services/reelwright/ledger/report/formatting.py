@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
 
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry
 from reelwright.media.timestamp import timestamp
 from reelwright.media.types import SourceInfo, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Recipe
@@ -20,6 +20,11 @@ _PROFILES = {
 }
 _CODECS = {"web": "h264", "master": "ffv1", "hevc10": "hevc", "av1": "av1", "prores": "prores"}
 _FIELDS = {"tff": "interlaced, top field first", "bff": "interlaced, bottom field first", "telecine": "telecined"}
+
+
+# Words for `ShotDamage.blockiness`: each holds below its limit. On four clips undamaged film measured 0.04 to 0.15,
+# JPEG of quality 80 0.11 to 0.31, 60 0.19 to 0.55, 20 0.49 to 1.
+_BLOCKS = ((0.15, "no blocks"), (0.35, "blocks weak"), (0.6, "blocks visible"), (2.0, "blocks strong"))
 
 
 def title_of(manifest: Manifest) -> str:
@@ -56,6 +61,8 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
         ),
     )
     yield _grain(recipe)
+    if damage := damage_of(manifest.shots):
+        yield "Damage measured", f"{damage_sentence(damage).capitalize()}, averaged over the film."
     if video.field_order != "progressive" or recipe.deinterlace == "on":
         yield _scan(manifest)
     if video.bars.any:
@@ -67,6 +74,25 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
             f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode and repeat the frame before.",
         )
     yield "Encoded", f"{_PROFILES[recipe.profile]}."
+
+
+def damage_of(shots: Sequence[ShotEntry]) -> ShotDamage | None:
+    """What was measured in some shots, averaged over their frames; None when nothing was."""
+    measured = [(shot.damage, shot.frames) for shot in shots if shot.damage is not None]
+    if not measured:
+        return None
+    frames = sum(count for _, count in measured)
+    names = ShotDamage.model_fields
+    return ShotDamage(
+        **{name: sum(getattr(damage, name) * count for damage, count in measured) / frames for name in names}
+    )
+
+
+def damage_sentence(damage: ShotDamage) -> str:
+    """Grain, dust and blocks in words, e.g. `grain 7.2 of 255, dust on 3 % of frames, blocks weak`."""
+    dust = f"dust on {damage.dust_frames:.0%} of frames".replace("%", " %") if damage.dust_frames else "no dust"
+    blocks = next(word for limit, word in _BLOCKS if damage.blockiness < limit)
+    return f"grain {damage.grain:.1f} of 255, {dust}, {blocks}"
 
 
 def stream_description(stream: StreamOutcome) -> str:

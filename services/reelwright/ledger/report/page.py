@@ -35,6 +35,7 @@ class ShotView:
         number: of the shot in the film, from 1.
         frame: index of the preview frame.
         at: time of that frame.
+        damage: what was measured in the shot, in words; empty when nothing was.
         thumb: small picture of the restored frame.
         before: the source's frame.
         after: the same frame restored.
@@ -43,6 +44,7 @@ class ShotView:
     number: int
     frame: int
     at: str
+    damage: str
     thumb: str
     before: str
     after: str
@@ -117,6 +119,7 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
             number=index + 1,
             frame=shot.preview_frame,
             at=formatting.frame_time(manifest, shot.preview_frame),
+            damage=formatting.damage_sentence(shot.damage) if shot.damage else "",
             thumb=(after and budget.thumbnail(after, aspect, video.rotation, mirrored=video.mirrored)) or "",
             before=(before and budget.fit(before, video.rotation, mirrored=video.mirrored)) or "",
             after=(after and budget.fit(after, video.rotation, mirrored=video.mirrored)) or "",

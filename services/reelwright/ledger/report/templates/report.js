@@ -48,7 +48,7 @@
       other.tabIndex = other === shot ? 0 : -1;
       other.setAttribute("aria-current", String(other === shot));
     });
-    where.textContent = `Shot ${data.shot} of ${viewer.dataset.shots}, frame ${Number(data.frame).toLocaleString("en")}, ${data.at}`;
+    where.textContent = `Shot ${data.shot} of ${viewer.dataset.shots}, frame ${Number(data.frame).toLocaleString("en")}, ${data.at}${data.damage ? `: ${data.damage}` : ""}`;
     byId("previous").disabled = current === 0;
     byId("next").disabled = current === shots.length - 1;
     const strip = byId("strip"), item = shot.parentElement;

@@ -1,0 +1,78 @@
+"""The windows of a batch: each frame with its neighbours of the same shot, as 8-bit luma."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from reelwright.media.picture import Picture
+from reelwright.restoration.alignment import Codes, flow_luma
+from reelwright.restoration.window_network import FRAMES, MIDDLE
+
+# What alignment needs; smaller pictures are extended.
+_LEAST_SIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FrameWindow:
+    """A frame with its neighbours.
+
+    Attributes:
+        codes: five frames (H, W) uint8 luma in the order of time; H and W are even and at least 32, the last row and
+            column repeated where the pictures are smaller.
+        small: `alignment.flow_luma` of each.
+    """
+
+    codes: tuple[Codes, ...]
+    small: tuple[Codes, ...]
+
+
+class FrameWindows:
+    """Makes the windows of a batch. Each picture is converted once. Used by one thread.
+
+    Args:
+        pictures: halo frames, the batch's frames, halo frames, in order.
+        before: number of halo frames before the batch's.
+        shot_starts: for each of the batch's frames whether a shot begins with it. Halo frames are of the same shot as
+            the batch's frame next to them.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], before: int, shot_starts: Sequence[bool]) -> None:
+        self._pictures, self._before = pictures, before
+        self._starts = [False] * before + list(shot_starts)
+        self._starts += [False] * (len(pictures) - len(self._starts))
+        self._converted: dict[int, tuple[Codes, Codes]] = {}
+
+    def window(self, frame: int) -> FrameWindow:
+        """The window of the batch's frame of this number, from 0. Frames must be asked for in order.
+
+        Beyond a cut or the end of the pictures the shot's nearest frame stands in.
+        """
+        middle = self._before + frame
+        first = max(i for i in range(middle + 1) if i == 0 or self._starts[i])
+        last = next((i - 1 for i in range(middle + 1, len(self._starts)) if self._starts[i]), len(self._starts) - 1)
+        indices = [min(max(middle + slot - MIDDLE, first), last) for slot in range(FRAMES)]
+        for done in [index for index in self._converted if index < indices[0]]:
+            del self._converted[done]
+        found = [self._convert(index) for index in indices]
+        return FrameWindow(tuple(codes for codes, _ in found), tuple(small for _, small in found))
+
+    def _convert(self, index: int) -> tuple[Codes, Codes]:
+        if index not in self._converted:
+            codes = luma_codes(self._pictures[index])
+            self._converted[index] = codes, flow_luma(codes)
+        return self._converted[index]
+
+
+def luma_codes(picture: Picture) -> Codes:
+    """Luma at 8 bits, rounded, extended to even sides of at least 32; a view of the picture where nothing changes."""
+    plane = picture.planes[0]
+    if picture.format.depth > 8:
+        plane = np.asarray(cv2.convertScaleAbs(plane, alpha=255 / ((1 << picture.format.depth) - 1)), np.uint8)
+    bottom, right = (max(_LEAST_SIDE, side + side % 2) - side for side in plane.shape)
+    if bottom or right:
+        return np.asarray(cv2.copyMakeBorder(plane, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(plane, np.uint8)

@@ -1,0 +1,49 @@
+"""Luma is enlarged by the recipe's scale, whatever the network's is."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reelwright.restoration.enlarge import enlarge
+from reelwright.restoration.window_network import NetworkInput
+
+Luma = NDArray[np.float32]
+
+
+class Doubling:
+    """An engine that enlarges by 2 with a bicubic filter and remembers what it was given."""
+
+    identity, scale, halo_frames = "doubling", 2, 0
+
+    def __init__(self) -> None:
+        self.windows: list[NetworkInput | None] = []
+
+    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
+        self.windows.append(window)
+        return np.asarray(cv2.resize(luma, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def ramp() -> Luma:
+    """Luma that rises from left to right; (40, 50) float32."""
+    return np.tile(np.linspace(0, 1, 50, dtype=np.float32), (40, 1))
+
+
+def test_the_networks_own_scale_is_its_result() -> None:
+    """With the network's scale nothing is added to what it gives, and it gets the window."""
+    engine, window = Doubling(), NetworkInput(*[np.zeros(1)] * 4)  # type: ignore[arg-type]
+    assert np.array_equal(enlarge(engine, ramp(), window, 2), engine.upscale(ramp()))
+    assert engine.windows[0] is window
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_other_scales_keep_every_sample_at_its_place(scale: int) -> None:
+    """A ramp enlarged by 3 or 4 is the ramp, not shifted by a part of a sample."""
+    found = enlarge(Doubling(), ramp(), None, scale)
+    assert found.shape == (40 * scale, 50 * scale)
+    centres = (np.arange(50 * scale) + 0.5) / scale - 0.5
+    wanted = np.interp(centres, np.arange(50), ramp()[0])
+    inner = slice(6 * scale, -6 * scale)
+    assert np.abs(found[20] - wanted)[inner].max() < 0.1 / 50

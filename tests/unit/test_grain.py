@@ -1,0 +1,59 @@
+"""Grain that was removed comes back with the energy that it had."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reelwright.restoration.grain import add_grain
+from tests.support.windows import grainy, texture
+
+Luma = NDArray[np.float32]
+
+
+def source_and_clean(size: float, scale: int = 2) -> tuple[Luma, Luma]:
+    """A picture with grain of eight levels and this size, and its enlargement without grain."""
+    scene = texture(120, 160) / np.float32(255)
+    luma = grainy(texture(120, 160)[None], 8, size)[0] / np.float32(255)
+    clean = cv2.resize(scene, (160 * scale, 120 * scale), interpolation=cv2.INTER_CUBIC)
+    return luma, np.asarray(clean, np.float32)
+
+
+def reduced(luma: Luma) -> Luma:
+    """Reduced to the source's size by averaging."""
+    return np.asarray(cv2.resize(luma, (160, 120), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def band_energies(field: Luma) -> NDArray[np.float64]:
+    """Energy of a field in three octaves of spatial frequency, the finest first."""
+    energies = []
+    for _ in range(3):
+        coarse = cv2.GaussianBlur(field, (0, 0), 1.0)
+        energies.append(float(np.square(field - coarse)[8:-8, 8:-8].mean()))
+        field = np.asarray(cv2.resize(coarse, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
+    return np.array(energies)
+
+
+def test_nothing_kept_is_nothing_added() -> None:
+    """With a share of 0 the enlargement stays as it is."""
+    luma, clean = source_and_clean(0)
+    assert np.array_equal(add_grain(clean.copy(), luma, 0), clean)
+
+
+def test_grain_is_linear_in_its_share() -> None:
+    """Half of the grain is the mean of none and all."""
+    luma, clean = source_and_clean(0.5)
+    half, full = (add_grain(clean.copy(), luma, keep) for keep in (0.5, 1.0))
+    assert np.abs(half - (clean + full) / 2).max() < 1e-6
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", [0.0, 0.5, 1.0])
+def test_all_grain_has_the_sources_energy_in_each_band(size: float, scale: int) -> None:
+    """With a share of 1, the grain of the reduced result has the source's energy within 10 % in each octave."""
+    luma, clean = source_and_clean(size, scale)
+    grain = luma - reduced(clean)
+    kept = reduced(add_grain(clean.copy(), luma, 1.0)) - reduced(clean)
+    assert band_energies(kept) == pytest.approx(band_energies(grain), rel=0.1)
