@@ -23,6 +23,7 @@ import os, signal, sys
 from pathlib import Path
 from reelwright.decoder import title_decoder
 from reelwright.encoder import film_assembler, segment_builder
+from tests.support.dispatch_harness import until
 from tests.support.pipeline_harness import pipeline_harness, request_for
 
 def die():
@@ -62,8 +63,7 @@ requests = [request_for(Path(film), Path(root) / f"{Path(film).stem}.mp4") for f
 with pipeline_harness(root) as here:
     for request in requests:
         here.submit(request)
-    for _ in requests:
-        here.wait_for_any()
+    until(lambda: all(here.ledger(request.run).outcome() for request in requests), "every title has ended")
 """
 
 
