@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,6 +47,29 @@ def _video(picture: Picture, bars: Bars) -> VideoInfo:
 def test_black_bars_are_measured_exactly(sides: tuple[int, int, int, int]) -> None:
     """The widths of pillarbox, letterbox, both together and a single bar are exact."""
     assert _sides(detect_bars([with_bars(picture, *sides) for picture in _film()])) == sides
+
+
+LARGE = """
+import resource
+import numpy as np
+from reelwright.media.bars import detect_bars
+from reelwright.media.picture import Picture
+
+planes = tuple(np.full((4096, 4096), 2048, np.uint16) for _ in range(3))
+planes[0][:200] = planes[0][-200:] = 256
+film = (Picture("yuv444p12le", 4096, 4096, planes) for _ in range(24))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(detect_bars(film))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_the_bars_of_large_pictures_take_little_memory() -> None:
+    """Of 24 pictures of 96 MiB, detection keeps less than three together."""
+    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
+    bars, grown_kib = done.stdout.splitlines()
+    assert bars == "left=0 top=200 right=0 bottom=200 fill=(256, 2048, 2048)"
+    assert int(grown_kib) < 3 * 96 << 10
 
 
 def test_bars_are_rounded_to_the_chroma_grid() -> None:

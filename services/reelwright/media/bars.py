@@ -12,8 +12,11 @@ from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
 from reelwright.media.types import Bars, VideoInfo
 from reelwright.titles.recipe import Recipe
 
-# Lines kept of a sampled picture in each direction, at least: 24 pictures in 4K are then 60 MB, not 600.
+# Lines kept of a sampled picture's luma in each direction, at least: 24 pictures of 4096x4096 are then 100 MB, which is
+# one decoded picture of 16-bit 4:4:4.
 _SAMPLED = 480
+# Lines kept of each plane in the source's depth, at most, for the borders' code values.
+_SAMPLED_FILL = 32
 # All levels are of 8-bit luma.
 _BLACK = 36  # a border brighter than this is picture; limited-range black is 16 and worn prints lift it
 _NOISE = 14  # how far a border's brightest samples may rise above its own level
@@ -37,39 +40,56 @@ class _Lines:
 
 @dataclass(frozen=True)
 class _Sample:
-    """What detection keeps of a picture: all rows of some columns, and all columns of some rows, of each plane."""
+    """What detection keeps of a picture: all rows of some columns, and all columns of some rows.
+
+    Attributes:
+        format: of the picture.
+        rows: 8-bit luma of every row, at some columns.
+        columns: 8-bit luma of every column, at some rows.
+        fill_rows: every row of each plane at a few columns, in the picture's depth.
+        fill_columns: every column of each plane at a few rows.
+    """
 
     format: PixelFormat
-    rows: tuple[Plane, ...]
-    columns: tuple[Plane, ...]
+    rows: Plane
+    columns: Plane
+    fill_rows: tuple[Plane, ...]
+    fill_columns: tuple[Plane, ...]
 
     @classmethod
     def of(cls, picture: Picture) -> _Sample:
-        wide = max(1, picture.width // _SAMPLED)
-        high = max(1, picture.height // _SAMPLED)
-        rows = tuple(plane[:, ::wide].copy() for plane in picture.planes)
-        return cls(picture.format, rows, tuple(plane[::high].copy() for plane in picture.planes))
+        depth = picture.format.depth
+        wide, high = max(1, picture.width // _SAMPLED), max(1, picture.height // _SAMPLED)
+        luma = picture.planes[0]
+        return cls(
+            picture.format,
+            _to_8_bit(luma[:, ::wide], depth),
+            _to_8_bit(luma[::high], depth),
+            tuple(plane[:, :: _step(plane.shape[1])].copy() for plane in picture.planes),
+            tuple(plane[:: _step(plane.shape[0])].copy() for plane in picture.planes),
+        )
 
     def lit(self) -> bool:
-        return bool(np.percentile(self._luma(self.rows)[::4, ::4], 90) >= _LIT)
+        return bool(np.percentile(self.rows[::4, ::4], 90) >= _LIT)
 
     def luma_rows(self, left: int, right: int) -> Plane:
         """8-bit luma of every row, between the borders at the sides."""
-        luma = self._luma(self.rows)
         # The sampled columns stand for the picture's in proportion.
-        width = self.columns[0].shape[1]
-        first, last = -(-left * luma.shape[1] // width), luma.shape[1] - -(-right * luma.shape[1] // width)
-        return luma[:, first:last]
+        width, count = self.columns.shape[1], self.rows.shape[1]
+        return self.rows[:, -(-left * count // width) : count - -(-right * count // width)]
 
     def luma_columns(self, top: int, bottom: int) -> Plane:
         """8-bit luma of every column, as rows of the result, between the borders above and below."""
-        luma = self._luma(self.columns)
-        height = self.rows[0].shape[0]
-        first, last = -(-top * luma.shape[0] // height), luma.shape[0] - -(-bottom * luma.shape[0] // height)
-        return luma[first:last].T
+        height, count = self.rows.shape[0], self.columns.shape[0]
+        return self.columns[-(-top * count // height) : count - -(-bottom * count // height)].T
 
-    def _luma(self, planes: tuple[Plane, ...]) -> Plane:
-        return (planes[0] >> (self.format.depth - 8)).astype(np.uint8)
+
+def _to_8_bit(luma: Plane, depth: int) -> Plane:
+    return (luma >> (depth - 8)).astype(np.uint8)
+
+
+def _step(lines: int) -> int:
+    return -(-lines // _SAMPLED_FILL)
 
 
 def detect_bars(pictures: Iterable[Picture]) -> Bars:
@@ -115,6 +135,12 @@ def output_size(video: VideoInfo, recipe: Recipe) -> tuple[int, int]:
         width -= video.bars.left + video.bars.right
         height -= video.bars.top + video.bars.bottom
     return width * recipe.scale, height * recipe.scale
+
+
+def restored_size(video: VideoInfo, recipe: Recipe) -> tuple[int, int]:
+    """Width and height of the pictures that workers return: the active area, enlarged."""
+    bars = Bars() if recipe.bars == "ignore" else video.bars
+    return (video.width - bars.left - bars.right) * recipe.scale, (video.height - bars.top - bars.bottom) * recipe.scale
 
 
 def put_back(restored: Picture, video: VideoInfo, recipe: Recipe) -> Picture:
@@ -198,7 +224,7 @@ def _fill(samples: Sequence[_Sample], bars: Bars) -> tuple[int, ...]:
         high, wide = (fmt.chroma_height_shift, fmt.chroma_width_shift) if index else (0, 0)
         inside: list[Plane] = []
         for sample in samples:
-            rows, columns = sample.rows[index], sample.columns[index]
+            rows, columns = sample.fill_rows[index], sample.fill_columns[index]
             inside += [rows[: bars.top >> high], rows[rows.shape[0] - (bars.bottom >> high) :]]
             inside += [columns[:, : bars.left >> wide], columns[:, columns.shape[1] - (bars.right >> wide) :]]
         levels.append(round(float(np.median(np.concatenate([part.ravel() for part in inside])))))
