@@ -13,6 +13,7 @@ from reelwright.ledger.manifest import read_manifest, worst_time_error
 from reelwright.ledger.records import Manifest
 from reelwright.media.container import open_bytes
 from reelwright.media.finished_film import FilmTimeline, frame_digests, missing_copies, read_timeline
+from reelwright.media.held_files import held
 from reelwright.media.stream_times import paired
 from reelwright.titles.errors import CorruptPayload, InputError
 
@@ -48,7 +49,12 @@ def verify(film: str | Path) -> VerifyReport:
         InputError: there is no such film, or no whole manifest beside it.
         UnavailableError: the store that it lies in does not answer.
     """
-    film = str(film)
+    # The film is opened for several checks, and all of them must be of one film.
+    with held(str(film)):
+        return _verify(str(film))
+
+
+def _verify(film: str) -> VerifyReport:
     with open_bytes(film) as stream:
         manifest = read_manifest(film)
         checks = [_checksum(stream, manifest), _accounting(manifest)]

@@ -22,6 +22,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from reelwright.media.held_files import check_held
 from reelwright.store.location import open_location
 from reelwright.store.source import Source, open_ranged
 from reelwright.titles.errors import InputError, OneLineError
@@ -71,11 +72,20 @@ def open_bytes(location: str) -> io.BufferedReader:
     """Opens the bytes of a file for reading. A file in a store is read by ranges.
 
     Raises:
-        InputError: the file is missing, not a regular file or unreadable.
+        InputError: the file is missing, not a regular file or unreadable; or it is held (`media.held_files`) and has
+            another content now.
         UnavailableError: its store does not answer.
     """
     place = open_location(location, InputError)
-    return _local(Path(place.path), location) if place.local else io.BufferedReader(open_ranged(place))
+    handle: io.BufferedReader = (
+        _local(Path(place.path), location) if place.local else io.BufferedReader(open_ranged(place))
+    )
+    try:
+        check_held(location, handle)
+    except BaseException:
+        handle.close()
+        raise
+    return handle
 
 
 @contextmanager

@@ -14,3 +14,14 @@ def source_fingerprint(location: str) -> str:
     """
     with open_file(location) as stream:
         return content_fingerprint(stream)
+
+
+def check_held_source(location: str) -> None:
+    """Compares a source that is held (`media.held_files.held`) with its fingerprint now.
+
+    Raises:
+        InputError: the file does not exist, cannot be read, or has another content.
+        UnavailableError: its store does not answer.
+    """
+    with open_file(location):
+        pass

@@ -35,18 +35,20 @@ class Source(io.RawIOBase):
     Args:
         blocks: the file's content.
         name: the file's address.
+        version: a text that the store changes when the file is replaced; an ETag on S3.
 
     Attributes:
         name: the file's address.
+        version: see above.
     """
 
-    def __init__(self, blocks: BlockCache, name: str) -> None:
+    def __init__(self, blocks: BlockCache, name: str, version: str = "") -> None:
         super().__init__()
-        self._blocks, self.name, self._position = blocks, name, 0
+        self._blocks, self.name, self.version, self._position = blocks, name, version, 0
 
     def reopen(self) -> Source:
         """A second stream on the same opened file, with its own position and the same cached blocks."""
-        return Source(self._blocks, self.name)
+        return Source(self._blocks, self.name, self.version)
 
     def readable(self) -> bool:
         """True, for `io.BufferedReader`."""
@@ -149,15 +151,15 @@ def open_ranged(location: Location) -> Source:
     """
     address = location.address(location.path)
     try:
-        blocks = _open_s3(location, address) if location.protocol == "s3" else _open_other(location, address)
+        opened = _open_s3(location, address) if location.protocol == "s3" else _open_other(location, address)
     except store_exceptions() as error:
         if is_not_found(error):
             raise InputError("no such file", address, "check the address") from None
         raise store_error(error, address, InputError) from None
-    return Source(blocks, address)
+    return Source(opened[0], address, opened[1])
 
 
-def _open_s3(location: Location, address: str) -> BlockCache:
+def _open_s3(location: Location, address: str) -> tuple[BlockCache, str]:
     # Each request of this file object names the ETag seen here (If-Match), so two versions of a file are never mixed.
     file = location.fs.open(location.path, "rb", cache_type="none")
     _reject_folder(file.details["type"], address)
@@ -166,14 +168,14 @@ def _open_s3(location: Location, address: str) -> BlockCache:
         file.seek(start)
         return bytes(file.read(end - start))
 
-    return BlockCache(_RangeReader(fetch, address), int(file.size))
+    return BlockCache(_RangeReader(fetch, address), int(file.size)), str(file.details["ETag"])
 
 
-def _open_other(location: Location, address: str) -> BlockCache:
+def _open_other(location: Location, address: str) -> tuple[BlockCache, str]:
     details = location.fs.info(location.path)
     _reject_folder(details["type"], address)
     fetch = _RangeReader(lambda start, end: remote.read(location, location.path)[start:end], address)
-    return BlockCache(fetch, int(details["size"]))
+    return BlockCache(fetch, int(details["size"])), str(details.get("created", ""))
 
 
 def _reject_folder(kind: str, address: str) -> None:
