@@ -209,6 +209,9 @@ def environment(kafka: KafkaServer, s3: S3Server, ports: dict[str, int]) -> dict
         **kafka.env,
         **s3.env,
         "REELWRIGHT_STORE_LEDGER": f"s3://{BUCKET}/ledger",
+        # The films of the person who started the cluster may be anywhere on this machine.
+        "REELWRIGHT_STORE_SOURCES": f"s3://{BUCKET},/",
+        "REELWRIGHT_STORE_OUTPUTS": f"s3://{BUCKET},/",
         "REELWRIGHT_DISPATCHER_ADDRESS": f"127.0.0.1:{ports['grpc']}",
         "REELWRIGHT_INFERENCE_DISPATCHER": f"127.0.0.1:{ports['grpc']}",
     }

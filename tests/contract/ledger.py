@@ -7,6 +7,7 @@ name needs no luck: spaces, a hash, a percent sign, other scripts.
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,11 +16,12 @@ import pytest
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.delivery import manifest_location, report_location
 from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
+from reelwright.ledger.output_claims import check_claim, claim_output
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder, parent_folder
-from reelwright.titles.errors import CorruptPayload, LedgerError, LostSegment
+from reelwright.titles.errors import CorruptPayload, LedgerError, LostSegment, OutputError
 from reelwright.wire.frames_pb2 import Payload
 from tests.support.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, request_of, title_of
 
@@ -302,6 +304,39 @@ class LedgerContract:
         assert Folder(f"{root}/{RUN}").list_names("") == ["request.json"]
         assert not list(tmp_path.rglob("*.mp4"))
 
+    def test_one_run_at_a_time_claims_an_output(self, root: str) -> None:
+        """Of several runs one gets an output; when it has ended, one of the others takes it over."""
+        output, runs = f"{root} films/a.mp4", [f"{number:020x}" for number in range(6)]
+
+        def claim(run: str) -> str | None:
+            ledger = RunLedger(root, run)
+            try:
+                claim_output(ledger, output)
+            except OutputError:
+                return None
+            ledger.put_request(request_of(run=run, output=output))
+            claim_output(ledger, output)
+            return run
+
+        # Creating a file in memory is not atomic.
+        threads = 1 if root.startswith("memory") else len(runs)
+        for _ in range(2):
+            with ThreadPoolExecutor(threads) as pool:
+                (winner,) = filter(None, pool.map(claim, runs))
+            check_claim(RunLedger(root, winner), output)
+            runs.remove(winner)
+            with pytest.raises(OutputError, match=f"run {winner} has this output now"):
+                check_claim(RunLedger(root, runs[0]), output)
+            RunLedger(root, winner).put_outcome(FAILED)
+        claim_output(RunLedger(root, winner, 2), output)
+        with pytest.raises(OutputError, match=f"run {winner} is under way for this output"):
+            claim_output(RunLedger(root, runs[0]), output)
+        claim_output(RunLedger(root, runs[0]), f"{root} films/b.mp4")
+
+    def test_an_output_that_nobody_claimed_is_free(self, root: str) -> None:
+        """Without claims, as in one process, a film may be delivered."""
+        check_claim(RunLedger(root, RUN), f"{root} films/a.mp4")
+
     def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:
         """Delivering a film that was never assembled is an error."""
         with pytest.raises(LedgerError, match="no finished film"):
@@ -315,7 +350,7 @@ class LedgerContract:
         checked = claims.store_if_large(payload, RUN, 7)
         assert checked.reference == f"{RUN}/payloads/000007/{payload.digest.hex()}"
         assert (checked.digest, checked.codec, checked.inline) == (payload.digest, "raw", b"")
-        assert ClaimCheck(root, 100).load(checked) == payload.inline
+        assert ClaimCheck(root, 100).load(checked, RUN, 7) == payload.inline
         assert claims.store_if_large(checked, RUN, 7) == checked
 
     def test_a_damaged_payload_is_mended_by_checking_it_in_again(self, root: str) -> None:
@@ -323,9 +358,9 @@ class LedgerContract:
         claims, payload = ClaimCheck(root, 0), payload_of(b"frames")
         checked = claims.store_if_large(payload, RUN, 0)
         Folder(root).replace(checked.reference, b"fram")
-        assert claims.load(checked) == b"fram"
+        assert claims.load(checked, RUN, 0) == b"fram"
         claims.store_if_large(payload, RUN, 0)
-        assert claims.load(checked) == b"frames"
+        assert claims.load(checked, RUN, 0) == b"frames"
 
     def test_deleted_payloads_are_missing(self, root: str) -> None:
         """Payloads of a segment or of a run are removed, and the others stay."""
@@ -334,8 +369,8 @@ class LedgerContract:
         claims.delete_payloads(RUN, 1)
         claims.delete_payloads(RUN, 1)
         with pytest.raises(CorruptPayload, match="missing"):
-            claims.load(checked[1])
-        assert claims.load(checked[2]) == b"\2"
+            claims.load(checked[1], RUN, 1)
+        assert claims.load(checked[2], RUN, 2) == b"\2"
         claims.delete_payloads(RUN)
         with pytest.raises(CorruptPayload, match="missing"):
-            claims.load(checked[2])
+            claims.load(checked[2], RUN, 2)

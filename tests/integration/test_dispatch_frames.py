@@ -89,15 +89,25 @@ def test_a_damaged_payload_is_requested_again(make_harness: MakeHarness) -> None
     assert (h.failed_titles(), h.records(DEAD_LETTER)) == ([], [])
 
 
-def test_a_payload_that_was_published_wrong_fails_its_title(make_harness: MakeHarness) -> None:
-    """A wrong batch whose payload matches its digest fails its title: requesting it again would never end."""
-    h = make_harness(max_failures=2)
-    h.start_worker("w")
+def test_a_batch_that_contradicts_its_payload_reaches_no_worker(make_harness: MakeHarness) -> None:
+    """A batch with another number of pictures becomes a dead letter, and its segment is requested again."""
+    h = make_harness()
     wrong = batch("r", 0, 0)
     wrong.frames.add(pts=1)
     h.publish(wrong)
+    until(h.wanted_segments, "the segment to be requested")
+    assert h.wanted_segments() == [("r", 0, "2 pictures for 3 frames")]
+    assert [record.headers["reason"] for record in h.records(DEAD_LETTER)] == ["2 pictures for 3 frames"]
+    until(lambda: h.held_frame_bytes() == 0, "the record to be acknowledged")
+
+
+def test_a_batch_larger_than_a_worker_takes_fails_its_title(make_harness: MakeHarness) -> None:
+    """A worker refuses a batch that claims more than its limit before it decodes it, and the title fails."""
+    h = make_harness(max_failures=1)
+    h.start_worker("w", max_batch_bytes=100)
+    h.publish(batch("r", 0, 0))
     until(h.failed_titles, "the title to fail")
-    assert "2 pictures for 3 frames" in h.failed_titles()[0][1]
+    assert "the payload claims 2 pictures of 16x16, more than 100 bytes" in h.failed_titles()[0][1]
     assert h.wanted_segments() == []
 
 
@@ -115,7 +125,7 @@ def test_large_payloads_go_through_the_store(make_harness: MakeHarness, tmp_path
     for record in h.records(RESTORED):
         out = RestoredBatch.FromString(record.value)
         assert out.payload.HasField("reference") == (out.batch == 0)
-        found = decode_payload(out.payload, claims.load(out.payload))
+        found = decode_payload(out.payload, claims.load(out.payload, out.run, out.segment))
         assert [p.planes[0][0, 0] for p in found] == [p.planes[0][0, 0] for p in plain[out.batch]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import replace
 from functools import cache, partial
@@ -248,6 +249,52 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
     assert ledger.outcome() == cancelled
     assert len(ledger.committed_segments()) > 1
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_source_that_is_replaced_before_its_sound_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source replaced after its last frame was decoded fails the title in one line that names it; no film is made."""
+    source = tmp_path / "source.mp4"
+    shutil.copyfile(small_film(COUNT), source)
+
+    def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+        shutil.copyfile(small_film(COUNT + 1), tmp_path / "other.mp4")
+        (tmp_path / "other.mp4").replace(source)
+        return assemble_title(ledger, scratch)
+
+    monkeypatch.setattr(assembly, "assemble_title", late)
+    request = request_for(source, tmp_path / "out.mp4")
+    with pipeline_harness(str(tmp_path / "ledger")) as here:
+        here.submit(request)
+        failed = here.wait(request).title_failed
+    assert (failed.exit_code, failed.error) == (2, "InputError")
+    assert failed.reason == f"{source}: not the file that was submitted; put it back, or submit it again"
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("attack", ["the source", "a foreign file"])
+def test_a_film_replaces_neither_its_source_nor_a_foreign_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: str
+) -> None:
+    """The encoder checks the output again before it delivers: the title fails and the file stays as it was."""
+    source, output = tmp_path / "source.mp4", tmp_path / "out.mp4"
+    shutil.copyfile(small_film(COUNT), source)
+
+    def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+        manifest, wanted = assemble_title(ledger, scratch)
+        if attack == "the source":
+            return manifest, str(source)
+        output.write_bytes(b"foreign")
+        return manifest, wanted
+
+    monkeypatch.setattr(assembly, "assemble_title", late)
+    request = request_for(source, output)
+    with pipeline_harness(str(tmp_path / "ledger")) as here:
+        here.submit(request)
+        failed = here.wait(request).title_failed
+    assert (failed.exit_code, failed.error) == (2, "OutputError")
+    assert ("is the source itself" if attack == "the source" else "--overwrite to replace it") in failed.reason
+    assert sha256(source) == sha256(small_film(COUNT))
+    assert not output.exists() or output.read_bytes() == b"foreign"
 
 
 def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:

@@ -117,11 +117,11 @@ def test_thousands_of_files_are_pruned(root: str) -> None:
     """More files than one request can remove or list are removed, and the files to keep are kept."""
     folder = Folder(f"{root}/{RUN}")
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda number: folder.replace(f"payloads/{number}", b"x"), range(1200)))
+        list(pool.map(lambda number: folder.replace(f"plan/{number:06d}.json", b"x"), range(1200)))
     ledger = RunLedger(root, RUN)
     ledger.put_request(request_of())
     ledger.prune()
-    assert folder.list_names("payloads") == []
+    assert folder.list_names("plan") == []
     assert ledger.request() == request_of()
 
 

@@ -57,6 +57,9 @@ class Cluster:
             **kafka.env,
             **s3.env,
             "REELWRIGHT_STORE_LEDGER": self.ledger,
+            # Tests also submit local films.
+            "REELWRIGHT_STORE_SOURCES": f"s3://{self.bucket},/",
+            "REELWRIGHT_STORE_OUTPUTS": f"s3://{self.bucket},/",
             "REELWRIGHT_INFERENCE_DISPATCHER": ",".join(self._addresses),
             "REELWRIGHT_INFERENCE_THREADS": "1",
             **(env or {}),

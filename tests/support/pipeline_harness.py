@@ -86,6 +86,7 @@ class PipelineHarness:
         return RunLedger(self.root, run, attempt)
 
     def submit(self, request: RunRequest) -> None:
+        self.ledger(request.run, request.attempt).put_request(request)
         publish_message(self.bus, TITLES, run_key(request.run), request_to_wire(request))
 
     def wait(self, request: RunRequest) -> Event:

@@ -1,9 +1,12 @@
-"""What the decoder does with requests that it cannot read."""
+"""What the decoder does with requests that it cannot read, and with titles that the ledger does not know."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import request_to_wire
@@ -101,3 +104,69 @@ def test_a_request_with_an_unknown_recipe_fails_its_title(tmp_path: Path) -> Non
         stop.set()
         thread.join()
         bus.close()
+
+
+def test_a_title_without_a_request_in_the_ledger_is_not_restored(tmp_path: Path) -> None:
+    """A title that only the bus asks for is acknowledged and counted, and its run's folder is never made."""
+    store, bus, stop = UnavailableStore(tmp_path / "ledger"), LocalBus(), threading.Event()
+    store.available.set()
+    decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
+    thread = threading.Thread(target=decoder.run, args=(stop,))
+    thread.start()
+    strays = REGISTRY.get_sample_value("reelwright_stray_titles_total") or 0.0
+    try:
+        stray = request_of(source=str(tmp_path / "missing.mp4"), output=str(tmp_path / "film.mp4"))
+        publish_message(bus, TITLES, run_key(RUN), request_to_wire(stray))
+        until(lambda: REGISTRY.get_sample_value("reelwright_stray_titles_total") == strays + 1, "the stray title")
+    finally:
+        stop.set()
+        thread.join()
+    assert bus.consumer([TITLES], DECODER_GROUP).poll(0.1) == []
+    assert not (tmp_path / "ledger").exists()
+    bus.close()
+
+
+def test_the_ledgers_request_counts(tmp_path: Path) -> None:
+    """When the message and the ledger's request differ, the ledger's is followed."""
+    store, bus, stop = UnavailableStore(tmp_path / "ledger"), LocalBus(), threading.Event()
+    store.available.set()
+    ledger = store.open(RUN)
+    ledger.put_request(request_of(source=str(tmp_path / "submitted.mp4")))
+    decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
+    thread = threading.Thread(target=decoder.run, args=(stop,))
+    thread.start()
+    try:
+        forged = request_of(source=str(tmp_path / "forged.mp4"))
+        publish_message(bus, TITLES, run_key(RUN), request_to_wire(forged))
+        assert "submitted.mp4" in outcome_of(ledger).reason
+    finally:
+        stop.set()
+        thread.join()
+        bus.close()
+
+
+@pytest.mark.parametrize("output", ["source.mp4", "source.mp4/", "./source.mp4", "hard.mp4", "soft.mp4", "film.py"])
+def test_a_request_whose_output_is_its_source_fails_its_title(tmp_path: Path, output: str) -> None:
+    """A request that no client would write fails its title in one line, and the source stays as it was."""
+    source = tmp_path / "source.mp4"
+    source.write_bytes(b"precious")
+    (tmp_path / "hard.mp4").hardlink_to(source)
+    (tmp_path / "soft.mp4").symlink_to(source)
+    store, bus, stop = UnavailableStore(tmp_path / "ledger"), LocalBus(), threading.Event()
+    store.available.set()
+    request = request_of(source=str(source), output=f"{tmp_path}/{output}")
+    ledger = store.open(RUN)
+    ledger.put_request(request)
+    decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
+    thread = threading.Thread(target=decoder.run, args=(stop,))
+    thread.start()
+    try:
+        publish_message(bus, TITLES, run_key(RUN), request_to_wire(request))
+        outcome = outcome_of(ledger)
+    finally:
+        stop.set()
+        thread.join()
+        bus.close()
+    assert (outcome.state, outcome.exit_code, outcome.error) == ("failed", 2, "OutputError")
+    assert "\n" not in outcome.reason
+    assert source.read_bytes() == b"precious"

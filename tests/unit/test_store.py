@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -217,15 +218,17 @@ def test_a_folder_removed_during_a_write_is_created_again(tmp_path: Path) -> Non
     assert folder.read("deep/x") == b"1"
 
 
-def test_remove_all_keeps_the_named_files(tmp_path: Path) -> None:
-    """Only the named files stay, and empty folders are removed."""
+def test_only_matching_files_are_removed(tmp_path: Path) -> None:
+    """Only files directly in the folder whose whole name matches are removed, and a folder left empty."""
     folder = Folder(str(tmp_path / "run"))
-    for name in ("title.json", "plan/title.json", "plan/deep/x", ".part-1"):
+    for name in ("1.json", "1.json.txt", "plan/1.json", "2.json/deep"):
         folder.replace(name, b"")
-    folder.remove_all("", ["title.json"])
-    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["run", "run/title.json"]
-    folder.remove_all("")
-    assert list(tmp_path.iterdir()) == []
+    folder.remove_matching("", (re.compile(r"[0-9]\.json"),))
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"run/1.json.txt", "run/plan/1.json", "run/2.json/deep"}
+    folder.remove_matching("plan", (re.compile(r"[0-9]\.json"),))
+    folder.remove_matching("missing", (re.compile(r".*"),))
+    assert not (tmp_path / "run" / "plan").exists()
 
 
 def test_without_a_store_every_payload_stays_in_its_message() -> None:
@@ -233,10 +236,10 @@ def test_without_a_store_every_payload_stays_in_its_message() -> None:
     claims = ClaimCheck(None, 0)
     payload = Payload(inline=bytes(1000), digest=bytes(32))
     assert claims.store_if_large(payload, "run", 0) == payload
-    assert claims.load(payload) == payload.inline
+    assert claims.load(payload, "run", 0) == payload.inline
     claims.delete_payloads("run")
     with pytest.raises(InputError, match="set REELWRIGHT_STORE_LEDGER"):
-        claims.load(Payload(reference=f"run/payloads/000000/{'0' * 64}"))
+        claims.load(Payload(reference=f"run/payloads/000000/{'0' * 64}", digest=bytes(32)), "run", 0)
 
 
 @pytest.mark.parametrize(
@@ -246,11 +249,14 @@ def test_without_a_store_every_payload_stays_in_its_message() -> None:
         "/etc/passwd",
         "run/title.json",
         f"../payloads/000000/{'0' * 64}",
+        f"other/payloads/000000/{'0' * 64}",
+        f"run/payloads/000001/{'0' * 64}",
+        f"run/payloads/000000/{'1' * 64}",
         f"r/payloads/0/{'0' * 64}/../x",
         "",
     ],
 )
 def test_a_message_cannot_name_another_file(tmp_path: Path, name: str) -> None:
-    """A reference to anything but a payload is rejected."""
-    with pytest.raises(CorruptPayload, match="not the name of a payload"):
-        ClaimCheck(str(tmp_path), 0).load(Payload(reference=name))
+    """A reference to anything but the payload of the message's own run, segment and digest is rejected."""
+    with pytest.raises(CorruptPayload, match="not the reference of this payload"):
+        ClaimCheck(str(tmp_path), 0).load(Payload(reference=name, digest=bytes(32)), "run", 0)

@@ -118,7 +118,7 @@ def test_a_submission_replaces_a_foreign_file_only_when_told(name: str, tmp_path
     with pytest.raises(OutputError, match="--overwrite"):
         submit(request, ledger, bus)
     assert ledger.request() is None
-    assert submit(request, ledger, bus, overwrite=True)
+    assert submit(request.model_copy(update={"overwrite": True}), ledger, bus)
     assert (tmp_path / name).read_bytes() == b"somebody's"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from reelwright.media.types import FrameDamage, FrameRecord
-from reelwright.titles.errors import CorruptPayload, UserError
+from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import DamageInfo, FrameInfo
 from reelwright.wire.titles_pb2 import TitleRequest
@@ -65,26 +65,7 @@ def request_to_wire(request: RunRequest) -> TitleRequest:
         model_sha256=request.model_sha256,
         toolchain=request.toolchain,
         deadline=request.deadline,
+        overwrite=request.overwrite,
         submitted=request.submitted,
         halo_frames=request.halo_frames,
     )
-
-
-def request_from_wire(message: TitleRequest) -> RunRequest:
-    """A message's request as the pipeline handles it.
-
-    Raises:
-        RecipeError: the recipe is not valid.
-        UserError: another field is not valid.
-    """
-    # The format is the message's, in its header.
-    fields = {name: getattr(message, name) for name in RunRequest.model_fields if name != "format"}
-    # The default of a message without a class.
-    fields["priority_class"] = message.priority_class or "standard"
-    try:
-        return RunRequest.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        what = f"{key}: {first['msg']} (got {first['input']!r})"
-        raise UserError(what, "request", "submit the title again") from None

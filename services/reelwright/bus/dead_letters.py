@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from reelwright.bus.events import publish_event
 from reelwright.bus.messages import ATTEMPT_HEADER
 from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record
@@ -9,7 +11,7 @@ from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import BrokerError
-from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
+from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
 log = get_logger(__name__)
@@ -55,9 +57,10 @@ def dead_letter_batch(bus: Bus, record: Record, reason: str) -> None:
     """
     dead_letter(bus, record, reason)
     run, _, segment = record.key.decode(errors="replace").partition("/")
-    if is_run_name(run) and segment.isdecimal() and len(segment) <= _MAX_DIGITS:
-        wanted = SegmentWanted(segment=int(segment), reason=" ".join(reason.split()))
-        publish_event(bus, Event(run=run, attempt=_attempt_of(record), segment_wanted=wanted))
+    # A key is as little trusted as a message; one that names no segment belongs to no title.
+    with suppress(ValueError):
+        wanted = SegmentWanted(segment=SegmentNumber(int(segment)), reason=" ".join(reason.split()))
+        publish_event(bus, Event(run=RunId(run), attempt=_attempt_of(record), segment_wanted=wanted))
 
 
 def run_of_key(record: Record) -> str:

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from reelwright.bus.protocol import Bus, Record
 from reelwright.telemetry.tracing import TRACEPARENT, current_traceparent
 from reelwright.titles.errors import UnusableMessage
-from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
+from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber
 from reelwright.titles.versions import is_readable
 
 Kind = TypeVar("Kind", bound=Message)
@@ -58,20 +58,39 @@ def read_message(record: Record, kind: type[Kind]) -> Kind:
         The message; one without an attempt is of the first.
 
     Raises:
-        UnusableMessage: the value is not a message of this type, has the format of a later version, or names no run.
+        UnusableMessage: the value is not a message of this type, has the format of a later version, or its `run` is no
+            RunId or a `segment` no SegmentNumber.
     """
     version = record.headers.get(_HEADER, str(FORMAT))
     is_number = version.isdecimal() and len(version) <= _MAX_DIGITS
     if not is_number or not is_readable(int(version), FORMAT):
         what = f"format {version[:_MAX_DIGITS]} of {kind.__name__}; this version reads up to {FORMAT + 1}: upgrade it"
         raise UnusableMessage(what)
+    return parse_message(record.value, kind)
+
+
+def parse_message(value: bytes, kind: type[Kind]) -> Kind:
+    """Parses a message that did not come in a record, as `read_message` does.
+
+    Raises:
+        UnusableMessage: as `read_message`, except for the version.
+    """
     try:
-        message = kind.FromString(record.value)
+        message = kind.FromString(value)
     except DecodeError as error:
         raise UnusableMessage(f"not a {kind.__name__}: {error}") from None
-    # Checked once, here: a run becomes a folder's name, so an empty one or `../other` must reach no other code.
-    if not is_run_name(run := getattr(message, "run", "")):
-        raise UnusableMessage(f"{run!r} is not the name of a run")
+    try:
+        _check_names(message)
+    except ValueError as error:
+        raise UnusableMessage(str(error)) from None
     # Earlier versions know no attempts.
     message.attempt = message.attempt or FIRST_ATTEMPT  # type: ignore[attr-defined]
     return message
+
+
+def _check_names(message: Message) -> None:
+    """Refuses a run or a segment that could not be a folder's or a file's name; checked once, for all later code."""
+    RunId(getattr(message, "run", ""))
+    for part in (message, *(value for _, value in message.ListFields() if isinstance(value, Message))):
+        if "segment" in part.DESCRIPTOR.fields_by_name:
+            SegmentNumber(getattr(part, "segment"))  # noqa: B009 - the type of the message is not known here

@@ -40,10 +40,10 @@ def command(
     start_tracing("submit")
     request = resolve_title(source, output, resolve_recipe(recipe, assign, scale, profile), engine)
     due = parse_deadline(deadline) if deadline else 0.0
-    request = request.model_copy(update={"priority_class": priority, "deadline": due})
+    request = request.model_copy(update={"priority_class": priority, "deadline": due, "overwrite": overwrite})
     ledger = open_ledger()
     with connected() as bus:
-        begun = submit(request, ledger(request.run), bus, overwrite=overwrite)
+        begun = submit(request, ledger(request.run), bus)
     print_notice(f"{request.run}  {'submitted' if begun else 'finished'}")
     if wait and begun:
         raise typer.Exit(wait_for_runs([request.run], ledger))

@@ -56,7 +56,8 @@ def open_ledger(retry: RetryPolicy = NO_RETRY) -> OpenLedger:
     Raises:
         UserError: as `ledger_root`.
     """
-    return partial(RunLedger, ledger_root(), retry=retry)
+    settings = read_settings(StoreSettings)
+    return partial(RunLedger, settings.root, retry=retry, places=settings.places)
 
 
 def open_claims(retry: RetryPolicy = NO_RETRY) -> ClaimCheck:

@@ -15,7 +15,7 @@ from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.ledger.runs import Runs
 from reelwright.titles.errors import UnavailableError, UserError
-from reelwright.titles.identity import FIRST_ATTEMPT, is_run_name
+from reelwright.titles.identity import FIRST_ATTEMPT, RunId
 from reelwright.titles.request import PriorityClass, RunRequest
 
 _POLL_SECONDS = 1.0
@@ -78,10 +78,11 @@ def known_ledger(run: str, ledger: OpenLedger) -> RunLedger:
         UserError: this ledger has no such run.
         UnavailableError: the store does not answer.
     """
-    found = ledger(run).latest() if is_run_name(run) else None
-    if found is None or found.request() is None:
-        raise UserError(f"no run named {run!r}", "", "`reelwright status` lists the runs of this ledger")
-    return found
+    with suppress(ValueError):
+        found = ledger(RunId(run)).latest()
+        if found.request() is not None:
+            return found
+    raise UserError(f"no run named {run!r}", "", "`reelwright status` lists the runs of this ledger")
 
 
 def read_status(run: str, ledger: OpenLedger) -> RunStatus:

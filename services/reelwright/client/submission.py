@@ -12,6 +12,7 @@ from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.bus.topics import TITLES, run_key
 from reelwright.client.status import known_ledger
 from reelwright.ledger.attempts import place_request, readable_request
+from reelwright.ledger.output_claims import claim_output
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry.tracing import span
 from reelwright.titles.errors import OutputError, UnavailableError
@@ -21,23 +22,24 @@ from reelwright.titles.request import RunRequest
 _PUBLISH_SECONDS = 30.0
 
 
-def submit(request: RunRequest, ledger: RunLedger, bus: Bus, *, overwrite: bool = False) -> bool:
+def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
     """Submits a title. The same request submitted again is the same run, and the same attempt until that has ended.
 
     Args:
         request: the title; `submitted` is set to the present time, and `attempt` to that of the run.
         ledger: a ledger of the run.
         bus: where the request is published.
-        overwrite: replace a file at the output that was not made from the same source.
 
     Returns:
         True when the run was submitted, False when its film is finished and whole at its output.
 
     Raises:
-        OutputError: the run is under way for another output, the output holds a file that was not made from the same
-            source, or the ledger cannot be written.
+        InputError: the source must not be read (see `RunLedger.check_locations`).
+        OutputError: the output must not be written, another run is under way for it, the run is under way for another
+            output, the output holds a file that was not made from the same source, or the ledger cannot be written.
         UnavailableError: the broker or the store does not answer.
     """
+    ledger.check_locations(request)
     request = request.model_copy(update={"submitted": time.time()})
     placed = None
     while placed is None:
@@ -50,8 +52,10 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus, *, overwrite: bool 
         if outcome is None and known is not None and known.output != request.output:
             raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
         # A run that is under way was checked when it was submitted, and may be delivering its film at this moment.
-        if not overwrite and (outcome is not None or known is None):
+        if not request.overwrite and (outcome is not None or known is None):
             latest.check_replaceable(request.output, request.fingerprint)
+        # Before the request exists: of two submissions at the same time, one is refused here and leaves nothing.
+        claim_output(latest.at(latest.attempt + (outcome is not None)), request.output)
         placed = place_request(latest, known, request)
     _publish(request.model_copy(update={"attempt": placed.attempt}), bus)
     return True

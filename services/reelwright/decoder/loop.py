@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from structlog.contextvars import bound_contextvars
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import request_from_wire
 from reelwright.bus.dead_letters import dead_letter, run_of_key
 from reelwright.bus.events import EventListener, publish_event, title_failure
 from reelwright.bus.messages import read_message
@@ -27,7 +26,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.tracing import TRACEPARENT, span
 from reelwright.telemetry.watched_loops import turned, watched
-from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, UserError, is_refusal, is_temporary
+from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, is_refusal, is_temporary
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleRequest
 
@@ -58,7 +57,7 @@ class DecoderService:
         self._titles = TitleTable(settings.titles, lambda: InFlightWindow(settings.window), settings.stall_seconds)
         self._guard = CrashGuard(settings.max_crashes)
         self._finished: deque[Record] = deque()
-        self._unread: deque[tuple[float, Record]] = deque()
+        self._unread: deque[tuple[float, str, Record]] = deque()
         self._running = False
 
     @property
@@ -96,9 +95,9 @@ class DecoderService:
             for record in requests.poll(_POLL_SECONDS):
                 self._accept_request(record)
             while self._unread and self._unread[0][0] <= time.monotonic():
-                _, record = self._unread.popleft()
+                _, run, record = self._unread.popleft()
                 if record.topic_partition in assignment:
-                    self._accept_unreadable(record)
+                    self._add_request(run, record)
             self._titles.retain_partitions(requests.assignment())
             while (title := self._titles.start_next_pass()) is not None:
                 pool.submit(self._run_pass, title)
@@ -106,25 +105,27 @@ class DecoderService:
                 requests.acknowledge(self._finished.popleft())
 
     def _accept_request(self, record: Record) -> None:
-        try:
-            request = request_from_wire(read_message(record, TitleRequest))
-        except (UnusableMessage, UserError) as error:
-            dead_letter(self._bus, record, str(error))
-            self._accept_unreadable(record)
-            return
-        self._titles.add_request(request, record)
+        """Adds the title that a record asks for, as the ledger has its request.
 
-    def _accept_unreadable(self, record: Record) -> None:
-        """Finds the request of a record that cannot be read in the ledger, so that its title is not lost."""
+        The ledger is the authority: a record without a request there is done, whatever it says. Old records, which a
+        group without offsets reads again, restore nothing, and a message can neither make a request nor change one.
+        """
         run = run_of_key(record)
         try:
-            request = self._request_in_ledger(run) if is_run(run) else None
+            run = read_message(record, TitleRequest).run
+        except UnusableMessage as error:
+            dead_letter(self._bus, record, str(error))
+        self._add_request(run, record)
+
+    def _add_request(self, run: str, record: Record) -> None:
+        try:
+            request = self._request_in_ledger(run)
         except ReelwrightError as error:
             if not is_temporary(error):
                 raise
             log.warning("request not read yet", run=run, reason=str(error))
             # Acknowledged now, the record would be gone before anyone knows whether the ledger has its title.
-            self._unread.append((time.monotonic() + _RETRY_SECONDS, record))
+            self._unread.append((time.monotonic() + _RETRY_SECONDS, run, record))
             return
         if request is None:
             self._finished.append(record)
@@ -132,17 +133,24 @@ class DecoderService:
             self._titles.add_request(request, record)
 
     def _request_in_ledger(self, run: str) -> RunRequest | None:
-        ledger = self._ledger(run).latest()
+        """The request of a run; None when the ledger has none, or one that cannot be used, which fails the title."""
+        ledger = self._ledger(run).latest() if is_run(run) else None
+        request = None
         try:
-            return ledger.request()
+            request = ledger.request() if ledger is not None else None
         except ReelwrightError as error:
             if is_temporary(error):
                 raise
             log.error("request unusable", run=run, reason=str(error))
-            event = title_failure(run, ledger.attempt, "decoder", error)
-            ledger.put_outcome(failed_outcome(event.title_failed))
-            publish_event(self._bus, event)
+            if ledger is not None:
+                event = title_failure(run, ledger.attempt, "decoder", error)
+                ledger.put_outcome(failed_outcome(event.title_failed))
+                publish_event(self._bus, event)
             return None
+        if request is None:
+            log.warning("stray title: the ledger has no such request", run=run)
+            metrics.STRAY_TITLES.inc()
+        return request
 
     def _run_pass(self, title: TitleState) -> None:
         segments, pause_seconds = None, 0.0

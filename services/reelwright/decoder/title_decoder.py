@@ -24,7 +24,8 @@ from reelwright.ledger.records import PlanEnd, SegmentPlan, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
 from reelwright.media.colour import RANGE_FULL
-from reelwright.media.fingerprint import source_fingerprint
+from reelwright.media.fingerprint import check_held_source
+from reelwright.media.held_files import held
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import pixel_format, without_chroma, without_neutral_chroma
 from reelwright.media.probe import probe
@@ -36,7 +37,6 @@ from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
 from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watched_loops import turned
-from reelwright.titles.errors import InputError
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, Work
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitlePlanned
@@ -69,14 +69,32 @@ def decode_title(
         How many segments the title has; None, without a plan end, when the window was closed before the last one.
 
     Raises:
-        InputError: the source cannot be used, or is not the one that was submitted.
+        InputError: the source must not be read, cannot be used, or is not the one that was submitted.
+        OutputError: the output must not be written.
         RestorationFailed: opening or decoding it has killed too many decoders.
         LedgerError: the plan in the ledger is not this source's.
         UnavailableError: the source's store does not answer, or the ledger's store does not and the retries have ended.
     """
+    # Before hours of work; the encoder checks again before it delivers.
+    ledger.check_locations(request)
+    with held(request.source, request.fingerprint):
+        return _decode(request, ledger, bus=bus, claims=claims, window=window, settings=settings, guard=guard)
+
+
+def _decode(
+    request: RunRequest,
+    ledger: RunLedger,
+    *,
+    bus: Bus,
+    claims: ClaimCheck,
+    window: InFlightWindow,
+    settings: DecoderSettings,
+    guard: CrashGuard,
+) -> int | None:
     opening = guard.begin(ledger, "open", "opening of the source")
     try:
         with opening.call():
+            check_held_source(request.source)
             source = _source_info(request, ledger, settings)
     finally:
         opening.close(done=True)
@@ -94,6 +112,8 @@ def decode_title(
             if window.closed:
                 return None
             segments, frames = number + 1, frames + count
+    # The assembler opens the source again; a plan is complete only for a source that is still there.
+    check_held_source(request.source)
     notes, cut = tuple(reader.notes), reader.truncated_at
     end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
     ledger.put_plan_end(end)
@@ -233,8 +253,6 @@ class SegmentPublisher:
 
 def _source_info(request: RunRequest, ledger: RunLedger, settings: DecoderSettings) -> SourceInfo:
     """What the source holds: from the ledger if the same versions have probed it before, else by probing it."""
-    if source_fingerprint(request.source) != request.fingerprint:
-        raise InputError("not the file that was submitted", request.source, "submit it again")
     known = ledger.title()
     versions = (reelwright.__version__, toolchain_identity(request.recipe.profile))
     if known is None or (known.version, known.toolchain) != versions:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.dead_letters import dead_letter, dead_letter_batch, run_of_key
 from reelwright.bus.events import publish_event
 from reelwright.bus.messages import read_message
@@ -103,7 +104,7 @@ class FrameConsumer:
     def _hold_record(self, record: Record) -> QueuedBatch | None:
         """The record's batch; None when it is held already or cannot be used."""
         try:
-            batch = _read_batch(record, self._settings.max_message_bytes - _LEASE_BYTES)
+            batch = _read_batch(record, self._settings)
         except UnusableMessage as error:
             dead_letter_batch(self._bus, record, str(error))
             self._consumer.acknowledge(record)
@@ -159,12 +160,13 @@ class FrameConsumer:
                 self._consumer.resume(partitions)
 
 
-def _read_batch(record: Record, max_bytes: int) -> QueuedBatch:
-    # The parsed message, which has a copy of the frames, is dropped at the end of this function.
-    message = read_message(record, FrameBatch)
-    if len(record.value) > max_bytes:
+def _read_batch(record: Record, settings: DispatcherSettings) -> QueuedBatch:
+    if len(record.value) > settings.max_message_bytes - _LEASE_BYTES:
         remedy = "raise REELWRIGHT_DISPATCHER_MAX_MESSAGE_BYTES and REELWRIGHT_INFERENCE_MAX_MESSAGE_BYTES"
         raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes; {remedy}")
+    # The parsed message, which has a copy of the frames, is dropped at the end of this function.
+    message = read_message(record, FrameBatch)
+    check_batch(message, settings.max_batch_bytes)
     return QueuedBatch(
         key=BatchKey(message.run, message.segment, message.batch, message.attempt),
         priority=_CLASS_OF_TOPIC[record.topic],

@@ -16,13 +16,16 @@ from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
+from reelwright.ledger.output_claims import check_claim
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.film_format import film_format
+from reelwright.media.fingerprint import check_held_source
 from reelwright.media.finished_film import FilmTimeline, read_timeline
+from reelwright.media.held_files import held
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
 from reelwright.media.stream_times import settle_outcomes
@@ -111,6 +114,11 @@ class FilmAssembler:
             self._handle_failure(ledger, error)
 
     def _finish(self, ledger: RunLedger) -> None:
+        title = ledger.title()
+        if title is None:
+            raise LedgerError(f"run {ledger.run} has segments but no title")
+        # Before the source is read again for its sound.
+        ledger.check_locations(title.request)
         work = self._guard.begin(ledger, "assemble", "assembly of the film")
         try:
             with work.call():
@@ -120,6 +128,11 @@ class FilmAssembler:
         if ledger.outcome() is not None:
             log.info("film discarded: the run was cancelled during the assembly")
             return
+        # Once more for the place that is written to now: links may have changed during the assembly.
+        ledger.check_locations(title.request.model_copy(update={"output": output}))
+        check_claim(ledger, output)
+        if not title.request.overwrite:
+            ledger.check_replaceable(output, title.request.fingerprint)
         ledger.deliver_film(output)
         # After the film is delivered and before anything is removed that could make it again.
         if not ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out)):
@@ -182,6 +195,7 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, s
         The manifest, and the location where the film is wanted.
 
     Raises:
+        InputError: the source, which is read again for its sound, is gone or was replaced.
         OutputError: the film cannot be written.
         UnavailableError: there is no room for it, or the store does not answer.
         LedgerError: plan, records and film do not account for every frame.
@@ -192,12 +206,14 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, s
     spec = profile_spec(title.request.recipe.profile)
     started = time.perf_counter()
     with (
+        held(title.source.location, title.request.fingerprint),
         scratch_folder("film", scratch) as folder,
         ledger.film_draft(f"film{spec.suffix}", folder) as path,
         metrics.timed("assemble"),
     ):
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         assembled = assemble_film(path, _segments(ledger, end, folder), title.source, spec, film)
+        check_held_source(title.source.location)
         facts = _film_facts(path, title, end, assembled, seconds=time.perf_counter() - started)
         # Counted here, from the film's own packets: the manifest of such a film is refused, and the title fails.
         metrics.FRAMES_LOST.inc(max(0, end.frames - len(facts.pts)))

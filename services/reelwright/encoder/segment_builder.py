@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from reelwright.bus.batch_limits import check_frame_count
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import damage_from_wire, frame_from_wire
 from reelwright.encoder.encoder_budget import EncoderBudget
@@ -14,7 +15,7 @@ from reelwright.ledger.crash_guard import GuardedWork
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
-from reelwright.media.bars import put_back
+from reelwright.media.bars import put_back, restored_size
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
 from reelwright.media.jpeg import jpeg
@@ -26,11 +27,13 @@ from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watched_loops import turned
-from reelwright.titles.errors import CorruptPayload
+from reelwright.titles.errors import CorruptPayload, UnusableMessage
 from reelwright.titles.identity import engine_matches
 from reelwright.wire.frames_pb2 import RestoredBatch
 
 PREVIEW_WIDTH = 1280
+# Many times what the decoder makes of a segment.
+_MAX_BATCHES = 1024
 
 
 class ForeignEngine(Exception):
@@ -82,6 +85,7 @@ class SegmentBuilder:
         self._number, self._title, self._ledger, self._claims = number, title, ledger, claims
         self._scratch, self._budget = scratch, budget
         self._resources = ExitStack()
+        self._size = restored_size(title.source.video, title.request.recipe)
         self._encoder: SegmentEncoder | None = None
         self._has_reservation = False
         self._waiting_bytes = 0
@@ -99,7 +103,9 @@ class SegmentBuilder:
                 arrive.
             OutputError: the scratch folder or the ledger cannot be written; the builder must be closed.
             UnavailableError: they have no room or do not answer; the builder must be closed.
+            UnusableMessage: the batch cannot be of this title. None of it was used.
         """
+        self._check(batch)
         if not engine_matches(batch.engine, self.engine):
             raise ForeignEngine(batch.engine, self.engine)
         if not self._has_reservation:
@@ -167,9 +173,8 @@ class SegmentBuilder:
             turned()
             with self._work.call():
                 try:
-                    pictures = decode_payload(ready.payload, self._claims.load(ready.payload))
-                    if len(pictures) != len(ready.frames):
-                        raise CorruptPayload(f"{len(pictures)} pictures for {len(ready.frames)} frames")
+                    content = self._claims.load(ready.payload, ready.run, ready.segment, ready.attempt)
+                    pictures = decode_payload(ready.payload, content)
                     if len(ready.damage) not in {0, len(ready.frames)}:
                         raise CorruptPayload(f"{len(ready.damage)} measurements for {len(ready.frames)} frames")
                     damage = [damage_from_wire(message) for message in ready.damage]
@@ -180,6 +185,16 @@ class SegmentBuilder:
             self._damage += damage
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
+
+    def _check(self, batch: RestoredBatch) -> None:
+        """Compares what a batch claims with the title, before it is held or anything is allocated for it."""
+        payload, wanted = batch.payload, (self._title.out_pix_fmt, *self._size)
+        check_frame_count(len(batch.frames), payload)
+        found = (payload.pix_fmt, payload.width, payload.height)
+        if found != wanted:
+            raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")
+        if batch.batch >= _MAX_BATCHES:
+            raise UnusableMessage(f"batch {batch.batch} of a segment, which has at most {_MAX_BATCHES}")
 
     def _encode_pictures(self, batch: RestoredBatch, pictures: list[Picture]) -> None:
         started = time.perf_counter()
@@ -225,3 +240,7 @@ class SegmentBuilder:
         self._committed = True
         metrics.note_commit()
         return committed
+
+
+def _shown(kind: tuple[str, int, int]) -> str:
+    return f"{kind[1]}x{kind[2]} {kind[0]!r}"

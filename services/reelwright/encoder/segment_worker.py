@@ -12,7 +12,7 @@ from typing import NamedTuple
 from structlog.contextvars import bound_contextvars
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.dead_letters import dead_letter
+from reelwright.bus.dead_letters import dead_letter, dead_letter_batch
 from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed, Record, TopicPartition
 from reelwright.encoder.encoder_budget import EncoderBudget
@@ -148,8 +148,7 @@ class SegmentWorker:
             except ForeignEngine as error:
                 self._refuse_batch(record, segment, error)
             except UnusableMessage as error:
-                dead_letter(self._bus, record, str(error))
-                self._acknowledge_segment(segment)
+                self._discard_batch(record, segment, error)
             except BusClosed:
                 raise
             except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
@@ -222,6 +221,15 @@ class SegmentWorker:
         publish_event(self._bus, Event(run=run, attempt=attempt, segment_committed=committed))
         self._on_commit(run, attempt)
 
+    def _discard_batch(self, record: Record, segment: Segment, error: UnusableMessage) -> None:
+        if segment not in self._builders:
+            dead_letter(self._bus, record, str(error))
+            self._acknowledge_segment(segment)
+            return
+        # The segment's other batches are good, and another copy of this one must arrive.
+        dead_letter_batch(self._bus, record, str(error))
+        self._acknowledge_batch(record, segment)
+
     def _request_segment_again(self, segment: Segment, error: CorruptPayload) -> None:
         run, attempt, number = segment
         try:
@@ -244,10 +252,15 @@ class SegmentWorker:
             publish_event(self._bus, Event(run=run, attempt=attempt, engine_bound=EngineBound(engine=bound)))
         wanted = SegmentWanted(segment=number, reason=str(error))
         publish_event(self._bus, Event(run=run, attempt=attempt, segment_wanted=wanted))
+        self._acknowledge_batch(record, segment)
+
+    def _acknowledge_batch(self, record: Record, segment: Segment) -> None:
+        """Acknowledges the record that came last of a segment, of which nothing was used."""
         records = self._records[segment]
         records.pop()
         if not records:
             del self._records[segment]
+            self._close_builder(segment)
         self._acknowledge(record)
 
     def _handle_failure(self, segment: Segment, error: Exception) -> None:

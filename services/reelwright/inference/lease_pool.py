@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from reelwright.bus.messages import parse_message
 from reelwright.inference.dispatcher_session import DispatcherSession, Send
 from reelwright.inference.held_lease import HeldLease
 from reelwright.wire.dispatch_pb2 import (
@@ -81,11 +82,10 @@ class LeasePool:
             The lease, to be started after `mark_fetched`; None when the worker drains and has released it.
 
         Raises:
-            google.protobuf.message.DecodeError: the batch is not a FrameBatch.
+            UnusableMessage: the batch is not a FrameBatch of a run.
         """
-        lease = HeldLease(
-            message.lease, FrameBatch.FromString(message.batch), message.exclusive, session, message.traceparent
-        )
+        batch = parse_message(message.batch, FrameBatch)
+        lease = HeldLease(message.lease, batch, message.exclusive, session, message.traceparent)
         with self._lock:
             session.credits = max(0, session.credits - 1)
             self._leases[lease.id] = lease

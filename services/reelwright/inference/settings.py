@@ -42,6 +42,8 @@ class InferenceSettings(BaseSettings):
         tls_key: PEM file of its private key.
         tls_server_name: name in the dispatchers' certificates, if it is not that of their addresses.
         token: what the dispatchers ask for.
+        max_batch_bytes: most bytes that the pictures of a batch may take when they are decoded, at 6 bytes a pixel. The
+            default admits a picture of 4096x4096 with four halo frames; raise it with the decoder's limits.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
@@ -57,6 +59,7 @@ class InferenceSettings(BaseSettings):
     retry_seconds: float = Field(default=5.0, gt=0)
     keepalive_seconds: float = Field(default=5.0, gt=0)
     max_message_bytes: int = Field(default=128 << 20, ge=1 << 20)
+    max_batch_bytes: int = Field(default=512 << 20, ge=1)
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None

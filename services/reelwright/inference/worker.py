@@ -12,6 +12,7 @@ from functools import partial
 from structlog.contextvars import bound_contextvars
 
 from reelwright import __version__
+from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
 from reelwright.inference.dispatcher_client import DispatcherClient
@@ -29,7 +30,7 @@ from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watched_loops import turned, watched
-from reelwright.titles.errors import CorruptPayload, DefectiveWorker, UnavailableError
+from reelwright.titles.errors import CorruptPayload, DefectiveWorker, UnavailableError, UnusableMessage
 from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello
@@ -155,7 +156,7 @@ class InferenceWorker:
         match message.WhichOneof("message"):
             case "lease":
                 lease = self._pool.add_lease(session, message.lease)
-                if lease is None:
+                if lease is None or not self._fits(lease):
                     return
                 if lease.batch.payload.HasField("reference"):
                     self._pool.mark_waiting(lease)
@@ -170,10 +171,21 @@ class InferenceWorker:
                 remedy = "check the device; the log has the failures"
                 self._leave(DefectiveWorker(message.quarantine.reason, self._settings.name, remedy))
 
+    def _fits(self, lease: HeldLease) -> bool:
+        """Whether a batch claims no more than it may; otherwise it fails before any of it is fetched or decoded."""
+        try:
+            check_batch(lease.batch, self._settings.max_batch_bytes)
+        except UnusableMessage as error:
+            log.warning("batch refused", reason=str(error), **lease.log_fields)
+            self._pool.fail(lease, error)
+            return False
+        return True
+
     def _fetch_payload(self, lease: HeldLease) -> None:
         with bound_contextvars(**lease.log_fields), watched(f"fetch {lease.batch.run}"):
             try:
-                content = self._claims.load(lease.batch.payload)
+                batch = lease.batch
+                content = self._claims.load(batch.payload, batch.run, batch.segment, batch.attempt)
             except UnavailableError:
                 # The claim check waits for the store, so this is raised only when the process stops.
                 self._pool.release(lease)
@@ -228,9 +240,6 @@ class InferenceWorker:
         batch = lease.batch
         with metrics.timed("transport"):
             pictures = decode_payload(batch.payload, lease.content)
-        expected = batch.halo_before + len(batch.frames) + batch.halo_after
-        if len(pictures) != expected:
-            raise CorruptPayload(f"{len(pictures)} pictures for {expected} frames")
         own = range(batch.halo_before, batch.halo_before + len(batch.frames))
         windows = None
         if self._restorer.halo_frames:

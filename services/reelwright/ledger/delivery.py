@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
 from reelwright.ledger.records import Manifest
+from reelwright.media.profiles import profile_spec
 from reelwright.store.folder import Folder, parent_folder
+from reelwright.store.location import open_location
+from reelwright.store.output_guard import refuse_source
 from reelwright.titles.errors import LedgerError, OutputError
+from reelwright.titles.request import RunRequest
 
 MANIFEST_SUFFIX = ".manifest.json"
 REPORT_SUFFIX = ".report.html"
@@ -23,6 +28,37 @@ def manifest_location(film: str) -> str:
 def report_location(film: str) -> str:
     """The location of a film's report: beside the film, under the film's full name."""
     return film + REPORT_SUFFIX
+
+
+def check_destination(request: RunRequest, ledger_root: str) -> None:
+    """Refuses a request whose film must not be written to its output. Writes nothing.
+
+    The service that delivers calls this too, because it cannot know what was checked at submission.
+
+    Args:
+        request: of the run.
+        ledger_root: location of the ledger.
+
+    Raises:
+        OutputError: the output has another suffix than the profile's files, is the source, or is inside the ledger.
+        InputError: the source's location is not valid.
+        UnavailableError: a store does not answer.
+    """
+    check_suffix(request.output, request.recipe.profile)
+    refuse_source(request.source, request.output, (MANIFEST_SUFFIX, REPORT_SUFFIX))
+    if open_location(request.output).is_inside(open_location(ledger_root)):
+        raise OutputError("is inside the ledger", request.output, "give a place outside of it")
+
+
+def check_suffix(output: str, profile: str) -> None:
+    """Refuses an output that is not named like the profile's files.
+
+    Raises:
+        OutputError: it has another suffix.
+    """
+    suffix, name = profile_spec(profile).suffix, PurePosixPath(output)
+    if output.endswith("/") or name.suffix.lower() != suffix:
+        raise OutputError(f"profile {profile} writes {suffix} files", output, f"name it {name.stem}{suffix}")
 
 
 def deliver_film(run: str, source: Folder, output: str, has_ended: Callable[[], bool]) -> Manifest:

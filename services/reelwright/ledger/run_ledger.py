@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from uuid import uuid4
 
+from reelwright.bus.claim_check import remove_payloads
 from reelwright.ledger import delivery
 from reelwright.ledger.documents import DocumentFolder
+from reelwright.ledger.pruning import remove_attempt, remove_temporary, remove_work
 from reelwright.ledger.records import (
     Adoption,
     EngineBinding,
@@ -29,11 +31,11 @@ from reelwright.ledger.records import (
     WorkMark,
 )
 from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
+from reelwright.store.allowed_places import UNRESTRICTED, AllowedPlaces
 from reelwright.store.folder import Folder
-from reelwright.store.local import TEMPORARY
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.errors import LedgerError, LostSegment
-from reelwright.titles.identity import FIRST_ATTEMPT, attempt_folder, engine_matches, is_run_name
+from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches
 from reelwright.titles.request import RunRequest
 
 # What may differ between two requests for the same attempt.
@@ -41,16 +43,13 @@ _TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
     "source": True,
     "version": True,
     "toolchain": True,
-    "request": {"source", "priority_class", "deadline", "submitted"},
+    "request": {"source", "overwrite", "priority_class", "deadline", "submitted"},
 }
-# What is removed when an attempt is finished, beside the film's files. Everything else is kept.
-_WORK = ("plan", "segments", "payloads", "marks")
-_FILM = "film."
 _ADOPTION = "adopted.json"
 _ENGINE = "engine.json"
 _REQUEST = "request.json"
 _RUN_NAME = re.compile(r"[0-9a-f]{20}")
-_ATTEMPT_NAME = re.compile(r"\d{6,}")
+_ATTEMPT_NAME = re.compile(r"[0-9]{6,}")
 
 Found = TypeVar("Found")
 
@@ -64,32 +63,41 @@ class RunLedger:
 
     Args:
         root: fsspec location that holds the run folders, e.g. a local path or `s3://bucket/ledger`.
-        run: the run's name, as `titles.identity.is_run_name` accepts it.
+        run: the run's name; a RunId is made of it.
         attempt: number of the attempt, from 1.
         retry: how long to retry while the store is unavailable.
+        places: where the run may read its source from and write its film to.
 
     Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
     read or written, and LedgerError when a document there is incomplete or contradicts the one being written.
     """
 
-    def __init__(self, root: str, run: str, attempt: int = FIRST_ATTEMPT, *, retry: RetryPolicy = NO_RETRY) -> None:
-        if not is_run_name(run):
-            raise LedgerError(f"{run!r} is not the name of a run")
-        self.run, self.attempt = run, attempt
-        self._root, self._retry = root.rstrip("/"), retry
-        self._folder = Folder(f"{self._root}/{attempt_folder(run, attempt)}", retry)
+    def __init__(
+        self,
+        root: str,
+        run: str,
+        attempt: int = FIRST_ATTEMPT,
+        *,
+        retry: RetryPolicy = NO_RETRY,
+        places: AllowedPlaces = UNRESTRICTED,
+    ) -> None:
+        try:
+            self.run, self.attempt = RunId(run), attempt
+        except ValueError as error:
+            raise LedgerError(str(error)) from None
+        self.root, self.retry, self._places = root.rstrip("/"), retry, places
+        self._folder = Folder(f"{self.root}/{attempt_folder(self.run, attempt)}", retry)
         self._documents = DocumentFolder(self._folder)
         self._segments = SegmentFolder(self._folder)
         self._adopted: dict[int, int] | None = None
 
     def at(self, attempt: int) -> RunLedger:
         """The ledger of another attempt of the same run."""
-        return RunLedger(self._root, self.run, attempt, retry=self._retry)
+        return RunLedger(self.root, self.run, attempt, retry=self.retry, places=self._places)
 
     def latest(self) -> RunLedger:
         """The ledger of the run's last attempt that was submitted, of the first if none was; by one listing."""
-        names = filter(_ATTEMPT_NAME.fullmatch, Folder(f"{self._root}/{self.run}", self._retry).list_names("attempts"))
-        for number in sorted(map(int, names), reverse=True):
+        for number in sorted(self._numbers(), reverse=True):
             # Killed just before it wrote the request, a submission leaves a folder without one.
             if self.at(number)._folder.exists(_REQUEST):
                 return self.at(number)
@@ -182,11 +190,11 @@ class RunLedger:
 
     def put_source_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
         """Writes the source frame at `offset` in a segment, for the report."""
-        self._folder.create(f"plan/{segment:06d}-{offset}.jpg", jpeg)
+        self._folder.create(_preview_name(segment, offset), jpeg)
 
     def source_preview(self, segment: int, offset: int) -> bytes | None:
         """A source preview as JPEG; None when there is none."""
-        name = f"plan/{segment:06d}-{offset}.jpg"
+        name = _preview_name(segment, offset)
         return self._folder.read(name) or self._of_holder(segment, lambda earlier: earlier._folder.read(name))
 
     def put_restored_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
@@ -269,15 +277,18 @@ class RunLedger:
 
     def put_film(self, draft: Path, name: str) -> str:
         """Puts the finished film into the run's folder under its name; its fsspec location."""
-        if self._folder.is_local:
-            self._folder.publish_draft(name, draft)
-        else:
-            self._folder.upload(name, draft)
+        (self._folder.publish_draft if self._folder.is_local else self._folder.upload)(name, draft)
         return self._folder.address(name)
 
     def deliver_film(self, output: str) -> Manifest:
         """Moves or copies film, report and manifest to a location on any store; see `delivery.deliver_film`."""
         return delivery.deliver_film(self.run, self._folder, output, lambda: self.outcome() is not None)
+
+    def check_locations(self, request: RunRequest) -> None:
+        """Refuses a source or output outside of the allowed places; also as `delivery.check_destination`."""
+        self._places.check_source(request.source)
+        self._places.check_output(request.output)
+        delivery.check_destination(request, self.root)
 
     def check_replaceable(self, output: str, fingerprint: str) -> None:
         """Refuses to replace a file at the output that was not made from the source with this fingerprint.
@@ -317,43 +328,30 @@ class RunLedger:
 
     def prune(self) -> None:
         """Removes what this attempt and those before it worked with; requests, titles and outcomes stay."""
-        for attempt in range(FIRST_ATTEMPT, self.attempt + 1):
-            self.at(attempt)._remove_work()
+        for attempt in {FIRST_ATTEMPT, *(each for each in self._numbers() if each <= self.attempt), self.attempt}:
+            remove_work(self.at(attempt)._folder)
 
     def remove_payloads(self) -> None:
         """Removes the payloads of this attempt and those before it that were too large for a message."""
         for attempt in range(FIRST_ATTEMPT, self.attempt + 1):
-            self.at(attempt)._folder.remove_all("payloads")
+            remove_payloads(self.at(attempt)._folder)
 
     def remove(self) -> None:
-        """Removes this attempt and those before it; one that is begun meanwhile stays."""
-        for attempt in range(self.attempt, FIRST_ATTEMPT, -1):
-            self.at(attempt)._folder.remove_all("")
-        first = self.at(FIRST_ATTEMPT)
-        first._remove_work()
-        # The request last: until then another call finds the run and completes the removal.
-        for name in ("title.json", "outcome.json", _REQUEST):
-            first._folder.remove(name)
-        for folder in ("attempts", ""):
-            first._folder.remove_if_empty(folder)
+        """Removes this attempt and those before it, the first last; one that is begun meanwhile stays."""
+        for attempt in range(self.attempt, FIRST_ATTEMPT - 1, -1):
+            remove_attempt(self.at(attempt)._folder)
 
     def remove_leftovers(self) -> None:
         """Removes what killed writers left: part-written files and encoded segments that no record names.
 
         The run's lock must be held, because this cannot tell a killed writer from a slow one.
         """
-        for folder in ("", "plan", "segments"):
-            for name in self._folder.list_names(folder):
-                if name.startswith(TEMPORARY):
-                    self._folder.remove(f"{folder}/{name}".lstrip("/"))
+        remove_temporary(self._folder)
         self._segments.remove_unrecorded()
 
-    def _remove_work(self) -> None:
-        for folder in _WORK:
-            self._folder.remove_all(folder)
-        for name in self._folder.list_names(""):
-            if name in {_ADOPTION, _ENGINE} or name.startswith((_FILM, TEMPORARY)):
-                self._folder.remove(name)
+    def _numbers(self) -> list[int]:
+        """Numbers of the run's attempts after the first, by one listing."""
+        return list(map(int, filter(_ATTEMPT_NAME.fullmatch, self.at(FIRST_ATTEMPT)._folder.list_names("attempts"))))
 
     def _holders(self) -> dict[int, int]:
         """The committed segments, each with the attempt whose folder has it."""
@@ -395,4 +393,8 @@ def list_runs(root: str) -> list[str]:
 
 
 def _plan_name(segment: int) -> str:
-    return f"plan/{segment:06d}.json"
+    return f"plan/{SegmentNumber(segment):06d}.json"
+
+
+def _preview_name(segment: int, offset: int) -> str:
+    return f"plan/{SegmentNumber(segment):06d}-{offset:d}.jpg"

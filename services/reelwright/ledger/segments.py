@@ -12,12 +12,13 @@ from reelwright.store.folder import Folder
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.watched_loops import turned
 from reelwright.titles.errors import LedgerError
+from reelwright.titles.identity import SegmentNumber
 
 log = get_logger(__name__)
 
-RECORD_NAME = re.compile(r"(\d{6,})\.json")
+RECORD_NAME = re.compile(r"([0-9]{6,})\.json")
+FILE_NAME = re.compile(r"([0-9]{6,})-([0-9a-f]{12})\.mkv")
 _READ_BYTES = 1 << 20
-_FILE_NAME = re.compile(r"(\d{6,})-([0-9a-f]{12})\.mkv")
 # What may differ between two encodings of the same restored frames. `frame_digests` may not.
 _MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "toolchain", "damage"}
 
@@ -82,7 +83,7 @@ class SegmentFolder:
     def committed_segments(self) -> set[int]:
         """The segments with a record and a file, by one listing; sizes are not compared."""
         names = self._folder.list_names("segments")
-        records, files = (filter(None, map(pattern.fullmatch, names)) for pattern in (RECORD_NAME, _FILE_NAME))
+        records, files = (filter(None, map(pattern.fullmatch, names)) for pattern in (RECORD_NAME, FILE_NAME))
         return {int(match[1]) for match in records} & {int(match[1]) for match in files}
 
     def file(self, record: SegmentRecord, scratch: Path) -> Path | None:
@@ -107,16 +108,16 @@ class SegmentFolder:
 
     def put_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
         """Writes the restored frame at `offset` in a segment, for the report."""
-        self._folder.create(f"segments/{segment:06d}-{offset}.jpg", jpeg)
+        self._folder.create(f"segments/{SegmentNumber(segment):06d}-{offset}.jpg", jpeg)
 
     def preview(self, segment: int, offset: int) -> bytes | None:
         """A restored preview as JPEG; None when there is none."""
-        return self._folder.read(f"segments/{segment:06d}-{offset}.jpg")
+        return self._folder.read(f"segments/{SegmentNumber(segment):06d}-{offset}.jpg")
 
     def remove_unrecorded(self) -> None:
         """Removes encoded segments that no record names. No process may be encoding."""
         for name in self._folder.list_names("segments"):
-            match = _FILE_NAME.fullmatch(name)
+            match = FILE_NAME.fullmatch(name)
             if match is None:
                 continue
             record = self.record(int(match[1]))
@@ -140,8 +141,8 @@ def file_sha256(path: Path) -> str:
 
 def record_name(segment: int) -> str:
     """The name of a segment's record in the attempt's folder."""
-    return f"segments/{segment:06d}.json"
+    return f"segments/{SegmentNumber(segment):06d}.json"
 
 
 def _file_name(segment: int, sha256: str) -> str:
-    return f"segments/{segment:06d}-{sha256[:12]}.mkv"
+    return f"segments/{SegmentNumber(segment):06d}-{sha256[:12]}.mkv"

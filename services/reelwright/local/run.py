@@ -66,10 +66,12 @@ def run_job(
         if not overwrite:
             ledger.check_replaceable(str(job.output), job.request.fingerprint)
         ledger.remove_leftovers()
-        ledger = _begin(ledger, job.request)
-        job = replace(job, request=job.request.model_copy(update={"attempt": ledger.attempt}))
+        request = job.request.model_copy(update={"overwrite": overwrite})
+        ledger = _begin(ledger, request)
+        request = request.model_copy(update={"attempt": ledger.attempt})
+        job = replace(job, request=request)
         # The decoder uses this instead of probing the source again.
-        ledger.put_title(describe_title(job.request, source))
+        ledger.put_title(describe_title(request, source))
         meter = ProgressMeter(source.video.frames_estimate or None, _committed_frames(ledger))
         try:
             restore_here(job, _ticker(meter, on_progress))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,12 @@ class Folder:
         other.retry = retry
         return other
 
+    def subfolder(self, name: str) -> Folder:
+        """A sub-folder as a folder, with the same retry policy."""
+        other = copy(self)
+        other._base = self._path(name)
+        return other
+
     @property
     def is_local(self) -> bool:
         """Whether it is on a file system of this machine."""
@@ -70,13 +77,19 @@ class Folder:
         return self._location.address(self._path(name))
 
     @_retried
-    def read(self, name: str) -> bytes | None:
-        """Reads a file; None when there is none."""
+    def read(self, name: str, limit: int | None = None) -> bytes | None:
+        """Reads a file; None when there is none.
+
+        Args:
+            name: the name.
+            limit: most bytes to read, from the start; all of them if None.
+        """
         with self._translated_errors(name):
             try:
                 if self._location.local:
-                    return Path(self._path(name)).read_bytes()
-                return remote.read(self._location, self._path(name))
+                    with Path(self._path(name)).open("rb") as file:
+                        return file.read(-1 if limit is None else limit)
+                return remote.read(self._location, self._path(name), limit)
             except store_exceptions() as error:
                 if is_not_found(error):
                     return None
@@ -217,20 +230,22 @@ class Folder:
                     raise
 
     @_retried
-    def remove_all(self, folder: str, keep: Collection[str] = ()) -> None:
-        """Removes every file under a sub-folder; does nothing when there is none.
+    def remove_matching(self, folder: str, patterns: Collection[re.Pattern[str]]) -> None:
+        """Removes the files directly in a sub-folder whose whole name matches a pattern, and a local folder left empty.
+
+        Files with other names, and sub-folders, stay. Does nothing when there is no such folder.
 
         Args:
             folder: name of the sub-folder; empty for this folder itself.
-            keep: files that stay, as names relative to the sub-folder.
+            patterns: of the names; at least one must match.
         """
-        base = self._path(folder)
+        names = [name for name in self.list_names(folder) if any(each.fullmatch(name) for each in patterns)]
+        paths = [self._path(f"{folder}/{name}" if folder else name) for name in names]
         with self._translated_errors(folder):
             if self._location.local:
-                disk.remove_files(Path(base), keep)
-                return
-            found = (str(path) for path in self._location.fs.find(base))
-            remote.remove(self._location, [path for path in found if path.removeprefix(f"{base}/") not in keep])
+                disk.remove_files(Path(self._path(folder)), map(Path, paths))
+            else:
+                remote.remove(self._location, paths)
 
     def remove_if_empty(self, folder: str) -> None:
         """Removes a sub-folder that has no files; does nothing otherwise, and in a store, which has no folders."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-TEMPORARY = ".part-"
-"""Prefix of the name of an unfinished file."""
+_TEMPORARY = ".part-"
+TEMPORARY_NAME = re.compile(re.escape(_TEMPORARY) + r"[0-9a-f]{32}(\.[0-9A-Za-z]+)?")
+"""Names of unfinished files."""
 # Answers to link(2) of file systems without hard links (exFAT, some network mounts).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -21,7 +23,7 @@ _TRIES_IN_MISSING_FOLDER = 5
 
 def draft_path(target: Path) -> Path:
     """A path in the folder of `target` that no other writer uses."""
-    return target.parent / f"{TEMPORARY}{uuid4().hex}{target.suffix}"
+    return target.parent / f"{_TEMPORARY}{uuid4().hex}{target.suffix}"
 
 
 def write_atomically(
@@ -74,23 +76,19 @@ def move_durably(draft: Path, target: Path) -> None:
     _sync_folder(target.parent)
 
 
-def remove_files(folder: Path, keep: Collection[str]) -> None:
-    """Removes every file under a folder, and the folders that are empty then.
+def remove_files(folder: Path, files: Iterable[Path]) -> None:
+    """Removes files of a folder, and the folder when it is empty then.
 
     Args:
         folder: the folder.
-        keep: files that stay, as paths relative to it.
+        files: their paths; those that are missing or are folders are ignored.
 
     Raises:
         OSError: a file cannot be removed.
     """
-    for parent, folders, files in os.walk(folder, topdown=False):
-        here = Path(parent)
-        for path in [here / name for name in files]:
-            if path.relative_to(folder).as_posix() not in keep:
-                path.unlink(missing_ok=True)
-        for path in [here / name for name in folders]:
-            _remove_empty(path)
+    for path in files:
+        with suppress(IsADirectoryError):
+            path.unlink(missing_ok=True)
     _remove_empty(folder)
 
 
@@ -116,7 +114,8 @@ def _remove_empty(folder: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+        # ENOTDIR: a symbolic link to a folder, which is no folder of ours.
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise
 
 

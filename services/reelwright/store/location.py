@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from reelwright.store.failures import is_not_found, store_error, store_exceptions
 from reelwright.titles.errors import OutputError, UserError
 
 # A request to a store that does not answer fails after two tries of 15 s. An answer that it is busy (5xx, SlowDown)
@@ -35,7 +38,7 @@ _ADDRESS = re.compile(r"([A-Za-z0-9+.:-]+)://(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A path on a file system.
+    """A path on a file system in canonical form: absolute, without `.`, `..`, empty parts and a slash at its end.
 
     Attributes:
         fs: fsspec file system, shared by all users of this kind of store; thread-safe.
@@ -56,6 +59,15 @@ class Location:
         """A path of the same file system, as a person writes it."""
         return path if self.local else f"{self.protocol}://{path.lstrip('/')}"
 
+    def is_inside(self, folder: Location) -> bool:
+        """Whether it is `folder` or below it, under any name that the file system knows."""
+        if self.protocol != folder.protocol:
+            return False
+        if not self.local:
+            return f"{self.path}/".startswith(f"{folder.path}/")
+        path, base = Path(os.path.realpath(self.path)), Path(os.path.realpath(folder.path))
+        return path.is_relative_to(base) or any(_is_one_file(parent, base) for parent in (path, *path.parents))
+
 
 def open_location(location: str, kind: type[UserError] = OutputError) -> Location:
     """Parses a location. Sends no request.
@@ -65,16 +77,17 @@ def open_location(location: str, kind: type[UserError] = OutputError) -> Locatio
         kind: type of the error to raise.
 
     Raises:
-        UserError: of type `kind`: the name is empty or not UTF-8, the protocol is not supported, the address contains
-            credentials or no valid bucket name, AWS_ENDPOINT_URL is not valid, or the store's client is not installed.
+        UserError: of type `kind`: the name is empty, not UTF-8 or has a NUL, the protocol is not supported, the address
+            contains credentials, an empty part, `.`, `..`, a version or no valid bucket name, AWS_ENDPOINT_URL is not
+            valid, or the store's client is not installed.
     """
     _check_text(location, kind)
     address = _ADDRESS.fullmatch(location)
     if address is None:
-        return Location(LocalFileSystem(), "file", str(Path(location).absolute()))
+        return _open_local(location)
     protocol, rest = address[1].lower(), address[2]
     if protocol == "file":
-        return Location(LocalFileSystem(), "file", str(Path(rest).absolute()))
+        return _open_local(rest)
     authority, slash, path = rest.partition("/")
     where = f"{protocol}://{authority.rpartition('@')[2]}{slash}{path}"
     if protocol not in _OPTIONS:
@@ -85,13 +98,79 @@ def open_location(location: str, kind: type[UserError] = OutputError) -> Locatio
         raise kind("that is not a valid bucket name", where, "write s3://BUCKET/NAME")
     if protocol == "s3":
         _check_endpoint(where, kind)
+    rest = rest.rstrip("/")
+    _check_key(rest, where, kind)
     return Location(_file_system(protocol, where, kind), protocol, f"/{rest}" if protocol == "memory" else rest)
+
+
+def same_object(first: str, second: str) -> bool:
+    """Whether two locations are one file or object, whatever they are called.
+
+    Local files are compared as the file system knows them: through symbolic links, hard links, mounts and letter case.
+    Objects are compared by bucket and key, because all S3 locations of a process are on one server. Two keys that
+    differ in letter case, percent encoding or Unicode form alone are one object if the store shows one object for both,
+    as some servers do.
+
+    Raises:
+        UserError: a location is not valid, or the store refuses the request.
+        UnavailableError: the store does not answer.
+    """
+    one, two = open_location(first), open_location(second)
+    if one.protocol != two.protocol:
+        return False
+    if one.path == two.path:
+        return True
+    if one.local:
+        real = os.path.realpath
+        return real(one.path) == real(two.path) or _is_one_file(Path(one.path), Path(two.path))
+    return _folded(one.path) == _folded(two.path) and _is_one_object(one, two)
+
+
+def _open_local(path: str) -> Location:
+    absolute = Path(path).absolute()
+    # After a symbolic link, `..` is not the folder before it: only the file system can tell.
+    resolved = os.path.realpath(absolute) if ".." in absolute.parts else str(absolute)
+    return Location(LocalFileSystem(), "file", resolved)
+
+
+def _is_one_file(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFKC", unquote(unquote(path))).casefold()
+
+
+def _is_one_object(first: Location, second: Location) -> bool:
+    found = []
+    for place in (first, second):
+        try:
+            details = place.fs.info(place.path)
+        except store_exceptions() as error:
+            if is_not_found(error):
+                return False
+            raise store_error(error, place.address(place.path)) from None
+        found.append(tuple(details.get(key) for key in ("ETag", "size", "LastModified", "created")))
+    return found[0] == found[1]
+
+
+def _check_key(rest: str, where: str, kind: type[UserError]) -> None:
+    """Refuses a key that a server, or s3fs, may take for another one."""
+    if rest and any(part in {"", ".", ".."} for part in rest.split("/")):
+        raise kind("the address has an empty part, `.` or `..`", where, "write the plain address")
+    if "?versionId=" in rest:
+        raise kind("the address names a version of an object", where, "name the object itself")
 
 
 def _check_text(location: str, kind: type[UserError]) -> None:
     """Refuses a name that messages and documents, which are UTF-8, cannot hold; the system allows any bytes."""
     if not location:
         raise kind("no file is named", "", "give a path or an s3:// address")
+    if "\0" in location:
+        raise kind("the name contains a NUL character", location.replace("\0", "\\0"), "correct it")
     try:
         location.encode()
     except UnicodeEncodeError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reelwright.store.failures import output_error
-from reelwright.store.location import open_location
+from reelwright.store.location import open_location, same_object
 from reelwright.titles.errors import InputError, OutputError
 
 # The limit of most file systems, for one that does not answer.
@@ -26,10 +26,8 @@ def guard_output(source: str, output: str, companions: Sequence[str] = ()) -> No
         OutputError: the output, or a file beside it, is the source under any name (hard link, symbolic link, mount);
             it is a folder; its folder is missing or not writable; its name is too long.
     """
-    origin, place = open_location(source, InputError), open_location(output)
-    for suffix in ("", *companions):
-        if place.protocol == origin.protocol and place.path + suffix == origin.path:
-            raise _is_source(output + suffix)
+    refuse_source(source, output, companions)
+    place = open_location(output)
     if not place.local:
         return
     path = Path(place.path)
@@ -37,9 +35,31 @@ def guard_output(source: str, output: str, companions: Sequence[str] = ()) -> No
         _check_folder(path.parent)
         _check_name(path, output, companions)
         for suffix in ("", *companions):
-            _check_file(Path(origin.path) if origin.local else None, Path(place.path + suffix), output + suffix)
+            _check_file(Path(place.path + suffix), output + suffix)
     except OSError as error:
         raise output_error(error, output) from None
+
+
+def refuse_source(source: str, output: str, companions: Sequence[str] = ()) -> None:
+    """Refuses an output that is the source, under any name. Writes nothing.
+
+    Args:
+        source: location of the source.
+        output: location of the file to be written.
+        companions: suffixes of the files that are written beside it.
+
+    Raises:
+        OutputError: the output, or a file beside it, is the source (`store.location.same_object`).
+        UnavailableError: the store does not answer.
+    """
+    open_location(source, InputError)
+    place = open_location(output)
+    # The canonical address: a slash at the end of `output` would come between it and a suffix.
+    for suffix in ("", *companions):
+        if same_object(source, place.address(place.path) + suffix):
+            raise OutputError(
+                "is the source itself", output + suffix, "the original is never changed: give another name"
+            )
 
 
 def refuse_existing(output: Path) -> None:
@@ -70,17 +90,10 @@ def _check_name(path: Path, output: str, companions: Sequence[str]) -> None:
         raise OutputError(f"{what}, with {longest} more for the files beside it" if longest else what, output)
 
 
-def _check_file(source: Path | None, path: Path, output: str) -> None:
+def _check_file(path: Path, output: str) -> None:
     if path.is_dir():
         raise OutputError("is a directory", output, "give a file name")
     if not path.exists():
         return
-    # Device and inode: the same file under another name, through links and bind mounts too.
-    if source is not None and source.exists() and path.samefile(source):
-        raise _is_source(output)
     if not os.access(path, os.W_OK):
         raise OutputError("not writable", output, "choose another name or change its permissions")
-
-
-def _is_source(output: str) -> OutputError:
-    return OutputError("is the source itself", output, "the original is never changed: give another name")

@@ -17,6 +17,7 @@ _PARTS_AT_ONCE = 4
 _MAX_PARTS = 10_000
 # Limit of one DeleteObjects request.
 _MAX_REMOVED = 1000
+_NO_RANGE = {"InvalidRange", "416"}
 _NOT_IMPLEMENTED = {"NotImplemented", "501"}
 _TAKEN = {"PreconditionFailed", "412"}
 _CONFLICTS = {"ConditionalRequestConflict", "409"}
@@ -27,15 +28,28 @@ _CONFLICT_PAUSE = 0.05
 _supports_conditions: dict[str, bool] = {}
 
 
-def read(location: Location, path: str) -> bytes:
+def read(location: Location, path: str, limit: int | None = None) -> bytes:
     """Reads a file with one request.
+
+    Args:
+        location: of the store.
+        path: of the file.
+        limit: most bytes to read, from the start; all of them if None.
 
     Raises:
         OSError: see `store_exceptions`; FileNotFoundError where there is none.
     """
     # With a larger value s3fs requests the size first.
     options = {"max_concurrency": 1} if location.protocol == "s3" else {}
-    return bytes(location.fs.cat_file(path, **options))
+    if limit is not None:
+        options |= {"start": 0, "end": limit}
+    try:
+        return bytes(location.fs.cat_file(path, **options))
+    except OSError as error:
+        # An empty file has no range.
+        if limit is not None and s3_answer(error).code in _NO_RANGE:
+            return b""
+        raise
 
 
 def create(location: Location, path: str, data: bytes) -> bool:

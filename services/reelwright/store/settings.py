@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from reelwright.settings import DEFAULT_INSTALLATION, installation
+from reelwright.store.allowed_places import AllowedPlaces, own_store
 from reelwright.store.location import open_location
 
 
@@ -16,11 +17,29 @@ class StoreSettings(BaseSettings):
         ledger: where the ledgers of all installations are: `s3://bucket/name`, or a folder that every process sees
             under the same path.
         keep_days: days after its end for which a run is kept; `reelwright runs prune` removes older ones.
+        sources: where sources may be read from: folders and buckets, separated by commas, such as
+            `s3://films,/mnt/scans`. Only the ledger's own bucket, or the folder that its folder is in, if empty.
+        outputs: where films may be written to; likewise, and never inside the ledger.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_STORE_", frozen=True)
     ledger: str
     keep_days: float = Field(default=30.0, ge=0)
+    sources: str = ""
+    outputs: str = ""
+
+    @property
+    def places(self) -> AllowedPlaces:
+        """The places that `sources` and `outputs` name."""
+        own = (own_store(self.ledger),)
+        return AllowedPlaces(_listed(self.sources) or own, _listed(self.outputs) or own, self.ledger)
+
+    @field_validator("sources", "outputs")
+    @classmethod
+    def _check_places(cls, places: str) -> str:
+        # Raises a UserError for an address that is not valid.
+        AllowedPlaces(_listed(places), None)
+        return places
 
     @property
     def root(self) -> str:
@@ -43,3 +62,7 @@ class StoreSettings(BaseSettings):
         # Raises a UserError for an address that is not valid.
         open_location(location)
         return location
+
+
+def _listed(places: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in places.split(",") if part.strip())

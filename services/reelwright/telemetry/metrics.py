@@ -56,6 +56,7 @@ OLDEST_TITLE_SECONDS = Gauge(
 )
 TITLES_FINISHED = Counter("reelwright_titles_finished", "Titles whose film was assembled.")
 TITLES_FAILED = Counter("reelwright_titles_failed", "Titles that ended without a film.")
+STRAY_TITLES = Counter("reelwright_stray_titles", "Records of titles without a request in the ledger; not restored.")
 
 CONSUMER_LAG = Gauge(
     "reelwright_consumer_lag",

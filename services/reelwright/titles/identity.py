@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 from functools import lru_cache
-from typing import IO
+from typing import IO, Self
 
 from reelwright.titles.recipe import Recipe
 
@@ -22,6 +22,43 @@ FIRST_ATTEMPT = 1
 """Number of a run's first attempt; also what a message or document without a number means."""
 
 _RUN_NAME = re.compile(r"[0-9A-Za-z]{1,64}")
+# A film of a thousand hours has a few million segments.
+_MAX_SEGMENT = 999_999_999
+
+
+class RunId(str):
+    """The name of a run, which is also the name of its folder in the ledger: 1 to 64 ASCII letters and digits.
+
+    Ledger and claim check make paths of this type alone, and making it is the check. So no text from a message, a key
+    or a command line can lead to another folder.
+
+    Raises:
+        ValueError: the text has another character, is empty or too long.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Checks the text."""
+        if _RUN_NAME.fullmatch(text) is None:
+            raise ValueError(f"{text!r} is not the name of a run")
+        return super().__new__(cls, text)
+
+
+class SegmentNumber(int):
+    """The number of a segment in its title: 0 to 999,999,999.
+
+    Raises:
+        ValueError: the number is outside that range.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, number: int) -> Self:
+        """Checks the number."""
+        if not 0 <= number <= _MAX_SEGMENT:
+            raise ValueError(f"{number} is not the number of a segment")
+        return super().__new__(cls, number)
 
 
 def content_fingerprint(stream: IO[bytes]) -> str:
@@ -76,15 +113,11 @@ def engine_matches(identity: str, wanted: str) -> bool:
     return all(word in words or (word.isalpha() and word in names) for word in wanted.split())
 
 
-def is_run_name(text: str) -> bool:
-    """Whether a text can be the name of a run: 1 to 64 ASCII letters and digits.
-
-    A run's name becomes the name of its folder in the ledger. A text from a message or a command line that has any
-    other character, or none, is never used as a path.
-    """
-    return _RUN_NAME.fullmatch(text) is not None
-
-
 def attempt_folder(run: str, attempt: int) -> str:
-    """The folder of an attempt below a ledger's root: `RUN` for the first, `RUN/attempts/000002` for the second."""
-    return run if attempt == FIRST_ATTEMPT else f"{run}/attempts/{attempt:06d}"
+    """The folder of an attempt below a ledger's root: `RUN` for the first, `RUN/attempts/000002` for the second.
+
+    Raises:
+        ValueError: the run has no name of a run.
+    """
+    name = RunId(run)
+    return name if attempt == FIRST_ATTEMPT else f"{name}/attempts/{attempt:06d}"

@@ -43,6 +43,7 @@ class RunRequest(VersionedDocument):
         model_sha256: of the model's file, as hex.
         toolchain: `media.toolchain.toolchain_identity` where the run was submitted; empty in requests of version 0.1.
         deadline: Unix seconds by which the film is wanted; 0 if there is no deadline.
+        overwrite: whether a file at the output that was not made from the same source may be replaced.
         submitted: Unix seconds at which the run was submitted; 0 for a film that is restored without a cluster.
         halo_frames: frames before and after each frame that the model reads, 0 to 2.
     """
@@ -58,5 +59,6 @@ class RunRequest(VersionedDocument):
     model_sha256: str
     toolchain: str = ""
     deadline: float = 0.0
+    overwrite: bool = False
     submitted: float = 0.0
     halo_frames: int = Field(default=0, ge=0, le=2)

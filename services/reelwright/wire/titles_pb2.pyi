@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TitleRequest(_message.Message):
-    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "halo_frames", "toolchain", "attempt")
+    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "overwrite", "halo_frames", "toolchain", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class TitleRequest(_message.Message):
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    OVERWRITE_FIELD_NUMBER: _ClassVar[int]
     HALO_FRAMES_FIELD_NUMBER: _ClassVar[int]
     TOOLCHAIN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -30,10 +31,11 @@ class TitleRequest(_message.Message):
     model_sha256: str
     deadline: float
     submitted: float
+    overwrite: bool
     halo_frames: int
     toolchain: str
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., overwrite: _Optional[bool] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted", "engine_bound", "attempt")

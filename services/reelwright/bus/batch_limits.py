@@ -1,0 +1,68 @@
+"""What a batch may claim: a few bytes can claim gigabytes of pictures, so claims are checked before allocation."""
+
+from __future__ import annotations
+
+from reelwright.titles.errors import UnusableMessage
+from reelwright.wire.frames_pb2 import FrameBatch, Payload
+
+# Several times what the decoder puts into a batch and around it.
+MAX_FRAMES = 64
+MAX_HALO_FRAMES = 16
+MAX_SCALE = 4
+# Three planes without subsampling, 16 bits a sample: no pixel format has more.
+_MAX_PIXEL_BYTES = 6
+
+
+def claimed_bytes(payload: Payload) -> int:
+    """Upper bound of the bytes that a payload's pictures take when they are decoded, by what its message says."""
+    return payload.width * payload.height * payload.frames * _MAX_PIXEL_BYTES
+
+
+def max_coded_bytes(payload: Payload) -> int:
+    """Upper bound of the coded bytes of a payload, by what its message says.
+
+    zstd makes incompressible data larger by up to 1/256 and some bytes (ZSTD_COMPRESSBOUND in zstd.h).
+    """
+    claimed = claimed_bytes(payload)
+    return claimed + claimed // 128 + 1024
+
+
+def check_batch(batch: FrameBatch, max_bytes: int) -> None:
+    """Checks what a batch says about itself. Reads no picture.
+
+    Args:
+        batch: the batch.
+        max_bytes: most bytes that its pictures may take.
+
+    Raises:
+        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, or asks for a result that
+            no recipe has.
+    """
+    payload, work = batch.payload, batch.work
+    if max(batch.halo_before, batch.halo_after) > MAX_HALO_FRAMES:
+        raise UnusableMessage(f"a batch with {batch.halo_before} and {batch.halo_after} halo frames")
+    check_frame_count(len(batch.frames), payload, batch.halo_before + batch.halo_after)
+    if claimed_bytes(payload) > max_bytes:
+        size = f"{payload.frames} pictures of {payload.width}x{payload.height}"
+        raise UnusableMessage(f"the payload claims {size}, more than {max_bytes} bytes; raise max_batch_bytes")
+    if not 1 <= work.scale <= MAX_SCALE:
+        raise UnusableMessage(f"the batch asks for scale {work.scale}, at most {MAX_SCALE}")
+    if not 0 <= work.grain_keep <= 1:
+        raise UnusableMessage(f"the batch asks for grain {work.grain_keep}, from 0 to 1")
+
+
+def check_frame_count(frames: int, payload: Payload, halo_frames: int = 0) -> None:
+    """Checks the number of frames of a batch, restored or not.
+
+    Args:
+        frames: how many the batch has.
+        payload: their pictures, with those of the halo frames.
+        halo_frames: how many halo frames it has beside them.
+
+    Raises:
+        UnusableMessage: it has no or too many frames, or another number of pictures.
+    """
+    if not 1 <= frames <= MAX_FRAMES:
+        raise UnusableMessage(f"a batch of {frames} frames, at most {MAX_FRAMES}")
+    if payload.frames != frames + halo_frames:
+        raise UnusableMessage(f"{payload.frames} pictures for {frames + halo_frames} frames")
