@@ -26,6 +26,7 @@ from pathlib import Path
 import zstandard
 from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.segment_builder import SegmentBuilder
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import RunLedger
@@ -42,7 +43,8 @@ infos = [FrameInfo(pts=index) for index in range(frames)]
 place = Path(sys.argv[1])
 ledger, claims = RunLedger(sys.argv[1], RUN), ClaimCheck(None, 1)
 work = CrashGuard(0).begin(ledger, "encode-000000", "encoding")
-builder = SegmentBuilder(0, title_of(), ledger, engine="test", claims=claims, scratch=place, work=work)
+builder = SegmentBuilder(0, title_of(), ledger, engine="test", claims=claims, scratch=place, work=work,
+                         budget=EncoderBudget(1, 0))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for use in (
     lambda: check_batch(FrameBatch(run=RUN, frames=infos, payload=payload, work=Work(scale=2)), 512 << 20),

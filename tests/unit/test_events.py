@@ -14,7 +14,7 @@ from reelwright.titles import errors
 from reelwright.titles.errors import OneLineError, ReelwrightError, UserError
 from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
-_USER_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OneLineError)]
+_ONE_LINE_ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OneLineError)]
 
 
 def through_the_wire(error: Exception) -> ReelwrightError:
@@ -22,14 +22,14 @@ def through_the_wire(error: Exception) -> ReelwrightError:
     return error_from_event(event.title_failed)
 
 
-@pytest.mark.parametrize("kind", _USER_ERRORS)
-def test_a_users_error_keeps_its_kind_and_its_line(kind: type[OneLineError]) -> None:
-    """The line with what, where and remedy arrives unchanged, and the exit code is 2."""
+@pytest.mark.parametrize("kind", _ONE_LINE_ERRORS)
+def test_an_error_of_one_line_keeps_its_kind_and_its_line(kind: type[OneLineError]) -> None:
+    """The line with what, where and remedy arrives unchanged, and the exit code is that of the kind."""
     error = kind("cannot be read", "a: b; film.mp4", "copy it again; then retry")
     arrived = through_the_wire(error)
     assert type(arrived) is kind
     assert str(arrived) == str(error)
-    assert arrived.exit_code == 2
+    assert arrived.exit_code == error.exit_code
 
 
 @pytest.mark.parametrize("error", [ValueError("odd\nvalue"), errors.CorruptPayload("bad bytes"), OSError(5, "I/O")])
@@ -77,7 +77,7 @@ def test_an_unreadable_event_is_skipped(caplog: pytest.LogCaptureFixture) -> Non
     listener = EventListener(bus, lambda event: handled.put(event.run))
     try:
         bus.publish(EVENTS, b"r", b"\xff garbage")
-        bus.publish(EVENTS, b"r", Event(run="later").SerializeToString(), headers={"format": "2"})
+        bus.publish(EVENTS, b"r", Event(run="later").SerializeToString(), headers={"format": "99"})
         publish_event(bus, Event(run="good", title_planned=TitlePlanned()))
         assert handled.get(timeout=30) == "good"
     finally:

@@ -61,6 +61,8 @@ def _fill(message: Any, field: FieldDescriptor, text: str, number: int) -> None:
         getattr(message, field.name).extend([part]) if field.is_repeated else getattr(message, field.name).CopyFrom(
             part
         )
+    elif field.type == FieldDescriptor.TYPE_STRING and field.is_repeated:
+        getattr(message, field.name).append(text)
     elif field.type == FieldDescriptor.TYPE_STRING:
         setattr(message, field.name, text)
     elif field.type == FieldDescriptor.TYPE_BYTES:

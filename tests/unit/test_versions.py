@@ -156,7 +156,7 @@ def test_a_message_of_a_neighbouring_format_is_read(
 ) -> None:
     """Formats one apart are read in both directions; more than one apart is refused by its number."""
     monkeypatch.setattr(messages, "FORMAT", own)
-    event = titles_pb2.Event(run=RUN)
+    event = titles_pb2.Event(run=RUN, attempt=1)
     record = Record("topic", 0, 0, b"", event.SerializeToString(), {"format": str(found)})
     if readable:
         assert read_message(record, titles_pb2.Event) == event
