@@ -55,7 +55,7 @@ def test_restore_with_a_broken_engine_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`restore` on a machine whose engine breaks ends with exit code 1 and one line, and does not wait for another."""
-    monkeypatch.setattr(openvino_engine.OpenVinoEngine, "upscale", lambda _, luma: fail(luma))
+    monkeypatch.setattr(openvino_engine.OpenVinoEngine, "upscale", lambda _, luma, *_rest: fail(luma))
     assert run(["restore", str(small_film(24)), "-o", str(tmp_path / "out.mp4")]) == 1
     assert "self-test failed: RuntimeError: out of memory" in capsys.readouterr().err
 

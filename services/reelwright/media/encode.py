@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -46,7 +47,7 @@ class SegmentEncoder:
     the same bytes in any process and with any number of threads. Only one thread at a time may use an encoder.
 
     Args:
-        path: the file to write.
+        target: the file to write, or a buffer in memory.
         spec: the film's profile.
         film: its format.
         threads: codec threads; ignored for a profile with a fixed number of threads.
@@ -55,13 +56,13 @@ class SegmentEncoder:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, spec: ProfileSpec, film: FilmFormat, threads: int = 1) -> None:
-        self._path, self._film = path, film
+    def __init__(self, target: Path | BytesIO, spec: ProfileSpec, film: FilmFormat, threads: int = 1) -> None:
+        self._target, self._film = target, film
         self._colour = coded_colour(spec, film)
         self._size = encoded_size(spec, film.width, film.height)
         self._frames, self._ended = 0, False
-        with output_errors(path):
-            self._container = av.open(path, "w", format="matroska")
+        with output_errors(target):
+            self._container = av.open(target, "w", format="matroska")
             # Without this flag the muxer writes random identifiers and the library's version.
             self._container.flags |= BITEXACT
             rate = encoder_rate(film.average_rate)
@@ -97,7 +98,7 @@ class SegmentEncoder:
         set_colour(frame, self._colour)
         frame.pts, frame.time_base = self._frames, self._stream.codec_context.time_base
         self._frames += 1
-        with output_errors(self._path):
+        with output_errors(self._target):
             self._container.mux(self._stream.encode(frame))
 
     def _ranged(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -114,7 +115,7 @@ class SegmentEncoder:
         Raises:
             OutputError: it cannot be written.
         """
-        with output_errors(self._path):
+        with output_errors(self._target):
             self._container.mux(self._stream.encode(None))
             self._ended = True
             self._container.close()
@@ -126,7 +127,8 @@ class SegmentEncoder:
         self._ended = True
         with suppress(OSError):
             self._container.close()
-        self._path.unlink(missing_ok=True)
+        if isinstance(self._target, Path):
+            self._target.unlink(missing_ok=True)
 
 
 def video_frame(picture: Picture, size: tuple[int, int] | None = None) -> av.VideoFrame:
@@ -155,12 +157,12 @@ def set_colour(target: av.VideoFrame | VideoCodecContext, colour: ColourInfo) ->
 
 
 @contextmanager
-def output_errors(path: Path) -> Iterator[None]:
-    """Raises an OutputError or UnavailableError in place of an OSError from writing `path`."""
+def output_errors(target: Path | BytesIO) -> Iterator[None]:
+    """Raises an OutputError or UnavailableError in place of an OSError from writing `target`."""
     try:
         yield
     except OSError as error:
-        raise output_error(error, str(path)) from error
+        raise output_error(error, str(target)) from error
 
 
 def _options(spec: ProfileSpec, film: FilmFormat, size: tuple[int, int]) -> dict[str, str]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
+from io import BytesIO
 from typing import cast
 
 import av
@@ -34,9 +33,6 @@ def toolchain_identity(profile: str) -> str:
 
     Args:
         profile: of a recipe, see `titles.recipe.Profile`.
-
-    Raises:
-        OutputError: the system's temporary folder cannot be written.
     """
     libraries = {"av": av.__version__, "ffmpeg": av.ffmpeg_version_info, "opencv": cv2.__version__}
     for name, version in av.library_versions.items():
@@ -48,13 +44,12 @@ def toolchain_identity(profile: str) -> str:
 def _reference_digest(profile: str) -> str:
     spec, pix_fmt = profile_spec(profile), out_pix_fmt(profile, "yuv420p")
     film = FilmFormat(_WIDTH, _HEIGHT, pix_fmt, time_base=Fraction(1, 25), average_rate=Fraction(25))
-    with tempfile.TemporaryDirectory(prefix="reelwright-") as folder:
-        path = Path(folder) / "reference.mkv"
-        encoder = SegmentEncoder(path, spec, film)
-        for frame in range(_FRAMES):
-            encoder.add(_reference_picture(pix_fmt, frame))
-        encoder.finish()
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    segment = BytesIO()
+    encoder = SegmentEncoder(segment, spec, film)
+    for frame in range(_FRAMES):
+        encoder.add(_reference_picture(pix_fmt, frame))
+    encoder.finish()
+    return hashlib.sha256(segment.getvalue()).hexdigest()
 
 
 def _reference_picture(pix_fmt: str, frame: int) -> Picture:
