@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reelwright.bus.topics import RESTORED, TITLES
+from reelwright.ledger.run_ledger import RunLedger
 from scripts.servers.s3 import S3Server
 from tests.faults.proxy import ProxyThread
 from tests.support.ledgers import RUN, request_of
@@ -36,21 +37,31 @@ sys.exit(service.serve(role, int(port)))
 
 
 @pytest.mark.parametrize(
-    ("role", "topic", "work"), [("decoder", TITLES, f"decode {RUN}"), ("encoder", RESTORED, f"encode {RUN}, segment 0")]
+    ("role", "topic", "hangs", "work"),
+    [
+        ("decoder", TITLES, "ledger", f"read request {RUN}"),
+        ("decoder", TITLES, "source", f"decode {RUN}"),
+        ("encoder", RESTORED, "ledger", f"encode {RUN}, segment 0"),
+    ],
 )
-def test_a_store_that_never_answers(role: str, topic: str, work: str, s3: S3Server, tmp_path: Path) -> None:
+def test_a_store_that_never_answers(role: str, topic: str, hangs: str, work: str, s3: S3Server, tmp_path: Path) -> None:
     """While a request to the store hangs, readiness and liveness name the work on the title; then both are good."""
+    bucket, folder = f"s3://{s3.bucket}", str(tmp_path / "ledger")
+    request = request_of(source=f"{bucket}/a.mp4", output=str(tmp_path / "film.mp4"))
+    # Of a ledger that answers, a decoder reads the request and then opens the source.
+    RunLedger(folder, RUN).create_request(request)
     with ProxyThread() as proxies:
         proxy = proxies.open("store", free_port(), s3.endpoint.removeprefix("http://"))
         port = free_port()
         env = {
             **s3.env,
             "AWS_ENDPOINT_URL": f"http://{proxy.address}",
-            "REELWRIGHT_STORE_LEDGER": f"s3://{s3.bucket}/hangs",
+            "REELWRIGHT_STORE_LEDGER": f"{bucket}/hangs" if hangs == "ledger" else folder,
+            "REELWRIGHT_STORE_SOURCES": bucket,
             "REELWRIGHT_STUCK_SECONDS": "1",
             "REELWRIGHT_LIVENESS_SECONDS": "2",
         }
-        command = [sys.executable, "-c", ROLE, role, str(port), topic, request_of().model_dump_json()]
+        command = [sys.executable, "-c", ROLE, role, str(port), topic, request.model_dump_json()]
         with proxy.stalled():
             process = Process(role, role, port, env, tmp_path, command)
             try:

@@ -119,7 +119,9 @@ class DecoderService:
 
     def _add_request(self, run: str, record: Record) -> None:
         try:
-            request = self._request_in_ledger(run)
+            # The store may hang, and the loop's own name would not tell at which title.
+            with watched(f"read request {run}"):
+                request = self._request_in_ledger(run)
         except ReelwrightError as error:
             if not is_temporary(error):
                 raise
