@@ -58,8 +58,8 @@ match sys.argv[1]:
         segment_builder.SegmentEncoder = Encoder
     case "assembler":
         film_assembler.assemble_film = assemble
-root, *films = sys.argv[2:]
-requests = [request_for(Path(film), Path(root) / f"{Path(film).stem}.mp4") for film in films]
+root, outputs, *films = sys.argv[2:]
+requests = [request_for(Path(film), Path(outputs) / f"{Path(film).stem}.mp4") for film in films]
 with pipeline_harness(root) as here:
     for request in requests:
         here.submit(request)
@@ -77,10 +77,11 @@ with pipeline_harness(root) as here:
 )
 def test_a_film_that_kills_its_process_is_given_up(role: str, reason: str, tmp_path: Path) -> None:
     """After three deaths the title fails with the frames, and the title beside it is finished."""
-    deadly, root = clips.clip_folder() / "deadly.mp4", str(tmp_path)
+    # The outputs are beside the ledger: one inside it is refused before anything is decoded.
+    deadly, root = clips.clip_folder() / "deadly.mp4", str(tmp_path / "ledger")
     write_film(deadly, Film([(clips.F(i, 25), scene(i, "yuv420p", 80, 48)) for i in range(48)]))
     runs = [request_for(film, tmp_path / f"{film.stem}.mp4").run for film in (deadly, small_film(48))]
-    command = [sys.executable, "-c", SERVICES, role, root, str(deadly), str(small_film(48))]
+    command = [sys.executable, "-c", SERVICES, role, root, str(tmp_path), str(deadly), str(small_film(48))]
     codes = [subprocess.run(command, check=False).returncode for _ in range(4)]
     assert codes == [-signal.SIGKILL] * 3 + [0]
     failed, finished = (RunLedger(root, run).outcome() for run in runs)
