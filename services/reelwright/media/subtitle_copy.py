@@ -1,8 +1,10 @@
-"""Copies subtitles, and gives those without an end one: the next subtitle's start or the film's end."""
+"""Copies subtitles in order, and gives those without an end one: the next subtitle's start or the film's end."""
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 from av.packet import Packet
@@ -12,11 +14,18 @@ from reelwright.media.stream_copy import PayloadDigest, StreamClock, copied
 from reelwright.media.stream_times import is_empty_text
 from reelwright.media.types import StreamOutcome
 
+# Two Matroska blocks that follow one another have no more bytes than this between their payloads.
+_BLOCK_HEADERS = 64
+
 
 class SubtitleEnds:
-    """Bounds the duration of subtitles that have none, or an endless one.
+    """Puts subtitles in the order of their starts, and bounds the duration of those that have none, or an endless one.
 
-    Such a subtitle is held back until a later one starts; several that start together end together.
+    A subtitle without an end is held back until a later one starts; several that start together end together.
+
+    libavformat guesses the times of subtitles without a duration that start together at the beginning of a stream: it
+    gives each the first duration it finds, and shows them one after the other (update_initial_durations in demux.c).
+    Subtitles behind them in the file may start earlier, so the guessed ones are held back too.
 
     Args:
         longest: seconds; a longer duration is an endless one. It is the length of the film.
@@ -25,6 +34,8 @@ class SubtitleEnds:
     def __init__(self, longest: Fraction) -> None:
         self._longest = longest
         self._held: list[Packet[Stream]] = []
+        self._reached: int | None = None
+        self._guess_after: _Place | None = None
 
     def bounded(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """The packets whose ends are known now, in order. An edit list's cut is applied.
@@ -38,26 +49,65 @@ class SubtitleEnds:
         packet.pts, packet.dts = start, start
         if packet.is_discard and not _trim_to_zero(packet):
             return
-        while self._held and _start(self._held[0]) < _start(packet):
-            yield self._ended(self._held.pop(0), _start(packet))
-        if self._held or self._is_open(packet):
-            self._held.append(packet)
-        else:
-            yield packet
+        insort(self._held, packet, key=_start)
+        reached = self._read_up_to(packet)
+        while self._held and _start(self._held[0]) <= reached:
+            if self._is_open(self._held[0]) and _start(self._held[0]) == reached:
+                break
+            yield self._first_held(reached)
 
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
         """The packets held back; those without an end last until `end`, in seconds on the source's clock."""
-        for packet in self._held:
-            yield self._ended(packet, max(round(end / packet.time_base), _start(packet) + 1))
-        self._held = []
+        while self._held:
+            first = self._held[0]
+            yield self._first_held(max(round(end / first.time_base), _start(first) + 1))
+
+    def _read_up_to(self, packet: Packet[Stream]) -> int:
+        """The time before which no later packet starts. A packet whose time may be guessed does not move it."""
+        place = _Place.of(packet)
+        if self._reached is None:
+            self._reached, self._guess_after = _start(packet), place
+        elif self._guess_after is not None and self._guess_after.may_guess(place):
+            self._guess_after = place
+        else:
+            self._reached, self._guess_after = max(self._reached, _start(packet)), None
+        return self._reached
+
+    def _first_held(self, end: int) -> Packet[Stream]:
+        """Takes the first packet; one without an end lasts until a later one starts, or else until `end`."""
+        packet = self._held.pop(0)
+        if self._is_open(packet):
+            later = bisect_right(self._held, _start(packet), key=_start)
+            packet.duration = (_start(self._held[later]) if later < len(self._held) else end) - _start(packet)
+        return packet
 
     def _is_open(self, packet: Packet[Stream]) -> bool:
         return not packet.duration or packet.duration * packet.time_base > self._longest
 
-    def _ended(self, packet: Packet[Stream], end: int) -> Packet[Stream]:
-        if self._is_open(packet):
-            packet.duration = end - _start(packet)
-        return packet
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a packet lies in time, in the stream's unit, and in the file, in bytes (-1: unknown)."""
+
+    start: int
+    duration: int
+    position: int
+    size: int
+
+    @classmethod
+    def of(cls, packet: Packet[Stream]) -> _Place:
+        return cls(_start(packet), packet.duration or 0, -1 if packet.pos is None else packet.pos, packet.size)
+
+    def may_guess(self, following: _Place) -> bool:
+        """Whether the time of the packet that follows this one may be guessed.
+
+        It then has the same duration, starts where this one ends, and lies right behind it in the file; between two
+        subtitles that really follow one another lie the pictures of that time.
+        """
+        if not self.duration or self.position < 0 or following.position < 0:
+            return False
+        adjacent = following.position - self.position <= self.size + _BLOCK_HEADERS
+        return adjacent and following.duration == self.duration and following.start == self.start + self.duration
 
 
 class SubtitleCopy:

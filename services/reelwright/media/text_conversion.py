@@ -48,16 +48,23 @@ class OverlappingCues:
     Attributes:
         joined: samples that hold more than one cue.
         dropped: cues that did not fit into a sample beside the others.
+        late: cues whose time was over when they were added.
     """
 
     def __init__(self) -> None:
         self._shown: list[Cue] = []
         self._now = 0
-        self.joined = self.dropped = 0
+        self.joined = self.dropped = self.late = 0
 
     def add(self, cue: Cue) -> Iterator[Cue]:
-        """The samples that are complete once `cue` appears. Cues come in the order of their starts."""
+        """The samples that are complete once `cue` appears.
+
+        Cues come in the order of their starts. One whose time is over by then is shown late, for as long, and not lost.
+        """
         yield from self._until(cue.start)
+        if max(cue.start, 0) < cue.end <= self._now:
+            self.late += 1
+            cue = Cue(self._now, self._now + cue.end - cue.start, cue.events)
         self._shown.append(cue)
 
     def flush(self) -> Iterator[Cue]:
@@ -136,6 +143,8 @@ class TextConversion:
             reasons.append("subtitles that are shown together share a sample")
         if self._overlaps and self._overlaps.dropped:
             reasons.append(f"{self._overlaps.dropped} lines did not fit into a sample")
+        if self._overlaps and self._overlaps.late:
+            reasons.append(f"{self._overlaps.late} subtitles are not in order in the source, and shown late")
         if self._lost:
             reasons.append(lost(self._lost))
         update = {"outcome": "converted", "reason": "; ".join(reasons), "packets": self._packets}
