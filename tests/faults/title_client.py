@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -28,19 +27,6 @@ _SUBMIT_SECONDS = 180.0
 _TITLE_SECONDS = 900.0
 _USER_ERROR = 2
 _SUFFIX = {"web": ".mp4", "master": ".mkv"}
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceFilm:
-    """The same request restored in one process, without faults.
-
-    Attributes:
-        run: its run ID.
-        film: path of the film.
-    """
-
-    run: str
-    film: Path
 
 
 class TitleClient:
@@ -150,9 +136,7 @@ class SubmittedTitle:
         if problem:
             return CheckResult(frames=self._title.frames, lost=self._title.frames, problems=[problem])
         reference = restore_reference(self._title, self._clip, self._trial.cluster)
-        check = check_film(read_film(self._local_film), read_film(reference.film), read_film(self._clip))
-        if reference.run != self.run:
-            check.problems.append(f"the run is {self.run} in the cluster and {reference.run} with `restore`")
+        check = check_film(read_film(self._local_film), read_film(reference), read_film(self._clip))
         if retry_until_store_answers(lambda: self._store.get(self._source)) != self._clip.read_bytes():
             check.problems.append(SOURCE_CHANGED)
         for name in (self._source, self._film):
@@ -215,15 +199,14 @@ class SubmittedTitle:
         return "" if self._store.fetch(self._film, self._local_film) else "the title is finished, and has no film"
 
 
-def restore_reference(title: ScheduledTitle, clip: Path, cluster: Cluster) -> ReferenceFilm:
-    """Restores the clip with `reelwright restore`, in one process."""
+def restore_reference(title: ScheduledTitle, clip: Path, cluster: Cluster) -> Path:
+    """The film of the same request, restored with `reelwright restore` in one process and without faults."""
     film = clip.with_name(f"reference{_SUFFIX[title.profile]}")
     command = ["nice", "-n", "19", COMMAND, "restore", str(clip), "-o", str(film), "--threads", "1", *_recipe(title)]
     env = {**os.environ, "PYTHONPATH": cluster.env["PYTHONPATH"]}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
-    manifest = json.loads(film.with_name(f"{film.name}.manifest.json").read_text())
-    return ReferenceFilm(manifest["run"], film)
+    return film
 
 
 def _recipe(title: ScheduledTitle) -> list[str]:
