@@ -111,7 +111,7 @@ def test_three_films_come_out_whole(cluster: Cluster, tmp_path: Path) -> None:
         assert (status["state"], status["frames"], status["output"]) == ("finished", frames, film)
         assert not records(cluster, run)
     lines = cluster.command("status").stdout.splitlines()
-    assert [line.split()[0] for line in lines][-3:] == [runs[name] for name in reversed(wanted)]
+    assert [line.split()[0] for line in lines][:3] == [runs[name] for name in reversed(wanted)]
 
 
 def test_a_film_is_the_same_through_a_cluster_and_in_one_process(cluster: Cluster, tmp_path: Path) -> None:
