@@ -247,11 +247,14 @@ def test_bad_requests_are_refused_before_any_work(
     """An output that cannot be, a source that is not there and a deadline that is over are each one line."""
     for name, value in cluster.env.items():
         monkeypatch.setenv(name, value)
+    allowed = f"{cluster.env['REELWRIGHT_STORE_OUTPUTS']},s3://no-such-bucket"
+    monkeypatch.setenv("REELWRIGHT_STORE_OUTPUTS", allowed)
     source, known = cluster.upload(small_film(30)), runs(cluster)
     cases = {
         ("submit", source, "-o", source): "is the source itself",
         ("submit", source, "-o", cluster.film("a.mkv")): "writes .mp4 files",
         ("submit", source, "-o", "s3://no-such-bucket/a.mp4"): "no such bucket",
+        ("submit", source, "-o", "s3://another-bucket/a.mp4"): "not in a place for films",
         ("submit", source, "-o", "gopher://a/b.mp4"): "gopher",
         ("submit", f"{source}x", "-o", cluster.film("a.mp4")): "no such file",
         ("submit", source, "-o", cluster.film("a.mp4"), "--deadline", "soon"): "'soon'",
