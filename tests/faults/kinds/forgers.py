@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 
@@ -23,7 +21,7 @@ from reelwright.wire.titles_pb2 import (
     TitleRequest,
 )
 from tests.faults.foreign_files import FOREIGN_FILM, FOREIGN_RUN, FOREIGN_SOURCE
-from tests.faults.kinds.kind import FaultKind, Injection
+from tests.faults.kinds.kind import instant_kind
 from tests.faults.topic_recorder import RecordedMessage
 from tests.faults.trial_cluster import TrialCluster
 
@@ -165,23 +163,13 @@ def _record(topic: str, key: bytes, value: bytes) -> RecordedMessage:
     return RecordedMessage(topic, 0, key, value, (("format", b"1"),))
 
 
-def _instant(publish: Callable[[TrialCluster, Random], None]) -> Injection:
-    @contextmanager
-    def inject(trial: TrialCluster, rng: Random) -> Iterator[None]:
-        publish(trial, rng)
-        yield
-
-    return inject
-
-
-_INSTANT = (0.0, 0.0)
 KINDS = (
-    FaultKind("empty messages on every topic", 4, _INSTANT, _instant(_publish_empty)),
-    FaultKind("messages of foreign runs", 6, _INSTANT, _instant(_publish_foreign_runs)),
-    FaultKind("bomb in a batch", 3, _INSTANT, _instant(_publish_bomb)),
-    FaultKind("oversized messages", 3, _INSTANT, _instant(_publish_oversized)),
-    FaultKind("stale messages of ended titles", 4, _INSTANT, _instant(_publish_stale)),
-    FaultKind("events of other attempts", 4, _INSTANT, _instant(_publish_other_attempts)),
-    FaultKind("false commits and ends", 4, _INSTANT, _instant(_publish_false_commits)),
-    FaultKind("forged pictures of an unknown engine", 4, _INSTANT, _instant(_publish_forged_pictures)),
+    instant_kind("empty messages on every topic", 4, _publish_empty),
+    instant_kind("messages of foreign runs", 6, _publish_foreign_runs),
+    instant_kind("bomb in a batch", 3, _publish_bomb),
+    instant_kind("oversized messages", 3, _publish_oversized),
+    instant_kind("stale messages of ended titles", 4, _publish_stale),
+    instant_kind("events of other attempts", 4, _publish_other_attempts),
+    instant_kind("false commits and ends", 4, _publish_false_commits),
+    instant_kind("forged pictures of an unknown engine", 4, _publish_forged_pictures),
 )

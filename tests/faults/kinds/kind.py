@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from random import Random
 
@@ -34,3 +34,20 @@ class FaultKind:
     seconds: tuple[float, float]
     inject: Injection
     recovery_from_start: bool = False
+
+
+def instant_kind(name: str, weight: int, act: Callable[[TrialCluster, Random], None]) -> FaultKind:
+    """A kind of fault that is over as soon as it was injected.
+
+    Args:
+        name: see FaultKind.
+        weight: see FaultKind.
+        act: injects it.
+    """
+
+    @contextmanager
+    def inject(trial: TrialCluster, rng: Random) -> Iterator[None]:
+        act(trial, rng)
+        yield
+
+    return FaultKind(name, weight, (0.0, 0.0), inject)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 from typing import TypeVar
@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from reelwright.bus.topics import ALL, DEAD_LETTER, EVENTS, FRAMES, RESTORED, TITLES, run_key, segment_key
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleRequest
-from tests.faults.kinds.kind import FaultKind, Injection
+from tests.faults.kinds.kind import instant_kind
 from tests.faults.store_client import retry_until_store_answers
 from tests.faults.topic_recorder import RecordedMessage
 from tests.faults.trial_cluster import TrialCluster
@@ -141,24 +141,14 @@ def _retry(try_once: Callable[[], bool]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _instant(publish: Callable[[TrialCluster, Random], None]) -> Injection:
-    @contextmanager
-    def inject(trial: TrialCluster, rng: Random) -> Iterator[None]:
-        publish(trial, rng)
-        yield
-
-    return inject
-
-
-_INSTANT = (0.0, 0.0)
 KINDS = (
-    FaultKind("records doubled", 8, _INSTANT, _instant(_publish_twice)),
-    FaultKind("records delayed and reordered", 6, _INSTANT, _instant(_publish_reordered)),
-    FaultKind("frames record with a flipped bit", 4, _INSTANT, _instant(_damage_frames)),
-    FaultKind("restored record with a flipped bit", 4, _INSTANT, _instant(_damage_restored)),
-    FaultKind("stored payload with a flipped bit", 4, _INSTANT, _instant(_damage_payload)),
-    FaultKind("stored payload gone", 3, _INSTANT, _instant(_remove_payload)),
-    FaultKind("record that is no message", 4, _INSTANT, _instant(_publish_garbage)),
-    FaultKind("record of a newer format", 3, _INSTANT, _instant(_publish_newer_format)),
-    FaultKind("records of an unknown run", 3, _INSTANT, _instant(_publish_unknown_run)),
+    instant_kind("records doubled", 8, _publish_twice),
+    instant_kind("records delayed and reordered", 6, _publish_reordered),
+    instant_kind("frames record with a flipped bit", 4, _damage_frames),
+    instant_kind("restored record with a flipped bit", 4, _damage_restored),
+    instant_kind("stored payload with a flipped bit", 4, _damage_payload),
+    instant_kind("stored payload gone", 3, _remove_payload),
+    instant_kind("record that is no message", 4, _publish_garbage),
+    instant_kind("record of a newer format", 3, _publish_newer_format),
+    instant_kind("records of an unknown run", 3, _publish_unknown_run),
 )

@@ -6,8 +6,8 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from random import Random
 
 import grpc
@@ -17,7 +17,7 @@ from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Failure, Hello, Receipt, Release, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 from reelwright.wire.frames_pb2 import FrameBatch
-from tests.faults.kinds.kind import FaultKind, Injection
+from tests.faults.kinds.kind import instant_kind
 from tests.faults.trial_cluster import PROCESSES, TrialCluster
 
 _GUESSES = 400
@@ -142,21 +142,11 @@ def _models(trial: TrialCluster, rng: Random) -> list[str]:
     return []
 
 
-def _instant(act: Callable[[TrialCluster, Random], None]) -> Injection:
-    @contextmanager
-    def inject(trial: TrialCluster, rng: Random) -> Iterator[None]:
-        act(trial, rng)
-        yield
-
-    return inject
-
-
-_INSTANT = (0.0, 0.0)
 KINDS = (
-    FaultKind("stranger guesses leases", 5, _INSTANT, _instant(_guess_leases)),
-    FaultKind("stranger takes all work", 3, _INSTANT, _instant(_hoard_work)),
-    FaultKind("stranger with a worker's name", 3, _INSTANT, _instant(_take_a_name)),
-    FaultKind("stranger opens many streams", 2, _INSTANT, _instant(_open_streams)),
-    FaultKind("stranger sends huge messages", 2, _INSTANT, _instant(_send_huge_messages)),
-    FaultKind("stranger talks nonsense", 3, _INSTANT, _instant(_talk_nonsense)),
+    instant_kind("stranger guesses leases", 5, _guess_leases),
+    instant_kind("stranger takes all work", 3, _hoard_work),
+    instant_kind("stranger with a worker's name", 3, _take_a_name),
+    instant_kind("stranger opens many streams", 2, _open_streams),
+    instant_kind("stranger sends huge messages", 2, _send_huge_messages),
+    instant_kind("stranger talks nonsense", 3, _talk_nonsense),
 )
