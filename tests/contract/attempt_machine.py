@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from abc import abstractmethod
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -34,9 +35,9 @@ class AttemptMachine(RuleBasedStateMachine):
     Each process that was ever started stays, with the ledger of its attempt: it may have been frozen for any time.
     """
 
+    @abstractmethod
     def make_root(self) -> str:
         """A location for a ledger that nobody has used."""
-        raise NotImplementedError
 
     @initialize()
     def begin(self) -> None:
