@@ -27,7 +27,7 @@ class EditedSound:
         parts: what is played.
 
     Attributes:
-        lost: packets that did not decode.
+        lost: packets that did not decode, and parts that could not be read to their end.
     """
 
     def __init__(self, location: str, index: int, parts: tuple[EditPart, ...]) -> None:
@@ -52,15 +52,23 @@ class EditedSound:
             stream = cast("AudioStream", source.streams[index])
             unit = Fraction(stream.time_base or 1)
             for part in parts:
-                source.seek(max(0, int((part.start - _PREROLL) / unit)), stream=stream)
-                rate = stream.sample_rate
-                end = None if part.length is None else part.start + part.length
-                last = None if end is None else round(end * rate)
-                offset = round(part.at * rate) - round(part.start * rate)
-                for at, frame in self._placed(source.demux(stream), unit):
-                    if last is not None and at >= last:
-                        break
-                    yield from _cut(frame, at, round(part.start * rate), last, offset)
+                # What can no longer be read of a damaged file is lost sound, as packets that do not decode are.
+                try:
+                    source.seek(max(0, int((part.start - _PREROLL) / unit)), stream=stream)
+                    yield from self._part(source.demux(stream), part, unit, stream.sample_rate)
+                except av.FFmpegError:
+                    self.lost += 1
+
+    def _part(
+        self, packets: Iterator[av.Packet[AudioStream]], part: EditPart, unit: Fraction, rate: int
+    ) -> Iterator[AudioFrame]:
+        first, last = round(part.start * rate), None
+        if part.length is not None:
+            last = round((part.start + part.length) * rate)
+        for at, frame in self._placed(packets, unit):
+            if last is not None and at >= last:
+                return
+            yield from _cut(frame, at, first, last, round(part.at * rate) - first)
 
     def _placed(self, packets: Iterator[av.Packet[AudioStream]], unit: Fraction) -> Iterator[tuple[int, AudioFrame]]:
         """Decoded frames and where in the track they begin, in samples, counted so that a coarse clock does no harm."""

@@ -67,7 +67,7 @@ def track_edits(location: str, track: int) -> TrackEdits | None:
     with open_file(location) as handle:
         try:
             return _edits_of(handle, track)
-        except (struct.error, ValueError, OverflowError):
+        except (struct.error, ValueError, OverflowError, LookupError):
             return None
 
 
@@ -92,9 +92,10 @@ def _parsed(found: dict[bytes, bytes], movie_scale: int) -> TrackEdits | None:
     scale, length = _scale_and_length(found[b"mdhd"])
     parts: list[EditPart] = []
     at = Fraction(0)
-    for duration, media_time in _entries(found[b"elst"]):
+    entries = list(_entries(found[b"elst"]))
+    for duration, media_time in entries:
         seconds = Fraction(duration, movie_scale)
-        if media_time >= 0:
+        if media_time >= 0 and (seconds or len(entries) == 1):
             # A length of zero in the only entry of a fragmented film stands for the rest.
             parts.append(EditPart(at, Fraction(media_time, scale), seconds or None))
         at += seconds
@@ -103,7 +104,7 @@ def _parsed(found: dict[bytes, bytes], movie_scale: int) -> TrackEdits | None:
 
 def _entries(content: bytes) -> Iterator[tuple[int, int]]:
     """Length in the movie's unit and time in the track's unit of each edit; a time of -1 plays nothing."""
-    layout = struct.Struct(">qqhh" if content[0] == 1 else ">iihh")
+    layout = struct.Struct(">Qqhh" if content[0] == 1 else ">Iihh")
     count = min(int.from_bytes(content[4:8], "big"), _MAX_EDITS)
     for number in range(count):
         length, media_time, _, _ = layout.unpack_from(content, 8 + number * layout.size)
