@@ -62,7 +62,7 @@ check: $(VENV)/.dev  ## lint, dead code, layers, house rules, types
 	$(BIN)/python -m scripts.house_rules
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## the figures in the README
+bench: $(VENV)/.dev  ## speed, memory and frames on this machine
 	$(BIN)/python -m tests.bench
 
 fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=20000

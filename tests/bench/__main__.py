@@ -1,4 +1,4 @@
-"""`make bench`: measures every figure of the README on this machine."""
+"""`make bench`: measures speed, memory and frames on this machine."""
 
 from __future__ import annotations
 
