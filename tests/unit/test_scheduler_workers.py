@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, StreamClosed, WorkerQuarantined
+from reelwright.dispatcher.decisions import (
+    BatchFinished,
+    BatchGivenUp,
+    StartAllowed,
+    StreamClosed,
+    WorkerQuarantined,
+)
 from tests.support.schedulers import MAX_CREDITS, SchedulerHarness, batch
 
 
@@ -126,6 +132,37 @@ def test_messages_about_anothers_lease_are_refused(message: str) -> None:
     assert (h.all_ended(), h.other_decisions(), refused("foreign_lease")) == ([], [], before + 1)
     h.scheduler.complete_batch(owner, lease)
     assert [key.run for key in h.ended(BatchFinished)] == ["r"]
+
+
+@pytest.mark.parametrize("end", ["late receipt", "expiry and restored", "expiry and dropped"])
+def test_a_start_request_is_answered_after_the_end_of_the_batch(end: str) -> None:
+    """A worker that asks to start an exclusive batch has an answer although the batch has ended meanwhile."""
+    h = SchedulerHarness()
+    h.scheduler.add_batch(batch("r"))
+    first = h.connect("first", credits_=1)
+    h.clock.now += 60
+    h.scheduler.expire_leases()
+    h.connect("second", credits_=1)
+    h.clock.now += 60
+    h.scheduler.expire_leases()
+    third = h.connect("third", credits_=1)
+    (lease,) = h.granted(third)
+    assert lease.exclusive
+    if end == "late receipt":
+        h.scheduler.complete_batch(first, h.granted(first)[0].lease_id)
+    else:
+        h.clock.now += 60
+        h.scheduler.expire_leases()
+        if end == "expiry and restored":
+            fourth = h.connect("fourth", credits_=1)
+            h.scheduler.complete_batch(fourth, h.granted(fourth)[0].lease_id)
+        else:
+            h.scheduler.drop_run("r", 1)
+    assert h.scheduler.pending_keys() == set()
+    h.scheduler.start_exclusive_batch(third, lease.lease_id)
+    assert h.other_decisions() == [StartAllowed(third, lease.lease_id)]
+    h.scheduler.complete_batch(third, lease.lease_id)
+    assert h.ended(BatchFinished) == [lease.batch.key]
 
 
 def test_credits_have_a_limit() -> None:

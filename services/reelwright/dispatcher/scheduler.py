@@ -151,12 +151,15 @@ class Scheduler:
             self._fill_worker(worker)
 
     def start_exclusive_batch(self, stream: int, lease_id: str) -> None:
-        """Allows a worker to start a batch that was leased exclusively."""
-        if self._find_lease(stream, lease_id) is None:
-            return
-        self._leases.start_exclusive(lease_id)
-        # Allowed for an expired lease too, because the worker waits for the answer, and its late receipt counts.
-        self._decisions.append(StartAllowed(stream, lease_id))
+        """Allows a worker to start a batch that was leased exclusively; gives no answer about another worker's lease.
+
+        The worker asks once and takes no other batch before the answer. A lease that has expired is therefore allowed
+        too, and so is one whose batch has ended: that batch is restored in vain, and its receipt is refused.
+        """
+        is_own = self._find_lease(stream, lease_id) is not None
+        if stream in self._workers and (is_own or self._leases.find(lease_id) is None):
+            self._leases.start_exclusive(lease_id)
+            self._decisions.append(StartAllowed(stream, lease_id))
 
     def mark_stalled(self, stream: int) -> None:
         """Records that what a worker restored waits for the bus or the store; holds until its next receipt."""
