@@ -10,6 +10,7 @@ from kafka import KafkaAdminClient
 
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.kafka.bus import KafkaBus
+from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record, TopicPartition
 from reelwright.bus.topics import DEAD_LETTER
 from scripts.servers.kafka import KafkaServer
@@ -152,13 +153,12 @@ def test_a_paused_partition_does_not_stop_others(kafka: KafkaServer) -> None:
 
 def test_a_dead_letter_that_is_too_large(kafka: KafkaServer) -> None:
     """A record that is too large for the dead-letter topic is published there without its value."""
-    make_topic(kafka, DEAD_LETTER, max_message_bytes="100000")
-    bus = open_bus(kafka)
+    prefix = new_group()
+    make_topic(kafka, BrokerNames(prefix).topic(DEAD_LETTER), max_message_bytes="100000")
+    bus = open_bus(kafka, prefix=prefix)
     try:
         dead_letter(bus, Record("elsewhere", 0, 0, b"run", bytes(200_000)), "larger than it may be")
         (letter,) = collect(bus.consumer([DEAD_LETTER], new_group()), 1)
         assert (letter.key, letter.value, letter.headers["reason"]) == (b"run", b"", "larger than it may be")
     finally:
         bus.close()
-        with KafkaAdminClient(bootstrap_servers=kafka.bootstrap) as admin:
-            admin.delete_topics([DEAD_LETTER])

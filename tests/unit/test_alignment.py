@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 
-from reelwright.restoration.alignment import AlignedWindow, align, flow
+from reelwright.restoration.alignment import AlignedWindow, Codes, align, flow
 from reelwright.restoration.window_network import MIDDLE
 from tests.support.windows import codes, decibels, grainy, panned
 
@@ -49,16 +50,50 @@ def test_the_middle_frame_is_untouched() -> None:
     assert np.array_equal(align(window).frames[MIDDLE], window[MIDDLE])
 
 
-def test_alignment_gives_the_same_in_every_thread() -> None:
-    """Two calls, one of them in another thread, give the same bytes."""
-    window = codes(grainy(panned((3, -2)), 8))
-    found: list[AlignedWindow] = []
-    other = threading.Thread(target=lambda: found.append(align(window)))
-    other.start()
-    other.join()
-    again = align(window)
-    assert np.array_equal(found[0].frames, again.frames)
-    assert np.array_equal(found[0].agreement, again.agreement)
+def in_new_thread(window: Codes) -> AlignedWindow:
+    """The window aligned by a thread that has aligned nothing before."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(align, window).result()
+
+
+def assert_same(found: AlignedWindow, expected: AlignedWindow) -> None:
+    """Two aligned windows are the same bytes."""
+    assert np.array_equal(found.frames, expected.frames)
+    assert np.array_equal(found.agreement, expected.agreement)
+
+
+@pytest.mark.parametrize("rows", [32, 48, 64, 66, 90])
+def test_a_window_is_aligned_the_same_after_a_small_one(rows: int) -> None:
+    """A thread that has aligned small windows gives the same bytes as one that has aligned none."""
+    window, small = codes(grainy(panned((3, -2)), 8)), codes(grainy(panned((1, 1), rows, rows), 8))
+    first = align(small)
+    assert_same(align(window), in_new_thread(window))
+    assert_same(align(small), first)
+    assert_same(first, in_new_thread(small))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_a_window_is_aligned_the_same_by_any_number_of_threads(threads: int) -> None:
+    """The bytes depend neither on the number of OpenCV threads nor on other threads that are busy in OpenCV."""
+    window, other = codes(grainy(panned((3, -2)), 8)), codes(grainy(panned((-4, 1), 320, 240), 8))
+    expected = in_new_thread(window)
+    done, before = threading.Event(), cv2.getNumThreads()
+
+    def keep_busy() -> None:
+        while not done.is_set():
+            align(other)
+
+    with ThreadPoolExecutor(2) as pool:
+        busy = [pool.submit(keep_busy) for _ in range(2)]
+        cv2.setNumThreads(threads)
+        try:
+            for _ in range(10):
+                assert_same(align(window), expected)
+        finally:
+            done.set()
+            cv2.setNumThreads(before)
+        for each in busy:
+            each.result()
 
 
 def test_a_stand_in_agrees_everywhere() -> None:

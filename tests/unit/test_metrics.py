@@ -8,6 +8,8 @@ import json
 import logging
 import re
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -49,12 +51,15 @@ def test_metrics_are_served_and_well_named() -> None:
 
 
 def test_counters_read_zero_before_their_first_event() -> None:
-    """Lost frames, and every stage and retry cause, are there from the start and not absent."""
-    assert REGISTRY.get_sample_value("reelwright_frames_lost_total") == 0
-    for stage in metrics.STAGES:
-        assert REGISTRY.get_sample_value("reelwright_stage_seconds_total", {"stage": stage}) is not None
-    for cause in metrics.RETRY_CAUSES:
-        assert REGISTRY.get_sample_value("reelwright_batches_retried_total", {"cause": cause}) is not None
+    """In a new process lost frames, and every stage and retry cause, are there and read zero."""
+    program = "import prometheus_client as p, reelwright.telemetry.metrics; print(p.generate_latest().decode())"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    families = text_string_to_metric_families(done.stdout)
+    found = {(sample.name, *sample.labels.values()): sample.value for each in families for sample in each.samples}
+    assert found["reelwright_frames_lost_total",] == 0
+    assert [found["reelwright_stage_seconds_total", stage] for stage in metrics.STAGES] == [0] * len(metrics.STAGES)
+    causes = [found["reelwright_batches_retried_total", cause] for cause in metrics.RETRY_CAUSES]
+    assert causes == [0] * len(metrics.RETRY_CAUSES)
 
 
 def test_bus_bytes_are_read_when_asked() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -167,6 +169,27 @@ def test_dust_is_repaired_and_does_not_come_back_with_the_grain(engine: Engine) 
     speck = np.s_[82:86, 122:128]
     assert alone.picture.planes[0][speck].mean() > 230
     assert abs(found.picture.planes[0][speck].mean() - film[1].planes[0][40:44, 60:65].mean()) < 60
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_frame_is_restored_the_same_whatever_its_thread_did_before(engine: Engine, scale: int) -> None:
+    """After a small film, and with eight OpenCV threads, a frame gets the same bytes as in a new thread."""
+    film = [Picture("yuv420p", 128, 96, (*p.planes, *scene(0, "yuv420p", 128, 96).planes[1:])) for p in dusty_pan()]
+    restorer, before = Restorer(engine, scale, 0.4), cv2.getNumThreads()
+
+    def restore() -> Picture:
+        return restorer.restore(film[2], "yuv420p", window=FrameWindows(film, 2, [False]).window(0)).picture
+
+    with ThreadPoolExecutor(1) as pool:
+        expected = pool.submit(restore).result()
+    small = [scene(shift, "gray", 32, 32) for shift in range(5)]
+    restorer.restore(small[2], "gray", window=FrameWindows(small, 2, [False]).window(0))
+    cv2.setNumThreads(8)
+    try:
+        found = restore()
+    finally:
+        cv2.setNumThreads(before)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(found.planes, expected.planes, strict=True))
 
 
 def test_a_network_on_single_frames_measures_nothing() -> None:

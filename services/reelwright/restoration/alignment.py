@@ -4,7 +4,8 @@ The flow is DIS (Kroeger et al., arXiv:1603.03590) on half-size, slightly blurre
 motion, and a quarter of the pixels costs a quarter of the time. The flow is enlarged and the neighbour is resampled
 once, by a cubic kernel, because bilinear resampling blurs (arXiv:2305.00163).
 
-Every function is pure. With one OpenCV thread the result is the same on every call.
+Every function is pure: its result depends on its arguments alone, in any thread, with any number of OpenCV threads,
+whatever was aligned before.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Flow = NDArray[np.float32]
 Window = Codes | Sequence[Codes]
 """Frames in the order of time, as an array (frames, H, W) uint8 or one by one."""
 
+# Flow stops at this level of the pyramid: half the size of what it is given.
+_FINEST_SCALE = 1
 # Blur of the half-size luma before flow, in its pixels: chosen by measurement, see docs/training.md.
 _FLOW_BLUR = 1.0
 # Differences are smoothed before they are judged, or grain would look like disagreement.
@@ -135,9 +138,9 @@ def _places(rows: int, columns: int) -> Flow:
 
 
 def _estimator() -> cv2.DISOpticalFlow:
-    """One estimator per thread: it holds buffers of its own and must not be shared."""
+    """The estimator of this thread, as new; it holds buffers, so two threads must not share one."""
     if not hasattr(_local, "estimator"):
-        estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        estimator.setFinestScale(1)
-        _local.estimator = estimator
+        _local.estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # A picture too small for this scale makes OpenCV choose a finer one, which it keeps for all later pictures.
+    _local.estimator.setFinestScale(_FINEST_SCALE)
     return _local.estimator  # type: ignore[no-any-return]
