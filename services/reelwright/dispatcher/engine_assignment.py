@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection
 
 from reelwright.dispatcher.ready_queue import QueuedBatch
 from reelwright.titles.identity import engine_matches
 
 # A run takes about 200 bytes. The oldest is forgotten first; by then its batches name its engine.
 _MAX_RUNS = 10_000
-
-
-@dataclass(slots=True)
-class _EngineLoad:
-    """What an engine has to do.
-
-    Attributes:
-        models: SHA-256 of the models that its workers serve.
-        workers: connected workers that have it.
-        runs: runs that it restores.
-    """
-
-    models: frozenset[str]
-    workers: int = 0
-    runs: int = 0
 
 
 class EngineAssignment:
@@ -35,19 +21,24 @@ class EngineAssignment:
     """
 
     def __init__(self) -> None:
-        self._loads: dict[str, _EngineLoad] = {}
+        # Of each model the connected workers that serve it, counted by engine.
+        self._workers: defaultdict[str, Counter[str]] = defaultdict(Counter)
         # The engine of each run, and whether the encoder announced it.
         self._runs: dict[str, tuple[str, bool]] = {}
+        # Those runs counted by engine, whether or not a worker with it is connected.
+        self._run_counts: Counter[str] = Counter()
 
-    def add_worker(self, engine: str, models: frozenset[str]) -> None:
+    def add_worker(self, engine: str, models: Collection[str]) -> None:
         """Adds a connected worker; its engine is empty when its version does not name engines."""
-        self._loads.setdefault(engine, _EngineLoad(models)).workers += 1
+        for model in models:
+            self._workers[model][engine] += 1
 
-    def remove_worker(self, engine: str) -> None:
+    def remove_worker(self, engine: str, models: Collection[str]) -> None:
         """Removes a worker that has disconnected."""
-        self._loads[engine].workers -= 1
-        if not self._loads[engine].workers:
-            del self._loads[engine]
+        for model in models:
+            self._workers[model] -= Counter((engine,))
+            if not self._workers[model]:
+                del self._workers[model]
 
     def bind(self, run: str, engine: str, *, announced: bool = False) -> None:
         """Gives a run its engine, unless the encoder has announced another one."""
@@ -58,14 +49,13 @@ class EngineAssignment:
         while len(self._runs) >= _MAX_RUNS:
             self.forget(next(iter(self._runs)))
         self._runs[run] = (engine, announced)
-        if engine in self._loads:
-            self._loads[engine].runs += 1
+        self._run_counts[engine] += 1
 
     def forget(self, run: str) -> None:
-        """Forgets a run that has ended."""
+        """Forgets a run that has ended; has no effect on one that has no engine."""
         engine, _ = self._runs.pop(run, ("", False))
-        if engine in self._loads:
-            self._loads[engine].runs -= 1
+        if engine:
+            self._run_counts -= Counter((engine,))
 
     def is_allowed(self, batch: QueuedBatch, engine: str) -> bool:
         """Whether a worker with this engine may restore a batch, whose model it serves."""
@@ -78,23 +68,21 @@ class EngineAssignment:
     def unserved_engine(self, batch: QueuedBatch) -> str | None:
         """What a batch needs and no connected worker has: an engine, or words of one; None when a worker has it."""
         needed = self._needed_engine(batch)
-        return None if self._engines_for(batch, needed) or self._engines_for(batch, "", unnamed=True) else needed
+        unnamed = self._workers.get(batch.model_sha256, Counter())[""]
+        return None if self._engines_for(batch, needed) or unnamed else needed
 
     def _needed_engine(self, batch: QueuedBatch) -> str:
         known, final = self._runs.get(batch.key.run, ("", False))
         # Nothing durable has this engine before the announcement, so a run does not wait for one that has left.
         if known and engine_matches(known, batch.engine) and (final or self._engines_for(batch, known)):
             return known
-        candidates = self._engines_for(batch, batch.engine)
-        if not candidates:
+        workers = self._engines_for(batch, batch.engine)
+        if not workers:
             return batch.engine
         # In proportion to the workers: a lone slow worker among many gets no run that the others have time for.
-        return min(candidates, key=lambda name: ((self._loads[name].runs + 1) / self._loads[name].workers, name))
+        return min(workers, key=lambda name: ((self._run_counts[name] + 1) / workers[name], name))
 
-    def _engines_for(self, batch: QueuedBatch, wanted: str, *, unnamed: bool = False) -> list[str]:
-        return [
-            engine
-            for engine, load in self._loads.items()
-            if batch.model_sha256 in load.models and bool(engine) is not unnamed
-            if engine_matches(engine, wanted)
-        ]
+    def _engines_for(self, batch: QueuedBatch, wanted: str) -> dict[str, int]:
+        """The engines that match `wanted` and have workers for the model, and how many."""
+        workers = self._workers.get(batch.model_sha256, Counter())
+        return {engine: count for engine, count in workers.items() if engine and engine_matches(engine, wanted)}

@@ -126,7 +126,7 @@ class Scheduler:
         """Removes a worker whose stream ended; its batches go to others."""
         worker = self._workers.pop(stream, None)
         if worker is not None:
-            self._engines.remove_worker(worker.hello.engine)
+            self._engines.remove_worker(worker.hello.engine, worker.hello.models)
             self._quarantine.forget(worker.name)
             self._return_batches(self._leases.end_worker(worker.name, drained=worker.draining))
             # Batches held back for this worker may go to others now.
