@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reelwright.dispatcher.engine_assignment import EngineAssignment
-from tests.support.schedulers import batch
+from reelwright.dispatcher.engine_assignment import EngineAssignment, EngineRequest
 
 MODELS = frozenset({"m"})
 
@@ -20,7 +19,7 @@ def two_engines() -> EngineAssignment:
 
 def engine_of(engines: EngineAssignment, run: str) -> str:
     """The engine that may restore a run."""
-    (allowed,) = [name for name in ("one-1", "two-1") if engines.is_allowed(batch(run), name)]
+    (allowed,) = [name for name in ("one-1", "two-1") if engines.is_allowed(EngineRequest(run, "m", ""), name)]
     return allowed
 
 
@@ -58,6 +57,6 @@ def test_every_model_of_unnamed_engines_is_served() -> None:
     engines = EngineAssignment()
     engines.add_worker("", frozenset({"m"}))
     engines.add_worker("", frozenset({"other"}))
-    assert [engines.unserved_engine(batch("r", model=model)) for model in ("m", "other", "x")] == [None, None, ""]
+    assert [engines.unserved_engine(EngineRequest("r", model, "")) for model in ("m", "other", "x")] == [None, None, ""]
     engines.remove_worker("", frozenset({"m"}))
-    assert [engines.unserved_engine(batch("r", model=model)) for model in ("m", "other", "x")] == ["", None, ""]
+    assert [engines.unserved_engine(EngineRequest("r", model, "")) for model in ("m", "other", "x")] == ["", None, ""]

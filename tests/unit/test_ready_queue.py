@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reelwright.dispatcher.engine_assignment import EngineRequest
 from reelwright.dispatcher.fair_share import FairShare
 from reelwright.dispatcher.ready_queue import (
     CLASS_WEIGHTS,
@@ -154,14 +155,25 @@ def test_a_batch_that_is_not_allowed_is_skipped() -> None:
 def test_unserved_models_are_found() -> None:
     """The queue names the models and engines that no worker has, and counts the batches that wait for them."""
 
-    def lacking(each: QueuedBatch) -> str | None:
-        return None if each.model_sha256 == "m" else "torch"
+    def lacking(request: EngineRequest) -> str | None:
+        return None if request.model_sha256 == "m" else "torch"
 
     queue = queue_of(batch("r"), batch("s", 0, model="x"), batch("t", 1, model="x", priority="bulk"))
     assert queue.unserved_models(lacking) == [UnservedModel("name", "x", "torch", 2)]
     for waiting in [each for each in queue if each.key.run in {"s", "t"}]:
         queue.remove_batch(waiting)
     assert queue.unserved_models(lacking) == []
+
+
+def test_engines_are_found_unserved_batch_by_batch() -> None:
+    """Of a run whose later batches name its engine, the batches that no worker may restore are counted apart."""
+    named = [replace(batch("r", number), engine="torch") for number in (2, 3, 4)]
+    queue = queue_of(batch("r", 0), batch("r", 1), *named)
+    assert queue.unserved_models(lambda request: request.engine or None) == [UnservedModel("name", "m", "torch", 3)]
+    for _ in range(2):
+        taken = queue.pop_batch({"m"}, is_engine_allowed=lambda request: request.engine == "torch")
+        assert taken in named
+    assert keys(queue) == [BatchKey("r", 0, number) for number in (0, 1, 4)]
 
 
 def test_a_workers_second_model_does_not_starve_the_first() -> None:

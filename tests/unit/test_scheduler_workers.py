@@ -12,6 +12,7 @@ from reelwright.dispatcher.decisions import (
     StreamClosed,
     WorkerQuarantined,
 )
+from reelwright.dispatcher.engine_assignment import EngineAssignment, EngineRequest
 from tests.support.schedulers import MAX_CREDITS, SchedulerHarness, batch
 
 
@@ -223,6 +224,25 @@ def test_a_run_waits_for_its_engine() -> None:
     h.scheduler.disconnect_worker(one)
     two = h.connect("two", credits_=9, engine="two-1 cpu")
     assert {lease.batch.key.run for lease in h.granted(two)} == {"bound", "wish", "free"}
+
+
+def test_the_engine_is_decided_for_a_run_and_not_for_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle worker of another engine costs no more with many waiting batches of a run than with one."""
+    asked: list[str] = []
+    is_allowed = EngineAssignment.is_allowed
+
+    def count(engines: EngineAssignment, request: EngineRequest, engine: str) -> bool:
+        asked.append(request.run)
+        return is_allowed(engines, request, engine)
+
+    h = SchedulerHarness()
+    for number in range(200):
+        h.scheduler.add_batch(batch("r", number, engine="two"))
+    idle = h.connect("idle", engine="one-1")
+    monkeypatch.setattr(EngineAssignment, "is_allowed", count)
+    h.scheduler.add_credits(idle, 1)
+    h.scheduler.expire_leases()
+    assert (asked, h.granted(idle)) == (["r", "r"], [])
 
 
 def test_a_worker_that_names_no_engine_gets_what_is_left() -> None:

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
+from typing import NamedTuple
 
-from reelwright.dispatcher.ready_queue import QueuedBatch
 from reelwright.titles.identity import engine_matches
 
 # A run takes about 200 bytes. The oldest is forgotten first; by then its batches name its engine.
 _MAX_RUNS = 10_000
+
+
+class EngineRequest(NamedTuple):
+    """What decides which engines may restore a batch.
+
+    The batches of a run have one, or two while some of them name the run's engine and earlier ones do not.
+
+    Attributes:
+        run: the run's id.
+        model_sha256: SHA-256 of the model that a worker must serve, as hex.
+        engine: the engine that the batch names, in words as for `titles.identity.engine_matches`.
+    """
+
+    run: str
+    model_sha256: str
+    engine: str
 
 
 class EngineAssignment:
@@ -57,32 +73,32 @@ class EngineAssignment:
         if engine:
             self._run_counts -= Counter((engine,))
 
-    def is_allowed(self, batch: QueuedBatch, engine: str) -> bool:
-        """Whether a worker with this engine may restore a batch, whose model it serves."""
-        needed = self._needed_engine(batch)
+    def is_allowed(self, request: EngineRequest, engine: str) -> bool:
+        """Whether a worker with this engine may restore batches whose model it serves."""
+        needed = self._needed_engine(request)
         if not engine:
             # The encoder will see which engine it is, so it gets only what no other worker can restore.
-            return not self._engines_for(batch, needed)
+            return not self._engines_for(request, needed)
         return engine_matches(engine, needed)
 
-    def unserved_engine(self, batch: QueuedBatch) -> str | None:
-        """What a batch needs and no connected worker has: an engine, or words of one; None when a worker has it."""
-        needed = self._needed_engine(batch)
-        unnamed = self._workers.get(batch.model_sha256, Counter())[""]
-        return None if self._engines_for(batch, needed) or unnamed else needed
+    def unserved_engine(self, request: EngineRequest) -> str | None:
+        """What batches need and no connected worker has: an engine, or words of one; None when a worker has it."""
+        needed = self._needed_engine(request)
+        unnamed = self._workers.get(request.model_sha256, Counter())[""]
+        return None if self._engines_for(request, needed) or unnamed else needed
 
-    def _needed_engine(self, batch: QueuedBatch) -> str:
-        known, final = self._runs.get(batch.key.run, ("", False))
+    def _needed_engine(self, request: EngineRequest) -> str:
+        known, final = self._runs.get(request.run, ("", False))
         # Nothing durable has this engine before the announcement, so a run does not wait for one that has left.
-        if known and engine_matches(known, batch.engine) and (final or self._engines_for(batch, known)):
+        if known and engine_matches(known, request.engine) and (final or self._engines_for(request, known)):
             return known
-        workers = self._engines_for(batch, batch.engine)
+        workers = self._engines_for(request, request.engine)
         if not workers:
-            return batch.engine
+            return request.engine
         # In proportion to the workers: a lone slow worker among many gets no run that the others have time for.
         return min(workers, key=lambda name: ((self._run_counts[name] + 1) / workers[name], name))
 
-    def _engines_for(self, batch: QueuedBatch, wanted: str) -> dict[str, int]:
+    def _engines_for(self, request: EngineRequest, wanted: str) -> dict[str, int]:
         """The engines that match `wanted` and have workers for the model, and how many."""
-        workers = self._workers.get(batch.model_sha256, Counter())
+        workers = self._workers.get(request.model_sha256, Counter())
         return {engine: count for engine, count in workers.items() if engine and engine_matches(engine, wanted)}

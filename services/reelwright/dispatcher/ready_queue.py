@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from reelwright.dispatcher.engine_assignment import EngineRequest
 from reelwright.dispatcher.fair_share import FairShare
 from reelwright.titles.identity import FIRST_ATTEMPT
 
@@ -47,7 +48,7 @@ class QueuedBatch:
     """A batch as the dispatcher handles it; its frames are never decoded here.
 
     Attributes:
-        key: run, segment, batch.
+        key: run, segment, batch and attempt.
         priority: one of CLASS_WEIGHTS.
         model: name of the model, for log lines.
         model_sha256: SHA-256 of the model that a worker must serve, as hex.
@@ -69,6 +70,11 @@ class QueuedBatch:
     deadline: float | None
     value: bytes
     traceparent: str = ""
+
+    @property
+    def engine_request(self) -> EngineRequest:
+        """What decides which engines may restore it."""
+        return EngineRequest(self.key.run, self.model_sha256, self.engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +108,33 @@ def deadline_weight(deadline: float | None, now: float) -> float:
 
 
 @dataclass(slots=True)
+class _RunQueue:
+    """A run's batches.
+
+    Attributes:
+        batches: sorted by key, that is, in the film's order.
+        requests: number of batches by their engine request.
+    """
+
+    batches: list[QueuedBatch] = field(default_factory=list)
+    requests: Counter[EngineRequest] = field(default_factory=Counter)
+
+    def find_batch(
+        self, is_allowed: Callable[[QueuedBatch], bool], is_engine_allowed: Callable[[EngineRequest], bool]
+    ) -> QueuedBatch | None:
+        """The first batch that is allowed; arguments as for `ReadyQueue.pop_batch`."""
+        requests = set(filter(is_engine_allowed, self.requests))
+        # Without an allowed request no batch is looked at, so a long run for another engine costs no more than a short.
+        found = (batch for batch in self.batches if batch.engine_request in requests and is_allowed(batch))
+        return next(found, None) if requests else None
+
+
+@dataclass(slots=True)
 class _ClassQueue:
-    """A class's batches, by run; each run's are sorted by key, that is, in the film's order."""
+    """A class's batches, by run."""
 
     share: FairShare[str] = field(default_factory=FairShare)
-    runs: dict[str, list[QueuedBatch]] = field(default_factory=dict)
+    runs: dict[str, _RunQueue] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -142,32 +170,39 @@ class ReadyQueue:
         """The waiting batches, in no particular order."""
         for model in self._models.values():
             for queue in model.classes.values():
-                for batches in queue.runs.values():
-                    yield from batches
+                for run in queue.runs.values():
+                    yield from run.batches
 
     def add_batch(self, batch: QueuedBatch) -> None:
         """Adds a batch that is not in the queue."""
         model = self._models.setdefault(batch.model_sha256, _ModelQueue())
         queue = model.classes[batch.priority]
-        bisect.insort(queue.runs.setdefault(batch.key.run, []), batch, key=_key)
+        run = queue.runs.setdefault(batch.key.run, _RunQueue())
+        bisect.insort(run.batches, batch, key=_key)
+        run.requests[batch.engine_request] += 1
         queue.share.add(batch.key.run, deadline_weight(batch.deadline, self._clock()))
         model.share.add(batch.priority, CLASS_WEIGHTS[batch.priority])
         self._model_share.add(batch.model_sha256)
         self._count += 1
 
     def pop_batch(
-        self, models: Collection[str], is_allowed: Callable[[QueuedBatch], bool] = lambda _: True
+        self,
+        models: Collection[str],
+        is_allowed: Callable[[QueuedBatch], bool] = lambda _: True,
+        *,
+        is_engine_allowed: Callable[[EngineRequest], bool] = lambda _: True,
     ) -> QueuedBatch | None:
         """Removes the next batch for a worker and returns it.
 
         Args:
             models: SHA-256 of the models that the worker serves.
             is_allowed: whether the worker may have a batch.
+            is_engine_allowed: whether the worker's engine may; called once for all batches of the same request.
 
         Returns:
             The batch; None when no waiting batch is for these models and allowed.
         """
-        batch = self._next_batch(models, is_allowed)
+        batch = self._next_batch(models, is_allowed, is_engine_allowed)
         if batch is not None:
             self._charge(batch)
             self.remove_batch(batch)
@@ -176,42 +211,49 @@ class ReadyQueue:
     def remove_batch(self, batch: QueuedBatch) -> None:
         """Removes a batch; has no effect when it is not in the queue."""
         model = self._models.get(batch.model_sha256)
-        waiting = model.classes[batch.priority].runs.get(batch.key.run, []) if model else []
-        at = bisect.bisect_left(waiting, batch.key, key=_key)
-        if at < len(waiting) and waiting[at] is batch:
-            del waiting[at]
+        run = model.classes[batch.priority].runs.get(batch.key.run) if model else None
+        if run is None:
+            return
+        at = bisect.bisect_left(run.batches, batch.key, key=_key)
+        if at < len(run.batches) and run.batches[at] is batch:
+            del run.batches[at]
+            run.requests -= Counter((batch.engine_request,))
             self._count -= 1
-            if not waiting:
+            if not run.batches:
                 self._remove_run(batch.model_sha256, batch.priority, batch.key.run)
 
-    def unserved_models(self, unserved_engine: Callable[[QueuedBatch], str | None]) -> list[UnservedModel]:
+    def unserved_models(self, unserved_engine: Callable[[EngineRequest], str | None]) -> list[UnservedModel]:
         """Finds the models and engines that waiting batches need and no worker has.
 
         Args:
-            unserved_engine: what a batch needs and no worker has; None when a worker has it.
+            unserved_engine: what batches need and no worker has; None when a worker has it.
         """
         names: dict[tuple[str, str], str] = {}
         batches: Counter[tuple[str, str]] = Counter()
         for sha256 in self._model_share:
             for queue in self._models[sha256].classes.values():
-                for waiting in queue.runs.values():
-                    # The batches of a run need the same engine.
-                    engine = unserved_engine(waiting[0])
-                    if engine is not None:
-                        names[sha256, engine] = waiting[0].model
-                        batches[sha256, engine] += len(waiting)
+                for run in queue.runs.values():
+                    for request, count in run.requests.items():
+                        engine = unserved_engine(request)
+                        if engine is not None:
+                            names[sha256, engine] = run.batches[0].model
+                            batches[sha256, engine] += count
         return [UnservedModel(names[key], *key, count) for key, count in batches.items()]
 
-    def _next_batch(self, models: Collection[str], is_allowed: Callable[[QueuedBatch], bool]) -> QueuedBatch | None:
+    def _next_batch(
+        self,
+        models: Collection[str],
+        is_allowed: Callable[[QueuedBatch], bool],
+        is_engine_allowed: Callable[[EngineRequest], bool],
+    ) -> QueuedBatch | None:
         for sha256 in self._model_share:
             if sha256 in models:
                 model = self._models[sha256]
                 for priority in model.share:
                     queue = model.classes[priority]
                     for run in queue.share:
-                        for batch in queue.runs[run]:
-                            if is_allowed(batch):
-                                return batch
+                        if batch := queue.runs[run].find_batch(is_allowed, is_engine_allowed):
+                            return batch
         return None
 
     def _charge(self, batch: QueuedBatch) -> None:

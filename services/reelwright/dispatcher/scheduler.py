@@ -298,7 +298,11 @@ class Scheduler:
     def _enqueue(self, batch: QueuedBatch) -> None:
         """Queues a batch; of the workers that may have it, the one with the fewest leases gets the next batch."""
         self._ready.add_batch(batch)
-        waiting = [w for w in self._workers.values() if w.credits > 0 and self._is_allowed(batch, w)]
+        waiting = [
+            worker
+            for worker in self._workers.values()
+            if worker.credits > 0 and self._can_restore(batch, worker) and self._is_for(batch, worker)
+        ]
         if waiting:
             self._fill_worker(min(waiting, key=self._count_leases))
 
@@ -309,7 +313,11 @@ class Scheduler:
 
     def _fill_worker(self, worker: ConnectedWorker) -> None:
         while worker.credits > 0 and len(self._ready) and not self._draining:
-            batch = self._ready.pop_batch(worker.hello.models, lambda candidate: self._is_allowed(candidate, worker))
+            batch = self._ready.pop_batch(
+                worker.hello.models,
+                lambda candidate: self._is_for(candidate, worker),
+                is_engine_allowed=lambda request: self._engines.is_allowed(request, worker.hello.engine),
+            )
             if batch is None:
                 return
             worker.credits -= 1
@@ -332,13 +340,11 @@ class Scheduler:
         return (
             not worker.draining
             and batch.model_sha256 in worker.hello.models
-            and self._engines.is_allowed(batch, worker.hello.engine)
+            and self._engines.is_allowed(batch.engine_request, worker.hello.engine)
         )
 
-    def _is_allowed(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
-        """Whether a worker may have a batch now, or should leave it to a better one that is connected."""
-        if not self._can_restore(batch, worker):
-            return False
+    def _is_for(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
+        """Whether a worker should have a batch that it can restore, and not leave it to a better one."""
         returned_by = self._leases.returned_by(batch.key)
         if not returned_by:
             return True
