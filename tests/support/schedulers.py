@@ -17,7 +17,8 @@ from reelwright.dispatcher.decisions import (
     WorkerQuarantined,
 )
 from reelwright.dispatcher.quarantine import WorkerQuarantine
-from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch, ReadyQueue
+from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
+from reelwright.dispatcher.ready_queue import ReadyQueue
 from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.dispatcher.unserved_models import UnservedModels
 from tests.support.lease_tables import ManualClock, lease_table

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from reelwright.dispatcher.lease_table import GrantedLease, LeaseTable, ReturnedBatch
-from reelwright.dispatcher.ready_queue import BatchKey
+from reelwright.dispatcher.queued_batch import BatchKey
 from tests.support.lease_tables import ManualClock, lease_table
 
 A, B = BatchKey("r", 0, 0), BatchKey("r", 0, 1)

@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 
 from reelwright.dispatcher.engine_assignment import EngineRequest
 from reelwright.dispatcher.fair_share import FairShare
-from reelwright.dispatcher.ready_queue import (
-    CLASS_WEIGHTS,
-    BatchKey,
-    QueuedBatch,
-    ReadyQueue,
-    UnservedModel,
-    deadline_weight,
-)
+from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
+from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS, ReadyQueue, UnservedModel, deadline_weight
 
 NOW = 1_000_000.0
 HOUR = 3600.0

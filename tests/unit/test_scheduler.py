@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from reelwright.dispatcher.decisions import BatchFinished, RunRevoked, StreamClosed
-from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS, BatchKey
+from reelwright.dispatcher.queued_batch import BatchKey
+from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS
 from tests.support.schedulers import SchedulerHarness, batch
 
 

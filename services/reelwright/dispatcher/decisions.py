@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reelwright.dispatcher.ready_queue import QueuedBatch
+from reelwright.dispatcher.queued_batch import QueuedBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

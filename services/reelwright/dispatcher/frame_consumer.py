@@ -17,7 +17,7 @@ from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import DISPATCHER_GROUP, FRAMES
 from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchOutcome, BatchUnusable
 from reelwright.dispatcher.inbox import BatchesConsumed
-from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch
+from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.telemetry.tracing import TRACEPARENT
 from reelwright.telemetry.watched_loops import turned, watched

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reelwright.dispatcher.connected_worker import WorkerHello
-from reelwright.dispatcher.ready_queue import QueuedBatch
+from reelwright.dispatcher.queued_batch import QueuedBatch
 from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.wire.dispatch_pb2 import WorkerMessage
 

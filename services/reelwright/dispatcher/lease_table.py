@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from reelwright.dispatcher.batch_retries import BatchHistory, Cause, RetryLimits
-from reelwright.dispatcher.ready_queue import BatchKey
+from reelwright.dispatcher.queued_batch import BatchKey
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

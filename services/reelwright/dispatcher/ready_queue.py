@@ -7,11 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from reelwright.dispatcher.engine_assignment import EngineRequest
 from reelwright.dispatcher.fair_share import FairShare
-from reelwright.titles.identity import FIRST_ATTEMPT
+from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 
 CLASS_WEIGHTS = {"express": 16.0, "standard": 4.0, "bulk": 1.0}
 """Priority classes and their weights.
@@ -25,56 +24,6 @@ express has 76 % of the workers, standard 19 % and bulk 5 %: bulk titles make pr
 _DEADLINE_SECONDS = 4 * 3600.0
 # Reached 15 minutes before the deadline and kept after it. Bounded, so that runs without a deadline make progress.
 _MAX_DEADLINE_WEIGHT = 16.0
-
-
-class BatchKey(NamedTuple):
-    """Identifies a batch.
-
-    Attributes:
-        run: the run's id.
-        segment: the segment's number in the run.
-        batch: the batch's number in the segment.
-        attempt: number of the run's attempt.
-    """
-
-    run: str
-    segment: int
-    batch: int
-    attempt: int = FIRST_ATTEMPT
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class QueuedBatch:
-    """A batch as the dispatcher handles it; its frames are never decoded here.
-
-    Attributes:
-        key: run, segment, batch and attempt.
-        priority: one of CLASS_WEIGHTS.
-        model: name of the model, for log lines.
-        model_sha256: SHA-256 of the model that a worker must serve, as hex.
-        engine: the engine that a worker must have, in words as for `titles.identity.engine_matches`.
-        first_frame: index in the title of its first frame.
-        frames: number of frames.
-        deadline: when the film is wanted, in unix seconds; None without a deadline.
-        value: the FrameBatch message, serialized.
-        traceparent: of the span in which it was published; empty when nothing is traced.
-    """
-
-    key: BatchKey
-    priority: str
-    model: str
-    model_sha256: str
-    engine: str
-    first_frame: int
-    frames: int
-    deadline: float | None
-    value: bytes
-    traceparent: str = ""
-
-    @property
-    def engine_request(self) -> EngineRequest:
-        """What decides which engines may restore it."""
-        return EngineRequest(self.key.run, self.model_sha256, self.engine)
 
 
 @dataclass(frozen=True, slots=True)

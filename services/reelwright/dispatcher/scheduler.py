@@ -20,7 +20,8 @@ from reelwright.dispatcher.decisions import (
 from reelwright.dispatcher.engine_assignment import EngineAssignment
 from reelwright.dispatcher.lease_table import GrantedLease, LeaseTable, ReturnedBatch
 from reelwright.dispatcher.quarantine import WorkerQuarantine
-from reelwright.dispatcher.ready_queue import BatchKey, QueuedBatch, ReadyQueue
+from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
+from reelwright.dispatcher.ready_queue import ReadyQueue
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
