@@ -78,8 +78,6 @@ class WorkerStreams(DispatchServicer):
         self._peers[host] += 1
         try:
             hello = await self._accept(messages, context)
-            # Tells the worker that it is accepted.
-            await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
             await self._serve(hello, messages, context)
         finally:
             self._peers[host] -= 1
@@ -116,12 +114,15 @@ class WorkerStreams(DispatchServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> None:
         stream = next(self._numbers)
+        # Before the first await: a second stream with the worker's name must find its session here.
         outbox = self._outboxes[stream] = asyncio.Queue()
         self._sessions[stream] = hello
         self._send(WorkerConnected(stream, hello))
         log.info("worker connected", worker=hello.name, stream=stream, engine=hello.engine)
         reader = asyncio.create_task(self._read(stream, messages))
         try:
+            # Tells the worker that it is accepted.
+            await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
             while not isinstance(decision := await outbox.get(), StreamClosed):
                 await context.write(_encode(decision))
         finally:
