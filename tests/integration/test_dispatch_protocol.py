@@ -99,6 +99,22 @@ def test_a_refused_worker_logs_it_once_and_retries(
     assert "upgrade the dispatcher" in vars(logged)["reason"]
 
 
+def test_a_message_that_is_too_large_is_no_refusal(make_harness: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker whose stream ends because a batch is larger than it accepts is not refused, and connects again."""
+    caplog.set_level("INFO")
+    h = make_harness()
+    small = h.start_worker("small", max_message_bytes=1 << 20, retry_seconds=0.02)
+    until(lambda: h.dispatcher.counts().workers == 1, "the worker")
+    h.publish(batch("r", 0, 0, size=1024))
+    ends = {"refused by dispatcher", "dispatcher disconnected"}
+    until(lambda: [record for record in caplog.records if record.message in ends], "the end of its stream")
+    first = next(record for record in caplog.records if record.message in ends)
+    assert (first.message, "RESOURCE_EXHAUSTED" in vars(first)["reason"]) == ("dispatcher disconnected", True)
+    h.start_worker("large")
+    until(lambda: h.restored() == {("r", 0, 0): 1}, "the batch")
+    until(lambda: small.connected, "the worker again")
+
+
 def test_health_reports_the_drain(make_harness: MakeHarness) -> None:
     """GRPC health reports SERVING for the server and the service, and NOT_SERVING while the dispatcher drains."""
     h = make_harness()

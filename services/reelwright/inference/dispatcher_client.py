@@ -22,8 +22,10 @@ from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 
 _CLOSE_SECONDS = 1.0
-# A refusal lasts until one side is upgraded, so a refused worker retries less often.
+# A refusal lasts until a person changes something at one side, so a refused worker retries less often.
 _REFUSED_FACTOR = 6
+# Before a stream is accepted: of another protocol, without the token, too many streams. On an accepted stream,
+# RESOURCE_EXHAUSTED is a message above the limit.
 _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNAUTHENTICATED,
@@ -109,6 +111,7 @@ class DispatcherClient:
             self._replace_certificates()
             self._outbox = outbox = queue.SimpleQueue[WorkerMessage | None]()
         outbox.put(self._hello)
+        accepted = False
         try:
             stub = DispatchStub(self._channel)  # type: ignore[no-untyped-call]
             call = stub.Work(iter(outbox.get, None), metadata=self._metadata)
@@ -117,7 +120,7 @@ class DispatcherClient:
             return
         try:
             # Waits for the dispatcher's answer to the Hello. A dispatcher that refuses the worker sends no protocol.
-            if "protocol" in dict(call.initial_metadata() or ()):
+            if accepted := "protocol" in dict(call.initial_metadata() or ()):
                 self._refusal = ""
                 self._log.info("dispatcher connected")
                 self._on_connected(outbox.put)
@@ -126,7 +129,7 @@ class DispatcherClient:
                     self._on_message(message)
         except grpc.RpcError as error:
             if not self._closing.is_set():
-                self._log_stream_error(error)
+                self._log_stream_error(error, accepted=accepted)
         except Exception:  # noqa: BLE001 - a handler may raise anything, and the stream is opened again
             self._log.exception("dispatcher message failed")
         finally:
@@ -153,8 +156,8 @@ class DispatcherClient:
             self._channel = self._open_channel()
             self._log.info("certificates replaced")
 
-    def _log_stream_error(self, error: grpc.RpcError) -> None:
-        if error.code() not in _REFUSALS:
+    def _log_stream_error(self, error: grpc.RpcError, *, accepted: bool) -> None:
+        if accepted or error.code() not in _REFUSALS:
             self._log.info("dispatcher disconnected", reason=f"{error.code()}: {error.details()}")
             self._refusal = ""
         elif self._refusal != error.details():
