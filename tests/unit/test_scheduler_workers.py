@@ -87,7 +87,8 @@ def test_a_quarantined_worker_loses_nothing() -> None:
     h.scheduler.add_batch(batch("r", 0))
     h.scheduler.add_batch(batch("r", 1))
     h.scheduler.quarantine_worker(broken, "self_test", "wrong picture")
-    assert h.other_decisions() == [WorkerQuarantined(broken, "wrong picture"), StreamClosed(broken)]
+    # It is not told to leave, because it has announced that.
+    assert h.other_decisions() == [StreamClosed(broken)]
     again = h.connect("broken", credits_=2)
     assert h.granted(again) == []
     assert h.other_decisions()[-1] == StreamClosed(again)
@@ -113,6 +114,19 @@ def test_a_failed_batch_goes_to_a_worker_that_has_restored_something() -> None:
     assert h.granted(replaced) == []
     h.scheduler.add_credits(proven, 1)
     assert [lease.batch.key.run for lease in h.granted(proven)] == ["first", "r"]
+
+
+def test_refusals_of_a_quarantined_worker_are_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that connects again and again in its quarantine is counted each time and logged once a quarantine."""
+    h = SchedulerHarness()
+    before = refused("quarantine")
+    for logged in (1, 2):
+        h.scheduler.quarantine_worker(h.connect("broken"), "self_test", "wrong picture")
+        for _ in range(3):
+            h.connect("broken")
+        assert [record.message for record in caplog.records].count("worker refused") == logged
+        h.clock.now += 60
+    assert refused("quarantine") == before + 6
 
 
 @pytest.mark.parametrize("message", ["receipt", "failure", "unusable", "release", "start"])

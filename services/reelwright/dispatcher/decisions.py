@@ -56,7 +56,7 @@ class RunRevoked:
 
 @dataclass(frozen=True, slots=True)
 class WorkerQuarantined:
-    """A worker is broken and must leave.
+    """A worker fails batches that others restore, and must leave.
 
     Attributes:
         stream: number of the worker's stream.

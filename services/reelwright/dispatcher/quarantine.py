@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 # Of a worker's latest batches. A worker that fails fewer than `runs` of these costs little: others restore them.
@@ -26,6 +26,8 @@ class WorkerQuarantine:
         # Of each worker's latest batches the run that it failed, or an empty text for a batch that it restored.
         self._latest: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_LATEST_BATCHES))
         self._until: dict[str, float] = {}
+        # Of each of these workers the streams that were refused.
+        self._refusals: Counter[str] = Counter()
 
     def count_restored(self, worker: str) -> None:
         """Records that a worker restored a batch."""
@@ -45,6 +47,12 @@ class WorkerQuarantine:
         now = self._clock()
         self._until = {name: until for name, until in self._until.items() if until > now}
         self._until[worker] = now + self._seconds
+        self._refusals = Counter({name: self._refusals[name] for name in self._until if name != worker})
+
+    def count_refusal(self, worker: str) -> int:
+        """Records that a stream of a worker in quarantine was refused; returns how many were, since it was added."""
+        self._refusals[worker] += 1
+        return self._refusals[worker]
 
     def forget(self, worker: str) -> None:
         """Forgets the batches of a worker that has disconnected; its quarantine stays."""

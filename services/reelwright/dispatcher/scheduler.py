@@ -112,8 +112,15 @@ class Scheduler:
             self._enqueue(batch)
 
     def connect_worker(self, stream: int, hello: WorkerHello) -> None:
-        """Adds a worker. An older stream of a worker of that name is closed: its connection must be dead."""
+        """Adds a worker, or closes its stream when it is in quarantine.
+
+        An older stream of a worker of that name is closed: its connection must be dead.
+        """
         if hello.name in self._quarantine:
+            metrics.MESSAGES_REFUSED.labels(cause="quarantine").inc()
+            # A worker that is not replaced connects again every few seconds.
+            if self._quarantine.count_refusal(hello.name) == 1:
+                log.warning("worker refused", worker=hello.name, reason="it is in quarantine")
             self._decisions.append(StreamClosed(stream))
             return
         for former in self.connected_workers():
@@ -207,11 +214,11 @@ class Scheduler:
             self._return_batches([self._leases.release(lease_id)])
 
     def quarantine_worker(self, stream: int, cause: str, reason: str) -> None:
-        """Leases nothing more to a broken worker and tells it to leave; its batches go to others at no cost.
+        """Leases nothing more to a broken worker; its batches go to others at no cost.
 
         Args:
             stream: number of the worker's stream.
-            cause: `failures` or `self_test`.
+            cause: `failures`, then the worker is told to leave, or `self_test`, then it has announced that it leaves.
             reason: one line.
         """
         worker = self._workers.get(stream)
@@ -220,7 +227,8 @@ class Scheduler:
         metrics.WORKERS_QUARANTINED.labels(cause=cause).inc()
         log.error("worker quarantined", worker=worker.name, cause=cause, reason=reason)
         self._quarantine.add(worker.name)
-        self._decisions.append(WorkerQuarantined(stream, reason))
+        if cause == "failures":
+            self._decisions.append(WorkerQuarantined(stream, reason))
         self._decisions.append(StreamClosed(stream))
         worker.draining = True
         self.disconnect_worker(stream)

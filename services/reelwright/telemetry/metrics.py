@@ -25,7 +25,7 @@ FRAMES_LOST = Counter(
 )
 
 BATCHES_QUEUED = Gauge("reelwright_batches_queued", "Batches at the dispatcher that wait for a worker.")
-BATCHES_UNSERVED = Gauge("reelwright_batches_unserved", "Queued batches whose model no connected worker serves.")
+BATCHES_UNSERVED = Gauge("reelwright_batches_unserved", "Queued batches whose model or engine no connected worker has.")
 BATCHES_LEASED = Gauge("reelwright_batches_leased", "Batches leased to workers.")
 WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers with an open stream.")
 BATCHES_RETRIED = Counter(
@@ -40,7 +40,7 @@ WORKERS_QUARANTINED = Counter(
 MESSAGES_REFUSED = Counter(
     "reelwright_messages_refused", "Streams, messages and credits that the dispatcher refused.", ["cause"]
 )
-LEASES_EXPIRED = Counter("reelwright_leases_expired", "Leases that ended because their worker did not renew them.")
+LEASES_EXPIRED = Counter("reelwright_leases_expired", "Leases that ended because their time was over.")
 DEAD_LETTERS = Counter(
     "reelwright_dead_letters", "Records that no service could process, and batches given up after their last failure."
 )
@@ -73,7 +73,7 @@ STAGES = ("decode", "transport", "restoration", "publish", "encode", "assemble")
 TITLE_STATES = ("waiting", "decoding", "decoded")
 RETRY_CAUSES = ("failure", "expiry", "disconnect")
 QUARANTINE_CAUSES = ("failures", "self_test")
-REFUSAL_CAUSES = ("credits", "foreign_lease", "hello", "name", "streams", "token", "unknown_lease")
+REFUSAL_CAUSES = ("credits", "foreign_lease", "hello", "name", "quarantine", "streams", "token", "unknown_lease")
 
 # A labelled counter exists only once it is used. Alerts and ratios need it to read 0 before.
 for _stage in STAGES:
