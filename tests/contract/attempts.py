@@ -64,6 +64,24 @@ class AttemptContract:
         assert third.agrees_with_adopted(plan_of(0))
         assert not third.agrees_with_adopted(plan_of(0, digest="other"))
         assert third.agrees_with_adopted(plan_of(2, digest="other"))
+        assert third.agrees_with_adopted(plan_of(0).model_copy(update={"format": 99})), "written by another version"
+
+    def test_an_attempts_own_commit_is_not_compared_with_an_earlier_plan(self, root: str, tmp_path: Path) -> None:
+        """A segment that an attempt made again of other pictures than the earlier attempt stays committed."""
+        first = RunLedger(root, RUN)
+        put_file(first, tmp_path, 0, b"film")
+        first.commit_segment(record_of(0))
+        first.put_plan(plan_of(0))
+        first.put_outcome(FAILED)
+        second = first.at(2)
+        second.adopt(first)
+        second.put_plan(plan_of(0, digest="other"))
+        assert not second.agrees_with_adopted(plan_of(0, digest="other"))
+        second.discard_segment(0)
+        assert not second.agrees_with_adopted(plan_of(0, digest="other"))
+        put_file(second, tmp_path, 0, b"film")
+        second.commit_segment(record_of(0))
+        assert second.agrees_with_adopted(plan_of(0, digest="other"))
 
     def test_nothing_is_adopted_of_a_finished_attempt(self, root: str, tmp_path: Path) -> None:
         """An attempt after a finished one begins empty, and a late prune of the finished one removes nothing of it."""

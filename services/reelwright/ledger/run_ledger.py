@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from reelwright.bus.claim_check import remove_payloads
 from reelwright.ledger import delivery
-from reelwright.ledger.documents import DocumentFolder
+from reelwright.ledger.documents import DocumentFolder, differing_keys
 from reelwright.ledger.pruning import remove_attempt, remove_temporary, remove_work
 from reelwright.ledger.records import (
     Adoption,
@@ -259,9 +259,12 @@ class RunLedger:
         self._of_holder(segment, lambda earlier: earlier._segments.discard(segment))
 
     def agrees_with_adopted(self, plan: SegmentPlan) -> bool:
-        """Whether a segment was not adopted, or was planned then as it is now."""
+        """Whether a segment is this attempt's own, or was planned as it is now by the attempt that committed it."""
         earlier = self._holder(plan.segment)
-        return earlier is None or earlier.plan(plan.segment) == plan
+        if earlier is None or self._segments.record(plan.segment) is not None:
+            return True
+        known = earlier.plan(plan.segment)
+        return known is not None and not any(differing_keys(plan.model_dump(), known.model_dump()))
 
     @contextmanager
     def film_draft(self, name: str, scratch: Path) -> Iterator[Path]:
