@@ -36,8 +36,9 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def damage(folder: Folder) -> None:
-    """Deletes the file of one committed segment, cuts that of another, and changes a byte of a third."""
-    missing, cut, changed = [name for name in folder.list_names("segments") if name.endswith(".mkv")][:3]
+    """Cuts the record of one committed segment, deletes the file of another, and cuts or changes those of two more."""
+    unread, missing, cut, changed = [name for name in folder.list_names("segments") if name.endswith(".mkv")][:4]
+    folder.replace(f"segments/{unread[:6]}.json", b'{"segment":')
     folder.remove(f"segments/{missing}")
     for name in (cut, changed):
         content = folder.read(f"segments/{name}")
@@ -47,7 +48,7 @@ def damage(folder: Folder) -> None:
 
 
 def test_segments_that_are_lost_before_the_assembly(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments whose files are deleted, cut or changed after their commit are made again, and the film is the same."""
+    """Segments whose files or records are damaged after their commit are made again, and the film is the same."""
     undisturbed = request_for(small_film(COUNT), tmp_path / "undisturbed.mp4")
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     damaged = False

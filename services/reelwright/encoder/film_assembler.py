@@ -233,7 +233,8 @@ def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[Segmen
     for number in range(end.segments):
         record = ledger.segment(number)
         if record is None:
-            raise LedgerError(f"run {ledger.run}: segment {number} is not committed")
+            # The listing showed a record, which is gone by now or cannot be read.
+            raise LostSegment(number, f"run {ledger.run}: the record of segment {number} is missing or damaged")
         turned()
         path = ledger.segment_file(record, scratch)
         yield SegmentInput(path, record.frames)

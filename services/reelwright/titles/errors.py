@@ -16,7 +16,7 @@ ReelwrightError
     ├── RestorationFailed       a batch failed too often; names the frame range
     ├── UnusableMessage         a message that cannot be parsed, or has an unknown format version
     ├── CorruptPayload          bytes that do not match their digest, or are missing; the segment is published again
-    ├── LostSegment             the file of a committed segment is missing or damaged; the segment is made again
+    ├── LostSegment             a committed segment's file or record is missing or damaged; the segment is made again
     └── LedgerError             the ledger holds a contradiction
 
 Two questions are answered apart: `exit_code` says who must act, `temporary` says whether a retry can succeed.
@@ -142,7 +142,7 @@ class LedgerError(InternalError):
 
 
 class LostSegment(InternalError):
-    """The file of a committed segment is missing or damaged.
+    """The file or the record of a committed segment is missing or damaged.
 
     Args:
         segment: number of the segment.
