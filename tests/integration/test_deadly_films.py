@@ -23,6 +23,7 @@ import os, signal, sys
 from pathlib import Path
 from reelwright.decoder import title_decoder
 from reelwright.encoder import film_assembler, segment_builder
+from reelwright.ledger import crash_guard
 from tests.support.dispatch_harness import until
 from tests.support.pipeline_harness import pipeline_harness, request_for
 
@@ -58,6 +59,7 @@ match sys.argv[1]:
         segment_builder.SegmentEncoder = Encoder
     case "assembler":
         film_assembler.assemble_film = assemble
+crash_guard.DEAD_SECONDS = 4.0
 root, outputs, *films = sys.argv[2:]
 requests = [request_for(Path(film), Path(outputs) / f"{Path(film).stem}.mp4") for film in films]
 with pipeline_harness(root) as here:

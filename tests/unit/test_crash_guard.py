@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from contextlib import AbstractContextManager
+import time
+from contextlib import AbstractContextManager, ExitStack
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import fsspec
 import pytest
 
-from reelwright.ledger.crash_guard import CrashGuard, GuardedWork
+from reelwright.bus.local.bus import LocalBus
+from reelwright.encoder import film_assembler
+from reelwright.encoder.film_assembler import FilmAssembler
+from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger import crash_guard
+from reelwright.ledger.crash_guard import DEAD_SECONDS, CrashGuard, GuardedWork
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.titles.errors import RestorationFailed
-from tests.support.ledgers import RUN
+from reelwright.ledger.work_marks import WorkMarks
+from reelwright.store.folder import Folder
+from reelwright.telemetry.watched_loops import stuck_loops, watched
+from reelwright.titles.errors import RestorationFailed, UnavailableError
+from tests.support.dispatch_harness import TIMEOUT_SECONDS, until
+from tests.support.ledgers import RUN, planned, put_run, title_of
 
 WHAT = "encoding of segment 7 (frames 312-359)"
+# Every loop that counts has turned longer ago than in a minute's time.
+COUNTING = -60.0
 
 
 @pytest.fixture(params=["a folder", "memory"])
@@ -27,10 +43,25 @@ def process() -> CrashGuard:
     return CrashGuard(3)
 
 
+def marks(ledger: RunLedger, unit: str) -> list[str]:
+    return ledger.work_marks.names(unit)
+
+
 def die_in(work: GuardedWork, dead: list[AbstractContextManager[None]]) -> None:
     """Lets the process die in a call of the work: the call never ends."""
     dead.append(work.call())
     dead[-1].__enter__()
+
+
+def age_marks(ledger: RunLedger) -> None:
+    """Makes every mark of a segment look older than a mark of a living process can be."""
+    for name in marks(ledger, "encode"):
+        path = f"{ledger.root}/{RUN}/marks/{name}"
+        if path.startswith("memory:"):
+            file = fsspec.filesystem("memory").store[path.removeprefix("memory:/")]
+            file.modified -= timedelta(seconds=2 * DEAD_SECONDS)
+        else:
+            os.utime(path, (0, time.time() - 2 * DEAD_SECONDS))
 
 
 def test_work_that_kills_its_process_is_given_up(ledger: RunLedger) -> None:
@@ -38,6 +69,7 @@ def test_work_that_kills_its_process_is_given_up(ledger: RunLedger) -> None:
     dead: list[AbstractContextManager[None]] = []
     for _ in range(3):
         die_in(process().begin(ledger, "encode-000007", WHAT), dead)
+    age_marks(ledger)
     with pytest.raises(RestorationFailed, match=r"segment 7 \(frames 312-359\) ended its process 3 times"):
         process().begin(ledger, "encode-000007", WHAT)
     process().begin(ledger, "encode-000008", WHAT).close(done=True)
@@ -53,31 +85,134 @@ def test_work_beside_the_cause_is_not_given_up(ledger: RunLedger) -> None:
         with innocent.call():
             pass
         die_in(cause, dead)
-    assert len(ledger.marks("encode-000001")) == 1
+    age_marks(ledger)
+    assert len(marks(ledger, "encode-000001")) == 1
     with pytest.raises(RestorationFailed):
         process().begin(ledger, "encode-000002", WHAT)
     innocent = process().begin(ledger, "encode-000001", WHAT)
     innocent.close(done=True)
-    assert ledger.marks("encode-000001") == []
+    assert marks(ledger, "encode-000001") == []
 
 
 def test_work_that_ends_in_any_other_way_is_not_counted(ledger: RunLedger) -> None:
-    """An error, a stop and a finished piece of work leave no mark, and a finished one clears what was left."""
+    """An error and a finished piece of work leave no mark, and only a finished one clears what was left."""
+    unit = "decode-000000"
     for _ in range(5):
-        work = process().begin(ledger, "decode-000000", WHAT)
-        with pytest.raises(ValueError, match="damaged"), work.call():
+        with pytest.raises(ValueError, match="damaged"), process().begin(ledger, unit, WHAT) as work, work.call():
             raise ValueError("damaged")
-        work.close(done=False)
-    assert ledger.marks("decode-000000") == []
-    process().begin(ledger, "decode-000000", WHAT)
-    stopped = process().begin(ledger, "decode-000000", WHAT)
-    with stopped.call():
-        assert len(ledger.marks("decode-000000")) == 2
-    stopped.close(done=False)
-    assert len(ledger.marks("decode-000000")) == 1
-    finished = process().begin(ledger, "decode-000000", WHAT)
-    finished.close(done=True)
-    assert ledger.marks("decode-000000") == []
+    assert marks(ledger, unit) == []
+    process().begin(ledger, unit, WHAT)
+    postponed = process().begin(ledger, unit, WHAT)
+    with postponed.call():
+        assert len(marks(ledger, unit)) == 2
+    with pytest.raises(UnavailableError), postponed, postponed.call():
+        raise UnavailableError("does not answer")
+    assert len(marks(ledger, unit)) == 1
+    with process().begin(ledger, unit, WHAT):
+        pass
+    assert marks(ledger, unit) == []
+
+
+def test_a_postponed_assembly_keeps_the_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An assembly that a store prevents for now does not clear the deaths that were counted before."""
+    ledger, tried = RunLedger(str(tmp_path / "ledger"), RUN), threading.Event()
+    put_run(ledger, tmp_path, title_of(str(tmp_path / "a.mp4")), planned([4]))
+    ledger.work_marks.put("assemble")
+
+    def postpone(_ledger: RunLedger, _scratch: Path | None) -> None:
+        tried.set()
+        raise UnavailableError("does not answer")
+
+    monkeypatch.setattr(film_assembler, "assemble_title", postpone)
+    bus, guard = LocalBus(), process()
+    assembler = FilmAssembler(bus, partial(RunLedger, ledger.root), EncoderSettings(), guard)
+    assembler.assemble_when_complete(RUN, 1)
+    assert tried.wait(TIMEOUT_SECONDS)
+    assembler.close()
+    bus.close()
+    assert len(marks(ledger, "assemble")) == 1
+
+
+def test_living_processes_are_not_counted(ledger: RunLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that three living processes have is put off until one has ended it, however long it takes."""
+    unit = "encode-000007"
+    with ExitStack() as living, monkeypatch.context() as often:
+        often.setattr(crash_guard, "DEAD_SECONDS", 0.1)
+        for _ in range(3):
+            living.enter_context(living.enter_context(process().begin(ledger, unit, WHAT)).call())
+        age_marks(ledger)
+        until(lambda: not ledger.work_marks.count_expired(marks(ledger, unit), DEAD_SECONDS), "the marks are written")
+        often.undo()
+        with pytest.raises(UnavailableError, match=r"segment 7 .* is marked by 3 processes"):
+            process().begin(ledger, unit, WHAT)
+    with process().begin(ledger, unit, WHAT):
+        assert len(marks(ledger, unit)) == 1
+
+
+def test_a_process_that_is_told_to_stop_is_not_counted(ledger: RunLedger) -> None:
+    """It removes its marks before its work ends, and work that it begins after that leaves none."""
+    guard = process()
+    with guard.begin(ledger, "assemble", WHAT) as work, work.call():
+        assert len(marks(ledger, "assemble")) == 1
+        guard.stop()
+        assert marks(ledger, "assemble") == []
+        with guard.begin(ledger, "encode-000001", WHAT) as late, late.call():
+            assert marks(ledger, "encode-000001") == []
+
+
+def test_a_process_that_is_stopped_because_it_hangs_is_counted(
+    ledger: RunLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a loop has made no progress for the bound of liveness, the marks stay."""
+    monkeypatch.setenv("REELWRIGHT_LIVENESS_SECONDS", "0.01")
+    guard = process()
+    with watched("encode"), guard.begin(ledger, "encode-000001", WHAT) as work, work.call():
+        until(lambda: stuck_loops(0.01), "it hangs")
+        guard.stop()
+        assert len(marks(ledger, "encode-000001")) == 1
+
+
+def test_a_mark_that_cannot_be_removed_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store does not answer, finished work keeps its mark, and its process removes it afterwards."""
+    away = threading.Event()
+
+    class Store(WorkMarks):
+        def remove(self, name: str) -> None:
+            if away.is_set():
+                raise UnavailableError("does not answer")
+            super().remove(name)
+
+    monkeypatch.setattr(crash_guard, "DEAD_SECONDS", 0.1)
+    ledger = RunLedger(str(tmp_path), RUN)
+    ledger.work_marks = Store(Folder(f"{tmp_path}/{RUN}"))
+    with process().begin(ledger, "encode-000001", WHAT):
+        away.set()
+    assert len(marks(ledger, "encode-000001")) == 1
+    away.clear()
+    until(lambda: marks(ledger, "encode-000001") == [], "the mark is removed")
+
+
+def test_waiting_for_other_work_is_no_hang(ledger: RunLedger) -> None:
+    """A call that waits for a suspect one, and a suspect one that waits for a call, are not named as stuck."""
+    process().begin(ledger, "encode-000000", WHAT)
+    guard = process()
+    suspect, other = (guard.begin(ledger, unit, WHAT) for unit in ("encode-000000", "encode-000001"))
+    for running, waits in ((suspect, other), (other, suspect)):
+        begun = threading.Event()
+
+        def run(work: GuardedWork, begun: threading.Event) -> None:
+            with watched("waits"):
+                begun.set()
+                with work.call():
+                    pass
+
+        with running.call():
+            thread = threading.Thread(target=run, args=(waits, begun))
+            thread.start()
+            assert begun.wait(TIMEOUT_SECONDS)
+            until(lambda: "waits" not in stuck_loops(COUNTING), "it counts as waiting")
+            assert thread.is_alive()
+        thread.join()
 
 
 def test_a_suspect_call_runs_alone(ledger: RunLedger) -> None:
@@ -104,4 +239,4 @@ def test_without_a_limit_nothing_is_marked(ledger: RunLedger) -> None:
     """With a limit of 0 work begins any number of times and writes nothing."""
     for _ in range(9):
         with CrashGuard(0).begin(ledger, "assemble", WHAT).call():
-            assert ledger.marks("assemble") == []
+            assert marks(ledger, "assemble") == []

@@ -29,16 +29,11 @@ def guarded_frames(
     steps = iter(frames)
     for block in count():
         first = block * _BLOCK_FRAMES
-        work = guard.begin(ledger, f"decode-{block:06d}", f"decoding of frames {first}-{first + _BLOCK_FRAMES - 1}")
-        done = False
-        try:
+        what = f"decoding of frames {first}-{first + _BLOCK_FRAMES - 1}"
+        with guard.begin(ledger, f"decode-{block:06d}", what) as work:
             for _ in range(_BLOCK_FRAMES):
                 with work.call():
                     frame = next(steps, None)
                 if frame is None:
-                    done = True
                     return
                 yield frame
-            done = True
-        finally:
-            work.close(done=done)

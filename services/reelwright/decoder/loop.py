@@ -75,9 +75,13 @@ class DecoderService:
         metrics.watch_titles(self._titles.count, self._titles.oldest_seconds)
         try:
             with ThreadPoolExecutor(self._settings.titles * len(FRAMES), thread_name_prefix="decode") as pool:
-                with watched("decoder"):
-                    self._serve(requests, pool, stop)
-                self._titles.close_windows()
+                try:
+                    with watched("decoder"):
+                        self._serve(requests, pool, stop)
+                finally:
+                    # The pool waits for the passes, and a pass for room in its window.
+                    self._titles.close_windows()
+                    self._guard.stop()
         finally:
             self._running = False
             listener.close()

@@ -91,13 +91,9 @@ def _decode(
     settings: DecoderSettings,
     guard: CrashGuard,
 ) -> int | None:
-    opening = guard.begin(ledger, "open", "opening of the source")
-    try:
-        with opening.call():
-            check_held_source(request.source)
-            source = _source_info(request, ledger, settings)
-    finally:
-        opening.close(done=True)
+    with guard.begin(ledger, "open", "opening of the source") as opening, opening.call():
+        check_held_source(request.source)
+        source = _source_info(request, ledger, settings)
     title = describe_title(request, source)
     ledger.put_title(title)
     publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)

@@ -119,12 +119,8 @@ class FilmAssembler:
             raise LedgerError(f"run {ledger.run} has segments but no title")
         # Before the source is read again for its sound.
         ledger.check_locations(title.request)
-        work = self._guard.begin(ledger, "assemble", "assembly of the film")
-        try:
-            with work.call():
-                manifest, output = assemble_title(ledger, self._settings.scratch)
-        finally:
-            work.close(done=True)
+        with self._guard.begin(ledger, "assemble", "assembly of the film") as work, work.call():
+            manifest, output = assemble_title(ledger, self._settings.scratch)
         if ledger.outcome() is not None:
             log.info("film discarded: the run was cancelled during the assembly")
             return

@@ -76,6 +76,7 @@ class EncoderService:
                 self._serve(restored, stop)
         finally:
             self._running = False
+            self._guard.stop()
             for listener in listeners:
                 listener.close()
             for worker in self._workers:

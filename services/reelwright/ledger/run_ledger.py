@@ -5,15 +5,11 @@ The methods of RunLedger are in the order of an attempt's life: request, title, 
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
-from uuid import uuid4
 
 from reelwright.bus.claim_check import remove_payloads
 from reelwright.ledger import delivery
@@ -28,9 +24,9 @@ from reelwright.ledger.records import (
     SegmentPlan,
     SegmentRecord,
     TitleRecord,
-    WorkMark,
 )
 from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
+from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.allowed_places import UNRESTRICTED, AllowedPlaces
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
@@ -70,6 +66,9 @@ class RunLedger:
 
     Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
     read or written, and LedgerError when a document there is incomplete or contradicts the one being written.
+
+    Attributes:
+        work_marks: marks of work that may kill its process; see `crash_guard`.
     """
 
     def __init__(
@@ -89,6 +88,7 @@ class RunLedger:
         self._folder = Folder(f"{self.root}/{attempt_folder(self.run, attempt)}", retry)
         self._documents = DocumentFolder(self._folder)
         self._segments = SegmentFolder(self._folder)
+        self.work_marks = WorkMarks(self._folder)
         self._adopted: dict[int, int] | None = None
 
     def at(self, attempt: int) -> RunLedger:
@@ -312,22 +312,6 @@ class RunLedger:
     def outcome(self) -> Outcome | None:
         """How the attempt ended; None while it has not."""
         return self._documents.read("outcome.json", Outcome)
-
-    def marks(self, unit: str) -> list[str]:
-        """Names of the marks of a piece of work that is under way or has killed its process; see `crash_guard`."""
-        return [name for name in self._folder.list_names("marks") if name.startswith(f"{unit}-")]
-
-    def put_mark(self, unit: str) -> str:
-        """Marks that a piece of work is under way; the name of the mark."""
-        name = f"{unit}-{uuid4().hex[:12]}"
-        mark = WorkMark(host=socket.gethostname(), process=os.getpid(), began=time.time())
-        # Not durable: it must survive the process, not a power failure.
-        self._folder.replace(f"marks/{name}", mark.model_dump_json().encode(), durable=False)
-        return name
-
-    def remove_mark(self, name: str) -> None:
-        """Removes a mark."""
-        self._folder.remove(f"marks/{name}")
 
     def prune(self) -> None:
         """Removes what this attempt and those before it worked with; requests, titles and outcomes stay."""
