@@ -42,8 +42,8 @@ def test_a_receipt_ends_everything_about_a_batch() -> None:
     first = grant(leases, A, "one")
     leases.fail(first.id, "x", ())
     second = grant(leases, A, "two")
-    assert leases.complete(second.id) == A
-    assert leases.complete(first.id) is None
+    assert leases.forget_batch(A) == [second]
+    assert [leases.find(lease.id) for lease in (first, second)] == [None, None]
     assert leases.fail(second.id, "x", ()) is None
     assert leases.avoided_workers(A) == frozenset()
 
@@ -56,7 +56,8 @@ def test_a_late_receipt_ends_the_second_lease() -> None:
     clock.now += 60
     leases.expire()
     second = grant(leases, A, "other")
-    assert leases.complete(first.id) == A
+    assert leases.find(first.id) is first
+    assert leases.forget_batch(A) == [second]
     assert (leases.fail(second.id, "x", ()), len(leases)) == (None, 0)
 
 
@@ -190,7 +191,7 @@ def test_leases_of_another_table_are_unknown() -> None:
     old, new = lease_table(ManualClock()), lease_table(ManualClock())
     lease = grant(old, A, "w")
     grant(new, B, "w")
-    assert new.complete(lease.id) is None
+    assert new.find(lease.id) is None
 
 
 def test_a_lease_cannot_be_guessed() -> None:
@@ -207,7 +208,7 @@ def test_unknown_leases_are_ignored(message: str) -> None:
     leases = lease_table(ManualClock())
     grant(leases, A, "w")
     send: dict[str, Callable[[], object]] = {
-        "receipt": lambda: leases.complete("nonsense"),
+        "receipt": lambda: leases.find("nonsense"),
         "failure": lambda: leases.fail("nonsense", "x", ()),
         "release": lambda: leases.release("nonsense"),
     }

@@ -56,13 +56,14 @@ class ReturnedBatch:
 class LeaseTable:
     """The leases of one dispatcher.
 
-    A lease ends by a receipt, a failure, a release, its deadline, or the end of its worker's stream. It is not renewed.
+    A lease ends by a receipt, a failure, a release, its deadline, or the end of its worker's stream. Nothing renews it
+    but the start of an exclusive batch.
 
     Args:
         seconds: how long a lease lasts.
         max_failures: workers that reported a failure, after which a batch is given up.
         max_losses: workers lost while they restored a batch exclusively, after which it is given up.
-        prefer_other_seconds: how long a returned batch avoids the workers that failed it.
+        prefer_other_seconds: how long a returned batch avoids the workers that failed or lost it.
         clock: a monotonic clock in seconds.
     """
 
@@ -141,18 +142,6 @@ class LeaseTable:
     def clear_stalled(self, worker: str) -> None:
         """Records that a worker can publish again."""
         self._stalled.discard(worker)
-
-    def complete(self, lease_id: str) -> BatchKey | None:
-        """Ends everything about a restored batch. The receipt of an ended lease counts: the frames are on the bus.
-
-        Returns:
-            The batch; None when the lease is of no known batch.
-        """
-        lease = self.find(lease_id)
-        if lease is None:
-            return None
-        self.forget_batch(lease.key)
-        return lease.key
 
     def fail(self, lease_id: str, reason: str, candidates: Collection[str]) -> ReturnedBatch | None:
         """Ends a lease whose worker could not restore the batch.

@@ -175,7 +175,7 @@ class Scheduler:
             self._leases.mark_stalled(worker.name)
 
     def complete_batch(self, stream: int, lease_id: str) -> None:
-        """Ends a batch that is restored and on the bus."""
+        """Ends a batch that is restored and on the bus, also when the lease has ended before."""
         worker = self._workers.get(stream)
         if worker is None:
             return
@@ -279,7 +279,7 @@ class Scheduler:
         return lease
 
     def _remove_batch(self, lease: GrantedLease) -> QueuedBatch:
-        self._leases.complete(lease.id)
+        self._leases.forget_batch(lease.key)
         batch = self._batches.pop(lease.key)
         # After the end of its lease the batch may be waiting in the queue again.
         self._ready.remove_batch(batch)

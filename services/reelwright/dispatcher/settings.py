@@ -23,7 +23,7 @@ class DispatcherSettings(BaseSettings):
             restore it, it is given up after as many failures of all of them.
         max_losses: workers lost (stream broken, lease expired) while they restored a batch exclusively, after which it
             is given up. A batch is leased exclusively once it was lost twice together with others.
-        prefer_other_seconds: how long a returned batch waits for a worker that has not failed it.
+        prefer_other_seconds: how long a returned batch waits for a worker that has neither failed nor lost it.
         quarantine_runs: a worker is quarantined when, among its latest 20 batches, it failed batches of this many runs
             that other workers restored.
         quarantine_seconds: how long a worker of the same name is refused after that.

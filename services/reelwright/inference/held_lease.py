@@ -5,27 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reelwright.inference.dispatcher_session import DispatcherSession
-from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire.frames_pb2 import FrameBatch
 
 
 @dataclass(slots=True, eq=False)
 class HeldLease:
-    """A leased batch. Changed by its LeasePool only.
+    """A leased batch. Only its LeasePool changes it, except for the `traceparent`.
 
     Attributes:
         id: the lease's id.
         batch: the batch.
         exclusive: it is started with nothing else under way, and only when its dispatcher allows it.
         session: the session of the dispatcher that leased it.
-        traceparent: of the span in which the batch was published, then of the one in which it is restored.
+        traceparent: of the span in which the batch was published, then of the one in which it is restored; changed by
+            the thread that restores it.
         content: the payload's coded bytes; None when they are in the batch itself.
         fetched: its payload is in memory.
         started: a thread restores it, or has restored it.
         start_requested: the dispatcher was asked whether it may start.
         start_allowed: the dispatcher has answered that it may start.
         waiting_since: since when it waits for the bus or the store, in seconds of `time.monotonic`; None otherwise.
-        revoked: its run was cancelled or has failed.
+        revoked: the attempt that it belongs to has failed, was cancelled or is finished.
     """
 
     id: str
@@ -40,11 +40,6 @@ class HeldLease:
     start_allowed: bool = False
     waiting_since: float | None = None
     revoked: bool = False
-
-    @property
-    def attempt(self) -> int:
-        """Number of the attempt that the batch belongs to."""
-        return self.batch.attempt or FIRST_ATTEMPT
 
     @property
     def log_fields(self) -> dict[str, str | int]:

@@ -127,10 +127,11 @@ class LeasePool:
     def revoke_run(self, run: str, attempt: int) -> None:
         """Drops the batches of an attempt and of those before it that are not started; marks the others as revoked."""
         with self._lock:
-            for lease in [each for each in self._leases.values() if each.batch.run == run and each.attempt <= attempt]:
-                lease.revoked = True
-                if not lease.started:
-                    self._end(lease)
+            for lease in list(self._leases.values()):
+                if lease.batch.run == run and lease.batch.attempt <= attempt:
+                    lease.revoked = True
+                    if not lease.started:
+                        self._end(lease)
 
     def complete(self, lease: HeldLease) -> None:
         """Ends a lease whose restored batch is on the bus."""

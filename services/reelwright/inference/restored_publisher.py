@@ -15,7 +15,6 @@ from reelwright.media.transport import choose_codec, encode_payload
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import UnavailableError
-from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire.frames_pb2 import FrameBatch, Payload, RestoredBatch
 
 # How soon a publisher that waits for room on the bus notices that its batch was abandoned.
@@ -69,7 +68,7 @@ class RestoredPublisher:
             payload = encode_payload(pictures, self._codec_of(batch.run, pictures[0]))
         with metrics.timed("publish"):
             try:
-                payload = self._claims.store_if_large(payload, batch.run, batch.segment, batch.attempt or FIRST_ATTEMPT)
+                payload = self._claims.store_if_large(payload, batch.run, batch.segment, batch.attempt)
             except UnavailableError:
                 raise BatchAbandoned from None
             message = self._message(batch, payload, seconds)

@@ -145,8 +145,6 @@ class InferenceWorker:
         self._restorer.check_engine()
         self._stop = stop
         self.start()
-        if self.defect:
-            stop.set()
         stop.wait()
         self.close()
         if self.defect:
