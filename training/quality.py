@@ -19,6 +19,7 @@ from safetensors import safe_open
 from reelwright.restoration.alignment import align
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.enlarge import add_detail
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.window import PreparedWindow, prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE, WindowNetwork
@@ -66,7 +67,7 @@ def restore_window(window: Codes, detail: Callable[[PreparedWindow], Luma]) -> L
     prepared = prepare(window)
     added = detail(prepared)
     middle = prepared.frames[MIDDLE].astype(np.float32) / np.float32(255)
-    return np.asarray(cv2.resize(middle, added.shape[::-1], interpolation=cv2.INTER_CUBIC) + added, np.float32)
+    return add_detail(middle, added, added.shape[0] // middle.shape[0])
 
 
 def detail_of(net: WindowNet) -> Callable[[PreparedWindow], Luma]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reelwright.restoration.enlarge import enlarge
+from reelwright.restoration.enlarge import add_detail, enlarge
 from reelwright.restoration.window_network import NetworkInput
 
 Luma = NDArray[np.float32]
@@ -47,3 +47,14 @@ def test_other_scales_keep_every_sample_at_its_place(scale: int) -> None:
     wanted = np.interp(centres, np.arange(50), ramp()[0])
     inner = slice(6 * scale, -6 * scale)
     assert np.abs(found[20] - wanted)[inner].max() < 0.1 / 50
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_detail_is_added_to_the_bicubic_enlargement(scale: int) -> None:
+    """Detail of an extended frame is added where the frame is, and neither argument is changed."""
+    luma, detail = ramp()[:33], np.full((40 * scale, 52 * scale), 0.25, np.float32)
+    found = add_detail(luma, detail, scale)
+    bicubic = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    assert np.array_equal(found, bicubic + np.float32(0.25))
+    assert np.array_equal(luma, ramp()[:33])
+    assert (detail == 0.25).all()

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import cv2
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from openvino import opset13 as ops
 from safetensors.numpy import load_file
 
 from reelwright.restoration.engine import Precision, format_identity
+from reelwright.restoration.enlarge import add_detail
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
 from reelwright.restoration.window_network import (
@@ -77,11 +77,7 @@ class OpenVinoEngine:
         detail = run_tiled(
             input_planes(luma, window), run, network.scale, network.halo, network.unshuffle, self._largest
         )
-        rows, columns = luma.shape
-        size = (columns * network.scale, rows * network.scale)
-        enlarged = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), np.float32)
-        enlarged += detail[: size[1], : size[0]]
-        return enlarged
+        return add_detail(luma, detail, network.scale)
 
     def _infer(self, inputs: list[NDArray[Any]]) -> Luma:
         pool = self._pool((inputs[0].shape[2], inputs[0].shape[3]))

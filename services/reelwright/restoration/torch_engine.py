@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from reelwright.restoration.engine import Precision, format_identity
+from reelwright.restoration.enlarge import add_detail
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
 from reelwright.restoration.window_network import MIDDLE, NetworkInput, WindowNetwork, input_planes
@@ -61,8 +61,6 @@ class TorchEngine:
 
     def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
-        rows, columns = luma.shape
-        size = (columns * self.scale, rows * self.scale)
         if not self.halo_frames:
             whole = run_tiled([luma[None]], self._run, self.scale, self._halo, self._multiple, self._largest)
             return np.ascontiguousarray(whole, np.float32)
@@ -70,9 +68,7 @@ class TorchEngine:
         figures = torch.from_numpy(window.figures)[None]
         run = partial(self._run, figures=figures)
         detail = run_tiled(input_planes(luma, window), run, self.scale, self._halo, self._multiple, self._largest)
-        enlarged = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), np.float32)
-        enlarged += detail[: size[1], : size[0]]
-        return enlarged
+        return add_detail(luma, detail, self.scale)
 
     def _run(self, tile: list[Planes], figures: Tensor | None = None) -> Luma:
         with self._lock, torch.inference_mode():
