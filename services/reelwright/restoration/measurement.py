@@ -6,6 +6,7 @@ Every function is pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -36,7 +37,8 @@ class Measurement:
         grain_size: correlation of grain between adjacent pixels, 0 to 1; 0 is white noise.
         blockiness: excess of the gradient at the borders of 8x8 blocks over that elsewhere, 0 to 1.
         sharpness: energy of the finest detail relative to that of detail twice as large, 0 to 1.
-        dust: (H, W) uint8, how far a pixel stands out from both neighbours; 0 where nothing does, 255 for certain dust.
+        dust: (H, W) uint8, how far a speck stands out from both adjacent frames: 0 for none, `dust.CERTAIN_DUST` at the
+            threshold, 255 from twice of it on.
         scratch: (H, W) uint8, how far a thin vertical line stands out; 128 is none, above is brighter, below darker.
     """
 
@@ -71,8 +73,9 @@ def measure(aligned: AlignedWindow, window: Window) -> Measurement:
         window: five frames (H, W) uint8, as they were before: scratches keep their place while the scene moves.
     """
     frames, middle = aligned.frames, aligned.frames[MIDDLE]
-    grain = grain_sigma(frames)
-    size = grain_size(frames)
+    neighbours = _neighbours(frames)
+    grain = grain_sigma(frames, neighbours)
+    size = grain_size(frames, neighbours)
     return Measurement(
         grain=grain,
         grain_size=size,
@@ -83,20 +86,21 @@ def measure(aligned: AlignedWindow, window: Window) -> Measurement:
     )
 
 
-def grain_sigma(frames: Codes) -> float:
+def grain_sigma(frames: Codes, neighbours: Sequence[int]) -> float:
     """Standard deviation of the grain, from the quietest neighbour's difference to the middle frame.
 
     The mean of the smallest 70 % of the absolute differences is not moved by dust, nor by what was not aligned. Cubic
     resampling takes a little of the neighbour's grain away, so that moving film reads up to a sixth too low.
 
     Args:
-        frames: (5, H, W) uint8, aligned. Copies of the middle frame are passed over.
+        frames: (5, H, W) uint8, aligned.
+        neighbours: indices of the frames to compare with the middle one, which are no copies of it.
 
     Returns:
-        Levels; 0 where every neighbour is a copy.
+        Levels; 0 without neighbours.
     """
     found = []
-    for index in _neighbours(frames):
+    for index in neighbours:
         counts = _histogram(cv2.absdiff(frames[index], frames[MIDDLE]))
         below = np.minimum(np.cumsum(counts), _TRIMMED_SHARE * frames[MIDDLE].size)
         mean = float((np.diff(below, prepend=0) * np.arange(256)).sum()) / (_TRIMMED_SHARE * frames[MIDDLE].size)
@@ -104,16 +108,16 @@ def grain_sigma(frames: Codes) -> float:
     return min(found, default=0.0)
 
 
-def grain_size(frames: Codes) -> float:
+def grain_size(frames: Codes, neighbours: Sequence[int]) -> float:
     """Correlation between adjacent pixels of the difference to the quietest neighbour, cut off at three sigma.
 
     Args:
         frames: (5, H, W) uint8, aligned.
+        neighbours: as for `grain_sigma`.
 
     Returns:
-        0 to 1, the mean of both directions; 0 where every neighbour is a copy.
+        0 to 1, the mean of both directions; 0 without neighbours.
     """
-    neighbours = _neighbours(frames)
     if not neighbours:
         return 0.0
     nearest = min(neighbours, key=lambda i: cv2.norm(frames[i], frames[MIDDLE], cv2.NORM_L1))

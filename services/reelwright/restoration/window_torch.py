@@ -35,13 +35,13 @@ class WindowNet(nn.Module):
         return [layer for layer in self.children() if isinstance(layer, nn.Conv2d)]
 
     def forward(self, frames: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor) -> Tensor:
-        """The detail to add to `enlarge(frames)`.
+        """The detail to add to `enlarge(frames, scale)`.
 
         Args:
             frames: (N, 5, H, W) in [0, 1], aligned, the middle one repaired.
             maps: (N, 2, H, W) in [0, 1]: dust, and scratches around 0.5.
             agreement: (N, 4, H / 2, W / 2) in [0, 1].
-            figures: (N, 4), see `window_network.figures`.
+            figures: (N, 4), see `measurement.Measurement.figures`.
 
         Returns:
             (N, 1, scale * H, scale * W).
