@@ -22,7 +22,7 @@ import av
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import SourceInfo
-from reelwright.titles.errors import ReelwrightError
+from reelwright.titles.errors import ReelwrightError, one_line
 from reelwright.titles.recipe import Recipe
 
 SUFFIXES = {
@@ -91,7 +91,7 @@ def try_film(path: Path) -> tuple[str, str, int]:
             if len(times) == MAX_FRAMES:
                 break
     except ReelwrightError as error:
-        return "refused", " ".join(str(error).replace(str(path), "").strip(" :").split()), 0
+        return "refused", one_line(str(error).replace(str(path), "").strip(" :")), 0
     except Exception as error:  # noqa: BLE001 - finding these is the purpose
         traceback.print_exc()
         return "traceback", f"{type(error).__name__}: {error}", 0

@@ -18,7 +18,7 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import damage_from_wire, damage_to_wire
 from reelwright.bus.dead_letters import dead_letter_batch
 from reelwright.bus.local.bus import LocalBus
-from reelwright.bus.messages import parse_message, read_message
+from reelwright.bus.messages import header_number, parse_message, read_message
 from reelwright.bus.protocol import Record
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
@@ -112,6 +112,21 @@ def test_a_run_that_has_a_name_is_read() -> None:
     """A message with a run of letters and digits is read as it was written."""
     event = Event(run="0f3a9c", attempt=3)
     assert read_message(bus_record(event), Event) == event
+
+
+@pytest.mark.parametrize(
+    ("headers", "number"),
+    [
+        ({}, 5),
+        ({"n": "7"}, 7),
+        ({"n": "0"}, 0),
+        *[({"n": text}, None) for text in ("", "x", "-1", "1.5", "1234567890")],
+    ],
+)
+def test_a_number_in_a_header_is_not_trusted(headers: dict[str, str], number: int | None) -> None:
+    """A header that is missing has the default, and one that is no number of up to nine digits has none."""
+    record = Record(topic="topic", partition=0, offset=0, key=b"", value=b"", headers=headers)
+    assert header_number(record, "n", 5) == number
 
 
 def test_what_was_measured_arrives_as_it_was_sent() -> None:

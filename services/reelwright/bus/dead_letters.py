@@ -5,20 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 
 from reelwright.bus.events import publish_event
-from reelwright.bus.messages import ATTEMPT_HEADER
+from reelwright.bus.messages import ATTEMPT_HEADER, header_number
 from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record
 from reelwright.bus.topics import DEAD_LETTER
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
-from reelwright.titles.errors import BrokerError
+from reelwright.titles.errors import BrokerError, one_line
 from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
 log = get_logger(__name__)
 
 _PUBLISH_SECONDS = 5.0
-# Numbers are 32-bit integers in messages; nine digits always fit.
-_MAX_DIGITS = 9
 
 
 def dead_letter(bus: Bus, record: Record, reason: str) -> None:
@@ -32,7 +30,7 @@ def dead_letter(bus: Bus, record: Record, reason: str) -> None:
         record: the record; its headers are kept, and its topic and the reason are added as headers.
         reason: why no service can process it; line breaks become spaces.
     """
-    reason = " ".join(reason.split())
+    reason = one_line(reason)
     source = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
     log.error("dead letter", **source, reason=reason)
     metrics.DEAD_LETTERS.inc()
@@ -57,18 +55,13 @@ def dead_letter_batch(bus: Bus, record: Record, reason: str) -> None:
     """
     dead_letter(bus, record, reason)
     run, _, segment = record.key.decode(errors="replace").partition("/")
+    attempt = header_number(record, ATTEMPT_HEADER, FIRST_ATTEMPT) or FIRST_ATTEMPT
     # A key is as little trusted as a message; one that names no segment belongs to no title.
     with suppress(ValueError):
-        wanted = SegmentWanted(segment=SegmentNumber(int(segment)), reason=" ".join(reason.split()))
-        publish_event(bus, Event(run=RunId(run), attempt=_attempt_of(record), segment_wanted=wanted))
+        wanted = SegmentWanted(segment=SegmentNumber(int(segment)), reason=one_line(reason))
+        publish_event(bus, Event(run=RunId(run), attempt=attempt, segment_wanted=wanted))
 
 
 def run_of_key(record: Record) -> str:
     """The run in a record's key; also for a record whose value cannot be parsed."""
     return record.key.decode(errors="replace").partition("/")[0]
-
-
-def _attempt_of(record: Record) -> int:
-    """The attempt in a record's headers; also for a record whose value cannot be parsed."""
-    text = record.headers.get(ATTEMPT_HEADER, "")
-    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else FIRST_ATTEMPT

@@ -20,6 +20,7 @@ FORMAT = 1
 
 _HEADER = "format"
 ATTEMPT_HEADER = "attempt"
+# Numbers are 32-bit integers in messages; nine digits always fit.
 _MAX_DIGITS = 9
 
 
@@ -61,12 +62,17 @@ def read_message(record: Record, kind: type[Kind]) -> Kind:
         UnusableMessage: the value is not a message of this type, has the format of a later version, or its `run` is no
             RunId or a `segment` no SegmentNumber.
     """
-    version = record.headers.get(_HEADER, str(FORMAT))
-    is_number = version.isdecimal() and len(version) <= _MAX_DIGITS
-    if not is_number or not is_readable(int(version), FORMAT):
-        what = f"format {version[:_MAX_DIGITS]} of {kind.__name__}; this version reads up to {FORMAT + 1}: upgrade it"
-        raise UnusableMessage(what)
+    version = header_number(record, _HEADER, FORMAT)
+    if version is None or not is_readable(version, FORMAT):
+        named = record.headers[_HEADER][:_MAX_DIGITS]
+        raise UnusableMessage(f"format {named} of {kind.__name__}; this version reads up to {FORMAT + 1}: upgrade it")
     return parse_message(record.value, kind)
+
+
+def header_number(record: Record, name: str, default: int) -> int | None:
+    """The number in a header; `default` without this header, None when it is not a number of up to nine digits."""
+    text = record.headers.get(name, str(default))
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def parse_message(value: bytes, kind: type[Kind]) -> Kind:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import typer
 
-from reelwright.titles.errors import UnavailableError
+from reelwright.titles.errors import UnavailableError, one_line
 
 
 def print_result(text: str) -> None:
@@ -41,7 +41,7 @@ def print_status(line: str) -> None:
 
 def print_error(line: str) -> None:
     """Prints one line to stderr, after the command's name; dropped when stderr cannot be written."""
-    print_status(f"reelwright: {' '.join(line.split())}")
+    print_status(f"reelwright: {one_line(line)}")
 
 
 def prepare_streams() -> None:

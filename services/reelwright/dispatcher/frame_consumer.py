@@ -21,7 +21,7 @@ from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.telemetry.tracing import TRACEPARENT
 from reelwright.telemetry.watched_loops import turned, watched
-from reelwright.titles.errors import RestorationFailed, UnusableMessage
+from reelwright.titles.errors import RestorationFailed, UnusableMessage, one_line
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
 
@@ -139,10 +139,10 @@ class FrameConsumer:
                 dead_letter(self._bus, record, reason)
                 # The key names the run even when the value does not belong to it.
                 if run := run_of_key(record):
-                    failed = TitleFailed(reason=_one_line(reason), exit_code=1, error=RestorationFailed.__name__)
+                    failed = TitleFailed(reason=one_line(reason), exit_code=1, error=RestorationFailed.__name__)
                     publish_event(self._bus, Event(run=run, attempt=batch.key.attempt, title_failed=failed))
             case BatchUnusable(batch, reason):
-                wanted = SegmentWanted(segment=batch.key.segment, reason=_one_line(reason))
+                wanted = SegmentWanted(segment=batch.key.segment, reason=one_line(reason))
                 event = Event(run=batch.key.run, attempt=batch.key.attempt, segment_wanted=wanted)
                 publish_event(self._bus, event)
 
@@ -188,7 +188,3 @@ def _parse_deadline(text: str) -> float | None:
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) else None
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -8,6 +8,7 @@ import time
 from reelwright.bus.messages import parse_message
 from reelwright.inference.dispatcher_session import DispatcherSession, Send
 from reelwright.inference.held_lease import HeldLease
+from reelwright.titles.errors import one_line
 from reelwright.wire.dispatch_pb2 import (
     Failure,
     Lease,
@@ -147,7 +148,7 @@ class LeasePool:
             error: what went wrong.
             payload_unusable: no other worker could restore it either.
         """
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_REASON]
+        reason = one_line(f"{type(error).__name__}: {error}")[:_MAX_REASON]
         failure = Failure(lease=lease.id, reason=reason, payload_unusable=payload_unusable)
         with self._lock:
             self._end(lease, WorkerMessage(failure=failure))

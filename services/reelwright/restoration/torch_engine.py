@@ -18,7 +18,7 @@ from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
 from reelwright.restoration.window_network import MIDDLE, NetworkInput, WindowNetwork, input_planes
 from reelwright.restoration.window_torch import WindowNet
-from reelwright.titles.errors import ModelError
+from reelwright.titles.errors import ModelError, one_line
 
 # Other families do not state their receptive field. For most convolutional networks, pixels further away than this
 # have next to no influence.
@@ -97,7 +97,7 @@ class TorchEngine:
         try:
             loaded: Any = spandrel.ModelLoader().load_from_file(model.path)
         except Exception as error:  # noqa: BLE001 - spandrel passes on any exception of an architecture's constructor
-            what = " ".join(str(error).split())[:120]
+            what = one_line(str(error))[:120]
             raise ModelError(f"spandrel cannot load it: {what}", str(model.path), "use an enlarging network") from None
         if not isinstance(loaded, spandrel.ImageModelDescriptor) or loaded.scale not in {2, 3, 4}:
             raise ModelError("the network does not enlarge by 2, 3 or 4", str(model.path), "use an enlarging network")

@@ -27,6 +27,11 @@ from __future__ import annotations
 REPORT_AT = "please report it with the line above and the file's `reelwright probe` output"
 
 
+def one_line(text: str) -> str:
+    """The text in one line: each sequence of spaces, tabs and line breaks becomes one space, none at the ends."""
+    return " ".join(text.split())
+
+
 class ReelwrightError(Exception):
     """Every error that the product raises on purpose.
 
@@ -72,7 +77,7 @@ class OneLineError(ReelwrightError):
     def __str__(self) -> str:
         line = f"{self.where}: {self.what}" if self.where else self.what
         line = f"{line}; {self.remedy}" if self.remedy else line
-        return " ".join(line.split())
+        return one_line(line)
 
 
 class UserError(OneLineError):
