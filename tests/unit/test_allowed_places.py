@@ -40,6 +40,28 @@ def test_without_a_setting_only_the_ledgers_own_store_is_allowed(tmp_path: Path)
         local.check_source("/etc/passwd")
 
 
+@pytest.mark.parametrize(
+    ("ledger", "reason"),
+    [
+        ("/ledger", "directly below /"),
+        ("/", "directly below /"),
+        ("link/ledger", "directly below /"),
+        ("s3://films/", "a whole bucket"),
+        ("memory://films", "a whole bucket"),
+    ],
+)
+def test_a_ledger_without_a_store_around_it_needs_settings(ledger: str, reason: str, tmp_path: Path) -> None:
+    """A ledger whose own store would allow every place, or none, is refused with what to do, unless places are set."""
+    (tmp_path / "link").symlink_to("/")
+    location = ledger.replace("link", f"{tmp_path}/link")
+    for sources, outputs in (("", ""), ("/films", ""), ("", "/films")):
+        with pytest.raises(UserError, match=rf"{reason}.*set REELWRIGHT_STORE_SOURCES and REELWRIGHT_STORE_OUTPUTS"):
+            _ = StoreSettings(ledger=location, sources=sources, outputs=outputs).places
+    places = StoreSettings(ledger=location, sources="/films", outputs="/films").places
+    with pytest.raises(InputError, match="not in a place"):
+        places.check_source("/etc/passwd")
+
+
 def test_settings_name_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders and buckets are separated by commas, and replace the ledger's own store."""
     monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "s3://films/ledger")

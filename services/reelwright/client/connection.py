@@ -54,7 +54,7 @@ def open_ledger(retry: RetryPolicy = NO_RETRY) -> OpenLedger:
         retry: how long to retry while the store is unavailable.
 
     Raises:
-        UserError: as `ledger_root`.
+        UserError: as `ledger_root`, and when no places for sources and films follow from the settings.
     """
     settings = read_settings(StoreSettings)
     return partial(RunLedger, settings.root, retry=retry, places=settings.places)

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from reelwright.ledger.records import Manifest
 from reelwright.media.profiles import profile_spec
+from reelwright.store.allowed_places import refuse_in_ledger
 from reelwright.store.folder import Folder, parent_folder
-from reelwright.store.location import open_location
 from reelwright.store.output_guard import refuse_source
 from reelwright.titles.errors import LedgerError, OutputError
 from reelwright.titles.request import RunRequest
@@ -46,8 +46,7 @@ def check_destination(request: RunRequest, ledger_root: str) -> None:
     """
     check_suffix(request.output, request.recipe.profile)
     refuse_source(request.source, request.output, (MANIFEST_SUFFIX, REPORT_SUFFIX))
-    if open_location(request.output).is_inside(open_location(ledger_root)):
-        raise OutputError("is inside the ledger", request.output, "give a place outside of it")
+    refuse_in_ledger(request.output, ledger_root)
 
 
 def check_suffix(output: str, profile: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from reelwright.store.location import Location, open_location
@@ -22,7 +23,7 @@ class AllowedPlaces:
     """
 
     def __init__(self, sources: Sequence[str] | None, outputs: Sequence[str] | None, ledger: str | None = None) -> None:
-        self._ledger = None if ledger is None else open_location(ledger)
+        self._ledger = ledger
         self._sources = None if sources is None else tuple(map(open_location, sources))
         self._outputs = None if outputs is None else tuple(map(open_location, outputs))
 
@@ -41,8 +42,8 @@ class AllowedPlaces:
             OutputError: it is not.
         """
         _check(location, self._outputs, OutputError, "films", "REELWRIGHT_STORE_OUTPUTS")
-        if self._ledger is not None and open_location(location).is_inside(self._ledger):
-            raise OutputError("is inside the ledger", location, "give a place outside of it")
+        if self._ledger is not None:
+            refuse_in_ledger(location, self._ledger)
 
 
 UNRESTRICTED = AllowedPlaces(None, None)
@@ -50,11 +51,33 @@ UNRESTRICTED = AllowedPlaces(None, None)
 
 
 def own_store(ledger: str) -> str:
-    """The bucket that a ledger is in; the folder that a local ledger's folder is in."""
-    place = open_location(ledger)
+    """The bucket that a ledger is in; the folder that a local ledger's folder is in.
+
+    Raises:
+        UserError: that folder is `/`, so that every place of this machine would be allowed; or the ledger is a whole
+            bucket, so that the bucket has no place for a film.
+    """
+    place = open_location(ledger, UserError)
+    remedy = "give it a folder of its own, or set REELWRIGHT_STORE_SOURCES and REELWRIGHT_STORE_OUTPUTS"
     if place.local:
-        return place.path.rpartition("/")[0] or "/"
-    return place.address(place.path.lstrip("/").partition("/")[0])
+        parent = place.path.rpartition("/")[0]
+        if os.path.realpath(parent or "/") == "/":
+            raise UserError("the ledger lies directly below /, so sources and films could be anywhere", ledger, remedy)
+        return parent
+    bucket, _, name = place.path.lstrip("/").partition("/")
+    if not name:
+        raise UserError("the ledger is a whole bucket, so there is no place for films beside it", ledger, remedy)
+    return place.address(bucket)
+
+
+def refuse_in_ledger(output: str, ledger: str) -> None:
+    """Refuses an output that is inside a ledger, under any name.
+
+    Raises:
+        OutputError: it is.
+    """
+    if open_location(output).is_inside(open_location(ledger)):
+        raise OutputError("is inside the ledger", output, "give a place outside of it")
 
 
 def _check(location: str, allowed: Sequence[Location] | None, kind: type[UserError], what: str, variable: str) -> None:

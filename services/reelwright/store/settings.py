@@ -30,9 +30,16 @@ class StoreSettings(BaseSettings):
 
     @property
     def places(self) -> AllowedPlaces:
-        """The places that `sources` and `outputs` name."""
-        own = (own_store(self.ledger),)
-        return AllowedPlaces(_listed(self.sources) or own, _listed(self.outputs) or own, self.ledger)
+        """The places that `sources` and `outputs` name.
+
+        Raises:
+            UserError: one of them is empty, and the ledger's own store is not fit to take its place.
+        """
+        sources, outputs = _listed(self.sources), _listed(self.outputs)
+        if not (sources and outputs):
+            own = (own_store(self.ledger),)
+            sources, outputs = sources or own, outputs or own
+        return AllowedPlaces(sources, outputs, self.ledger)
 
     @field_validator("sources", "outputs")
     @classmethod
