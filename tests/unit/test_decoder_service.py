@@ -106,6 +106,28 @@ def test_a_request_with_an_unknown_recipe_fails_its_title(tmp_path: Path) -> Non
         bus.close()
 
 
+def test_a_run_that_cannot_be_read_keeps_no_other_title_waiting(tmp_path: Path) -> None:
+    """A request below a file that has the name of the run's folder is tried again, and the title after it is served."""
+    store, bus, stop = UnavailableStore(tmp_path), LocalBus(), threading.Event()
+    store.available.set()
+    (tmp_path / RUN).write_bytes(b"not a folder")
+    ledger = RunLedger(str(tmp_path), RUN[::-1])
+    ledger.put_request(request_of(run=ledger.run, source=str(tmp_path / "missing.mp4")))
+    decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
+    thread = threading.Thread(target=decoder.run, args=(stop,))
+    thread.start()
+    try:
+        publish_message(bus, TITLES, run_key(RUN), request_to_wire(request_of()))
+        publish_message(bus, TITLES, run_key(ledger.run), request_to_wire(request_of(run=ledger.run)))
+        assert "missing.mp4" in outcome_of(ledger).reason
+    finally:
+        stop.set()
+        thread.join()
+    following = bus.consumer([TITLES], DECODER_GROUP)
+    assert [record.key for record in following.poll(30)] == [run_key(RUN)]
+    bus.close()
+
+
 def test_a_title_without_a_request_in_the_ledger_is_not_restored(tmp_path: Path) -> None:
     """A title that only the bus asks for is acknowledged and counted, and its run's folder is never made."""
     store, bus, stop = UnavailableStore(tmp_path / "ledger"), LocalBus(), threading.Event()

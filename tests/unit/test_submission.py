@@ -131,6 +131,20 @@ def test_a_run_under_way_may_be_submitted_again(tmp_path: Path) -> None:
     assert submit(request, ledger, bus)
 
 
+def test_an_attempt_whose_request_cannot_be_used_fails_with_its_own_exit_code(tmp_path: Path) -> None:
+    """A recipe of a later version ends its attempt as a fault of the request, and the next attempt begins."""
+    bus, ledger = LocalBus(), RunLedger(str(tmp_path / "ledger"), RUN)
+    request = request_of(output=str(tmp_path / "out.mp4"))
+    assert submit(request, ledger, bus)
+    stored = tmp_path / "ledger" / RUN / "request.json"
+    stored.write_text(stored.read_text().replace("scale", "skale"))
+    assert submit(request, ledger, bus)
+    outcome = ledger.outcome()
+    assert outcome is not None
+    assert (outcome.state, outcome.exit_code, outcome.error) == ("failed", 2, "RecipeError")
+    assert ledger.latest().attempt == 2
+
+
 @pytest.mark.parametrize("role", ["decoder", "inference", "encoder"])
 def test_a_role_waits_for_the_store(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every role that fetches payloads uses the retry policy of its process, which ends when it stops."""

@@ -18,8 +18,9 @@ from reelwright.bus.topics import DECODER_GROUP, FRAMES, TITLES
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.title_decoder import decode_title
-from reelwright.decoder.title_supervisor import TitleSupervisor, failed_outcome
+from reelwright.decoder.title_supervisor import TitleSupervisor
 from reelwright.decoder.title_table import TitleState, TitleTable
+from reelwright.ledger.attempts import fail_attempt
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger, is_run
 from reelwright.telemetry import metrics
@@ -126,10 +127,12 @@ class DecoderService:
             # The store may hang, and the loop's own name would not tell at which title.
             with watched(f"read request {run}"):
                 request = self._request_in_ledger(run)
-        except ReelwrightError as error:
-            if not is_temporary(error):
-                raise
-            log.warning("request not read yet", run=run, reason=str(error))
+        except BusClosed:
+            raise
+        except Exception as error:
+            # The error of one title must not keep the others from being decoded.
+            unknown = not isinstance(error, OneLineError)
+            log.warning("request not read yet", run=run, reason=str(error), exc_info=unknown)
             # Acknowledged now, the record would be gone before anyone knows whether the ledger has its title.
             self._unread.append((time.monotonic() + _RETRY_SECONDS, run, record))
             return
@@ -145,13 +148,11 @@ class DecoderService:
         try:
             request = ledger.request() if ledger is not None else None
         except ReelwrightError as error:
-            if is_temporary(error):
+            if ledger is None or is_temporary(error) or is_refusal(error):
                 raise
-            log.error("request unusable", run=run, reason=str(error))
-            if ledger is not None:
-                event = title_failure(run, ledger.attempt, "decoder", error)
-                ledger.put_outcome(failed_outcome(event.title_failed))
-                publish_event(self._bus, event)
+            if (failed := fail_attempt(ledger, "decoder", error)) is not None:
+                metrics.TITLES_FAILED.inc()
+                publish_event(self._bus, failed)
             return None
         if request is None:
             log.warning("stray title: the ledger has no such request", run=run)

@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus, BusClosed, Record
 from reelwright.decoder.title_table import TitleState, TitleTable
-from reelwright.ledger.records import Outcome
+from reelwright.ledger.attempts import failed_outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
@@ -139,8 +139,3 @@ class TitleSupervisor:
         elif title.window.idle_seconds > title.stall_seconds:
             log.warning("title stalled, publishing it again", idle_seconds=round(title.stall_seconds))
             self._titles.restart_stalled(title)
-
-
-def failed_outcome(failure: TitleFailed) -> Outcome:
-    """The ledger's outcome of a title that failed."""
-    return Outcome(state="failed", reason=failure.reason, exit_code=failure.exit_code, error=failure.error)
