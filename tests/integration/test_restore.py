@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -101,6 +102,14 @@ def test_bars_are_put_back_where_they_were(tmp_path: Path) -> None:
     assert int(np.ptp(luma[:, 84:556])) > 100
     manifest = restore(clips.clip("pillarbox"), cropped, "--profile", "master", "--set", "bars=crop")
     assert (manifest["width"], manifest["height"]) == (480, 480)
+
+
+def test_a_temporary_folder_may_have_a_long_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film is restored where the path of TMPDIR is longer than that of a Unix socket may be."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert restore(clips.clip("rate_25"), tmp_path / "out.mp4")["frames_out"] == len(clips.truth("rate_25").times)
 
 
 def test_the_same_request_again_costs_nothing(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ _BUS_BYTES = 1 << 30
 _TICK_SECONDS = 0.25
 # Time for the services to close after a failure of ours; committed segments are safe at any moment.
 _CLOSE_SECONDS = 30.0
+# The path of a Unix socket has at most 103 bytes on macOS and 107 on Linux; `/reelwright-abcdefgh/dispatch` has 29.
+_LONGEST_TMPDIR = 74
 
 
 def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
@@ -66,7 +68,9 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         # Closed in reverse order: the listener, then from source to sink, then the bus.
         stack.callback(close_timer.cancel)
         stack.callback(bus.close)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelwright-"))
+        # A socket below a long TMPDIR, such as that of a batch system, could not be opened.
+        short = None if len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TMPDIR else "/tmp"  # noqa: S108 - a new folder
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reelwright-", dir=short))
         address = f"unix:{folder}/dispatch"
         dispatcher = DispatcherService(bus, DispatcherSettings(address=address, drain_seconds=0))
         worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw")

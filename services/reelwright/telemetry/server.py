@@ -90,6 +90,8 @@ class _Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # With Python's 5, a burst of connections makes the next one wait for a repeated SYN: seconds.
+    request_queue_size = 128
 
     def __init__(
         self, address: tuple[str, int], missing: Callable[[], str], hung: Callable[[], str], request_seconds: float
