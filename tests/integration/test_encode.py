@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -54,6 +55,22 @@ def test_pictures_come_back(profile: str, size: tuple[int, int], tmp_path: Path)
     assert max(mean_difference(picture, planes) for picture, (_, planes) in zip(pictures, frames, strict=True)) <= limit
     with av.open(str(path)) as container:
         assert next(container.demux(video=0)).is_keyframe
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_encoder_takes_no_priority_over_the_machine(profile: str, tmp_path: Path) -> None:
+    """While and after a segment is encoded, no thread of the process is a real-time one, also for the superuser."""
+
+    def policies() -> set[int]:
+        return {os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()}
+
+    pix_fmt = out_pix_fmt(profile, "yuv420p")
+    encoder = SegmentEncoder(tmp_path / "s.mkv", profile_spec(profile), film(pix_fmt))
+    opened = policies()
+    for index in range(12):
+        encoder.add(scene(index, pix_fmt))
+    encoder.finish()
+    assert opened == policies() == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize("pix_fmt", ["gray10le", "gray12le", "yuv422p10le", "yuv444p12le"])

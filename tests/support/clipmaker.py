@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from reelwright.media.picture import Picture
+from reelwright.media.scheduling import kept_scheduling
 
 if TYPE_CHECKING:
     # A name of PyAV's stubs alone.
@@ -137,7 +138,8 @@ def _chapters(count: int, duration: Fraction) -> list[Chapter]:
 def _interleaved(
     film: Film, shots: Sequence[tuple[Fraction, Picture]], video: Any, audio: Any, subtitles: Any, duration: Fraction
 ) -> list[Packet[Any]]:
-    packets = list(_video_packets(film, shots, video))
+    with kept_scheduling():
+        packets = list(_video_packets(film, shots, video))
     if audio is not None:
         packets += _audio_packets(audio, film.audio_start, duration)
     if subtitles is not None:

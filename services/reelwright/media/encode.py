@@ -24,6 +24,7 @@ from reelwright.media.formats import EXACT
 from reelwright.media.hdr import hdr_parameters
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
+from reelwright.media.scheduling import kept_scheduling
 from reelwright.media.types import ColourInfo
 from reelwright.store.failures import output_error
 from reelwright.titles.errors import InternalError
@@ -69,7 +70,8 @@ class SegmentEncoder:
             stream = self._container.add_stream(spec.encoder, rate=rate, options=_options(spec, film, self._size))
             self._stream = cast("VideoStream", stream)
             self._configure(spec.fixed_threads or threads)
-            self._container.start_encoding()
+            with kept_scheduling():
+                self._container.start_encoding()
 
     def _configure(self, threads: int) -> None:
         context = self._stream.codec_context
