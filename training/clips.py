@@ -17,7 +17,9 @@ from training.dataset import Photograph
 
 Field = NDArray[np.float32]
 
-# Speeds in clean pixels per frame and how often each is drawn; half of it in the source that the network sees.
+# Speeds in clean pixels per frame of a clip of `_SIZE`, and how often each is drawn. Larger clips move in
+# proportion, so that the source that the network sees always moves by half of it.
+_SIZE = 320
 _SPEEDS, _SPEED_SHARES = (0.0, 0.4, 2.0, 6.0, 14.0), (0.14, 0.2, 0.3, 0.26, 0.1)
 # Layers in front of the background: none, one, two.
 _LAYER_SHARES = (0.55, 0.3, 0.15)
@@ -53,12 +55,12 @@ class Motion:
         return np.column_stack([linear, centre + offset - linear @ np.full(2, size / 2)])
 
 
-def draw_motion(rng: np.random.Generator, frames: int) -> Motion:
-    """A motion: still, or a pan of up to about 30 clean pixels a frame with some turn, zoom and shake."""
-    speed = float(rng.choice(_SPEEDS, p=_SPEED_SHARES))
+def draw_motion(rng: np.random.Generator, frames: int, size: int = _SIZE) -> Motion:
+    """A motion: still, or a pan of up to about a tenth of `size` a frame with some turn, zoom and shake."""
+    speed = float(rng.choice(_SPEEDS, p=_SPEED_SHARES)) * size / _SIZE
     moving = speed > 0
     shaking = moving and rng.random() < _SHAKE_SHARE
-    shake = rng.normal(0, 1, (frames, 2)) * (float(rng.uniform(0.2, 2.5)) if shaking else 0.0)
+    shake = rng.normal(0, 1, (frames, 2)) * (float(rng.uniform(0.2, 2.5)) * size / _SIZE if shaking else 0.0)
     shake[frames // 2] = 0
     return Motion(
         velocity=rng.normal(0, 1, 2) * speed,
@@ -91,7 +93,7 @@ def draw_clip(photographs: Sequence[Photograph], rng: np.random.Generator, frame
 def _layer(photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int) -> Field:
     for _ in range(4):
         photograph = photographs[int(rng.integers(len(photographs)))]
-        motion, room = draw_motion(rng, frames), np.array(photograph.shape[::-1], np.float64)
+        motion, room = draw_motion(rng, frames, size), np.array(photograph.shape[::-1], np.float64)
         margin = np.minimum(size * 0.6, room / 2)
         # Whole pixels: the middle frame, which is the truth, is then the photograph itself and not a resampled one.
         centre = np.round(rng.uniform(margin, room - margin))

@@ -103,21 +103,24 @@ def draw_damage(rng: np.random.Generator) -> Damage:
     )
 
 
-def apply(clip: Field, damage: Damage, rng: np.random.Generator) -> Codes:
+def apply(clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2) -> Codes:
     """What is left of a clip.
 
     Args:
-        clip: (frames, 2 * rows, 2 * columns) float32 in [0, 1].
+        clip: (frames, scale * rows, scale * columns) float32 in [0, 1].
         damage: what it goes through.
         rng: random numbers of grain, dirt, flicker and weave. The middle frame neither flickers nor weaves, so that the
             clean middle frame is its truth.
+        scale: 2, or 4, which is made by halving twice.
 
     Returns:
         (frames, rows, columns) uint8.
     """
     middle = len(clip) // 2
     film = np.stack([_blurred(frame, damage.lens) for frame in _woven(clip, damage, rng)])
-    source = np.stack([shrink(frame, damage.shrinking) for frame in film])
+    source = film
+    for _ in range(scale // 2):
+        source = np.stack([shrink(frame, damage.shrinking) for frame in source])
     if damage.flicker:
         gains = 1 + rng.normal(0, damage.flicker, len(source))
         gains[middle] = 1

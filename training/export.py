@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.numpy import save
+from torch import Tensor
 
 from reelwright.restoration.window_network import WindowNetwork
 
@@ -16,12 +18,16 @@ from reelwright.restoration.window_network import WindowNetwork
 def export(checkpoint: Path, target: Path) -> int:
     """Writes `target`, whole or not at all; the steps the weights were trained for."""
     state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = WindowNetwork(**state["network"])
-    tensors = {name: tensor.float().contiguous().numpy() for name, tensor in state["average"].items()}
+    write(target, WindowNetwork(**state["network"]), state["average"])
+    return int(state["step"])
+
+
+def write(target: Path, network: WindowNetwork, weights: Mapping[str, Tensor]) -> None:
+    """Writes a network's weights as `target`, whole or not at all."""
+    tensors = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in weights.items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.write_bytes(save(tensors, network.to_metadata()))
     draft.replace(target)
-    return int(state["step"])
 
 
 def main() -> None:

@@ -22,11 +22,11 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         parameters: weights of at least two dimensions, the first for outputs.
-        lr: a step moves a matrix by this spectral norm.
+        lr: a step moves a matrix by this spectral norm; a number, or a tensor of one for a captured step.
         momentum: share of the last step's momentum, by Nesterov.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.9) -> None:
+    def __init__(self, parameters: Iterable[Tensor], lr: float | Tensor, momentum: float = 0.9) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
@@ -34,24 +34,34 @@ class Muon(torch.optim.Optimizer):
         """Moves the weights by one step; `closure` is not supported."""
         assert closure is None
         for group in self.param_groups:
+            moving: dict[torch.Size, list[Tensor]] = {}
             for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state: dict[str, Any] = self.state[parameter]
-                momentum: Tensor = state.setdefault("momentum", torch.zeros_like(parameter))
-                momentum.mul_(group["momentum"]).add_(parameter.grad)
-                ahead = parameter.grad.add(momentum, alpha=group["momentum"])
-                moved = orthonormal(ahead.flatten(1))
-                scale = max(1.0, moved.shape[0] / moved.shape[1]) ** 0.5
-                parameter.add_(moved.view_as(parameter), alpha=-group["lr"] * scale)
+                if parameter.grad is not None:
+                    moving.setdefault(parameter.shape, []).append(parameter)
+            # Matrices of one shape go through the iteration together: on a GPU its many small products take the time.
+            for parameters in moving.values():
+                directions = torch.stack([self._ahead(parameter, group["momentum"]) for parameter in parameters])
+                moved = orthonormal(directions.flatten(2))
+                rate = group["lr"] * max(1.0, moved.shape[1] / moved.shape[2]) ** 0.5
+                for parameter, step in zip(parameters, moved, strict=True):
+                    parameter.sub_(step.view(parameter.shape) * rate)
+
+    def _ahead(self, parameter: Tensor, kept: float) -> Tensor:
+        """The direction of Nesterov's momentum."""
+        state: dict[str, Any] = self.state[parameter]
+        assert parameter.grad is not None
+        momentum: Tensor = state.setdefault("momentum", torch.zeros_like(parameter.grad))
+        momentum.mul_(kept).add_(parameter.grad)
+        return parameter.grad.add(momentum, alpha=kept)
 
 
-def orthonormal(matrix: Tensor) -> Tensor:
-    """Nearly the matrix with the same singular vectors and all singular values 1; (rows, columns)."""
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    wide = wide / (wide.norm() + 1e-7)
+def orthonormal(matrices: Tensor) -> Tensor:
+    """Nearly the same matrices with the same singular vectors and all singular values 1; (..., rows, columns)."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    wide = matrices.mT if tall else matrices
+    wide = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(_ROUNDS):
-        square = wide @ wide.T
+        square = wide @ wide.mT
         wide = _A * wide + (_B * square + _C * square @ square) @ wide
-    result: Tensor = wide if matrix.shape[0] <= matrix.shape[1] else wide.T
+    result: Tensor = wide.mT if tall else wide
     return result

@@ -32,31 +32,37 @@ _RIM = 8
 # Windows at the end of a shot have stand-ins for missing frames.
 _END_SHARE = 0.08
 
-SAMPLE = np.dtype(
-    [
-        ("frames", "u1", (FRAMES, PATCH, PATCH)),
-        ("agreement", "u1", (FRAMES - 1, PATCH // 2, PATCH // 2)),
-        ("dust", "u1", (PATCH, PATCH)),
-        ("scratch", "u1", (PATCH, PATCH)),
-        ("truth", "u1", (2 * PATCH, 2 * PATCH)),
-        ("figures", "f4", (FIGURES,)),
-        ("kind", "i4"),
-    ]
-)
+
+def sample_type(scale: int) -> np.dtype[Any]:
+    """One sample as it lies in the files, for networks that enlarge `scale` times."""
+    return np.dtype(
+        [
+            ("frames", "u1", (FRAMES, PATCH, PATCH)),
+            ("agreement", "u1", (FRAMES - 1, PATCH // 2, PATCH // 2)),
+            ("dust", "u1", (PATCH, PATCH)),
+            ("scratch", "u1", (PATCH, PATCH)),
+            ("truth", "u1", (scale * PATCH, scale * PATCH)),
+            ("figures", "f4", (FIGURES,)),
+            ("kind", "i4"),
+        ]
+    )
+
+
+SAMPLE = sample_type(2)
 Samples = NDArray[Any]
 
 
-def make(shots: Sequence[Photograph], seed: int, number: int) -> Samples:
-    """The four samples of one clip, a function of photographs, seed and number; (4,) of `SAMPLE`."""
+def make(shots: Sequence[Photograph], seed: int, number: int, scale: int = 2) -> Samples:
+    """The four samples of one clip, a function of photographs, seed, number and scale; (4,) of `sample_type(scale)`."""
     rng = np.random.default_rng((seed, number))
-    clip, damage = draw_clip(shots, rng, FRAMES, 2 * CLIP), draw_damage(rng)
-    window = apply(clip, damage, rng)
+    clip, damage = draw_clip(shots, rng, FRAMES, scale * CLIP), draw_damage(rng)
+    window = apply(clip, damage, rng, scale)
     if rng.random() < _END_SHARE:
         window = _at_an_end(window, rng)
     prepared = prepare(window)
     found = prepared.measurement
     truth = to_codes(clip[MIDDLE])
-    samples = np.zeros(4, SAMPLE)
+    samples = np.zeros(4, sample_type(scale))
     for sample, corner in zip(samples, _corners(rng), strict=True):
         y, x = corner
         here = slice(y, y + PATCH), slice(x, x + PATCH)
@@ -64,7 +70,7 @@ def make(shots: Sequence[Photograph], seed: int, number: int) -> Samples:
         sample["frames"] = prepared.frames[:, here[0], here[1]]
         sample["agreement"] = prepared.agreement[:, half[0], half[1]]
         sample["dust"], sample["scratch"] = found.dust[here], found.scratch[here]
-        sample["truth"] = truth[2 * y : 2 * (y + PATCH), 2 * x : 2 * (x + PATCH)]
+        sample["truth"] = truth[scale * y : scale * (y + PATCH), scale * x : scale * (x + PATCH)]
         sample["figures"], sample["kind"] = found.figures(), damage.kind
     return samples
 
@@ -124,16 +130,18 @@ def _corners(rng: np.random.Generator) -> Iterator[tuple[int, int]]:
             yield _RIM + y + top * (2 * room - spread), _RIM + x + left * (2 * room - spread)
 
 
-def _append(folder: Path, shots: Sequence[Photograph], seed: int, process: int, processes: int, clips: int) -> None:
+def _append(
+    folder: Path, shots: Sequence[Photograph], seed: int, process: int, processes: int, clips: int, scale: int
+) -> None:
     """Makes every clip whose number is `process` modulo `processes` and is not yet in the file."""
-    path = folder / f"{seed}-{process}of{processes}.samples"
+    path, size = folder / f"{seed}-{process}of{processes}.samples", 4 * sample_type(scale).itemsize
     folder.mkdir(parents=True, exist_ok=True)
-    done = path.stat().st_size // (4 * SAMPLE.itemsize) if path.exists() else 0
+    done = path.stat().st_size // size if path.exists() else 0
     with path.open("ab") as file:
-        file.truncate(done * 4 * SAMPLE.itemsize)
+        file.truncate(done * size)
         began = time.monotonic()
         for index, number in enumerate(range(done * processes + process, clips, processes)):
-            file.write(make(shots, seed, number).tobytes())
+            file.write(make(shots, seed, number, scale).tobytes())
             if index % 50 == 49:
                 file.flush()
             if index % 500 == 499:
@@ -148,6 +156,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=6000, help="four samples each")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--scale", type=int, choices=(2, 4), default=2, help="of the networks that learn from them")
     given = parser.parse_args()
     # OpenCV's pool of threads does not survive a fork: it must never start.
     cv2.setNumThreads(1)
@@ -155,7 +164,9 @@ def main() -> None:
     print(f"{len(shots)} photographs", flush=True)
     context = multiprocessing.get_context("fork")
     workers = [
-        context.Process(target=_append, args=(given.folder, shots, given.seed, i, given.processes, given.clips))
+        context.Process(
+            target=_append, args=(given.folder, shots, given.seed, i, given.processes, given.clips, given.scale)
+        )
         for i in range(given.processes)
     ]
     for worker in workers:

@@ -17,21 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch, draw_batch
 from training.damage import Kind
 from training.gains import Gains
+from training.losses import charbonnier, decibels, squared_errors
 from training.muon import Muon
 from training.samples import SampleFiles
 
-# The network saw zeros beyond the rim of a patch where the film goes on; the rim is left out of the loss.
-_RIM = 8
 _REPORT, _SAVE_SECONDS, _REFRESH, _PACED = 50, 300, 200, 20
-# Squared error of one level: better than that is not looked for in any patch.
-_LEVEL = 1 / 255**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +91,13 @@ class Training:
         # bf16 is several times slower than fp32 on processors that lack it, and much faster on a GPU.
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             detail = self.net(frames, maps, agreement, figures)
-        before, after = _inner(base - truth), _inner(base + detail.float() - truth)
-        squares = after.square().mean(dim=(1, 2, 3))
+        scale = self.net.network.scale
+        restored = base + detail.float()
+        squares = squared_errors(restored, truth, scale)
         if self.step < (1 - self.plan.squared) * self.plan.steps:
-            # Absolute error with a smooth bottom: squared error would answer grain with blur from the start.
-            loss = torch.sqrt(after.square() + 1e-6).mean()
+            loss = charbonnier(restored, truth, scale)
         else:
-            # Each sample counts by its decibels, or damaged samples would drown the undamaged ones.
-            loss = torch.log(squares + _LEVEL).mean() * 0.01
+            loss = decibels(squares)
         self.net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
@@ -109,7 +105,7 @@ class Training:
             optimizer.step()
         self.step += 1
         self._follow()
-        self.gains.add(batch.kinds, before.square().mean(dim=(1, 2, 3)), squares.detach())
+        self.gains.add(batch.kinds, squared_errors(base, truth, scale), squares.detach())
         return loss.item()
 
     def save(self, path: Path) -> None:
@@ -209,10 +205,6 @@ def train(
             training.save(checkpoint)
             saved = time.monotonic()
     training.save(checkpoint)
-
-
-def _inner(difference: Tensor) -> Tensor:
-    return difference[:, :, _RIM:-_RIM, _RIM:-_RIM]
 
 
 def main() -> None:
