@@ -35,6 +35,11 @@ def compress(frames: Codes, codec: Codec, quality: int) -> Codes:
     return _through_video(frames, codec, quality)
 
 
+def to_codes(field: NDArray[np.float32]) -> Codes:
+    """Levels of 255, rounded; uint8."""
+    return np.asarray(np.clip(np.rint(field * np.float32(255)), 0, 255), np.uint8)
+
+
 def _through_video(frames: Codes, codec: Codec, quality: int) -> Codes:
     _, rows, columns = frames.shape
     if codec == "libx264":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import artefacts
-from training.codecs import Codec, compress
+from training.codecs import Codec, compress, to_codes
 
 Field = NDArray[np.float32]
 Codes = NDArray[np.uint8]
@@ -179,11 +179,6 @@ def shrink(frame: Field, kernel: Shrinking) -> Field:
     anchor = (len(taps) // 2 - 1, len(taps) // 2 - 1)
     smooth = cv2.sepFilter2D(frame, -1, taps, taps, anchor=anchor, borderType=cv2.BORDER_REFLECT)
     return np.ascontiguousarray(smooth[::2, ::2])
-
-
-def to_codes(field: Field) -> Codes:
-    """Levels of 255, rounded; uint8."""
-    return np.asarray(np.clip(np.rint(field * np.float32(255)), 0, 255), np.uint8)
 
 
 def _draw_codec(rng: np.random.Generator, *, gentle: bool) -> tuple[Codec, int]:

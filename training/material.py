@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import artefacts
-from training.codecs import compress
-from training.damage import Damage, Kind, apply, to_codes
+from training.codecs import compress, to_codes
+from training.damage import Damage, Kind, apply
 
 Codes = NDArray[np.uint8]
 Field = NDArray[np.float32]
@@ -68,29 +68,29 @@ def read_piece(piece: Piece, folders: tuple[Path, ...] = (SHARED, FETCHED)) -> F
     return np.stack([frame[:rows, :columns] for frame in luma]).astype(np.float32) / np.float32(255)
 
 
-def film(clip: Field, seed: int) -> Codes:
+def film(clip: Field, seed: int, scale: int) -> Codes:
     """Blur 1.2, grain of 8 levels, JPEG 80: the damage that issue and cards speak of."""
     damage = Damage(Kind.FILM, lens=1.2, grain=8, grain_size=0.5, codec="jpeg", quality=80)
-    return apply(clip, damage, np.random.default_rng(seed))
+    return apply(clip, damage, np.random.default_rng(seed), scale)
 
 
-def grainy(clip: Field, seed: int) -> Codes:
+def grainy(clip: Field, seed: int, scale: int) -> Codes:
     """Grain of 8 levels and JPEG 80 alone, to see what alignment does for it."""
     damage = Damage(Kind.FILM, grain=8, grain_size=0.5, codec="jpeg", quality=80)
-    return apply(clip, damage, np.random.default_rng(seed))
+    return apply(clip, damage, np.random.default_rng(seed), scale)
 
 
-def by_area(clip: Field, seed: int) -> Codes:
+def by_area(clip: Field, seed: int, scale: int) -> Codes:
     """Undamaged, made smaller by area averaging."""
-    return apply(clip, Damage(Kind.CLEAN_AREA), np.random.default_rng(seed))
+    return apply(clip, Damage(Kind.CLEAN_AREA), np.random.default_rng(seed), scale)
 
 
-def by_bicubic(clip: Field, seed: int) -> Codes:
+def by_bicubic(clip: Field, seed: int, scale: int) -> Codes:
     """Undamaged, made smaller by the bicubic kernel of image libraries."""
-    return apply(clip, Damage(Kind.CLEAN_BICUBIC, shrinking="bicubic"), np.random.default_rng(seed))
+    return apply(clip, Damage(Kind.CLEAN_BICUBIC, shrinking="bicubic"), np.random.default_rng(seed), scale)
 
 
-TREATMENTS: dict[str, Callable[[Field, int], Codes]] = {"film": film, "area": by_area, "bicubic": by_bicubic}
+TREATMENTS: dict[str, Callable[[Field, int, int], Codes]] = {"film": film, "area": by_area, "bicubic": by_bicubic}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,10 @@ class Dirtied:
     scratches: Field
 
 
-def dirtied(clip: Field, seed: int) -> Dirtied:
-    """Grain of 4 levels, dust or scratches, JPEG 90."""
+def dirtied(clip: Field, seed: int, scale: int) -> Dirtied:
+    """Grain of 4 levels, dust or scratches, JPEG 90; `scale` times smaller than the clip."""
     rng = np.random.default_rng(seed)
-    base = apply(clip, Damage(Kind.FILM, lens=0.6, grain=4), rng).astype(np.float32) / np.float32(255)
+    base = apply(clip, Damage(Kind.FILM, lens=0.6, grain=4), rng, scale).astype(np.float32) / np.float32(255)
     dusty, scratched = base.copy(), base.copy()
     share = base[0].size / 160**2
     dust = np.stack([artefacts.dust(frame, rng, int(rng.poisson(2 * share))) for frame in dusty])

@@ -1,6 +1,7 @@
 """What a network does for moving film that training never saw: `python -m training.quality MODEL [--peers]`.
 
-MODEL is a safetensors file of `training.export` or a checkpoint of `training.train`, whose averaged weights count.
+MODEL is a safetensors file of `training.export` or a checkpoint of `training.train`, whose averaged weights count. The
+pieces are made smaller by the network's scale.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Codes = NDArray[np.uint8]
 Luma = NDArray[np.float32]
 Restore = Callable[[Codes], Luma]
 
-_SPAN = material.SHARED.parent / "weights" / "span_x2_ch48.safetensors"
+_WEIGHTS = material.SHARED.parent / "weights"
 _PAD = 16
 # A dust pixel counts where it changed the film by more than this; it is repaired where no more than this is left.
 _SEEN = 12.0
@@ -95,10 +96,14 @@ def single(engine: Engine) -> Restore:
     return lambda window: np.asarray(engine.upscale(window[MIDDLE].astype(np.float32) / np.float32(255)), np.float32)
 
 
-def bicubic(window: Codes) -> Luma:
+def bicubic(scale: int) -> Restore:
     """The enlargement by OpenCV's bicubic kernel that every gain is measured from."""
-    middle = window[MIDDLE].astype(np.float32) / np.float32(255)
-    return np.asarray(cv2.resize(middle, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)
+
+    def restore(window: Codes) -> Luma:
+        middle = window[MIDDLE].astype(np.float32) / np.float32(255)
+        return np.asarray(cv2.resize(middle, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.float32)
+
+    return restore
 
 
 def windows(frames: Codes, count: int) -> list[tuple[int, Codes]]:
@@ -107,7 +112,7 @@ def windows(frames: Codes, count: int) -> list[tuple[int, Codes]]:
     return [(int(m), np.ascontiguousarray(frames[m - MIDDLE : m - MIDDLE + FRAMES])) for m in middles]
 
 
-def compare(methods: dict[str, Restore], count: int) -> None:
+def compare(methods: dict[str, Restore], count: int, scale: int) -> None:
     """Prints PSNR-Y and SSIM of each method above bicubic, piece by piece and treatment by treatment."""
     for treatment, treat in material.TREATMENTS.items():
         print(f"\n{treatment:10}{'bicubic':>14}" + "".join(f"{name:>16}" for name in methods if name != "bicubic"))
@@ -116,7 +121,7 @@ def compare(methods: dict[str, Restore], count: int) -> None:
             clip = material.read_piece(piece)
             if clip is None:
                 continue
-            figures_of = _figures(methods, treat(clip, _SEED), clip, count)
+            figures_of = _figures(methods, treat(clip, _SEED, scale), clip, count)
             base = figures_of.pop("bicubic")
             line = f"{piece.name:10}{base[0]:8.2f} {base[1]:.3f}"
             for name, (decibels, likeness) in figures_of.items():
@@ -126,7 +131,7 @@ def compare(methods: dict[str, Restore], count: int) -> None:
         print(f"{'mean':24}" + "".join(f"{np.mean(found):+9.2f}{'':7}" for found in gains.values()), flush=True)
 
 
-def alignment(count: int) -> None:
+def alignment(count: int, scale: int) -> None:
     """Prints how near grainy film comes to the truth at its own size by averaging five frames, without a network."""
     print(f"\n{'alignment':10}{'one frame':>12}{'unaligned':>12}{'aligned':>12}")
     for piece in material.PIECES:
@@ -134,8 +139,8 @@ def alignment(count: int) -> None:
         if clip is None:
             continue
         errors = []
-        for middle, window in windows(material.grainy(clip, _SEED), count):
-            aligned, truth = align(window), _half(clip[middle]) * 255
+        for middle, window in windows(material.grainy(clip, _SEED, scale), count):
+            aligned, truth = align(window), _reduced(clip[middle], scale) * 255
             weights = [cv2.resize(shares, truth.shape[::-1]).astype(np.float32) for shares in aligned.agreement]
             weights.insert(MIDDLE, np.full(truth.shape, 255, np.float32))
             mean = (np.stack(weights) * aligned.frames).sum(axis=0) / np.sum(weights, axis=0)
@@ -143,7 +148,7 @@ def alignment(count: int) -> None:
         print(f"{piece.name:10}" + "".join(f"{psnr(float(e)):12.2f}" for e in np.mean(errors, axis=0)), flush=True)
 
 
-def dirt(restore: Restore, count: int) -> None:
+def dirt(restore: Restore, count: int, scale: int) -> None:
     """Prints what becomes of known dust and scratches, and of the pixels beside them, piece by piece."""
     print(f"\n{'dirt':10}{'dust repaired':>15}{'clean changed':>15}{'scratch energy gone':>21}")
     rows = []
@@ -151,33 +156,35 @@ def dirt(restore: Restore, count: int) -> None:
         clip = material.read_piece(piece)
         if clip is None:
             continue
-        film = material.dirtied(clip, _SEED)
+        film = material.dirtied(clip, _SEED, scale)
         clean = [(m, w, restore(w)) for m, w in windows(film.clean, count)]
-        found = np.array([_dirt_of(restore, film, m, w, restored) for m, w, restored in clean])
+        found = np.array([_dirt_of(restore, film, m, w, restored, scale) for m, w, restored in clean])
         rows.append(np.nanmean(found, axis=0))
         print(f"{piece.name:10}{rows[-1][0]:15.1%}{rows[-1][1]:15.3%}{rows[-1][2]:21.1%}", flush=True)
     mean = np.nanmean(rows, axis=0)
     print(f"{'mean':10}{mean[0]:15.1%}{mean[1]:15.3%}{mean[2]:21.1%}")
 
 
-def _dirt_of(restore: Restore, film: material.Dirtied, middle: int, clean: Codes, restored: Luma) -> list[float]:
+def _dirt_of(
+    restore: Restore, film: material.Dirtied, middle: int, clean: Codes, restored: Luma, scale: int
+) -> list[float]:
     here = slice(middle - MIDDLE, middle - MIDDLE + FRAMES)
     source, dusty = film.clean[middle].astype(np.float32), film.dusty[here]
-    left = _half(restore(dusty) - restored) * 255
+    left = _reduced(restore(dusty) - restored, scale) * 255
     hit = np.abs(dusty[MIDDLE] - source) > _SEEN
     repaired = float((np.abs(left[hit]) <= _SEEN).mean()) if hit.any() else np.nan
     # Beside the dust, and on the film that has none, the repair must leave the picture alone.
     changed = float((np.abs(prepare(clean).frames[MIDDLE] - source) > 4).mean())
     lines = film.scratched[here]
-    remains = _half(restore(lines) - restored) * 255
+    remains = _reduced(restore(lines) - restored, scale) * 255
     line = film.scratches[middle] > 2
     before = np.square(lines[MIDDLE].astype(np.float32) - source)[line].sum()
     gone = 1 - float(np.square(remains)[line].sum() / before) if line.any() else np.nan
     return [repaired, changed, gone]
 
 
-def _half(field: Luma) -> Luma:
-    size = (field.shape[1] // 2, field.shape[0] // 2)
+def _reduced(field: Luma, scale: int) -> Luma:
+    size = (field.shape[1] // scale, field.shape[0] // scale)
     return np.asarray(cv2.resize(field, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
@@ -203,18 +210,23 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(1)
-    detail = detail_of(load(given.model))
+    net = load(given.model)
+    detail, scale = detail_of(net), net.network.scale
 
     def ours(window: Codes) -> Luma:
         return restore_window(window, detail)
 
-    methods: dict[str, Restore] = {"bicubic": bicubic, "ours": ours}
+    methods: dict[str, Restore] = {"bicubic": bicubic(scale), "ours": ours}
     if given.peers:
-        span = create_engine("torch", resolve_model(str(_SPAN)), threads=given.threads, precision="fp32")
-        methods["SPAN"] = single(span)
-    alignment(given.windows)
-    compare(methods, given.windows)
-    dirt(ours, given.windows)
+        span = _WEIGHTS / f"span_x{scale}_ch48.safetensors"
+        if not span.exists():
+            parser.error(f"--peers needs {span}, which is not here")
+        methods["SPAN"] = single(
+            create_engine("torch", resolve_model(str(span)), threads=given.threads, precision="fp32")
+        )
+    alignment(given.windows, scale)
+    compare(methods, given.windows, scale)
+    dirt(ours, given.windows, scale)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FIGURES, FRAMES, MIDDLE
 from training.clips import draw_clip
-from training.damage import Kind, apply, draw_damage, to_codes
+from training.codecs import to_codes
+from training.damage import Kind, apply, draw_damage
 from training.dataset import FOLDER, Photograph, photographs
 
 # A clip's frames and the four patches cut from it, in source pixels.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from reelwright.restoration.window_network import WindowNetwork
@@ -177,8 +178,11 @@ def train(
     stopped: Callable[[int], bool] = lambda _: False,
     minutes: float | None = None,
     kinds: Collection[Kind] | None = None,
+    weights: Path | None = None,
 ) -> None:
     """Trains to the plan's end, or until `stopped` of the step is true, from `checkpoint` where it exists.
+
+    Without a checkpoint it starts from `weights`, a safetensors file of the same network, or from new weights.
 
     With `minutes` the plan is shortened or lengthened to end by then, at the pace of the last steps: for a machine that
     others use too.
@@ -187,6 +191,9 @@ def train(
     training, files = Training(network, plan), SampleFiles(samples, kinds)
     if checkpoint.exists():
         training.load(checkpoint)
+    elif weights is not None:
+        for net in (training.net, training.average):
+            net.load_state_dict(load_file(weights))
     began = saved = paced = time.monotonic()
     first = training.step
     while training.step < training.plan.steps and not stopped(training.step):
@@ -217,6 +224,10 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--minutes", type=float, help="end by then, whatever --steps says")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--weights", type=Path, help="a safetensors file to start from, where there is no checkpoint")
+    parser.add_argument(
+        "--rates", type=float, default=1.0, help="factor of both learning rates; 0.1 to go on from weights"
+    )
     names = [kind.name.lower() for kind in Kind]
     parser.add_argument("--kinds", nargs="+", choices=names, help="damage to learn from; all kinds by default")
     given = parser.parse_args()
@@ -226,8 +237,22 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     plan = Plan(given.steps)
+    # Weights that were trained before are past the Charbonnier error.
+    plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
+    if given.weights:
+        plan = replace(plan, squared=1.0)
     kinds = {Kind[name.upper()] for name in given.kinds} if given.kinds else None
-    train(given.checkpoint, given.samples, network, plan, given.threads, lambda _: stop.is_set(), given.minutes, kinds)
+    train(
+        given.checkpoint,
+        given.samples,
+        network,
+        plan,
+        given.threads,
+        lambda _: stop.is_set(),
+        given.minutes,
+        kinds,
+        given.weights,
+    )
 
 
 if __name__ == "__main__":

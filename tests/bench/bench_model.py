@@ -108,7 +108,7 @@ def _film_gains(restorer: Restorer) -> list[float]:
         if clip is None:
             continue
         middle = len(clip) // 2
-        source = material.film(clip, _SEED)[middle - 2 : middle + 3]
+        source = material.film(clip, _SEED, 2)[middle - 2 : middle + 3]
         rows, columns = source.shape[1:]
         restored = _restore(restorer, [Picture("gray", columns, rows, (plane,)) for plane in source])
         enlarged = np.asarray(cv2.resize(source[2], (2 * columns, 2 * rows), interpolation=cv2.INTER_CUBIC), np.float32)

@@ -23,14 +23,14 @@ def test_a_network_starts_as_bicubic() -> None:
     """Before its first step a network changes no film by more than rounding."""
     window = codes(panned((2, 1), rows=64, columns=96))
     restored = restore_window(window, detail_of(start(WindowNet(WindowNetwork()))))
-    assert np.array_equal(restored, bicubic(window))
+    assert np.array_equal(restored, bicubic(2)(window))
 
 
 def test_training_and_product_enlarge_alike() -> None:
     """The base that training adds to is the product's bicubic enlargement, to a tenth of a level."""
     window = codes(panned((2, 1), rows=64, columns=96))
     base = enlarge(torch.from_numpy(window[None].astype(np.float32) / 255), 2).numpy()[0, 0]
-    assert np.abs(base - bicubic(window)).max() < 0.1 / 255
+    assert np.abs(base - bicubic(2)(window)).max() < 0.1 / 255
 
 
 def test_an_exported_network_gives_what_the_checkpoint_gives(tmp_path: Path) -> None:
