@@ -19,7 +19,12 @@ else
 install = $(INSTALL) -e '.[$(1)]'
 endif
 
-.PHONY: help demo up test e2e unit check bench fuzz conformance faults protos constraints clean
+# Two processes keep two cores busy; each has a broker and a store of its own, about 2 GB. A file's tests stay together.
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest -q
+PARALLEL = -n $(JOBS) --dist loadfile
+
+.PHONY: help demo up test coverage e2e unit check bench fuzz conformance faults protos constraints clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -45,14 +50,17 @@ demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4
 up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C stops it
 	$(BIN)/python -m scripts.up
 
-test: $(VENV)/.dev check  ## every check, and every test but those of whole clusters
-	$(BIN)/python -m pytest -q --ignore=tests/e2e --cov=reelwright --cov-report=term:skip-covered
+test: $(VENV)/.dev check  ## every check, and every test but those of whole clusters; JOBS=4 for four processes
+	$(PYTEST) $(PARALLEL) --ignore=tests/e2e
+
+coverage: $(VENV)/.dev  ## the tests of `make test`, and the lines that they do not reach
+	$(PYTEST) $(PARALLEL) --ignore=tests/e2e --cov=reelwright --cov-report=term:skip-covered
 
 e2e: $(VENV)/.dev  ## the tests of whole clusters: role processes on a broker and a store, and a short fault campaign
-	$(BIN)/python -m pytest -q tests/e2e
+	$(PYTEST) tests/e2e
 
 unit: $(VENV)/.dev  ## the fast tests alone
-	$(BIN)/python -m pytest -q tests/unit
+	$(PYTEST) $(PARALLEL) tests/unit
 
 check: $(VENV)/.dev  ## lint, dead code, layers, house rules, types
 	$(BIN)/ruff check .
@@ -66,7 +74,7 @@ bench: $(VENV)/.dev  ## speed, memory and frames on this machine
 	$(BIN)/python -m tests.bench
 
 fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=20000
-	REELWRIGHT_FUZZ=$(or $(N),20000) $(BIN)/python -m pytest -q tests/integration/test_fuzz.py --timeout=0
+	REELWRIGHT_FUZZ=$(or $(N),20000) $(PYTEST) tests/integration/test_fuzz.py --timeout=0
 
 conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: writes docs/conformance.md
 	$(VENV)/bin/python -m tests.conformance

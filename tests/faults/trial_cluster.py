@@ -117,7 +117,7 @@ def open_trial_cluster(folder: Path) -> Iterator[TrialCluster]:
         store = StoreClient(s3.env, cluster.bucket)
         stack.enter_context(supervisor)
         # The time without a commit counts from here; a busy machine needs minutes to start all processes.
-        until(lambda: supervisor.ready, "every role is ready", 2 * TIMEOUT_SECONDS)
+        until(lambda: supervisor.ready, "every role is ready", 4 * TIMEOUT_SECONDS)
         yield TrialCluster(
             folder=folder,
             kafka=kafka,
