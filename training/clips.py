@@ -95,14 +95,30 @@ def draw_clip(photographs: Sequence[Photograph], rng: np.random.Generator, frame
 
 
 def _softened(clip: Field, rng: np.random.Generator) -> Field:
-    """Some of the clips as an ordinary camera and codec would have made them; the network's truth is then soft too."""
+    """Some of the clips as an ordinary camera and codec would have made them; the network's truth is then soft too.
+
+    They are out of focus, and half of them blurred by motion along a line as well.
+    """
     if rng.random() >= _SOFT_SHARE:
         return clip
     sigma = float(rng.uniform(0.4, 1.6))
     soft = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for frame in clip])
+    if rng.random() < 0.5:
+        line = _line(float(rng.uniform(2, 10)), float(rng.uniform(0, np.pi)))
+        soft = np.stack([cv2.filter2D(frame, -1, line, borderType=cv2.BORDER_REFLECT) for frame in soft])
     if rng.random() >= _CODED_SHARE:
         return soft
     return compress(to_codes(soft), "libx264", int(rng.integers(14, 27))).astype(np.float32) / np.float32(255)
+
+
+def _line(length: float, angle: float) -> Field:
+    """A kernel that averages along a line through its middle; sums to 1."""
+    size = 2 * int(np.ceil(length / 2)) + 3
+    middle, reach = size / 2 - 0.5, length / 2 * np.array([np.cos(angle), np.sin(angle)])
+    ends = [np.round((middle + side * reach) * 16).astype(np.int32) for side in (-1, 1)]
+    kernel = np.zeros((size, size), np.uint8)
+    cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), (255,), 1, cv2.LINE_AA, 4)
+    return kernel.astype(np.float32) / np.float32(kernel.sum())
 
 
 def _layer(photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int) -> Field:
