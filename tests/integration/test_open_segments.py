@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,17 @@ from reelwright.bus.events import EventListener
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import RESTORED, segment_key
+from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.loop import EncoderService
+from reelwright.encoder.segment_builder import SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import FrameRecord
-from reelwright.wire.frames_pb2 import RestoredBatch
+from reelwright.titles.errors import UnusableMessage
+from reelwright.wire.frames_pb2 import DamageInfo, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from tests.support.commands import TIMEOUT_SECONDS
 from tests.support.ledgers import title_of, video_of
@@ -74,8 +79,8 @@ class OpenEncoder:
         self.events.put(event)
 
 
-def batch(run: str, segment: int, number: int) -> RestoredBatch:
-    """A batch of a segment; the pictures of each batch differ."""
+def batch(run: str, segment: int, number: int, *, last: bool = False) -> RestoredBatch:
+    """A batch of a segment, which ends with its third one unless told; the pictures of each batch differ."""
     first = BATCH_FRAMES * number
     luma = np.full((SIZE, SIZE), 16 * number + segment, np.uint8)
     chroma = np.full((SIZE // 2, SIZE // 2), 128, np.uint8)
@@ -86,7 +91,7 @@ def batch(run: str, segment: int, number: int) -> RestoredBatch:
         batch=number,
         first_frame=BATCHES * BATCH_FRAMES * segment + first,
         frames=[frame_to_wire(FrameRecord(pts=first + index, duration=1)) for index in range(BATCH_FRAMES)],
-        last=number == BATCHES - 1,
+        last=last or number == BATCHES - 1,
         payload=encode_payload([Picture("yuv420p", SIZE, SIZE, (luma, chroma, chroma))] * BATCH_FRAMES, "raw"),
         engine="test @m0",
     )
@@ -135,6 +140,54 @@ def test_a_damaged_batch_of_a_segment_that_waited(encoder: OpenEncoder) -> None:
     for number in range(BATCHES):
         encoder.publish(batch(RUNS[0], 0, number))
     assert encoder.wait("segment_committed").run == RUNS[0]
+
+
+@contextmanager
+def builder_of(root: Path, budget: EncoderBudget, halo_frames: int = 0) -> Iterator[SegmentBuilder]:
+    """A builder of segment 0 of a title whose model reads so many frames around each."""
+    ledger, title = RunLedger(str(root), RUNS[0]), title_of(video=video_of(SIZE // 2, SIZE // 2))
+    request = title.request.model_copy(update={"run": RUNS[0], "halo_frames": halo_frames})
+    builder = SegmentBuilder(
+        0,
+        title.model_copy(update={"request": request}),
+        ledger,
+        engine="test @m0",
+        claims=ClaimCheck(str(root), 1 << 20),
+        scratch=root,
+        work=CrashGuard(0).begin(ledger, "encode-000000", "encoding"),
+        budget=budget,
+    )
+    yield builder
+    builder.close()
+
+
+def test_copies_of_a_waiting_batch_take_no_memory(tmp_path: Path) -> None:
+    """A batch that comes three times before its segment has a codec is held once, and none of it goes to the store."""
+    size = len(batch(RUNS[0], 0, 1).payload.inline)
+    budget = EncoderBudget(codecs=0, bytes_held=2 * size)
+    with builder_of(tmp_path, budget) as builder:
+        for _ in range(3):
+            assert builder.encode_batch(batch(RUNS[0], 0, 1)) is None
+        assert not list(tmp_path.rglob("payloads/*/*"))
+        assert budget.reserve_bytes(size)
+        assert not budget.reserve_bytes(1)
+
+
+@pytest.mark.parametrize(
+    ("halo_frames", "measured"), [(0, BATCH_FRAMES), (0, 1), (2, 0), (2, BATCH_FRAMES - 1), (2, BATCH_FRAMES + 4)]
+)
+def test_a_batch_has_a_measurement_for_each_frame(halo_frames: int, measured: int, tmp_path: Path) -> None:
+    """Any other number of measurements than the title's model makes is refused, and a right copy is used then."""
+    budget = EncoderBudget(codecs=1, bytes_held=0)
+    with builder_of(tmp_path, budget, halo_frames) as builder:
+        wrong, right = (batch(RUNS[0], 0, 0, last=True) for _ in range(2))
+        wrong.damage.extend([DamageInfo()] * measured)
+        with pytest.raises(UnusableMessage, match=f"^{measured} measurements, the batch must have"):
+            builder.encode_batch(wrong)
+        right.damage.extend([DamageInfo()] * (BATCH_FRAMES if halo_frames else 0))
+        record = builder.encode_batch(right)
+    assert record is not None
+    assert len(record.damage) == (BATCH_FRAMES if halo_frames else 0)
 
 
 def test_memory_does_not_grow_with_the_number_of_titles() -> None:

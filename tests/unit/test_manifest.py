@@ -25,6 +25,7 @@ from reelwright.titles.errors import InputError, LedgerError
 from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
 
 FRAMES = planned((7, 1, 4), concealed=(3,))
+MEASURED = FrameDamage(grain=4, grain_size=0.5, blockiness=0.2, sharpness=0.4, dust=0)
 
 
 @pytest.fixture
@@ -154,6 +155,8 @@ def test_frames_that_were_not_planned_are_refused(ledger: RunLedger, tmp_path: P
         ({"frames": FRAMES[5:9]}, "the frames encoded are not the frames planned"),
         ({"frames": (*FRAMES[5:9], FRAMES[10])}, "the frames encoded are not the frames planned"),
         ({"frame_digests": ("aa",) * 4}, "the frames encoded are not the frames planned"),
+        ({"damage": (MEASURED,) * 4}, "4 measurements for 5 frames"),
+        ({"damage": (MEASURED,) * 6}, "6 measurements for 5 frames"),
         ({"first_frame": 6}, "starts at frame 6 after 5 frames"),
     ],
 )

@@ -25,8 +25,12 @@ class ReorderBuffer:
         highest = max(batch.batch, *self._waiting, 0)
         if self._last is not None and highest > self._last:
             raise InternalError(f"segment {batch.segment}: batch {highest} lies behind the last, {self._last}")
-        if batch.batch >= self._next:
-            self._waiting.setdefault(batch.batch, batch)
+        if not self.has(batch.batch):
+            self._waiting[batch.batch] = batch
+
+    def has(self, number: int) -> bool:
+        """Whether a batch of this number is here or was used, so that another copy of it is ignored."""
+        return number < self._next or number in self._waiting
 
     def next_batch(self) -> RestoredBatch | None:
         """The next batch in order, which stays here; None when it has not arrived."""

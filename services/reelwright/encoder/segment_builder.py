@@ -110,7 +110,9 @@ class SegmentBuilder:
             raise ForeignEngine(batch.engine, self.engine)
         if not self._has_reservation:
             self._has_reservation = self._budget.reserve_codec()
-        self._buffer.insert(batch if self._has_reservation else self._wait(batch))
+        # Nothing is reserved or stored for a copy that the buffer would ignore.
+        if not self._buffer.has(batch.batch):
+            self._buffer.insert(batch if self._has_reservation else self._wait(batch))
         if not (self._has_reservation or self._buffer.whole):
             return None
         try:
@@ -175,8 +177,6 @@ class SegmentBuilder:
                 try:
                     content = self._claims.load(ready.payload, ready.run, ready.segment, ready.attempt)
                     pictures = decode_payload(ready.payload, content)
-                    if len(ready.damage) not in {0, len(ready.frames)}:
-                        raise CorruptPayload(f"{len(ready.damage)} measurements for {len(ready.frames)} frames")
                     damage = [damage_from_wire(message) for message in ready.damage]
                 except CorruptPayload:
                     self._buffer.discard_next()
@@ -190,6 +190,10 @@ class SegmentBuilder:
         """Compares what a batch claims with the title, before it is held or anything is allocated for it."""
         payload, wanted = batch.payload, (self._title.out_pix_fmt, *self._size)
         check_frame_count(len(batch.frames), payload)
+        # A model that reads neighbours measures each frame, and no other model measures any.
+        measured = len(batch.frames) if self._title.request.halo_frames else 0
+        if len(batch.damage) != measured:
+            raise UnusableMessage(f"{len(batch.damage)} measurements, the batch must have {measured}")
         found = (payload.pix_fmt, payload.width, payload.height)
         if found != wanted:
             raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import zip_longest
 
 from pydantic import ValidationError
 
@@ -79,7 +78,8 @@ class _FrameAccount:
             self.engines.add(record.engine)
             self.seconds.update(record.seconds)
             self.toolchains.add(record.toolchain)
-            for frame, damage in zip_longest(record.frames, record.damage):
+            measured = record.damage or (None,) * len(record.frames)
+            for frame, damage in zip(record.frames, measured, strict=True):
                 if frame.concealed:
                     self.concealed.append(len(self.source_pts))
                 self.source_pts.append(frame.pts)
@@ -242,6 +242,8 @@ def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]
             raise LedgerError(f"{where}: {'planned' if plan else 'not planned'} but not committed")
         if plan.frames != record.frames or len(record.frame_digests) != len(plan.frames):
             raise LedgerError(f"{where}: the frames encoded are not the frames planned")
+        if len(record.damage) not in {0, len(record.frames)}:
+            raise LedgerError(f"{where}: {len(record.damage)} measurements for {len(record.frames)} frames")
         if not plan.first_frame == record.first_frame == frames:
             raise LedgerError(f"{where}: starts at frame {record.first_frame} after {frames} frames")
         frames += len(plan.frames)

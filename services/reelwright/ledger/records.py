@@ -159,7 +159,7 @@ class SegmentRecord(VersionedDocument):
         engine: identity of the engine that restored it.
         toolchain: `media.toolchain.toolchain_identity` of the encoder that encoded it.
         seconds: wall seconds per stage (restoration, encode).
-        damage: what was measured in each frame; empty when the model reads single frames.
+        damage: what was measured in each of `frames`, in order; empty when the model reads single frames.
     """
 
     segment: int
