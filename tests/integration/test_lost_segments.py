@@ -53,7 +53,7 @@ def test_segments_that_are_lost_before_the_assembly(root: str, tmp_path: Path, m
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     damaged = False
 
-    def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+    def late(ledger: RunLedger, scratch: Path | None) -> Manifest:
         nonlocal damaged
         if not damaged and ledger.attempt == 2:
             damaged = True

@@ -235,7 +235,7 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
     cancelled = Outcome(state="cancelled", reason="changed my mind", exit_code=130)
     assembled = threading.Event()
 
-    def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+    def late(ledger: RunLedger, scratch: Path | None) -> Manifest:
         made = assemble_title(ledger, scratch)
         ledger.put_outcome(cancelled)
         assembled.set()
@@ -257,7 +257,7 @@ def test_a_source_that_is_replaced_before_its_sound_is_read(tmp_path: Path, monk
     source = tmp_path / "source.mp4"
     shutil.copyfile(small_film(COUNT), source)
 
-    def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+    def late(ledger: RunLedger, scratch: Path | None) -> Manifest:
         shutil.copyfile(small_film(COUNT + 1), tmp_path / "other.mp4")
         (tmp_path / "other.mp4").replace(source)
         return assemble_title(ledger, scratch)
@@ -280,12 +280,13 @@ def test_a_film_replaces_neither_its_source_nor_a_foreign_file(
     source, output = tmp_path / "source.mp4", tmp_path / "out.mp4"
     shutil.copyfile(small_film(COUNT), source)
 
-    def late(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
-        manifest, wanted = assemble_title(ledger, scratch)
+    def late(ledger: RunLedger, scratch: Path | None) -> Manifest:
+        manifest = assemble_title(ledger, scratch)
         if attack == "the source":
-            return manifest, str(source)
-        output.write_bytes(b"foreign")
-        return manifest, wanted
+            output.hardlink_to(source)
+        else:
+            output.write_bytes(b"foreign")
+        return manifest
 
     monkeypatch.setattr(assembly, "assemble_title", late)
     request = request_for(source, output)
@@ -295,7 +296,7 @@ def test_a_film_replaces_neither_its_source_nor_a_foreign_file(
     assert (failed.exit_code, failed.error) == (2, "OutputError")
     assert ("is the source itself" if attack == "the source" else "--overwrite to replace it") in failed.reason
     assert sha256(source) == sha256(small_film(COUNT))
-    assert not output.exists() or output.read_bytes() == b"foreign"
+    assert output.samefile(source) if attack == "the source" else output.read_bytes() == b"foreign"
 
 
 def test_a_segment_that_is_never_usable(tmp_path: Path) -> None:

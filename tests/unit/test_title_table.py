@@ -77,7 +77,7 @@ def test_a_title_submitted_twice_is_one_title() -> None:
     titles.add_request(request_of(run="run"), record(offset=7))
     title = begin(titles)
     assert titles.start_next_pass() is None
-    assert [done.offset for done in titles.remove(title, 2)] == [0, 7]
+    assert [done.offset for done in titles.remove(title)] == [0, 7]
     assert titles.titles() == []
 
 
@@ -92,18 +92,19 @@ def test_another_attempt_is_another_title() -> None:
     titles.mark_failed(first, TitleFailed(reason="broken"))
     assert (first.request.output, second.request.output, second.failure) == ("x.mp4", "y.mp4", None)
     assert begin(titles) is second
-    assert [done.offset for done in titles.remove(first, 1)] == [0]
+    assert [done.offset for done in titles.remove(first)] == [0]
     assert titles.titles() == [second]
 
 
-def test_a_title_submitted_again_while_its_outcome_is_read_is_kept() -> None:
-    """A record that arrives after the outcome was read asks for the title anew and is not acknowledged."""
+def test_a_title_submitted_again_while_its_outcome_is_read_is_not_kept() -> None:
+    """A record of the attempt that arrives after its outcome was read is acknowledged too; a later attempt stays."""
     titles = table_of()
     submit(titles, "run")
     title = begin(titles)
     titles.add_request(request_of(run="run"), record(offset=7))
-    assert [done.offset for done in titles.remove(title, 1)] == [0]
-    assert [kept.offset for kept in begin(titles).records] == [7]
+    titles.add_request(request_of(run="run", attempt=2), record(offset=8))
+    assert [done.offset for done in titles.remove(title)] == [0, 7]
+    assert [kept.offset for kept in begin(titles).records] == [8]
 
 
 def test_an_interrupted_pass_begins_again() -> None:

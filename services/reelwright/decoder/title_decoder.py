@@ -78,44 +78,46 @@ def decode_title(
     # Before hours of work; the encoder checks again before it delivers.
     ledger.check_locations(request)
     with held(request.source, request.fingerprint):
-        return _decode(request, ledger, bus=bus, claims=claims, window=window, settings=settings, guard=guard)
+        title = _opened_title(request, ledger, settings, guard)
+        publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)
+        end = _publish_segments(title, publisher, ledger, window, guard)
+        if end is None:
+            return None
+        # The assembler opens the source again; a plan is complete only for a source that is still there.
+        check_held_source(request.source)
+    ledger.put_plan_end(end)
+    planned = TitlePlanned(segments=end.segments, frames=end.frames)
+    publish_event(bus, Event(run=request.run, attempt=request.attempt, title_planned=planned))
+    return end.segments
 
 
-def _decode(
-    request: RunRequest,
-    ledger: RunLedger,
-    *,
-    bus: Bus,
-    claims: ClaimCheck,
-    window: InFlightWindow,
-    settings: DecoderSettings,
-    guard: CrashGuard,
-) -> int | None:
+def _opened_title(request: RunRequest, ledger: RunLedger, settings: DecoderSettings, guard: CrashGuard) -> TitleRecord:
     with guard.begin(ledger, "open", "opening of the source") as opening, opening.call():
         check_held_source(request.source)
         source = _source_info(request, ledger, settings)
     title = describe_title(request, source)
     ledger.put_title(title)
-    publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)
-    reader = FrameReader(title.source, request.recipe)
+    return title
+
+
+def _publish_segments(
+    title: TitleRecord, publisher: SegmentPublisher, ledger: RunLedger, window: InFlightWindow, guard: CrashGuard
+) -> PlanEnd | None:
+    """Publishes the segments of a title; the plan's totals, or None when the window was closed."""
+    reader = FrameReader(title.source, title.request.recipe)
     seconds = {"decode": 0.0}
     segments = frames = 0
     with closing(guarded_frames(reader, ledger, guard)) as decoded:
-        stream = batches(_measured(decoded, seconds), *_segment_and_batch_length(title), request.halo_frames)
+        halo_frames = title.request.halo_frames
+        stream = batches(_measured(decoded, seconds), *_segment_and_batch_length(title), halo_frames)
         for number, segment in groupby(stream, key=lambda batch: batch.segment):
-            with span("decode segment", run=request.run, segment=number):
+            with span("decode segment", run=title.request.run, segment=number):
                 count = publisher.publish_segment(number, segment)
             if window.closed:
                 return None
             segments, frames = number + 1, frames + count
-    # The assembler opens the source again; a plan is complete only for a source that is still there.
-    check_held_source(request.source)
     notes, cut = tuple(reader.notes), reader.truncated_at
-    end = PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
-    ledger.put_plan_end(end)
-    planned = TitlePlanned(segments=segments, frames=frames)
-    publish_event(bus, Event(run=request.run, attempt=request.attempt, title_planned=planned))
-    return segments
+    return PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
 
 
 def describe_title(request: RunRequest, source: SourceInfo) -> TitleRecord:

@@ -93,9 +93,9 @@ class TitleSupervisor:
         if waits or now - title.checked_at < _LEDGER_POLL_SECONDS:
             return
         self._titles.mark_checked(title, now)
-        ledger, record_count = self._ledger(title.run, title.attempt), len(title.records)
+        ledger = self._ledger(title.run, title.attempt)
         if self._has_outcome(title, ledger):
-            for record in self._titles.remove(title, record_count):
+            for record in self._titles.remove(title):
                 self._acknowledge(record)
         elif title.phase != "waiting":
             self._check_progress(title, ledger)

@@ -209,26 +209,12 @@ class TitleTable:
         with self._lock:
             title.checked_at = now
 
-    def remove(self, title: TitleState, record_count: int) -> list[Record]:
-        """Removes a title that has an outcome.
-
-        Args:
-            title: the title.
-            record_count: how many of its records were here when the outcome was read. Later records ask for the title
-                anew and keep it here.
-
-        Returns:
-            The records to acknowledge.
-        """
+    def remove(self, title: TitleState) -> list[Record]:
+        """Removes a title that has an outcome; returns its records, which are to be acknowledged."""
         with self._lock:
             self._titles.pop((title.run, title.attempt), None)
             title.window.close()
-            later = title.records[record_count:]
-            if later:
-                self._titles[title.run, title.attempt] = TitleState(
-                    title.request, later, self._stall_seconds, self._window()
-                )
-            return title.records[:record_count]
+            return list(title.records)
 
     def retain_partitions(self, assignment: Container[TopicPartition]) -> None:
         """Removes the titles of all other partitions: another decoder has them now."""

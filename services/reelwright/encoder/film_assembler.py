@@ -120,12 +120,13 @@ class FilmAssembler:
         # Before the source is read again for its sound.
         ledger.check_locations(title.request)
         with self._guard.begin(ledger, "assemble", "assembly of the film") as work, work.call():
-            manifest, output = assemble_title(ledger, self._settings.scratch)
+            manifest = assemble_title(ledger, self._settings.scratch)
         if ledger.outcome() is not None:
             log.info("film discarded: the run was cancelled during the assembly")
             return
         # Once more for the place that is written to now: links may have changed during the assembly.
-        ledger.check_locations(title.request.model_copy(update={"output": output}))
+        ledger.check_locations(title.request)
+        output = title.request.output
         check_claim(ledger, output)
         if not title.request.overwrite:
             ledger.check_replaceable(output, title.request.fingerprint)
@@ -180,7 +181,7 @@ class FilmAssembler:
         publish_event(self._bus, title_failure(ledger.run, ledger.attempt, "assembly", error))
 
 
-def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, str]:
+def assemble_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
     """Writes film, report and manifest into the run's folder, the manifest last.
 
     Args:
@@ -188,13 +189,14 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, s
         scratch: folder for files under way; the system's temporary folder if None.
 
     Returns:
-        The manifest, and the location where the film is wanted.
+        The manifest.
 
     Raises:
         InputError: the source, which is read again for its sound, is gone or was replaced.
         OutputError: the film cannot be written.
         UnavailableError: there is no room for it, or the store does not answer.
         LedgerError: plan, records and film do not account for every frame.
+        LostSegment: file or record of a segment is missing or damaged.
     """
     title, end = ledger.title(), ledger.plan_end()
     if title is None or end is None:
@@ -217,7 +219,7 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> tuple[Manifest, s
         film_location = ledger.put_film(path, f"film{spec.suffix}")
     write_report(manifest, ledger, film_location, scratch)
     write_manifest(manifest, film_location)
-    return manifest, title.request.output
+    return manifest
 
 
 def _is_complete(ledger: RunLedger) -> bool:

@@ -96,7 +96,10 @@ class RunLedger:
         return RunLedger(self.root, self.run, attempt, retry=self.retry, places=self._places)
 
     def latest(self) -> RunLedger:
-        """The ledger of the run's last attempt that was submitted, of the first if none was; by one listing."""
+        """The ledger of the run's last attempt that has a request, of the first attempt if none has.
+
+        By one listing, and a look for the request of each attempt from the last one on, usually of one.
+        """
         for number in sorted(self._numbers(), reverse=True):
             # Killed just before it wrote the request, a submission leaves a folder without one.
             if self.at(number)._folder.exists(_REQUEST):
