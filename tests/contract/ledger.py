@@ -119,6 +119,17 @@ class LedgerContract:
         assert ledger.commit_segment(record_of(0, digest="bb")) == record_of(0, digest="aa")
         assert ledger.segment(0) == record_of(0, digest="aa")
 
+    def test_the_age_of_a_mark_is_told_by_the_store(self, root: str) -> None:
+        """A mark that was just written, or written again, is young; one that was removed has no age."""
+        marks = RunLedger(root, RUN).work_marks
+        name = marks.put("assemble")
+        marks.refresh(name)
+        assert marks.names("assemble") == [name]
+        assert (marks.count_expired([name], 60), marks.count_expired([name], -60)) == (0, 1)
+        marks.remove(name)
+        marks.refresh(name)
+        assert (marks.names("assemble"), marks.count_expired([name], -60)) == ([], 0)
+
     @pytest.mark.parametrize("damage", ["the file is missing", "the file is cut", "the record is cut"])
     def test_a_record_that_does_not_count_is_replaced(self, root: str, tmp_path: Path, damage: str) -> None:
         """A segment whose record cannot be read, or whose file is missing or cut, is committed again."""

@@ -29,10 +29,11 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import FrameRecord
-from reelwright.titles.errors import UnusableMessage
+from reelwright.titles.errors import UnavailableError, UnusableMessage
 from reelwright.wire.frames_pb2 import DamageInfo, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from tests.support.commands import TIMEOUT_SECONDS
+from tests.support.dispatch_harness import until
 from tests.support.ledgers import title_of, video_of
 
 RUNS = [f"{number:020x}" for number in range(6)]
@@ -140,6 +141,27 @@ def test_a_damaged_batch_of_a_segment_that_waited(encoder: OpenEncoder) -> None:
     for number in range(BATCHES):
         encoder.publish(batch(RUNS[0], 0, number))
     assert encoder.wait("segment_committed").run == RUNS[0]
+
+
+def test_a_store_that_is_away_while_a_batch_is_refused(encoder: OpenEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of another engine is refused once the store answers again, and its segment is asked for."""
+    away, engine = threading.Event(), RunLedger.engine
+
+    def once_away(ledger: RunLedger) -> str:
+        if away.is_set():
+            away.clear()
+            raise UnavailableError("does not answer")
+        return engine(ledger)
+
+    monkeypatch.setattr(RunLedger, "engine", once_away)
+    encoder.publish(batch(RUNS[0], 0, 0))
+    until(lambda: encoder.ledger(RUNS[0]).work_marks.names("encode-000000"), "the first batch is used")
+    away.set()
+    foreign = batch(RUNS[0], 0, 1)
+    foreign.engine = "other @m0"
+    encoder.publish(foreign)
+    assert "restored with engine other" in encoder.wait("segment_wanted").segment_wanted.reason
+    assert not away.is_set()
 
 
 @contextmanager

@@ -142,17 +142,21 @@ class SegmentWorker:
             span("encode batch", parent, **fields, batch=batch.batch),
         ):
             try:
-                self._encode_batch(segment, batch)
-            except CorruptPayload as error:
-                self._request_segment_again(segment, error)
-            except ForeignEngine as error:
-                self._refuse_batch(record, segment, error)
-            except UnusableMessage as error:
-                self._discard_batch(record, segment, error)
+                self._use_batch(record, segment, batch)
             except BusClosed:
                 raise
             except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
                 self._handle_failure(segment, error)
+
+    def _use_batch(self, record: Record, segment: Segment, batch: RestoredBatch) -> None:
+        try:
+            self._encode_batch(segment, batch)
+        except CorruptPayload as error:
+            self._request_segment_again(segment, error)
+        except ForeignEngine as error:
+            self._refuse_batch(record, segment, error)
+        except UnusableMessage as error:
+            self._discard_batch(record, segment, error)
 
     def _encode_batch(self, segment: Segment, batch: RestoredBatch) -> None:
         builder = self._builders.get(segment) or self._start_segment(segment, batch.engine)
