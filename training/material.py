@@ -52,11 +52,11 @@ PIECES = (
 )
 
 
-def read_piece(piece: Piece, folders: tuple[Path, ...] = (SHARED, FETCHED)) -> Field | None:
+def read_piece(piece: Piece, multiple: int = 4, folders: tuple[Path, ...] = (SHARED, FETCHED)) -> Field | None:
     """Luma of a piece; None where its file is in none of the folders.
 
     Returns:
-        (24, rows, columns) float32 in [0, 1], rows and columns multiples of 4.
+        (24, rows, columns) float32 in [0, 1], rows and columns multiples of `multiple`.
     """
     found = [folder / piece.file for folder in folders if (folder / piece.file).exists()]
     if not found:
@@ -64,7 +64,7 @@ def read_piece(piece: Piece, folders: tuple[Path, ...] = (SHARED, FETCHED)) -> F
     with av.open(str(found[0])) as container:
         frames = islice(container.decode(video=0), piece.first, piece.first + FRAMES)
         luma = [frame.to_ndarray(format="yuv420p")[: frame.height] for frame in frames]
-    rows, columns = luma[0].shape[0] // 4 * 4, luma[0].shape[1] // 4 * 4
+    rows, columns = (side // multiple * multiple for side in luma[0].shape)
     return np.stack([frame[:rows, :columns] for frame in luma]).astype(np.float32) / np.float32(255)
 
 

@@ -7,25 +7,26 @@ pieces are made smaller by the network's scale.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 
 from reelwright.restoration.alignment import align
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.enlarge import add_detail
 from reelwright.restoration.models import resolve_model
+from reelwright.restoration.weight_sets import mix, split_sets
 from reelwright.restoration.window import PreparedWindow, prepare
-from reelwright.restoration.window_network import FRAMES, MIDDLE, WindowNetwork
+from reelwright.restoration.window_network import FRAMES, MIDDLE
 from reelwright.restoration.window_torch import WindowNet
 from training import material
+from training.export import read
 from training.metrics import psnr, ssim
 
 Codes = NDArray[np.uint8]
@@ -39,20 +40,13 @@ _SEEN = 12.0
 _SEED = 5
 
 
-def load(path: Path) -> WindowNet:
-    """The network of a safetensors file or of a checkpoint's averaged weights."""
-    if path.suffix == ".safetensors":
-        with safe_open(path, "pt") as file:
-            network = WindowNetwork.from_metadata(file.metadata() or {})
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
-    else:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        network, weights = WindowNetwork(**state["network"]), state["average"]
-    if network is None:
-        raise SystemExit(f"{path} is no reel network on windows")
-    net = WindowNet(network)
-    net.load_state_dict(weights)
-    return net.eval()
+def load(path: Path) -> list[WindowNet]:
+    """The networks of a safetensors file's weight sets, or of a checkpoint's averaged weights."""
+    network, weights = read(path)
+    nets = [WindowNet(network).eval() for _ in split_sets(weights)]
+    for net, tensors in zip(nets, split_sets(weights), strict=True):
+        net.load_state_dict(tensors)
+    return nets
 
 
 def restore_window(window: Codes, detail: Callable[[PreparedWindow], Luma]) -> Luma:
@@ -71,14 +65,14 @@ def restore_window(window: Codes, detail: Callable[[PreparedWindow], Luma]) -> L
     return add_detail(middle, added, added.shape[0] // middle.shape[0])
 
 
-def detail_of(net: WindowNet) -> Callable[[PreparedWindow], Luma]:
-    """The network as a step of `restore_window`; the picture is mirrored beyond its rim."""
+def detail_of(nets: Sequence[WindowNet]) -> Callable[[PreparedWindow], Luma]:
+    """The networks of a file as a step of `restore_window`; the picture is mirrored beyond its rim."""
 
     def tensor(planes: Codes, pad: int) -> torch.Tensor:
         mirrored = np.pad(planes, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
         return torch.from_numpy(mirrored[None].astype(np.float32) / np.float32(255))
 
-    def detail(window: PreparedWindow) -> Luma:
+    def by_one(net: WindowNet, window: PreparedWindow) -> Luma:
         found = window.measurement
         maps = np.stack([found.dust, found.scratch])
         with torch.inference_mode():
@@ -87,6 +81,9 @@ def detail_of(net: WindowNet) -> Callable[[PreparedWindow], Luma]:
             result = net(tensor(window.frames, _PAD), tensor(maps, _PAD), agreement, values)
         edge = _PAD * net.network.scale
         return np.asarray(result.numpy()[0, 0, edge:-edge, edge:-edge], np.float32)
+
+    def detail(window: PreparedWindow) -> Luma:
+        return mix([partial(by_one, net, window) for net in nets], window.measurement.figures())
 
     return detail
 
@@ -118,7 +115,7 @@ def compare(methods: dict[str, Restore], count: int, scale: int) -> None:
         print(f"\n{treatment:10}{'bicubic':>14}" + "".join(f"{name:>16}" for name in methods if name != "bicubic"))
         gains: dict[str, list[float]] = {}
         for piece in material.PIECES:
-            clip = material.read_piece(piece)
+            clip = material.read_piece(piece, 2 * scale)
             if clip is None:
                 continue
             figures_of = _figures(methods, treat(clip, _SEED, scale), clip, count)
@@ -135,7 +132,7 @@ def alignment(count: int, scale: int) -> None:
     """Prints how near grainy film comes to the truth at its own size by averaging five frames, without a network."""
     print(f"\n{'alignment':10}{'one frame':>12}{'unaligned':>12}{'aligned':>12}")
     for piece in material.PIECES:
-        clip = material.read_piece(piece)
+        clip = material.read_piece(piece, 2 * scale)
         if clip is None:
             continue
         errors = []
@@ -153,7 +150,7 @@ def dirt(restore: Restore, count: int, scale: int) -> None:
     print(f"\n{'dirt':10}{'dust repaired':>15}{'clean changed':>15}{'scratch energy gone':>21}")
     rows = []
     for piece in material.PIECES:
-        clip = material.read_piece(piece)
+        clip = material.read_piece(piece, 2 * scale)
         if clip is None:
             continue
         film = material.dirtied(clip, _SEED, scale)
@@ -210,8 +207,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(1)
-    net = load(given.model)
-    detail, scale = detail_of(net), net.network.scale
+    nets = load(given.model)
+    detail, scale = detail_of(nets), nets[0].network.scale
 
     def ours(window: Codes) -> Luma:
         return restore_window(window, detail)

@@ -12,7 +12,7 @@ from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import MIDDLE, WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from tests.support.windows import codes, grainy, panned
-from training.export import export
+from training.export import read, write
 from training.quality import bicubic, detail_of, load, restore_window
 from training.train import Plan, Training, start
 
@@ -22,7 +22,7 @@ SMALL = WindowNetwork(channels=8, layers=3)
 def test_a_network_starts_as_bicubic() -> None:
     """Before its first step a network changes no film by more than rounding."""
     window = codes(panned((2, 1), rows=64, columns=96))
-    restored = restore_window(window, detail_of(start(WindowNet(WindowNetwork()))))
+    restored = restore_window(window, detail_of([start(WindowNet(WindowNetwork()))]))
     assert np.array_equal(restored, bicubic(2)(window))
 
 
@@ -40,11 +40,11 @@ def test_an_exported_network_gives_what_the_checkpoint_gives(tmp_path: Path) -> 
         for parameter in training.average.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     training.save(tmp_path / "run.pt")
-    assert export(tmp_path / "run.pt", tmp_path / "net.safetensors") == 0
+    write(tmp_path / "net.safetensors", *read(tmp_path / "run.pt"))
     prepared = prepare(codes(grainy(panned((2, 1), rows=64, columns=96), 6)))
     exported = load(tmp_path / "net.safetensors")
-    assert exported.network == SMALL
-    found = [detail_of(net)(prepared) for net in (exported, load(tmp_path / "run.pt"))]
+    assert [net.network for net in exported] == [SMALL]
+    found = [detail_of(nets)(prepared) for nets in (exported, load(tmp_path / "run.pt"))]
     assert np.abs(found[0]).max() > 0
     assert np.array_equal(found[0], found[1])
 

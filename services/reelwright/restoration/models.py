@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from reelwright.restoration.weight_sets import split_sets
 from reelwright.restoration.window_network import MIDDLE, WindowNetwork
 from reelwright.titles.errors import ModelError
 
@@ -104,9 +105,10 @@ def _network(header: dict[str, Any], path: Path) -> WindowNetwork | None:
             return None
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
         shapes = {name: value["shape"] for name, value in tensors.items()}
-        # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
-        if len(shapes) != 2 * network.layers + 4 or shapes != network.shapes():
-            raise ValueError("unexpected tensors")
+        for weights in split_sets(shapes):
+            # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
+            if len(weights) != 2 * network.layers + 4 or weights != network.shapes():
+                raise ValueError("unexpected tensors")
         if not {value["dtype"] for value in tensors.values()} <= _DTYPES:
             raise ValueError("unexpected dtype")
     except (ValueError, TypeError, KeyError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.enlarge import add_detail
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
+from reelwright.restoration.weight_sets import mix, split_sets
 from reelwright.restoration.window_network import (
     DIFFERENCE_GAIN,
     FIGURES,
@@ -30,8 +31,9 @@ from reelwright.restoration.window_network import (
     input_planes,
 )
 
-# Compiled networks that are kept, one for each tile size. A worker sees titles of many sizes, and each takes memory.
-_MAX_COMPILED = 4
+# Compiled networks that are kept, one for each weight set and tile size. A worker sees titles of many sizes, and each
+# takes memory.
+_MAX_COMPILED = 6
 
 
 class OpenVinoEngine:
@@ -56,10 +58,11 @@ class OpenVinoEngine:
     ) -> None:
         assert model.network is not None
         self._network = model.network
-        self._weights = {name: tensor.astype(np.float32) for name, tensor in load_file(str(model.path)).items()}
+        stored = {name: tensor.astype(np.float32) for name, tensor in load_file(str(model.path)).items()}
+        self._sets = split_sets(stored)
         self._options = compile_options(threads, streams, precision)
         self._streams, self._largest = streams, largest
-        self._requests: dict[tuple[int, int], queue.LifoQueue[Any]] = {}
+        self._requests: dict[tuple[int, tuple[int, int]], queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
         self.identity = format_identity("openvino", resolve_precision(precision), model)
         self.scale, self.halo_frames = model.network.scale, MIDDLE
@@ -67,20 +70,23 @@ class OpenVinoEngine:
     def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         assert window is not None, "the network reads a window"
+        sets = [partial(self._detail, number, luma, window) for number in range(len(self._sets))]
+        return add_detail(luma, mix(sets, window.figures), self._network.scale)
+
+    def _detail(self, number: int, luma: Luma, window: NetworkInput) -> Luma:
+        """The detail by one of the weight sets."""
         network = self._network
-        factors = channel_factors(self._weights, window.figures)
+        factors = channel_factors(self._sets[number], window.figures)
         constants = [window.figures.reshape(1, -1, 1, 1), factors.reshape(1, -1, 1, 1)]
 
         def run(tile: list[Planes]) -> Luma:
-            return self._infer([*(planes[None] for planes in tile), *constants])
+            return self._infer(number, [*(planes[None] for planes in tile), *constants])
 
-        detail = run_tiled(
-            input_planes(luma, window), run, network.scale, network.halo, network.unshuffle, self._largest
-        )
-        return add_detail(luma, detail, network.scale)
+        planes = input_planes(luma, window)
+        return run_tiled(planes, run, network.scale, network.halo, network.unshuffle, self._largest)
 
-    def _infer(self, inputs: list[NDArray[Any]]) -> Luma:
-        pool = self._pool((inputs[0].shape[2], inputs[0].shape[3]))
+    def _infer(self, number: int, inputs: list[NDArray[Any]]) -> Luma:
+        pool = self._pool(number, (inputs[0].shape[2], inputs[0].shape[3]))
         request = pool.get()
         try:
             result = request.infer(dict(enumerate(inputs)), share_inputs=True)[0]
@@ -88,18 +94,20 @@ class OpenVinoEngine:
         finally:
             pool.put(request)
 
-    def _pool(self, shape: tuple[int, int]) -> queue.LifoQueue[Any]:
+    def _pool(self, number: int, shape: tuple[int, int]) -> queue.LifoQueue[Any]:
+        """The requests of a weight set for tiles of one size."""
+        key = (number, shape)
         with self._lock:
-            if shape not in self._requests:
-                graph = build_graph(self._network, self._weights, shape)
+            if key not in self._requests:
+                graph = build_graph(self._network, self._sets[number], shape)
                 compiled = ov.Core().compile_model(graph, "CPU", self._options)
                 pool: queue.LifoQueue[Any] = queue.LifoQueue()
                 for _ in range(self._streams):
                     pool.put(compiled.create_infer_request())
                 if len(self._requests) == _MAX_COMPILED:
                     del self._requests[next(iter(self._requests))]
-                self._requests[shape] = pool
-            return self._requests[shape]
+                self._requests[key] = pool
+            return self._requests[key]
 
 
 def compile_options(threads: int, streams: int, precision: Precision) -> dict[str, Any]:

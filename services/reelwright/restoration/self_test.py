@@ -41,7 +41,8 @@ def known_window() -> NetworkInput:
         differences=random.randint(-12, 13, (FRAMES - 1, _ROWS, _COLUMNS)).astype(np.int8),
         maps=np.stack([np.full((_ROWS, _COLUMNS), level, np.uint8) for level in (0, 128)]),
         agreement=random.randint(160, 256, (FRAMES - 1, _ROWS // 2, _COLUMNS // 2)).astype(np.uint8),
-        figures=np.array([0.4, 0.3, 0.2, 0.4], np.float32),
+        # Grain at which both weight sets of a network have an equal share in the result.
+        figures=np.array([2.5 / 16, 0.3, 0.2, 0.4], np.float32),
     )
 
 

@@ -16,9 +16,13 @@ from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.enlarge import add_detail
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
+from reelwright.restoration.weight_sets import mix, split_sets
 from reelwright.restoration.window_network import MIDDLE, NetworkInput, WindowNetwork, input_planes
 from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError, one_line
+
+# A network: the planes of a tile, and the figures where it reads a window, to (1, 1, scale * rows, scale * columns).
+_Call = Callable[[list[Tensor], Tensor | None], Tensor]
 
 # Other families do not state their receptive field. For most convolutional networks, pixels further away than this
 # have next to no influence.
@@ -51,33 +55,36 @@ class TorchEngine:
         self._lock = threading.Lock()
         self.identity = format_identity("torch", resolve_precision(precision), model, device_name())
         if model.network is not None:
-            self._call: Callable[[list[Tensor], Tensor | None], Tensor] = self._load_reel(model, model.network)
+            sets = split_sets(load_file(str(model.path)))
+            self._calls = [self._load_reel(model.network, weights) for weights in sets]
             self.scale, self.halo_frames = model.network.scale, MIDDLE
             self._halo, self._multiple = model.network.halo, model.network.unshuffle
         else:
-            self.scale, self._call = self._load_with_spandrel(model)
-            self.halo_frames = 0
+            self.scale, call = self._load_with_spandrel(model)
+            self._calls, self.halo_frames = [call], 0
             self._halo, self._multiple = _OTHER_HALO, _OTHER_MULTIPLE
 
     def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
+        tiles = (self.scale, self._halo, self._multiple, self._largest)
         if not self.halo_frames:
-            whole = run_tiled([luma[None]], self._run, self.scale, self._halo, self._multiple, self._largest)
+            whole = run_tiled([luma[None]], partial(self._run, self._calls[0]), *tiles)
             return np.ascontiguousarray(whole, np.float32)
         assert window is not None, "the network reads a window"
-        figures = torch.from_numpy(window.figures)[None]
-        run = partial(self._run, figures=figures)
-        detail = run_tiled(input_planes(luma, window), run, self.scale, self._halo, self._multiple, self._largest)
-        return add_detail(luma, detail, self.scale)
+        figures, planes = torch.from_numpy(window.figures)[None], input_planes(luma, window)
+        runs = [partial(self._run, call, figures=figures) for call in self._calls]
+        return add_detail(
+            luma, mix([partial(run_tiled, planes, run, *tiles) for run in runs], window.figures), self.scale
+        )
 
-    def _run(self, tile: list[Planes], figures: Tensor | None = None) -> Luma:
+    def _run(self, call: _Call, tile: list[Planes], figures: Tensor | None = None) -> Luma:
         with self._lock, torch.inference_mode():
             tensors = [torch.from_numpy(planes[None]).to(self._device) for planes in tile]
-            return np.asarray(self._call(tensors, figures).float().cpu().numpy()[0, 0], np.float32)
+            return np.asarray(call(tensors, figures).float().cpu().numpy()[0, 0], np.float32)
 
-    def _load_reel(self, model: ModelFile, network: WindowNetwork) -> Callable[[list[Tensor], Tensor | None], Tensor]:
+    def _load_reel(self, network: WindowNetwork, weights: dict[str, Tensor]) -> _Call:
         net = WindowNet(network)
-        net.load_state_dict({name: tensor.float() for name, tensor in load_file(str(model.path)).items()})
+        net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
         net.eval().to(self._device)
         # The small net stays in float32: it costs nothing.
         for layer in net.convolutions:
@@ -91,7 +98,7 @@ class TorchEngine:
 
         return call
 
-    def _load_with_spandrel(self, model: ModelFile) -> tuple[int, Callable[[list[Tensor], Tensor | None], Tensor]]:
+    def _load_with_spandrel(self, model: ModelFile) -> tuple[int, _Call]:
         import spandrel  # noqa: PLC0415 - only networks of other families need it
 
         try:

@@ -1,0 +1,66 @@
+"""Up to which grain the set for undamaged film is the better one: `python -m training.weight_sets reel-s.safetensors`.
+
+For each piece and strength of grain: the grain that was measured, in levels, and the gain over bicubic of each set and
+of their mixture, in dB of PSNR-Y. `reelwright.restoration.weight_sets` takes its two limits from these tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from reelwright.restoration.window import prepare
+from training import material
+from training.damage import Damage, Kind, apply
+from training.metrics import psnr
+from training.quality import Restore, bicubic, detail_of, load, restore_window, windows
+
+_GRAINS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0)
+_SEED = 5
+
+
+def main() -> None:
+    """Prints the tables, without and with a codec."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    cv2.setNumThreads(1)
+    nets = load(given.model)
+    scale = nets[0].network.scale
+    names = ("damaged", "undamaged", "mixed")
+    details = [detail_of(chosen) for chosen in (nets[:1], nets[1:], nets)]
+    methods: dict[str, Restore] = {
+        name: lambda window, detail=detail: restore_window(window, detail)  # type: ignore[misc]
+        for name, detail in zip(names, details, strict=True)
+    }
+    for quality in (0, 80):
+        print(f"\n{'JPEG ' + str(quality) if quality else 'no codec'}")
+        print(f"{'piece':10}{'grain':>7}{'measured':>10}" + "".join(f"{name:>11}" for name in methods))
+        for piece in material.PIECES:
+            for grain in _GRAINS:
+                damage = Damage(Kind.FILM, grain=grain, codec="jpeg" if quality else "none", quality=quality)
+                print(_row(piece, damage, methods, scale), flush=True)
+
+
+def _row(piece: material.Piece, damage: Damage, methods: dict[str, Restore], scale: int) -> str:
+    clip = material.read_piece(piece, 2 * scale)
+    if clip is None:
+        return f"{piece.name:10} is not here"
+    middle, window = windows(apply(clip, damage, np.random.default_rng(_SEED), scale), 1)[0]
+
+    def decibels(restore: Restore) -> float:
+        return psnr(float(np.square(np.clip(restore(window), 0, 1) - clip[middle]).mean()))
+
+    base, grain = decibels(bicubic(scale)), prepare(window).measurement.grain
+    gains = "".join(f"{decibels(restore) - base:+11.2f}" for restore in methods.values())
+    return f"{piece.name:10}{damage.grain:7.1f}{grain:10.2f}{gains}"
+
+
+if __name__ == "__main__":
+    main()
