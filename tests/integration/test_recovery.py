@@ -35,7 +35,7 @@ from tests.support.dispatch_harness import until
 from tests.support.films import small_film
 from tests.support.pipeline_harness import Change, pipeline_harness, request_for
 
-COUNT = 240
+COUNT = 144
 
 
 @cache
