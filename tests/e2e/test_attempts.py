@@ -47,6 +47,8 @@ class Encoder(segment_builder.SegmentEncoder):
         super().add(picture)
 
 title_decoder.FrameReader, segment_builder.SegmentEncoder = Reader, Encoder
+from reelwright.ledger import crash_guard
+crash_guard.DEAD_SECONDS = 4.0
 from reelwright.cli.main import main
 main()
 """
