@@ -125,10 +125,10 @@ class LedgerContract:
         name = marks.put("assemble")
         marks.refresh(name)
         assert marks.names("assemble") == [name]
-        assert (marks.count_expired([name], 60), marks.count_expired([name], -60)) == (0, 1)
+        assert (marks.count_dead([name], 60), marks.count_dead([name], -60)) == (0, 1)
         marks.remove(name)
         marks.refresh(name)
-        assert (marks.names("assemble"), marks.count_expired([name], -60)) == ([], 0)
+        assert (marks.names("assemble"), marks.count_dead([name], -60)) == ([], 0)
 
     @pytest.mark.parametrize("damage", ["the file is missing", "the file is cut", "the record is cut"])
     def test_a_record_that_does_not_count_is_replaced(self, root: str, tmp_path: Path, damage: str) -> None:

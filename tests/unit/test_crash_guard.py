@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from contextlib import AbstractContextManager, ExitStack
@@ -141,12 +143,30 @@ def test_living_processes_are_not_counted(ledger: RunLedger, monkeypatch: pytest
         for _ in range(3):
             living.enter_context(living.enter_context(process().begin(ledger, unit, WHAT)).call())
         age_marks(ledger)
-        until(lambda: not ledger.work_marks.count_expired(marks(ledger, unit), DEAD_SECONDS), "the marks are written")
+        until(lambda: not ledger.work_marks.count_dead(marks(ledger, unit), DEAD_SECONDS), "the marks are written")
         often.undo()
         with pytest.raises(UnavailableError, match=r"segment 7 .* is marked by 3 processes"):
             process().begin(ledger, unit, WHAT)
     with process().begin(ledger, unit, WHAT):
         assert len(marks(ledger, unit)) == 1
+
+
+def test_a_process_of_this_machine_is_dead_when_it_is_gone(tmp_path: Path) -> None:
+    """A mark of another process of this machine counts as soon as that process has died, and not while it lives."""
+    ledger = RunLedger(str(tmp_path), RUN)
+    code = (
+        "import sys; from reelwright.ledger.run_ledger import RunLedger; "
+        "print(RunLedger(*sys.argv[1:]).work_marks.put('encode'), flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), RUN]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        name = other.stdout.readline().strip()
+        own = ledger.work_marks.put("encode")
+        assert ledger.work_marks.count_dead([name, own], DEAD_SECONDS) == 0
+        other.kill()
+        other.wait()
+        assert ledger.work_marks.count_dead([name, own], DEAD_SECONDS) == 1
 
 
 def test_a_process_that_is_told_to_stop_is_not_counted(ledger: RunLedger) -> None:

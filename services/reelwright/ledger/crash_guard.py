@@ -2,8 +2,8 @@
 
 A codec that crashes and a process that is killed for its memory leave no exception. So a mark is written into the
 ledger before such work and removed after it. The process writes its marks again from time to time. A mark that is left
-and is not written any more tells of a death. A process that is told to stop removes its marks at once, because it may
-be killed before its work ends.
+and is not written any more, or whose process is gone from this machine, tells of a death. A process that is told to
+stop removes its marks at once, because it may be killed before its work ends.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class GuardedWork:
             log.warning("marks of earlier processes not removed", unit=self._unit, reason=str(error))
 
     def _refuse(self, run: str, what: str) -> None:
-        dead = self._marks.count_expired(self._left, DEAD_SECONDS)
+        dead = self._marks.count_dead(self._left, DEAD_SECONDS)
         if dead < self._guard.max_crashes:
             remedy = "it is tried again until they have finished or do not write their marks any more"
             raise UnavailableError(f"the {what} is marked by {len(self._left)} processes", f"run {run}", remedy)

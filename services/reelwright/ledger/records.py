@@ -200,11 +200,13 @@ class WorkMark(VersionedDocument):
     Attributes:
         host: name of the machine.
         process: number of the process there.
+        identity: of the process, new for each one: numbers come again, and in a container it is always the same.
         began: Unix seconds.
     """
 
     host: str
     process: int
+    identity: str = ""
     began: float
 
 

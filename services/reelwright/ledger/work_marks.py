@@ -6,7 +6,10 @@ import os
 import socket
 import time
 from collections.abc import Iterable
+from functools import cache
 from uuid import uuid4
+
+from pydantic import ValidationError
 
 from reelwright.ledger.records import WorkMark
 from reelwright.store.folder import Folder
@@ -32,7 +35,7 @@ class WorkMarks:
     def put(self, unit: str) -> str:
         """Marks that a piece of work is under way; the name of the mark."""
         name = f"{unit}-{uuid4().hex[:12]}"
-        mark = WorkMark(host=socket.gethostname(), process=os.getpid(), began=time.time())
+        mark = WorkMark(host=socket.gethostname(), process=os.getpid(), identity=_identity(), began=time.time())
         self._write(name, mark.model_dump_json().encode())
         return name
 
@@ -46,16 +49,50 @@ class WorkMarks:
         """Removes a mark; does nothing when there is none."""
         self._folder.remove(f"marks/{name}")
 
-    def count_expired(self, names: Iterable[str], seconds: float) -> int:
-        """How many of these marks were not written for more than so many seconds, by the clock of the store."""
+    def count_dead(self, names: Iterable[str], seconds: float) -> int:
+        """How many of these marks are of dead processes.
+
+        A process that ran on this machine is dead when there is no such process any more; any other one when it has
+        not written its mark for more than so many seconds, by the clock of the store.
+        """
         clock = self.put("clock")
         try:
             now = self._folder.modified(f"marks/{clock}")
         finally:
             self.remove(clock)
-        written = [self._folder.modified(f"marks/{name}") for name in names]
-        return sum(now is not None and each is not None and now - each > seconds for each in written)
+        return sum(self._is_dead(name, now, seconds) for name in names)
+
+    def _is_dead(self, name: str, now: float | None, seconds: float) -> bool:
+        written, content = self._folder.modified(f"marks/{name}"), self._folder.read(f"marks/{name}")
+        if written is None or content is None:
+            return False
+        return (now is not None and now - written > seconds) or _is_gone(content)
 
     def _write(self, name: str, content: bytes) -> None:
         # Not durable: it must survive the process, not a power failure.
         self._folder.replace(f"marks/{name}", content, durable=False)
+
+
+@cache
+def _identity() -> str:
+    """Of this process."""
+    return uuid4().hex
+
+
+def _is_gone(content: bytes) -> bool:
+    """Whether the process of a mark ran on this machine and does not run any more. An unreadable mark says nothing."""
+    try:
+        mark = WorkMark.model_validate_json(content)
+    except ValidationError:
+        return False
+    if mark.host != socket.gethostname() or not mark.identity:
+        return False
+    if mark.process == os.getpid():
+        return mark.identity != _identity()
+    try:
+        os.kill(mark.process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
