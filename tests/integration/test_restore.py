@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -122,21 +123,27 @@ def test_the_same_request_again_costs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / ".reelwright").exists()
 
 
+@cache
+def restored_real_film(name: str) -> tuple[Path, dict[str, object]]:
+    """The restoration of a real film, made once, and its manifest."""
+    output = clips.clip_folder() / f"restored-{name}" / "out.mp4"
+    output.parent.mkdir()
+    return output, restore(real_film(name), output)
+
+
 @pytest.mark.parametrize("name", REAL)
-def test_a_real_film_keeps_frames_and_sound(name: str, tmp_path: Path) -> None:
+def test_a_real_film_keeps_frames_and_sound(name: str) -> None:
     """A real film keeps the times of its pictures and every packet of its sound."""
-    source, output = real_film(name), tmp_path / "out.mp4"
-    manifest = restore(source, output)
+    source, (output, manifest) = real_film(name), restored_real_film(name)
     wanted, found = shown(source), shown(output)
     assert manifest["frames_out"] == len(wanted) == len(found)
     assert all(abs(f - w) <= resolution(output) for f, w in zip(found, wanted, strict=True))
     assert sounds(output) == sounds(source)
 
 
-def test_no_flicker_is_added(tmp_path: Path) -> None:
+def test_no_flicker_is_added() -> None:
     """Every restored frame has the mean brightness of its source frame."""
-    source, output = real_film("chaplin"), tmp_path / "out.mp4"
-    restore(source, output)
+    source, (output, _) = real_film("chaplin"), restored_real_film("chaplin")
     difference = np.array(brightness(output)) - np.array(brightness(source))
     assert float(np.abs(difference).max()) < 0.75
 
