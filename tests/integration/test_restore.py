@@ -14,7 +14,7 @@ import pytest
 
 from reelwright.cli.main import run
 from tests.support import clips
-from tests.support.films import REAL, gray_in_colour, real_film
+from tests.support.films import REAL, gray_in_colour, real_film, small_network
 from tests.support.pyav import in_seconds
 
 
@@ -22,6 +22,11 @@ def restore(source: Path, output: Path, *options: str) -> dict[str, object]:
     """Restores a film with the command `restore`; returns its manifest."""
     assert run(["restore", str(source), "-o", str(output), *options]) == 0
     return dict(json.loads(output.with_name(output.name + ".manifest.json").read_text()))
+
+
+def restore_quickly(source: Path, output: Path, *options: str) -> dict[str, object]:
+    """As `restore`, with a small network: 48 frames take 1.5 s of CPU time instead of 5 s."""
+    return restore(source, output, "--set", f"model={small_network()}", *options)
 
 
 def shown(path: Path) -> list[Fraction]:
@@ -41,7 +46,7 @@ def resolution(path: Path) -> Fraction:
 def test_the_film_has_every_frame_once_in_order_at_its_time(name: str, tmp_path: Path) -> None:
     """The film has every frame of the source, each at the time at which a player shows it in the source."""
     source, output = clips.clip(name), tmp_path / "out.mp4"
-    manifest = restore(source, output)
+    manifest = restore_quickly(source, output)
     wanted, found = clips.truth(name).times, shown(output)
     assert manifest["frames_in"] == manifest["frames_out"] == len(wanted) == len(found)
     # Matroska has rounded the times of the source to milliseconds.
@@ -56,7 +61,7 @@ def test_the_film_has_every_frame_once_in_order_at_its_time(name: str, tmp_path:
 def test_the_master_is_lossless_and_verified_frame_by_frame(name: str, tmp_path: Path) -> None:
     """FFV1 keeps every restored sample, and `verify` decodes them all."""
     output = tmp_path / "out.mkv"
-    manifest = restore(clips.clip(name), output, "--profile", "master")
+    manifest = restore_quickly(clips.clip(name), output, "--profile", "master")
     assert manifest["lossless"] is True
     assert len(manifest["frame_digests"]) == len(clips.truth(name).times)  # type: ignore[arg-type]
     assert run(["verify", str(output)]) == 0
@@ -66,7 +71,7 @@ def test_the_master_is_lossless_and_verified_frame_by_frame(name: str, tmp_path:
 def test_every_profile_keeps_the_time_of_every_frame(profile: str, suffix: str, tmp_path: Path) -> None:
     """Each codec and container keeps the times of a source with a variable frame rate and B-frames."""
     output = tmp_path / f"out.{suffix}"
-    restore(clips.clip("vfr_mp4"), output, "--profile", profile)
+    restore_quickly(clips.clip("vfr_mp4"), output, "--profile", profile)
     wanted, found = clips.truth("vfr_mp4").times, shown(output)
     tick = resolution(output)
     assert len(wanted) == len(found)
