@@ -2,7 +2,11 @@
 
     .venv/bin/python scripts/picture.py SOURCE FILM FRAME X Y WIDTH HEIGHT OUT.jpg
 
-X, Y, WIDTH and HEIGHT are in pixels of the restored film.
+X, Y, WIDTH and HEIGHT are in pixels of the restored film. The README's picture is of ../shared/clips/chaplin.mp4:
+
+    reelwright age chaplin.mp4 -o aged.mp4
+    reelwright restore aged.mp4 -o restored.mp4
+    python scripts/picture.py aged.mp4 restored.mp4 180 268 0 300 330 docs/images/chaplin.jpg
 """
 
 from __future__ import annotations
