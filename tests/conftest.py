@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from scripts.servers.kafka import KafkaServer
 from scripts.servers.s3 import S3Server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Has Ctrl-C end the processes that tests start, also where the tests run in the background of a shell.
+
+    Such a shell has SIGINT ignored in what it starts, and every process below inherits that.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
