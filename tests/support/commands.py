@@ -13,7 +13,7 @@ from typing import Any
 
 COMMAND = str(Path(sys.executable).with_name("reelwright"))
 # So long that only a process that hangs exceeds it.
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 240.0
 _POLL_SECONDS = 0.002
 
 
