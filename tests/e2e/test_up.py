@@ -76,7 +76,7 @@ def test_a_cluster_comes_up_restores_and_goes_down(up: tuple[subprocess.Popen[by
     env, output = environment(data), tmp_path / "film.mp4"
     ports = json.loads((data / "ports.json").read_text())
     subprocess.run([COMMAND, "submit", small_film(240), "-o", output], env=env, check=True)
-    # Consumer groups whose broker dies while they form have stood still for minutes: see docs/limits.md.
+    # Consumer groups whose broker dies while they form have stood still for minutes.
     until(lambda: "segment committed" in (data / "logs" / "encoder.log").read_text(), "the film is on its way")
     # The stand-in for the store, where there is no Go, forgets everything with its end.
     store = ["objects"] if shutil.which("go") else []
