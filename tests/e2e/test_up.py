@@ -38,11 +38,13 @@ def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
         )
         until(lambda: "Ctrl-C" in text(data) or process.poll() is not None, "it says what to try")
         yield process, data
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if child.is_running() and str(data) in " ".join([*child.cmdline(), child.cwd()]):
+        # After a failure, roles that go on would join the groups of the next broker on the usual port.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            for child in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
-        process.kill()
         process.wait()
 
 
@@ -75,9 +77,7 @@ def test_a_cluster_comes_up_restores_and_goes_down(up: tuple[subprocess.Popen[by
     assert (data / "env").stat().st_mode & 0o077 == 0
     env, output = environment(data), tmp_path / "film.mp4"
     ports = json.loads((data / "ports.json").read_text())
-    subprocess.run([COMMAND, "submit", small_film(240), "-o", output], env=env, check=True)
-    # Consumer groups whose broker dies while they form have stood still for minutes.
-    until(lambda: "segment committed" in (data / "logs" / "encoder.log").read_text(), "the film is on its way")
+    subprocess.run([COMMAND, "submit", small_film(60), "-o", output], env=env, check=True)
     # The stand-in for the store, where there is no Go, forgets everything with its end.
     store = ["objects"] if shutil.which("go") else []
     for name in ("kafka.Kafka", *store, "inference"):
