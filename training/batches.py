@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,35 +11,36 @@ from numpy.typing import NDArray
 from training.samples import SampleFiles
 
 Field = NDArray[np.float32]
+Array = TypeVar("Array")
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What a network learns from in one step, all in [0, 1].
+class Batch(Generic[Array]):
+    """What a network learns from in one step, in numpy or on a device; all in [0, 1].
 
     Attributes:
         frames: (N, 5, H, W) float32, aligned, the middle one repaired.
         maps: (N, 2, H, W) float32: dust, scratches.
         agreement: (N, 4, H / 2, W / 2) float32.
         figures: (N, 4) float32.
-        truth: (N, 1, 2 * H, 2 * W) float32.
-        kinds: (N,) int32, values of `damage.Kind`.
+        truth: (N, 1, scale * H, scale * W) float32.
+        kinds: (N,) integers, values of `damage.Kind`.
     """
 
-    frames: Field
-    maps: Field
-    agreement: Field
-    figures: Field
-    truth: Field
-    kinds: NDArray[np.int32]
+    frames: Array
+    maps: Array
+    agreement: Array
+    figures: Array
+    truth: Array
+    kinds: Array
 
     @property
-    def arrays(self) -> tuple[Field, Field, Field, Field, Field]:
+    def arrays(self) -> tuple[Array, Array, Array, Array, Array]:
         """Inputs of the network in its order, then the truth."""
         return self.frames, self.maps, self.agreement, self.figures, self.truth
 
 
-def draw_batch(files: SampleFiles, size: int, seed: int, number: int) -> Batch:
+def draw_batch(files: SampleFiles, size: int, seed: int, number: int) -> Batch[NDArray[Any]]:
     """Batch `number`: `size` samples anywhere in `files`, some of them mirrored or brightened the other way round."""
     rng = np.random.default_rng((seed, number))
     samples = files.read(rng.integers(0, len(files), size))

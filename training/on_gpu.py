@@ -21,11 +21,12 @@ from torch import Tensor, nn
 
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
+from training.batches import Batch
 from training.damage import Kind
 from training.export import write
 from training.losses import charbonnier, decibels, squared_errors
 from training.muon import Muon
-from training.resident import Drawn, ResidentSamples
+from training.resident import ResidentSamples
 from training.train import start
 
 _UNDAMAGED = (Kind.CLEAN_AREA, Kind.CLEAN_BICUBIC, Kind.CODEC)
@@ -148,7 +149,7 @@ class CapturedTraining:
             for average, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 average.lerp_(now, 1 - keep)
 
-    def _loss(self, batch: Drawn, base: Tensor) -> Tensor:
+    def _loss(self, batch: Batch[Tensor], base: Tensor) -> Tensor:
         scale = self.recipe.network.scale
         # The convolutions compute in bf16 on weights that are kept in float32.
         dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
@@ -159,14 +160,14 @@ class CapturedTraining:
             for name, parameter in self.net.named_parameters()
             if name.startswith("conv")
         }
-        inputs = (batch.frames, batch.maps, batch.agreement, batch.figures)
-        detail: Tensor = torch.func.functional_call(self.net, weights, inputs)
+        *inputs, truth = batch.arrays
+        detail: Tensor = torch.func.functional_call(self.net, weights, tuple(inputs))
         restored = base + detail.float()
-        squares, before = squared_errors(restored, batch.truth, scale), squared_errors(base, batch.truth, scale)
+        squares, before = squared_errors(restored, truth, scale), squared_errors(base, truth, scale)
         gain = 10 * torch.log10((before + 1e-6) / (squares.detach() + 1e-6))
         self._sums[0].index_add_(0, batch.kinds, gain)
         self._sums[1].index_add_(0, batch.kinds, torch.ones_like(gain))
-        first = charbonnier(restored, batch.truth, scale)
+        first = charbonnier(restored, truth, scale)
         return torch.where(self._progress < _CHARBONNIER, first, decibels(squares))
 
 

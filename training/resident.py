@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.batches import Batch
 from training.samples import sample_type
 
 # Samples are copied in pieces of so many, so that a large file needs little memory of the host.
 _PIECE = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A batch on the device, floats in [0, 1].
-
-    Attributes:
-        frames: (N, 5, H, W) float32, aligned, the middle one repaired.
-        maps: (N, 2, H, W) float32: dust, scratches.
-        agreement: (N, 4, H / 2, W / 2) float32.
-        figures: (N, 4) float32.
-        truth: (N, 1, scale * H, scale * W) float32.
-        kinds: (N,) int64, values of `damage.Kind`.
-    """
-
-    frames: Tensor
-    maps: Tensor
-    agreement: Tensor
-    figures: Tensor
-    truth: Tensor
-    kinds: Tensor
 
 
 class ResidentSamples:
@@ -66,7 +45,7 @@ class ResidentSamples:
                 known += count
             self._read[path] = known
 
-    def draw(self, chosen: Tensor) -> Drawn:
+    def draw(self, chosen: Tensor) -> Batch[Tensor]:
         """The samples of these numbers, each mirrored, turned in time or made negative at random.
 
         Args:
@@ -79,7 +58,7 @@ class ResidentSamples:
         for name in ("frames", "scratch", "truth"):
             turned[name] = torch.where(_shaped(negative, turned[name]), 1 - turned[name], turned[name])
         figures, kinds = (self._codes(rows, name).contiguous() for name in ("figures", "kind"))
-        return Drawn(
+        return Batch(
             frames=_flipped(turned["frames"], backwards, 1),
             maps=torch.stack([turned["dust"], turned["scratch"]], dim=1),
             agreement=_flipped(turned["agreement"], backwards, 1),

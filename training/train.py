@@ -11,19 +11,21 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from reelwright.restoration.weight_sets import split_sets
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch, draw_batch
 from training.damage import Kind
+from training.export import read
 from training.gains import Gains
 from training.losses import charbonnier, decibels, squared_errors
 from training.muon import Muon
@@ -82,7 +84,7 @@ class Training:
             torch.optim.AdamW(rest, plan.small_rate, betas=(0.9, 0.98), weight_decay=1e-5),
         ]
 
-    def learn(self, batch: Batch) -> float:
+    def learn(self, batch: Batch[NDArray[Any]]) -> float:
         """One step on a batch; its loss."""
         share = self.plan.share_at(self.step)
         for optimizer, rate in zip(self.optimizers, (self.plan.rate, self.plan.small_rate), strict=True):
@@ -178,11 +180,11 @@ def train(
     stopped: Callable[[int], bool] = lambda _: False,
     minutes: float | None = None,
     kinds: Collection[Kind] | None = None,
-    weights: Path | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Trains to the plan's end, or until `stopped` of the step is true, from `checkpoint` where it exists.
 
-    Without a checkpoint it starts from `weights`, a safetensors file of the same network, or from new weights.
+    Without a checkpoint it starts from `weights`, tensors of the same network by name, or from new weights.
 
     With `minutes` the plan is shortened or lengthened to end by then, at the pace of the last steps: for a machine that
     others use too.
@@ -193,7 +195,7 @@ def train(
         training.load(checkpoint)
     elif weights is not None:
         for net in (training.net, training.average):
-            net.load_state_dict(load_file(weights))
+            net.load_state_dict(weights)
     began = saved = paced = time.monotonic()
     first = training.step
     while training.step < training.plan.steps and not stopped(training.step):
@@ -225,6 +227,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="end by then, whatever --steps says")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", type=Path, help="a safetensors file to start from, where there is no checkpoint")
+    parser.add_argument("--undamaged", action="store_true", help="start from its weight set for undamaged film")
     parser.add_argument(
         "--rates", type=float, default=1.0, help="factor of both learning rates; 0.1 to go on from weights"
     )
@@ -237,9 +240,12 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     plan = Plan(given.steps)
-    # Weights that were trained before are past the Charbonnier error.
     plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
+    weights = None
     if given.weights:
+        network, stored = read(given.weights)
+        weights = split_sets(stored)[1 if given.undamaged else 0]
+        # Weights that were trained before are past the Charbonnier error.
         plan = replace(plan, squared=1.0)
     kinds = {Kind[name.upper()] for name in given.kinds} if given.kinds else None
     train(
@@ -251,7 +257,7 @@ def main() -> None:
         lambda _: stop.is_set(),
         given.minutes,
         kinds,
-        given.weights,
+        weights,
     )
 
 

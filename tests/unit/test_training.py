@@ -160,6 +160,19 @@ def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path) -> 
     assert float(whole["net"]["conv2.weight"].abs().max()) > 0
 
 
+def test_a_training_may_start_from_finished_weights(folder: Path) -> None:
+    """The first checkpoint of a training from given weights holds them, until a step has moved them."""
+    network = WindowNetwork(channels=8, layers=3)
+    train(folder / "first.pt", folder, network, Plan(3, batch=2, warm_up=2), threads=1)
+    weights = torch.load(folder / "first.pt", weights_only=True)["average"]
+    for steps in (0, 2):
+        plan = Plan(steps, batch=2, warm_up=2)
+        train(folder / f"{steps}.pt", folder, network, plan, threads=1, weights=weights)
+    begun, moved = (torch.load(folder / f"{steps}.pt", weights_only=True)["net"] for steps in (0, 2))
+    assert all(torch.equal(begun[name], weights[name]) for name in weights)
+    assert not torch.equal(moved["conv1.weight"], weights["conv1.weight"])
+
+
 def test_another_plan_is_refused(folder: Path) -> None:
     """A checkpoint is not continued by a plan that differs in more than its length."""
     network = WindowNetwork(channels=8, layers=3)
