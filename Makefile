@@ -24,7 +24,7 @@ JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest -q
 PARALLEL = -n $(JOBS) --dist loadfile
 
-.PHONY: help demo up test coverage e2e unit check bench fuzz conformance faults protos constraints clean
+.PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults protos constraints clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -58,6 +58,9 @@ coverage: $(VENV)/.dev  ## the tests of `make test`, and the lines that they do 
 
 e2e: $(VENV)/.dev  ## the tests of whole clusters: role processes on a broker and a store, and a short fault campaign
 	$(PYTEST) tests/e2e
+
+again: $(VENV)/.dev  ## the tests that failed in the last run, alone
+	$(PYTEST) --last-failed --last-failed-no-failures none -rA tests
 
 unit: $(VENV)/.dev  ## the fast tests alone
 	$(PYTEST) $(PARALLEL) tests/unit

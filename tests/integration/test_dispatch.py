@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -192,3 +193,16 @@ def test_draining_finishes_what_is_leased(make_harness: MakeHarness) -> None:
     left = h.bus.consumer([FRAMES["standard"]], "dispatcher")
     (record,) = left.poll(TIMEOUT_SECONDS)
     assert FrameBatch.FromString(record.value).segment == 1 - lease.batch.segment
+
+
+def test_the_poller_outlives_its_server(make_harness: MakeHarness) -> None:
+    """The thread that polls for gRPC is not ended with a dispatcher: to wait for its end may take without a limit."""
+
+    def pollers() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if "_poll_wrapper" in thread.name]
+
+    make_harness().close()
+    first = pollers()
+    gc.collect()
+    assert len(first) == 1
+    assert pollers() == first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -171,6 +172,7 @@ class DispatchServer:
         refused = metrics.MESSAGES_REFUSED.labels(cause="token").inc
         token = settings.token.get_secret_value() if settings.token else ""
         interceptors = [TokenInterceptor(token, refused)] if token else []
+        _keep_poller()
         self._server = grpc.aio.server(options=options, interceptors=interceptors)
         self._streams = WorkerStreams(settings, send, backlog)
         self._health = health.aio.HealthServicer()
@@ -211,6 +213,17 @@ class DispatchServer:
     async def stop(self) -> None:
         """Ends every stream."""
         await self._server.stop(grace=None)
+
+
+@functools.cache
+def _keep_poller() -> None:
+    """Keeps the thread that polls for `grpc.aio` until the process ends.
+
+    Otherwise gRPC ends it when the last server is freed, on whatever thread frees it, and waits there without a limit
+    for operations that are left (grpc/grpc issues 22365 and 40989). That thread may hold a lock, or may be the last one
+    of a process that should exit.
+    """
+    grpc.aio.init_grpc_aio()
 
 
 def _encode(decision: LeaseGranted | StartAllowed | RunRevoked | WorkerQuarantined) -> DispatcherMessage:
