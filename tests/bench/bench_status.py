@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from reelwright.ledger.records import Outcome
+from reelwright.ledger.run_index import EndedRun, entry_name
 from scripts.servers.s3 import S3Server
 from tests.support.commands import COMMAND
 from tests.support.ledgers import request_of
@@ -31,18 +32,26 @@ CALLS = (
 
 
 def write_runs(root: Path, count: int) -> None:
-    """Writes the documents of so many runs; their names spread over the whole alphabet."""
-    finished = Outcome(state="finished", output="/films/film.mp4", frames=24).model_dump_json()
-    failed = Outcome(state="failed", reason="told to fail", exit_code=1).model_dump_json()
-    requests = {kind: request_of(priority_class=kind).model_dump_json() for kind in ("express", "standard")}
+    """Writes the documents and index entries of so many runs; their names spread over the whole alphabet."""
+    finished = Outcome(state="finished", output="/films/film.mp4", frames=24)
+    failed = Outcome(state="failed", reason="told to fail", exit_code=1)
     for number in range(count):
         run = f"{(number * 2654435761) % 2**64:016x}{number % 65536:04x}"
-        folder = root / run
-        folder.mkdir(parents=True, exist_ok=True)
-        kind = "express" if number % 100 == 50 else "standard"
-        (folder / "request.json").write_text(requests[kind].replace(request_of().run, run))
-        if number % 100 != 99:
-            (folder / "outcome.json").write_text(failed if number % 100 == 98 else finished)
+        request = request_of(run=run, priority_class="express" if number % 100 == 50 else "standard")
+        outcome = None if number % 100 == 99 else failed if number % 100 == 98 else finished
+        write(root / run / "request.json", request.model_dump_json())
+        entry = root / "index" / entry_name(run, 1, outcome.state if outcome else None, request.priority_class)
+        write(entry, EndedRun(request=request, outcome=outcome).model_dump_json() if outcome else "")
+        if outcome:
+            write(root / run / "outcome.json", outcome.model_dump_json())
+    write(root / "index" / "complete", "")
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file and its folders."""
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
+    path.write_text(text)
 
 
 def measure(kind: str, env: dict[str, str]) -> None:

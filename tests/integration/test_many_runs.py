@@ -1,4 +1,4 @@
-"""`status` shows a ledger with many runs in pages and by filters; `runs prune` removes what ended long ago."""
+"""`status` shows a ledger with many runs in pages and by filters; `runs` makes its index and removes what is old."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.cli.main import run
 from reelwright.ledger.records import Outcome
+from reelwright.ledger.run_index import RunIndex
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.store.folder import Folder
 from tests.contract.ledger import payload_of
@@ -27,6 +28,13 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], R
     """Opens runs of the ledger that commands read."""
     monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", str(tmp_path))
     return lambda name: RunLedger(str(tmp_path), name)
+
+
+def put(found: RunLedger, **request: object) -> None:
+    """Submits an attempt as `submit` does, without a broker."""
+    request_ = request_of(run=found.run, attempt=found.attempt, **request)
+    RunIndex(found.root).begin(request_)
+    found.put_request(request_)
 
 
 def name_of(number: int) -> str:
@@ -45,7 +53,7 @@ def status(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[st
 def test_pages_show_every_run_once(ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str]) -> None:
     """Each page has the newest run first and names the next page; together the pages have every submitted run."""
     for number in range(7):
-        ledger(name_of(number)).put_request(request_of(run=name_of(number), submitted=float(number)))
+        put(ledger(name_of(number)), submitted=float(number))
     ledger(name_of(7)).put_plan(plan_of(0))
     pages, after = [], ""
     while True:
@@ -64,7 +72,7 @@ def test_filters_by_state_and_class(ledger: Callable[[str], RunLedger], capsys: 
     for number in range(16):
         found = ledger(name_of(number))
         kind = "express" if number >= 8 else "bulk"
-        found.put_request(request_of(run=name_of(number), priority_class=kind, submitted=100.0 - number))
+        put(found, priority_class=kind, submitted=100.0 - number)
         if outcome := ENDED.get(states[number % 4]):
             found.put_outcome(outcome)
     assert status(capsys, "--state", "failed")[0] == [name_of(n) for n in (2, 6, 10, 14)]
@@ -73,13 +81,13 @@ def test_filters_by_state_and_class(ledger: Callable[[str], RunLedger], capsys: 
     assert status(capsys, "--state", "running") == ([], "")
 
 
-def test_the_documents_of_a_page_are_read_and_no_others(
+def test_a_page_reads_one_document_of_each_run_that_it_shows(
     ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page takes one listing of the ledger, one of a run's attempts, and two reads for a run."""
-    for number in range(600):
-        ledger(name_of(number)).put_request(request_of(run=name_of(number)))
-        ledger(name_of(number)).put_outcome(ENDED["finished"])
+    """Of 60 runs, a page of 9 reads one document of each of 16 at most, and lists neither the ledger nor a run."""
+    for number in range(60):
+        put(ledger(name_of(number)), priority_class="standard")
+        ledger(name_of(number)).put_outcome(ENDED["finished" if number % 6 else "failed"])
     calls: list[tuple[str, str]] = []
     for method in ("read", "list_names"):
         real = getattr(Folder, method)
@@ -89,11 +97,56 @@ def test_the_documents_of_a_page_are_read_and_no_others(
             return real(folder, name)
 
         monkeypatch.setattr(Folder, method, counted)
-    assert len(status(capsys, "--limit", "100")[0]) == 100
-    assert calls.count(("list_names", "")) == 1
-    # Runs are read in pieces of 256.
-    assert calls.count(("list_names", "attempts")) <= 256
-    assert sum(method == "read" for method, _ in calls) <= 2 * 256
+    for arguments in ([], ["--state", "failed"], ["--class", "standard"]):
+        calls.clear()
+        assert len(status(capsys, "--limit", "9", *arguments)[0]) == 9
+        # Runs are read in pieces of 16 or more.
+        assert sum(method == "read" for method, _ in calls) <= 16
+        assert not [name for method, name in calls if method == "list_names" and name in {"", "attempts"}]
+
+
+def test_what_an_interrupted_process_left_in_the_index_is_shown_right(
+    ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Ends that no entry tells of are shown, and entries of earlier attempts and of unwritten requests are not."""
+    unwritten, ended, again, unusable = (ledger(name_of(number)) for number in range(4))
+    RunIndex(str(tmp_path)).begin(request_of(run=unwritten.run))
+    put(ended)
+    (tmp_path / ended.run / "outcome.json").write_text(ENDED["failed"].model_dump_json())
+    put(again)
+    again.put_outcome(ENDED["failed"])
+    put(again.at(2))
+    RunIndex(str(tmp_path)).add_ended(request_of(run=again.run), ENDED["failed"])
+    put(unusable)
+    (tmp_path / unusable.run / "request.json").write_text("{")
+    assert status(capsys, "--state", "failed")[0] == [ended.run]
+    assert set(status(capsys, "--state", "queued")[0]) == {again.run, unusable.run}
+    assert set(status(capsys)[0]) == {ended.run, again.run, unusable.run}
+    again.at(2).put_outcome(ENDED["finished"])
+    assert status(capsys, "--state", "failed")[0] == [ended.run]
+    assert status(capsys, "--state", "finished")[0] == [again.run]
+
+
+def test_runs_of_an_earlier_version_are_shown_and_can_be_indexed(
+    ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an index every run is read, and status says which command makes it; afterwards it shows the same."""
+    for number, state in enumerate(("queued", "finished", "failed", "cancelled")):
+        found = ledger(name_of(number))
+        found.put_request(request_of(run=found.run, submitted=float(number)))
+        if outcome := ENDED.get(state):
+            found.put_outcome(outcome)
+    ledger(name_of(2)).at(2).put_request(request_of(run=name_of(2), attempt=2, submitted=9.0))
+    pages = (["--limit", "2"], ["--state", "queued"], ["--state", "finished"], ["--state", "failed"], [])
+    before = [status(capsys, *page)[0] for page in pages]
+    assert before[1:4] == [[name_of(2), name_of(0)], [name_of(1)], []]
+    assert "reelwright runs index" in status(capsys)[1]
+    put(ledger(name_of(4)), submitted=-1.0)
+    assert status(capsys)[0] == [*before[-1], name_of(4)], "a submission does not make the index of older runs complete"
+    assert run(["runs", "index"]) == 0
+    after = [status(capsys, *page) for page in pages]
+    assert [runs for runs, _ in after[2:]] == [*before[2:4], [*before[-1], name_of(4)]]
+    assert after[-1][1] == ""
 
 
 def test_prune_removes_what_ended_long_ago(
@@ -109,18 +162,19 @@ def test_prune_removes_what_ended_long_ago(
     names = {case: name_of(number) for number, case in enumerate(cases)}
     for case, (state, age) in cases.items():
         found = ledger(names[case])
-        found.put_request(request_of(run=found.run, submitted=now - (age + 1) * DAY))
-        if case == "again":
-            found.at(2).put_request(request_of(run=found.run, attempt=2, submitted=now))
+        put(found, submitted=now - (age + 1) * DAY)
         found.put_plan(plan_of(0))
         claims.store_if_large(payload_of(b"frames"), found.run, 0)
         if state:
             found.put_outcome(ENDED[state])
             os.utime(tmp_path / found.run / "outcome.json", (now - age * DAY,) * 2)
+        if case == "again":
+            put(found.at(2), submitted=now)
     for _ in range(2):
         capsys.readouterr()
         assert run(["runs", "prune"]) == 0
         assert not (tmp_path / names["old"]).exists()
+        assert not list(tmp_path.glob(f"index/*/*/{names['old']}-*"))
         for case in ("young", "again", "running"):
             assert ledger(names[case]).request() is not None
             assert ledger(names[case]).plan(0) == plan_of(0)

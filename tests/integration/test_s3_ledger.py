@@ -114,11 +114,14 @@ def test_a_ledger_is_used_from_many_threads(root: str) -> None:
 
 
 def test_thousands_of_files_are_pruned(root: str) -> None:
-    """More files than one request can remove or list are removed, and the files to keep are kept."""
+    """More files than one request can remove or list are listed and removed, and the files to keep are kept."""
     folder = Folder(f"{root}/{RUN}")
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: folder.replace(f"plan/{number:06d}.json", b"x"), range(1200)))
     ledger = RunLedger(root, RUN)
+    names = [f"{number:06d}.json" for number in range(1200)]
+    assert list(folder.iterate_names("plan")) == names
+    assert list(folder.iterate_names("plan", names[99])) == names[100:]
     ledger.put_request(request_of())
     ledger.prune()
     assert folder.list_names("plan") == []

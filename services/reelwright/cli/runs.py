@@ -1,4 +1,4 @@
-"""`reelwright runs`: removes runs that ended long ago."""
+"""`reelwright runs`: removes runs that ended long ago, and makes the index that `status` reads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ import typer
 
 from reelwright.cli.output import print_notice
 
-app = typer.Typer(name="runs", no_args_is_help=True, help="Remove runs that ended long ago (docs/operations.md).")
-
-
-# A group keeps the name of its only command only when it has a callback.
-@app.callback()
-def _root() -> None:
-    pass
+app = typer.Typer(name="runs", no_args_is_help=True, help="Care for the runs of a ledger (docs/operations.md).")
 
 
 @app.command()
@@ -25,3 +19,12 @@ def prune() -> None:
     settings = read_settings(StoreSettings)
     done = prune_runs(settings.root, settings.keep_days)
     print_notice(f"{done.runs} removed, {done.kept} kept")
+
+
+@app.command()
+def index() -> None:
+    """Enter every run in the index that `status` reads: once after an upgrade from a version without it."""
+    from reelwright.client.connection import ledger_root
+    from reelwright.client.indexing import index_runs
+
+    print_notice(f"{index_runs(ledger_root())} in the index")

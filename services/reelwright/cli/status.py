@@ -30,7 +30,8 @@ def command(
 ) -> None:
     """Show the state of runs, newest first on each page. With --wait the exit code is 0 when all are finished."""
     from reelwright.client.connection import ledger_root, open_ledger
-    from reelwright.client.status import list_statuses, read_status
+    from reelwright.client.status import read_status
+    from reelwright.client.status_pages import list_statuses
 
     ledger, following = open_ledger(), ""
     if runs:
@@ -38,6 +39,8 @@ def command(
     else:
         page = list_statuses(ledger_root(), limit=limit, after=after, state=state, priority=priority)
         statuses, following = page.statuses, page.next_after
+        if statuses and not page.indexed:
+            print_error("the ledger has no index, so every run was read: `reelwright runs index` makes it, once")
     code = 0
     if wait:
         code = wait_for_runs([status.run for status in statuses], ledger)

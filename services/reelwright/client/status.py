@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import BaseModel
 
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
-from reelwright.ledger.runs import Runs
 from reelwright.titles.errors import UnavailableError, UserError
 from reelwright.titles.identity import FIRST_ATTEMPT, RunId
 from reelwright.titles.request import PriorityClass, RunRequest
 
 _POLL_SECONDS = 1.0
-_READERS = 16
-_PIECE = 256
+
+RunState = Literal["queued", "running", "finished", "failed", "cancelled"]
 
 
 class RunStatus(BaseModel):
@@ -45,7 +42,7 @@ class RunStatus(BaseModel):
 
     run: str
     attempt: int = FIRST_ATTEMPT
-    state: Literal["queued", "running", "finished", "failed", "cancelled"]
+    state: RunState
     segments_committed: int = 0
     segments_planned: int = 0
     planned: bool = False
@@ -57,18 +54,6 @@ class RunStatus(BaseModel):
     reason: str = ""
     exit_code: int = 0
     submitted: float = 0.0
-
-
-class StatusPage(NamedTuple):
-    """Some of a ledger's runs.
-
-    Attributes:
-        statuses: of the runs, newest first.
-        next_after: the `after` of the next page; empty when there is none.
-    """
-
-    statuses: list[RunStatus]
-    next_after: str
 
 
 def known_ledger(run: str, ledger: OpenLedger) -> RunLedger:
@@ -94,34 +79,25 @@ def read_status(run: str, ledger: OpenLedger) -> RunStatus:
     found = known_ledger(run, ledger)
     request = found.request()
     assert request is not None
-    return _status(found, request, found.outcome())
+    outcome = found.outcome()
+    return unfinished_status(found, request) if outcome is None else ended_status(request, outcome)
 
 
-def _status(ledger: RunLedger, request: RunRequest, outcome: Outcome | None) -> RunStatus:
-    # The source of a run that has ended is told by its request, and its frames by its outcome.
-    title = ledger.title() if outcome is None else None
-    status = RunStatus(
-        run=ledger.run,
-        attempt=ledger.attempt,
-        state="running" if title is not None else "queued",
-        priority_class=request.priority_class,
-        source=request.source,
-        output=request.output,
-        submitted=request.submitted,
-    )
-    if outcome is not None:
-        return _ended(status, outcome)
-    return status if title is None else _running(status, ledger, title.source.video.frames_estimate)
-
-
-def _ended(status: RunStatus, outcome: Outcome) -> RunStatus:
+def ended_status(request: RunRequest, outcome: Outcome) -> RunStatus:
+    """The state of an attempt that has ended, without a look into the ledger."""
+    status = _queued(request)
     status.state, status.reason, status.exit_code = outcome.state, outcome.reason, outcome.exit_code
     status.frames = status.frames_committed = outcome.frames
     status.output = outcome.output or status.output
     return status
 
 
-def _running(status: RunStatus, ledger: RunLedger, estimate: int) -> RunStatus:
+def unfinished_status(ledger: RunLedger, request: RunRequest) -> RunStatus:
+    """The state of an attempt that has no outcome."""
+    status, title = _queued(request), ledger.title()
+    if title is None:
+        return status
+    status.state, estimate = "running", title.source.video.frames_estimate
     committed, end = ledger.committed_segments(), ledger.plan_end()
     status.planned = end is not None
     status.segments_committed = len(committed)
@@ -129,6 +105,18 @@ def _running(status: RunStatus, ledger: RunLedger, estimate: int) -> RunStatus:
     status.frames = end.frames if end is not None else estimate
     status.frames_committed = _frames(ledger, committed)
     return status
+
+
+def _queued(request: RunRequest) -> RunStatus:
+    return RunStatus(
+        run=request.run,
+        attempt=request.attempt,
+        state="queued",
+        priority_class=request.priority_class,
+        source=request.source,
+        output=request.output,
+        submitted=request.submitted,
+    )
 
 
 def _frames(ledger: RunLedger, committed: set[int]) -> int:
@@ -142,65 +130,6 @@ def _frames(ledger: RunLedger, committed: set[int]) -> int:
         return 0
     gaps = (ledger.plan(segment) for segment in set(range(last.segment)) - committed)
     return last.first_frame + len(last.frames) - sum(len(plan.frames) for plan in gaps if plan is not None)
-
-
-def list_statuses(
-    root: str,
-    *,
-    limit: int,
-    after: str = "",
-    state: str | None = None,
-    priority: str | None = None,
-) -> StatusPage:
-    """A page of the submitted runs of a ledger, by one listing and the documents of the runs up to the page's end.
-
-    Args:
-        root: of the ledger.
-        limit: most runs of the page.
-        after: the page begins with the first run whose name comes after this one.
-        state: the state of RunStatus that is wanted; None for all.
-        priority: the priority class that is wanted; None for all.
-
-    Raises:
-        OutputError: the ledger cannot be read.
-        UnavailableError: the store does not answer.
-    """
-    runs = Runs(root)
-    names = [name for name in runs.names() if name > after]
-    find = partial(_find_status, runs, state=state, priority=priority)
-    found: list[RunStatus] = []
-    with ThreadPoolExecutor(_READERS) as pool:
-        # Threads hide the time that a store takes to answer, and cost more than a local disk takes.
-        read_all = map if runs.is_local else pool.map
-        # In pieces, so that little more is read than the page needs.
-        for first in range(0, len(names), _PIECE):
-            piece = names[first : first + _PIECE]
-            for status in filter(None, read_all(find, piece)):
-                if len(found) == limit:
-                    return StatusPage(_newest_first(found), found[-1].run)
-                found.append(status)
-    return StatusPage(_newest_first(found), "")
-
-
-def _newest_first(statuses: list[RunStatus]) -> list[RunStatus]:
-    return sorted(statuses, key=lambda status: status.submitted, reverse=True)
-
-
-def _find_status(runs: Runs, run: str, *, state: str | None, priority: str | None) -> RunStatus | None:
-    """The state of a run; None when it was never submitted, or is not wanted."""
-    outcome = runs.only_outcome(run)
-    # Most runs have ended. Of one that is not wanted nothing else is read.
-    if outcome is not None and state not in {None, outcome.state}:
-        return None
-    ledger = RunLedger(runs.root, run)
-    if outcome is None:
-        ledger = ledger.latest()
-        outcome = ledger.outcome()
-    request = ledger.request()
-    if request is None or (priority and request.priority_class != priority):
-        return None
-    status = _status(ledger, request, outcome)
-    return status if state in {None, status.state} else None
 
 
 def outcomes(runs: Sequence[str], ledger: OpenLedger) -> Iterator[tuple[str, Outcome]]:

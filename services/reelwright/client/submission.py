@@ -13,6 +13,7 @@ from reelwright.bus.topics import TITLES, run_key
 from reelwright.client.status import known_ledger
 from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.output_claims import claim_output
+from reelwright.ledger.run_index import RunIndex
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry.tracing import span
 from reelwright.titles.errors import OutputError, UnavailableError
@@ -55,7 +56,9 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
         if not request.overwrite and (outcome is not None or known is None):
             latest.check_replaceable(request.output, request.fingerprint)
         # Before the request exists: of two submissions at the same time, one is refused here and leaves nothing.
-        claim_output(latest.at(latest.attempt + (outcome is not None)), request.output)
+        numbered = request.model_copy(update={"attempt": latest.attempt + (outcome is not None)})
+        claim_output(latest.at(numbered.attempt), request.output)
+        RunIndex(latest.root, latest.retry).begin(numbered)
         placed = place_request(latest, known, request)
     _publish(request.model_copy(update={"attempt": placed.attempt}), bus)
     return True

@@ -22,12 +22,13 @@ from reelwright.decoder.title_supervisor import TitleSupervisor
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.attempts import fail_attempt
 from reelwright.ledger.crash_guard import CrashGuard
-from reelwright.ledger.run_ledger import OpenLedger, is_run
+from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.tracing import TRACEPARENT, span
 from reelwright.telemetry.watched_loops import turned, watched
 from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, is_refusal, is_temporary
+from reelwright.titles.identity import is_run
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleRequest
 

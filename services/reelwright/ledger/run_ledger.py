@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -25,13 +25,14 @@ from reelwright.ledger.records import (
     SegmentRecord,
     TitleRecord,
 )
+from reelwright.ledger.run_index import RunIndex
 from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
 from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.allowed_places import UNRESTRICTED, AllowedPlaces
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
-from reelwright.titles.errors import LedgerError, LostSegment
-from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches
+from reelwright.titles.errors import LedgerError, LostSegment, RecipeError
+from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches, is_run
 from reelwright.titles.request import RunRequest
 
 # What may differ between two requests for the same attempt.
@@ -44,7 +45,6 @@ _TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
 _ADOPTION = "adopted.json"
 _ENGINE = "engine.json"
 _REQUEST = "request.json"
-_RUN_NAME = re.compile(r"[0-9a-f]{20}")
 _ATTEMPT_NAME = re.compile(r"[0-9]{6,}")
 
 Found = TypeVar("Found")
@@ -309,8 +309,17 @@ class RunLedger:
         return delivery.delivered_manifest(self.run, output)
 
     def put_outcome(self, outcome: Outcome) -> bool:
-        """Writes how the attempt ended, unless an outcome is there; whether the ledger now holds this outcome."""
-        return self._documents.create("outcome.json", outcome) or self.outcome() == outcome
+        """Writes how the attempt ended, unless an outcome is there; whether the ledger now holds this outcome.
+
+        An attempt that is in the index is entered there as ended.
+        """
+        if not self._documents.create("outcome.json", outcome) and self.outcome() != outcome:
+            return False
+        # An attempt without a usable request stays unfinished in the index.
+        with suppress(LedgerError, RecipeError):
+            if request := self.request():
+                RunIndex(self.root, self.retry).end(request, outcome)
+        return True
 
     def outcome(self) -> Outcome | None:
         """How the attempt ended; None while it has not."""
@@ -330,6 +339,7 @@ class RunLedger:
         """Removes this attempt and those before it, the first last; one that is begun meanwhile stays."""
         for attempt in range(self.attempt, FIRST_ATTEMPT - 1, -1):
             remove_attempt(self.at(attempt)._folder)
+            RunIndex(self.root, self.retry).forget(self.run, attempt)
 
     def remove_leftovers(self) -> None:
         """Removes what killed writers left: part-written files and encoded segments that no record names.
@@ -365,11 +375,6 @@ class OpenLedger(Protocol):
 
     def __call__(self, run: str, attempt: int = FIRST_ATTEMPT) -> RunLedger:
         """Opens it; see RunLedger."""
-
-
-def is_run(name: str) -> bool:
-    """Whether a text has the form of a run's name."""
-    return _RUN_NAME.fullmatch(name) is not None
 
 
 def list_runs(root: str) -> list[str]:

@@ -6,7 +6,7 @@ from reelwright.ledger.documents import DocumentFolder
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import list_runs
 from reelwright.store.folder import Folder
-from reelwright.titles.identity import attempt_folder
+from reelwright.titles.identity import FIRST_ATTEMPT, attempt_folder
 
 
 class Runs:
@@ -31,12 +31,16 @@ class Runs:
         """Names of the runs, sorted, by one listing; empty where there is no such place yet."""
         return list_runs(self.root)
 
+    def outcome(self, run: str, attempt: int) -> Outcome | None:
+        """How an attempt ended; None while it has not."""
+        return self._documents.read(f"{attempt_folder(run, attempt)}/outcome.json", Outcome)
+
     def only_outcome(self, run: str) -> Outcome | None:
         """The outcome of a run that has ended and was never submitted again; None for any other run.
 
         Opening the ledger of each of 100,000 runs would take most of the time that a listing of them takes.
         """
-        outcome = self._documents.read(f"{run}/outcome.json", Outcome)
+        outcome = self.outcome(run, FIRST_ATTEMPT)
         return None if outcome is None or self._folder.list_names(f"{run}/attempts") else outcome
 
     def ended_at(self, run: str, attempt: int) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial, wraps
@@ -137,6 +137,33 @@ class Folder:
                 raise
         return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
 
+    def iterate_names(self, folder: str, after: str = "") -> Iterator[str]:
+        """As `list_names`, in pages: a store is asked for no more than is iterated over, and one more page.
+
+        Args:
+            folder: name of the sub-folder; empty for this folder itself.
+            after: the first name is the one after this name.
+        """
+        if self._location.protocol != "s3":
+            yield from (name for name in self.list_names(folder) if name > after)
+            return
+        token = ""
+        while True:
+            names, token = self._list_page(folder, after, token)
+            yield from names
+            if not token:
+                return
+
+    @_retried
+    def _list_page(self, folder: str, after: str, token: str) -> tuple[list[str], str]:
+        with self._translated_errors(folder):
+            try:
+                return remote.list_page(self._location, self._path(folder), after, token)
+            except store_exceptions() as error:
+                if is_not_found(error):
+                    return [], ""
+                raise
+
     @_retried
     def create(self, name: str, data: bytes) -> bool:
         """Creates a file; returns False, and changes nothing, when one of that name exists."""
@@ -228,6 +255,16 @@ class Folder:
             except store_exceptions() as error:
                 if not is_not_found(error):
                     raise
+
+    @_retried
+    def remove_all(self, names: Sequence[str]) -> None:
+        """Removes files, in a store with one request for up to 1000; ignores missing ones."""
+        with self._translated_errors(""):
+            if not self._location.local:
+                remote.remove(self._location, [self._path(name) for name in names])
+                return
+            for name in names:
+                Path(self._path(name)).unlink(missing_ok=True)
 
     @_retried
     def remove_matching(self, folder: str, patterns: Collection[re.Pattern[str]]) -> None:

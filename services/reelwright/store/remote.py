@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,29 @@ def create(location: Location, path: str, data: bytes) -> bool:
     return created
 
 
+def list_page(location: Location, folder: str, after: str, token: str) -> tuple[list[str], str]:
+    """Names of files and folders directly in a folder of a store with pages, in order.
+
+    Args:
+        location: on S3.
+        folder: path of the folder.
+        after: the first page begins after the file with this name; empty for the start.
+        token: what the page before returned; empty for the first page.
+
+    Returns:
+        The names, and the token of the next page; empty when this is the last one.
+
+    Raises:
+        OSError: see `store_exceptions`.
+    """
+    bucket, _, key = f"{folder}/".partition("/")
+    start = {"ContinuationToken": token} if token else {"StartAfter": f"{key}{after}"} if after else {}
+    page = location.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, Delimiter="/", **start)
+    paths = [item["Key"] for item in page.get("Contents", ())]
+    paths += [item["Prefix"].rstrip("/") for item in page.get("CommonPrefixes", ())]
+    return sorted(path.removeprefix(key) for path in paths if path != key), page.get("NextContinuationToken", "")
+
+
 def upload(location: Location, path: str, local: Path) -> None:
     """Uploads a local file, with bounded memory.
 
@@ -105,7 +129,8 @@ def remove(location: Location, paths: Sequence[str]) -> None:
     """
     if location.protocol != "s3":
         for path in paths:
-            location.fs.rm_file(path)
+            with suppress(FileNotFoundError):
+                location.fs.rm_file(path)
         return
     for first in range(0, len(paths), _MAX_REMOVED):
         split = [path.partition("/") for path in paths[first : first + _MAX_REMOVED]]

@@ -22,6 +22,7 @@ FIRST_ATTEMPT = 1
 """Number of a run's first attempt; also what a message or document without a number means."""
 
 _RUN_NAME = re.compile(r"[0-9A-Za-z]{1,64}")
+_MADE_NAME = re.compile(r"[0-9a-f]{20}")
 # A film of a thousand hours has a few million segments.
 _MAX_SEGMENT = 999_999_999
 
@@ -95,6 +96,11 @@ def run_id(fingerprint: str, recipe: Recipe, model_sha256: str, toolchain: str, 
     """
     text = "\n".join(("reelwright-run-3", fingerprint, recipe.canonical(), model_sha256, toolchain, engine))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def is_run(name: str) -> bool:
+    """Whether a text has the form of the names that `run_id` makes."""
+    return _MADE_NAME.fullmatch(name) is not None
 
 
 @lru_cache(maxsize=1024)
