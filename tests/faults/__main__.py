@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults.campaign import run_campaign
+from tests.faults.campaign import MAX_CONCURRENT_FAULTS, run_campaign
 from tests.faults.report import markdown, slow_recoveries, violations
 
 _FINDINGS = Path(__file__).resolve().parents[2] / "fault-findings"
@@ -27,6 +27,9 @@ def main() -> int:
     parser.add_argument("--outage", type=float, default=60.0, help="seconds of broker outage at the end; 0 for none")
     parser.add_argument("--hostile", action="store_true", help="the hostile campaign: forgers, strangers, bad workers")
     parser.add_argument("--kinds", nargs="+", default=(), metavar="NAME", help="only kinds whose names begin like this")
+    parser.add_argument(
+        "--at-once", type=int, default=MAX_CONCURRENT_FAULTS, metavar="N", help="most faults at the same time"
+    )
     options = parser.parse_args()
     # Exit by exception on SIGTERM, so that the context managers stop the servers and remove the mounts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -45,6 +48,7 @@ def main() -> int:
             report_progress=_print,
             hostile=options.hostile,
             kind_names=options.kinds,
+            concurrent_faults=options.at_once,
         )
     finally:
         shutil.copytree(folder / "logs", findings / "logs", dirs_exist_ok=True)

@@ -24,13 +24,16 @@ from tests.faults.title_client import TitleClient
 from tests.faults.trial_cluster import TrialCluster, open_trial_cluster
 
 # With more faults than this at the same time, hardly any work is done between them.
-_MAX_CONCURRENT_FAULTS = 6
+MAX_CONCURRENT_FAULTS = 6
 _CONCURRENT_TITLES = 3
 # After this long without a commit, the next fault waits for one. Otherwise a slow recovery could not be told from an
 # unlucky series of faults.
 _PAUSE_AFTER_SECONDS = 10.0
-# After this long without a commit the campaign gives up.
+# After this long without a commit, and this many undisturbed gaps, the campaign gives up.
 _STALLED_AFTER_SECONDS = 240.0
+_STALLED_AFTER_GAPS = 12
+# Commits without any fault, between which the undisturbed gap is measured.
+_UNDISTURBED_COMMITS = 5
 _POLL_SECONDS = 0.1
 
 
@@ -66,6 +69,7 @@ class CampaignResult:
         process_starts: number of processes that were started.
         commits: number of segments that were committed.
         longest_commit_gap: longest time between two commits, in seconds.
+        undisturbed_gap: the same before the first fault, while all processes worked.
         seconds: from the first fault to the last.
         role_kill_recovery: seconds from the kill of all processes of a role to the next commit, by role.
         outage_recovery: seconds from the broker's return to the next commit; None when no outage was tried.
@@ -84,6 +88,7 @@ class CampaignResult:
     process_starts: int = 0
     commits: int = 0
     longest_commit_gap: float = 0.0
+    undisturbed_gap: float = 0.0
     seconds: float = 0.0
     role_kill_recovery: dict[str, float] = field(default_factory=dict)
     outage_recovery: float | None = None
@@ -103,6 +108,7 @@ def run_campaign(
     report_progress: Callable[[str], None],
     hostile: bool = False,
     kind_names: Sequence[str] = (),
+    concurrent_faults: int = MAX_CONCURRENT_FAULTS,
 ) -> CampaignResult:
     """Injects faults while titles are restored, then waits for every film.
 
@@ -115,6 +121,7 @@ def run_campaign(
         report_progress: called with one line for each fault.
         hostile: inject the kinds of the hostile campaign.
         kind_names: beginnings of the names of the kinds to inject; all kinds when empty.
+        concurrent_faults: most faults at the same time.
 
     Raises:
         ValueError: no kind has such a name.
@@ -130,8 +137,11 @@ def run_campaign(
             try:
                 # Not before the cluster works: recovery is measured between commits.
                 _wait_for_commit(trial, time.monotonic())
+                result.undisturbed_gap = _measure_undisturbed_gap(trial)
+                report_progress(f"undisturbed, a segment is committed every {result.undisturbed_gap:.1f} s at least")
                 plan = islice(fault_schedule(seed, kinds), count)
-                _inject_all(trial, plan, {kind.name: kind for kind in kinds}, result, report_progress)
+                by_name = {kind.name: kind for kind in kinds}
+                _inject_all(trial, plan, by_name, concurrent_faults, result, report_progress)
                 if outage_seconds:
                     _measure_role_kills(trial, result)
                     _measure_broker_outage(trial, result)
@@ -162,33 +172,44 @@ def _save_process_state(trial: TrialCluster, findings: Path) -> None:
             (findings / f"{process.name}.txt").write_text("\n".join(pages))
 
 
-def _wait_for_commit(trial: TrialCluster, moment: float) -> float:
+def _wait_for_commit(trial: TrialCluster, moment: float, undisturbed_gap: float = 0.0) -> float:
     """Waits for the first commit after a moment of `time.monotonic`; the seconds between the two."""
     while (seconds := trial.commits.seconds_to_next(moment)) is None:
-        if trial.commits.seconds_since_last > _STALLED_AFTER_SECONDS:
-            raise _StalledError(f"nothing was committed for {_STALLED_AFTER_SECONDS:.0f} s")
+        _check_stall(trial, undisturbed_gap)
         time.sleep(_POLL_SECONDS)
     return seconds
+
+
+def _check_stall(trial: TrialCluster, undisturbed_gap: float) -> None:
+    longest = max(_STALLED_AFTER_SECONDS, _STALLED_AFTER_GAPS * undisturbed_gap)
+    if trial.commits.seconds_since_last > longest:
+        raise _StalledError(f"nothing was committed for {longest:.0f} s")
+
+
+def _measure_undisturbed_gap(trial: TrialCluster) -> float:
+    """The longest time between some commits while nothing disturbs the cluster, in seconds."""
+    began = time.monotonic()
+    for _ in range(_UNDISTURBED_COMMITS):
+        _wait_for_commit(trial, time.monotonic())
+    return trial.commits.longest_gap(began)
 
 
 def _inject_all(
     trial: TrialCluster,
     plan: Iterator[ScheduledFault],
     kinds: dict[str, FaultKind],
+    concurrent_faults: int,
     result: CampaignResult,
     report_progress: Callable[[str], None],
 ) -> None:
     began = time.monotonic()
-    free = threading.Semaphore(_MAX_CONCURRENT_FAULTS)
+    free = threading.Semaphore(concurrent_faults)
     running: list[Future[None]] = []
-    with ThreadPoolExecutor(_MAX_CONCURRENT_FAULTS, thread_name_prefix="fault") as pool:
+    with ThreadPoolExecutor(concurrent_faults, thread_name_prefix="fault") as pool:
         for fault in plan:
             time.sleep(fault.gap)
             while trial.commits.seconds_since_last > _PAUSE_AFTER_SECONDS:
-                if trial.commits.seconds_since_last > _STALLED_AFTER_SECONDS:
-                    raise _StalledError(
-                        f"nothing was committed for {_STALLED_AFTER_SECONDS:.0f} s before fault {fault.number}"
-                    )
+                _check_stall(trial, result.undisturbed_gap)
                 time.sleep(_POLL_SECONDS)
             free.acquire()
             event = FaultEvent(fault, time.monotonic())
@@ -202,7 +223,7 @@ def _inject_all(
     for task in running:
         task.result()
     result.seconds = time.monotonic() - began
-    _wait_for_commit(trial, time.monotonic())
+    _wait_for_commit(trial, time.monotonic(), result.undisturbed_gap)
     for event in result.events:
         start = event.started if kinds[event.fault.kind].recovery_from_start else event.ended
         event.recovery = trial.commits.seconds_to_next(start)
@@ -224,7 +245,7 @@ def _inject(trial: TrialCluster, kind: FaultKind, event: FaultEvent, result: Cam
 def _measure_role_kills(trial: TrialCluster, result: CampaignResult) -> None:
     """For each role, kills all its processes at once, starts them again and measures the time to the next commit."""
     for role, slots in trial.supervisor.slots.items():
-        _wait_for_commit(trial, time.monotonic())
+        _wait_for_commit(trial, time.monotonic(), result.undisturbed_gap)
         filled = slots[: trial.supervisor.base[role]]
         with trial.supervisor.locked(filled):
             killed = time.monotonic()
@@ -232,7 +253,7 @@ def _measure_role_kills(trial: TrialCluster, result: CampaignResult) -> None:
                 trial.supervisor.kill(slot)
             for slot in filled:
                 trial.supervisor.start(slot)
-        result.role_kill_recovery[role] = _wait_for_commit(trial, killed)
+        result.role_kill_recovery[role] = _wait_for_commit(trial, killed, result.undisturbed_gap)
 
 
 def _measure_broker_outage(trial: TrialCluster, result: CampaignResult) -> None:
@@ -242,7 +263,7 @@ def _measure_broker_outage(trial: TrialCluster, result: CampaignResult) -> None:
         trial.kafka.kill()
         time.sleep(result.outage_seconds)
         trial.kafka.start()
-    result.outage_recovery = _wait_for_commit(trial, time.monotonic())
+    result.outage_recovery = _wait_for_commit(trial, time.monotonic(), result.undisturbed_gap)
     if trial.supervisor.pids() != before:
         result.violations.append("a process ended while the broker was down")
 
@@ -251,4 +272,4 @@ def _collect(trial: TrialCluster, client: TitleClient, result: CampaignResult) -
     result.checks = client.checks
     result.unexpected_exits, result.peak_bytes = trial.supervisor.unexpected_exits, trial.supervisor.peak_bytes
     result.process_starts, result.commits = trial.supervisor.starts, trial.commits.count
-    result.longest_commit_gap = trial.commits.longest_gap
+    result.longest_commit_gap = trial.commits.longest_gap()

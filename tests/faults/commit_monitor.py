@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from bisect import bisect_right
+from itertools import pairwise
 from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -52,10 +53,13 @@ class CommitMonitor:
         """Seconds since the last commit."""
         return time.monotonic() - self._times[-1]
 
-    @property
-    def longest_gap(self) -> float:
-        """The longest time between two commits, in seconds."""
-        return max((b - a for a, b in zip(self._times, self._times[1:], strict=False)), default=0.0)
+    def longest_gap(self, since: float = 0.0) -> float:
+        """The longest time between two commits, in seconds.
+
+        Args:
+            since: a moment of `time.monotonic`; gaps that end before it are left out.
+        """
+        return max((b - a for a, b in pairwise(list(self._times)) if b > since), default=0.0)
 
     def seconds_to_next(self, moment: float) -> float | None:
         """Seconds from a moment of `time.monotonic` to the first commit after it; None before there is one."""

@@ -81,9 +81,12 @@ def test_each_violation_is_one_line_of_the_report(violate: Callable[[CampaignRes
 
 
 def test_a_slow_recovery_from_a_kill_is_reported() -> None:
-    """A kill with more than 30 s to the next commit is reported, in the campaign and in the separate measurement."""
+    """The limit is 30 s and two undisturbed gaps of the same run, in the campaign and in the separate measurement."""
     result = good_result()
     result.events[0].recovery = 31.0
     result.role_kill_recovery = {"decoder": 32.0, "encoder": 5.0}
     assert len(slow_recoveries(result)) == 2
     assert last_line(result).endswith("slowest recovery 31 s")
+    result.undisturbed_gap = 0.75
+    (line,) = slow_recoveries(result)
+    assert line == "every decoder killed: 32.0 s to the next committed segment, limit 31.5 s"

@@ -137,7 +137,13 @@ def test_runs_of_an_earlier_version_are_shown_and_can_be_indexed(
         if outcome := ENDED.get(state):
             found.put_outcome(outcome)
     ledger(name_of(2)).at(2).put_request(request_of(run=name_of(2), attempt=2, submitted=9.0))
-    pages = (["--limit", "2"], ["--state", "queued"], ["--state", "finished"], ["--state", "failed"], [])
+    pages: tuple[list[str], ...] = (
+        ["--limit", "2"],
+        ["--state", "queued"],
+        ["--state", "finished"],
+        ["--state", "failed"],
+        [],
+    )
     before = [status(capsys, *page)[0] for page in pages]
     assert before[1:4] == [[name_of(2), name_of(0)], [name_of(1)], []]
     assert "reelwright runs index" in status(capsys)[1]
