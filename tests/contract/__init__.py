@@ -6,3 +6,4 @@ import pytest
 pytest.register_assert_rewrite("tests.contract.bounded_bus")
 pytest.register_assert_rewrite("tests.contract.bus")
 pytest.register_assert_rewrite("tests.contract.ledger")
+pytest.register_assert_rewrite("tests.contract.run_index")

@@ -17,13 +17,11 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.delivery import manifest_location, report_location
 from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
 from reelwright.ledger.output_claims import check_claim, claim_output
-from reelwright.ledger.records import Manifest, Outcome, OutcomeState, PlanEnd
+from reelwright.ledger.records import Manifest, Outcome, PlanEnd
 from reelwright.ledger.report.page import write_report
-from reelwright.ledger.run_index import EndedRun, RunIndex
 from reelwright.ledger.run_ledger import RunLedger, list_runs
 from reelwright.store.folder import Folder, parent_folder
 from reelwright.titles.errors import CorruptPayload, LedgerError, LostSegment, OutputError
-from reelwright.titles.request import PriorityClass
 from reelwright.wire.frames_pb2 import Payload
 from tests.support.ledgers import RUN, film_of, plan_of, planned, put_file, put_run, record_of, request_of, title_of
 
@@ -226,36 +224,6 @@ class LedgerContract:
         Folder(root).create("notes.txt", b"")
         Folder(root).create("sources/a.mp4", b"")
         assert list_runs(root) == sorted([RUN, other])
-
-    def test_the_index_follows_an_attempt(self, root: str) -> None:
-        """An attempt is entered as unfinished, then by its outcome; of a run, the last attempt alone is listed."""
-        index, ledger = RunIndex(root), RunLedger(root, RUN)
-
-        def listed(*states: OutcomeState | None, priority: PriorityClass = "bulk") -> list[tuple[int, bool]]:
-            return [(entry.attempt, entry.ended) for entry in index.entries(states, [priority])]
-
-        assert not index.is_complete()
-        assert listed(None, "failed") == []
-        request = request_of(priority_class="bulk")
-        index.begin(request)
-        assert index.is_complete()
-        ledger.put_request(request)
-        assert listed(None) == listed(None, "failed") == [(1, False)]
-        assert listed(None, priority="express") == listed("failed") == []
-        ledger.put_outcome(FAILED)
-        assert listed(None) == []
-        (entry,) = index.entries(["failed"], ["bulk"])
-        assert index.ended(entry) == EndedRun(request=request, outcome=FAILED)
-        again = request_of(priority_class="bulk", attempt=2)
-        index.begin(again)
-        assert listed(None, "failed") == [(2, False)]
-        ledger.at(2).put_request(again)
-        ledger.at(2).put_outcome(Outcome(state="finished"))
-        assert listed(None, "failed") == []
-        assert listed("finished") == [(2, True)]
-        assert list(index.entries(["finished"], ["bulk"], RUN)) == []
-        ledger.at(2).remove()
-        assert listed(None, "finished", "failed") == []
 
     @pytest.mark.parametrize("place", ["the same store", "a local folder", "another store"])
     def test_a_film_is_delivered_and_its_run_pruned(self, root: str, tmp_path: Path, place: str) -> None:

@@ -23,6 +23,7 @@ from scripts.servers.s3 import S3Server
 from tests.contract.attempt_machine import AttemptMachine
 from tests.contract.attempts import AttemptContract
 from tests.contract.ledger import AWKWARD, LedgerContract, payload_of
+from tests.contract.run_index import RunIndexContract
 from tests.support.ledgers import RUN, plan_of, request_of, title_of
 from tests.support.stores import FaultyS3Server, aws_environment, require_real_server
 
@@ -39,7 +40,7 @@ def root(store: S3Server) -> str:
     return f"s3://{store.bucket}/{uuid4().hex}/{AWKWARD}"
 
 
-class TestLedgerOnS3(LedgerContract):
+class TestLedgerOnS3(LedgerContract, RunIndexContract):
     pass
 
 

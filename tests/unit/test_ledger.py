@@ -18,16 +18,17 @@ from hypothesis import strategies as st
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.titles.errors import LedgerError, LostSegment, OneLineError, OutputError, UnavailableError
 from tests.contract.ledger import AWKWARD, LedgerContract
+from tests.contract.run_index import RunIndexContract
 from tests.support.ledgers import RUN, plan_of, put_file, record_of, title_of
 
 
-class TestLocalLedger(LedgerContract):
+class TestLocalLedger(LedgerContract, RunIndexContract):
     @pytest.fixture
     def root(self, tmp_path: Path) -> str:
         return str(tmp_path / AWKWARD)
 
 
-class TestLedgerInMemory(LedgerContract):
+class TestLedgerInMemory(LedgerContract, RunIndexContract):
     """As on an object store: no folders, no links."""
 
     @pytest.fixture
