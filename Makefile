@@ -77,7 +77,7 @@ bench: $(VENV)/.dev  ## speed, memory and frames on this machine
 	$(BIN)/python -m tests.bench
 
 fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=20000
-	REELWRIGHT_FUZZ=$(or $(N),20000) $(PYTEST) tests/integration/test_fuzz.py --timeout=0
+	REELWRIGHT_FUZZ=$(or $(N),20000) $(PYTEST) tests/integration/test_fuzz.py --timeout=0 -o faulthandler_timeout=0
 
 conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: writes docs/conformance.md
 	$(VENV)/bin/python -m tests.conformance

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
-import resource
-import traceback
+import signal
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.support import fuzzing
+from tests.support.fuzz_workers import Tally, check_share
 
 # 300 mutations cover every film and every kind of mutation. CI tries more, and `make fuzz` any number.
 COUNT = int(os.environ.get("REELWRIGHT_FUZZ", "2000" if os.environ.get("CI") else "300"))
@@ -25,20 +24,6 @@ WORKERS = os.cpu_count() or 1
 RESTORE_EVERY = 20
 # A hundred times what the slowest film needs on an idle core, so a film that takes longer hangs.
 HANG_SECONDS = 120.0
-MEMORY_BYTES = 6 << 30
-
-
-@dataclass
-class Tally:
-    """Results of a worker.
-
-    Attributes:
-        outcomes: number of films by the outcome of `fuzzing.check_film`.
-        findings: descriptions of the films that were handled wrongly.
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
 
 
 @pytest.mark.timeout(0)
@@ -49,7 +34,7 @@ def test_a_mutated_film_gives_a_clear_error_or_a_complete_film(tmp_path: Path) -
     fuzzing.make_films(films)
     print(f"REELWRIGHT_FUZZ={COUNT} REELWRIGHT_FUZZ_SEED={SEED}")  # noqa: T201 - how to repeat a failure
     with ThreadPoolExecutor(WORKERS) as pool:
-        tallies = list(pool.map(lambda first: _check_share(films, tmp_path / f"worker-{first}", first), range(WORKERS)))
+        tallies = list(pool.map(partial(_check_share, films, tmp_path), range(WORKERS)))
     findings = [finding for tally in tallies for finding in tally.findings]
     outcomes = sum((tally.outcomes for tally in tallies), Counter())
     print(dict(outcomes))  # noqa: T201 - shows how many mutations were readable
@@ -59,50 +44,68 @@ def test_a_mutated_film_gives_a_clear_error_or_a_complete_film(tmp_path: Path) -
     assert {"refused", "undamaged", "damaged"} <= set(outcomes)
 
 
-def _check_share(films: Path, folder: Path, first: int) -> Tally:
-    """Checks every WORKERS-th mutation in a separate process, which is replaced after a crash or a hang."""
+def _check_share(films: Path, tmp_path: Path, first: int) -> Tally:
+    """Checks every WORKERS-th mutation."""
+    folder = tmp_path / f"worker-{first}"
     folder.mkdir()
-    tally, numbers = Tally(), list(range(first, COUNT, WORKERS))
-    while numbers:
-        our_end, worker_end = multiprocessing.Pipe()
-        worker = multiprocessing.get_context("spawn").Process(target=_check, args=(films, folder, numbers, worker_end))
-        worker.start()
-        worker_end.close()
-        done = _collect(our_end, numbers, tally)
-        worker.kill() if done < len(numbers) else None
-        worker.join()
-        if done < len(numbers):
-            description = fuzzing.mutate_film(films, SEED, numbers[done])[0]
-            tally.findings.append(f"{numbers[done]}: {description}: crash or hang, exit code {worker.exitcode}")
-        numbers = numbers[done + 1 :]
-    return tally
+    return check_share(
+        _FilmCheck(films, folder),
+        range(first, COUNT, WORKERS),
+        folder,
+        describe=lambda number: fuzzing.mutate_film(films, SEED, number)[0],
+        hang_seconds=HANG_SECONDS,
+    )
 
 
-def _collect(results: Connection, numbers: list[int], tally: Tally) -> int:
-    """Receives results until the worker ends or sends nothing for too long; the number of results."""
-    for done, _ in enumerate(numbers):
-        try:
-            if not results.poll(HANG_SECONDS):
-                return done
-            outcome, finding = results.recv()
-        except EOFError:
-            return done
-        tally.outcomes[outcome] += 1
-        tally.findings += [finding] if finding else []
-    return len(numbers)
+class _FilmCheck:
+    def __init__(self, films: Path, folder: Path) -> None:
+        self._films, self._folder = films, folder
+        self._readable = random.Random(SEED).randrange(RESTORE_EVERY)
 
-
-def _check(films: Path, folder: Path, numbers: list[int], results: Connection) -> None:
-    # A file that claims terabytes must not make this machine allocate them.
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    readable = random.Random(SEED).randrange(RESTORE_EVERY)
-    for number in numbers:
-        description, data = fuzzing.mutate_film(films, SEED, number)
-        path = folder / f"mutated{Path(description.split()[0]).suffix}"
+    def __call__(self, number: int) -> str:
+        description, data = fuzzing.mutate_film(self._films, SEED, number)
+        path = self._folder / f"mutated{Path(description.split()[0]).suffix}"
         path.write_bytes(data)
         try:
-            outcome, finding = fuzzing.check_film(path, restore=readable % RESTORE_EVERY == 0), ""
-        except BaseException:  # noqa: BLE001 - every exception is a finding
-            outcome, finding = "finding", f"{number}: {description}\n{traceback.format_exc()}"
-        readable += outcome not in {"refused", "unreadable"}
-        results.send((outcome, finding))
+            outcome = fuzzing.check_film(path, restore=self._readable % RESTORE_EVERY == 0)
+        except BaseException as error:
+            error.add_note(description)
+            raise
+        self._readable += outcome not in {"refused", "unreadable"}
+        return outcome
+
+
+def test_a_worker_that_does_not_exit_after_its_last_film_is_reported_with_its_stacks(tmp_path: Path) -> None:
+    """A worker that a thread keeps from exiting is ended, and the finding shows where that thread stands."""
+    tally = check_share(_leave_a_thread, [1], tmp_path, hang_seconds=5.0)
+    assert tally.outcomes == Counter({"undamaged": 1})
+    (finding,) = tally.findings
+    assert finding.startswith("after the last case: crash or hang, exit code 1")
+    assert "in _wait_for_ever" in finding
+
+
+def test_a_worker_that_hangs_or_dies_is_replaced_and_the_rest_is_checked(tmp_path: Path) -> None:
+    """A hang and a crash are a finding each, with the stacks, and the cases behind them are checked."""
+    tally = check_share(_misbehave, [1, 2, 3, 4], tmp_path, hang_seconds=5.0)
+    assert tally.outcomes == Counter({"undamaged": 2})
+    hang, death = tally.findings
+    assert hang.startswith("2: 2: crash or hang, exit code 1")
+    assert "in _wait_for_ever" in hang
+    assert death.startswith(f"3: 3: crash or hang, exit code {-signal.SIGKILL}")
+
+
+def _leave_a_thread(_: int) -> str:
+    threading.Thread(target=_wait_for_ever).start()
+    return "undamaged"
+
+
+def _misbehave(number: int) -> str:
+    if number == 2:
+        _wait_for_ever()
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "undamaged"
+
+
+def _wait_for_ever() -> None:
+    threading.Event().wait()
