@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from kafka import KafkaAdminClient
 
+import reelwright.bus.kafka.consumer as consumer_module
 from reelwright.bus.dead_letters import dead_letter
 from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.bus.kafka.names import BrokerNames
@@ -71,6 +72,25 @@ def test_publishers_of_a_frozen_broker_wait_within_the_bound(frozen: KafkaServer
         assert set(arrived) == {b"first", *sent}
     finally:
         with_bus.close()
+
+
+def test_an_idle_consumer_delivers_as_before(kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consumers that ask the broker seldom, because nothing came for a while, deliver records, resumed ones too."""
+    monkeypatch.setattr(consumer_module, "_IDLE_AFTER_SECONDS", 0.0)
+    topic, bus = new_topic(kafka), open_bus(kafka, max_bytes=1 << 20)
+    try:
+        consumers = [bus.consumer([topic], new_group()), bus.listener([topic])]
+        for value in (b"first", b"second"):
+            bus.publish(topic, b"k", value)
+            assert [values(collect(consumer, 1)) for consumer in consumers] == [[value], [value]]
+        member = consumers[0]
+        member.pause(member.assignment())
+        bus.publish(topic, b"k", b"third")
+        assert values(collect(consumers[1], 1)) == [b"third"]
+        member.resume(member.assignment())
+        assert values(collect(member, 1)) == [b"third"]
+    finally:
+        bus.close()
 
 
 def test_an_outsize_record_passes(kafka: KafkaServer) -> None:

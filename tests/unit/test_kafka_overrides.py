@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 
 import pytest
+from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.compat import KafkaNetClient
@@ -34,6 +35,8 @@ PRIVATE_PARTS: list[tuple[Callable[..., object], str]] = [
     # force_close.
     (KafkaProducer.close, "431699b88f333650"),
     (Sender.force_close, "7963a0d23bc94fc9"),
+    # set_fetch_wait.
+    (Fetcher._create_fetch_requests, "4399843be7e40180"),
     # wait_full_polls, has_heartbeat, request_rejoin.
     (ConsumerCoordinator.time_to_next_poll, "e13264b23a42b5d1"),
     (BaseCoordinator._heartbeat_loop, "4b5e7d41d54a36b0"),

@@ -34,7 +34,7 @@ from reelwright.wire.titles_pb2 import TitleRequest
 
 log = get_logger(__name__)
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 # Requests read ahead, so that urgent ones among them are served first. A request takes a kilobyte.
 _MAX_TITLES = 1000
 # Pause after a temporary error before the next try.

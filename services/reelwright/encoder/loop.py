@@ -25,7 +25,7 @@ from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 _POLL_RECORDS = 4
 _DISCARD_ENDED_SECONDS = 10.0
 # Pause before a segment is delivered again for which there was no room.

@@ -18,7 +18,7 @@ from reelwright.bus.kafka.client import RateLimitedLog
 from reelwright.bus.kafka.membership import GroupMembership
 from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, RebalanceListener
-from reelwright.bus.kafka.overrides import open_client, wait_full_polls
+from reelwright.bus.kafka.overrides import open_client, set_fetch_wait, wait_full_polls
 from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry.logs import get_logger
@@ -29,8 +29,13 @@ log = get_logger(__name__)
 
 _POLL_MS = 200
 _POLL_RECORDS = 256
-# The broker holds a fetch open this long, and a partition that is resumed meanwhile is fetched only after it.
+# The broker holds a fetch open this long while there are no records; a partition that is resumed meanwhile is fetched
+# only after it.
 _FETCH_WAIT_MS = 100
+# For a consumer without records that has nothing to resume: ten fetches per second were most of an idle role's work.
+# Partitions that a group gives to a member are fetched only after its open fetch; a listener gets none.
+_IDLE_FETCH_WAIT_MS, _IDLE_LISTENER_FETCH_WAIT_MS, _IDLE_POLL_MS = 1000, 5000, 500
+_IDLE_AFTER_SECONDS = 5.0
 _REOPEN_SECONDS = 1.0
 _ASSIGNMENT_CHECK_SECONDS = 0.02
 _MISSING_TOPIC_SECONDS = 5.0
@@ -172,9 +177,15 @@ class KafkaBusConsumer:
                 rate_limited_log=self._rate_limited_log,
                 on_committed=self._on_committed,
             )
+            idle_fetch_wait = _IDLE_LISTENER_FETCH_WAIT_MS if self.group is None else _IDLE_FETCH_WAIT_MS
+            last_busy, assigned = time.monotonic(), consumer.assignment()
             while not self._stop.is_set():
                 turned()
                 self._apply_buffer_state(consumer)
+                if consumer.paused() or consumer.assignment() != assigned:
+                    last_busy, assigned = time.monotonic(), consumer.assignment()
+                idle = time.monotonic() - last_busy > _IDLE_AFTER_SECONDS
+                set_fetch_wait(consumer, idle_fetch_wait if idle else _FETCH_WAIT_MS)
                 if self.group is not None:
                     membership.check()
                     committer.commit_if_due()
@@ -185,7 +196,9 @@ class KafkaBusConsumer:
                     }
                 )
                 with suppress(kafka_errors.RetriableError):
-                    for partition, found in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
+                    timeout = _IDLE_POLL_MS if idle else _POLL_MS
+                    for partition, found in consumer.poll(timeout_ms=timeout, max_records=_POLL_RECORDS).items():
+                        last_busy = time.monotonic()
                         self._buffer.add_fetched(TopicPartition(*partition), [to_record(each) for each in found])
             if self.group is not None:
                 committer.commit_last()
@@ -211,7 +224,7 @@ class KafkaBusConsumer:
             fetch_max_bytes=max(settings.message_bytes, settings.prefetch_bytes // 2),
             metrics_enabled=False,
         )
-        wait_full_polls(consumer, _POLL_MS / 1000)
+        wait_full_polls(consumer, _IDLE_POLL_MS / 1000)
         consumer.subscribe(self._topics, listener=RebalanceListener(consumer, self._buffer, self._rate_limited_log))
         return consumer
 

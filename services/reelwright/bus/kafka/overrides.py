@@ -74,6 +74,11 @@ def wait_full_polls(consumer: KafkaConsumer, seconds: float) -> None:
     consumer._coordinator.time_to_next_poll = lambda: seconds
 
 
+def set_fetch_wait(consumer: KafkaConsumer, milliseconds: int) -> None:
+    """Sets how long the broker holds the next fetches open while there are no records."""
+    consumer._fetcher.config["fetch_max_wait_ms"] = milliseconds
+
+
 def has_heartbeat(consumer: KafkaConsumer) -> bool:
     """Whether the consumer sends heartbeats. The library stops them, and tells nobody, when the member is fenced."""
     return bool(consumer._coordinator._heartbeat_enabled)
