@@ -225,3 +225,45 @@ def test_a_trimmed_subtitle(tmp_path: Path) -> None:
         film = make_unrestored_film(source, profile, tmp_path)
         assert "cut" in shown(film.path, 100)
         assert {"whole"} <= {text for moment in range(0, 1000, 50) for text in shown(film.path, moment)}
+
+
+def splice_sound(path: Path) -> None:
+    """Copies the second packet of a transport stream's sound behind the fourth, so that its clock goes back there."""
+    data = path.read_bytes()
+    cells = [data[at : at + 188] for at in range(0, len(data), 188)]
+    sound = [at for at, cell in enumerate(cells) if (cell[1] & 0x1F, cell[2]) == (1, 1)]
+    begins = [at for at in sound if cells[at][1] & 0x40]
+    second = [cells[at] for at in sound if begins[1] <= at < begins[2]]
+    path.write_bytes(b"".join([*cells[: begins[4]], *second, *cells[begins[4] :]]))
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_sound_that_goes_back_in_time(profile: str, tmp_path: Path) -> None:
+    """Every packet is kept, a late one right after the packet before; the report counts them, and a shift is found."""
+    source = write_film(tmp_path / "source.ts", "mp2")
+    splice_sound(source)
+    film = make_unrestored_film(source, profile, tmp_path)
+    before, after = demuxed_packets(source, "audio"), demuxed_packets(film.path, "audio")
+    assert [bytes(packet) for packet in after] == [bytes(packet) for packet in before]
+    reached, late = Fraction(-1), 0
+    for packet, placed in zip(before, after, strict=True):
+        assert packet.pts is not None
+        assert placed.pts is not None
+        own = packet.pts * packet.time_base + film.result.shift
+        late += own < reached
+        reached = max(reached, own)
+        assert abs(placed.pts * placed.time_base - reached) <= 0.001
+    assert late
+    (outcome,) = settled(film)
+    assert f"{late} packets had no time of their own, or an earlier one than the packet before" in outcome.reason
+    assert outcome.times is not None
+    assert outcome.times.displaced == late
+    assert in_time(film)
+    moved = settle_outcomes(
+        film.result.streams,
+        film.result.timed_streams,
+        read_timeline(film.path).streams,
+        film.result.shift + Fraction(24, 1000),
+    )
+    assert moved[0].times is not None
+    assert moved[0].times.error > moved[0].times.tolerance

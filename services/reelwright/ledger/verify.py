@@ -14,7 +14,7 @@ from reelwright.ledger.records import Manifest
 from reelwright.media.container import open_bytes
 from reelwright.media.finished_film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.media.held_files import held
-from reelwright.media.stream_times import paired
+from reelwright.media.stream_times import DISPLACED, paired
 from reelwright.titles.errors import CorruptPayload, InputError
 
 
@@ -127,6 +127,7 @@ def _differing(pairs: Iterator[tuple[str | None, str | None]]) -> Iterator[int]:
 def _stream_times(timeline: FilmTimeline, manifest: Manifest) -> Check:
     """Every packet of sound and subtitles where the manifest has it, and that where the source had it."""
     held, wrong, worst, count = dict(paired(manifest.streams, timeline.streams)), [], 0.0, 0
+    displaced = []
     for outcome in manifest.streams:
         if outcome.times is None:
             if outcome.kind in {"audio", "subtitle"} and outcome.outcome != "left out" and outcome.packets:
@@ -136,13 +137,16 @@ def _stream_times(timeline: FilmTimeline, manifest: Manifest) -> Check:
         name = f"{outcome.kind} {outcome.index}"
         count += 1
         worst = max(worst, outcome.times.error)
+        if outcome.times.displaced:
+            displaced.append(f"{outcome.times.displaced} packets of {name} {DISPLACED}")
         if found is None:
             wrong.append(f"{name} is not in the film")
         elif found.times.digest() != outcome.times.sha256:
             wrong.append(f"{name} is not shown at its times")
         if outcome.times.error > outcome.times.tolerance:
             wrong.append(f"{name} is {outcome.times.error:.3f} s off its source's time")
-    detail = "; ".join(wrong) if wrong else f"{count} streams, at most {worst * 1000:.3f} ms from the source's"
+    close = f"{count} streams, at most {worst * 1000:.3f} ms from the source's"
+    detail = "; ".join(wrong or [close, *displaced])
     return Check("stream times", not wrong, detail)
 
 

@@ -22,6 +22,8 @@ _SLOWEST_RATE = 8000
 # Uncompressed sound has no packets of its own: a container groups its samples as it likes.
 _REGROUPED = "pcm_"
 _CAPTIONS = "eia_608"
+DISPLACED = "had no time of their own, or an earlier one than the packet before, and follow that one"
+"""What is said of the packets that `PacketTimes.displaced` counts."""
 
 
 class PacketTimes:
@@ -30,26 +32,36 @@ class PacketTimes:
     A packet that an edit list cuts out is not counted, and neither are the empty samples that MP4 puts between
     subtitles: they are not shown.
 
+    Sound is heard in the order of its packets. Where damage makes a packet go back in time, or takes its time, no
+    container can show it then, and the earliest moment it can have is that of the packet before.
+
     Args:
         stream: the stream that the packets are of.
         codec: its name.
 
     Attributes:
         unit: seconds per unit of `starts` and `end`.
-        starts: time of each packet.
+        starts: time of each packet; of sound, no earlier than that of the packet before.
         end: when the last one ends; None where the container does not say.
+        displaced: packets of sound that had no time, or an earlier one than the packet before.
     """
 
     def __init__(self, stream: Stream, codec: str) -> None:
         self.unit = Fraction(stream.time_base or 1)
         self.starts = array("q")
         self.end: int | None = None
-        self._codec = codec
+        self.displaced = 0
+        self._codec, self._ordered = codec, stream.type == "audio"
 
     def add(self, packet: Packet[Stream]) -> None:
         """Notes a packet's time."""
         start = packet.pts if packet.pts is not None else packet.dts
-        if start is None or packet.is_discard or is_empty_text(packet, self._codec):
+        if packet.is_discard or is_empty_text(packet, self._codec):
+            return
+        if self._ordered and self.starts and (start is None or start < self.starts[-1]):
+            start = self.starts[-1]
+            self.displaced += 1
+        if start is None:
             return
         self.starts.append(start)
         if packet.duration:
@@ -96,7 +108,9 @@ def settle_outcomes(
             settled.append(outcome)
             continue
         lost = [f"disposition {name}" for name in sorted(wanted.dispositions - found.dispositions)]
+        displaced = f"{wanted.times.displaced} packets {DISPLACED}" if wanted.times.displaced else ""
         update = {
+            "reason": "; ".join(filter(None, (outcome.reason, displaced))),
             "times": compare_times(outcome, wanted.times, found.times, shift),
             "not_kept": (*lost_tags(wanted.tags, found.tags), *lost),
         }
@@ -133,7 +147,8 @@ def compare_times(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes
         Times on the film's clock. `error` is the largest distance of a packet from its time in the source; of a
         stream that is cut into other packets, that of its first and its last moment.
     """
-    tolerance = source.unit + 2 * film.unit
+    # Each packet that follows at once is a unit behind the one before.
+    tolerance = source.unit + (2 + source.displaced) * film.unit
     if outcome.outcome == "converted" and outcome.kind == "audio":
         tolerance += Fraction(_CONVERTED_SAMPLES, _SLOWEST_RATE)
     wanted = [start * source.unit + shift for start in (min(source.starts), max(source.starts))]
@@ -148,6 +163,7 @@ def compare_times(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes
         error=float(_error(outcome, source, film, shift, end)),
         tolerance=float(tolerance),
         packets=len(film.starts),
+        displaced=source.displaced,
         sha256=film.digest(),
     )
 

@@ -218,6 +218,8 @@ class StreamTimes(_Value):
         error: seconds by which a packet is off its time in the source at most.
         tolerance: the largest error that the clocks of both containers, or a conversion, explain.
         packets: how many the film holds.
+        displaced: how many of the source's packets of sound had no time, or an earlier one than the packet before; that
+            packet's time counts as theirs.
         sha256: of all their times, as `PacketTimes.digest` gives it.
     """
 
@@ -228,6 +230,7 @@ class StreamTimes(_Value):
     error: float
     tolerance: float
     packets: int
+    displaced: int = 0
     sha256: str
 
 
