@@ -244,7 +244,7 @@ class StreamOutcome(_Value):
         language: as the source tags it.
         title: the same.
         outcome: copied, converted or left out.
-        reason: why it is not a plain copy, for the person.
+        reason: why it is not a plain copy, and what is damaged in it, for the person.
         packets: that went into the film.
         sha256: of a copy's content, as hex.
         times: of its packets; None for what has no time, or is not in the film.
