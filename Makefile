@@ -24,10 +24,16 @@ JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest -q
 PARALLEL = -n $(JOBS) --dist loadfile
 
-.PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults protos constraints clean
+# Tests that need a whole cluster of processes, a Kubernetes cluster, or helm, have their own targets.
+APART = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart
+# helm, kubeconform and helm-docs, built by Go where they are missing.
+TOOLS := .cache/bin
+
+.PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults images chart \
+	chart-tools e2e-kubernetes protos constraints clean
 
 help:  ## what there is
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -51,10 +57,10 @@ up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C
 	$(BIN)/python -m scripts.up
 
 test: $(VENV)/.dev check  ## every check, and every test but those of whole clusters; JOBS=4 for four processes
-	$(PYTEST) $(PARALLEL) --ignore=tests/e2e
+	$(PYTEST) $(PARALLEL) $(APART)
 
 coverage: $(VENV)/.dev  ## the tests of `make test`, and the lines that they do not reach
-	$(PYTEST) $(PARALLEL) --ignore=tests/e2e --cov=reelwright --cov-report=term:skip-covered
+	$(PYTEST) $(PARALLEL) $(APART) --cov=reelwright --cov-report=term:skip-covered
 
 e2e: $(VENV)/.dev  ## the tests of whole clusters: role processes on a broker and a store, and a short fault campaign
 	$(PYTEST) tests/e2e
@@ -85,12 +91,27 @@ conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: 
 faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7; HOSTILE=1 forges and intrudes
 	$(BIN)/python -m tests.faults $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(HOSTILE),--hostile)
 
+images: $(VENV)/.local  ## build the container images with docker or buildah: make images ONLY="media inference-cpu"
+	$(BIN)/python -m scripts.images $(ONLY)
+
+chart: $(VENV)/.dev chart-tools  ## lint, render and validate the Helm chart
+	PATH=$(abspath $(TOOLS)):$$PATH $(PYTEST) tests/chart
+
+chart-tools: $(TOOLS)/helm  ## build helm into .cache/bin, where the machine has none
+
+$(TOOLS)/helm:
+	command -v helm || GOBIN=$(abspath $(TOOLS)) CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@v3.22.0
+
+e2e-kubernetes: $(VENV)/.dev  ## the tests on a real Kubernetes: the current context of kubectl, or KUBERNETES_UP=COMMAND
+	$(PYTEST) tests/e2e_kubernetes
+
 protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 	$(BIN)/python scripts/protos.py
 
 constraints:  ## pin the newest versions that pyproject.toml allows, for CI and images: constraints.txt
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml -o constraints.txt
+	$(PYTHON) -m scripts.image_requirements
 
 clean:  ## remove what was installed and made
 	rm -rf $(VENV) demo up .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

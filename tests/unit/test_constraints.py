@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from scripts.image_requirements import EXTRAS, FOLDER
+
 ROOT = Path(__file__).resolve().parents[2]
 _CONSTRAINTS = (ROOT / "constraints.txt").read_text()
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -59,3 +61,13 @@ def test_every_pin_has_hashes_and_no_address() -> None:
     assert "--index-url" not in _CONSTRAINTS
     for line in re.sub(r"\\\n", "", _CONSTRAINTS).splitlines():
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
+
+
+@pytest.mark.parametrize("image", EXTRAS)
+def test_an_image_installs_the_pinned_versions(image: str) -> None:
+    """What an image installs is what constraints.txt pins, and has everything that its extras ask for."""
+    lines = re.sub(r"\\\n", "", (FOLDER / f"{image}.txt").read_text()).splitlines()
+    assert set(lines) <= set(re.sub(r"\\\n", "", _CONSTRAINTS).splitlines())
+    installed = {canonicalize_name(Requirement(line.partition(" --hash")[0]).name) for line in lines}
+    asked = map(Requirement, [*_PROJECT["dependencies"], *(line for extra in EXTRAS[image] for line in _EXTRAS[extra])])
+    assert {canonicalize_name(requirement.name) for requirement in asked} <= installed

@@ -1,0 +1,73 @@
+"""`make images`: builds the container images with docker or buildah, whichever this machine has.
+
+`IMAGES_BUILD` names another command that takes the arguments of `docker build`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reelwright import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ("media", "inference-cpu", "inference-cuda")
+_WEIGHTS = ROOT / "services" / "reelwright" / "restoration" / "weights"
+
+
+def builder() -> list[str]:
+    """The command that builds an image; empty when this machine has none."""
+    given = shlex.split(os.environ.get("IMAGES_BUILD", ""))
+    if given:
+        return given
+    if shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
+        return ["docker", "build"]
+    return ["buildah", "build", "--format", "docker", "--layers"] if shutil.which("buildah") else []
+
+
+def weights() -> str:
+    """The packaged networks with their hashes, as the build argument WEIGHTS and the label of an image have them."""
+    files = sorted(_WEIGHTS.glob("*.safetensors"))
+    return " ".join(f"{path.stem}={hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+
+
+def arguments(image: str, tag: str) -> list[str]:
+    """The arguments of `docker build` for one image of this checkout."""
+    values = {
+        "IMAGE": image,
+        "VERSION": __version__,
+        "REVISION": _git("rev-parse", "HEAD"),
+        "CREATED": datetime.fromtimestamp(int(_git("log", "-1", "--format=%ct") or 0), UTC).isoformat(),
+        "WEIGHTS": weights(),
+    }
+    if base := os.environ.get("IMAGES_BASE"):
+        values["BASE"] = base
+    build_arguments = [word for name, value in values.items() for word in ("--build-arg", f"{name}={value}")]
+    return ["-t", f"reelwright/{image}:{tag}", "-f", str(ROOT / "docker" / "Dockerfile"), *build_arguments, str(ROOT)]
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def main(images: list[str]) -> None:
+    """Builds the named images, all of them if none is named, with the tag IMAGES_TAG or the version."""
+    command, tag = builder(), os.environ.get("IMAGES_TAG", __version__)
+    if not command:
+        sys.exit("make images: neither docker nor buildah is here; install one, or name a command in IMAGES_BUILD")
+    if unknown := set(images) - set(IMAGES):
+        sys.exit(f"make images: no image {', '.join(sorted(unknown))}; known: {', '.join(IMAGES)}")
+    for image in images or IMAGES:
+        subprocess.run([*command, *arguments(image, tag)], check=True)
+        print(f"reelwright/{image}:{tag}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
