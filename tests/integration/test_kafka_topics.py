@@ -12,6 +12,7 @@ from reelwright.bus import topics
 from reelwright.bus.kafka.bus import KafkaBus
 from reelwright.cli.main import run
 from scripts.servers.kafka import KafkaServer
+from tests.support.commands import TIMEOUT_SECONDS, start
 from tests.support.role_processes import until
 
 
@@ -59,6 +60,20 @@ def test_apply_corrects_what_check_reports(
     assert len(lines) == 2 + len(topics.ALL)
     assert run(["topics", "apply"]) == 0
     assert run(["topics", "check"]) == 0
+
+
+def test_apply_waits_for_a_broker(admin: KafkaAdminClient, kafka: KafkaServer) -> None:
+    """With `--wait`, `apply` tries again until the broker answers, and then creates the topics."""
+    kafka.freeze()
+    try:
+        process = start("topics", "apply", "--wait", TIMEOUT_SECONDS)
+        assert process.stderr is not None
+        assert "unavailable, retrying" in process.stderr.readline()
+    finally:
+        kafka.thaw()
+    process.communicate()
+    assert process.returncode == 0
+    assert set(topics.ALL) <= set(admin.list_topics())
 
 
 def test_an_unreachable_broker_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Annotated
+
 import typer
 
 from reelwright.cli.output import print_notice
@@ -10,13 +13,19 @@ app = typer.Typer(name="topics", no_args_is_help=True, help="Create and check th
 
 
 @app.command()
-def apply() -> None:
+def apply(
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to try again while no broker answers.")
+    ] = 0.0,
+) -> None:
     """Create missing topics and correct settings that differ. Reads REELWRIGHT_BUS_* from the environment."""
     from reelwright.bus.kafka.topics import apply_topics
     from reelwright.bus.settings import BusSettings
     from reelwright.settings import read_settings
+    from reelwright.store.retry import RetryPolicy
 
-    for line in apply_topics(read_settings(BusSettings)) or ["nothing to do"]:
+    apply_once = partial(apply_topics, read_settings(BusSettings))
+    for line in RetryPolicy(wait).call(apply_once) or ["nothing to do"]:
         print_notice(line)
 
 
