@@ -1,0 +1,107 @@
+{{/* The first part of the name of every object. Short enough for the longest suffix. */}}
+{{- define "reelwright.fullname" -}}
+{{- default .Release.Name .Values.fullnameOverride | trunc 30 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of the installation: a part of the names of topics and groups, and the ledger's folder. */}}
+{{- define "reelwright.installation" -}}
+{{- if .Values.installation -}}
+{{- .Values.installation -}}
+{{- else if eq .Release.Name .Release.Namespace -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Namespace .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that select the pods of a component. Arguments: root, component, and pool for a pool. */}}
+{{- define "reelwright.selector" -}}
+app.kubernetes.io/name: reelwright
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- with .pool }}
+reelwright.io/pool: {{ .name }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of every object. Arguments: as of reelwright.selector. */}}
+{{- define "reelwright.labels" -}}
+{{ include "reelwright.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Name, namespace and labels of an object. Arguments: root, component, name without the release, and pool. */}}
+{{- define "reelwright.metadata" -}}
+name: {{ include "reelwright.fullname" .root }}-{{ .name | default .component }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "reelwright.labels" . | nindent 2 }}
+{{- end -}}
+
+{{/* An image of ours. Arguments: root, image. */}}
+{{- define "reelwright.image" -}}
+{{- $values := .root.Values.image -}}
+{{- with $values.registry }}{{ trimSuffix "/" . }}/{{ end }}reelwright/{{ .image }}:{{ $values.tag | default .root.Chart.AppVersion -}}
+{{- end -}}
+
+{{/* A pool with what it does not say taken from poolDefaults, as YAML. Arguments: root, pool. */}}
+{{- define "reelwright.pool" -}}
+{{- mustMergeOverwrite (deepCopy .root.Values.poolDefaults) (deepCopy .pool) | toYaml -}}
+{{- end -}}
+
+{{/* Seconds that a worker of a pool has for its started batches. Argument: a whole pool. */}}
+{{- define "reelwright.drainSeconds" -}}
+{{- mul 2 .batchSeconds -}}
+{{- end -}}
+
+{{/* Seconds from SIGTERM to SIGKILL of a worker: its drain, the end of its role (10) and of its process (10). */}}
+{{- define "reelwright.poolGraceSeconds" -}}
+{{- add (mul 2 .batchSeconds) 20 -}}
+{{- end -}}
+
+{{/* Addresses of all dispatchers. */}}
+{{- define "reelwright.dispatchers" -}}
+{{- $name := include "reelwright.fullname" . -}}
+{{- $addresses := list -}}
+{{- range $number := until (int .Values.dispatcher.replicas) -}}
+{{- $host := printf "%s-dispatcher-%d.%s-dispatcher-pods.%s.svc" $name $number $name $.Release.Namespace -}}
+{{- $addresses = append $addresses (printf "%s:50051" $host) -}}
+{{- end -}}
+{{- join "," $addresses -}}
+{{- end -}}
+
+{{- define "reelwright.bootstrapServers" -}}
+{{- if .Values.development.enabled -}}
+{{- printf "%s-kafka.%s.svc:9092" (include "reelwright.fullname" .) .Release.Namespace -}}
+{{- else -}}
+{{- .Values.bus.bootstrapServers -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "reelwright.ledger" -}}
+{{- if .Values.development.enabled -}}
+{{- printf "%s/ledger" (trimSuffix "/" .Values.store.volume.mountPath) -}}
+{{- else -}}
+{{- .Values.store.ledger -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The claim of the shared folder; empty where the store is S3. */}}
+{{- define "reelwright.filmsClaim" -}}
+{{- if .Values.development.enabled -}}
+{{- include "reelwright.fullname" . }}-films
+{{- else -}}
+{{- .Values.store.volume.existingClaim -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Names of the Secrets with the certificates of dispatchers and workers. */}}
+{{- define "reelwright.dispatcherTlsSecret" -}}
+{{- .Values.grpc.tls.dispatcherSecretName | default (printf "%s-dispatcher-tls" (include "reelwright.fullname" .)) -}}
+{{- end -}}
+
+{{- define "reelwright.workerTlsSecret" -}}
+{{- .Values.grpc.tls.workerSecretName | default (printf "%s-worker-tls" (include "reelwright.fullname" .)) -}}
+{{- end -}}
