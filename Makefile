@@ -24,13 +24,13 @@ JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest -q
 PARALLEL = -n $(JOBS) --dist loadfile
 
-# Tests that need a whole cluster of processes, a Kubernetes cluster, or helm, have their own targets.
-APART = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart
-# helm, kubeconform and helm-docs, built by Go where they are missing.
+# Tests that need a whole cluster of processes, a Kubernetes cluster, helm, or images, have their own targets.
+APART = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart --ignore=tests/images
+# Programs that Go builds where they are missing.
 TOOLS := .cache/bin
 
-.PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults images chart \
-	chart-tools e2e-kubernetes protos constraints clean
+.PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults images \
+	images-test chart chart-tools e2e-kubernetes protos constraints clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -94,6 +94,9 @@ faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SE
 images: $(VENV)/.local  ## build the container images with docker or buildah: make images ONLY="media inference-cpu"
 	$(BIN)/python -m scripts.images $(ONLY)
 
+images-test: $(VENV)/.dev  ## build two images, look into them, and run roles in them
+	$(PYTEST) tests/images
+
 chart: $(VENV)/.dev chart-tools  ## lint, render and validate the Helm chart
 	PATH=$(abspath $(TOOLS)):$$PATH $(PYTEST) tests/chart
 
@@ -102,8 +105,8 @@ chart-tools: $(TOOLS)/helm  ## build helm into .cache/bin, where the machine has
 $(TOOLS)/helm:
 	command -v helm || GOBIN=$(abspath $(TOOLS)) CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@v3.22.0
 
-e2e-kubernetes: $(VENV)/.dev  ## the tests on a real Kubernetes: the current context of kubectl, or KUBERNETES_UP=COMMAND
-	$(PYTEST) tests/e2e_kubernetes
+e2e-kubernetes: $(VENV)/.dev  ## the tests on a real Kubernetes: the current context of kubectl, or TESTBED=FOLDER
+	$(PYTEST) -rP tests/e2e_kubernetes
 
 protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 	$(BIN)/python scripts/protos.py

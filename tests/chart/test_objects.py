@@ -1,0 +1,204 @@
+"""The objects of the chart: valid in each version of Kubernetes, restricted, and with settings that the roles read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from pydantic_settings import BaseSettings
+
+from reelwright.bus.settings import BusSettings
+from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.encoder.settings import EncoderSettings
+from reelwright.inference.settings import InferenceSettings
+from reelwright.settings import InstallationSettings, ServeSettings
+from reelwright.store.settings import StoreSettings
+from tests.chart.rendering import CHART, GIVEN, environment, find, objects, pods
+
+_PROFILES = {path.stem: path for path in sorted((CHART / "profiles").glob("*.yaml"))}
+_VERSIONS = ("1.27", "1.30", "1.33", "1.35", "1.37")
+_OWN_API = ("keda.sh/", "cert-manager.io/", "monitoring.coreos.com/", "apiextensions.k8s.io/")
+_SETTINGS: tuple[type[BaseSettings], ...] = (
+    BusSettings,
+    StoreSettings,
+    DispatcherSettings,
+    InferenceSettings,
+    EncoderSettings,
+    ServeSettings,
+    InstallationSettings,
+)
+_GPU = (
+    "--set=pools[0].name=h100,pools[0].image=cuda,pools[0].gpu.resourceName=nvidia.com/gpu,pools[0].batchSeconds=5",
+    "--set=pools[1].name=dra,pools[1].image=cuda,pools[1].gpu.resourceClaimTemplateName=gpu",
+)
+
+
+def of_profile(name: str) -> tuple[dict[str, Any], ...]:
+    """The objects of a profile."""
+    return objects(*(() if name == "kind" else GIVEN), f"--values={_PROFILES[name]}")
+
+
+@pytest.mark.parametrize("version", _VERSIONS)
+@pytest.mark.parametrize("profile", _PROFILES)
+def test_every_object_is_valid(profile: str, version: str) -> None:
+    """Each object of each profile has only fields that this version of Kubernetes knows, with values of their types."""
+    for document in of_profile(profile):
+        if not document["apiVersion"].startswith(_OWN_API):
+            kubernetes_validate.validate(document, version, strict=True)
+
+
+@pytest.mark.parametrize("profile", _PROFILES)
+def test_every_pod_is_restricted(profile: str) -> None:
+    """Each pod satisfies the restricted Pod Security Standard, and ours write to no root file system."""
+    for name, pod in pods(of_profile(profile)).items():
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        (container,) = pod["containers"]
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False, name
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, name
+        if "reelwright/" in container["image"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
+        kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"} if "volumes" in pod else set()
+        assert kinds <= {"configMap", "emptyDir", "secret", "persistentVolumeClaim", "ephemeral"}, name
+
+
+def test_only_the_controller_can_call_kubernetes() -> None:
+    """No other pod gets a token of its ServiceAccount, and the controller's rules are for its own namespace."""
+    made = objects(*GIVEN)
+    tokens = {name for name, pod in pods(made).items() if pod["automountServiceAccountToken"]}
+    assert tokens == {"Deployment film-controller"}
+    assert not {document["kind"] for document in made} & {"ClusterRole", "ClusterRoleBinding"}
+    allowed = {resource for rule in find(made, "Role", "controller")["rules"] for resource in rule["resources"]}
+    assert "secrets" not in allowed
+    assert "*" not in allowed
+
+
+def test_every_variable_is_a_setting() -> None:
+    """Each variable that the chart sets is one that the services read, so no value is without effect."""
+    known = {
+        f"{kind.model_config['env_prefix']}{field}".upper() for kind in _SETTINGS for field in kind.model_fields
+    } | {"REELWRIGHT_METRICS_PORT"}
+    values = ("--set=grpc.tls.enabled=true,grpc.tls.certManager.enabled=true,grpc.token.secretName=token",)
+    login = ("--set=bus.securityProtocol=SASL_SSL,bus.credentials.secretName=kafka,bus.tls.caSecretName=ca",)
+    made = objects(*GIVEN, *values, *login, "--set=controller.enabled=false,bus.tls.clientSecretName=client")
+    named = set(find(made, "ConfigMap", "settings")["data"])
+    for pod in pods(made).values():
+        named |= set(environment(pod))
+    assert {name for name in named if name.startswith("REELWRIGHT_")} <= known
+
+
+def test_secrets_are_only_referred_to() -> None:
+    """Passwords, keys and tokens reach the pods from the Secrets that the values name."""
+    values = "--set=bus.securityProtocol=SASL_SSL,bus.credentials.secretName=kafka,grpc.token.secretName=token"
+    made = objects(*GIVEN, values, "--set=store.credentialsSecretName=s3")
+    assert not [document for document in made if document["kind"] == "Secret"]
+    decoder = pods(made)["Deployment film-decoder"]
+    password = {"secretKeyRef": {"name": "kafka", "key": "password"}}
+    assert environment(decoder)["REELWRIGHT_BUS_PASSWORD"] == password
+    assert {"secretRef": {"name": "s3"}} in decoder["containers"][0]["envFrom"]
+    dispatcher = pods(made)["StatefulSet film-dispatcher"]
+    assert {"secretRef": {"name": "s3"}} not in dispatcher["containers"][0]["envFrom"]
+    assert environment(dispatcher)["REELWRIGHT_DISPATCHER_TOKEN"] == {"secretKeyRef": {"name": "token", "key": "token"}}
+
+
+def test_a_worker_knows_every_dispatcher() -> None:
+    """With two dispatchers, a worker has the addresses of both pods."""
+    made = objects(*GIVEN, "--set=dispatcher.replicas=2")
+    addresses = environment(pods(made)["Deployment film-inference-cpu"])["REELWRIGHT_INFERENCE_DISPATCHER"].split(",")
+    service = find(made, "Service", "dispatcher-pods")["metadata"]["name"]
+    assert addresses == [f"film-dispatcher-{number}.{service}.films.svc:50051" for number in range(2)]
+
+
+def test_a_pool_has_its_gpu() -> None:
+    """A pool gets its GPU from a device plugin or from a ResourceClaimTemplate, and its image has the CUDA engine."""
+    made = pods(objects(*GIVEN, *_GPU))
+    plugin, claim = made["Deployment film-inference-h100"], made["Deployment film-inference-dra"]
+    assert plugin["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert plugin["containers"][0]["image"].startswith("reelwright/inference-cuda:")
+    assert claim["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]
+    assert claim["containers"][0]["resources"]["claims"] == [{"name": "gpu"}]
+
+
+def test_a_pool_has_time_for_its_batches() -> None:
+    """The time to stop follows from the time of a batch, and is longer than what the worker takes for itself."""
+    made = pods(objects(*GIVEN, *_GPU))["Deployment film-inference-h100"]
+    variables = environment(made)
+    assert float(variables["REELWRIGHT_INFERENCE_DRAIN_SECONDS"]) == 10
+    assert float(variables["REELWRIGHT_GRACE_SECONDS"]) == 20
+    assert made["terminationGracePeriodSeconds"] == 30
+
+
+def test_keda_asks_the_dispatcher() -> None:
+    """With KEDA, each pool is scaled by the dispatcher's answer between its least and its most pods."""
+    made = objects(*GIVEN, "--set=autoscaling.type=keda,pools[0].name=a,pools[0].minReplicas=0,pools[0].maxReplicas=9")
+    scaled = find(made, "ScaledObject", "inference-a")["spec"]
+    assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (0, 9)
+    (trigger,) = scaled["triggers"]
+    assert trigger["type"] == "external"
+    assert trigger["metadata"]["scalerAddress"] == "film-dispatcher.films.svc:50052"
+    assert trigger["metadata"]["pool"] == "a"
+    # A number here would be put back at each upgrade, against what KEDA has chosen.
+    assert "replicas" not in find(made, "Deployment", "inference-a")["spec"]
+
+
+def test_without_keda_a_pool_has_a_fixed_number_or_an_autoscaler() -> None:
+    """`none` keeps the least number of pods, `hpa` scales by processor load."""
+    fixed = objects(*GIVEN, "--set=pools[0].name=a,pools[0].minReplicas=2,pools[0].maxReplicas=3")
+    assert find(fixed, "Deployment", "inference-a")["spec"]["replicas"] == 2
+    scaled = objects(*GIVEN, "--set=autoscaling.type=hpa,pools[0].name=a,pools[0].maxReplicas=3")
+    assert find(scaled, "HorizontalPodAutoscaler", "inference-a")["spec"]["maxReplicas"] == 3
+    assert "replicas" not in find(scaled, "Deployment", "inference-a")["spec"]
+
+
+def test_only_workers_and_keda_reach_the_dispatcher() -> None:
+    """Workers reach the port of leases, KEDA that of the scaler, and everything else is denied."""
+    made = objects(*GIVEN)
+    rules = find(made, "NetworkPolicy", "dispatcher")["spec"]["ingress"]
+    reached = {rule["ports"][0]["port"]: rule["from"][0] for rule in rules}
+    labels = reached["grpc"]["podSelector"]["matchLabels"]
+    assert labels["app.kubernetes.io/component"] == "inference"
+    assert labels["app.kubernetes.io/instance"] == "film"
+    assert reached["scaler"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "keda"}
+    everything = find(made, "NetworkPolicy", "all")["spec"]
+    assert everything["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_ports_of_broker_and_store_are_open() -> None:
+    """The ports that pods may reach are those of the broker's and the store's addresses."""
+    made = objects(
+        "--set=bus.bootstrapServers=a:9093\\,b:9094",
+        "--set=store.ledger=s3://films/ledger,store.endpoint=http://minio:9000",
+    )
+    broker = find(made, "NetworkPolicy", "broker")["spec"]["egress"][0]["ports"]
+    store = find(made, "NetworkPolicy", "store")["spec"]["egress"][0]["ports"]
+    assert [port["port"] for port in broker] == [9093, 9094]
+    assert [port["port"] for port in store] == [9000]
+
+
+def test_two_releases_have_two_installations() -> None:
+    """The installation's name has the namespace and the release, so two releases on one broker do not meet."""
+    data = find(objects(*GIVEN), "ConfigMap", "settings")["data"]
+    assert data["REELWRIGHT_INSTALLATION"] == "films-film"
+
+
+def test_a_change_of_settings_replaces_the_pods() -> None:
+    """A changed setting changes the pods' template, and with it the Job of the topics gets another name."""
+    before, after = objects(*GIVEN), objects(*GIVEN, "--set=bus.partitions=24")
+
+    def sum_of(made: tuple[dict[str, Any], ...]) -> str:
+        annotations: dict[str, str] = find(made, "Deployment", "decoder")["spec"]["template"]["metadata"]["annotations"]
+        return annotations["checksum/settings"]
+
+    def job_of(made: tuple[dict[str, Any], ...]) -> str:
+        (name,) = [document["metadata"]["name"] for document in made if document["kind"] == "Job"]
+        return str(name)
+
+    assert sum_of(before) != sum_of(after)
+    assert job_of(before) != job_of(after)
+
+
+def test_films_stay_when_a_release_is_removed() -> None:
+    """The claim of the development store has helm's annotation that keeps it."""
+    claim = find(objects("--set=development.enabled=true"), "PersistentVolumeClaim", "films")
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
