@@ -65,8 +65,9 @@ def _answers() -> bool:
 
 
 @pytest.fixture(scope="session")
-def release(kubernetes: None) -> Iterator[Release]:  # noqa: ARG001 - it must be there
+def release(request: pytest.FixtureRequest) -> Iterator[Release]:
     """A release whose pods are ready, with a client; the namespace admits restricted pods alone."""
+    request.getfixturevalue("kubernetes")
     delete_namespace("reelwright-e2e")
     make_namespace("reelwright-e2e")
     made = Release("film", "reelwright-e2e", "--set=controller.enabled=false")

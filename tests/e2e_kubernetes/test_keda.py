@@ -20,8 +20,9 @@ _SCALING = (
 
 
 @pytest.fixture(scope="module")
-def scaled(kubernetes: None) -> Iterator[Release]:  # noqa: ARG001 - it must be there
+def scaled(request: pytest.FixtureRequest) -> Iterator[Release]:
     """A release whose workers are scaled by KEDA."""
+    request.getfixturevalue("kubernetes")
     if "scaledobjects.keda.sh" not in kubectl("get", "customresourcedefinitions", "-o", "name"):
         pytest.skip("the cluster has no KEDA")
     delete_namespace(_NAMESPACE)

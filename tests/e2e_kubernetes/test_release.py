@@ -7,6 +7,8 @@ import subprocess
 import time
 from functools import cache
 
+import pytest
+
 from tests.e2e_kubernetes.conftest import NEXT_TAG
 from tests.e2e_kubernetes.kube import delete_namespace, get, kubectl, make_namespace
 from tests.e2e_kubernetes.release import Release
@@ -46,7 +48,8 @@ def check_same(release: Release, runs: list[str]) -> None:
     release.forget(*outputs)
 
 
-def test_every_pod_becomes_ready_after_installation(kubernetes: None) -> None:  # noqa: ARG001 - it must be there
+@pytest.mark.usefixtures("kubernetes")
+def test_every_pod_becomes_ready_after_installation() -> None:
     """Every pod becomes ready by itself after `helm install`; the seconds are printed (goal: 90, with images there)."""
     delete_namespace("reelwright-start")
     make_namespace("reelwright-start")
