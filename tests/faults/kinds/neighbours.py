@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -12,7 +13,11 @@ from random import Random
 from tests.faults.kinds.kind import FaultKind
 from tests.faults.trial_cluster import TrialCluster
 from tests.support.cluster import ROLES
+from tests.support.role_processes import Process
 
+# A busy machine needs most of a minute to start a process.
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.2
 _DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
 )
@@ -25,6 +30,7 @@ def _bad_worker(which: str, trial: TrialCluster, rng: Random) -> Iterator[None]:
     installation = trial.broken_worker if which == "broken" else trial.wrong_worker
     process = trial.cluster.start("inference", name, PYTHONPATH=str(installation), REELWRIGHT_BUS_INSTANCE=name)
     try:
+        _wait_until_running([process])
         yield
     finally:
         process.kill()
@@ -41,6 +47,7 @@ def _other_version(which: str, trial: TrialCluster, rng: Random) -> Iterator[Non
             trial.supervisor.stop(slot)
             trial.supervisor.start(slot, PYTHONPATH=str(installation))
         try:
+            _wait_until_running([slot.process for slot in slots if slot.process is not None])
             yield
         finally:
             for slot in slots:
@@ -57,10 +64,22 @@ def _second_installation(trial: TrialCluster, rng: Random) -> Iterator[None]:
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     with ExitStack() as stack:
+        processes = []
         for role in ("decoder", "encoder"):
-            process = trial.cluster.start(role, f"{name}-{role}", **env)
-            stack.callback(process.kill)
+            processes.append(trial.cluster.start(role, f"{name}-{role}", **env))
+            stack.callback(processes[-1].kill)
+        _wait_until_running(processes)
         yield
+
+
+def _wait_until_running(processes: list[Process]) -> None:
+    """Waits until each process is ready or has ended, so that the fault lasts while they work.
+
+    A worker of another version may be neither, because the dispatchers refuse it.
+    """
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and not all(process.ready or process.code is not None for process in processes):
+        time.sleep(_POLL_SECONDS)
 
 
 class _Denial(BaseHTTPRequestHandler):
