@@ -10,6 +10,8 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
+# Another project's interface, in the proto package that the project gave it.
+KEDA = PROTOS / "keda"
 
 
 def generate(target: Path) -> None:
@@ -19,8 +21,9 @@ def generate(target: Path) -> None:
         target: the package directory they are written into.
     """
     sources = sorted(str(path) for path in (PROTOS / "reelwright" / "v1").glob("*.proto"))
+    sources += sorted(str(path) for path in KEDA.glob("*.proto"))
     outputs = [f"--{kind}_out={target}" for kind in ("python", "pyi", "grpc_python")]
-    if protoc.main(["protoc", f"-I{PROTOS}", *outputs, *sources]) != 0:
+    if protoc.main(["protoc", f"-I{KEDA}", f"-I{PROTOS}", *outputs, *sources]) != 0:
         raise SystemExit("protoc failed")
     nested = target / "reelwright" / "v1"
     for path in nested.iterdir():
@@ -31,7 +34,12 @@ def generate(target: Path) -> None:
     nested.rmdir()
     nested.parent.rmdir()
     for path in target.glob("*_pb2_grpc.py"):
-        if "Stub" not in path.read_text():
+        text = path.read_text()
+        if "Stub" in text:
+            path.write_text(
+                re.sub(r"^import (\w+_pb2) as", r"from reelwright.wire import \1 as", text, flags=re.MULTILINE)
+            )
+        else:
             path.unlink()
 
 

@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from reelwright import __version__
-from reelwright.dispatcher.connected_worker import WorkerHello
+from reelwright.dispatcher.connected_worker import WorkerHello, read_hello
 from reelwright.dispatcher.decisions import (
     LeaseGranted,
     RunRevoked,
@@ -100,13 +100,15 @@ class WorkerStreams(DispatchServicer):
             reason = _refusal(hello)
             log.warning("worker refused", worker=hello.worker, reason=reason)
             await _refuse(context, "hello", grpc.StatusCode.FAILED_PRECONDITION, reason)
-        # Versions that name no session are told apart by their names only.
-        session = hello.session or f"worker {hello.worker}"
-        if any(each.name == hello.worker and each.session != session for each in self._sessions.values()):
+        try:
+            accepted = read_hello(hello)
+        except ValueError as error:
+            await _refuse(context, "hello", grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        if any(each.name == hello.worker and each.session != accepted.session for each in self._sessions.values()):
             log.warning("worker refused", worker=hello.worker, reason="another worker of this name is connected")
             reason = "another worker of this name is connected"
             await _refuse(context, "name", grpc.StatusCode.ALREADY_EXISTS, reason)
-        return WorkerHello(name=hello.worker, session=session, models=frozenset(hello.models), engine=hello.engine)
+        return accepted
 
     async def _serve(
         self,
@@ -119,7 +121,7 @@ class WorkerStreams(DispatchServicer):
         outbox = self._outboxes[stream] = asyncio.Queue()
         self._sessions[stream] = hello
         self._send(WorkerConnected(stream, hello))
-        log.info("worker connected", worker=hello.name, stream=stream, engine=hello.engine)
+        log.info("worker connected", worker=hello.name, stream=stream, engine=hello.engine, pool=hello.pool)
         reader = asyncio.create_task(self._read(stream, messages))
         try:
             # Tells the worker that it is accepted.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -244,7 +245,7 @@ class Scheduler:
         self._fill_workers()
         metrics.BATCHES_QUEUED.set(len(self._ready))
         metrics.BATCHES_LEASED.set(len(self._leases))
-        metrics.WORKERS_CONNECTED.set(len(self._workers))
+        metrics.set_workers_connected(Counter(worker.hello.pool for worker in self._workers.values()))
         unserved = self._ready.unserved_models(self._engines.unserved_engine)
         self._unserved.report(unserved, workers=len(self._workers))
 

@@ -138,7 +138,7 @@ class LeasePool:
         """Ends a lease whose restored batch is on the bus."""
         with self._lock:
             lease.session.stalled = False
-            self._end(lease, WorkerMessage(receipt=Receipt(lease=lease.id)))
+            self._end(lease, WorkerMessage(receipt=Receipt(lease=lease.id, seconds=lease.seconds)))
 
     def fail(self, lease: HeldLease, error: Exception, *, payload_unusable: bool = False) -> None:
         """Ends a lease whose batch could not be restored.

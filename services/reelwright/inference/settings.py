@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from reelwright.grpc_security import TlsFiles
+from reelwright.titles.identity import DEFAULT_POOL, POOL_NAME
 
 
 def _default_name() -> str:
@@ -25,6 +26,9 @@ class InferenceSettings(BaseSettings):
         dispatcher: the dispatchers' addresses, separated by commas: `host:port` or `unix:/path`. The worker opens a
             stream to each.
         name: the worker's name, unique among the workers of a dispatcher.
+        pool: its pool: workers of a pool have the same engine, model and kind of machine, and
+            are scaled together.
+        price_per_hour: what an hour of the worker's pod costs, in your currency; for the cost metric alone.
         model: the network it serves: the name of a packaged one, or a safetensors file.
         engine: what runs the network.
         threads: CPU threads of the network; all cores when not set.
@@ -49,6 +53,8 @@ class InferenceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
     dispatcher: str = "127.0.0.1:7010"
     name: str = Field(default_factory=_default_name, min_length=1)
+    pool: str = Field(default=DEFAULT_POOL, pattern=POOL_NAME.pattern)
+    price_per_hour: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     model: str = "reel-s"
     engine: Literal["auto", "openvino", "torch"] = "auto"
     threads: int | None = Field(default=None, ge=1)

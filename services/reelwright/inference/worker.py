@@ -77,6 +77,9 @@ class InferenceWorker:
             protocol=PROTOCOL,
             engine=restorer.engine,
             session=secrets.token_hex(16),
+            pool=settings.pool,
+            parallel=settings.parallel,
+            price_per_hour=settings.price_per_hour,
         )
         self._clients = [
             DispatcherClient(
@@ -207,7 +210,8 @@ class InferenceWorker:
         started = time.perf_counter()
         try:
             restored = self._restore_pictures(lease)
-            self._publishing.submit(self._publish_batch, lease, restored, time.perf_counter() - started)
+            lease.seconds = time.perf_counter() - started
+            self._publishing.submit(self._publish_batch, lease, restored)
         except BatchAbandoned:
             self._pool.release(lease)
         except CorruptPayload as error:
@@ -252,7 +256,7 @@ class InferenceWorker:
                 restored.append(self._restorer.restore(pictures[index], window, batch.work))
         return restored
 
-    def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame], seconds: float) -> None:
+    def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame]) -> None:
         self._pool.mark_waiting(lease)
         with (
             bound_contextvars(**lease.log_fields),
@@ -260,7 +264,9 @@ class InferenceWorker:
             span("publish batch", lease.traceparent, **lease.log_fields),
         ):
             try:
-                self._publisher.publish(lease.batch, restored, seconds=seconds, is_wanted=lambda: not lease.revoked)
+                self._publisher.publish(
+                    lease.batch, restored, seconds=lease.seconds, is_wanted=lambda: not lease.revoked
+                )
                 metrics.FRAMES_RESTORED.inc(len(restored))
                 self._pool.complete(lease)
             except BatchAbandoned:

@@ -6,7 +6,7 @@ Counters and gauges live in prometheus_client's default registry; several servic
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -27,7 +27,7 @@ FRAMES_LOST = Counter(
 BATCHES_QUEUED = Gauge("reelwright_batches_queued", "Batches at the dispatcher that wait for a worker.")
 BATCHES_UNSERVED = Gauge("reelwright_batches_unserved", "Queued batches whose model or engine no connected worker has.")
 BATCHES_LEASED = Gauge("reelwright_batches_leased", "Batches leased to workers.")
-WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers with an open stream.")
+WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers with an open stream, by pool.", ["pool"])
 BATCHES_RETRIED = Counter(
     "reelwright_batches_retried", "Batches returned to the queue to be restored again.", ["cause"]
 )
@@ -94,6 +94,28 @@ def timed(stage: str) -> Iterator[None]:
         yield
     finally:
         STAGE_SECONDS.labels(stage=stage).inc(time.perf_counter() - started)
+
+
+# Pools come and go with releases; what is more is forgotten once it is empty.
+_MAX_POOLS = 100
+_pools: set[str] = set()
+
+
+def set_workers_connected(workers: Mapping[str, int]) -> None:
+    """Sets the number of connected workers of each pool; 0 for pools that had workers before.
+
+    Args:
+        workers: number of workers by pool.
+    """
+    for pool in _pools - workers.keys():
+        if len(_pools) > _MAX_POOLS:
+            _pools.discard(pool)
+            WORKERS_CONNECTED.remove(pool)
+        else:
+            WORKERS_CONNECTED.labels(pool=pool).set(0)
+    for pool, count in workers.items():
+        _pools.add(pool)
+        WORKERS_CONNECTED.labels(pool=pool).set(count)
 
 
 def watch_bus(topics: tuple[str, ...], held_bytes: Callable[[str], int]) -> None:

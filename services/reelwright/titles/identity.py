@@ -21,6 +21,12 @@ _SAMPLES = 64
 FIRST_ATTEMPT = 1
 """Number of a run's first attempt; also what a message or document without a number means."""
 
+DEFAULT_POOL = "default"
+"""The pool of workers that name none."""
+
+POOL_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+"""What a worker pool may be called: as a label of Kubernetes, because a Deployment is named after it."""
+
 _RUN_NAME = re.compile(r"[0-9A-Za-z]{1,64}")
 _MADE_NAME = re.compile(r"[0-9a-f]{20}")
 # A film of a thousand hours has a few million segments.

@@ -39,20 +39,26 @@ class DispatcherMessage(_message.Message):
     def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("worker", "version", "models", "protocol", "engine", "session")
+    __slots__ = ("worker", "version", "models", "protocol", "engine", "session", "pool", "parallel", "price_per_hour")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    PARALLEL_FIELD_NUMBER: _ClassVar[int]
+    PRICE_PER_HOUR_FIELD_NUMBER: _ClassVar[int]
     worker: str
     version: str
     models: _containers.RepeatedScalarFieldContainer[str]
     protocol: int
     engine: str
     session: str
-    def __init__(self, worker: _Optional[str] = ..., version: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., protocol: _Optional[int] = ..., engine: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
+    pool: str
+    parallel: int
+    price_per_hour: float
+    def __init__(self, worker: _Optional[str] = ..., version: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., protocol: _Optional[int] = ..., engine: _Optional[str] = ..., session: _Optional[str] = ..., pool: _Optional[str] = ..., parallel: _Optional[int] = ..., price_per_hour: _Optional[float] = ...) -> None: ...
 
 class Quarantine(_message.Message):
     __slots__ = ("reason",)
@@ -61,10 +67,12 @@ class Quarantine(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("lease",)
+    __slots__ = ("lease", "seconds")
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
     lease: str
-    def __init__(self, lease: _Optional[str] = ...) -> None: ...
+    seconds: float
+    def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("lease", "reason", "payload_unusable")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1areelwright/v1/titles.proto\x12\rreelwright.v1\"\x8f\x02\n\x0cTitleRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06output\x18\x03 \x01(\t\x12\x0e\n\x06recipe\x18\x04 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x16\n\x0epriority_class\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x08 \x01(\t\x12\x10\n\x08\x64\x65\x61\x64line\x18\t \x01(\x01\x12\x11\n\tsubmitted\x18\n \x01(\x01\x12\x11\n\toverwrite\x18\x0b \x01(\x08\x12\x13\n\x0bhalo_frames\x18\x0e \x01(\r\x12\x11\n\ttoolchain\x18\x0c \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x0f \x01(\r\"\xb4\x03\n\x05\x45vent\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x34\n\rtitle_planned\x18\x02 \x01(\x0b\x32\x1b.reelwright.v1.TitlePlannedH\x00\x12<\n\x11segment_committed\x18\x03 \x01(\x0b\x32\x1f.reelwright.v1.SegmentCommittedH\x00\x12\x36\n\x0etitle_finished\x18\x04 \x01(\x0b\x32\x1c.reelwright.v1.TitleFinishedH\x00\x12\x32\n\x0ctitle_failed\x18\x05 \x01(\x0b\x32\x1a.reelwright.v1.TitleFailedH\x00\x12\x38\n\x0ftitle_cancelled\x18\x06 \x01(\x0b\x32\x1d.reelwright.v1.TitleCancelledH\x00\x12\x36\n\x0esegment_wanted\x18\x08 \x01(\x0b\x32\x1c.reelwright.v1.SegmentWantedH\x00\x12\x32\n\x0c\x65ngine_bound\x18\t \x01(\x0b\x32\x1a.reelwright.v1.EngineBoundH\x00\x12\x0f\n\x07\x61ttempt\x18\x0f \x01(\rB\x07\n\x05\x65vent\"0\n\rSegmentWanted\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x1d\n\x0b\x45ngineBound\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\"0\n\x0cTitlePlanned\x12\x10\n\x08segments\x18\x01 \x01(\r\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"3\n\x10SegmentCommitted\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"/\n\rTitleFinished\x12\x0e\n\x06output\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"?\n\x0bTitleFailed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\texit_code\x18\x02 \x01(\x05\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"\x10\n\x0eTitleCancelledb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1areelwright/v1/titles.proto\x12\rreelwright.v1\"\xbe\x02\n\x0cTitleRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06output\x18\x03 \x01(\t\x12\x0e\n\x06recipe\x18\x04 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x16\n\x0epriority_class\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x08 \x01(\t\x12\x10\n\x08\x64\x65\x61\x64line\x18\t \x01(\x01\x12\x11\n\tsubmitted\x18\n \x01(\x01\x12\x11\n\toverwrite\x18\x0b \x01(\x08\x12\x13\n\x0bhalo_frames\x18\x0e \x01(\r\x12\x11\n\ttoolchain\x18\x0c \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x0f \x01(\r\x12\x17\n\x0f\x66rames_estimate\x18\x10 \x01(\x04\x12\x14\n\x0c\x66rame_pixels\x18\x11 \x01(\x04\"\xec\x03\n\x05\x45vent\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x34\n\rtitle_planned\x18\x02 \x01(\x0b\x32\x1b.reelwright.v1.TitlePlannedH\x00\x12<\n\x11segment_committed\x18\x03 \x01(\x0b\x32\x1f.reelwright.v1.SegmentCommittedH\x00\x12\x36\n\x0etitle_finished\x18\x04 \x01(\x0b\x32\x1c.reelwright.v1.TitleFinishedH\x00\x12\x32\n\x0ctitle_failed\x18\x05 \x01(\x0b\x32\x1a.reelwright.v1.TitleFailedH\x00\x12\x38\n\x0ftitle_cancelled\x18\x06 \x01(\x0b\x32\x1d.reelwright.v1.TitleCancelledH\x00\x12\x36\n\x0esegment_wanted\x18\x08 \x01(\x0b\x32\x1c.reelwright.v1.SegmentWantedH\x00\x12\x32\n\x0c\x65ngine_bound\x18\t \x01(\x0b\x32\x1a.reelwright.v1.EngineBoundH\x00\x12\x36\n\x0etitle_progress\x18\n \x01(\x0b\x32\x1c.reelwright.v1.TitleProgressH\x00\x12\x0f\n\x07\x61ttempt\x18\x0f \x01(\rB\x07\n\x05\x65vent\"0\n\rSegmentWanted\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x1d\n\x0b\x45ngineBound\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\"\xc3\x01\n\rTitleProgress\x12\x0e\n\x06\x66rames\x18\x01 \x01(\x04\x12\x18\n\x10\x66rames_committed\x18\x02 \x01(\x04\x12\x14\n\x0c\x66rame_pixels\x18\x03 \x01(\x04\x12\x16\n\x0epriority_class\x18\x04 \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x05 \x01(\t\x12\x10\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x01\x12\x11\n\tsubmitted\x18\x07 \x01(\x01\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\x0f\n\x07waiting\x18\t \x01(\x08\"0\n\x0cTitlePlanned\x12\x10\n\x08segments\x18\x01 \x01(\r\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"3\n\x10SegmentCommitted\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"/\n\rTitleFinished\x12\x0e\n\x06output\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\"?\n\x0bTitleFailed\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\texit_code\x18\x02 \x01(\x05\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"\x10\n\x0eTitleCancelledb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,21 +32,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'reelwright.v1.titles_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TITLEREQUEST']._serialized_start=46
-  _globals['_TITLEREQUEST']._serialized_end=317
-  _globals['_EVENT']._serialized_start=320
-  _globals['_EVENT']._serialized_end=756
-  _globals['_SEGMENTWANTED']._serialized_start=758
-  _globals['_SEGMENTWANTED']._serialized_end=806
-  _globals['_ENGINEBOUND']._serialized_start=808
-  _globals['_ENGINEBOUND']._serialized_end=837
-  _globals['_TITLEPLANNED']._serialized_start=839
-  _globals['_TITLEPLANNED']._serialized_end=887
-  _globals['_SEGMENTCOMMITTED']._serialized_start=889
-  _globals['_SEGMENTCOMMITTED']._serialized_end=940
-  _globals['_TITLEFINISHED']._serialized_start=942
-  _globals['_TITLEFINISHED']._serialized_end=989
-  _globals['_TITLEFAILED']._serialized_start=991
-  _globals['_TITLEFAILED']._serialized_end=1054
-  _globals['_TITLECANCELLED']._serialized_start=1056
-  _globals['_TITLECANCELLED']._serialized_end=1072
+  _globals['_TITLEREQUEST']._serialized_end=364
+  _globals['_EVENT']._serialized_start=367
+  _globals['_EVENT']._serialized_end=859
+  _globals['_SEGMENTWANTED']._serialized_start=861
+  _globals['_SEGMENTWANTED']._serialized_end=909
+  _globals['_ENGINEBOUND']._serialized_start=911
+  _globals['_ENGINEBOUND']._serialized_end=940
+  _globals['_TITLEPROGRESS']._serialized_start=943
+  _globals['_TITLEPROGRESS']._serialized_end=1138
+  _globals['_TITLEPLANNED']._serialized_start=1140
+  _globals['_TITLEPLANNED']._serialized_end=1188
+  _globals['_SEGMENTCOMMITTED']._serialized_start=1190
+  _globals['_SEGMENTCOMMITTED']._serialized_end=1241
+  _globals['_TITLEFINISHED']._serialized_start=1243
+  _globals['_TITLEFINISHED']._serialized_end=1290
+  _globals['_TITLEFAILED']._serialized_start=1292
+  _globals['_TITLEFAILED']._serialized_end=1355
+  _globals['_TITLECANCELLED']._serialized_start=1357
+  _globals['_TITLECANCELLED']._serialized_end=1373
 # @@protoc_insertion_point(module_scope)

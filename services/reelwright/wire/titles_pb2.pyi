@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TitleRequest(_message.Message):
-    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "overwrite", "halo_frames", "toolchain", "attempt")
+    __slots__ = ("run", "source", "output", "recipe", "fingerprint", "priority_class", "engine", "model_sha256", "deadline", "submitted", "overwrite", "halo_frames", "toolchain", "attempt", "frames_estimate", "frame_pixels")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,8 @@ class TitleRequest(_message.Message):
     HALO_FRAMES_FIELD_NUMBER: _ClassVar[int]
     TOOLCHAIN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    FRAME_PIXELS_FIELD_NUMBER: _ClassVar[int]
     run: str
     source: str
     output: str
@@ -35,10 +37,12 @@ class TitleRequest(_message.Message):
     halo_frames: int
     toolchain: str
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., overwrite: _Optional[bool] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+    frames_estimate: int
+    frame_pixels: int
+    def __init__(self, run: _Optional[str] = ..., source: _Optional[str] = ..., output: _Optional[str] = ..., recipe: _Optional[str] = ..., fingerprint: _Optional[str] = ..., priority_class: _Optional[str] = ..., engine: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., overwrite: _Optional[bool] = ..., halo_frames: _Optional[int] = ..., toolchain: _Optional[str] = ..., attempt: _Optional[int] = ..., frames_estimate: _Optional[int] = ..., frame_pixels: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted", "engine_bound", "attempt")
+    __slots__ = ("run", "title_planned", "segment_committed", "title_finished", "title_failed", "title_cancelled", "segment_wanted", "engine_bound", "title_progress", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     TITLE_PLANNED_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_COMMITTED_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +51,7 @@ class Event(_message.Message):
     TITLE_CANCELLED_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_WANTED_FIELD_NUMBER: _ClassVar[int]
     ENGINE_BOUND_FIELD_NUMBER: _ClassVar[int]
+    TITLE_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     title_planned: TitlePlanned
@@ -56,8 +61,9 @@ class Event(_message.Message):
     title_cancelled: TitleCancelled
     segment_wanted: SegmentWanted
     engine_bound: EngineBound
+    title_progress: TitleProgress
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., segment_wanted: _Optional[_Union[SegmentWanted, _Mapping]] = ..., engine_bound: _Optional[_Union[EngineBound, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., title_planned: _Optional[_Union[TitlePlanned, _Mapping]] = ..., segment_committed: _Optional[_Union[SegmentCommitted, _Mapping]] = ..., title_finished: _Optional[_Union[TitleFinished, _Mapping]] = ..., title_failed: _Optional[_Union[TitleFailed, _Mapping]] = ..., title_cancelled: _Optional[_Union[TitleCancelled, _Mapping]] = ..., segment_wanted: _Optional[_Union[SegmentWanted, _Mapping]] = ..., engine_bound: _Optional[_Union[EngineBound, _Mapping]] = ..., title_progress: _Optional[_Union[TitleProgress, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class SegmentWanted(_message.Message):
     __slots__ = ("segment", "reason")
@@ -72,6 +78,28 @@ class EngineBound(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     engine: str
     def __init__(self, engine: _Optional[str] = ...) -> None: ...
+
+class TitleProgress(_message.Message):
+    __slots__ = ("frames", "frames_committed", "frame_pixels", "priority_class", "model_sha256", "deadline", "submitted", "engine", "waiting")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    FRAME_PIXELS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_CLASS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    frames_committed: int
+    frame_pixels: int
+    priority_class: str
+    model_sha256: str
+    deadline: float
+    submitted: float
+    engine: str
+    waiting: bool
+    def __init__(self, frames: _Optional[int] = ..., frames_committed: _Optional[int] = ..., frame_pixels: _Optional[int] = ..., priority_class: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., engine: _Optional[str] = ..., waiting: _Optional[bool] = ...) -> None: ...
 
 class TitlePlanned(_message.Message):
     __slots__ = ("segments", "frames")
