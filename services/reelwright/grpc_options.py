@@ -10,23 +10,24 @@ GrpcOptions = list[tuple[str, int]]
 FIRST_RETRY_SECONDS = 0.05
 """The pause after a first failed try to connect."""
 _HTTP2_FRAME_BYTES = 1 << 20
-_STREAMS_PER_CONNECTION = 8
 
 
-def server_options(*, keepalive_seconds: float, max_message_bytes: int, max_request_bytes: int) -> GrpcOptions:
-    """Options of the dispatcher's server.
+def server_options(
+    *, keepalive_seconds: float, max_message_bytes: int, max_request_bytes: int, streams_per_connection: int
+) -> GrpcOptions:
+    """Options of a server of the dispatcher.
 
     Args:
         keepalive_seconds: between two pings, and how long a worker has to answer one.
-        max_message_bytes: largest message to a worker.
-        max_request_bytes: largest message from a worker.
+        max_message_bytes: largest message to a client.
+        max_request_bytes: largest message from a client.
+        streams_per_connection: calls at the same time that a client may have in a connection.
     """
     return [
         *_common_options(keepalive_seconds),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_request_bytes),
-        # A worker has one stream in its connection; more are of use to nobody.
-        ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
+        ("grpc.max_concurrent_streams", streams_per_connection),
         # With port reuse, two dispatchers on one port would each get half of the workers.
         ("grpc.so_reuseport", 0),
         # Workers ping as often as their own settings say; by default a server closes connections that ping often.

@@ -10,6 +10,7 @@ from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
     BatchUnusable,
+    Decision,
     LeaseGranted,
     RunRevoked,
     StartAllowed,
@@ -36,6 +37,7 @@ def batch(run: str, number: int = 0, *, priority: str = "standard", model: str =
         engine=engine,
         first_frame=0,
         frames=1,
+        pixels=1,
         deadline=None,
         value=b"",
     )
@@ -76,10 +78,14 @@ class SchedulerHarness:
         models: frozenset[str] = frozenset({"m"}),
         *,
         engine: str = "one-1",
+        pool: str = "default",
+        parallel: int = 1,
     ) -> int:
         """Connects a worker, which asks for batches; returns its stream."""
         stream = next(self._streams)
-        hello = WorkerHello(name=name, session=f"session of {name}", models=models, engine=engine)
+        hello = WorkerHello(
+            name=name, session=f"session of {name}", models=models, engine=engine, pool=pool, parallel=parallel
+        )
         self.scheduler.connect_worker(stream, hello)
         self.scheduler.add_credits(stream, credits_)
         return stream
@@ -109,12 +115,16 @@ class SchedulerHarness:
         self._collect()
         return self._others
 
+    def keep(self, decision: Decision) -> None:
+        """Keeps a decision for the questions above."""
+        match decision:
+            case LeaseGranted():
+                self._granted[decision.stream].append(decision)
+            case BatchFinished() | BatchGivenUp() | BatchUnusable():
+                self._ended.append(decision)
+            case _:
+                self._others.append(decision)
+
     def _collect(self) -> None:
         for decision in self.scheduler.pop_decisions():
-            match decision:
-                case LeaseGranted():
-                    self._granted[decision.stream].append(decision)
-                case BatchFinished() | BatchGivenUp() | BatchUnusable():
-                    self._ended.append(decision)
-                case _:
-                    self._others.append(decision)
+            self.keep(decision)

@@ -68,4 +68,6 @@ def request_to_wire(request: RunRequest) -> TitleRequest:
         overwrite=request.overwrite,
         submitted=request.submitted,
         halo_frames=request.halo_frames,
+        frames_estimate=request.frames_estimate,
+        frame_pixels=request.frame_pixels,
     )

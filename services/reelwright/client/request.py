@@ -40,10 +40,14 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunR
     """
     source, place = _address(source, InputError), open_location(output)
     output = place.address(place.path)
-    probe(source)
+    video = probe(source).video
     fingerprint = source_fingerprint(source)
     check_output(source, output, recipe.profile)
-    return title_request(source, output, recipe, resolve_model(recipe.model), engine, fingerprint)
+    request = title_request(source, output, recipe, resolve_model(recipe.model), engine, fingerprint)
+    # How much work the title is must be known before a decoder opens the source.
+    return request.model_copy(
+        update={"frames_estimate": max(0, video.frames_estimate), "frame_pixels": video.width * video.height}
+    )
 
 
 def parse_deadline(text: str, now: float | None = None) -> float:

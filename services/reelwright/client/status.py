@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from reelwright.ledger.progress import count_committed_frames
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.titles.errors import UnavailableError, UserError
@@ -103,7 +104,7 @@ def unfinished_status(ledger: RunLedger, request: RunRequest) -> RunStatus:
     status.segments_committed = len(committed)
     status.segments_planned = end.segments if end is not None else ledger.count_planned()
     status.frames = end.frames if end is not None else estimate
-    status.frames_committed = _frames(ledger, committed)
+    status.frames_committed = count_committed_frames(ledger, committed)
     return status
 
 
@@ -117,19 +118,6 @@ def _queued(request: RunRequest) -> RunStatus:
         output=request.output,
         submitted=request.submitted,
     )
-
-
-def _frames(ledger: RunLedger, committed: set[int]) -> int:
-    """Frames of the committed segments.
-
-    A film has thousands of segments, and the committed ones have few gaps. So the last committed record is read, and
-    the frames of the missing segments before it are subtracted.
-    """
-    last = ledger.segment(max(committed)) if committed else None
-    if last is None:
-        return 0
-    gaps = (ledger.plan(segment) for segment in set(range(last.segment)) - committed)
-    return last.first_frame + len(last.frames) - sum(len(plan.frames) for plan in gaps if plan is not None)
 
 
 def outcomes(runs: Sequence[str], ledger: OpenLedger) -> Iterator[tuple[str, Outcome]]:

@@ -17,6 +17,7 @@ from reelwright.bus.protocol import Bus, BusClosed, Consumer, Record
 from reelwright.bus.topics import DECODER_GROUP, FRAMES, TITLES
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.settings import DecoderSettings
+from reelwright.decoder.title_announcer import TitleAnnouncer
 from reelwright.decoder.title_decoder import decode_title
 from reelwright.decoder.title_supervisor import TitleSupervisor
 from reelwright.decoder.title_table import TitleState, TitleTable
@@ -70,6 +71,7 @@ class DecoderService:
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. The next decoder continues the titles without an outcome."""
         requests = self._bus.consumer([TITLES], DECODER_GROUP)
+        announcer = TitleAnnouncer(self._titles, self._bus, self._ledger)
         supervisor = TitleSupervisor(self._titles, self._bus, self._ledger, self._finished.append)
         # Every decoder receives every event, because any of them may have the title.
         listener = EventListener(self._bus, supervisor.handle_event)
@@ -87,6 +89,7 @@ class DecoderService:
         finally:
             self._running = False
             listener.close()
+            announcer.close()
             supervisor.close()
             requests.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reelwright.dispatcher.connected_worker import ConnectedWorker
 from reelwright.dispatcher.queued_batch import QueuedBatch
 
 
@@ -84,9 +85,11 @@ class BatchFinished:
 
     Attributes:
         batch: the batch.
+        restored_by: the worker that restored it; None when its run was dropped.
     """
 
     batch: QueuedBatch
+    restored_by: ConnectedWorker | None = None
 
 
 @dataclass(frozen=True, slots=True)

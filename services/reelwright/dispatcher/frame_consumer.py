@@ -175,6 +175,7 @@ def _read_batch(record: Record, settings: DispatcherSettings) -> QueuedBatch:
         engine=record.headers.get("engine", ""),
         first_frame=message.first_frame,
         frames=len(message.frames),
+        pixels=len(message.frames) * message.payload.width * message.payload.height,
         deadline=_parse_deadline(record.headers.get("deadline", "")),
         value=record.value,
         traceparent=record.headers.get(TRACEPARENT, ""),

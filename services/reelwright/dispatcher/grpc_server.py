@@ -41,6 +41,8 @@ log = get_logger(__name__)
 # Messages that wait for the scheduler. Above it no more are read, so that a stranger cannot fill the memory with them.
 _MAX_BACKLOG = 1000
 _BACKLOG_PAUSE_SECONDS = 0.01
+# A worker has one stream in its connection; more are of use to nobody.
+_STREAMS_PER_CONNECTION = 8
 _SERVICE = DESCRIPTOR.services_by_name["Dispatch"].full_name
 
 
@@ -170,6 +172,7 @@ class DispatchServer:
             keepalive_seconds=settings.keepalive_seconds,
             max_message_bytes=settings.max_message_bytes,
             max_request_bytes=settings.max_request_bytes,
+            streams_per_connection=_STREAMS_PER_CONNECTION,
         )
         refused = metrics.MESSAGES_REFUSED.labels(cause="token").inc
         token = settings.token.get_secret_value() if settings.token else ""

@@ -8,6 +8,7 @@ from reelwright.dispatcher.connected_worker import WorkerHello
 from reelwright.dispatcher.queued_batch import QueuedBatch
 from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.wire.dispatch_pb2 import WorkerMessage
+from reelwright.wire.titles_pb2 import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,17 @@ class EngineAnnounced:
 
 
 @dataclass(frozen=True, slots=True)
+class EventReceived:
+    """An event about a title, for the planner alone.
+
+    Attributes:
+        event: the event.
+    """
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class DrainRequested:
     """The dispatcher stops: nothing more is leased."""
 
@@ -101,6 +113,7 @@ InboxMessage = (
     | WorkerDisconnected
     | TitleEnded
     | EngineAnnounced
+    | EventReceived
     | DrainRequested
     | TimePassed
 )

@@ -16,6 +16,7 @@ from reelwright.dispatcher.grpc_server import DispatchServer
 from reelwright.dispatcher.inbox import (
     DrainRequested,
     EngineAnnounced,
+    EventReceived,
     InboxMessage,
     TimePassed,
     TitleEnded,
@@ -23,8 +24,10 @@ from reelwright.dispatcher.inbox import (
     apply_message,
 )
 from reelwright.dispatcher.lease_table import LeaseTable
+from reelwright.dispatcher.planner import Planner
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.ready_queue import ReadyQueue
+from reelwright.dispatcher.scaler_server import ScalerServer
 from reelwright.dispatcher.scheduler import Scheduler, SchedulerCounts
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.dispatcher.unserved_models import UnservedModels
@@ -69,6 +72,8 @@ class DispatcherService:
             WorkerQuarantine(settings.quarantine_runs, settings.quarantine_seconds, time.monotonic),
             max_credits=settings.max_credits,
         )
+        self._planner = Planner(self._scheduler, target_seconds=settings.scaler_target_seconds)
+        self._scaler_address: Future[str] = Future()
         self._thread = SupervisedThread("dispatcher", self._run_loop)
 
     @property
@@ -80,6 +85,11 @@ class DispatcherService:
     def ready(self) -> bool:
         """Whether it takes work: workers can connect, and the bus answers."""
         return self.serving and not self._closing.is_set() and self._bus.connected
+
+    @property
+    def scaler_address(self) -> str:
+        """The address where the scaler is served; empty when it is not served. For the time after `start`."""
+        return self._scaler_address.result()
 
     def counts(self) -> SchedulerCounts:
         """What the scheduler holds, in numbers; may be one message old."""
@@ -145,12 +155,14 @@ class DispatcherService:
             listener = await asyncio.to_thread(EventListener, self._bus, self._receive_event)
             stack.push_async_callback(asyncio.to_thread, listener.close)
             server = DispatchServer(self._settings, self._inbox.put_nowait, self._inbox.qsize)
+            scaler_address = await self._start_scaler(stack)
             address = await server.start()
             # Tasks, so that an error in one of them ends the dispatcher.
             scheduling = asyncio.create_task(self._run_scheduler(server, consumer))
             consuming = asyncio.create_task(asyncio.to_thread(consumer.run))
             for task in (scheduling, consuming):
                 task.add_done_callback(lambda _: self._closing.set())
+            self._scaler_address.set_result(scaler_address)
             self._address.set_result(address)
             try:
                 await self._wait_for_closing()
@@ -177,11 +189,31 @@ class DispatcherService:
                 # The worker opens a new stream, and its batches go to others.
                 log.exception("worker message failed", stream=message.stream)
                 server.deliver(StreamClosed(message.stream))
+            seconds = message.message.receipt.seconds if isinstance(message, WorkerMessageReceived) else 0.0
+            self._follow(message)
             for decision in self._scheduler.pop_decisions():
+                self._planner.record_decision(decision, seconds)
                 if isinstance(decision, (BatchFinished, BatchGivenUp, BatchUnusable)):
                     consumer.end_batch(decision)
                 else:
                     server.deliver(decision)
+
+    async def _start_scaler(self, stack: contextlib.AsyncExitStack) -> str:
+        """Starts to serve the scaler, if it is to be served; its address."""
+        if not self._settings.scaler_address:
+            return ""
+        settled_at = time.monotonic() + self._settings.scaler_settle_seconds
+        scaler = ScalerServer(self._settings, self._planner, lambda: time.monotonic() >= settled_at)
+        stack.push_async_callback(scaler.stop)
+        return await scaler.start()
+
+    def _follow(self, message: InboxMessage) -> None:
+        """Lets the planner know of events, and of the time."""
+        match message:
+            case EventReceived(event):
+                self._planner.record_event(event)
+            case TimePassed():
+                self._planner.sample()
 
     async def _wait_for_closing(self) -> None:
         while not self._closing.is_set():
@@ -204,6 +236,7 @@ class DispatcherService:
         self._loop.call_soon_threadsafe(self._inbox.put_nowait, message)
 
     def _receive_event(self, event: Event) -> None:
+        self._send_from_thread(EventReceived(event))
         # Drops what is held now and nothing that arrives later: events and frames are not ordered among each other.
         # Late batches of an attempt that has ended are restored in vain, and the encoder discards them.
         if event.WhichOneof("event") in _END_EVENTS:

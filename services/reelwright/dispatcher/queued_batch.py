@@ -37,6 +37,7 @@ class QueuedBatch:
         engine: the engine that a worker must have, in words as for `titles.identity.engine_matches`.
         first_frame: index in the title of its first frame.
         frames: number of frames.
+        pixels: luma samples of these frames together.
         deadline: when the film is wanted, in unix seconds; None without a deadline.
         value: the FrameBatch message, serialized.
         traceparent: of the span in which it was published; empty when nothing is traced.
@@ -49,6 +50,7 @@ class QueuedBatch:
     engine: str
     first_frame: int
     frames: int
+    pixels: int
     deadline: float | None
     value: bytes
     traceparent: str = ""

@@ -102,9 +102,17 @@ class Scheduler:
         """The batches that are neither finished, given up nor unusable."""
         return set(self._batches)
 
+    def pending_batches(self) -> list[QueuedBatch]:
+        """The batches of `pending_keys`."""
+        return list(self._batches.values())
+
     def connected_workers(self) -> list[ConnectedWorker]:
         """The workers with an open stream."""
         return list(self._workers.values())
+
+    def count_leases(self, worker: ConnectedWorker) -> int:
+        """The number of leases that a worker holds."""
+        return self._leases.count_leases(worker.name)
 
     def add_batch(self, batch: QueuedBatch) -> None:
         """Adds a batch; has no effect when a batch of the same key is pending."""
@@ -152,7 +160,7 @@ class Scheduler:
         worker = self._workers.get(stream)
         if worker is None or worker.draining:
             return
-        allowed = min(count, self._max_credits - worker.credits - self._count_leases(worker))
+        allowed = min(count, self._max_credits - worker.credits - self.count_leases(worker))
         if allowed < count:
             metrics.MESSAGES_REFUSED.labels(cause="credits").inc()
         if allowed > 0:
@@ -187,7 +195,7 @@ class Scheduler:
         worker.proven = True
         self._quarantine.count_restored(worker.name)
         failed = self._leases.failed_workers(lease.key)
-        self._decisions.append(BatchFinished(self._remove_batch(lease)))
+        self._decisions.append(BatchFinished(self._remove_batch(lease), restored_by=worker))
         for name in failed - {worker.name}:
             self._count_broken(name, lease.key.run)
 
@@ -199,7 +207,7 @@ class Scheduler:
             candidates = [
                 worker.name
                 for worker in self._workers.values()
-                if self._can_restore(batch, worker) and (worker.credits or self._count_leases(worker))
+                if self._can_restore(batch, worker) and (worker.credits or self.count_leases(worker))
             ]
             self._return_batches([self._leases.fail(lease_id, reason, candidates)])
 
@@ -314,11 +322,11 @@ class Scheduler:
             if worker.credits > 0 and self._can_restore(batch, worker) and self._is_for(batch, worker)
         ]
         if waiting:
-            self._fill_worker(min(waiting, key=self._count_leases))
+            self._fill_worker(min(waiting, key=self.count_leases))
 
     def _fill_workers(self) -> None:
         """Leases all that can be leased; workers with few leases come first, so that none of them idles."""
-        for worker in sorted(self._workers.values(), key=self._count_leases):
+        for worker in sorted(self._workers.values(), key=self.count_leases):
             self._fill_worker(worker)
 
     def _fill_worker(self, worker: ConnectedWorker) -> None:
@@ -342,9 +350,6 @@ class Scheduler:
                     batch=batch,
                 )
             )
-
-    def _count_leases(self, worker: ConnectedWorker) -> int:
-        return self._leases.count_leases(worker.name)
 
     def _can_restore(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
         return (

@@ -16,6 +16,11 @@ class DispatcherSettings(BaseSettings):
 
     Attributes:
         address: where gRPC listens: `host:port` (port 0 picks a free one) or `unix:/path`.
+        scaler_address: where KEDA asks for the number of pods, and others for forecasts: `host:port`. Nothing is served
+            there when it is not set. TLS as on `address`; it needs no token.
+        scaler_target_seconds: time from its submission in which a title without a deadline should be restored.
+        scaler_settle_seconds: how long a dispatcher that has started answers nothing, so that it has heard of titles
+            and pods. Longer than decoders take to repeat what they tell.
         lease_seconds: how long a lease lasts, including the time a batch waits at its worker; after that the batch goes
             to another worker. The end of a stream shows a dead or frozen worker sooner; the lease's end shows one that
             hangs. Must be long enough for the slowest worker to restore all the batches it holds, three by default.
@@ -50,6 +55,9 @@ class DispatcherSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_DISPATCHER_", frozen=True)
     address: str = "127.0.0.1:0"
+    scaler_address: str = ""
+    scaler_target_seconds: float = Field(default=3600.0, gt=0)
+    scaler_settle_seconds: float = Field(default=15.0, ge=0)
     lease_seconds: float = Field(default=180.0, gt=0)
     max_failures: int = Field(default=3, ge=1)
     max_losses: int = Field(default=3, ge=1)

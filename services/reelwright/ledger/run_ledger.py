@@ -40,7 +40,7 @@ _TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
     "source": True,
     "version": True,
     "toolchain": True,
-    "request": {"source", "overwrite", "priority_class", "deadline", "submitted"},
+    "request": {"source", "overwrite", "priority_class", "deadline", "submitted", "frames_estimate", "frame_pixels"},
 }
 _ADOPTION = "adopted.json"
 _ENGINE = "engine.json"

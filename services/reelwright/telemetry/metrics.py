@@ -28,6 +28,10 @@ BATCHES_QUEUED = Gauge("reelwright_batches_queued", "Batches at the dispatcher t
 BATCHES_UNSERVED = Gauge("reelwright_batches_unserved", "Queued batches whose model or engine no connected worker has.")
 BATCHES_LEASED = Gauge("reelwright_batches_leased", "Batches leased to workers.")
 WORKERS_CONNECTED = Gauge("reelwright_workers_connected", "Inference workers with an open stream, by pool.", ["pool"])
+PODS_WANTED = Gauge("reelwright_pods_wanted", "Pods that a pool should have, and why.", ["pool", "reason"])
+POD_FRAMES_PER_SECOND = Gauge(
+    "reelwright_pod_frames_per_second", "Frames that a pod of a pool restores in a second while it works.", ["pool"]
+)
 BATCHES_RETRIED = Counter(
     "reelwright_batches_retried", "Batches returned to the queue to be restored again.", ["cause"]
 )
@@ -116,6 +120,24 @@ def set_workers_connected(workers: Mapping[str, int]) -> None:
     for pool, count in workers.items():
         _pools.add(pool)
         WORKERS_CONNECTED.labels(pool=pool).set(count)
+
+
+_wanted_reasons: dict[str, str] = {}
+
+
+def set_pods_wanted(pool: str, pods: int, reason: str) -> None:
+    """Sets the number of pods that a pool should have; the series of the former reason ends.
+
+    Args:
+        pool: the pool, or `encoder`.
+        pods: how many.
+        reason: why.
+    """
+    former = _wanted_reasons.get(pool, reason)
+    if former != reason:
+        PODS_WANTED.remove(pool, former)
+    _wanted_reasons[pool] = reason
+    PODS_WANTED.labels(pool=pool, reason=reason).set(pods)
 
 
 def watch_bus(topics: tuple[str, ...], held_bytes: Callable[[str], int]) -> None:

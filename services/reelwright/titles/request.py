@@ -45,6 +45,8 @@ class RunRequest(VersionedDocument):
         deadline: Unix seconds by which the film is wanted; 0 if there is no deadline.
         overwrite: whether a file at the output that was not made from the same source may be replaced.
         submitted: Unix seconds at which the run was submitted; 0 for a film that is restored without a cluster.
+        frames_estimate: number of frames of the source, about; 0 if `submit` did not say.
+        frame_pixels: luma samples of one of them; 0 likewise.
         halo_frames: frames before and after each frame that the model reads, 0 to 2.
     """
 
@@ -61,4 +63,6 @@ class RunRequest(VersionedDocument):
     deadline: float = 0.0
     overwrite: bool = False
     submitted: float = 0.0
+    frames_estimate: int = Field(default=0, ge=0)
+    frame_pixels: int = Field(default=0, ge=0)
     halo_frames: int = Field(default=0, ge=0, le=2)

@@ -1,0 +1,151 @@
+"""KEDA's questions to the dispatcher, over real gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+from prometheus_client import REGISTRY
+
+from reelwright.bus.events import publish_event
+from reelwright.wire import externalscaler_pb2 as keda
+from reelwright.wire.externalscaler_pb2_grpc import ExternalScalerStub
+from reelwright.wire.forecast_pb2 import ForecastRequest, PlannedTitle
+from reelwright.wire.forecast_pb2_grpc import ForecastStub
+from reelwright.wire.titles_pb2 import Event, TitleFinished, TitleProgress
+from tests.support.dispatch_harness import MODEL, TIMEOUT_SECONDS, DispatchHarness, batch, until
+
+MakeHarness = Callable[..., DispatchHarness]
+
+
+class Keda:
+    """Asks as KEDA does, for one trigger."""
+
+    def __init__(self, h: DispatchHarness, **metadata: str) -> None:
+        self.channel = grpc.insecure_channel(h.dispatcher.scaler_address)
+        self._stub = ExternalScalerStub(self.channel)  # type: ignore[no-untyped-call]
+        self._reference = keda.ScaledObjectRef(name="object", namespace="films", scalerMetadata=metadata)
+
+    def __enter__(self) -> Keda:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.channel.close()
+
+    def active(self) -> bool:
+        """The answer to IsActive."""
+        return bool(self._stub.IsActive(self._reference, timeout=TIMEOUT_SECONDS).result)
+
+    def activity(self) -> grpc.Call:
+        """The answers to StreamIsActive."""
+        return self._stub.StreamIsActive(self._reference, timeout=TIMEOUT_SECONDS)
+
+    def target(self) -> tuple[str, float]:
+        """The metric and its target for each pod."""
+        (spec,) = self._stub.GetMetricSpec(self._reference, timeout=TIMEOUT_SECONDS).metricSpecs
+        return spec.metricName, spec.targetSizeFloat
+
+    def pods(self) -> float:
+        """The value of the metric."""
+        request = keda.GetMetricsRequest(scaledObjectRef=self._reference, metricName="pods")
+        (value,) = self._stub.GetMetrics(request, timeout=TIMEOUT_SECONDS).metricValues
+        assert value.metricValue == value.metricValueFloat
+        return float(value.metricValueFloat)
+
+
+@pytest.fixture
+def h(make_harness: MakeHarness) -> DispatchHarness:
+    """A dispatcher with a scaler that answers at once."""
+    return make_harness(scaler_address="127.0.0.1:0", scaler_settle_seconds=0)
+
+
+def tell(h: DispatchHarness, run: str, frames: int) -> None:
+    """A decoder tells of a title."""
+    progress = TitleProgress(frames=frames, frame_pixels=256, model_sha256=MODEL, priority_class="standard")
+    publish_event(h.bus, Event(run=run, attempt=1, title_progress=progress))
+
+
+def test_a_pool_goes_from_zero_to_work_and_back(h: DispatchHarness) -> None:
+    """A title wakes the pool, its pod is kept while it works, and when title and pod are gone nothing is wanted."""
+    with Keda(h, pool="cpu", maxPods="5", scalerAddress="x:1") as scaler:
+        assert (scaler.active(), scaler.pods(), scaler.target()) == (False, 0, ("pods", 1))
+        tell(h, "r", 4)
+        until(scaler.active, "the title to wake the pool")
+        assert REGISTRY.get_sample_value("reelwright_pods_wanted", {"pool": "cpu", "reason": "unmeasured"}) == 1
+        worker = h.start_worker("w", pool="cpu")
+        h.publish(batch("r", 0, 0), batch("r", 0, 1))
+        until(lambda: len(h.restored()) == 2, "both batches")
+        until(lambda: REGISTRY.get_sample_value("reelwright_pod_frames_per_second", {"pool": "cpu"}), "its speed")
+        assert scaler.pods() == 1
+        publish_event(h.bus, Event(run="r", attempt=1, title_finished=TitleFinished(frames=4)))
+        worker.close()
+        until(lambda: not scaler.active(), "the pool to sleep")
+        assert REGISTRY.get_sample_value("reelwright_pods_wanted", {"pool": "cpu", "reason": "idle"}) == 0
+        assert REGISTRY.get_sample_value("reelwright_pods_wanted", {"pool": "cpu", "reason": "unmeasured"}) is None
+
+
+def test_a_change_is_pushed(h: DispatchHarness) -> None:
+    """With a trigger of the kind external-push the first pod does not wait until KEDA asks again."""
+    with Keda(h, pool="cpu") as scaler:
+        answers = scaler.activity()
+        assert next(answers).result is False
+        tell(h, "r", 4)
+        assert next(answers).result is True
+        answers.cancel()
+
+
+def test_encoders_are_scaled_by_restored_segments(h: DispatchHarness) -> None:
+    """Segments that wait for an encoder want encoders, as many as a pod does at a time each."""
+    with Keda(h, role="encoder", segmentsPerPod="2", maxPods="9") as scaler:
+        assert scaler.pods() == 0
+        h.start_worker("w")
+        h.publish(*(batch("r", segment, 0) for segment in range(5)))
+        until(lambda: scaler.pods() == 3, "three encoders for five segments")
+
+
+def test_a_dispatcher_that_has_just_started_leaves_the_pods_alone(make_harness: MakeHarness) -> None:
+    """Before it has heard of titles and pods it gives no answer, so that KEDA changes nothing."""
+    h = make_harness(scaler_address="127.0.0.1:0", scaler_settle_seconds=3600)
+    with Keda(h, pool="cpu") as scaler, pytest.raises(grpc.RpcError) as caught:
+        scaler.active()
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        ({}, "pool"),
+        ({"pool": "Not A Pool"}, "pool"),
+        ({"pool": "cpu", "maxPods": "many"}, "maxPods"),
+        ({"pool": "cpu", "pricePerHour": "-1"}, "pricePerHour"),
+        ({"role": "encoder", "segmentsPerPod": "0"}, "segmentsPerPod"),
+    ],
+)
+def test_wrong_metadata_is_named(h: DispatchHarness, metadata: dict[str, str], named: str) -> None:
+    """A trigger with a mistake is refused with the key, which KEDA shows in the ScaledObject's events."""
+    with Keda(h, **metadata) as scaler, pytest.raises(grpc.RpcError) as caught:
+        scaler.pods()
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert named in str(caught.value.details())
+
+
+def test_forecasts_are_served_beside_the_scaler(h: DispatchHarness) -> None:
+    """The titles under way are told of, and a planned title is checked."""
+    tell(h, "r", 400)
+    with grpc.insecure_channel(h.dispatcher.scaler_address) as channel:
+        stub = ForecastStub(channel)  # type: ignore[no-untyped-call]
+
+        def read(*runs: str) -> list[tuple[str, int]]:
+            reply = stub.Read(ForecastRequest(runs=runs), timeout=TIMEOUT_SECONDS)
+            return [(title.run, title.frames_left) for title in reply.titles]
+
+        until(lambda: read() == [("r", 400)], "the title")
+        assert read("another") == []
+        planned = PlannedTitle(frames=10, frame_pixels=256, model_sha256=MODEL, priority_class="standard")
+        assert "no pool" in stub.Check(planned, timeout=TIMEOUT_SECONDS).reason
+
+
+def test_without_an_address_nothing_is_served(make_harness: MakeHarness) -> None:
+    """The scaler is off unless it is asked for."""
+    assert make_harness().dispatcher.scaler_address == ""

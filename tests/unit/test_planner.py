@@ -1,0 +1,230 @@
+"""What the planner makes of leases, receipts and events, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import REGISTRY
+
+from reelwright.dispatcher.forecast_service import ForecastService
+from reelwright.dispatcher.planner import Planner, ScaledPool
+from reelwright.wire.forecast_pb2 import OUTLOOK_AT_RISK, OUTLOOK_HELD, OUTLOOK_MISSED, PlannedTitle, TitleForecast
+from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleFinished, TitleProgress
+from tests.support.schedulers import SchedulerHarness, batch
+
+HOUR = 3600.0
+CPU = ScaledPool(name="cpu", max_pods=10, start_seconds=30.0)
+
+
+class PlannerHarness(SchedulerHarness):
+    """A scheduler with a planner. The clock is also that of Unix seconds; frames have one pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.planner = Planner(self.scheduler, target_seconds=HOUR, clock=self.clock, wall_clock=self.clock)
+        self.forecast = ForecastService(self.planner, self.clock)
+
+    def follow(self, seconds: float = 0.0) -> None:
+        """Lets the planner see the decisions; of a restored batch it is said how long it took."""
+        for decision in self.scheduler.pop_decisions():
+            self.planner.record_decision(decision, seconds)
+            self.keep(decision)
+        self.planner.sample()
+
+    def restore(self, stream: int, run: str, *, seconds: float, number: int = 0) -> None:
+        """A worker is leased a batch of a run and restores it."""
+        self.scheduler.add_batch(batch(run, number))
+        self.scheduler.add_credits(stream, 1)
+        self.follow()
+        self.clock.now += seconds
+        self.scheduler.complete_batch(stream, self.granted(stream)[-1].lease_id)
+        self.follow(seconds)
+
+    def progress(self, run: str, frames: int, *, committed: int = 0, attempt: int = 1, **fields: object) -> None:
+        """A decoder tells of a title."""
+        known = {"model_sha256": "m", "frame_pixels": 1, "submitted": self.clock.now, "priority_class": "standard"}
+        told = TitleProgress(frames=frames, frames_committed=committed, **{**known, **fields})  # type: ignore[arg-type]
+        self.planner.record_event(Event(run=run, attempt=attempt, title_progress=told))
+
+    def pass_time(self, seconds: float) -> None:
+        """Moves the clock, with samples on the way."""
+        for _ in range(int(seconds)):
+            self.clock.now += 1
+            self.planner.sample()
+
+
+def test_a_title_told_of_wakes_the_first_pod() -> None:
+    """Before any batch is here a title wants a pod; when it ends, none is wanted, whatever is told late."""
+    h = PlannerHarness()
+    assert h.planner.pods(CPU) == (0, "idle")
+    h.progress("r", 1000, waiting=True)
+    assert h.planner.pods(CPU) == (1, "unmeasured")
+    h.planner.record_event(Event(run="r", attempt=1, title_finished=TitleFinished()))
+    h.progress("r", 1000)
+    assert h.planner.pods(CPU) == (0, "idle")
+    h.progress("r", 1000, attempt=2)
+    assert h.planner.pods(CPU) == (1, "unmeasured")
+
+
+def test_the_speed_is_that_of_the_work_alone() -> None:
+    """A pod that waits for work most of the time is not slow: only the seconds of its receipts count."""
+    h = PlannerHarness()
+    stream = h.connect("w", pool="cpu", parallel=2)
+    for number in range(5):
+        h.restore(stream, "r", seconds=4.0, number=number)
+        h.pass_time(60)
+    assert h.planner.speeds.frames_per_second("cpu") == pytest.approx(0.5)
+    assert REGISTRY.get_sample_value("reelwright_pod_frames_per_second", {"pool": "cpu"}) == pytest.approx(0.5)
+
+
+def test_pods_follow_the_work_that_is_left() -> None:
+    """Frames that are restored are not left, before and after their commit, and the deadline decides on the pods."""
+    h = PlannerHarness()
+    stream = h.connect("w", pool="cpu")
+    h.restore(stream, "warm", seconds=1.0)
+    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    for number in range(20):
+        h.scheduler.add_batch(batch("r", number))
+    h.pass_time(1)
+    h.progress("r", 901, deadline=h.clock.now + 200)
+    # 901 frames; 180 s are planned; the first batch of a pod takes 1 s after the 30 s of the hint.
+    assert h.planner.pods(CPU) == (6, "deadline")
+    h.progress("r", 901, committed=720, deadline=h.clock.now + 200)
+    h.follow()
+    assert h.planner.pods(CPU).pods == 2
+    h.scheduler.add_credits(stream, 1)
+    h.follow()
+    h.scheduler.complete_batch(stream, h.granted(stream)[-1].lease_id)
+    h.follow(1.0)
+    (title,) = h.planner.titles.titles()
+    assert (title.frames_left, title.segments_to_encode) == (180, 1)
+    h.planner.record_event(Event(run="r", attempt=1, segment_committed=SegmentCommitted(segment=0, frames=1)))
+    assert (title.frames_left, title.segments_to_encode) == (180, 0)
+    h.progress("r", 901, committed=721)
+    assert title.frames_left == 180
+
+
+def test_a_pod_on_its_way_is_not_asked_for_twice() -> None:
+    """While pods start, the number stays what it was: their start time has begun to pass."""
+    h = PlannerHarness()
+    stream = h.connect("w", pool="cpu")
+    h.restore(stream, "warm", seconds=1.0)
+    h.scheduler.disconnect_worker(stream)
+    for number in range(20):
+        h.scheduler.add_batch(batch("r", number))
+    h.pass_time(1)
+    h.progress("r", 900, deadline=h.clock.now + 200)
+    first = h.planner.pods(CPU)
+    assert first.reason == "deadline"
+    h.pass_time(25)
+    assert abs(h.planner.pods(CPU).pods - first.pods) <= 1
+
+
+def test_work_goes_to_the_next_pool_when_pods_do_not_come() -> None:
+    """A pool whose pods have not come for a multiple of their start time is not counted on."""
+    h = PlannerHarness()
+    gpu = ScaledPool(name="gpu", max_pods=4, price_per_hour=6.0, start_seconds=100.0)
+    h.progress("r", 1000)
+    assert (h.planner.pods(CPU), h.planner.pods(gpu)) == ((1, "unmeasured"), (0, "cheaper_pool"))
+    h.pass_time(3 * 30 + 61)
+    assert (h.planner.pods(CPU), h.planner.pods(gpu)) == ((1, "unmeasured"), (1, "unmeasured"))
+
+
+def test_a_pool_gets_only_titles_that_it_can_restore() -> None:
+    """Model and engine of its workers decide, also after they have left, until the pool itself is changed."""
+    h = PlannerHarness()
+    stream = h.connect("w", pool="cpu", engine="openvino-1 cpu")
+    h.follow()
+    h.scheduler.disconnect_worker(stream)
+    h.progress("r", 1000, model_sha256="other")
+    h.progress("s", 1000, engine="torch")
+    assert h.planner.pods(CPU) == (0, "idle")
+    h.progress("t", 1000, engine="openvino")
+    assert h.planner.pods(CPU) == (1, "unmeasured")
+    h.planner.record_event(Event(run="t", attempt=1, title_finished=TitleFinished()))
+    changed = ScaledPool(name="cpu", revision="a new image", engine="openvino")
+    assert h.planner.pods(changed) == (1, "unmeasured")
+    h.planner.record_event(Event(run="r", attempt=1, title_finished=TitleFinished()))
+    assert h.planner.pods(changed) == (0, "idle")
+
+
+def test_batches_of_a_decoder_that_tells_nothing_count() -> None:
+    """A decoder of an earlier version tells of no title; what it publishes is work all the same."""
+    h = PlannerHarness()
+    h.scheduler.add_batch(batch("r"))
+    h.follow()
+    assert h.planner.pods(CPU) == (1, "unmeasured")
+    assert h.planner.encoders(4) == 1
+
+
+def test_a_title_that_nobody_tells_of_is_forgotten() -> None:
+    """A title whose end event was lost keeps no pods for ever."""
+    h = PlannerHarness()
+    h.progress("r", 1000)
+    h.pass_time(182)
+    assert h.planner.pods(CPU) == (0, "idle")
+
+
+def test_encoders_follow_the_restored_segments() -> None:
+    """Segments of which restored frames wait are shared by the encoders; a title alone wants one."""
+    h = PlannerHarness()
+    assert h.planner.encoders(2) == 0
+    h.progress("r", 1000)
+    assert h.planner.encoders(2) == 1
+    stream = h.connect("w", pool="cpu")
+    for run in "abcde":
+        h.restore(stream, run, seconds=1.0)
+    assert h.planner.encoders(2) == 3
+
+
+def forecast_of(h: PlannerHarness, run: str) -> TitleForecast:
+    """The forecast of a run."""
+    (found,) = h.forecast.forecasts([run])
+    return found
+
+
+def test_a_forecast_tells_whether_the_deadline_holds() -> None:
+    """With the pods there are, with as many as there may be, or not at all; in words too."""
+    h = PlannerHarness()
+    h.planner.pods(CPU)
+    stream = h.connect("w", pool="cpu")
+    h.restore(stream, "warm", seconds=1.0)
+    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    h.planner.pods(CPU)
+    now = h.clock.now
+    h.progress("r", 1000, deadline=now + 1200)
+    assert forecast_of(h, "r").finish == pytest.approx(now + 1000)
+    assert forecast_of(h, "r").outlook == OUTLOOK_HELD
+    h.progress("r", 1000, deadline=now + 400)
+    assert forecast_of(h, "r").outlook == OUTLOOK_AT_RISK
+    assert forecast_of(h, "r").finish == pytest.approx(now + 1000)
+    assert forecast_of(h, "r").reason.endswith("10 min after its deadline; more pods can hold it")
+    h.progress("r", 1000, deadline=now + 100)
+    # 31 s with one pod, then ten.
+    assert forecast_of(h, "r").outlook == OUTLOOK_MISSED
+    assert forecast_of(h, "r").earliest_finish == pytest.approx(now + 31 + 969 / 10)
+
+
+def test_a_deadline_can_be_checked_before_the_submission() -> None:
+    """A title that is only planned is counted behind those that are under way."""
+    h = PlannerHarness()
+    h.planner.pods(CPU)
+    stream = h.connect("w", pool="cpu")
+    h.restore(stream, "warm", seconds=1.0)
+    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    title = PlannedTitle(frames=500, frame_pixels=1, model_sha256="m", priority_class="standard")
+    alone = h.forecast.check(title).finish
+    assert alone == pytest.approx(h.clock.now + 500)
+    h.progress("r", 500)
+    assert h.forecast.check(title).finish == pytest.approx(h.clock.now + 1000)
+
+
+def test_what_is_not_known_has_no_forecast() -> None:
+    """Without a size, a pool or a speed there is a reason instead of a time."""
+    h = PlannerHarness()
+    h.progress("r", 0, deadline=h.clock.now + 10)
+    assert (forecast_of(h, "r").finish, forecast_of(h, "r").outlook) == (0, 0)
+    assert "frames" in forecast_of(h, "r").reason
+    h.progress("r", 10, deadline=h.clock.now + 10)
+    assert "no pool" in forecast_of(h, "r").reason
+    h.planner.pods(CPU)
+    assert "speed" in forecast_of(h, "r").reason
