@@ -39,17 +39,23 @@ def weights() -> str:
 
 def arguments(image: str, tag: str) -> list[str]:
     """The arguments of `docker build` for one image of this checkout."""
-    values = {
-        "IMAGE": image,
-        "VERSION": __version__,
-        "REVISION": _git("rev-parse", "HEAD"),
-        "CREATED": datetime.fromtimestamp(int(_git("log", "-1", "--format=%ct") or 0), UTC).isoformat(),
-        "WEIGHTS": weights(),
-    }
+    values = {"IMAGE": image, "WEIGHTS": weights()}
     if base := os.environ.get("IMAGES_BASE"):
         values["BASE"] = base
-    build_arguments = [word for name, value in values.items() for word in ("--build-arg", f"{name}={value}")]
-    return ["-t", f"reelwright/{image}:{tag}", "-f", str(ROOT / "docker" / "Dockerfile"), *build_arguments, str(ROOT)]
+    labels = {
+        "org.opencontainers.image.title": f"reelwright/{image}",
+        "org.opencontainers.image.description": "Reelwright: film restoration as streaming microservices",
+        "org.opencontainers.image.version": __version__,
+        "org.opencontainers.image.revision": _git("rev-parse", "HEAD"),
+        "org.opencontainers.image.created": datetime.fromtimestamp(
+            int(_git("log", "-1", "--format=%ct") or 0), UTC
+        ).isoformat(),
+        "org.opencontainers.image.licenses": "Apache-2.0",
+        "io.reelwright.weights": weights(),
+    }
+    options = [word for name, value in values.items() for word in ("--build-arg", f"{name}={value}")]
+    options += [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+    return ["-t", f"reelwright/{image}:{tag}", "-f", str(ROOT / "docker" / "Dockerfile"), *options, str(ROOT)]
 
 
 def _git(*words: str) -> str:
