@@ -126,7 +126,7 @@ spec:
       startupProbe:
         httpGet: {path: /healthz, port: http}
         periodSeconds: 1
-        failureThreshold: 120
+        failureThreshold: 600
       readinessProbe:
         httpGet: {path: /readyz, port: http}
         periodSeconds: 2
