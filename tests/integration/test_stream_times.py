@@ -227,21 +227,21 @@ def test_a_trimmed_subtitle(tmp_path: Path) -> None:
         assert {"whole"} <= {text for moment in range(0, 1000, 50) for text in shown(film.path, moment)}
 
 
-def splice_sound(path: Path) -> None:
-    """Copies the second packet of a transport stream's sound behind the fourth, so that its clock goes back there."""
+def splice_sound(path: Path, behind: int) -> None:
+    """Copies the second packet of a transport stream's sound behind another, so that its clock goes back there."""
     data = path.read_bytes()
     cells = [data[at : at + 188] for at in range(0, len(data), 188)]
     sound = [at for at, cell in enumerate(cells) if (cell[1] & 0x1F, cell[2]) == (1, 1)]
     begins = [at for at in sound if cells[at][1] & 0x40]
     second = [cells[at] for at in sound if begins[1] <= at < begins[2]]
-    path.write_bytes(b"".join([*cells[: begins[4]], *second, *cells[begins[4] :]]))
+    path.write_bytes(b"".join([*cells[: begins[behind]], *second, *cells[begins[behind] :]]))
 
 
 @pytest.mark.parametrize("profile", ["web", "master"])
 def test_sound_that_goes_back_in_time(profile: str, tmp_path: Path) -> None:
     """Every packet is kept, a late one right after the packet before; the report counts them, and a shift is found."""
     source = write_film(tmp_path / "source.ts", "mp2")
-    splice_sound(source)
+    splice_sound(source, 4)
     film = make_unrestored_film(source, profile, tmp_path)
     before, after = demuxed_packets(source, "audio"), demuxed_packets(film.path, "audio")
     assert [bytes(packet) for packet in after] == [bytes(packet) for packet in before]
@@ -267,3 +267,14 @@ def test_sound_that_goes_back_in_time(profile: str, tmp_path: Path) -> None:
     )
     assert moved[0].times is not None
     assert moved[0].times.error > moved[0].times.tolerance
+
+
+def test_sound_whose_clock_starts_over_is_not_taken_for_damage(tmp_path: Path) -> None:
+    """A film cannot hold sound that goes back by more than a second, and its times are told to be off."""
+    source = write_film(tmp_path / "source.ts", "mp2")
+    splice_sound(source, -1)
+    film = make_unrestored_film(source, "web", tmp_path)
+    (outcome,) = settled(film)
+    assert outcome.times is not None
+    assert outcome.times.displaced == 0
+    assert not in_time(film)

@@ -22,6 +22,8 @@ _SLOWEST_RATE = 8000
 # Uncompressed sound has no packets of its own: a container groups its samples as it likes.
 _REGROUPED = "pcm_"
 _CAPTIONS = "eia_608"
+# Seconds; as for pictures (frame_times.py).
+_STEP_BACK = 1
 DISPLACED = "had no time of their own, or an earlier one than the packet before, and follow that one"
 """What is said of the packets that `PacketTimes.displaced` counts."""
 
@@ -33,7 +35,8 @@ class PacketTimes:
     subtitles: they are not shown.
 
     Sound is heard in the order of its packets. Where damage makes a packet go back in time, or takes its time, no
-    container can show it then, and the earliest moment it can have is that of the packet before.
+    container can show it then, and the earliest moment it can have is that of the packet before. A longer step back is
+    a clock that starts over, and such a packet keeps its time: a film that plays it elsewhere is off.
 
     Args:
         stream: the stream that the packets are of.
@@ -41,9 +44,9 @@ class PacketTimes:
 
     Attributes:
         unit: seconds per unit of `starts` and `end`.
-        starts: time of each packet; of sound, no earlier than that of the packet before.
+        starts: time of each packet; of sound, that of the packet before where it would be up to a second earlier.
         end: when the last one ends; None where the container does not say.
-        displaced: packets of sound that had no time, or an earlier one than the packet before.
+        displaced: packets of sound that had no time, or one up to a second earlier than the packet before.
     """
 
     def __init__(self, stream: Stream, codec: str) -> None:
@@ -58,7 +61,7 @@ class PacketTimes:
         start = packet.pts if packet.pts is not None else packet.dts
         if packet.is_discard or is_empty_text(packet, self._codec):
             return
-        if self._ordered and self.starts and (start is None or start < self.starts[-1]):
+        if self._ordered and self.starts and (start is None or 0 < (self.starts[-1] - start) * self.unit <= _STEP_BACK):
             start = self.starts[-1]
             self.displaced += 1
         if start is None:
