@@ -30,7 +30,7 @@ APART = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart --
 TOOLS := .cache/bin
 
 .PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults images \
-	images-test chart chart-tools e2e-kubernetes protos constraints clean
+	images-test chart chart-tools e2e-kubernetes protos crds constraints clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,7 +47,7 @@ $(VENV)/.cluster: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.local
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(call install,local$(comma)torch$(comma)cluster$(comma)tracing$(comma)dev)
+	$(call install,local$(comma)torch$(comma)cluster$(comma)controller$(comma)tracing$(comma)dev)
 	@touch $@ $(VENV)/.local $(VENV)/.cluster
 
 demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4 restores yours
@@ -110,6 +110,9 @@ e2e-kubernetes: $(VENV)/.dev  ## the tests on a real Kubernetes: the current con
 
 protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 	$(BIN)/python scripts/protos.py
+
+crds: $(VENV)/.dev  ## generate the chart's CustomResourceDefinitions
+	$(BIN)/python -m scripts.crds
 
 constraints:  ## pin the newest versions that pyproject.toml allows, for CI and images: constraints.txt
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \

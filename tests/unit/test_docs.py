@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 from reelwright.bus.settings import BusSettings
+from reelwright.controller.settings import ControllerSettings
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.encoder.settings import EncoderSettings
@@ -24,7 +25,7 @@ PACKAGE = ROOT / "services" / "reelwright"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 # `folder/module.py`, `folder/module.Name` or `folder/module.Name.member`, relative to the package.
 _REFERENCE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)\.([A-Za-z_]+(?:\.[a-z_]+)?)`")
-_SETTING = re.compile(r"\bREELWRIGHT_(BUS|STORE|DECODER|DISPATCHER|INFERENCE|ENCODER)_([A-Z_]+[A-Z])\b")
+_SETTING = re.compile(r"\bREELWRIGHT_(BUS|STORE|DECODER|DISPATCHER|INFERENCE|ENCODER|CONTROLLER)_([A-Z_]+[A-Z])\b")
 # The log messages after the words "log line" or "log lines".
 _LOG_LINES = re.compile(r"\blog lines? (`[^`]+`(?:(?:, | or | and )`[^`]+`)*)")
 _SETTINGS: dict[str, type[BaseSettings]] = {
@@ -34,6 +35,7 @@ _SETTINGS: dict[str, type[BaseSettings]] = {
     "DISPATCHER": DispatcherSettings,
     "INFERENCE": InferenceSettings,
     "ENCODER": EncoderSettings,
+    "CONTROLLER": ControllerSettings,
 }
 
 

@@ -11,7 +11,7 @@ from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import Record
 from reelwright.bus.topics import FRAMES, TITLES, segment_key
 from reelwright.client import connection as cluster
-from reelwright.client import submission
+from reelwright.client import publishing
 from reelwright.client.dead_letters import read_dead_letter
 from reelwright.client.request import parse_deadline
 from reelwright.client.submission import submit
@@ -98,7 +98,7 @@ def test_a_dead_letter_tells_what_it_holds() -> None:
 
 def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A submission ends with a line when the broker takes nothing for long, and the ledger keeps what was asked."""
-    monkeypatch.setattr(submission, "_PUBLISH_SECONDS", 0.2)
+    monkeypatch.setattr(publishing, "_PUBLISH_SECONDS", 0.2)
     bus, ledger = LocalBus(max_bytes=1), RunLedger(str(tmp_path / "ledger"), RUN)
     bus.publish(TITLES, b"k", b"what fills it")
     request = request_of(source="in.mp4", output=str(tmp_path / "out.mp4"))

@@ -11,7 +11,9 @@ from reelwright.process.signals import STOP_SIGNALS
 
 
 def command(
-    role: Annotated[Literal["decoder", "dispatcher", "inference", "encoder"], typer.Argument(help="The role.")],
+    role: Annotated[
+        Literal["decoder", "dispatcher", "inference", "encoder", "controller"], typer.Argument(help="The role.")
+    ],
     metrics_port: Annotated[
         int,
         typer.Option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reelwright.bus.events import publish_event
 from reelwright.bus.protocol import Bus
+from reelwright.client.publishing import publishing
 from reelwright.client.status import known_ledger
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger
@@ -27,12 +28,13 @@ def cancel(
 
     Raises:
         UserError: there is no such run.
-        UnavailableError: the store does not answer.
+        UnavailableError: the store or the broker does not answer.
     """
     found = known_ledger(run, ledger)
     cancelled = Outcome(state="cancelled", reason=reason, exit_code=Interrupted.exit_code)
     if not found.put_outcome(cancelled):
         return found.outcome() or cancelled, False
     # The ledger alone decides; the event only makes the services stop sooner.
-    publish_event(bus, Event(run=run, attempt=found.attempt, title_cancelled=TitleCancelled()))
+    with publishing(bus):
+        publish_event(bus, Event(run=run, attempt=found.attempt, title_cancelled=TitleCancelled()))
     return cancelled, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,9 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.progress import count_committed_frames
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
+from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import UnavailableError, UserError
 from reelwright.titles.identity import FIRST_ATTEMPT, RunId
 from reelwright.titles.request import PriorityClass, RunRequest
@@ -39,6 +42,7 @@ class RunStatus(BaseModel):
         reason: why the run ended without a film; empty otherwise.
         exit_code: exit code of `status --wait` for this run; 0 unless it ended without a film.
         submitted: Unix seconds.
+        deadline: Unix seconds; 0 without a deadline.
     """
 
     run: str
@@ -55,6 +59,7 @@ class RunStatus(BaseModel):
     reason: str = ""
     exit_code: int = 0
     submitted: float = 0.0
+    deadline: float = 0.0
 
 
 def known_ledger(run: str, ledger: OpenLedger) -> RunLedger:
@@ -82,6 +87,32 @@ def read_status(run: str, ledger: OpenLedger) -> RunStatus:
     assert request is not None
     outcome = found.outcome()
     return unfinished_status(found, request) if outcome is None else ended_status(request, outcome)
+
+
+def find_status(run: str, ledger: OpenLedger) -> RunStatus | None:
+    """Reads the state of a run; None when this ledger has no such run.
+
+    Raises:
+        UnavailableError: the store does not answer.
+    """
+    found = ledger(run).latest()
+    request = found.request()
+    if request is None:
+        return None
+    outcome = found.outcome()
+    return unfinished_status(found, request) if outcome is None else ended_status(request, outcome)
+
+
+def manifest_digest(output: str) -> str:
+    """`sha256:` and the digest of the manifest beside a film, which names the film's own; empty if there is none.
+
+    Raises:
+        OutputError: the output cannot be read.
+        UnavailableError: its store does not answer.
+    """
+    folder, name = parent_folder(output)
+    data = folder.read(manifest_location(name))
+    return "" if data is None else f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def ended_status(request: RunRequest, outcome: Outcome) -> RunStatus:
@@ -117,6 +148,7 @@ def _queued(request: RunRequest) -> RunStatus:
         source=request.source,
         output=request.output,
         submitted=request.submitted,
+        deadline=request.deadline,
     )
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
 from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.messages import publish_message
-from reelwright.bus.protocol import Bus, BusClosed
+from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import TITLES, run_key
+from reelwright.client.publishing import publishing
 from reelwright.client.status import known_ledger
 from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.output_claims import claim_output
 from reelwright.ledger.run_index import RunIndex
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry.tracing import span
-from reelwright.titles.errors import OutputError, UnavailableError
+from reelwright.titles.errors import OutputError
 from reelwright.titles.request import RunRequest
-
-# A broker that accepts nothing for this long counts as one that does not answer.
-_PUBLISH_SECONDS = 30.0
 
 
 def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
@@ -64,6 +61,26 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
     return True
 
 
+def next_attempt(request: RunRequest, ledger: RunLedger) -> int:
+    """The attempt that a submission of this request now would join or begin. Writes nothing.
+
+    Args:
+        request: the title.
+        ledger: a ledger of the run.
+
+    Returns:
+        The present attempt while it is under way, or when its film is whole at the request's output; else the next.
+
+    Raises:
+        UnavailableError: the store does not answer.
+    """
+    latest = ledger.latest()
+    outcome = latest.outcome()
+    if outcome is None or (outcome.state == "finished" and latest.delivered_manifest(request.output) is not None):
+        return latest.attempt
+    return latest.attempt + 1
+
+
 def find_requests(runs: Sequence[str], ledger: OpenLedger) -> list[RunRequest]:
     """The requests with which runs were submitted last.
 
@@ -76,13 +93,5 @@ def find_requests(runs: Sequence[str], ledger: OpenLedger) -> list[RunRequest]:
 
 
 def _publish(request: RunRequest, bus: Bus) -> None:
-    # The bus itself waits for a broker without a limit.
-    deadline = threading.Timer(_PUBLISH_SECONDS, bus.close)
-    deadline.start()
-    try:
-        with span("submit title", run=request.run):
-            publish_message(bus, TITLES, run_key(request.run), request_to_wire(request))
-    except BusClosed:
-        raise UnavailableError("takes no messages", "the broker", "try again when it does") from None
-    finally:
-        deadline.cancel()
+    with publishing(bus), span("submit title", run=request.run):
+        publish_message(bus, TITLES, run_key(request.run), request_to_wire(request))

@@ -1,4 +1,4 @@
-"""The four roles. Each loads only what it needs: a dispatcher no FFmpeg, a decoder no network runtime."""
+"""The five roles. Each loads only what it needs: a dispatcher no FFmpeg, a decoder no network runtime."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ UNREADY = {
     "dispatcher": "it takes no workers yet",
     "inference": "it reaches no dispatcher",
     "encoder": "it takes no frames yet",
+    "controller": "it does not see the resources of Kubernetes yet",
 }
 """Why a role is not ready although its bus answers."""
+
+WITHOUT_BUS = frozenset({"controller"})
+"""Roles that start without a broker, and connect to it when they need it."""
 
 
 class Role(Protocol):
@@ -28,17 +32,21 @@ class Role(Protocol):
         """Serves until `stop` is set, then drains."""
 
 
-def create(role: str, bus: Bus, retry: RetryPolicy) -> Role:
+def create(role: str, bus: Bus | None, retry: RetryPolicy) -> Role:
     """Creates a role with the settings of the environment.
 
     Args:
-        role: decoder, dispatcher, inference or encoder.
-        bus: connected to the broker.
+        role: decoder, dispatcher, inference, encoder or controller.
+        bus: connected to the broker; None for a role of WITHOUT_BUS.
         retry: retries while the store is unavailable, until the process is told to stop.
 
     Raises:
         UserError: a setting, a model or the ledger's location must be corrected.
     """
+    if bus is None:
+        from reelwright.controller.entry import create as create_controller
+
+        return create_controller()
     if role == "dispatcher":
         from reelwright.dispatcher.entry import create as create_dispatcher
 

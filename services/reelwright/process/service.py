@@ -12,7 +12,7 @@ from functools import partial
 from reelwright import __version__
 from reelwright.bus.protocol import Bus
 from reelwright.client.connection import connect
-from reelwright.process.roles import UNREADY, Role, create
+from reelwright.process.roles import UNREADY, WITHOUT_BUS, Role, create
 from reelwright.process.signals import StopSignals
 from reelwright.settings import ServeSettings, naming_variables, read_settings
 from reelwright.store.retry import RetryPolicy
@@ -36,7 +36,7 @@ def serve(role: str, port: int) -> int:
     """Runs a role until a signal or a dead thread ends it. The caller has blocked STOP_SIGNALS.
 
     Args:
-        role: decoder, dispatcher, inference or encoder.
+        role: decoder, dispatcher, inference, encoder or controller.
         port: of metrics and health; 0 picks a free one.
 
     Returns:
@@ -80,12 +80,15 @@ class _Process:
         with TelemetryServer(port, self._missing, hung, host=host) as telemetry:
             SupervisedThread("stop", self._await_stop, daemon=True).start()
             log.info("role started", port=telemetry.port, version=__version__)
-            self._bus = self._connected()
-            if self._bus is not None:
-                try:
-                    self._work_until_stopped(self._bus)
-                finally:
-                    self._bus.close()
+            if self._role in WITHOUT_BUS:
+                self._work_until_stopped()
+            else:
+                self._bus = self._connected()
+                if self._bus is not None:
+                    try:
+                        self._work_until_stopped()
+                    finally:
+                        self._bus.close()
         log.info("role stopped")
         return InternalError.exit_code if self._dead else 0
 
@@ -103,9 +106,9 @@ class _Process:
             self._lacks = str(error)
             raise
 
-    def _work_until_stopped(self, bus: Bus) -> None:
+    def _work_until_stopped(self) -> None:
         with naming_variables(f"REELWRIGHT_{self._role.upper()}_"):
-            self._work = create(self._role, bus, self._retry)
+            self._work = create(self._role, self._bus, self._retry)
         self._lacks = ""
         log.info("role running")
         try:
@@ -125,9 +128,9 @@ class _Process:
             return stuck
         if self._stop.is_set():
             return "stopping"
-        if self._lacks or self._bus is None or self._work is None:
+        if self._lacks or self._work is None:
             return self._lacks
-        if not self._bus.connected:
+        if self._bus is not None and not self._bus.connected:
             return "the bus does not answer"
         return self._retry.trouble or ("" if self._work.ready else UNREADY[self._role])
 

@@ -73,10 +73,24 @@ WORKER_BUSY_SECONDS = Counter(
     "reelwright_worker_busy_seconds", "Wall seconds in which restoration threads worked, summed over threads."
 )
 
+KUBERNETES_REQUESTS = Counter(
+    "reelwright_kubernetes_requests",
+    "Requests that this controller has sent to the Kubernetes API.",
+    ["verb", "resource"],
+)
+CONTROLLER_LEADING = Gauge("reelwright_controller_leading", "1 in the replica that holds the Lease, 0 in the others.")
+RECONCILES = Counter(
+    "reelwright_reconciles", "Times that this controller has worked on a resource.", ["resource", "result"]
+)
+RESTORATIONS = Gauge("reelwright_restorations", "Restorations that this controller serves, by phase.", ["phase"])
+CONTROLLER_QUEUE = Gauge("reelwright_controller_queue", "Resources that wait for this controller's work.")
+
 STAGES = ("decode", "transport", "restoration", "publish", "encode", "assemble")
 TITLE_STATES = ("waiting", "decoding", "decoded")
 RETRY_CAUSES = ("failure", "expiry", "disconnect")
 QUARANTINE_CAUSES = ("failures", "self_test")
+RECONCILE_RESULTS = ("settled", "waiting", "retry", "conflict", "error")
+RESTORATION_PHASES = ("Pending", "Running", "Finished", "Failed", "Suspended")
 REFUSAL_CAUSES = ("credits", "foreign_lease", "hello", "name", "quarantine", "streams", "token", "unknown_lease")
 
 # A labelled counter exists only once it is used. Alerts and ratios need it to read 0 before.
@@ -86,6 +100,9 @@ for _cause in RETRY_CAUSES:
     BATCHES_RETRIED.labels(cause=_cause)
 for _cause in QUARANTINE_CAUSES:
     WORKERS_QUARANTINED.labels(cause=_cause)
+for _resource in ("restorations", "catalogs"):
+    for _result in RECONCILE_RESULTS:
+        RECONCILES.labels(resource=_resource, result=_result)
 for _cause in REFUSAL_CAUSES:
     MESSAGES_REFUSED.labels(cause=_cause)
 
@@ -184,3 +201,15 @@ def watch_commits() -> None:
     """Starts the time since the last commit."""
     since = time.monotonic()
     SECONDS_SINCE_COMMIT.set_function(lambda: time.monotonic() - since)
+
+
+def watch_controller(count: Callable[[str], int], waiting: Callable[[], int]) -> None:
+    """Sets the gauges of a controller: they are read whenever metrics are requested.
+
+    Args:
+        count: returns how many Restorations have a phase of RESTORATION_PHASES; called on a thread of the server.
+        waiting: returns how many resources wait. Called likewise.
+    """
+    for phase in RESTORATION_PHASES:
+        RESTORATIONS.labels(phase=phase).set_function(partial(count, phase))
+    CONTROLLER_QUEUE.set_function(waiting)

@@ -104,6 +104,20 @@ def load_recipe(name_or_path: str = "faithful", overrides: dict[str, str] | None
     return parse_recipe(document, where=name_or_path)
 
 
+def merge_recipe(name_or_path: str, overrides: dict[str, Any], where: str = "recipe") -> Recipe:
+    """Reads a recipe as `load_recipe`, and applies overrides that have the form of a recipe: `{"grain": {"keep": 0}}`.
+
+    Raises:
+        RecipeError: see `load_recipe`; `where` is where the overrides were written.
+    """
+    document = _read(name_or_path)
+    for key, value in overrides.items():
+        inner = document.get(key, {})
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        document[key] = {**inner, **value} if both else value
+    return parse_recipe(document, where)
+
+
 def known_recipe(document: object) -> object:
     """What this version knows of the recipe in a manifest; for reading about a film, never for restoring one.
 

@@ -1,0 +1,173 @@
+"""The loop of the controller: watches on threads, a work queue, workers, and the Lease that lets one replica act."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from reelwright.controller.api import (
+    RESTORATIONS,
+    KubernetesApi,
+    ResourceConflict,
+    ResourceKind,
+    ResourceNotFound,
+)
+from reelwright.controller.election import LeaderElection
+from reelwright.controller.resource_cache import ResourceCache, ResourceWatcher
+from reelwright.controller.restoration_worker import RestorationWorker
+from reelwright.controller.run_client import RunClient
+from reelwright.controller.settings import ControllerSettings
+from reelwright.controller.status_writer import StatusWriter
+from reelwright.controller.work_queue import WorkQueue
+from reelwright.telemetry import metrics
+from reelwright.telemetry.logs import get_logger
+from reelwright.telemetry.threads import SupervisedThread
+from reelwright.telemetry.watched_loops import turned, waiting
+from reelwright.titles.errors import InternalError, OneLineError
+
+log = get_logger(__name__)
+
+_POLL_SECONDS = 0.5
+# Looks at titles under way, of all of them together.
+_LOOKS_PER_SECOND = 20.0
+
+
+class _Key(NamedTuple):
+    kind: ResourceKind
+    name: str
+
+
+class _NotLeading(InternalError):
+    """Another replica may act by now."""
+
+
+class ControllerService:
+    """The controller of one namespace.
+
+    Args:
+        api: the Kubernetes API.
+        runs: the cluster that restores.
+        settings: of the controller.
+    """
+
+    def __init__(self, api: KubernetesApi, runs: RunClient, settings: ControllerSettings) -> None:
+        self._settings, self._runs = settings, runs
+        self._queue: WorkQueue[_Key] = WorkQueue(settings.retry_seconds)
+        self._election = LeaderElection(api, settings.lease, settings.holder(), settings.lease_seconds)
+        self._restorations = ResourceCache()
+        self._watchers = [
+            ResourceWatcher(
+                api,
+                kind,
+                cache,
+                lambda name, kind=kind: self._add(_Key(kind, name)),
+                settings.relist_seconds,  # type: ignore[misc]
+            )
+            for kind, cache in ((RESTORATIONS, self._restorations),)
+        ]
+        writer = StatusWriter(api, RESTORATIONS, "Restoration", self._restorations, settings.identity)
+        restorations = RestorationWorker(self._restorations, writer, runs, self._check_leading)
+        self._work: dict[ResourceKind, Callable[[str], float | None]] = {
+            RESTORATIONS: lambda name: self._after(restorations.work(name)),
+        }
+
+    @property
+    def ready(self) -> bool:
+        """Whether the resources are listed and watched. A replica that does not lead is ready to take over."""
+        return not any(watcher.trouble for watcher in self._watchers)
+
+    def run(self, stop: threading.Event) -> None:
+        """Serves until `stop` is set, then ends the present work and releases the Lease."""
+        metrics.watch_controller(self._restorations.count, self._queue.__len__)
+        released = threading.Event()
+        election = SupervisedThread("election", lambda: self._election.run(released))
+        for number, watcher in enumerate(self._watchers):
+            # A watch waits for a change, which may never come, so the process does not wait for it.
+            SupervisedThread(f"watch-{number}", lambda w=watcher: w.run(stop), restart_until=stop, daemon=True).start()  # type: ignore[misc]
+        election.start()
+        workers = [
+            SupervisedThread(f"worker-{number}", lambda: self._serve(stop), restart_until=stop)
+            for number in range(self._settings.workers)
+        ]
+        for worker in workers:
+            worker.start()
+        was_leading = False
+        while not stop.wait(_POLL_SECONDS):
+            leading = self._election.leading
+            if leading and not was_leading:
+                self._add_all()
+            was_leading = leading
+        self._queue.close()
+        for worker in workers:
+            worker.join()
+        # After the last step of the workers, so that no two replicas act.
+        released.set()
+        election.join()
+        self._runs.close()
+
+    def _serve(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            turned()
+            with waiting():
+                key = self._queue.take(_POLL_SECONDS)
+            if key is None:
+                continue
+            try:
+                # What another replica does is not ours; everything is added when this one leads.
+                if self._election.leading:
+                    self._work_on(key)
+            finally:
+                self._queue.done(key)
+
+    def _work_on(self, key: _Key) -> None:
+        result = "settled"
+        try:
+            seconds = self._work[key.kind](key.name)
+            if seconds is None:
+                self._queue.forget_failures(key)
+            elif seconds > 0:
+                result = "waiting"
+                self._queue.forget_failures(key)
+                self._queue.add_after(key, seconds)
+            else:
+                result = "retry"
+                self._queue.add_failed(key)
+        except ResourceNotFound:
+            self._queue.forget_failures(key)
+        except _NotLeading:
+            result = "retry"
+        except ResourceConflict:
+            result = "conflict"
+            self._queue.add_failed(key)
+        except (OneLineError, ValidationError) as error:
+            result = "error"
+            pause = self._queue.add_failed(key)
+            log.warning("work failed", resource=key.name, reason=str(error), pause_seconds=pause)
+        except Exception:
+            result = "error"
+            self._queue.add_failed(key)
+            log.exception("work failed", resource=key.name)
+        metrics.RECONCILES.labels(resource=key.kind.plural, result=result).inc()
+
+    def _after(self, following: str) -> float | None:
+        """Seconds until a Restoration is worked on again; None at its next change, 0 after a pause that grows."""
+        if following == "look":
+            under_way = self._restorations.count("Running") + self._restorations.count("Pending")
+            return max(self._settings.progress_seconds, under_way / _LOOKS_PER_SECOND)
+        return 0.0 if following == "retry" else None
+
+    def _add(self, key: _Key) -> None:
+        if self._election.leading:
+            self._queue.add(key)
+
+    def _add_all(self) -> None:
+        self._queue.clear()
+        for document in self._restorations.all():
+            self._queue.add(_Key(RESTORATIONS, document["metadata"]["name"]))
+
+    def _check_leading(self) -> None:
+        if not self._election.leading:
+            raise _NotLeading("another replica leads")
