@@ -9,7 +9,7 @@ from typing import Any
 from reelwright.client.status import RunStatus
 from reelwright.controller.api import Document, ResourceConflict, ResourceKind, ResourceNotFound
 from reelwright.controller.resources import FINALIZER, Restoration, RestorationSpec
-from reelwright.controller.restoration_facts import Resolution, RestorationFacts, TitleState
+from reelwright.controller.restoration_facts import Resolution, RestorationFacts, RunFacts
 from reelwright.controller.run_client import RunClient
 from reelwright.titles.errors import ReelwrightError
 from reelwright.titles.request import PriorityClass, RunRequest
@@ -52,12 +52,12 @@ def facts_of(document: Document, **more: Any) -> RestorationFacts:
     return RestorationFacts(Restoration.model_validate(document), NOW, **more)
 
 
-def title_of(state: str, attempt: int = 1, frames: tuple[int, int] = (0, 0), **more: Any) -> TitleState:
+def title_of(state: str, attempt: int = 1, frames: tuple[int, int] = (0, 0), **more: Any) -> RunFacts:
     """What the ledger says of the run `RUN`."""
     fields: dict[str, Any] = {"run": RUN, "attempt": attempt, "state": state, "output": OUTPUT}
     fields |= {"frames_committed": frames[0], "frames": frames[1]}
     told = {key: more.pop(key) for key in ("frames_per_second", "eta", "manifest_digest") if key in more}
-    return TitleState(RunStatus.model_validate(fields | more), **told)
+    return RunFacts(RunStatus.model_validate(fields | more), **told)
 
 
 def resolution_of(attempt: int = 1, run: str = RUN) -> Resolution:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reelwright.controller.conditions import NewCondition
 from reelwright.controller.resources import ConditionStatus, Counted, Restoration, RestorationSpec, format_time
-from reelwright.controller.restoration_facts import TitleState
+from reelwright.controller.restoration_facts import RunFacts
 
 # Segments are committed in bursts, so the speed is that of several minutes.
 _WINDOW_SECONDS = 600.0
@@ -65,7 +65,7 @@ def unix_deadline(spec: RestorationSpec) -> float:
     return spec.deadline.timestamp() if spec.deadline is not None else 0.0
 
 
-def progress_of(title: TitleState) -> dict[str, Any]:
+def progress_of(title: RunFacts) -> dict[str, Any]:
     """The fields of a status that tell the progress: progress, frames, segments, frames_per_second, eta."""
     run = title.run
     finished = run.state == "finished"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from reelwright.controller.conditions import NewCondition, set_conditions
 from reelwright.controller.progress import deadline_condition, progress_of, unix_deadline
-from reelwright.controller.resources import FINALIZER, Failure, Restoration, RestorationStatus
+from reelwright.controller.resources import FINALIZER, Restoration, RestorationFailure, RestorationStatus
 from reelwright.controller.restoration_facts import (
     AddFinalizer,
     CancelTitle,
@@ -19,8 +19,8 @@ from reelwright.controller.restoration_facts import (
     RemoveFinalizer,
     Resolve,
     RestorationFacts,
+    RunFacts,
     SubmitTitle,
-    TitleState,
     WriteStatus,
 )
 
@@ -127,7 +127,7 @@ def _follow(facts: RestorationFacts) -> Decision:
     return _finish(facts, title) if title.run.state == "finished" else _fail(facts, title)
 
 
-def _watch(facts: RestorationFacts, title: TitleState) -> Decision:
+def _watch(facts: RestorationFacts, title: RunFacts) -> Decision:
     restoration, spec = facts.restoration, facts.restoration.spec
     changed = restoration.metadata.generation != restoration.status.observed_generation
     wanted = (spec.priority_class, unix_deadline(spec))
@@ -153,7 +153,7 @@ def _watch(facts: RestorationFacts, title: TitleState) -> Decision:
     return Decision(None, status, "look")
 
 
-def _finish(facts: RestorationFacts, title: TitleState) -> Decision:
+def _finish(facts: RestorationFacts, title: RunFacts) -> Decision:
     message = f"{title.run.frames} frames are restored"
     ended = facts.restoration.status.completion_time or facts.now
     status = _updated(
@@ -177,9 +177,9 @@ def _finish(facts: RestorationFacts, title: TitleState) -> Decision:
     return Decision(None, status)
 
 
-def _fail(facts: RestorationFacts, title: TitleState) -> Decision:
+def _fail(facts: RestorationFacts, title: RunFacts) -> Decision:
     reason = "Failed" if title.run.state == "failed" else "Cancelled"
-    failure = Failure.of(title.run.reason)
+    failure = RestorationFailure.of(title.run.reason)
     status = _updated(
         facts,
         phase="Failed",

@@ -58,7 +58,7 @@ class Counted(ApiDocument):
     total: int = Field(default=0, ge=0)
 
 
-class Failure(ApiDocument):
+class RestorationFailure(ApiDocument):
     """Why there is no film.
 
     Attributes:
@@ -72,7 +72,7 @@ class Failure(ApiDocument):
     last_frame: int | None = None
 
     @classmethod
-    def of(cls, reason: str) -> Failure:
+    def of(cls, reason: str) -> RestorationFailure:
         """The failure that an outcome's reason tells; services write frames as `frames 120-131`."""
         frames = re.search(r"\bframes? (\d+)(?:-(\d+))?\b", reason)
         if frames is None:
@@ -161,7 +161,7 @@ class RestorationStatus(ApiDocument):
     output: str | None = None
     manifest_digest: str | None = None
     cost: float | None = None
-    failure: Failure | None = None
+    failure: RestorationFailure | None = None
     start_time: Moment | None = None
     completion_time: Moment | None = None
 

@@ -40,7 +40,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class TitleState:
+class RunFacts:
     """What the ledger says of a run.
 
     Attributes:
@@ -77,7 +77,7 @@ class RestorationFacts:
 
     restoration: Restoration
     now: datetime
-    title: TitleState | None = None
+    title: RunFacts | None = None
     resolution: Resolution | None = None
     trouble: Trouble | None = None
     submitted: bool = False

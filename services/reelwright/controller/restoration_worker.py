@@ -19,9 +19,9 @@ from reelwright.controller.restoration_facts import (
     RemoveFinalizer,
     Resolve,
     RestorationFacts,
+    RunFacts,
     Step,
     SubmitTitle,
-    TitleState,
     WriteStatus,
 )
 from reelwright.controller.run_client import RunClient, trouble_of
@@ -122,15 +122,15 @@ class RestorationWorker:
         ending = restoration.deleting or restoration.spec.suspend
         return replace(facts, title=title, shared=ending and self._is_shared(restoration))
 
-    def _title(self, run: str) -> TitleState | None:
+    def _title(self, run: str) -> RunFacts | None:
         status = self._runs.status(run)
         if status is None:
             return None
         if status.state in {"queued", "running"}:
-            return TitleState(status, *self._speeds.measure(run, status.frames_committed, status.frames))
+            return RunFacts(status, *self._speeds.measure(run, status.frames_committed, status.frames))
         self._speeds.forget(run)
         digest = self._runs.manifest_digest(status.output) if status.state == "finished" else ""
-        return TitleState(status, manifest_digest=digest)
+        return RunFacts(status, manifest_digest=digest)
 
     def _is_shared(self, restoration: Restoration) -> bool:
         """Whether another Restoration wants the same run to go on."""
