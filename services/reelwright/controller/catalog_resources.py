@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from reelwright.controller.resources import ApiDocument, Moment, ResourceMetadata, StatusCondition
+from reelwright.controller.resources import ApiDocument, ResourceMetadata, StatusCondition
 from reelwright.titles.request import PriorityClass
 
 
@@ -126,7 +126,6 @@ class CatalogStatus(ApiDocument):
         message: what is the matter, in one line; absent when nothing is.
         titles: the titles by their state.
         problems: the first titles that need a person.
-        last_read_time: when the feed was read last.
     """
 
     observed_generation: int = 0
@@ -134,7 +133,11 @@ class CatalogStatus(ApiDocument):
     message: str | None = None
     titles: CatalogTitles | None = None
     problems: tuple[TitleProblem, ...] = ()
-    last_read_time: Moment | None = None
+
+    @property
+    def condition_reason(self) -> str:
+        """Reason of the condition Ready; empty before it is set."""
+        return next((condition.reason for condition in self.conditions if condition.type == "Ready"), "")
 
 
 class Catalog(ApiDocument):

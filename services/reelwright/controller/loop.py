@@ -9,14 +9,18 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from reelwright.controller.api import (
+    CATALOGS,
     RESTORATIONS,
     KubernetesApi,
     ResourceConflict,
     ResourceKind,
     ResourceNotFound,
 )
+from reelwright.controller.catalog_worker import CatalogWorker
 from reelwright.controller.election import LeaderElection
 from reelwright.controller.resource_cache import ResourceCache, ResourceWatcher
+from reelwright.controller.resources import CATALOG_LABEL
+from reelwright.controller.restoration_facts import Next
 from reelwright.controller.restoration_worker import RestorationWorker
 from reelwright.controller.run_client import RunClient
 from reelwright.controller.settings import ControllerSettings
@@ -31,6 +35,8 @@ from reelwright.titles.errors import InternalError, OneLineError
 log = get_logger(__name__)
 
 _POLL_SECONDS = 0.5
+# How soon a catalog sees a change of its titles; changes in between are seen together.
+_CATALOG_SECONDS = 1.0
 # Looks at titles under way, of all of them together.
 _LOOKS_PER_SECOND = 20.0
 
@@ -57,7 +63,7 @@ class ControllerService:
         self._settings, self._runs = settings, runs
         self._queue: WorkQueue[_Key] = WorkQueue(settings.retry_seconds)
         self._election = LeaderElection(api, settings.lease, settings.holder(), settings.lease_seconds)
-        self._restorations = ResourceCache()
+        self._restorations, self._catalogs = ResourceCache(), ResourceCache()
         self._watchers = [
             ResourceWatcher(
                 api,
@@ -66,12 +72,17 @@ class ControllerService:
                 lambda name, kind=kind: self._add(_Key(kind, name)),
                 settings.relist_seconds,  # type: ignore[misc]
             )
-            for kind, cache in ((RESTORATIONS, self._restorations),)
+            for kind, cache in ((RESTORATIONS, self._restorations), (CATALOGS, self._catalogs))
         ]
         writer = StatusWriter(api, RESTORATIONS, "Restoration", self._restorations, settings.identity)
         restorations = RestorationWorker(self._restorations, writer, runs, self._check_leading)
+        catalog_writer = StatusWriter(api, CATALOGS, "Catalog", self._catalogs, settings.identity)
+        catalogs = CatalogWorker(
+            api, self._catalogs, self._restorations, catalog_writer, settings.settle_seconds, self._check_leading
+        )
         self._work: dict[ResourceKind, Callable[[str], float | None]] = {
-            RESTORATIONS: lambda name: self._after(restorations.work(name)),
+            RESTORATIONS: lambda name: self._after(name, restorations.work(name)),
+            CATALOGS: catalogs.work,
         }
 
     @property
@@ -152,21 +163,30 @@ class ControllerService:
             log.exception("work failed", resource=key.name)
         metrics.RECONCILES.labels(resource=key.kind.plural, result=result).inc()
 
-    def _after(self, following: str) -> float | None:
+    def _after(self, name: str, following: Next) -> float | None:
         """Seconds until a Restoration is worked on again; None at its next change, 0 after a pause that grows."""
         if following == "look":
             under_way = self._restorations.count("Running") + self._restorations.count("Pending")
             return max(self._settings.progress_seconds, under_way / _LOOKS_PER_SECOND)
+        self._wake_catalog(name)
         return 0.0 if following == "retry" else None
 
     def _add(self, key: _Key) -> None:
         if self._election.leading:
             self._queue.add(key)
 
+    def _wake_catalog(self, name: str) -> None:
+        """Has the catalog of a Restoration look again: one that has ended makes room for the next."""
+        document = self._restorations.get(name)
+        labels = document["metadata"].get("labels", {}) if document is not None else {}
+        if CATALOG_LABEL in labels:
+            self._queue.add_after(_Key(CATALOGS, labels[CATALOG_LABEL]), _CATALOG_SECONDS)
+
     def _add_all(self) -> None:
         self._queue.clear()
-        for document in self._restorations.all():
-            self._queue.add(_Key(RESTORATIONS, document["metadata"]["name"]))
+        for kind, cache in ((RESTORATIONS, self._restorations), (CATALOGS, self._catalogs)):
+            for document in cache.all():
+                self._queue.add(_Key(kind, document["metadata"]["name"]))
 
     def _check_leading(self) -> None:
         if not self._election.leading:

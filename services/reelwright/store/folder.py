@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial, wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from reelwright.store import local as disk
 from reelwright.store import remote
@@ -163,6 +163,27 @@ class Folder:
                 if is_not_found(error):
                     return [], ""
                 raise
+
+    @_retried
+    def walk(self, limit: int) -> list[tuple[str, float]]:
+        """Every file in the folder and the folders below, sorted by name, with when it was written (Unix seconds).
+
+        Args:
+            limit: most files.
+
+        Raises:
+            OutputError: there are more, or the folder cannot be read.
+        """
+        with self._translated_errors(""):
+            try:
+                found = self._location.fs.find(self._base, detail=True)
+            except store_exceptions() as error:
+                if is_not_found(error):
+                    return []
+                raise
+        if len(found) > limit:
+            raise OutputError(f"holds {len(found)} files, more than {limit}", self.address(""), "name a smaller folder")
+        return sorted((path[len(self._base) :].lstrip("/"), _written_at(found[path])) for path in found)
 
     @_retried
     def create(self, name: str, data: bytes) -> bool:
@@ -322,6 +343,12 @@ class Folder:
             on_scratch = scratch is not None and is_local_disk_full(error)
             kind: type[OneLineError] = UnavailableError if self.retry.waits_for_access else OutputError
             raise store_error(error, str(scratch) if on_scratch else self.address(name), kind) from None
+
+
+def _written_at(details: dict[str, Any]) -> float:
+    """When a file was written: a number on a local disk, a moment in a store."""
+    told = details.get("mtime", details.get("LastModified", details.get("created", 0.0)))
+    return float(told) if isinstance(told, int | float) else float(told.timestamp())
 
 
 def parent_folder(location: str, retry: RetryPolicy = NO_RETRY) -> tuple[Folder, str]:
