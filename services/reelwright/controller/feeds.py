@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
-from xml.etree.ElementTree import Element  # noqa: S405 - for its type alone; defusedxml parses
+from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
