@@ -20,6 +20,7 @@ from reelwright import __version__
 from scripts.images import arguments, builder
 from tests.e2e_kubernetes.kube import delete_namespace, make_namespace
 from tests.e2e_kubernetes.release import Release
+from tests.support.api_server import Namespace, running_cluster
 
 _IMAGES = ("media", "inference-cpu")
 NEXT_TAG = f"{__version__}-next"
@@ -76,3 +77,18 @@ def release(request: pytest.FixtureRequest) -> Iterator[Release]:
     made.start_client()
     yield made
     delete_namespace("reelwright-e2e")
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Iterator[Path]:
+    """The kubeconfig of an API server that has the custom resources: that of KUBECONFIG, or one without nodes."""
+    with running_cluster() as found:
+        yield found
+
+
+@pytest.fixture
+def namespace(kubeconfig: Path) -> Iterator[Namespace]:
+    """A new namespace."""
+    made = Namespace(kubeconfig)
+    yield made
+    made.close()
