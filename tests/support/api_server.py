@@ -92,7 +92,7 @@ class Namespace:
     def close(self) -> None:
         """Deletes the resources without waiting for a controller."""
         for plural in ("catalogs", "restorations"):
-            for found in self.list(plural):
+            for found in self.find_all(plural):
                 name = found["metadata"]["name"]
                 self.patch(plural, name, {"metadata": {"finalizers": None}})
                 self.delete(plural, name)
@@ -123,7 +123,7 @@ class Namespace:
                 raise
             return None
 
-    def list(self, plural: str = "restorations") -> list[dict[str, Any]]:
+    def find_all(self, plural: str = "restorations") -> list[dict[str, Any]]:
         """Every resource."""
         return list(self._objects.list_namespaced_custom_object(*self._place(plural))["items"])
 

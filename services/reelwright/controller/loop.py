@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -65,13 +66,7 @@ class ControllerService:
         self._election = LeaderElection(api, settings.lease, settings.holder(), settings.lease_seconds)
         self._restorations, self._catalogs = ResourceCache(), ResourceCache()
         self._watchers = [
-            ResourceWatcher(
-                api,
-                kind,
-                cache,
-                lambda name, kind=kind: self._add(_Key(kind, name)),
-                settings.relist_seconds,  # type: ignore[misc]
-            )
+            ResourceWatcher(api, kind, cache, partial(self._add_name, kind), settings.relist_seconds)
             for kind, cache in ((RESTORATIONS, self._restorations), (CATALOGS, self._catalogs))
         ]
         writer = StatusWriter(api, RESTORATIONS, "Restoration", self._restorations, settings.identity)
@@ -97,7 +92,7 @@ class ControllerService:
         election = SupervisedThread("election", lambda: self._election.run(released))
         for number, watcher in enumerate(self._watchers):
             # A watch waits for a change, which may never come, so the process does not wait for it.
-            SupervisedThread(f"watch-{number}", lambda w=watcher: w.run(stop), restart_until=stop, daemon=True).start()  # type: ignore[misc]
+            SupervisedThread(f"watch-{number}", partial(watcher.run, stop), restart_until=stop, daemon=True).start()
         election.start()
         workers = [
             SupervisedThread(f"worker-{number}", lambda: self._serve(stop), restart_until=stop)
@@ -174,6 +169,9 @@ class ControllerService:
     def _add(self, key: _Key) -> None:
         if self._election.leading:
             self._queue.add(key)
+
+    def _add_name(self, kind: ResourceKind, name: str) -> None:
+        self._add(_Key(kind, name))
 
     def _wake_catalog(self, name: str) -> None:
         """Has the catalog of a Restoration look again: one that has ended makes room for the next."""

@@ -177,7 +177,6 @@ class ResourceMetadata(ApiDocument):
         name: name of the resource.
         namespace: its namespace.
         uid: identity of the resource, new for each one of the same name.
-        resource_version: changes with each write.
         generation: changes with each change of the spec.
         creation_timestamp: when it was created.
         deletion_timestamp: when its deletion was asked for; None while it is wanted.
@@ -188,7 +187,6 @@ class ResourceMetadata(ApiDocument):
     name: str
     namespace: str = ""
     uid: str = ""
-    resource_version: str = ""
     generation: int = 0
     creation_timestamp: datetime = datetime.fromtimestamp(0, UTC)
     deletion_timestamp: datetime | None = None
