@@ -16,6 +16,8 @@ GIVEN = ("--set=bus.bootstrapServers=kafka:9092", "--set=store.ledger=s3://films
 """The values that have no default."""
 
 _OPERATORS = "--api-versions=keda.sh/v1alpha1,cert-manager.io/v1,monitoring.coreos.com/v1"
+# A helm that Go built alone takes an old version of Kubernetes for granted.
+_KUBERNETES = "--kube-version=1.33.0"
 RELEASE, NAMESPACE = "film", "films"
 
 
@@ -37,14 +39,14 @@ def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
 @cache
 def objects(*values: str) -> tuple[dict[str, Any], ...]:
     """The objects of a release with the values of an installation, in helm's words: `--set=...`, `-f=...`."""
-    done = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", _OPERATORS, *values)
+    done = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", _KUBERNETES, _OPERATORS, *values)
     assert done.returncode == 0, done.stderr
     return tuple(document for document in yaml.safe_load_all(done.stdout) if document)
 
 
 def refusal(*values: str) -> str:
     """What helm says against values."""
-    done = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", *values)
+    done = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", _KUBERNETES, *values)
     assert done.returncode != 0
     return done.stderr
 
