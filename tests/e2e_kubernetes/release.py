@@ -84,7 +84,7 @@ class Release:
 
     def wait_for_work(self, *runs: str) -> None:
         """Waits until a segment of each run is committed."""
-        until(lambda: all(self.status(run)["segments"]["done"] for run in runs), "a segment is committed", _SECONDS)
+        until(lambda: all(self.status(run)["segments_committed"] for run in runs), "a segment is committed", _SECONDS)
 
     def finish(self, *runs: str) -> None:
         """Waits until each run has its film.
