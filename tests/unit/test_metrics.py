@@ -45,7 +45,19 @@ def test_metrics_are_served_and_well_named() -> None:
     assert status == 200
     assert {"reelwright_frames_lost", "reelwright_stage_seconds", "reelwright_bus_held_bytes"} <= {f.name for f in ours}
     labels = {label for family in ours for sample in family.samples for label in sample.labels}
-    assert labels <= {"stage", "cause", "topic", "version", "role", "state", "group", "pool", "reason"}
+    assert labels <= {
+        "stage",
+        "cause",
+        "topic",
+        "version",
+        "role",
+        "state",
+        "group",
+        "pool",
+        "reason",
+        "result",
+        "resource",
+    }
     assert not [f.name for f in ours if re.search(r"_(ms|milliseconds|kb|mb|minutes)\b", f.name)]
     assert not [s.name for f in ours for s in f.samples if s.name.endswith("_created")]
 

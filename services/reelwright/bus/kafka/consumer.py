@@ -178,6 +178,8 @@ class KafkaBusConsumer:
                 on_committed=self._on_committed,
             )
             idle_fetch_wait = _IDLE_LISTENER_FETCH_WAIT_MS if self.group is None else _IDLE_FETCH_WAIT_MS
+            # A fetch that is held as long as an answer may take would count as one that never comes.
+            idle_fetch_wait = min(idle_fetch_wait, int(self._settings.answer_seconds * 500))
             last_busy, assigned = time.monotonic(), consumer.assignment()
             while not self._stop.is_set():
                 turned()
