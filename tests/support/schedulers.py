@@ -80,11 +80,18 @@ class SchedulerHarness:
         engine: str = "one-1",
         pool: str = "default",
         parallel: int = 1,
+        price_per_hour: float = 0.0,
     ) -> int:
         """Connects a worker, which asks for batches; returns its stream."""
         stream = next(self._streams)
         hello = WorkerHello(
-            name=name, session=f"session of {name}", models=models, engine=engine, pool=pool, parallel=parallel
+            name=name,
+            session=f"session of {name}",
+            models=models,
+            engine=engine,
+            pool=pool,
+            parallel=parallel,
+            price_per_hour=price_per_hour,
         )
         self.scheduler.connect_worker(stream, hello)
         self.scheduler.add_credits(stream, credits_)

@@ -228,3 +228,20 @@ def test_what_is_not_known_has_no_forecast() -> None:
     assert "no pool" in forecast_of(h, "r").reason
     h.planner.pods(CPU)
     assert "speed" in forecast_of(h, "r").reason
+
+
+def test_what_is_left_and_what_the_pods_cost_is_shown() -> None:
+    """Frames left, titles whose deadline is over and the cost of the connected workers follow events and workers."""
+    h = PlannerHarness()
+    h.connect("one", pool="priced", price_per_hour=2.5)
+    stream = h.connect("two", pool="priced", price_per_hour=1.5)
+    h.progress("late", 900, committed=400, deadline=h.clock.now + 2)
+    h.progress("other", 100)
+    h.pass_time(1)
+    shown = {"reelwright_frames_left": 600, "reelwright_titles_overdue": 0}
+    assert {name: REGISTRY.get_sample_value(name) for name in shown} == shown
+    assert REGISTRY.get_sample_value("reelwright_pool_cost_per_hour", {"pool": "priced"}) == 4
+    h.scheduler.disconnect_worker(stream)
+    h.pass_time(2)
+    assert REGISTRY.get_sample_value("reelwright_titles_overdue") == 1
+    assert REGISTRY.get_sample_value("reelwright_pool_cost_per_hour", {"pool": "priced"}) == 2.5

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -145,7 +145,9 @@ class Planner:
         while self._samples[0].at < now - _PEAK_SECONDS:
             self._samples.popleft()
         connected = self._scheduler.connected_workers()
+        costs: dict[str, float] = defaultdict(float)
         for worker in connected:
+            costs[worker.hello.pool] += worker.hello.price_per_hour
             record = self._pools.setdefault(worker.hello.pool, _PoolRecord())
             revision = record.scaled.revision if record.scaled else ""
             record.seen = (worker.hello.models, worker.hello.engine, now, revision)
@@ -159,6 +161,10 @@ class Planner:
                 if not record.seen or record.seen[2] < now - _FORGET_WORKER_SECONDS:
                     del self._pools[pool]
             metrics.POD_FRAMES_PER_SECOND.labels(pool=pool).set(self.speeds.frames_per_second(pool))
+            metrics.POOL_COST_PER_HOUR.labels(pool=pool).set(costs[pool])
+        titles, wall_now = self.titles.titles(), self._wall_clock()
+        metrics.FRAMES_LEFT.set(sum(title.frames_left for title in titles))
+        metrics.TITLES_OVERDUE.set(sum(0 < title.progress.deadline < wall_now for title in titles))
 
     def pods(self, pool: ScaledPool) -> PodsWanted:
         """How many pods a pool should have, and why.

@@ -117,6 +117,8 @@ class FilmAssembler:
         title = ledger.title()
         if title is None:
             raise LedgerError(f"run {ledger.run} has segments but no title")
+        # Its deadline may have been changed since the first pass over the source.
+        request = ledger.request() or title.request
         # Before the source is read again for its sound.
         ledger.check_locations(title.request)
         with self._guard.begin(ledger, "assemble", "assembly of the film") as work, work.call():
@@ -136,6 +138,8 @@ class FilmAssembler:
             return
         ledger.prune()
         metrics.TITLES_FINISHED.inc()
+        if 0 < request.deadline < time.time():
+            metrics.TITLES_LATE.inc()
         log.info("title finished", output=output, frames=manifest.frames_out)
         finished = TitleFinished(output=output, frames=manifest.frames_out)
         publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, title_finished=finished))

@@ -66,6 +66,7 @@ class InferenceWorker:
             SupervisedThread("restore", self._restore_batches, restart_until=self._closing)
             for _ in range(settings.parallel)
         ]
+        metrics.WORKER_THREADS.set(settings.parallel)
         self._fetching = ThreadPoolExecutor(capacity, thread_name_prefix="fetch")
         self._publishing = ThreadPoolExecutor(settings.parallel, thread_name_prefix="publish")
         self.defect: DefectiveWorker | None = None

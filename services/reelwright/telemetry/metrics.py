@@ -32,6 +32,13 @@ PODS_WANTED = Gauge("reelwright_pods_wanted", "Pods that a pool should have, and
 POD_FRAMES_PER_SECOND = Gauge(
     "reelwright_pod_frames_per_second", "Frames that a pod of a pool restores in a second while it works.", ["pool"]
 )
+POOL_COST_PER_HOUR = Gauge(
+    "reelwright_pool_cost_per_hour", "Sum of the prices per hour of the connected workers, by pool.", ["pool"]
+)
+FRAMES_LEFT = Gauge(
+    "reelwright_frames_left", "Frames of titles without an outcome that are still to be restored, as decoders tell."
+)
+TITLES_OVERDUE = Gauge("reelwright_titles_overdue", "Titles without an outcome whose deadline is over.")
 BATCHES_RETRIED = Counter(
     "reelwright_batches_retried", "Batches returned to the queue to be restored again.", ["cause"]
 )
@@ -59,6 +66,7 @@ OLDEST_TITLE_SECONDS = Gauge(
     "reelwright_oldest_title_seconds", "Seconds since the submission of this decoder's oldest title without an outcome."
 )
 TITLES_FINISHED = Counter("reelwright_titles_finished", "Titles whose film was assembled.")
+TITLES_LATE = Counter("reelwright_titles_late", "Titles whose film was delivered after their deadline.")
 TITLES_FAILED = Counter("reelwright_titles_failed", "Titles that ended without a film.")
 STRAY_TITLES = Counter("reelwright_stray_titles", "Records of titles without a request in the ledger; not restored.")
 
@@ -72,6 +80,7 @@ STAGE_SECONDS = Counter("reelwright_stage_seconds", "Wall seconds of work, by st
 WORKER_BUSY_SECONDS = Counter(
     "reelwright_worker_busy_seconds", "Wall seconds in which restoration threads worked, summed over threads."
 )
+WORKER_THREADS = Gauge("reelwright_worker_threads", "Restoration threads of this worker; 0 in other roles.")
 
 KUBERNETES_REQUESTS = Counter(
     "reelwright_kubernetes_requests",

@@ -1,0 +1,56 @@
+"""Names in PromQL expressions, and the metrics that the services have."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+DASHBOARDS = ROOT / "helm" / "reelwright" / "files" / "dashboards"
+_METRICS = ROOT / "services" / "reelwright" / "telemetry" / "metrics.py"
+# Labels that Prometheus or the Prometheus operator adds to each series of a process.
+_TARGET_LABELS = frozenset({"namespace", "pod", "job", "instance"})
+# A metric, with its matchers.
+_SELECTOR = re.compile(r"\b(reelwright_\w+)(?:\{([^}]*)\})?")
+_GROUPING = re.compile(r"\b(?:by|on|group_left|ignoring|without) \(([^)]*)\)")
+
+
+@cache
+def known_metrics() -> dict[str, frozenset[str]]:
+    """The labels of each metric of the services, by the name that Prometheus shows."""
+    found = {}
+    for node in ast.parse(_METRICS.read_text()).body:
+        match node:
+            case ast.Assign(value=ast.Call(func=ast.Name(id="Counter" | "Gauge" as kind), args=arguments)):
+                name, _, *labels = map(ast.literal_eval, arguments)
+                found[name + "_total" * (kind == "Counter")] = frozenset(labels[0] if labels else ())
+    assert found
+    return found
+
+
+def unknown_names(expression: str) -> list[str]:
+    """Metrics and labels of an expression that the services do not have."""
+    known, unknown = known_metrics(), []
+    labels = set(_TARGET_LABELS)
+    for metric, matchers in _SELECTOR.findall(expression):
+        if metric not in known:
+            unknown.append(metric)
+            continue
+        labels |= known[metric]
+        used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", re.sub(r'"[^"]*"', '""', matchers)))
+        unknown += [f"{metric}{{{label}}}" for label in used - known[metric] - _TARGET_LABELS]
+    grouped = {label for group in _GROUPING.findall(expression) for label in re.findall(r"\w+", group)}
+    return sorted([*unknown, *(grouped - labels)])
+
+
+def dashboard_queries() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each query of the dashboards, with the names of dashboard and panel."""
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel["targets"]:
+                yield f"{path.stem}: {panel['title']}", target

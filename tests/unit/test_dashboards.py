@@ -1,0 +1,66 @@
+"""The dashboards are what the script says, and query only what the services have."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.dashboards import generate
+from tests.support.promql import DASHBOARDS, dashboard_queries, unknown_names
+
+
+def test_generated_dashboards_are_current(tmp_path: Path) -> None:
+    """`make dashboards` would change no file of the chart."""
+    generate(tmp_path)
+    fresh = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    held = {path.name: path.read_text() for path in DASHBOARDS.iterdir()}
+    assert held == fresh, "run `make dashboards` and commit the result"
+
+
+def test_dashboards_query_metrics_that_exist() -> None:
+    """Each metric and label of a query or legend is one of the services or of Prometheus."""
+    for panel, target in dashboard_queries():
+        assert unknown_names(target["expr"]) == [], panel
+        for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
+            assert unknown_names(f"sum by ({label}) ({target['expr']})") == [], panel
+
+
+def test_each_series_is_of_the_chosen_namespaces() -> None:
+    """Two installations in one Prometheus are not added up unless the reader asks for it."""
+    for panel, target in dashboard_queries():
+        assert "reelwright_" not in re.sub(r'reelwright_\w+\{namespace=~"\$namespace"', "", target["expr"]), panel
+
+
+@pytest.mark.parametrize("path", sorted(DASHBOARDS.glob("*.json")), ids=lambda path: path.stem)
+def test_panels_do_not_overlap(path: Path) -> None:
+    """Each panel has a place of its own on the grid of 24 columns, a unit and a description."""
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(path.read_text())["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "unknown"),
+    [
+        ("sum by (stage) (rate(reelwright_stage_seconds_total[5m]))", []),
+        ('reelwright_stage_seconds{stage="decode"}', ["reelwright_stage_seconds"]),
+        ('reelwright_titles{phase="x", namespace="y"}', ["reelwright_titles{phase}"]),
+        ("sum by (pool) (reelwright_batches_queued)", ["pool"]),
+    ],
+)
+def test_unknown_names_are_found(expression: str, unknown: list[str]) -> None:
+    """A metric or label that the services lack is named, in selectors and in groupings."""
+    assert unknown_names(expression) == unknown
