@@ -1,0 +1,91 @@
+"""The alerts ask for metrics that exist, name a runbook each, and fire when they should and not otherwise."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reelwright.telemetry.metrics import TITLE_STATES
+from tests.support.promql import ROOT, unknown_names
+
+RULES = ROOT / "helm" / "reelwright" / "files" / "alerts.yaml"
+ALERTS: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+]
+PROMTOOL = shutil.which("promtool")
+# Series as promtool writes them: a first value, a step a minute, and the number of steps.
+FINE = {"reelwright_titles_finished_total": "0+1x400", "reelwright_titles_late_total": "0x400"}
+CASES: list[tuple[str, dict[str, str], set[str]]] = [
+    ("all on time", FINE, set()),
+    ("a lost frame", {**FINE, "reelwright_frames_lost_total": "0x390 1x10"}, {"ReelwrightFramesLost"}),
+    (
+        "every fifth title late",
+        {"reelwright_titles_finished_total": "0+10x400", "reelwright_titles_late_total": "0+2x400"},
+        {"ReelwrightTitlesLateFast", "ReelwrightTitlesLateSlow"},
+    ),
+    (
+        "every tenth title late",
+        {"reelwright_titles_finished_total": "0+10x400", "reelwright_titles_late_total": "0+1x400"},
+        {"ReelwrightTitlesLateSlow"},
+    ),
+    ("late titles of hours ago", {**FINE, "reelwright_titles_late_total": "0+1x200 200x200"}, set()),
+    (
+        "no commit while a title runs",
+        {"reelwright_seconds_since_commit": "0+60x400", 'reelwright_titles{state="decoded"}': "1x400"},
+        {"ReelwrightNoCommit"},
+    ),
+    (
+        "no commit without titles",
+        {"reelwright_seconds_since_commit": "0+60x400", 'reelwright_titles{state="decoded"}': "0x400"},
+        set(),
+    ),
+]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: str(alert["alert"]))
+def test_an_alert_names_metrics_and_a_runbook_that_exist(alert: dict[str, Any]) -> None:
+    """Each metric, label and state of an alert is one of the services, and its runbook is a page of the docs."""
+    assert unknown_names(alert["expr"]) == []
+    states = {state for group in re.findall(r'state=~"([^"]*)"', alert["expr"]) for state in group.split("|")}
+    assert states <= set(TITLE_STATES)
+    page = alert["annotations"]["runbook_url"].removeprefix("RUNBOOKS/")
+    assert (ROOT / "docs" / "runbooks" / page).is_file()
+
+
+def test_every_runbook_belongs_to_an_alert() -> None:
+    """No runbook is left behind when its alert is removed."""
+    named = {alert["annotations"]["runbook_url"].removeprefix("RUNBOOKS/") for alert in ALERTS}
+    assert {path.name for path in (ROOT / "docs" / "runbooks").iterdir()} == named
+
+
+@pytest.mark.skipif(PROMTOOL is None and "CI" not in os.environ, reason="needs promtool")
+@pytest.mark.parametrize(("situation", "series", "firing"), CASES, ids=[case[0] for case in CASES])
+def test_alerts_fire(situation: str, series: dict[str, str], firing: set[str], tmp_path: Path) -> None:
+    """After more than six hours of a situation exactly its alerts fire, by Prometheus' own test of rules."""
+    inputs = [{"series": _in_namespace(name), "values": values} for name, values in series.items()]
+    # promtool compares labels and annotations too; the names alone are asked for here.
+    fires = [
+        {
+            "expr": f'count(ALERTS{{alertname="{alert["alert"]}", alertstate="firing"}}) or vector(0)',
+            "eval_time": "395m",
+            "exp_samples": [{"labels": "{}", "value": int(alert["alert"] in firing)}],
+        }
+        for alert in ALERTS
+    ]
+    test = {"name": situation, "interval": "1m", "input_series": inputs, "promql_expr_test": fires}
+    path = tmp_path / "test.yaml"
+    path.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    done = subprocess.run([str(PROMTOOL), "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _in_namespace(series: str) -> str:
+    name, _, labels = series.rstrip("}").partition("{")
+    return name + "{" + ", ".join(filter(None, [labels, 'namespace="films"'])) + "}"
