@@ -25,13 +25,13 @@ from reelwright.ledger.crash_guard import DEAD_SECONDS, CrashGuard, GuardedWork
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.folder import Folder
-from reelwright.telemetry.watched_loops import stuck_loops, watched
+from reelwright.telemetry.watchdog import stuck_loops, watched
 from reelwright.titles.errors import RestorationFailed, UnavailableError
 from tests.support.dispatch_harness import TIMEOUT_SECONDS, until
 from tests.support.ledgers import RUN, planned, put_run, title_of
 
 WHAT = "encoding of segment 7 (frames 312-359)"
-# Every loop that counts has turned longer ago than in a minute's time.
+# Every loop that counts sent its last heartbeat longer ago than in a minute's time.
 COUNTING = -60.0
 
 

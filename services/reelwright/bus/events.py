@@ -10,7 +10,7 @@ from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import EVENTS, run_key
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles import errors
 from reelwright.titles.errors import OneLineError, UnusableMessage, UserError
 from reelwright.wire.titles_pb2 import Event, TitleFailed
@@ -87,7 +87,7 @@ class EventListener:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            turned()
+            heartbeat()
             # One record at a time: what a poll returned and the handler did not see would be lost with an error.
             for record in self._consumer.poll(_POLL_SECONDS, limit=1):
                 try:

@@ -31,7 +31,7 @@ from reelwright.controller.resources import CATALOG_LABEL, Restoration
 from reelwright.controller.run_client import trouble_of
 from reelwright.controller.status_writer import StatusWriter
 from reelwright.telemetry.logs import get_logger
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import ReelwrightError
 
 log = get_logger(__name__)
@@ -125,7 +125,7 @@ class CatalogWorker:
                 delivered = delivered_outputs([output_of(catalog, title) for title in missing])
             except ReelwrightError as error:
                 return replace(facts, trouble=trouble_of(error))
-            turned()
+            heartbeat()
             read = self._read[name] = _Read(spec.feed, time.monotonic(), content, delivered)
         return replace(facts, feed=read.content, delivered=read.delivered)
 

@@ -30,7 +30,7 @@ from reelwright.controller.work_queue import WorkQueue
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import turned, waiting
+from reelwright.telemetry.watchdog import heartbeat, waiting
 from reelwright.titles.errors import InternalError, OneLineError
 
 log = get_logger(__name__)
@@ -116,7 +116,7 @@ class ControllerService:
 
     def _serve(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            turned()
+            heartbeat()
             with waiting():
                 key = self._queue.take(_POLL_SECONDS)
             if key is None:

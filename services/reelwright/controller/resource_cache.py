@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from reelwright.controller.api import Document, KubernetesApi, ResourceKind, WatchExpired
 from reelwright.telemetry.logs import get_logger
-from reelwright.telemetry.watched_loops import turned, waiting
+from reelwright.telemetry.watchdog import heartbeat, waiting
 from reelwright.titles.errors import OneLineError
 
 log = get_logger(__name__)
@@ -111,7 +111,7 @@ class ResourceWatcher:
         """Runs until `stop` is set; a watch that waits for a change ends up to two minutes later."""
         pause = _FIRST_PAUSE_SECONDS
         while not stop.is_set():
-            turned()
+            heartbeat()
             try:
                 if not self._version or time.monotonic() - self._listed_at > self._relist_seconds:
                     self._list()

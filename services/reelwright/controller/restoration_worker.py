@@ -27,7 +27,7 @@ from reelwright.controller.restoration_facts import (
 from reelwright.controller.run_client import RunClient, trouble_of
 from reelwright.controller.status_writer import StatusWriter
 from reelwright.telemetry.logs import get_logger
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import ReelwrightError
 
 log = get_logger(__name__)
@@ -68,7 +68,7 @@ class RestorationWorker:
         for _ in range(_MOST_STEPS):
             decision = reconcile(facts)
             self._may_act()
-            turned()
+            heartbeat()
             if decision.step is None:
                 if not facts.restoration.deleting or decision.following == "retry":
                     self._write(document, decision.status)

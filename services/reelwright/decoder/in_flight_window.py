@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from reelwright.telemetry.watched_loops import waiting
+from reelwright.telemetry.watchdog import waiting
 
 
 class InFlightWindow:

@@ -27,7 +27,7 @@ from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.tracing import TRACEPARENT, span
-from reelwright.telemetry.watched_loops import turned, watched
+from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import OneLineError, ReelwrightError, UnusableMessage, is_refusal, is_temporary
 from reelwright.titles.identity import is_run
 from reelwright.titles.request import RunRequest
@@ -95,7 +95,7 @@ class DecoderService:
 
     def _serve(self, requests: Consumer, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         while not stop.is_set():
-            turned()
+            heartbeat()
             assignment = requests.assignment()
             if len(self._titles) < _MAX_TITLES:
                 requests.resume(assignment)

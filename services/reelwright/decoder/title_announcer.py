@@ -15,7 +15,7 @@ from reelwright.ledger.progress import count_committed_frames
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import is_temporary
 from reelwright.wire.titles_pb2 import Event, TitleProgress
 
@@ -64,7 +64,7 @@ class TitleAnnouncer:
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
-            turned()
+            heartbeat()
             try:
                 self._announce_due()
             except BusClosed:
@@ -76,7 +76,7 @@ class TitleAnnouncer:
         for key, title in titles.items():
             if title.ended or title.failure is not None or not self._is_due(key, title.phase):
                 continue
-            turned()
+            heartbeat()
             self._told[key] = _Told(title.phase, time.monotonic())
             with bound_contextvars(run=title.run, attempt=title.attempt):
                 try:

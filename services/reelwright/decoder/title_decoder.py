@@ -36,7 +36,7 @@ from reelwright.media.transport import encode_payload
 from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
 from reelwright.telemetry.tracing import span
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, Work
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitlePlanned
@@ -271,7 +271,7 @@ def _measured(frames: Iterable[DecodedFrame], seconds: dict[str, float]) -> Iter
     """Yields the frames and adds the time that reading them takes to `seconds["decode"]`."""
     started = time.perf_counter()
     for frame in frames:
-        turned()
+        heartbeat()
         elapsed = time.perf_counter() - started
         seconds["decode"] += elapsed
         metrics.STAGE_SECONDS.labels(stage="decode").inc(elapsed)

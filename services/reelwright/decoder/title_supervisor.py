@@ -16,7 +16,7 @@ from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import InternalError, is_temporary
 from reelwright.wire.titles_pb2 import Event, TitleFailed, TitlePlanned
 
@@ -72,9 +72,9 @@ class TitleSupervisor:
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
-            turned()
+            heartbeat()
             for title in self._titles.titles():
-                turned()
+                heartbeat()
                 with bound_contextvars(run=title.run, attempt=title.attempt):
                     try:
                         self._supervise(title)

@@ -20,7 +20,7 @@ from reelwright.dispatcher.inbox import BatchesConsumed
 from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.telemetry.tracing import TRACEPARENT
-from reelwright.telemetry.watched_loops import turned, watched
+from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import RestorationFailed, UnusableMessage, one_line
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
@@ -85,7 +85,7 @@ class FrameConsumer:
         """Consumes until `stop`."""
         with watched("frame-consumer"):
             while not self._stopped.is_set():
-                turned()
+                heartbeat()
                 self._consume()
             self._apply_outcomes()
 

@@ -33,7 +33,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.wire.titles_pb2 import Event
 
 log = get_logger(__name__)
@@ -217,8 +217,8 @@ class DispatcherService:
 
     async def _wait_for_closing(self) -> None:
         while not self._closing.is_set():
-            # On the thread of the event loop: a callback that blocks it stops these turns.
-            turned()
+            # On the thread of the event loop: a callback that blocks it stops these heartbeats.
+            heartbeat()
             self._inbox.put_nowait(TimePassed())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _TICK_SECONDS)

@@ -35,7 +35,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import current_traceparent, span
-from reelwright.telemetry.watched_loops import turned, watched
+from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import LedgerError, LostSegment, OneLineError, UnavailableError, is_refusal, is_temporary
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFinished
 
@@ -237,7 +237,7 @@ def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[Segmen
         if record is None:
             # The listing showed a record, which is gone by now or cannot be read.
             raise LostSegment(number, f"run {ledger.run}: the record of segment {number} is missing or damaged")
-        turned()
+        heartbeat()
         path = ledger.segment_file(record, scratch)
         yield SegmentInput(path, record.frames)
         if path.is_relative_to(scratch):

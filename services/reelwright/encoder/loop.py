@@ -20,7 +20,7 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.telemetry import metrics
-from reelwright.telemetry.watched_loops import turned, watched
+from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
@@ -100,7 +100,7 @@ class EncoderService:
 
     def _serve(self, restored: Consumer, stop: threading.Event) -> None:
         while not stop.is_set():
-            turned()
+            heartbeat()
             for record in restored.poll(_POLL_SECONDS, limit=_POLL_RECORDS):
                 self._assign_batch(record, stop)
             self._acknowledge_finished(restored)
@@ -124,7 +124,7 @@ class EncoderService:
         key = segment_key(batch.run, batch.segment)
         worker = self._workers[zlib.crc32(key) % len(self._workers)]
         while not worker.queue_batch(record, batch, _POLL_SECONDS) and not stop.is_set():
-            turned()
+            heartbeat()
 
     def _acknowledge_finished(self, restored: Consumer) -> None:
         while self._finished:

@@ -26,7 +26,7 @@ from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import CorruptPayload, UnusableMessage
 from reelwright.titles.identity import engine_matches
 from reelwright.wire.frames_pb2 import RestoredBatch
@@ -172,7 +172,7 @@ class SegmentBuilder:
     def _encode_ready(self) -> SegmentRecord | None:
         """Encodes the batches whose turn it is; the segment's record when it was the last one."""
         while (ready := self._buffer.next_batch()) is not None:
-            turned()
+            heartbeat()
             with self._work.call():
                 try:
                     content = self._claims.load(ready.payload, ready.run, ready.segment, ready.attempt)

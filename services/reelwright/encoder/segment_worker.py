@@ -25,7 +25,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import TRACEPARENT, span
-from reelwright.telemetry.watched_loops import watched
+from reelwright.telemetry.watchdog import watched
 from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage, is_temporary
 from reelwright.titles.identity import engine_matches
 from reelwright.titles.request import RunRequest

@@ -16,7 +16,7 @@ from reelwright.inference.dispatcher_session import Send
 from reelwright.inference.settings import InferenceSettings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import watched
+from reelwright.telemetry.watchdog import watched
 from reelwright.titles.errors import UserError
 from reelwright.wire.dispatch_pb2 import DispatcherMessage, Hello, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub

@@ -29,7 +29,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import span
-from reelwright.telemetry.watched_loops import turned, watched
+from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import CorruptPayload, DefectiveWorker, UnavailableError, UnusableMessage
 from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire import PROTOCOL
@@ -252,7 +252,7 @@ class InferenceWorker:
             for number, index in enumerate(own):
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
-                turned()
+                heartbeat()
                 window = windows.window(number) if windows else None
                 restored.append(self._restorer.restore(pictures[index], window, batch.work))
         return restored

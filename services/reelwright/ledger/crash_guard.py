@@ -19,7 +19,7 @@ from reelwright.ledger.work_marks import WorkMarks
 from reelwright.settings import ServeSettings, read_settings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import stuck_loops, turned, waiting
+from reelwright.telemetry.watchdog import heartbeat, stuck_loops, waiting
 from reelwright.titles.errors import OneLineError, RestorationFailed, UnavailableError
 
 log = get_logger(__name__)
@@ -133,7 +133,7 @@ class CrashGuard:
             with self._lock:
                 marks = list(self._marks)
             for mark in marks:
-                turned()
+                heartbeat()
                 try:
                     mark.refresh()
                 except OneLineError as error:

@@ -10,7 +10,7 @@ from reelwright.ledger.documents import DocumentFolder, differing_keys
 from reelwright.ledger.records import SegmentRecord
 from reelwright.store.folder import Folder
 from reelwright.telemetry.logs import get_logger
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import LedgerError
 from reelwright.titles.identity import SegmentNumber
 
@@ -135,7 +135,7 @@ def file_sha256(path: Path) -> str:
         while chunk := stream.read(_READ_BYTES):
             sha.update(chunk)
             # A long film takes minutes.
-            turned()
+            heartbeat()
     return sha.hexdigest()
 
 

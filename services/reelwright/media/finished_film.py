@@ -22,7 +22,7 @@ from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import codec_name, is_cover
 from reelwright.media.tags import disposition_names
 from reelwright.media.types import Bars, StreamOutcome
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import CorruptPayload
 
 
@@ -83,7 +83,7 @@ def read_timeline(path: str | Path) -> FilmTimeline:
         }
         shown: list[tuple[int, int]] = []
         for packet in container.demux([stream, *(container.streams[index] for index in others)]):
-            turned()
+            heartbeat()
             if not packet.size:
                 continue
             if packet.stream.index != stream.index:

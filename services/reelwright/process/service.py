@@ -21,7 +21,7 @@ from reelwright.telemetry.logs import get_logger, log_as_service
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.telemetry.threads import SupervisedThread, dead_threads
 from reelwright.telemetry.tracing import start_tracing
-from reelwright.telemetry.watched_loops import stuck_loops
+from reelwright.telemetry.watchdog import stuck_loops
 from reelwright.titles.errors import InternalError, OneLineError, UnavailableError
 
 log = get_logger(__name__)

@@ -16,7 +16,7 @@ from reelwright.store import remote
 from reelwright.store.failures import is_local_disk_full, is_not_found, store_error, store_exceptions
 from reelwright.store.location import open_location
 from reelwright.store.retry import NO_RETRY, RetryPolicy
-from reelwright.telemetry.watched_loops import waiting
+from reelwright.telemetry.watchdog import waiting
 from reelwright.titles.errors import OneLineError, OutputError, UnavailableError
 
 Arguments = ParamSpec("Arguments")

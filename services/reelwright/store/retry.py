@@ -18,7 +18,7 @@ from tenacity import (
 )
 
 from reelwright.telemetry.logs import get_logger
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import UnavailableError
 
 log = get_logger(__name__)
@@ -74,7 +74,7 @@ class RetryPolicy:
         """
         if self._seconds == 0:
             # Most of the time that a command takes for a small document would be the library's.
-            turned()
+            heartbeat()
             return operation()
         last_error: UnavailableError | None = None
 
@@ -84,7 +84,7 @@ class RetryPolicy:
             if last_error is not None and self._stopped.is_set():
                 raise last_error
             # A loop that tries again and again is not stuck; one that hangs in a single try is.
-            turned()
+            heartbeat()
             try:
                 return operation()
             except UnavailableError as error:

@@ -21,7 +21,7 @@ from reelwright.bus.kafka.topics import require_topics
 from reelwright.bus.protocol import BusClosed
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry import metrics
-from reelwright.telemetry.watched_loops import waiting
+from reelwright.telemetry.watchdog import waiting
 from reelwright.titles.errors import BrokerError
 
 _RESEND_SECONDS = 0.5

@@ -23,7 +23,7 @@ from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import turned
+from reelwright.telemetry.watchdog import heartbeat
 
 log = get_logger(__name__)
 
@@ -147,7 +147,7 @@ class KafkaBusConsumer:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            turned()
+            heartbeat()
             try:
                 self._consume()
             except kafka_errors.FencedInstanceIdError:
@@ -182,7 +182,7 @@ class KafkaBusConsumer:
             idle_fetch_wait = min(idle_fetch_wait, int(self._settings.answer_seconds * 500))
             last_busy, assigned = time.monotonic(), consumer.assignment()
             while not self._stop.is_set():
-                turned()
+                heartbeat()
                 self._apply_buffer_state(consumer)
                 if consumer.paused() or consumer.assignment() != assigned:
                     last_busy, assigned = time.monotonic(), consumer.assignment()
@@ -236,7 +236,7 @@ class KafkaBusConsumer:
         while not {partition.topic for partition in consumer.assignment()} >= set(self._topics):
             if time.monotonic() - started > _MISSING_TOPIC_SECONDS:
                 self._rate_limited_log.warning("topic missing, waiting", "not there", topics=", ".join(self._topics))
-            turned()
+            heartbeat()
             if self._stop.wait(_ASSIGNMENT_CHECK_SECONDS):
                 return
         if not self._has_start.is_set():

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from reelwright.bus.assignment import assign_partitions
 from reelwright.bus.local.consumer import LocalConsumer
 from reelwright.bus.protocol import BusClosed, BusFull, Record, TopicPartition
-from reelwright.telemetry.watched_loops import waiting
+from reelwright.telemetry.watchdog import waiting
 
 
 @dataclass(slots=True)

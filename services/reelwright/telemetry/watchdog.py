@@ -1,4 +1,4 @@
-"""Loops that must turn: one that has not turned for its bound is stuck, and readiness and liveness name it."""
+"""The watchdog: a loop that sends no heartbeat for a set time is stuck, and readiness and liveness name it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class _Loop:
 
     Attributes:
         name: shown by readiness.
-        turned_at: when it turned last, on the monotonic clock; None while it waits, for any time.
+        last_heartbeat: on the monotonic clock; None while it waits, for any time.
     """
 
     name: str
-    turned_at: float | None = None
+    last_heartbeat: float | None = None
 
 
 class _ThreadLoops(threading.local):
@@ -40,7 +40,7 @@ def watched(name: str, *, begun: bool = True) -> Iterator[None]:
 
     Args:
         name: shown by readiness and liveness.
-        begun: whether it counts from now on, and not from its first `turned`.
+        begun: whether it counts from now on, and not from its first `heartbeat`.
     """
     loop = _Loop(name, time.monotonic() if begun else None)
     with _lock:
@@ -54,32 +54,34 @@ def watched(name: str, *, begun: bool = True) -> Iterator[None]:
             _watched.discard(loop)
 
 
-def turned() -> None:
-    """Notes that the innermost loop of this thread goes on, and with it those around it that count.
+def heartbeat() -> None:
+    """Records that the innermost loop of this thread makes progress, and with it those around it that count.
 
     Cheap; does nothing on a thread without a watched loop.
     """
     now = time.monotonic()
     for loop in _here.loops:
-        if loop.turned_at is not None or loop is _here.loops[-1]:
-            loop.turned_at = now
+        if loop.last_heartbeat is not None or loop is _here.loops[-1]:
+            loop.last_heartbeat = now
 
 
 @contextmanager
 def waiting() -> Iterator[None]:
     """For a wait of this thread that may take any time: for work, for room on the bus, for a broker that is down."""
-    counting = [loop for loop in _here.loops if loop.turned_at is not None]
+    counting = [loop for loop in _here.loops if loop.last_heartbeat is not None]
     for loop in counting:
-        loop.turned_at = None
+        loop.last_heartbeat = None
     try:
         yield
     finally:
         for loop in counting:
-            loop.turned_at = time.monotonic()
+            loop.last_heartbeat = time.monotonic()
 
 
 def stuck_loops(seconds: float) -> list[str]:
-    """Names of the loops that have not turned for so many seconds and do not wait, sorted."""
+    """Names of the loops that have sent no heartbeat for so many seconds and do not wait, sorted."""
     oldest = time.monotonic() - seconds
     with _lock:
-        return sorted(loop.name for loop in _watched if loop.turned_at is not None and loop.turned_at < oldest)
+        return sorted(
+            loop.name for loop in _watched if loop.last_heartbeat is not None and loop.last_heartbeat < oldest
+        )

@@ -1,4 +1,4 @@
-"""Loops that stop turning are named; loops that wait for work are not."""
+"""Loops without a heartbeat are named; loops that wait for work are not."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import threading
 
 from reelwright.store.retry import RetryPolicy
 from reelwright.telemetry.threads import SupervisedThread
-from reelwright.telemetry.watched_loops import stuck_loops, turned, waiting, watched
+from reelwright.telemetry.watchdog import heartbeat, stuck_loops, waiting, watched
 from tests.support.role_processes import until
 
-# Every loop that counts has turned longer ago than in a minute's time.
+# Every loop that counts sent its last heartbeat longer ago than in a minute's time.
 COUNTING = -60.0
 
 
@@ -17,7 +17,7 @@ def test_work_is_named_until_it_ends() -> None:
     """Work without progress is named once its bound is over; progress, a wait and its end take the name away."""
     with watched("decode a"):
         until(lambda: stuck_loops(0.01) == ["decode a"], "it is stuck")
-        turned()
+        heartbeat()
         assert stuck_loops(60) == []
         with waiting():
             assert stuck_loops(COUNTING) == []
@@ -26,12 +26,12 @@ def test_work_is_named_until_it_ends() -> None:
 
 
 def test_a_thread_that_waits_for_work_is_not_stuck() -> None:
-    """A supervised thread counts from its first turn on, and work inside a waiting thread counts alone."""
+    """A supervised thread counts from its first heartbeat on, and work inside a waiting thread counts alone."""
     at_work, go_on = threading.Event(), threading.Event()
 
     def work() -> None:
         with watched("encode b"):
-            turned()
+            heartbeat()
             at_work.set()
             go_on.wait()
 
