@@ -46,7 +46,7 @@ def test_all_mistakes_are_said_at_once() -> None:
     """Without broker and ledger, both are asked for in one answer."""
     said = refusal()
     assert "bus.bootstrapServers is empty: give the addresses of your Kafka brokers" in said
-    assert "store.ledger is empty: give a place in your store" in said
+    assert "store.ledger is empty: give a folder in your store" in said
 
 
 def test_the_chart_passes_lint() -> None:

@@ -254,7 +254,7 @@ def test_bad_requests_are_refused_before_any_work(
         ("submit", source, "-o", source): "is the source itself",
         ("submit", source, "-o", cluster.film("a.mkv")): "writes .mp4 files",
         ("submit", source, "-o", "s3://no-such-bucket/a.mp4"): "no such bucket",
-        ("submit", source, "-o", "s3://another-bucket/a.mp4"): "not in a place for films",
+        ("submit", source, "-o", "s3://another-bucket/a.mp4"): "not in an allowed location for films",
         ("submit", source, "-o", "gopher://a/b.mp4"): "gopher",
         ("submit", f"{source}x", "-o", cluster.film("a.mp4")): "no such file",
         ("submit", source, "-o", cluster.film("a.mp4"), "--deadline", "soon"): "'soon'",

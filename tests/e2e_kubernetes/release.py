@@ -67,11 +67,11 @@ class Release:
         return kubectl("-n", self.namespace, "exec", "client", "--", *words, timeout=_SECONDS)
 
     def upload(self, film: Path) -> str:
-        """Puts a source into the store; its place."""
-        place = f"/films/sources/{film.name}"
+        """Puts a source into the store; its location."""
+        location = f"/films/sources/{film.name}"
         self.command("mkdir", "-p", "/films/sources")
-        kubectl("-n", self.namespace, "cp", str(film), f"client:{place}")
-        return place
+        kubectl("-n", self.namespace, "cp", str(film), f"client:{location}")
+        return location
 
     def submit(self, source: str, output: str) -> str:
         """Submits a title; its run."""

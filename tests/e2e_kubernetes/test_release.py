@@ -20,7 +20,7 @@ _FRAMES = (96, 120, 144)
 
 @cache
 def undisturbed(release: Release) -> dict[str, str]:
-    """SHA-256 of three films, by their place, that were restored while nothing happened."""
+    """SHA-256 of three films, by their location, that were restored while nothing happened."""
     outputs = outputs_of(release)
     release.finish(*submit_all(release))
     digests = {output: release.verified(output) for output in outputs}
@@ -37,7 +37,7 @@ def submit_all(release: Release) -> list[str]:
     """Submits the three titles; their runs."""
     release.command("mkdir", "-p", "/films/restored")
     sources = [release.upload(small_film(frames)) for frames in _FRAMES]
-    return [release.submit(*places) for places in zip(sources, outputs_of(release), strict=True)]
+    return [release.submit(*locations) for locations in zip(sources, outputs_of(release), strict=True)]
 
 
 def check_same(release: Release, runs: list[str]) -> None:

@@ -101,7 +101,7 @@ class Namespace:
     def create(self, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         """Creates a Restoration or a Catalog."""
         document = {"apiVersion": "reelwright.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-        made = self._objects.create_namespaced_custom_object(*self._place(f"{kind.lower()}s"), document)
+        made = self._objects.create_namespaced_custom_object(*self._path(f"{kind.lower()}s"), document)
         return dict(made)
 
     def refusal(self, kind: str, spec: dict[str, Any]) -> str:
@@ -112,7 +112,7 @@ class Namespace:
 
     def get(self, name: str, plural: str = "restorations") -> dict[str, Any]:
         """A resource."""
-        return dict(self._objects.get_namespaced_custom_object(*self._place(plural), name))
+        return dict(self._objects.get_namespaced_custom_object(*self._path(plural), name))
 
     def find(self, name: str, plural: str = "restorations") -> dict[str, Any] | None:
         """A resource; None when it is gone."""
@@ -125,7 +125,7 @@ class Namespace:
 
     def find_all(self, plural: str = "restorations") -> list[dict[str, Any]]:
         """Every resource."""
-        return list(self._objects.list_namespaced_custom_object(*self._place(plural))["items"])
+        return list(self._objects.list_namespaced_custom_object(*self._path(plural))["items"])
 
     def phase(self, name: str) -> str:
         """The phase of a Restoration."""
@@ -141,17 +141,17 @@ class Namespace:
     def patch(self, plural: str, name: str, changes: dict[str, Any]) -> None:
         """Merges changes into a resource."""
         options = {"_content_type": "application/merge-patch+json"}
-        self._objects.patch_namespaced_custom_object(*self._place(plural), name, changes, **options)
+        self._objects.patch_namespaced_custom_object(*self._path(plural), name, changes, **options)
 
     def patch_status(self, name: str, status: dict[str, Any]) -> None:
         """Merges changes into the status of a Restoration."""
         options = {"_content_type": "application/merge-patch+json"}
-        place = self._place("restorations")
-        self._objects.patch_namespaced_custom_object_status(*place, name, {"status": status}, **options)
+        path = self._path("restorations")
+        self._objects.patch_namespaced_custom_object_status(*path, name, {"status": status}, **options)
 
     def delete(self, plural: str, name: str) -> None:
         """Asks for a deletion."""
-        self._objects.delete_namespaced_custom_object(*self._place(plural), name)
+        self._objects.delete_namespaced_custom_object(*self._path(plural), name)
 
     def events(self, name: str) -> list[str]:
         """Reasons of the Events about a resource, the oldest first."""
@@ -160,14 +160,14 @@ class Namespace:
 
     def lease_holder(self) -> str:
         """Who holds the controller's Lease; empty when nobody does."""
-        place = ("coordination.k8s.io", "v1", self.name, "leases")
+        path = ("coordination.k8s.io", "v1", self.name, "leases")
         try:
-            lease = self._objects.get_namespaced_custom_object(*place, "reelwright-controller")
+            lease = self._objects.get_namespaced_custom_object(*path, "reelwright-controller")
         except ApiException:
             return ""
         return str(lease["spec"].get("holderIdentity", ""))
 
-    def _place(self, plural: str) -> tuple[str, str, str, str]:
+    def _path(self, plural: str) -> tuple[str, str, str, str]:
         return "reelwright.io", "v1alpha1", self.name, plural
 
 

@@ -6,7 +6,7 @@
 {{- $problems = append $problems "bus.bootstrapServers is empty: give the addresses of your Kafka brokers, such as kafka:9092, or set development.enabled=true to try Reelwright out" -}}
 {{- end -}}
 {{- if not (or $values.development.enabled $values.store.ledger) -}}
-{{- $problems = append $problems "store.ledger is empty: give a place in your store, such as s3://films/ledger, or set development.enabled=true to try Reelwright out" -}}
+{{- $problems = append $problems "store.ledger is empty: give a folder in your store, such as s3://films/ledger, or set development.enabled=true to try Reelwright out" -}}
 {{- end -}}
 {{- if and $values.development.enabled (or $values.bus.bootstrapServers $values.store.ledger) -}}
 {{- $problems = append $problems "development.enabled starts a broker and a store, and bus.bootstrapServers or store.ledger names existing ones: leave out one of the two" -}}

@@ -57,7 +57,7 @@ def open_ledger(retry: RetryPolicy = NO_RETRY) -> OpenLedger:
         UserError: as `ledger_root`, and when no places for sources and films follow from the settings.
     """
     settings = read_settings(StoreSettings)
-    return partial(RunLedger, settings.root, retry=retry, places=settings.places)
+    return partial(RunLedger, settings.root, retry=retry, allowed=settings.allowed_locations)
 
 
 def open_claims(retry: RetryPolicy = NO_RETRY) -> ClaimCheck:

@@ -38,8 +38,8 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunR
         ModelError: no such model.
         OutputError: see `check_output`.
     """
-    source, place = _address(source, InputError), open_location(output)
-    output = place.address(place.path)
+    source, opened = _address(source, InputError), open_location(output)
+    output = opened.address(opened.path)
     video = probe(source).video
     fingerprint = source_fingerprint(source)
     check_output(source, output, recipe.profile)
@@ -122,5 +122,5 @@ def check_output(source: str, output: str, profile: str) -> None:
 
 def _address(location: str, kind: type[UserError]) -> str:
     """An absolute path or URL, because a service has another working directory than the person."""
-    place = open_location(location, kind)
-    return place.address(place.path)
+    opened = open_location(location, kind)
+    return opened.address(opened.path)

@@ -154,18 +154,18 @@ class KubernetesApi:
     def get(self, kind: ResourceKind, name: str) -> Document:
         """One resource."""
         with self._request("get", kind):
-            return self._document(self._objects.get_namespaced_custom_object(*self._place(kind), name, **_BOUNDED))
+            return self._document(self._objects.get_namespaced_custom_object(*self._path(kind), name, **_BOUNDED))
 
     def create(self, kind: ResourceKind, document: Document) -> Document:
         """Creates a resource; ResourceConflict when there is one of that name."""
         with self._request("create", kind):
-            made = self._objects.create_namespaced_custom_object(*self._place(kind), document, **_BOUNDED)
+            made = self._objects.create_namespaced_custom_object(*self._path(kind), document, **_BOUNDED)
             return self._document(made)
 
     def replace(self, kind: ResourceKind, name: str, document: Document) -> Document:
         """Replaces a resource; ResourceConflict when it has changed since the document was read."""
         with self._request("update", kind):
-            made = self._objects.replace_namespaced_custom_object(*self._place(kind), name, document, **_BOUNDED)
+            made = self._objects.replace_namespaced_custom_object(*self._path(kind), name, document, **_BOUNDED)
             return self._document(made)
 
     def patch(self, kind: ResourceKind, name: str, changes: Document, *, status: bool = False) -> Document:
@@ -177,20 +177,20 @@ class KubernetesApi:
             changes: a merge patch. A resource version in it makes this a ResourceConflict after any other change.
             status: whether the status is changed, and not the rest.
         """
-        place, options = self._place(kind), {**_BOUNDED, "_content_type": _MERGE_PATCH}
+        path, options = self._path(kind), {**_BOUNDED, "_content_type": _MERGE_PATCH}
         with self._request("patch", kind):
             if status:
-                made = self._objects.patch_namespaced_custom_object_status(*place, name, changes, **options)
+                made = self._objects.patch_namespaced_custom_object_status(*path, name, changes, **options)
             else:
-                made = self._objects.patch_namespaced_custom_object(*place, name, changes, **options)
+                made = self._objects.patch_namespaced_custom_object(*path, name, changes, **options)
             return self._document(made)
 
     def delete(self, kind: ResourceKind, name: str) -> None:
         """Asks for the deletion of a resource."""
         with self._request("delete", kind):
-            self._objects.delete_namespaced_custom_object(*self._place(kind), name, **_BOUNDED)
+            self._objects.delete_namespaced_custom_object(*self._path(kind), name, **_BOUNDED)
 
-    def _place(self, kind: ResourceKind) -> tuple[str, str, str, str]:
+    def _path(self, kind: ResourceKind) -> tuple[str, str, str, str]:
         return kind.group, kind.version, self.namespace, kind.plural
 
     @staticmethod

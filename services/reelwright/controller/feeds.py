@@ -55,10 +55,10 @@ def delivered_outputs(outputs: list[str]) -> frozenset[str]:
     found = set()
     for output in outputs:
         folder, name = parent_folder(output)
-        place = folder.address("")
-        if place not in names:
-            names[place] = set(folder.list_names(""))
-        if f"{name}.manifest.json" in names[place]:
+        address = folder.address("")
+        if address not in names:
+            names[address] = set(folder.list_names(""))
+        if f"{name}.manifest.json" in names[address]:
             found.add(output)
     return frozenset(found)
 

@@ -86,7 +86,7 @@ class SegmentWorker:
         self._budget = budget
         self._acknowledge, self._redeliver, self._on_commit = acknowledge, redeliver, on_commit
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._free_places = threading.Semaphore(_MAX_QUEUED_BATCHES)
+        self._free_slots = threading.Semaphore(_MAX_QUEUED_BATCHES)
         self._builders: dict[Segment, SegmentBuilder] = {}
         # Without their values: the frames are in the builder.
         self._records: dict[Segment, list[Record]] = {}
@@ -96,7 +96,7 @@ class SegmentWorker:
 
     def queue_batch(self, record: Record, batch: RestoredBatch, timeout: float) -> bool:
         """Queues a restored batch; False when the queue stayed full for `timeout` seconds."""
-        if not self._free_places.acquire(timeout=timeout):
+        if not self._free_slots.acquire(timeout=timeout):
             return False
         self._queue.put(partial(self._handle_batch, record, batch))
         return True
@@ -130,7 +130,7 @@ class SegmentWorker:
                 log.info("bus closed, encode stopped")
 
     def _handle_batch(self, record: Record, batch: RestoredBatch) -> None:
-        self._free_places.release()
+        self._free_slots.release()
         segment = Segment(batch.run, batch.attempt, batch.segment)
         self._records.setdefault(segment, []).append(replace(record, value=b""))
         name = f"encode {batch.run}, segment {batch.segment}"

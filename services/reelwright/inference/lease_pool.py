@@ -224,7 +224,7 @@ class LeasePool:
         requests_none = self._draining or any(lease.exclusive for lease in self._leases.values())
         for each in connected:
             free = self._capacity - len(self._leases)
-            # Rounded up, so that a single free place is offered to every dispatcher.
+            # Rounded up, so that a single free slot is offered to every dispatcher.
             wanted = 0 if requests_none else -(-free // len(connected)) - each.credits
             own = message if each is session else None
             if wanted > 0:

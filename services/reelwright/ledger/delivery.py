@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from reelwright.ledger.records import Manifest
 from reelwright.media.profiles import profile_spec
-from reelwright.store.allowed_places import refuse_in_ledger
+from reelwright.store.allowed_locations import refuse_in_ledger
 from reelwright.store.folder import Folder, parent_folder
 from reelwright.store.output_guard import refuse_source
 from reelwright.titles.errors import LedgerError, OutputError

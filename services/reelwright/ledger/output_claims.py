@@ -139,10 +139,10 @@ def _has_ended(claim: OutputClaim, submitted: bool, ended: bool) -> bool:
 
 
 def _canonical(output: str) -> str:
-    place = open_location(output)
-    if not place.local:
-        return place.address(place.path)
-    path = Path(place.path)
+    location = open_location(output)
+    if not location.local:
+        return location.address(location.path)
+    path = Path(location.path)
     return f"{os.path.realpath(path.parent)}/{path.name}"
 
 

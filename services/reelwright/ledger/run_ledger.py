@@ -28,7 +28,7 @@ from reelwright.ledger.records import (
 from reelwright.ledger.run_index import RunIndex
 from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
 from reelwright.ledger.work_marks import WorkMarks
-from reelwright.store.allowed_places import UNRESTRICTED, AllowedPlaces
+from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.errors import LedgerError, LostSegment, RecipeError
@@ -62,7 +62,7 @@ class RunLedger:
         run: the run's name; a RunId is made of it.
         attempt: number of the attempt, from 1.
         retry: how long to retry while the store is unavailable.
-        places: where the run may read its source from and write its film to.
+        allowed: where the run may read its source from and write its film to.
 
     Every method raises UnavailableError when the store does not answer or is full, OutputError when it refuses to be
     read or written, and LedgerError when a document there is incomplete or contradicts the one being written.
@@ -78,13 +78,13 @@ class RunLedger:
         attempt: int = FIRST_ATTEMPT,
         *,
         retry: RetryPolicy = NO_RETRY,
-        places: AllowedPlaces = UNRESTRICTED,
+        allowed: AllowedLocations = UNRESTRICTED,
     ) -> None:
         try:
             self.run, self.attempt = RunId(run), attempt
         except ValueError as error:
             raise LedgerError(str(error)) from None
-        self.root, self.retry, self._places = root.rstrip("/"), retry, places
+        self.root, self.retry, self._allowed = root.rstrip("/"), retry, allowed
         self._folder = Folder(f"{self.root}/{attempt_folder(self.run, attempt)}", retry)
         self._documents = DocumentFolder(self._folder)
         self._segments = SegmentFolder(self._folder)
@@ -93,7 +93,7 @@ class RunLedger:
 
     def at(self, attempt: int) -> RunLedger:
         """The ledger of another attempt of the same run."""
-        return RunLedger(self.root, self.run, attempt, retry=self.retry, places=self._places)
+        return RunLedger(self.root, self.run, attempt, retry=self.retry, allowed=self._allowed)
 
     def latest(self) -> RunLedger:
         """The ledger of the run's last attempt that has a request, of the first attempt if none has.
@@ -291,9 +291,9 @@ class RunLedger:
         return delivery.deliver_film(self.run, self._folder, output, lambda: self.outcome() is not None)
 
     def check_locations(self, request: RunRequest) -> None:
-        """Refuses a source or output outside of the allowed places; also as `delivery.check_destination`."""
-        self._places.check_source(request.source)
-        self._places.check_output(request.output)
+        """Refuses a source or output outside of the allowed locations; also as `delivery.check_destination`."""
+        self._allowed.check_source(request.source)
+        self._allowed.check_output(request.output)
         delivery.check_destination(request, self.root)
 
     def check_replaceable(self, output: str, fingerprint: str) -> None:
@@ -378,7 +378,7 @@ class OpenLedger(Protocol):
 
 
 def list_runs(root: str) -> list[str]:
-    """The runs below a ledger's root, by one listing; empty where there is no such place yet.
+    """The runs below a ledger's root, by one listing; empty where there is no such folder yet.
 
     Raises:
         OutputError: it cannot be read.

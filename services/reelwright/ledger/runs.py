@@ -28,7 +28,7 @@ class Runs:
         self.is_local = self._folder.is_local
 
     def names(self) -> list[str]:
-        """Names of the runs, sorted, by one listing; empty where there is no such place yet."""
+        """Names of the runs, sorted, by one listing; empty where there is no such folder yet."""
         return list_runs(self.root)
 
     def outcome(self, run: str, attempt: int) -> Outcome | None:

@@ -76,9 +76,9 @@ def open_bytes(location: str) -> io.BufferedReader:
             another content now.
         UnavailableError: its store does not answer.
     """
-    place = open_location(location, InputError)
+    opened = open_location(location, InputError)
     handle: io.BufferedReader = (
-        _local(Path(place.path), location) if place.local else io.BufferedReader(open_ranged(place))
+        _local(Path(opened.path), location) if opened.local else io.BufferedReader(open_ranged(opened))
     )
     try:
         check_held(location, handle)

@@ -237,7 +237,7 @@ class VideoDecoder:
         self._lost = []
 
     def _timed(self, frame: av.VideoFrame, entry: Expected, *, concealed: bool) -> RawFrame:
-        pts = self._times.place(entry.pts, entry.duration)
+        pts = self._times.assign_pts(entry.pts, entry.duration)
         self._last = RawFrame(frame, FrameRecord(pts=pts, duration=entry.duration, concealed=concealed))
         return self._last
 

@@ -38,21 +38,23 @@ class FrameTimes:
         self.end = 0
         self.shifted = 0
 
-    def place(self, pts: int | None, duration: int) -> int:
+    def assign_pts(self, pts: int | None, duration: int) -> int:
         """The time of the next frame: its own, or the next free one where that would not be later than the last.
 
         Raises:
             InputError: it lies further ahead than a film's clock goes in one step.
         """
         wanted = self.end if pts is None else pts
-        placed = wanted if self._last is None else max(wanted, self._last + 1)
-        if self._last is not None and (placed - self._last) * self._unit > _MAX_STEP_AHEAD:
-            raise InputError(f"its clock jumps to {timestamp(placed * self._unit)}", self.position(self._last), _REMEDY)
-        self.shifted += pts != placed
+        assigned = wanted if self._last is None else max(wanted, self._last + 1)
+        if self._last is not None and (assigned - self._last) * self._unit > _MAX_STEP_AHEAD:
+            raise InputError(
+                f"its clock jumps to {timestamp(assigned * self._unit)}", self.position(self._last), _REMEDY
+            )
+        self.shifted += pts != assigned
         if self._origin is None:
-            self._origin = placed
-        self._last, self.end = placed, placed + (duration or 1)
-        return placed
+            self._origin = assigned
+        self._last, self.end = assigned, assigned + (duration or 1)
+        return assigned
 
     def check_decoding_time(self, dts: int | None) -> None:
         """Notes the decoding time of the next packet.

@@ -35,7 +35,7 @@ class SubtitleEnds:
         self._longest = longest
         self._held: list[Packet[Stream]] = []
         self._reached: int | None = None
-        self._guess_after: _Place | None = None
+        self._guess_after: _PacketPosition | None = None
 
     def bounded(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """The packets whose ends are known now, in order. An edit list's cut is applied.
@@ -64,11 +64,11 @@ class SubtitleEnds:
 
     def _read_up_to(self, packet: Packet[Stream]) -> int:
         """The time before which no later packet starts. A packet whose time may be guessed does not move it."""
-        place = _Place.of(packet)
+        position = _PacketPosition.of(packet)
         if self._reached is None:
-            self._reached, self._guess_after = _start(packet), place
-        elif self._guess_after is not None and self._guess_after.may_guess(place):
-            self._guess_after = place
+            self._reached, self._guess_after = _start(packet), position
+        elif self._guess_after is not None and self._guess_after.may_guess(position):
+            self._guess_after = position
         else:
             self._reached, self._guess_after = max(self._reached, _start(packet)), None
         return self._reached
@@ -86,7 +86,7 @@ class SubtitleEnds:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _PacketPosition:
     """Where a packet lies in time, in the stream's unit, and in the file, in bytes (-1: unknown)."""
 
     start: int
@@ -95,10 +95,10 @@ class _Place:
     size: int
 
     @classmethod
-    def of(cls, packet: Packet[Stream]) -> _Place:
+    def of(cls, packet: Packet[Stream]) -> _PacketPosition:
         return cls(_start(packet), packet.duration or 0, -1 if packet.pos is None else packet.pos, packet.size)
 
-    def may_guess(self, following: _Place) -> bool:
+    def may_guess(self, following: _PacketPosition) -> bool:
         """Whether the time of the packet that follows this one may be guessed.
 
         It then has the same duration, starts where this one ends, and lies right behind it in the file; between two

@@ -16,8 +16,8 @@ _REMEDIES = {
     errno.EACCES: ("not writable", "choose a folder you may write to"),
     errno.EPERM: ("not writable", "choose a folder you may write to"),
     errno.EROFS: ("the file system is read-only", "choose a folder you may write to"),
-    errno.ENOTDIR: ("a file has the name of a folder that is needed", "choose another place"),
-    errno.EISDIR: ("a folder has the name of the file", "choose another place"),
+    errno.ENOTDIR: ("a file has the name of a folder that is needed", "choose another location"),
+    errno.EISDIR: ("a folder has the name of the file", "choose another location"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
 }
 # Answers of network file systems and connections while their server is away or busy.
@@ -112,10 +112,10 @@ def output_error(error: OSError, where: str) -> OneLineError:
 
 def _from_errno(number: int, text: str, where: str, kind: type[OneLineError]) -> OneLineError:
     if number in _FULL:
-        return UnavailableError(_FULL[number], where, "free some space or choose another place, then run again")
+        return UnavailableError(_FULL[number], where, "free some space or choose another location, then run again")
     if number in _TEMPORARY:
         return _no_answer(where)
-    what, remedy = _REMEDIES.get(number, (text.lower(), "choose another place"))
+    what, remedy = _REMEDIES.get(number, (text.lower(), "choose another location"))
     return kind(what, where, remedy)
 
 
@@ -129,7 +129,7 @@ def _from_s3_answer(answer: S3Answer, where: str, kind: type[OneLineError]) -> O
         return UnavailableError(
             f"the store is busy or has failed ({code or status})", where, "wait, or check the store"
         )
-    refused = (f"the store refuses the request ({code or status})", "choose another place")
+    refused = (f"the store refuses the request ({code or status})", "choose another location")
     what, remedy = _REFUSALS.get(code) or _REFUSALS.get(str(status)) or refused
     found = kind(what, where, remedy)
     return _refusal(found) if (what, remedy) in {_UNKNOWN_KEYS, _FORBIDDEN} else found

@@ -146,13 +146,13 @@ def _folded(path: str) -> str:
 
 def _is_one_object(first: Location, second: Location) -> bool:
     found = []
-    for place in (first, second):
+    for location in (first, second):
         try:
-            details = place.fs.info(place.path)
+            details = location.fs.info(location.path)
         except store_exceptions() as error:
             if is_not_found(error):
                 return False
-            raise store_error(error, place.address(place.path)) from None
+            raise store_error(error, location.address(location.path)) from None
         found.append(tuple(details.get(key) for key in ("ETag", "size", "LastModified", "created")))
     return found[0] == found[1]
 

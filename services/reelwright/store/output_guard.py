@@ -27,15 +27,15 @@ def guard_output(source: str, output: str, companions: Sequence[str] = ()) -> No
             it is a folder; its folder is missing or not writable; its name is too long.
     """
     refuse_source(source, output, companions)
-    place = open_location(output)
-    if not place.local:
+    location = open_location(output)
+    if not location.local:
         return
-    path = Path(place.path)
+    path = Path(location.path)
     try:
         _check_folder(path.parent)
         _check_name(path, output, companions)
         for suffix in ("", *companions):
-            _check_file(Path(place.path + suffix), output + suffix)
+            _check_file(Path(location.path + suffix), output + suffix)
     except OSError as error:
         raise output_error(error, output) from None
 
@@ -53,10 +53,10 @@ def refuse_source(source: str, output: str, companions: Sequence[str] = ()) -> N
         UnavailableError: the store does not answer.
     """
     open_location(source, InputError)
-    place = open_location(output)
+    location = open_location(output)
     # The canonical address: a slash at the end of `output` would come between it and a suffix.
     for suffix in ("", *companions):
-        if same_object(source, place.address(place.path) + suffix):
+        if same_object(source, location.address(location.path) + suffix):
             raise OutputError(
                 "is the source itself", output + suffix, "the original is never changed: give another name"
             )

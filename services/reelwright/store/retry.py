@@ -61,7 +61,7 @@ class RetryPolicy:
             return str(next(iter(self._failing.values()), ""))
 
     def with_limit(self, seconds: float) -> RetryPolicy:
-        """A policy for another place: it retries for at most `seconds`, and `stop` of this one stops it too."""
+        """A policy for another folder: it retries for at most `seconds`, and `stop` of this one stops it too."""
         other = RetryPolicy(min(seconds, self._seconds))
         other._stopped = self._stopped
         return other

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from reelwright.settings import DEFAULT_INSTALLATION, installation
-from reelwright.store.allowed_places import AllowedPlaces, own_store
+from reelwright.store.allowed_locations import AllowedLocations, own_store
 from reelwright.store.location import open_location
 
 
@@ -29,8 +29,8 @@ class StoreSettings(BaseSettings):
     outputs: str = ""
 
     @property
-    def places(self) -> AllowedPlaces:
-        """The places that `sources` and `outputs` name.
+    def allowed_locations(self) -> AllowedLocations:
+        """The locations that `sources` and `outputs` name.
 
         Raises:
             UserError: one of them is empty, and the ledger's own store is not fit to take its place.
@@ -39,14 +39,14 @@ class StoreSettings(BaseSettings):
         if not (sources and outputs):
             own = (own_store(self.ledger),)
             sources, outputs = sources or own, outputs or own
-        return AllowedPlaces(sources, outputs, self.ledger)
+        return AllowedLocations(sources, outputs, self.ledger)
 
     @field_validator("sources", "outputs")
     @classmethod
-    def _check_places(cls, places: str) -> str:
+    def _check_locations(cls, locations: str) -> str:
         # Raises a UserError for an address that is not valid.
-        AllowedPlaces(_listed(places), None)
-        return places
+        AllowedLocations(_listed(locations), None)
+        return locations
 
     @property
     def root(self) -> str:
@@ -71,5 +71,5 @@ class StoreSettings(BaseSettings):
         return location
 
 
-def _listed(places: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in places.split(",") if part.strip())
+def _listed(locations: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in locations.split(",") if part.strip())

@@ -11,7 +11,7 @@ import av
 import fsspec
 import numpy as np
 
-from reelwright.store.allowed_places import own_store
+from reelwright.store.allowed_locations import own_store
 
 WIDTH, HEIGHT, RATE, SECONDS = 96, 72, 12, 2
 
@@ -33,8 +33,8 @@ def write_clip(path: Path) -> None:
 def main() -> None:
     """Ends with an error when a step fails; removes clip and film."""
     ledger = os.environ["REELWRIGHT_STORE_LEDGER"]
-    places = os.environ["REELWRIGHT_STORE_OUTPUTS"] or own_store(ledger)
-    folder = f"{places.split(',')[0].rstrip('/')}/helm-test-{os.environ['POD_UID']}"
+    folders = os.environ["REELWRIGHT_STORE_OUTPUTS"] or own_store(ledger)
+    folder = f"{folders.split(',')[0].rstrip('/')}/helm-test-{os.environ['POD_UID']}"
     source, film = f"{folder}/clip.mp4", f"{folder}/film.mp4"
     store, path = fsspec.core.url_to_fs(folder)
     store.makedirs(path, exist_ok=True)

@@ -113,7 +113,7 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
     video = manifest.source.video
     aspect = _aspect(manifest, ledger)
     budget = Budget(images=3 * len(shown))
-    for (index, shot), (segment, offset) in zip(shown, _places(ledger, shown), strict=True):
+    for (index, shot), (segment, offset) in zip(shown, _preview_positions(ledger, shown), strict=True):
         before, after = ledger.source_preview(segment, offset), ledger.restored_preview(segment, offset)
         yield ShotView(
             number=index + 1,
@@ -126,7 +126,7 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
         )
 
 
-def _places(ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterator[tuple[int, int]]:
+def _preview_positions(ledger: RunLedger, shown: Sequence[tuple[int, ShotEntry]]) -> Iterator[tuple[int, int]]:
     """Segment and offset in it of each shot's preview."""
     segment = first = count = 0
     for _, shot in shown:
@@ -146,7 +146,7 @@ def _aspect(manifest: Manifest, ledger: RunLedger) -> Fraction:
 
 
 def _preview_shape(manifest: Manifest, ledger: RunLedger) -> tuple[int, int]:
-    for segment, offset in _places(ledger, [(0, shot) for shot in manifest.shots[:1]]):
+    for segment, offset in _preview_positions(ledger, [(0, shot) for shot in manifest.shots[:1]]):
         preview = ledger.restored_preview(segment, offset)
         shape = shape_of(preview) if preview else None
         if shape:

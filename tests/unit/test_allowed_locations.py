@@ -1,4 +1,4 @@
-"""Services read sources and write films in allowed places alone."""
+"""Services read sources and write films in allowed locations alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.store.allowed_places import UNRESTRICTED, AllowedPlaces
+from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.settings import StoreSettings
 from reelwright.titles.errors import InputError, OutputError, UserError
 from reelwright.wire.titles_pb2 import Event
@@ -26,17 +26,21 @@ from tests.support.ledgers import RUN, planned, put_run, request_of, title_of
 
 def test_without_a_setting_only_the_ledgers_own_store_is_allowed(tmp_path: Path) -> None:
     """A ledger in a bucket allows that bucket, and a local one the folder that its folder is in."""
-    places = StoreSettings(ledger="s3://films/deep/ledger/").places
-    places.check_source("s3://films/film.mp4")
-    places.check_output("s3://films/restored/film.mp4")
+    allowed = StoreSettings(ledger="s3://films/deep/ledger/").allowed_locations
+    allowed.check_source("s3://films/film.mp4")
+    allowed.check_output("s3://films/restored/film.mp4")
     for other in ("s3://films2/film.mp4", "s3://other/films/film.mp4", "/films/film.mp4"):
-        with pytest.raises(InputError, match=r"not in a place for sources \(s3://films\).*REELWRIGHT_STORE_SOURCES"):
-            places.check_source(other)
-        with pytest.raises(OutputError, match=r"not in a place for films \(s3://films\).*REELWRIGHT_STORE_OUTPUTS"):
-            places.check_output(other)
-    local = StoreSettings(ledger=str(tmp_path / "ledger")).places
+        with pytest.raises(
+            InputError, match=r"not in an allowed location for sources \(s3://films\).*REELWRIGHT_STORE_SOURCES"
+        ):
+            allowed.check_source(other)
+        with pytest.raises(
+            OutputError, match=r"not in an allowed location for films \(s3://films\).*REELWRIGHT_STORE_OUTPUTS"
+        ):
+            allowed.check_output(other)
+    local = StoreSettings(ledger=str(tmp_path / "ledger")).allowed_locations
     local.check_source(str(tmp_path / "film.mp4"))
-    with pytest.raises(InputError, match="not in a place for sources"):
+    with pytest.raises(InputError, match="not in an allowed location for sources"):
         local.check_source("/etc/passwd")
 
 
@@ -51,51 +55,51 @@ def test_without_a_setting_only_the_ledgers_own_store_is_allowed(tmp_path: Path)
     ],
 )
 def test_a_ledger_without_a_store_around_it_needs_settings(ledger: str, reason: str, tmp_path: Path) -> None:
-    """A ledger whose own store would allow every place, or none, is refused with what to do, unless places are set."""
+    """A ledger whose own store would allow everything, or nothing, is refused unless locations are set."""
     (tmp_path / "link").symlink_to("/")
     location = ledger.replace("link", f"{tmp_path}/link")
     for sources, outputs in (("", ""), ("/films", ""), ("", "/films")):
         with pytest.raises(UserError, match=rf"{reason}.*set REELWRIGHT_STORE_SOURCES and REELWRIGHT_STORE_OUTPUTS"):
-            _ = StoreSettings(ledger=location, sources=sources, outputs=outputs).places
-    places = StoreSettings(ledger=location, sources="/films", outputs="/films").places
-    with pytest.raises(InputError, match="not in a place"):
-        places.check_source("/etc/passwd")
+            _ = StoreSettings(ledger=location, sources=sources, outputs=outputs).allowed_locations
+    allowed = StoreSettings(ledger=location, sources="/films", outputs="/films").allowed_locations
+    with pytest.raises(InputError, match="not in an allowed location"):
+        allowed.check_source("/etc/passwd")
 
 
-def test_settings_name_places(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_name_locations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders and buckets are separated by commas, and replace the ledger's own store."""
     monkeypatch.setenv("REELWRIGHT_STORE_LEDGER", "s3://films/ledger")
     monkeypatch.setenv("REELWRIGHT_STORE_SOURCES", "s3://scans/2024, /mnt/scans/")
-    places = StoreSettings().places
+    allowed = StoreSettings().allowed_locations
     for source in ("s3://scans/2024/a.mov", "/mnt/scans/a.mov"):
-        places.check_source(source)
+        allowed.check_source(source)
     for source in ("s3://scans/2025/a.mov", "s3://scans/2024x/a.mov", "/mnt/scans2/a.mov", "s3://films/a.mov"):
-        with pytest.raises(InputError, match="not in a place for sources"):
-            places.check_source(source)
-    places.check_output("s3://films/a.mp4")
+        with pytest.raises(InputError, match="not in an allowed location for sources"):
+            allowed.check_source(source)
+    allowed.check_output("s3://films/a.mp4")
     monkeypatch.setenv("REELWRIGHT_STORE_OUTPUTS", "https://example.org")
     with pytest.raises(UserError, match="not supported"):
         StoreSettings()
 
 
-def test_no_link_leads_out_of_a_place(tmp_path: Path) -> None:
-    """A link inside a place to a file or folder outside of it, and `..`, are refused; a link to the place is not."""
+def test_no_link_leads_out_of_an_allowed_location(tmp_path: Path) -> None:
+    """A link in an allowed folder to something outside of it, and `..`, are refused; a link to the folder is not."""
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     for folder in (inside, outside):
         folder.mkdir()
         (folder / "film.mp4").write_bytes(b"film")
     (inside / "link.mp4").symlink_to(outside / "film.mp4")
     (inside / "folder").symlink_to(outside)
-    (tmp_path / "place").symlink_to(inside)
-    places = AllowedPlaces([str(inside)], [str(tmp_path / "place")])
-    for name in ("inside/film.mp4", "place/film.mp4", "outside/../inside/film.mp4"):
-        places.check_source(f"{tmp_path}/{name}")
-        places.check_output(f"{tmp_path}/{name}")
+    (tmp_path / "alias").symlink_to(inside)
+    allowed = AllowedLocations([str(inside)], [str(tmp_path / "alias")])
+    for name in ("inside/film.mp4", "alias/film.mp4", "outside/../inside/film.mp4"):
+        allowed.check_source(f"{tmp_path}/{name}")
+        allowed.check_output(f"{tmp_path}/{name}")
     for name in ("inside/link.mp4", "inside/folder/film.mp4", "inside/../outside/film.mp4", "inside/folder/new.mp4"):
-        with pytest.raises(InputError, match="not in a place"):
-            places.check_source(f"{tmp_path}/{name}")
-        with pytest.raises(OutputError, match="not in a place"):
-            places.check_output(f"{tmp_path}/{name}")
+        with pytest.raises(InputError, match="not in an allowed location"):
+            allowed.check_source(f"{tmp_path}/{name}")
+        with pytest.raises(OutputError, match="not in an allowed location"):
+            allowed.check_output(f"{tmp_path}/{name}")
 
 
 def test_one_process_is_not_restricted() -> None:
@@ -106,30 +110,30 @@ def test_one_process_is_not_restricted() -> None:
 
 @pytest.mark.parametrize(("field", "kind"), [("source", InputError), ("output", OutputError)])
 def test_a_submission_from_elsewhere_is_refused(tmp_path: Path, field: str, kind: type[UserError]) -> None:
-    """A submission whose source or output is in no allowed place is refused in one line and leaves nothing."""
-    places = AllowedPlaces([str(tmp_path)], [str(tmp_path)])
+    """A submission whose source or output is in no allowed location is refused in one line and leaves nothing."""
+    allowed = AllowedLocations([str(tmp_path)], [str(tmp_path)])
     locations = {"source": str(tmp_path / "in.mp4"), "output": str(tmp_path / "out.mp4"), field: "/elsewhere/film.mp4"}
     bus, root = LocalBus(), tmp_path / "ledger"
-    with pytest.raises(kind, match=r"^/elsewhere/film\.mp4: not in a place"):
-        submit(request_of(**locations), RunLedger(str(root), RUN, places=places), bus)
+    with pytest.raises(kind, match=r"^/elsewhere/film\.mp4: not in an allowed location"):
+        submit(request_of(**locations), RunLedger(str(root), RUN, allowed=allowed), bus)
     assert not root.exists()
 
 
 def test_an_encoder_writes_no_film_elsewhere(tmp_path: Path) -> None:
-    """An encoder refuses a run whose output is in no allowed place, whatever was submitted, and the title fails."""
+    """An encoder refuses a run whose output is in no allowed location, whatever was submitted, and the title fails."""
     put_run(RunLedger(str(tmp_path / "ledger"), RUN), tmp_path, title_of(str(tmp_path / "a.mp4")), planned([4]))
-    bus, places = LocalBus(), AllowedPlaces([str(tmp_path)], [str(tmp_path / "films")])
+    bus, allowed = LocalBus(), AllowedLocations([str(tmp_path)], [str(tmp_path / "films")])
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     listener = EventListener(bus, events.put)
     root = str(tmp_path / "ledger")
-    assembler = FilmAssembler(bus, partial(RunLedger, root, places=places), EncoderSettings(), CrashGuard(0))
+    assembler = FilmAssembler(bus, partial(RunLedger, root, allowed=allowed), EncoderSettings(), CrashGuard(0))
     assembler.assemble_when_complete(RUN, 1)
     failed = events.get(timeout=TIMEOUT_SECONDS).title_failed
     assembler.close()
     listener.close()
     bus.close()
     assert (failed.exit_code, failed.error) == (2, "OutputError")
-    assert failed.reason.startswith("film.mp4: not in a place for films")
+    assert failed.reason.startswith("film.mp4: not in an allowed location for films")
 
 
 def test_two_submissions_for_one_output_at_once(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from reelwright.store.location import Location, open_location
 from reelwright.titles.errors import InputError, OutputError, UserError
 
 
-class AllowedPlaces:
-    """The places that requests may name. A request is not trusted: with it, services read and write for somebody else.
+class AllowedLocations:
+    """The locations that requests may name. A request is not trusted: services act on it with their own permissions.
 
     Args:
-        sources: locations of folders or buckets; None allows every place.
+        sources: locations of folders or buckets; None allows every location.
         outputs: the same, for films.
         ledger: location of the ledgers of all installations, where no film is written whatever `outputs` says; None
             where there is none.
@@ -28,7 +28,7 @@ class AllowedPlaces:
         self._outputs = None if outputs is None else tuple(map(open_location, outputs))
 
     def check_source(self, location: str) -> None:
-        """Refuses a source that is not below one of the places, after links are followed.
+        """Refuses a source that is not below one of the locations, after links are followed.
 
         Raises:
             InputError: it is not.
@@ -36,7 +36,7 @@ class AllowedPlaces:
         _check(location, self._sources, InputError, "sources", "REELWRIGHT_STORE_SOURCES")
 
     def check_output(self, location: str) -> None:
-        """Refuses an output that is not below one of the places, after links are followed.
+        """Refuses an output that is not below one of the locations, after links are followed.
 
         Raises:
             OutputError: it is not.
@@ -46,28 +46,28 @@ class AllowedPlaces:
             refuse_in_ledger(location, self._ledger)
 
 
-UNRESTRICTED = AllowedPlaces(None, None)
-"""Every place: a person who restores a film on this machine reads and writes with the person's own permissions."""
+UNRESTRICTED = AllowedLocations(None, None)
+"""Every location: a person who restores a film on this machine reads and writes with the person's own permissions."""
 
 
 def own_store(ledger: str) -> str:
     """The bucket that a ledger is in; the folder that a local ledger's folder is in.
 
     Raises:
-        UserError: that folder is `/`, so that every place of this machine would be allowed; or the ledger is a whole
-            bucket, so that the bucket has no place for a film.
+        UserError: that folder is `/`, so that every file of this machine would be allowed; or the ledger is a whole
+            bucket, so that no location in it is outside of the ledger.
     """
-    place = open_location(ledger, UserError)
+    opened = open_location(ledger, UserError)
     remedy = "give it a folder of its own, or set REELWRIGHT_STORE_SOURCES and REELWRIGHT_STORE_OUTPUTS"
-    if place.local:
-        parent = place.path.rpartition("/")[0]
+    if opened.local:
+        parent = opened.path.rpartition("/")[0]
         if os.path.realpath(parent or "/") == "/":
             raise UserError("the ledger lies directly below /, so sources and films could be anywhere", ledger, remedy)
         return parent
-    bucket, _, name = place.path.lstrip("/").partition("/")
+    bucket, _, name = opened.path.lstrip("/").partition("/")
     if not name:
-        raise UserError("the ledger is a whole bucket, so there is no place for films beside it", ledger, remedy)
-    return place.address(bucket)
+        raise UserError("the ledger is a whole bucket, so there is no location for films beside it", ledger, remedy)
+    return opened.address(bucket)
 
 
 def refuse_in_ledger(output: str, ledger: str) -> None:
@@ -77,12 +77,14 @@ def refuse_in_ledger(output: str, ledger: str) -> None:
         OutputError: it is.
     """
     if open_location(output).is_inside(open_location(ledger)):
-        raise OutputError("is inside the ledger", output, "give a place outside of it")
+        raise OutputError("is inside the ledger", output, "give a location outside of it")
 
 
 def _check(location: str, allowed: Sequence[Location] | None, kind: type[UserError], what: str, variable: str) -> None:
-    place = open_location(location, kind)
-    if allowed is None or any(place.is_inside(folder) for folder in allowed):
+    opened = open_location(location, kind)
+    if allowed is None or any(opened.is_inside(folder) for folder in allowed):
         return
-    places = ", ".join(folder.address(folder.path) for folder in allowed)
-    raise kind(f"not in a place for {what} ({places})", location, f"move it, or have it allowed by {variable}")
+    shown = ", ".join(folder.address(folder.path) for folder in allowed)
+    raise kind(
+        f"not in an allowed location for {what} ({shown})", location, f"move it, or have it allowed by {variable}"
+    )
