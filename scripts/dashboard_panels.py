@@ -1,8 +1,8 @@
 """Panels and queries of the Grafana dashboards, for Grafana 10.1 and later.
 
 Each query is limited to the namespaces that the reader chooses; `All` also matches series
-without a namespace, as on one machine. Every dispatcher hears of all titles and has a stream to every worker, so its
-gauges of titles and pools are joined by `max`; what belongs to one process alone is added up.
+without a namespace, as on one machine. Every dispatcher receives the reports of all titles and has a stream to every
+worker, so its gauges of titles and pools are joined by `max`; what belongs to one process alone is added up.
 """
 
 from __future__ import annotations

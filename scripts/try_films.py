@@ -47,7 +47,7 @@ SUFFIXES = {
     ".nut",
 }
 SUFFIXES |= {".ogg", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
-# A long film tells no more than its beginning.
+# A long film shows no more than its beginning.
 MAX_FRAMES = 100
 # Samples in a film that is restored, so that a try takes seconds.
 MAX_RESTORED = 3_000_000

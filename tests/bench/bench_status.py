@@ -34,7 +34,7 @@ CALLS = (
 def write_runs(root: Path, count: int) -> None:
     """Writes the documents and index entries of so many runs; their names spread over the whole alphabet."""
     finished = Outcome(state="finished", output="/films/film.mp4", frames=24)
-    failed = Outcome(state="failed", reason="told to fail", exit_code=1)
+    failed = Outcome(state="failed", reason="meant to fail", exit_code=1)
     for number in range(count):
         run = f"{(number * 2654435761) % 2**64:016x}{number % 65536:04x}"
         request = request_of(run=run, priority_class="express" if number % 100 == 50 else "standard")

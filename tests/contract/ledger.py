@@ -112,7 +112,7 @@ class LedgerContract:
         assert ledger.segment_file(kept, tmp_path).read_bytes() == b"first"
 
     def test_a_late_committer_accepts_the_first_record(self, root: str, tmp_path: Path) -> None:
-        """Of two commits with different frames the first one counts, and the second committer is told which."""
+        """Of two commits with different frames the first one counts, and the second committer learns which."""
         ledger = RunLedger(root, RUN)
         put_file(ledger, tmp_path, 0, b"film")
         assert ledger.commit_segment(record_of(0, digest="aa")) == record_of(0, digest="aa")
@@ -204,7 +204,7 @@ class LedgerContract:
         assert RunLedger(root, RUN).request() == request_of(output="elsewhere.mp4", deadline=0)
 
     def test_the_first_outcome_stands(self, root: str) -> None:
-        """The first outcome stands until it is cleared, and later writers are told so."""
+        """The first outcome stands until it is cleared, and later writers learn it."""
         ledger = RunLedger(root, RUN)
         assert ledger.outcome() is None
         assert ledger.put_outcome(FAILED)

@@ -137,7 +137,7 @@ def test_a_drain_ends_though_the_broker_hangs(cluster: Cluster) -> None:
     try:
         first.terminate()
         second.terminate()
-        until(lambda: "role stopping" in [line["message"] for line in second.lines()], "it has heard")
+        until(lambda: "role stopping" in [line["message"] for line in second.lines()], "it has received the signal")
         second.terminate()
         assert second.wait() in {0, EXIT_BY_SIGTERM}
         assert first.wait() == 0

@@ -79,8 +79,8 @@ class Release:
 
     def status(self, run: str) -> dict[str, Any]:
         """The entry of a run in `reelwright status --json`."""
-        (told,) = json.loads(self.command("reelwright", "status", run, "--json"))
-        return dict(told)
+        (status,) = json.loads(self.command("reelwright", "status", run, "--json"))
+        return dict(status)
 
     def wait_for_work(self, *runs: str) -> None:
         """Waits until a segment of each run is committed."""

@@ -102,8 +102,13 @@ def test_settings_on_the_command_line_override_the_recipe(tmp_path: Path) -> Non
     recipe.write_text("scale = 3\n[grain]\nkeep = 0.9\n")
     options = ["--recipe", str(recipe), "--set", "grain.keep=0.25", "--set", "bars=ignore", "--scale", "2"]
     assert run(["restore", str(small_film(30)), "-o", str(output), *options, "--profile", "master"]) == 0
-    told = manifest_of(output)["recipe"]
-    assert (told["scale"], told["grain"]["keep"], told["bars"], told["profile"]) == (2, 0.25, "ignore", "master")
+    recipe = manifest_of(output)["recipe"]
+    assert (recipe["scale"], recipe["grain"]["keep"], recipe["bars"], recipe["profile"]) == (
+        2,
+        0.25,
+        "ignore",
+        "master",
+    )
 
 
 def test_the_output_has_a_name_when_none_is_given(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_poison_fails_its_title_and_no_other(make_harness: MakeHarness) -> None:
 
 
 def test_one_broken_worker_beside_three_sound_ones(make_harness: MakeHarness) -> None:
-    """A worker that fails every batch of many runs fails no title, is told to leave, and leaves with a clear line."""
+    """A worker that fails every batch of many runs fails no title, is asked to leave, and leaves with a clear line."""
 
     def break_down(_: Picture) -> None:
         raise RuntimeError("no memory on this device")

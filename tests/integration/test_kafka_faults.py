@@ -80,5 +80,5 @@ def test_a_broker_that_is_killed_and_comes_back(mortal: KafkaServer, log_lines: 
         for numbers in keys.values():
             assert list(dict.fromkeys(numbers)) == list(range(_EACH)), "lost or out of order"
     assert "broker does not answer" in log_lines
-    assert len(log_lines) < 20, "an outage is told in few lines"
+    assert len(log_lines) < 20, "an outage is logged in few lines"
     until(lambda: set(threading.enumerate()) <= threads, "no thread is left")

@@ -46,8 +46,8 @@ def status(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[st
     """The runs that `status` shows, and what it says on stderr."""
     capsys.readouterr()
     assert run(["status", "--json", *arguments]) == 0
-    told = capsys.readouterr()
-    return [each["run"] for each in json.loads(told.out)], told.err
+    printed = capsys.readouterr()
+    return [each["run"] for each in json.loads(printed.out)], printed.err
 
 
 def test_pages_show_every_run_once(ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,11 +57,11 @@ def test_pages_show_every_run_once(ledger: Callable[[str], RunLedger], capsys: p
     ledger(name_of(7)).put_plan(plan_of(0))
     pages, after = [], ""
     while True:
-        page, told = status(capsys, "--limit", "3", *(["--after", after] if after else []))
+        page, hint = status(capsys, "--limit", "3", *(["--after", after] if after else []))
         pages.append(page)
-        if not told:
+        if not hint:
             break
-        after = told.split("--after ")[1].split()[0]
+        after = hint.split("--after ")[1].split()[0]
     assert pages == [[name_of(n) for n in page] for page in ((2, 1, 0), (5, 4, 3), (6,))]
     assert status(capsys)[0] == [name_of(n) for n in range(6, -1, -1)]
 
@@ -108,7 +108,7 @@ def test_a_page_reads_one_document_of_each_run_that_it_shows(
 def test_what_an_interrupted_process_left_in_the_index_is_shown_right(
     ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Ends that no entry tells of are shown, and entries of earlier attempts and of unwritten requests are not."""
+    """Ends without an entry are shown, and entries of earlier attempts and of unwritten requests are not."""
     unwritten, ended, again, unusable = (ledger(name_of(number)) for number in range(4))
     RunIndex(str(tmp_path)).begin(request_of(run=unwritten.run))
     put(ended)

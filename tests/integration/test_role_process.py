@@ -14,7 +14,7 @@ from tests.support.commands import manifest_of
 from tests.support.films import small_film
 from tests.support.role_processes import Process, free_port, until
 
-# The process of a role as `reelwright serve` runs it, on a bus of its own, with a role whose thread dies when told.
+# The process of a role as `reelwright serve` runs it, on a bus of its own, with a role whose thread dies on request.
 ROLE = """
 import signal, sys, threading, time
 from pathlib import Path
@@ -32,7 +32,7 @@ def wait_for(name):
 
 def die():
     wait_for("die")
-    raise ValueError("told to die")
+    raise ValueError("meant to die")
 
 class Role:
     ready = True
@@ -92,7 +92,7 @@ def test_a_dead_thread_drains_and_ends_the_process(tmp_path: Path) -> None:
     ]
     assert all(line["role"] == "dispatcher" for line in lines)
     (died,) = (line for line in lines if line["message"] == "thread died")
-    assert "ValueError: told to die" in died["exception"]
+    assert "ValueError: meant to die" in died["exception"]
 
 
 def test_a_dead_thread_ends_a_process_that_cannot_drain(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_dead_thread_ends_a_restoration(tmp_path: Path, capfd: pytest.CaptureF
 
     def die() -> None:
         until(lambda: any(tmp_path.glob(".reelwright/*/plan/*.json")), "the first segment is planned")
-        raise ValueError("told to die")
+        raise ValueError("meant to die")
 
     thread = SupervisedThread("reader", die)
     thread.start()

@@ -61,7 +61,7 @@ def h(make_harness: MakeHarness) -> DispatchHarness:
 
 
 def tell(h: DispatchHarness, run: str, frames: int) -> None:
-    """A decoder tells of a title."""
+    """A decoder reports a title."""
     progress = TitleProgress(frames=frames, frame_pixels=256, model_sha256=MODEL, priority_class="standard")
     publish_event(h.bus, Event(run=run, attempt=1, title_progress=progress))
 
@@ -105,7 +105,7 @@ def test_encoders_are_scaled_by_restored_segments(h: DispatchHarness) -> None:
 
 
 def test_a_dispatcher_that_has_just_started_leaves_the_pods_alone(make_harness: MakeHarness) -> None:
-    """Before it has heard of titles and pods it gives no answer, so that KEDA changes nothing."""
+    """Before titles and pods are reported to it, it gives no answer, so that KEDA changes nothing."""
     h = make_harness(scaler_address="127.0.0.1:0", scaler_settle_seconds=3600)
     with Keda(h, pool="cpu") as scaler, pytest.raises(grpc.RpcError) as caught:
         scaler.active()
@@ -131,7 +131,7 @@ def test_wrong_metadata_is_named(h: DispatchHarness, metadata: dict[str, str], n
 
 
 def test_forecasts_are_served_beside_the_scaler(h: DispatchHarness) -> None:
-    """The titles under way are told of, and a planned title is checked."""
+    """The titles under way are reported, and a planned title is checked."""
     tell(h, "r", 400)
     with grpc.insecure_channel(h.dispatcher.scaler_address) as channel:
         stub = ForecastStub(channel)  # type: ignore[no-untyped-call]

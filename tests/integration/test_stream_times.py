@@ -270,7 +270,7 @@ def test_sound_that_goes_back_in_time(profile: str, tmp_path: Path) -> None:
 
 
 def test_sound_whose_clock_starts_over_is_not_taken_for_damage(tmp_path: Path) -> None:
-    """A film cannot hold sound that goes back by more than a second, and its times are told to be off."""
+    """A film cannot hold sound that goes back by more than a second, and its times are reported as wrong."""
     source = write_film(tmp_path / "source.ts", "mp2")
     splice_sound(source, -1)
     film = make_unrestored_film(source, "web", tmp_path)

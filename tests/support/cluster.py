@@ -153,8 +153,8 @@ class Cluster:
     def status(self, run: str) -> dict[str, Any]:
         """The entry of a run in `reelwright status --json`."""
         done = self.command("status", run, "--json")
-        (told,) = json.loads(done.stdout)
-        return dict(told)
+        (status,) = json.loads(done.stdout)
+        return dict(status)
 
     def wait(self, *runs: str) -> int:
         """Waits until every one of the runs has ended; the exit code of `reelwright status --wait`."""

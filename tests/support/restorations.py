@@ -56,8 +56,8 @@ def title_of(state: str, attempt: int = 1, frames: tuple[int, int] = (0, 0), **m
     """What the ledger says of the run `RUN`."""
     fields: dict[str, Any] = {"run": RUN, "attempt": attempt, "state": state, "output": OUTPUT}
     fields |= {"frames_committed": frames[0], "frames": frames[1]}
-    told = {key: more.pop(key) for key in ("frames_per_second", "eta", "manifest_digest") if key in more}
-    return RunFacts(RunStatus.model_validate(fields | more), **told)
+    known = {key: more.pop(key) for key in ("frames_per_second", "eta", "manifest_digest") if key in more}
+    return RunFacts(RunStatus.model_validate(fields | more), **known)
 
 
 def resolution_of(attempt: int = 1, run: str = RUN) -> Resolution:

@@ -110,9 +110,9 @@ class Process:
         """A sample of its metrics, summed over the labels that are not given; 0 if there is none."""
         found = 0.0
         for family in text_string_to_metric_families(self.get("/metrics")[1]):
-            for told in family.samples:
-                if told.name == sample and labels.items() <= told.labels.items():
-                    found += told.value
+            for each in family.samples:
+                if each.name == sample and labels.items() <= each.labels.items():
+                    found += each.value
         return found
 
     def memory_bytes(self) -> int:

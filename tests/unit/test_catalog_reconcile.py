@@ -193,7 +193,7 @@ def test_xml_that_is_broken_or_hostile_is_refused(text: str, tmp_path: Path) -> 
 
 
 def test_a_missing_feed_is_refused(tmp_path: Path) -> None:
-    """A list that is not there is told in one line."""
+    """A list that is not there is reported in one line."""
     with pytest.raises(InputError, match="no such file"):
         read_feed(CatalogFeed.model_validate({"jsonLines": {"location": f"{tmp_path}/feed.jsonl"}}), 60)
 

@@ -24,7 +24,7 @@ def test_a_sound_file_is_a_whole_chain(name: str) -> None:
 @pytest.mark.parametrize(("name", "mark"), [("bframes_mkv", b"\x1f\x43\xb6\x75"), ("mpeg4_avi", b"00dc")])
 @pytest.mark.parametrize("damage", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x04\x9a\x71\x33"])
 def test_a_broken_header_is_found_once_it_is_reached(name: str, mark: bytes, damage: bytes) -> None:
-    """Before the damage all is well, behind it the break is told once."""
+    """Before the damage all is well, behind it the break is reported once."""
     data = bytearray(clip(name).read_bytes())
     at = data.index(mark, len(data) // 2)
     data[at : at + 4] = damage

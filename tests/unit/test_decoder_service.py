@@ -47,7 +47,7 @@ def outcome_of(ledger: RunLedger) -> Outcome:
 
 
 def test_a_request_is_not_lost_while_the_store_does_not_answer(tmp_path: Path) -> None:
-    """An unreadable request stays unacknowledged until the ledger tells whether it knows the title."""
+    """An unreadable request stays unacknowledged until the ledger answers whether it knows the title."""
     store, bus, stop = UnavailableStore(tmp_path), LocalBus(), threading.Event()
     ledger = RunLedger(str(tmp_path), RUN)
     ledger.put_request(request_of(source=str(tmp_path / "missing.mp4")))

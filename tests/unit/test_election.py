@@ -115,7 +115,7 @@ def test_a_leader_survives_a_short_outage(candidates: Any) -> None:
 
 
 def test_a_released_lease_is_taken_at_once(candidates: Any) -> None:
-    """A leader that is told to stop releases the Lease, so that nobody waits for its end."""
+    """A leader that is asked to stop releases the Lease, so that nobody waits for its end."""
     _, _, one, two = candidates
     one.step()
     stop = threading.Event()

@@ -239,7 +239,7 @@ def test_an_exclusive_batch_runs_alone() -> None:
 
 
 def test_a_stall_is_reported_to_every_dispatcher() -> None:
-    """While a batch waits for bus or store, each dispatcher is told once, and again after its next receipt."""
+    """While a batch waits for bus or store, each dispatcher is informed once, and again after its next receipt."""
     pool, (one, other), streams = pool_on_two_streams(2, stall_seconds=0.01)
     for session, lease in ((one, "1"), (other, "2")):
         add(pool, session, lease)

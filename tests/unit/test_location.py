@@ -70,7 +70,7 @@ def test_local_files_are_compared_as_the_file_system_knows_them(tmp_path: Path) 
     for name in ("new.mp4", "film2.mp4", "film%2emp4"):
         assert not same_object(str(film), f"{tmp_path}/{name}"), name
     assert same_object(str(tmp_path / "new.mp4"), str(tmp_path / "dangling.mp4"))
-    # Only the file system says whether letter case tells two files apart.
+    # Only the file system says whether letter case distinguishes two files.
     shouted = tmp_path / "FILM.MP4"
     assert same_object(str(film), str(shouted)) == shouted.exists()
 

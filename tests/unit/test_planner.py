@@ -40,10 +40,10 @@ class PlannerHarness(SchedulerHarness):
         self.follow(seconds)
 
     def progress(self, run: str, frames: int, *, committed: int = 0, attempt: int = 1, **fields: object) -> None:
-        """A decoder tells of a title."""
+        """A decoder reports a title."""
         known = {"model_sha256": "m", "frame_pixels": 1, "submitted": self.clock.now, "priority_class": "standard"}
-        told = TitleProgress(frames=frames, frames_committed=committed, **{**known, **fields})  # type: ignore[arg-type]
-        self.planner.record_event(Event(run=run, attempt=attempt, title_progress=told))
+        progress = TitleProgress(frames=frames, frames_committed=committed, **{**known, **fields})  # type: ignore[arg-type]
+        self.planner.record_event(Event(run=run, attempt=attempt, title_progress=progress))
 
     def pass_time(self, seconds: float) -> None:
         """Moves the clock, with samples on the way."""
@@ -53,7 +53,7 @@ class PlannerHarness(SchedulerHarness):
 
 
 def test_a_title_told_of_wakes_the_first_pod() -> None:
-    """Before any batch is here a title wants a pod; when it ends, none is wanted, whatever is told late."""
+    """Before any batch is here a title wants a pod; when it ends, none is wanted, whatever is reported late."""
     h = PlannerHarness()
     assert h.planner.pods(CPU) == (0, "idle")
     h.progress("r", 1000, waiting=True)
@@ -148,7 +148,7 @@ def test_a_pool_gets_only_titles_that_it_can_restore() -> None:
 
 
 def test_batches_of_a_decoder_that_tells_nothing_count() -> None:
-    """A decoder of an earlier version tells of no title; what it publishes is work all the same."""
+    """A decoder of an earlier version reports no title; what it publishes is work all the same."""
     h = PlannerHarness()
     h.scheduler.add_batch(batch("r"))
     h.follow()

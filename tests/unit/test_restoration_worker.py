@@ -120,7 +120,7 @@ def test_trouble_is_told_and_heals(error: Any, reason: str) -> None:
 
 
 def test_each_turn_is_one_event_and_one_write() -> None:
-    """A look that finds nothing new writes nothing, and each turn is told by one Event."""
+    """A reconciliation without a change writes nothing, and each change has one Event."""
     api, runs = MemoryApi(document_of()), StubRuns()
     worker = worker_on(api, runs)
     worker.work("film")

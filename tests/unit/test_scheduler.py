@@ -83,7 +83,7 @@ def test_the_late_end_of_an_attempt_leaves_the_next_one() -> None:
 
 
 def test_dropping_a_run_ends_all_its_batches() -> None:
-    """Queued and leased batches of a dropped run end, its holders are told, and a late receipt changes nothing."""
+    """Queued and leased batches of a dropped run end, its holders are informed, and a late receipt changes nothing."""
     h = SchedulerHarness()
     stream = h.connect("w", credits_=1)
     h.connect("idle")

@@ -87,7 +87,7 @@ def test_a_quarantined_worker_loses_nothing() -> None:
     h.scheduler.add_batch(batch("r", 0))
     h.scheduler.add_batch(batch("r", 1))
     h.scheduler.quarantine_worker(broken, "self_test", "wrong picture")
-    # It is not told to leave, because it has announced that.
+    # It is not asked to leave, because it has announced that.
     assert h.other_decisions() == [StreamClosed(broken)]
     again = h.connect("broken", credits_=2)
     assert h.granted(again) == []

@@ -91,8 +91,8 @@ def test_a_dead_letter_tells_what_it_holds() -> None:
     assert (letter.run, letter.state, letter.topic, letter.reason) == (RUN, "failed", topic, "it failed")
     assert (letter.segment, letter.frames) == (3, (302, 303))
     assert letter.time == "2023-11-14T22:13:20+00:00"
-    for content, told in ((b"\xff", headers), (b"", {}), (value, {**headers, "format": "99"})):
-        letter = read_dead_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), content, told), "unknown")
+    for content, sent in ((b"\xff", headers), (b"", {}), (value, {**headers, "format": "99"})):
+        letter = read_dead_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), content, sent), "unknown")
         assert (letter.run, letter.segment, letter.frames) == (RUN, None, None)
 
 

@@ -63,7 +63,7 @@ def test_turned_samples_keep_their_truth(photos: list[Photograph], tmp_path: Pat
 def test_several_networks_learn_from_samples_of_their_scale(
     photos: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Networks for x2 and x4 take turns, each is written whole, and the samples are told better than by bicubic."""
+    """Networks for x2 and x4 take turns, each is written whole, and the samples are restored better than by bicubic."""
     for scale, folder in ((2, "samples"), (4, "samples-x4")):
         (tmp_path / folder).mkdir()
         made = b"".join(make(photos, 5, n, scale).tobytes() for n in range(3))

@@ -44,7 +44,7 @@ async def messages(session: str) -> AsyncIterator[WorkerMessage]:
 
 
 def test_a_session_exists_before_its_worker_is_accepted() -> None:
-    """While a worker is being told that it is accepted its name is taken; when that fails, its stream is removed."""
+    """While a worker is being accepted its name is taken; when that fails, its stream is removed."""
 
     async def connect_two() -> list[type[InboxMessage]]:
         inbox: list[InboxMessage] = []

@@ -79,7 +79,7 @@ class ClaimCheck:
         if self._folder is None:
             raise InputError("the payload is in a store", name, "set REELWRIGHT_STORE_LEDGER")
         largest = max_coded_bytes(payload)
-        # One byte more than there may be tells that there is more.
+        # One byte more than the limit shows that the file is larger.
         data = self._folder.read(name, largest + 1)
         if data is None:
             raise CorruptPayload(f"{self._folder.address(name)}: the payload is missing")

@@ -23,11 +23,11 @@ def print_result(text: str) -> None:
     """
     error = _print(text)
     if error is not None and error.errno != errno.EPIPE:
-        raise UnavailableError(error.strerror or "cannot be written", "standard output", "redirect it to another place")
+        raise UnavailableError(error.strerror or "cannot be written", "standard output", "redirect it to another file")
 
 
 def print_notice(text: str) -> None:
-    """Prints a line about work that is done. A line that cannot be printed is dropped: the exit code tells the rest."""
+    """Prints a line about work that is done. A line that cannot be printed is dropped; the exit code is kept."""
     _print(text)
 
 

@@ -1,4 +1,4 @@
-"""Cancels a run: writes the outcome to the ledger and tells the services."""
+"""Cancels a run: writes the outcome to the ledger and publishes it to the services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cancel(
     Args:
         run: its name.
         ledger: opens the ledger of an attempt.
-        bus: where the services hear of it.
+        bus: where the outcome is published.
         reason: shown by `status`.
 
     Returns:

@@ -40,7 +40,7 @@ def _enter(index: RunIndex, root: str, run: str) -> bool:
     try:
         request = ledger.request()
     except (LedgerError, RecipeError):
-        # Its class is not known, and a listing tells why.
+        # Its class is not known, and a listing shows why.
         index.add_unfinished(run, ledger.attempt, "standard")
         return True
     if request is None:

@@ -210,16 +210,16 @@ class KubernetesApi:
 
     def _translated(self, error: ApiException, action: str) -> OneLineError | InternalError:
         status = error.status or 0
-        told = _message(error)
+        message = _message(error)
         if status == _CONFLICT:
-            return ResourceConflict(told)
+            return ResourceConflict(message)
         if status == _NOT_FOUND:
-            return ResourceNotFound(told)
+            return ResourceNotFound(message)
         if status == _GONE:
-            return WatchExpired(told)
+            return WatchExpired(message)
         if status in _REFUSALS:
-            return ApiRefusal(f"{action}: {told}", self._where, "check the controller's Role and the definitions")
-        return UnavailableError(f"{action}: {told or status}", self._where, "check that it is healthy")
+            return ApiRefusal(f"{action}: {message}", self._where, "check the controller's Role and the definitions")
+        return UnavailableError(f"{action}: {message or status}", self._where, "check that it is healthy")
 
     @property
     def _where(self) -> str:

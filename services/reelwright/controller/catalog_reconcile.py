@@ -16,7 +16,7 @@ from reelwright.controller.resources import API_VERSION, CATALOG_LABEL, Restorat
 from reelwright.controller.restoration_facts import Trouble
 from reelwright.controller.run_client import TITLE_REASONS
 
-# So many are named in the status; the Restorations themselves tell all.
+# At most so many problems are listed in the status; each Restoration has its own.
 _MOST_PROBLEMS = 20
 # Restorations made by one decision, so that no decision takes long.
 _MOST_AT_ONCE = 50
@@ -122,8 +122,8 @@ def reconcile_catalog(facts: CatalogFacts) -> CatalogDecision:
         finished=phases.count("Finished") + len(missing) - len(waiting),
         failed=len(failed),
     )
-    told = [TitleProblem(name=each.metadata.name, reason=each.status.message or "failed") for each in failed]
-    problems = tuple([*facts.feed.problems, *told][:_MOST_PROBLEMS])
+    failures = [TitleProblem(name=each.metadata.name, reason=each.status.message or "failed") for each in failed]
+    problems = tuple([*facts.feed.problems, *failures][:_MOST_PROBLEMS])
     status = catalog.status.model_copy(
         update={
             "observed_generation": catalog.metadata.generation,

@@ -109,7 +109,7 @@ class CatalogWorker:
                 update={"problems": (*refused, *status.problems)[:20], "message": refused[0].reason}
             )
         self._writer.write_status(document, status)
-        self._tell_turn(document, catalog, status.condition_reason, status.message)
+        self._emit_change(document, catalog, status.condition_reason, status.message)
         return 0.0 if facts.trouble is not None else float(catalog.spec.poll_seconds)
 
     def _with_feed(self, facts: CatalogFacts) -> CatalogFacts:
@@ -141,7 +141,7 @@ class CatalogWorker:
             return TitleProblem(name=document["metadata"]["name"], reason=error.what)
         return None
 
-    def _tell_turn(self, document: Document, catalog: Catalog, reason: str, message: str | None) -> None:
+    def _emit_change(self, document: Document, catalog: Catalog, reason: str, message: str | None) -> None:
         if reason != catalog.status.condition_reason:
             self._writer.emit(document, reason, message or reason, warning=reason != "FeedRead")
 

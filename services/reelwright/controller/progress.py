@@ -66,7 +66,7 @@ def unix_deadline(spec: RestorationSpec) -> float:
 
 
 def progress_of(title: RunFacts) -> dict[str, Any]:
-    """The fields of a status that tell the progress: progress, frames, segments, frames_per_second, eta."""
+    """The fields of a status that show the progress: progress, frames, segments, frames_per_second, eta."""
     run = title.run
     finished = run.state == "finished"
     known = run.frames > 0
@@ -101,23 +101,23 @@ def deadline_condition(
     if deadline is None:
         return []
     status: ConditionStatus
-    told = format_time(deadline)
+    shown = format_time(deadline)
     if deadline <= restoration.metadata.creation_timestamp:
-        message = f"the deadline {told} was past when this Restoration was created; give a later one"
+        message = f"the deadline {shown} was past when this Restoration was created; give a later one"
         status, reason = "True", "DeadlinePastAtCreation"
     elif ended and eta is not None:
         late = eta > deadline
         status, reason = ("True", "DeadlineMissed") if late else ("False", "DeadlineHeld")
         message = f"finished at {format_time(eta)}"
     elif deadline <= now:
-        status, reason, message = "True", "DeadlinePassed", f"the deadline {told} has passed"
+        status, reason, message = "True", "DeadlinePassed", f"the deadline {shown} has passed"
     elif eta is None:
         status, reason, message = "Unknown", "NoForecast", "the speed of this title is not known yet"
     elif eta > deadline:
         minutes = max(1, round((eta - deadline).total_seconds() / 60))
         status, reason = "True", "TooSlow"
-        message = f"at its present speed the film is done {minutes} min after the deadline {told}"
+        message = f"at its present speed the film is done {minutes} min after the deadline {shown}"
     else:
         status, reason = "False", "OnTime"
-        message = f"at its present speed the film is done before {told}"
+        message = f"at its present speed the film is done before {shown}"
     return [NewCondition("DeadlineAtRisk", status, reason, message)]

@@ -203,13 +203,13 @@ def _wait_out(facts: RestorationFacts) -> Decision:
     assert trouble is not None
     accepted = status.condition("Accepted")
     kind = "Running" if accepted is not None and accepted.status == "True" else "Accepted"
-    told = NewCondition(kind, "Unknown" if trouble.temporary else "False", trouble.reason, trouble.message)
+    condition = NewCondition(kind, "Unknown" if trouble.temporary else "False", trouble.reason, trouble.message)
     changed = _updated(
         facts,
         phase=status.phase or "Pending",
         reason=trouble.reason,
         message=trouble.message,
-        conditions=[told, *deadline_condition(facts.restoration, status.eta, facts.now)],
+        conditions=[condition, *deadline_condition(facts.restoration, status.eta, facts.now)],
     )
     return Decision(None, changed, "retry")
 

@@ -73,7 +73,7 @@ class RestorationFailure(ApiDocument):
 
     @classmethod
     def of(cls, reason: str) -> RestorationFailure:
-        """The failure that an outcome's reason tells; services write frames as `frames 120-131`."""
+        """The failure that an outcome's reason describes; services write frames as `frames 120-131`."""
         frames = re.search(r"\bframes? (\d+)(?:-(\d+))?\b", reason)
         if frames is None:
             return cls(reason=reason)

@@ -151,7 +151,7 @@ TITLE_REASONS = frozenset({"SourceMissing", *(reason for _, reason in _REASONS[3
 
 
 def trouble_of(error: ReelwrightError) -> Trouble:
-    """Why a step failed, as conditions tell it. An error that is a failure of ours is logged with its traceback."""
+    """Why a step failed, as conditions show it. An error that is a failure of ours is logged with its traceback."""
     if isinstance(error, InputError) and error.what in {"no such file", "no such bucket"}:
         return Trouble("SourceMissing", str(error), temporary=False)
     if isinstance(error, OneLineError):

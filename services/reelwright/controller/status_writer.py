@@ -1,4 +1,4 @@
-"""Writes the status of a resource, and an Event for each turn of it."""
+"""Writes the status of a resource, and an Event for each change of it."""
 
 from __future__ import annotations
 

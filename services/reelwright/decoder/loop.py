@@ -16,8 +16,8 @@ from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, BusClosed, Consumer, Record
 from reelwright.bus.topics import DECODER_GROUP, FRAMES, TITLES
 from reelwright.decoder.in_flight_window import InFlightWindow
+from reelwright.decoder.progress_publisher import ProgressPublisher
 from reelwright.decoder.settings import DecoderSettings
-from reelwright.decoder.title_announcer import TitleAnnouncer
 from reelwright.decoder.title_decoder import decode_title
 from reelwright.decoder.title_supervisor import TitleSupervisor
 from reelwright.decoder.title_table import TitleState, TitleTable
@@ -71,7 +71,7 @@ class DecoderService:
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. The next decoder continues the titles without an outcome."""
         requests = self._bus.consumer([TITLES], DECODER_GROUP)
-        announcer = TitleAnnouncer(self._titles, self._bus, self._ledger)
+        progress = ProgressPublisher(self._titles, self._bus, self._ledger)
         supervisor = TitleSupervisor(self._titles, self._bus, self._ledger, self._finished.append)
         # Every decoder receives every event, because any of them may have the title.
         listener = EventListener(self._bus, supervisor.handle_event)
@@ -89,7 +89,7 @@ class DecoderService:
         finally:
             self._running = False
             listener.close()
-            announcer.close()
+            progress.close()
             supervisor.close()
             requests.close()
 
@@ -128,7 +128,7 @@ class DecoderService:
 
     def _add_request(self, run: str, record: Record) -> None:
         try:
-            # The store may hang, and the loop's own name would not tell at which title.
+            # The store may hang; the loop's own name would not show which title waits for it.
             with watched(f"read request {run}"):
                 request = self._request_in_ledger(run)
         except BusClosed:

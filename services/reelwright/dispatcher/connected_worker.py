@@ -46,7 +46,7 @@ def read_hello(hello: Hello) -> WorkerHello:
         raise ValueError("the price of an hour is a number from 0")
     return WorkerHello(
         name=hello.worker,
-        # Versions that name no session are told apart by their names only.
+        # Workers of versions that name no session are distinguished by their names only.
         session=hello.session or f"worker {hello.worker}",
         models=frozenset(hello.models),
         engine=hello.engine,

@@ -126,7 +126,7 @@ class WorkerStreams(DispatchServicer):
         log.info("worker connected", worker=hello.name, stream=stream, engine=hello.engine, pool=hello.pool)
         reader = asyncio.create_task(self._read(stream, messages))
         try:
-            # Tells the worker that it is accepted.
+            # Informs the worker that it is accepted.
             await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
             while not isinstance(decision := await outbox.get(), StreamClosed):
                 await context.write(_encode(decision))

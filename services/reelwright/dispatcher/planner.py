@@ -132,14 +132,14 @@ class Planner:
             case "segment_committed":
                 self.titles.record_commit(event.run, event.attempt, event.segment_committed.segment)
             case kind if kind in _ENDED:
-                self.titles.end(event.run, event.attempt)
+                self.titles.remove_ended(event.run, event.attempt)
 
     def sample(self) -> None:
         """Notes what is waiting and leased now; must be called at least once a second."""
         now = self._clock()
         if self._samples and now - self._samples[-1].at < _SAMPLE_SECONDS:
             return
-        self.titles.forget_silent()
+        self.titles.forget_unreported()
         batches = Counter((batch.key.run, batch.key.attempt) for batch in self._scheduler.pending_batches())
         self._samples.append(_BatchSample(now, batches))
         while self._samples[0].at < now - _PEAK_SECONDS:
@@ -210,7 +210,7 @@ class Planner:
         for key, title in ({(title.run, title.attempt): title for title in self.titles.titles()}).items():
             if load := self._load(title, pending.pop(key, []), states, now):
                 loads.append(load)
-        # Titles whose decoder tells nothing: it has an earlier version.
+        # Titles without reports: their decoder has an earlier version.
         loads += [
             TitleLoad(
                 pixels=sum(batch.pixels for batch in batches),
@@ -269,7 +269,7 @@ class Planner:
     ) -> TitleLoad | None:
         """What is left of a title; None when everything is restored."""
         progress = title.progress
-        # More than was told may be here: a segment that is restored again.
+        # More than was reported may be here: a segment that is restored again.
         here = sum(batch.pixels for batch in pending)
         pixels = max(title.frames_left * progress.frame_pixels, here)
         if progress.frames and progress.frame_pixels and not pixels:

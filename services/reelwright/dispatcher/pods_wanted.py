@@ -201,7 +201,7 @@ def _take(pool: PoolState, pods: int, mine: Sequence[_Share]) -> None:
     taken = 0.0
     for share in mine:
         if pool.speed is None:
-            # Its first batches will tell. Until then no other pool starts beside it.
+            # Its first batches will show it. Until then no other pool starts beside it.
             share.left = 0.0 if pods else share.left
             continue
         running, new = min(pods, pool.pods), max(0, pods - pool.pods)

@@ -1,4 +1,4 @@
-"""How fast the pods of each pool restore, as their receipts tell. No clock, thread or network."""
+"""How fast the pods of each pool restore, measured from their receipts. No clock, thread or network."""
 
 from __future__ import annotations
 

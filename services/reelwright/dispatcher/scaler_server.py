@@ -91,11 +91,11 @@ class ExternalScaler(ExternalScalerServicer):
         self, request: keda.ScaledObjectRef, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[keda.IsActiveResponse]:
         """The same whenever it changes, so that the first pod is not waited for until KEDA asks again."""
-        told: bool | None = None
+        sent: bool | None = None
         while True:
             active = await self._pods(request, context) > 0
-            if active != told:
-                told = active
+            if active != sent:
+                sent = active
                 yield keda.IsActiveResponse(result=active)
             await asyncio.sleep(_STREAM_SECONDS)
 

@@ -227,7 +227,7 @@ class Scheduler:
 
         Args:
             stream: number of the worker's stream.
-            cause: `failures`, then the worker is told to leave, or `self_test`, then it has announced that it leaves.
+            cause: `failures`, then the worker is asked to leave, or `self_test`, then it has announced that it leaves.
             reason: one line.
         """
         worker = self._workers.get(stream)
@@ -265,7 +265,7 @@ class Scheduler:
             holders |= {lease.worker for lease in self._leases.forget_batch(batch.key)}
             del self._batches[batch.key]
             self._decisions.append(BatchFinished(batch))
-        # The next attempt may be under way when the end of this one is heard of.
+        # The next attempt may be under way when the event of this one's end arrives.
         if all(key.run != run for key in self._batches):
             self._engines.forget(run)
         for worker in self._workers.values():

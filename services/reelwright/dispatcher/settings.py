@@ -19,8 +19,8 @@ class DispatcherSettings(BaseSettings):
         scaler_address: where KEDA asks for the number of pods, and others for forecasts: `host:port`. Nothing is served
             there when it is not set. TLS as on `address`; it needs no token.
         scaler_target_seconds: time from its submission in which a title without a deadline should be restored.
-        scaler_settle_seconds: how long a dispatcher that has started answers nothing, so that it has heard of titles
-            and pods. Longer than decoders take to repeat what they tell.
+        scaler_settle_seconds: how long a dispatcher that has started answers nothing, so that titles and
+            pods have been reported to it. Longer than the interval of the decoders' reports.
         lease_seconds: how long a lease lasts, including the time a batch waits at its worker; after that the batch goes
             to another worker. The end of a stream shows a dead or frozen worker sooner; the lease's end shows one that
             hangs. Must be long enough for the slowest worker to restore all the batches it holds, three by default.

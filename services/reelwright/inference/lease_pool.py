@@ -1,4 +1,4 @@
-"""The leases a worker holds: which batch it starts next, and what it tells its dispatchers."""
+"""The leases a worker holds: which batch it starts next, and what it reports to its dispatchers."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class LeasePool:
             self._end(lease, None if lease.revoked else _release_message(lease.id))
 
     def announce_quarantine(self, reason: str) -> None:
-        """Tells the dispatchers that the worker is broken and leaves: no failure of it counts from now on."""
+        """Informs the dispatchers that the worker is broken and leaves: no failure of it counts from now on."""
         with self._lock:
             for session in self.sessions:
                 session.send_now(WorkerMessage(quarantine=Quarantine(reason=reason[:_MAX_REASON])))

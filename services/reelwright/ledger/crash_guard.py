@@ -2,7 +2,7 @@
 
 A codec that crashes and a process that is killed for its memory leave no exception. So a mark is written into the
 ledger before such work and removed after it. The process writes its marks again from time to time. A mark that is left
-and is not written any more, or whose process is gone from this machine, tells of a death. A process that is told to
+and is not written any more, or whose process is gone from this machine, means a death. A process that is asked to
 stop removes its marks at once, because it may be killed before its work ends.
 """
 

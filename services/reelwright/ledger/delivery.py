@@ -131,7 +131,7 @@ def check_replaceable(source: Folder, output: str, fingerprint: str) -> None:
     """Refuses to replace a file at the output that was not made from the same source.
 
     Args:
-        source: the run's folder; its manifest tells whether an interrupted delivery of this run wrote the file.
+        source: the run's folder; its manifest shows whether an interrupted delivery of this run wrote the file.
         output: location of the film, on any store.
         fingerprint: `titles.identity.content_fingerprint` of the source.
 

@@ -103,7 +103,7 @@ class RunIndex:
             self.mark_complete()
 
     def add_unfinished(self, run: str, attempt: int, priority: PriorityClass) -> None:
-        """Adds an attempt whose documents tell how it stands."""
+        """Adds an attempt whose state is in its documents."""
         self._folder.replace(entry_name(run, attempt, None, priority), b"")
 
     def end(self, request: RunRequest, outcome: Outcome) -> None:
@@ -140,7 +140,7 @@ class RunIndex:
         folders = [(f"{state or _UNFINISHED}/{priority}", state) for state in states for priority in priorities]
         listings = [self._list(folder, state is not None, after) for folder, state in folders]
         for _, same_run in groupby(heapq.merge(*listings), key=lambda entry: entry.run):
-            # Of one attempt the unfinished entry is used: its documents tell how it stands.
+            # Of one attempt the unfinished entry is used: its documents have its state.
             yield max(same_run, key=lambda entry: (entry.attempt, not entry.ended))
 
     def ended(self, entry: IndexEntry) -> EndedRun | None:

@@ -176,7 +176,7 @@ def holds_captions(codec: str) -> bool:
 
 
 def _messages(payload: bytes, codec: str) -> Iterator[bytes]:
-    """The A/53 messages of a packet, from the byte that tells their kind."""
+    """The A/53 messages of a packet, from the byte that gives their kind."""
     if b"GA94" not in payload:
         return
     if codec == "mpeg2video":

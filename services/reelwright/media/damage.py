@@ -30,7 +30,7 @@ def cut_short(location: str, missing: int) -> DamagedSource:
 class SliceChecks:
     """Checks the CRC of every slice of an FFV1 version 3 stream (RFC 9043, 4.9.3).
 
-    FFmpeg's decoder hides a slice whose CRC is wrong behind the previous frame's and tells no one but its log.
+    FFmpeg's decoder hides a slice whose CRC is wrong behind the previous frame's and reports it in its log only.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import InputError
 
 # These decoders replace what they cannot read and flag the frame, which keeps later frames closer to the film than
-# dropping the frame; all others are told to stop at the first error.
+# dropping the frame; all others stop at the first error.
 _CONCEALING = {"h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "h263", "vc1"}
 _CONCEALING |= {"wmv1", "wmv2", "wmv3", "flv1"}
 # How often in a row the demuxer may fail before the rest of the file is given up.

@@ -80,7 +80,7 @@ class FieldDetector:
     """Judges runs of consecutive frames; keeps one small frame at a time.
 
     Args:
-        codec: FFmpeg's common name; tells whether a missing flag means progressive.
+        codec: FFmpeg's common name; decides whether a missing flag means progressive.
     """
 
     def __init__(self, codec: str) -> None:
@@ -136,7 +136,7 @@ class FieldDetector:
     def finding(self) -> FieldFinding:
         """The field order, weighed against the stream's own flags.
 
-        Where the pictures do not move enough to tell, the flag alone counts.
+        Where the pictures move too little for a decision, the flag alone counts.
         """
         votes = np.array(self._votes)
         judged, top, bottom = len(votes), int((votes > 0).sum()), int((votes < 0).sum())

@@ -78,7 +78,7 @@ def check_held(location: str, handle: io.BufferedReader) -> None:
 def _version(handle: io.BufferedReader) -> tuple[object, ...]:
     """What changes when a file is written or replaced; ctime cannot be set back, as mtime can."""
     if isinstance(handle.raw, Source):
-        # A store that tells no version has the content compared each time.
+        # Where a store gives no version, the content is compared each time.
         return (handle.raw.version or object(),)
     found = os.fstat(handle.fileno())
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,4 +1,4 @@
-"""Writes into a Matroska film what libavformat's muxer cannot be told through PyAV: sample shape, chroma siting, HDR.
+"""Writes into a Matroska film what libavformat's muxer cannot be given through PyAV: sample shape, chroma siting, HDR.
 
 FFV1 carries none of them, so the container must (RFC 9559, 5.1.4.1.28). The muxer writes the picture's track with a
 name that ends with PADDING. Afterwards they are written into the padding, so that nothing behind it moves.

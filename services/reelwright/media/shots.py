@@ -1,4 +1,4 @@
-"""Finds shot cuts while decoding: FFmpeg's `scdet` on a small luma plane. The next frames tell a flash from a cut."""
+"""Finds shot cuts while decoding: FFmpeg's `scdet` on a small luma plane, and the next frames to exclude a flash."""
 
 from __future__ import annotations
 

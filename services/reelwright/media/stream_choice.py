@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 from reelwright.media.container import open_source
 from reelwright.titles.errors import InputError
 
-# Packets of the video streams that are read to tell a film from a poster.
+# Packets of the video streams that are read to distinguish a film from a poster.
 _PEEK = 200
 
 

@@ -128,7 +128,7 @@ def _track_start(stream: Stream) -> Fraction:
 def _gop_timecode(location: str, start: Fraction, rate: Fraction) -> Timecode | None:
     """The first GOP header's timecode (ISO/IEC 13818-2, 6.2.2.6), moved to the film's first frame.
 
-    Encoders that are told no timecode count from zero; that says nothing.
+    Encoders without a timecode count from zero; such a timecode has no meaning.
     """
     with open_source(location) as source:
         main = video_stream(source, location)

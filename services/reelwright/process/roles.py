@@ -38,7 +38,7 @@ def create(role: str, bus: Bus | None, retry: RetryPolicy) -> Role:
     Args:
         role: decoder, dispatcher, inference, encoder or controller.
         bus: connected to the broker; None for a role of WITHOUT_BUS.
-        retry: retries while the store is unavailable, until the process is told to stop.
+        retry: retries while the store is unavailable, until the process must stop.
 
     Raises:
         UserError: a setting, a model or the ledger's location must be corrected.

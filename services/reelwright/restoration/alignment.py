@@ -1,4 +1,4 @@
-"""Warps the neighbours of a frame onto it by dense optical flow, and tells where each one agrees with it.
+"""Warps the neighbours of a frame onto it by dense optical flow, and measures where each one agrees with it.
 
 The flow is DIS (Kroeger et al., arXiv:1603.03590) on half-size, slightly blurred luma: film grain is finer than the
 motion, and a quarter of the pixels costs a quarter of the time. The flow is enlarged and the neighbour is resampled
@@ -108,7 +108,7 @@ def agreement_map(middle: Codes, neighbour: Codes) -> Codes:
     """How well a warped neighbour agrees with the middle frame.
 
     The difference is smoothed, squared and averaged over 5x5 pixels: e. Its median m over the frame is what grain alone
-    leaves, so that the map tells motion and dust from grain: exp(-e / (2 (16 + 2 m))).
+    leaves, so that the map separates motion and dust from grain: exp(-e / (2 (16 + 2 m))).
 
     Args:
         middle: (H, W) uint8.

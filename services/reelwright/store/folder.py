@@ -347,8 +347,8 @@ class Folder:
 
 def _written_at(details: dict[str, Any]) -> float:
     """When a file was written: a number on a local disk, a moment in a store."""
-    told = details.get("mtime", details.get("LastModified", details.get("created", 0.0)))
-    return float(told) if isinstance(told, int | float) else float(told.timestamp())
+    written = details.get("mtime", details.get("LastModified", details.get("created", 0.0)))
+    return float(written) if isinstance(written, int | float) else float(written.timestamp())
 
 
 def parent_folder(location: str, retry: RetryPolicy = NO_RETRY) -> tuple[Folder, str]:

@@ -128,7 +128,7 @@ def same_object(first: str, second: str) -> bool:
 
 def _open_local(path: str) -> Location:
     absolute = Path(path).absolute()
-    # After a symbolic link, `..` is not the folder before it: only the file system can tell.
+    # After a symbolic link, `..` is not the folder before it: only the file system knows which.
     resolved = os.path.realpath(absolute) if ".." in absolute.parts else str(absolute)
     return Location(LocalFileSystem(), "file", resolved)
 

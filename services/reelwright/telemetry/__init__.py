@@ -1,1 +1,1 @@
-"""What a service tells about itself: metrics, health, logs, progress."""
+"""What a service reports about itself: metrics, health, logs, progress."""

@@ -36,7 +36,8 @@ POOL_COST_PER_HOUR = Gauge(
     "reelwright_pool_cost_per_hour", "Sum of the prices per hour of the connected workers, by pool.", ["pool"]
 )
 FRAMES_LEFT = Gauge(
-    "reelwright_frames_left", "Frames of titles without an outcome that are still to be restored, as decoders tell."
+    "reelwright_frames_left",
+    "Frames of titles without an outcome that are still to be restored, as decoders report them.",
 )
 TITLES_OVERDUE = Gauge("reelwright_titles_overdue", "Titles without an outcome whose deadline is over.")
 BATCHES_RETRIED = Counter(

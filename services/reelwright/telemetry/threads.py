@@ -24,7 +24,7 @@ class SupervisedThread:
 
     Args:
         name: shown in logs, stack dumps and readiness.
-        target: what the thread does; returns when it is told to stop. From its first `watchdog.heartbeat` on, the
+        target: what the thread does; returns when it must stop. From its first `watchdog.heartbeat` on, the
             thread is watched.
         restart_until: set when the service stops; None for a target that cannot be run a second time.
         daemon: whether the process may exit while the thread runs.

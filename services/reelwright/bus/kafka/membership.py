@@ -16,7 +16,7 @@ class GroupMembership:
 
     - The group's leader exceeds its poll interval between computing the assignment and receiving it. The library then
       regards it as a member, but sends no heartbeats.
-    - A heartbeat is answered with "another member has this instance name" (fenced). The library tells nobody.
+    - A heartbeat is answered with "another member has this instance name" (fenced). The library does not report it.
     - A static member dies while it was to give up partitions. The broker lets it rejoin without a rebalance. It has
       nothing to give up any more, so nobody starts the second rebalance in which those partitions get a new owner.
 

@@ -1,4 +1,4 @@
-"""Names on the broker: each installation has topics and consumer groups of its own, told apart by their first part."""
+"""Names on the broker: each installation has own topics and consumer groups, distinguished by their first part."""
 
 from __future__ import annotations
 

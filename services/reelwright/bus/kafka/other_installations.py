@@ -47,7 +47,7 @@ def find_foreign_consumers(settings: BusSettings) -> list[str]:
 
 
 def _topics_of(member: Mapping[str, Any]) -> Iterator[str]:
-    """The topics that a member asks for; none while it has not told."""
+    """The topics that a member asks for; none while it has not joined completely."""
     metadata = member["member_metadata"]
     if metadata:
         yield from metadata["topics"]

@@ -80,7 +80,7 @@ def set_fetch_wait(consumer: KafkaConsumer, milliseconds: int) -> None:
 
 
 def has_heartbeat(consumer: KafkaConsumer) -> bool:
-    """Whether the consumer sends heartbeats. The library stops them, and tells nobody, when the member is fenced."""
+    """Whether the consumer sends heartbeats. The library stops them silently when the member is fenced."""
     return bool(consumer._coordinator._heartbeat_enabled)
 
 
@@ -132,7 +132,7 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc] # the li
             and conn.broker_version
         ):
             # The library drops data that arrives together with the end of a connection, and brokers send the refusal of
-            # a login that way. A broker that told its version and then closes each connection refuses the login.
+            # a login that way. A broker that sent its version and then closes each connection refuses the login.
             self._closed_logins += 1
             if self._closed_logins >= _MAX_CLOSED_LOGINS:
                 self.last_failure = kafka_errors.SaslAuthenticationFailedError("connection closed during the login")

@@ -1,4 +1,4 @@
-"""Tells the other services what is left to do of each title: who scales the cluster must know more than its queues."""
+"""Publishes what is left to do of each title: the cluster is scaled by it, because queues show too little."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _REPEAT_SECONDS = 10.0
 _REPEAT_WAITING_SECONDS = 60.0
 
 
-class _Told(NamedTuple):
-    """What was told last of a title.
+class _Published(NamedTuple):
+    """The last progress of a title that was published.
 
     Attributes:
         phase: that the title had.
@@ -39,10 +39,11 @@ class _Told(NamedTuple):
     at: float
 
 
-class TitleAnnouncer:
+class ProgressPublisher:
     """Publishes the progress of the titles of a table on its own thread, from construction until `close`.
 
-    A title is told of at once when it is new or in another phase, and then again and again until it has an outcome.
+    The progress of a title is published at once when it is new or in another phase, and then repeated until the title
+    has an outcome.
 
     Args:
         titles: the titles.
@@ -52,13 +53,13 @@ class TitleAnnouncer:
 
     def __init__(self, titles: TitleTable, bus: Bus, ledger: OpenLedger) -> None:
         self._titles, self._bus, self._ledger = titles, bus, ledger
-        self._told: dict[tuple[str, int], _Told] = {}
+        self._published: dict[tuple[str, int], _Published] = {}
         self._stop = threading.Event()
-        self._thread = SupervisedThread("title-announcer", self._run, restart_until=self._stop)
+        self._thread = SupervisedThread("progress-publisher", self._run, restart_until=self._stop)
         self._thread.start()
 
     def close(self) -> None:
-        """Tells nothing more."""
+        """Stops publishing."""
         self._stop.set()
         self._thread.join()
 
@@ -66,31 +67,31 @@ class TitleAnnouncer:
         while not self._stop.wait(_TICK_SECONDS):
             heartbeat()
             try:
-                self._announce_due()
+                self._publish_due()
             except BusClosed:
                 return
 
-    def _announce_due(self) -> None:
+    def _publish_due(self) -> None:
         titles = {(title.run, title.attempt): title for title in self._titles.titles()}
-        self._told = {key: told for key, told in self._told.items() if key in titles}
+        self._published = {key: last for key, last in self._published.items() if key in titles}
         for key, title in titles.items():
             if title.ended or title.failure is not None or not self._is_due(key, title.phase):
                 continue
             heartbeat()
-            self._told[key] = _Told(title.phase, time.monotonic())
+            self._published[key] = _Published(title.phase, time.monotonic())
             with bound_contextvars(run=title.run, attempt=title.attempt):
                 try:
                     publish_event(self._bus, _progress_event(title, self._ledger(title.run, title.attempt)))
                 except BusClosed:
                     raise
                 except Exception as error:
-                    # Told again soon; the error of one title must not keep the others from being told of.
-                    log.warning("progress not told", reason=str(error), exc_info=not is_temporary(error))
+                    # Repeated soon; the error of one title must not stop the progress of the others.
+                    log.warning("progress not published", reason=str(error), exc_info=not is_temporary(error))
 
     def _is_due(self, key: tuple[str, int], phase: str) -> bool:
-        told = self._told.get(key)
+        last = self._published.get(key)
         seconds = _REPEAT_WAITING_SECONDS if phase == "waiting" else _REPEAT_SECONDS
-        return told is None or told.phase != phase or time.monotonic() - told.at >= seconds
+        return last is None or last.phase != phase or time.monotonic() - last.at >= seconds
 
 
 def _progress_event(title: TitleState, ledger: RunLedger) -> Event:

@@ -1,4 +1,4 @@
-"""What a decoder tells of its titles, so that the cluster can be scaled."""
+"""The progress of titles that a decoder publishes, so that the cluster can be scaled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reelwright.bus.events import EventListener
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import Record
 from reelwright.decoder.in_flight_window import InFlightWindow
-from reelwright.decoder.title_announcer import TitleAnnouncer
+from reelwright.decoder.progress_publisher import ProgressPublisher
 from reelwright.decoder.title_table import TitleTable
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.wire.titles_pb2 import Event
@@ -18,22 +18,22 @@ from tests.support.dispatch_harness import TIMEOUT_SECONDS
 from tests.support.ledgers import RUN, request_of
 
 
-def test_a_title_is_told_of_when_it_comes_and_when_it_is_begun(tmp_path: Path) -> None:
-    """A waiting title is told of at once as its request has it, and again in each other phase."""
+def test_progress_is_published_when_a_title_is_added_and_when_it_begins(tmp_path: Path) -> None:
+    """The progress of a waiting title is published at once from its request, and again in each other phase."""
     bus, events = LocalBus(), queue.SimpleQueue[Event]()
     listener = EventListener(bus, events.put)
     titles = TitleTable(2, lambda: InFlightWindow(3), 300.0)
-    announcer = TitleAnnouncer(titles, bus, partial(RunLedger, str(tmp_path)))
+    publisher = ProgressPublisher(titles, bus, partial(RunLedger, str(tmp_path)))
     try:
         request = request_of(deadline=5000.0, frames_estimate=240, frame_pixels=1000)
         titles.add_request(request, Record("t", 0, 0, b"", b""))
-        told = events.get(timeout=TIMEOUT_SECONDS)
-        progress = told.title_progress
-        assert (told.run, told.attempt, progress.waiting) == (RUN, 1, True)
+        event = events.get(timeout=TIMEOUT_SECONDS)
+        progress = event.title_progress
+        assert (event.run, event.attempt, progress.waiting) == (RUN, 1, True)
         assert (progress.frames, progress.frame_pixels, progress.deadline) == (240, 1000, 5000.0)
         assert titles.start_next_pass() is not None
         assert not events.get(timeout=TIMEOUT_SECONDS).title_progress.waiting
     finally:
-        announcer.close()
+        publisher.close()
         listener.close()
         bus.close()
