@@ -25,7 +25,7 @@ PYTEST = $(BIN)/python -m pytest -q
 PARALLEL = -n $(JOBS) --dist loadfile
 
 # Tests that need a whole cluster of processes, a Kubernetes cluster, helm, or images, have their own targets.
-APART = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart --ignore=tests/images
+SEPARATE = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart --ignore=tests/images
 # Programs that Go builds where they are missing.
 TOOLS := .cache/bin
 
@@ -57,10 +57,10 @@ up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C
 	$(BIN)/python -m scripts.up
 
 test: $(VENV)/.dev check  ## every check, and every test but those of whole clusters; JOBS=4 for four processes
-	$(PYTEST) $(PARALLEL) $(APART)
+	$(PYTEST) $(PARALLEL) $(SEPARATE)
 
 coverage: $(VENV)/.dev  ## the tests of `make test`, and the lines that they do not reach
-	$(PYTEST) $(PARALLEL) $(APART) --cov=reelwright --cov-report=term:skip-covered
+	$(PYTEST) $(PARALLEL) $(SEPARATE) --cov=reelwright --cov-report=term:skip-covered
 
 e2e: $(VENV)/.dev  ## the tests of whole clusters: role processes on a broker and a store, and a short fault campaign
 	$(PYTEST) tests/e2e
@@ -88,7 +88,7 @@ fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=
 conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: writes docs/conformance.md
 	$(VENV)/bin/python -m tests.conformance
 
-faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7; HOSTILE=1 forges and intrudes
+faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7; HOSTILE=1 forges messages and sends foreign requests
 	$(BIN)/python -m tests.faults $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(HOSTILE),--hostile)
 
 images: $(VENV)/.local  ## build the container images with docker or buildah: make images ONLY="media inference-cpu"

@@ -279,7 +279,7 @@ def test_a_store_that_may_not_be_written_is_refused(cluster: Cluster, s3: S3Serv
     """A user without permission gets one line with the address and without any key."""
     if not s3.has_users:
         pytest.skip("the stand-in store lets anyone in")
-    stranger = s3.add_user("stranger")
-    line = refusal(cluster, "submit", small_film(32), "-o", cluster.film("a.mp4"), **stranger)
+    other_user = s3.add_user("other_user")
+    line = refusal(cluster, "submit", small_film(32), "-o", cluster.film("a.mp4"), **other_user)
     assert cluster.bucket in line
-    assert not any(stranger[name] in line for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    assert not any(other_user[name] in line for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))

@@ -25,7 +25,9 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000, help="number of faults; 1000 take 30 minutes on 2 cores")
     parser.add_argument("--seed", type=int, help="the same seed gives the same faults and titles")
     parser.add_argument("--outage", type=float, default=60.0, help="seconds of broker outage at the end; 0 for none")
-    parser.add_argument("--hostile", action="store_true", help="the hostile campaign: forgers, strangers, bad workers")
+    parser.add_argument(
+        "--hostile", action="store_true", help="the hostile campaign: forged messages, foreign clients, bad workers"
+    )
     parser.add_argument("--kinds", nargs="+", default=(), metavar="NAME", help="only kinds whose names begin like this")
     parser.add_argument(
         "--at-once", type=int, default=MAX_CONCURRENT_FAULTS, metavar="N", help="most faults at the same time"

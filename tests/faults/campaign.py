@@ -75,7 +75,7 @@ class CampaignResult:
         outage_recovery: seconds from the broker's return to the next commit; None when no outage was tried.
         violations: guarantees that did not hold, apart from those on films.
         hostile: whether the kinds were those of the hostile campaign.
-        foreign_touched: files of strangers that are gone or changed.
+        foreign_touched: foreign files that are gone or changed.
         notes: faults that this machine does not allow.
     """
 

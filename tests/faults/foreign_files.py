@@ -1,4 +1,4 @@
-"""Files that belong to somebody else, beside the ledger's runs and the films: nobody may touch them."""
+"""Files of other owners beside the ledger's runs and the films: no process may touch them."""
 
 from __future__ import annotations
 

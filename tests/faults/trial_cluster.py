@@ -41,7 +41,7 @@ _FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
 _SESSION_SECONDS = "10"
 # Between the sizes of a small film's batches, so that some are inline and some are stored (claim check).
 _INLINE_BYTES = "65536"
-# Strangers on the port do not know it.
+# The clients of `kinds/unauthenticated_clients.py` do not have it.
 _TOKEN = secrets.token_hex(16)
 _SETTINGS = {
     "REELWRIGHT_DISPATCHER_TOKEN": _TOKEN,
@@ -68,7 +68,7 @@ class TrialCluster:
         store_disk, scratch: disk space of the store and of the encoders.
         next_version, former_version: folders with other versions of the product.
         broken_worker, wrong_worker: the same with an engine that fails, and with one that returns wrong pictures.
-        foreign_files: files of strangers beside the ledger and the films.
+        foreign_files: files of other owners beside the ledger and the films.
         store: client of the store, without a proxy.
         recorder: keeps and publishes records.
         commits: times of commits.

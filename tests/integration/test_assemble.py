@@ -62,17 +62,17 @@ TIMES = (
 @pytest.mark.parametrize("name", TIMES)
 def test_every_frame_keeps_its_time(name: str, profile: str, tmp_path: Path) -> None:
     """Each frame that was written into the source is in the film once, at its own time to the container's unit."""
-    reel = make_unrestored_film(clip(name), profile, tmp_path)
-    packets = sorted(demuxed_packets(reel.path, "video"), key=lambda packet: packet.pts)
+    unrestored = make_unrestored_film(clip(name), profile, tmp_path)
+    packets = sorted(demuxed_packets(unrestored.path, "video"), key=lambda packet: packet.pts)
     unit = packets[0].time_base
     times = [packet.pts * unit + 0 for packet in packets]
     # Matroska counts in milliseconds; MP4 counts in a whole fraction of the source's unit.
     slack = unit if profile == "master" else 0
-    source_slack = reel.info.video.time_base
-    planned = [frame.pts * source_slack + reel.result.shift for s in reel.segments for frame in s.frames]
-    assert len(times) == reel.result.frames == len(truth(name).times)
+    source_slack = unrestored.info.video.time_base
+    planned = [frame.pts * source_slack + unrestored.result.shift for s in unrestored.segments for frame in s.frames]
+    assert len(times) == unrestored.result.frames == len(truth(name).times)
     assert all(abs(time - plan) <= slack for time, plan in zip(times, planned, strict=True))
-    written = [time + reel.result.shift for time in truth(name).times]
+    written = [time + unrestored.result.shift for time in truth(name).times]
     assert all(abs(time - true) <= slack + source_slack for time, true in zip(times, written, strict=True))
     assert not any(packet.is_discard for packet in packets)
 
@@ -81,53 +81,53 @@ def test_every_frame_keeps_its_time(name: str, profile: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["rate_2997", "vfr_mp4"])
 def test_other_profiles_keep_time(name: str, profile: str, tmp_path: Path) -> None:
     """Every other profile keeps constant and variable rates exactly too."""
-    reel = make_unrestored_film(clip(name), profile, tmp_path)
-    timeline = read_timeline(reel.path)
+    unrestored = make_unrestored_film(clip(name), profile, tmp_path)
+    timeline = read_timeline(unrestored.path)
     assert [pts * timeline.time_base for pts in timeline.pts] == list(truth(name).times)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_segments_join_without_a_seam(profile: str, tmp_path: Path) -> None:
     """Decoding the film gives every picture in its place across segments, and decoding times rise strictly."""
-    reel = make_unrestored_film(clip("bframes_mp4"), profile, tmp_path, segment=7)
-    frames = list(decoded(reel.path))
-    assert len(frames) == len(reel.pictures)
-    for (time, planes), (number, picture) in zip(frames, enumerate(reel.pictures), strict=True):
+    unrestored = make_unrestored_film(clip("bframes_mp4"), profile, tmp_path, segment=7)
+    frames = list(decoded(unrestored.path))
+    assert len(frames) == len(unrestored.pictures)
+    for (time, planes), (number, picture) in zip(frames, enumerate(unrestored.pictures), strict=True):
         assert time == Fraction(number, 25)
         assert mean_difference(picture, planes) < 3
-    packets = demuxed_packets(reel.path, "video")
+    packets = demuxed_packets(unrestored.path, "video")
     dts = [packet.dts for packet in packets if packet.dts is not None]
     assert all(a < b for a, b in pairwise(dts))
     assert all(packet.dts is None or packet.dts <= packet.pts for packet in packets)
     reordered = [packet.pts for packet in packets] != sorted(packet.pts for packet in packets)
-    assert reordered == (reel.spec.reorder > 0)
+    assert reordered == (unrestored.spec.reorder > 0)
 
 
 def test_master_is_lossless(tmp_path: Path) -> None:
     """The archive film decodes bit for bit to the pictures that were encoded, and damage to it is noticed."""
-    reel = make_unrestored_film(clip("yuv422p"), "master", tmp_path)
-    assert list(frame_digests(reel.path)) == [picture.digest() for picture in reel.pictures]
-    data = bytearray(reel.path.read_bytes())
-    packet = demuxed_packets(reel.path, "video")[30]
+    unrestored = make_unrestored_film(clip("yuv422p"), "master", tmp_path)
+    assert list(frame_digests(unrestored.path)) == [picture.digest() for picture in unrestored.pictures]
+    data = bytearray(unrestored.path.read_bytes())
+    packet = demuxed_packets(unrestored.path, "video")[30]
     data[packet.pos + packet.size // 2] ^= 0x10
-    reel.path.write_bytes(data)
+    unrestored.path.write_bytes(data)
     with pytest.raises(CorruptPayload, match="frame 30"):
-        list(frame_digests(reel.path))
+        list(frame_digests(unrestored.path))
 
 
 @pytest.mark.parametrize("profile", ["web", "master"])
 @pytest.mark.parametrize("name", ["rate_25", "late_start_mp4", "bframes_ts", "vfr_mkv"])
 def test_sound_stays_in_sync(name: str, profile: str, tmp_path: Path) -> None:
     """Each sound sample is heard at the source's time to the container's unit, and the picture's lead is the same."""
-    reel = make_unrestored_film(clip(name), profile, tmp_path)
+    unrestored = make_unrestored_film(clip(name), profile, tmp_path)
     before, tone = decoded_sound(clip(name))
-    after, copy = decoded_sound(reel.path)
+    after, copy = decoded_sound(unrestored.path)
     # Where the film's container knows no priming, the decoder gives those samples too, before the film's zero.
     early = round((before - after) * 48000)
-    unit = max(demuxed_packets(reel.path, "audio")[0].time_base, Fraction(1, 48000))
+    unit = max(demuxed_packets(unrestored.path, "audio")[0].time_base, Fraction(1, 48000))
     offset = best_offset(tone, copy, early)
     heard = after + Fraction(offset, 48000)
-    assert abs(heard - before - reel.result.shift) <= unit + reel.info.video.time_base
+    assert abs(heard - before - unrestored.result.shift) <= unit + unrestored.info.video.time_base
 
 
 def best_offset(tone: np.ndarray, copy: np.ndarray, near: int) -> int:
@@ -145,8 +145,8 @@ def best_offset(tone: np.ndarray, copy: np.ndarray, near: int) -> int:
 )
 def test_the_look_is_tagged_alike(name: str, profile: str, tmp_path: Path) -> None:
     """Sample shape, rotation and colour tags are read back as the source has them."""
-    reel = make_unrestored_film(clip(name), profile, tmp_path)
-    ours, theirs = look(reel.path), look(clip(name))
+    unrestored = make_unrestored_film(clip(name), profile, tmp_path)
+    ours, theirs = look(unrestored.path), look(clip(name))
     if profile == "prores":
         theirs["range"] = 1
     if theirs["range"] == 0:
@@ -174,19 +174,19 @@ def look(path: Path) -> dict[str, object]:
 def test_chapters(profile: str, tmp_path: Path) -> None:
     """All chapters of a film keep their times and titles."""
     film = whole_film("sintel_with_14_chapters")
-    reel = make_unrestored_film(film, profile, tmp_path, limit=12)
-    with av.open(str(film)) as before, av.open(str(reel.path)) as after:
+    unrestored = make_unrestored_film(film, profile, tmp_path, limit=12)
+    with av.open(str(film)) as before, av.open(str(unrestored.path)) as after:
         expected = [(in_seconds(c["start"], c["time_base"]), c["metadata"].get("title")) for c in before.chapters()]
         found = [(in_seconds(c["start"], c["time_base"]), c["metadata"].get("title")) for c in after.chapters()]
     assert found == expected
-    assert reel.result.chapters == len(expected)
+    assert unrestored.result.chapters == len(expected)
 
 
 @pytest.mark.parametrize("profile", ["web", "master"])
 def test_metadata(profile: str, tmp_path: Path) -> None:
     """Title and languages go with the film; the old file's own description does not."""
-    reel = make_unrestored_film(clip("streams_mp4"), profile, tmp_path)
-    with av.open(str(reel.path)) as container:
+    unrestored = make_unrestored_film(clip("streams_mp4"), profile, tmp_path)
+    with av.open(str(unrestored.path)) as container:
         assert container.metadata["title"] == "A clip"
         # The muxer's own name, without the version that would change the bytes.
         assert container.metadata.get("encoder", "Lavf") == "Lavf"
@@ -198,11 +198,11 @@ def test_metadata(profile: str, tmp_path: Path) -> None:
 def test_the_last_frame_is_held(profile: str, tmp_path: Path) -> None:
     """A film of varying rate ends when its last frame's own time is over."""
     pictures = [scene(i) for i in range(3)] if profile == "web" else [scene(i, "yuv420p10le") for i in range(3)]
-    reel = make_unrestored_film(clip("short"), profile, tmp_path)
-    film = dataclasses.replace(reel.film, time_base=Fraction(1, 1000))
+    unrestored = make_unrestored_film(clip("short"), profile, tmp_path)
+    film = dataclasses.replace(unrestored.film, time_base=Fraction(1, 1000))
     planned = [FrameRecord(pts=pts, duration=held) for pts, held in ((0, 40), (40, 500), (540, 1300))]
-    path = write_segment(tmp_path / "held.mkv", reel.spec, film, pictures)
-    assemble_film(tmp_path / "held", [SegmentInput(path, planned)], reel.info, reel.spec, film)
+    path = write_segment(tmp_path / "held.mkv", unrestored.spec, film, pictures)
+    assemble_film(tmp_path / "held", [SegmentInput(path, planned)], unrestored.info, unrestored.spec, film)
     with av.open(str(tmp_path / "held")) as container:
         assert Fraction(container.duration or 0, av.time_base) == Fraction(1840, 1000)
     assert read_timeline(tmp_path / "held").pts[-1] * read_timeline(tmp_path / "held").time_base == Fraction(540, 1000)
@@ -214,68 +214,70 @@ def test_a_late_clock_is_brought_near_zero(tmp_path: Path) -> None:
     source = tmp_path / "source.mkv"
     shots = [(begin + Fraction(i, 25), scene(i)) for i in range(48)]
     write_film(source, Film(shots, audio="aac", audio_start=begin))
-    reel = make_unrestored_film(source, "web", tmp_path)
-    assert abs(reel.result.shift + begin) < 1
-    assert any("clock" in note for note in reel.result.notes)
-    timeline = read_timeline(reel.path)
-    assert timeline.pts[0] * timeline.time_base == begin + reel.result.shift
-    assert decoded_sound(reel.path)[0] == pytest.approx(decoded_sound(source)[0] + reel.result.shift, abs=0.0011)
+    unrestored = make_unrestored_film(source, "web", tmp_path)
+    assert abs(unrestored.result.shift + begin) < 1
+    assert any("clock" in note for note in unrestored.result.notes)
+    timeline = read_timeline(unrestored.path)
+    assert timeline.pts[0] * timeline.time_base == begin + unrestored.result.shift
+    assert decoded_sound(unrestored.path)[0] == pytest.approx(
+        decoded_sound(source)[0] + unrestored.result.shift, abs=0.0011
+    )
 
 
 def test_odd_sizes_are_said(tmp_path: Path) -> None:
     """A padded film says so, and its pictures are the source's with the edge repeated."""
-    reel = make_unrestored_film(clip("odd_420"), "web", tmp_path)
-    assert (reel.result.width, reel.result.height) == (162, 122)
-    assert any("161x121" in note for note in reel.result.notes)
-    _, planes = next(decoded(reel.path))
+    unrestored = make_unrestored_film(clip("odd_420"), "web", tmp_path)
+    assert (unrestored.result.width, unrestored.result.height) == (162, 122)
+    assert any("161x121" in note for note in unrestored.result.notes)
+    _, planes = next(decoded(unrestored.path))
     assert np.abs(planes[0][:, -1] - planes[0][:, -2]).mean() < 2
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_same_film_is_the_same_bytes(profile: str, tmp_path: Path) -> None:
     """Assembling twice gives the same file."""
-    reel = make_unrestored_film(clip("streams_mkv"), profile, tmp_path)
+    unrestored = make_unrestored_film(clip("streams_mkv"), profile, tmp_path)
     again = tmp_path / "again"
-    assemble_film(again, reel.segments, reel.info, reel.spec, reel.film)
-    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(reel.path.read_bytes()).digest()
+    assemble_film(again, unrestored.segments, unrestored.info, unrestored.spec, unrestored.film)
+    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(unrestored.path.read_bytes()).digest()
 
 
 def test_web_films_start_at_once(tmp_path: Path) -> None:
     """The index of an MP4 lies before its pictures, so that a browser need not load it whole."""
-    reel = make_unrestored_film(clip("rate_25"), "web", tmp_path)
-    data = reel.path.read_bytes()
+    unrestored = make_unrestored_film(clip("rate_25"), "web", tmp_path)
+    data = unrestored.path.read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")
 
 
 def test_segments_must_make_one_film(tmp_path: Path) -> None:
     """Missing frames, foreign segments and no segments fail instead of making a film of them."""
-    reel = make_unrestored_film(clip("rate_25"), "web", tmp_path)
+    unrestored = make_unrestored_film(clip("rate_25"), "web", tmp_path)
     out = tmp_path / "other.mp4"
 
-    def refused(reel: UnrestoredFilm, segments: list[SegmentInput], match: str) -> None:
+    def refused(unrestored: UnrestoredFilm, segments: list[SegmentInput], match: str) -> None:
         with pytest.raises(InternalError, match=match):
-            assemble_film(out, segments, reel.info, reel.spec, reel.film)
+            assemble_film(out, segments, unrestored.info, unrestored.spec, unrestored.film)
 
-    first, *rest = reel.segments
-    refused(reel, [], "at least one frame")
-    refused(reel, [SegmentInput(first.path, first.frames[:-1]), *rest], "not planned")
-    refused(reel, [SegmentInput(first.path, [*first.frames, first.frames[-1]]), *rest], "missing")
-    wider = dataclasses.replace(reel.film, width=320, height=240)
-    foreign = write_segment(tmp_path / "f.mkv", reel.spec, wider, [scene(0, "yuv420p", 320, 240)])
-    refused(reel, [first, SegmentInput(foreign, rest[0].frames[:1])], "setup differs")
+    first, *rest = unrestored.segments
+    refused(unrestored, [], "at least one frame")
+    refused(unrestored, [SegmentInput(first.path, first.frames[:-1]), *rest], "not planned")
+    refused(unrestored, [SegmentInput(first.path, [*first.frames, first.frames[-1]]), *rest], "missing")
+    wider = dataclasses.replace(unrestored.film, width=320, height=240)
+    foreign = write_segment(tmp_path / "f.mkv", unrestored.spec, wider, [scene(0, "yuv420p", 320, 240)])
+    refused(unrestored, [first, SegmentInput(foreign, rest[0].frames[:1])], "setup differs")
 
 
 @pytest.mark.parametrize("profile", ["web", "master"])
 def test_no_room_for_the_film(profile: str, tmp_path: Path) -> None:
     """A full disk and a missing folder are one clear line each."""
-    reel = make_unrestored_film(clip("rate_25"), profile, tmp_path)
+    unrestored = make_unrestored_film(clip("rate_25"), profile, tmp_path)
     nowhere = tmp_path / "nowhere" / "film"
     for place, error, reason in (
         (Path("/dev/full"), UnavailableError, "no space left"),
         (nowhere, OutputError, "no such file"),
     ):
         with pytest.raises(error, match=reason):
-            assemble_film(place, reel.segments, reel.info, reel.spec, reel.film)
+            assemble_film(place, unrestored.segments, unrestored.info, unrestored.spec, unrestored.film)
 
 
 @pytest.mark.parametrize(("pix_fmt", "gray"), [("gray", True), ("gray10le", True), ("yuv420p", False)])
@@ -300,7 +302,7 @@ def test_profiles_have_their_containers(tmp_path: Path) -> None:
     for profile, tag in (("hevc10", "hvc1"), ("prores", "apch"), ("web", "avc1"), ("av1", "av01")):
         folder = tmp_path / profile
         folder.mkdir()
-        reel = make_unrestored_film(clip("short"), profile, folder)
-        with av.open(str(reel.path)) as container:
+        unrestored = make_unrestored_film(clip("short"), profile, folder)
+        with av.open(str(unrestored.path)) as container:
             assert container.streams.video[0].codec_context.codec_tag == tag
-        assert reel.path.suffix == profile_spec(profile).suffix
+        assert unrestored.path.suffix == profile_spec(profile).suffix

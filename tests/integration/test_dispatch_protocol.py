@@ -206,9 +206,9 @@ def test_messages_about_unknown_leases_are_ignored(make_harness: MakeHarness) ->
     """Receipts, failures and releases of leases that do not exist change nothing."""
     h = make_harness(max_failures=1)
     raw = h.connect_raw_worker("w")
-    raw.send(receipt=Receipt(lease="nonsense"))
-    raw.send(failure=Failure(lease="nonsense", reason="x"))
-    raw.send(release=Release(lease="nonsense"))
+    raw.send(receipt=Receipt(lease="unknown"))
+    raw.send(failure=Failure(lease="unknown", reason="x"))
+    raw.send(release=Release(lease="unknown"))
     raw.send(credits=1)
     h.publish(batch("r", 0, 0))
     assert raw.receive_lease().batch.run == "r"

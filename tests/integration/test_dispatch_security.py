@@ -1,4 +1,4 @@
-"""Strangers on the gRPC port, TLS, mutual TLS with certificates that are replaced, and the token."""
+"""Unauthenticated clients on the gRPC port, TLS, mutual TLS with certificates that are replaced, and the token."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def refused(cause: str) -> float:
     return REGISTRY.get_sample_value("reelwright_messages_refused_total", {"cause": cause}) or 0.0
 
 
-def test_a_stranger_cannot_end_anothers_leases(make_harness: MakeHarness) -> None:
+def test_a_intruder_cannot_end_anothers_leases(make_harness: MakeHarness) -> None:
     """Messages about another worker's lease, and about guessed ones, change nothing and are counted."""
     h = make_harness(max_failures=1)
-    worker, stranger = h.connect_raw_worker("worker"), h.connect_raw_worker("stranger")
+    worker, intruder = h.connect_raw_worker("worker"), h.connect_raw_worker("intruder")
     worker.send(credits=1)
     h.publish(batch("r", 0, 0))
     lease = worker.receive_lease().lease_id
@@ -48,10 +48,10 @@ def test_a_stranger_cannot_end_anothers_leases(make_harness: MakeHarness) -> Non
     prefix, _, counter = lease.rpartition("-")
     guesses = [f"{prefix}-{number}" for number in range(100)] if counter.isdigit() else ["0" * 32, lease[:-1] + "g"]
     for guess in (*guesses, lease):
-        stranger.send(receipt=Receipt(lease=guess))
-        stranger.send(failure=Failure(lease=guess, reason="x"))
-        stranger.send(failure=Failure(lease=guess, reason="x", payload_unusable=True))
-        stranger.send(release=Release(lease=guess))
+        intruder.send(receipt=Receipt(lease=guess))
+        intruder.send(failure=Failure(lease=guess, reason="x"))
+        intruder.send(failure=Failure(lease=guess, reason="x", payload_unusable=True))
+        intruder.send(release=Release(lease=guess))
     until(lambda: refused("foreign_lease") - foreign == 4, "the stolen lease to be refused")
     assert refused("unknown_lease") - unknown == 4 * len(guesses)
     assert h.dispatcher.counts().leases == 1
@@ -138,7 +138,7 @@ def test_a_token_is_needed(make_harness: MakeHarness, caplog: pytest.LogCaptureF
     h = make_harness(token=TOKEN)
     before = refused("token")
     for token in (None, TOKEN[:-1], TOKEN + "x", ""):
-        assert RawWorker(h.address, "stranger", token=token).refusal()[0] == grpc.StatusCode.UNAUTHENTICATED
+        assert RawWorker(h.address, "intruder", token=token).refusal()[0] == grpc.StatusCode.UNAUTHENTICATED
     assert refused("token") == before + 4
     with grpc.insecure_channel(h.address) as channel:
         assert HealthStub(channel).Check(HealthCheckRequest()).status == HealthCheckResponse.SERVING

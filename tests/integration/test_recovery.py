@@ -212,7 +212,7 @@ def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     with pipeline_harness(str(tmp_path / "ledger")) as here:
         here.ledger(request.run).put_request(request)
-        for key in (run_key(request.run), run_key("0" * 20), b"", b"../stranger"):
+        for key in (run_key(request.run), run_key("0" * 20), b"", b"../foreign"):
             here.bus.publish(TITLES, key, b"\xff\xff\xff")
         assert here.wait(request).HasField("title_finished")
     assert sha256(tmp_path / "out.mp4") == undisturbed()

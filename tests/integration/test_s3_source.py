@@ -291,7 +291,7 @@ def test_a_source_that_may_not_be_read_is_named(store: S3Server) -> None:
     """A source without read permission raises a permanent error."""
     require_real_server(store)
     location = put(store, clip("short"))
-    with aws_environment(store.add_user(f"stranger{uuid4().hex[:8]}")), pytest.raises(InputError) as caught:
+    with aws_environment(store.add_user(f"other{uuid4().hex[:8]}")), pytest.raises(InputError) as caught:
         source_fingerprint(location)
     assert str(caught.value).startswith(f"{location}: the store does not allow it")
 

@@ -21,9 +21,9 @@ from tests.support.stream_clips import ASS_HEADER, COUNT, RATE, lag, pictures, s
 from tests.support.unrestored_films import UnrestoredFilm, decoded_sound, demuxed_packets, make_unrestored_film
 
 
-def outcome(reel: UnrestoredFilm, kind: str) -> Any:
+def outcome(unrestored: UnrestoredFilm, kind: str) -> Any:
     """What became of the first stream of a kind."""
-    return next(stream for stream in reel.result.streams if stream.kind == kind)
+    return next(stream for stream in unrestored.result.streams if stream.kind == kind)
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def outcome(reel: UnrestoredFilm, kind: str) -> Any:
 def test_sound_is_copied(codec: str, suffix: str, profile: str, tmp_path: Path) -> None:
     """Sound that the container holds is copied: the same bytes can be read back from the film, at the same time."""
     source = write_film(tmp_path / f"source{suffix}", codec, rate=RATE)
-    reel = make_unrestored_film(source, profile, tmp_path)
-    copied = outcome(reel, "audio")
+    unrestored = make_unrestored_film(source, profile, tmp_path)
+    copied = outcome(unrestored, "audio")
     assert (copied.outcome, copied.reason) == ("copied", "")
-    assert copied.sha256 in {digest.sha256 for digest in stream_digests(reel.path)}
-    assert missing_copies(reel.path, reel.result.streams) == ()
-    assert abs(lag(reel.path) - lag(source)) <= 0.0011
+    assert copied.sha256 in {digest.sha256 for digest in stream_digests(unrestored.path)}
+    assert missing_copies(unrestored.path, unrestored.result.streams) == ()
+    assert abs(lag(unrestored.path) - lag(source)) <= 0.0011
     # MP4 and MOV regroup uncompressed sound; of the rest each packet is found again as it was.
     if not codec.startswith("pcm") and suffix != ".ts":
         before = [bytes(packet) for packet in demuxed_packets(source, "audio")]
-        assert [bytes(packet) for packet in demuxed_packets(reel.path, "audio")] == before
+        assert [bytes(packet) for packet in demuxed_packets(unrestored.path, "audio")] == before
 
 
 @pytest.mark.parametrize(
@@ -77,33 +77,33 @@ def test_sound_is_converted(codec: str, suffix: str, profile: str, now: str, tmp
     options = {"vorbis": {"strict": "-2"}, "wmav2": {"b": "128000"}}.get(codec, {})
     layout = "stereo" if codec in {"vorbis", "wmav2"} else "mono"
     source = write_film(tmp_path / f"source{suffix}", codec, options=options, layout=layout)
-    reel = make_unrestored_film(source, profile, tmp_path)
-    converted = outcome(reel, "audio")
+    unrestored = make_unrestored_film(source, profile, tmp_path)
+    converted = outcome(unrestored, "audio")
     assert converted.outcome == "converted"
     assert codec in converted.reason
     assert now in converted.reason
-    assert converted.packets == len(demuxed_packets(reel.path, "audio")) or now.startswith("pcm")
-    with av.open(str(reel.path)) as container:
+    assert converted.packets == len(demuxed_packets(unrestored.path, "audio")) or now.startswith("pcm")
+    with av.open(str(unrestored.path)) as container:
         assert container.streams.audio[0].codec_context.name == now
         assert len(container.streams.audio[0].layout.channels) == (2 if layout == "stereo" else 1)
-    assert abs(lag(reel.path) - lag(source)) <= 0.0011
+    assert abs(lag(unrestored.path) - lag(source)) <= 0.0011
 
 
 @pytest.mark.parametrize(("profile", "how"), [("web", "converted"), ("prores", "copied"), ("master", "copied")])
 def test_gaps_become_silence(profile: str, how: str, tmp_path: Path) -> None:
     """What is heard after a gap in the sound is still in sync, converted or copied."""
     source = write_film(tmp_path / "source.mkv", "pcm_s16le", parts=((0.0, 0.3), (0.9, 1.0)))
-    reel = make_unrestored_film(source, profile, tmp_path)
-    assert outcome(reel, "audio").outcome == how
-    assert missing_copies(reel.path, reel.result.streams) == ()
+    unrestored = make_unrestored_film(source, profile, tmp_path)
+    assert outcome(unrestored, "audio").outcome == how
+    assert missing_copies(unrestored.path, unrestored.result.streams) == ()
     if profile == "master":
         # Matroska keeps the gap; its packets have times of their own.
-        assert [packet.pts for packet in demuxed_packets(reel.path, "audio")] == [
+        assert [packet.pts for packet in demuxed_packets(unrestored.path, "audio")] == [
             packet.pts for packet in demuxed_packets(source, "audio")
         ]
         return
-    assert abs(lag(reel.path, start=1.2)) <= 0.0011
-    first, samples = decoded_sound(reel.path)
+    assert abs(lag(unrestored.path, start=1.2)) <= 0.0011
+    first, samples = decoded_sound(unrestored.path)
     gap = samples[round((0.4 - float(first)) * RATE) : round((0.8 - float(first)) * RATE)]
     assert np.abs(gap).max() < 0.01
 
@@ -112,19 +112,19 @@ def test_late_sound(tmp_path: Path) -> None:
     """Sound that begins after the picture begins as late in the film."""
     source = write_film(tmp_path / "source.mkv", "pcm_s16le", parts=((0.7, 1.2),))
     for profile in ("web", "master", "prores"):
-        reel = make_unrestored_film(source, profile, tmp_path)
-        assert abs(lag(reel.path, start=1.0)) <= 0.0011
+        unrestored = make_unrestored_film(source, profile, tmp_path)
+        assert abs(lag(unrestored.path, start=1.0)) <= 0.0011
 
 
 def test_odd_layouts_and_rates(tmp_path: Path) -> None:
     """A sample rate that the encoder lacks becomes a common one, and the sound stays in sync."""
     source = write_film(tmp_path / "source.mkv", "pcm_s16le", layout="5.1", rate=8000)
-    reel = make_unrestored_film(source, "web", tmp_path)
-    with av.open(str(reel.path)) as container:
+    unrestored = make_unrestored_film(source, "web", tmp_path)
+    with av.open(str(unrestored.path)) as container:
         stream = container.streams.audio[0]
         assert (stream.sample_rate, stream.layout.name) == (8000, "5.1")
         assert stream.metadata["language"] == "fra"
-    assert abs(lag(reel.path)) <= 0.0011
+    assert abs(lag(unrestored.path)) <= 0.0011
 
 
 def lines(path: Path) -> list[tuple[Fraction, Fraction, bytes]]:
@@ -152,11 +152,11 @@ def lines(path: Path) -> list[tuple[Fraction, Fraction, bytes]]:
 )
 def test_text_subtitles(name: str, profile: str, how: str, tmp_path: Path) -> None:
     """Text subtitles show the same words at the same times from every container."""
-    reel = make_unrestored_film(clip(name), profile, tmp_path)
-    assert outcome(reel, "subtitle").outcome == how
-    assert lines(reel.path) == lines(clip(name))
-    assert len(lines(reel.path)) == 2
-    assert missing_copies(reel.path, reel.result.streams) == ()
+    unrestored = make_unrestored_film(clip(name), profile, tmp_path)
+    assert outcome(unrestored, "subtitle").outcome == how
+    assert lines(unrestored.path) == lines(clip(name))
+    assert len(lines(unrestored.path)) == 2
+    assert missing_copies(unrestored.path, unrestored.result.streams) == ()
 
 
 def ass_lines(out: Any) -> list[Packet[Any]]:
@@ -207,9 +207,9 @@ def test_other_subtitles(codec: str, profile: str, how: str, reason: str, tmp_pa
         packet.pts = packet.dts = 500
         return [packet]
 
-    reel = make_unrestored_film(write_film(tmp_path / "source.mkv", extra=add), profile, tmp_path)
-    assert (outcome(reel, "subtitle").outcome, outcome(reel, "subtitle").reason) == (how, reason)
-    assert missing_copies(reel.path, reel.result.streams) == ()
+    unrestored = make_unrestored_film(write_film(tmp_path / "source.mkv", extra=add), profile, tmp_path)
+    assert (outcome(unrestored, "subtitle").outcome, outcome(unrestored, "subtitle").reason) == (how, reason)
+    assert missing_copies(unrestored.path, unrestored.result.streams) == ()
 
 
 def test_attachments(tmp_path: Path) -> None:
@@ -231,11 +231,11 @@ def test_covers(tmp_path: Path) -> None:
     for profile in ("web", "master"):
         folder = tmp_path / profile
         folder.mkdir()
-        reel = make_unrestored_film(source, profile, folder)
-        assert outcome(reel, "cover").outcome == "copied"
-        assert held_cover(reel.path) == original
-        assert missing_copies(reel.path, reel.result.streams) == ()
-        again = make_unrestored_film(reel.path, "master", folder)
+        unrestored = make_unrestored_film(source, profile, folder)
+        assert outcome(unrestored, "cover").outcome == "copied"
+        assert held_cover(unrestored.path) == original
+        assert missing_copies(unrestored.path, unrestored.result.streams) == ()
+        again = make_unrestored_film(unrestored.path, "master", folder)
         assert held_cover(again.path) == original
         assert again.result.frames == COUNT
 
@@ -258,9 +258,9 @@ def second_picture(out: Any) -> list[Packet[Any]]:
 def test_one_picture_is_restored(tmp_path: Path) -> None:
     """A second video stream is left out with a word."""
     source = write_film(tmp_path / "source.mkv", "aac", extra=second_picture)
-    reel = make_unrestored_film(source, "web", tmp_path)
-    assert [(s.kind, s.outcome) for s in reel.result.streams] == [("audio", "copied"), ("video", "left out")]
-    assert "main picture" in reel.result.streams[1].reason
+    unrestored = make_unrestored_film(source, "web", tmp_path)
+    assert [(s.kind, s.outcome) for s in unrestored.result.streams] == [("audio", "copied"), ("video", "left out")]
+    assert "main picture" in unrestored.result.streams[1].reason
 
 
 def two_languages(out: Any) -> list[Packet[Any]]:
@@ -276,8 +276,8 @@ def two_languages(out: Any) -> list[Packet[Any]]:
 def test_languages_and_roles(profile: str, tmp_path: Path) -> None:
     """Several sound streams keep their order, language, title and role."""
     source = write_film(tmp_path / "source.mkv", "aac", extra=two_languages)
-    reel = make_unrestored_film(source, profile, tmp_path)
-    with av.open(str(reel.path)) as container:
+    unrestored = make_unrestored_film(source, profile, tmp_path)
+    with av.open(str(unrestored.path)) as container:
         first, second = container.streams.audio
         assert (first.metadata["language"], second.metadata["language"]) == ("fra", "deu")
         assert second.disposition & Disposition.comment or profile == "web"
@@ -288,9 +288,9 @@ def test_languages_and_roles(profile: str, tmp_path: Path) -> None:
 
 def test_a_changed_copy_is_missed(tmp_path: Path) -> None:
     """One other byte in a copied stream and the copy no longer counts as there."""
-    reel = make_unrestored_film(clip("rate_25"), "web", tmp_path)
-    packet = demuxed_packets(reel.path, "audio")[40]
-    data = bytearray(reel.path.read_bytes())
+    unrestored = make_unrestored_film(clip("rate_25"), "web", tmp_path)
+    packet = demuxed_packets(unrestored.path, "audio")[40]
+    data = bytearray(unrestored.path.read_bytes())
     data[packet.pos + packet.size // 2] ^= 1
-    reel.path.write_bytes(data)
-    assert [stream.kind for stream in missing_copies(reel.path, reel.result.streams)] == ["audio"]
+    unrestored.path.write_bytes(data)
+    assert [stream.kind for stream in missing_copies(unrestored.path, unrestored.result.streams)] == ["audio"]

@@ -208,8 +208,8 @@ def test_unknown_leases_are_ignored(message: str) -> None:
     leases = lease_table(ManualClock())
     grant(leases, A, "w")
     send: dict[str, Callable[[], object]] = {
-        "receipt": lambda: leases.find("nonsense"),
-        "failure": lambda: leases.fail("nonsense", "x", ()),
-        "release": lambda: leases.release("nonsense"),
+        "receipt": lambda: leases.find("unknown"),
+        "failure": lambda: leases.fail("unknown", "x", ()),
+        "release": lambda: leases.release("unknown"),
     }
     assert (send[message](), len(leases)) == (None, 1)

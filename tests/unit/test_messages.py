@@ -153,11 +153,11 @@ def test_no_text_of_a_message_reaches_another_folder(
 ) -> None:
     """Whatever a message holds, no file of another run, of the ledger's root or outside of it changes."""
     place = tmp_path_factory.mktemp("place")
-    root, neighbour = place / "ledger", RunLedger(str(place / "ledger"), RUN[::-1])
-    neighbour.put_title(title_of())
-    neighbour.put_plan(plan_of(0))
-    put_file(neighbour, place, 0, b"film")
-    neighbour.commit_segment(record_of(0))
+    root, other_run = place / "ledger", RunLedger(str(place / "ledger"), RUN[::-1])
+    other_run.put_title(title_of())
+    other_run.put_plan(plan_of(0))
+    put_file(other_run, place, 0, b"film")
+    other_run.commit_segment(record_of(0))
     for path in (root / "plan" / "000001.json", place / "precious" / "plan" / "000001.json", place / "film.mkv"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"precious")

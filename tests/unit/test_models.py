@@ -102,7 +102,7 @@ def test_an_invalid_model_file_is_refused_in_one_line(
     [
         "{}",
         "[]",
-        "nonsense",
+        "unknown",
         json.dumps({"channels": 64, "layers": 10**9, "unshuffle": 2, "scale": 2}),
         json.dumps({"channels": 32, "layers": 10, "unshuffle": 2, "scale": 2}),
         json.dumps({"channels": "64", "layers": 10, "unshuffle": 2, "scale": 2}),

@@ -1,4 +1,4 @@
-"""The scheduler and its workers: broken ones, strangers, and engines that differ."""
+"""The scheduler and its workers: broken ones, foreign ones, and engines that differ."""
 
 from __future__ import annotations
 
@@ -133,16 +133,16 @@ def test_refusals_of_a_quarantined_worker_are_counted_and_logged_once(caplog: py
 def test_messages_about_anothers_lease_are_refused(message: str) -> None:
     """What a worker says about the lease of another session changes nothing and is counted."""
     h = SchedulerHarness(max_failures=1)
-    owner, stranger = h.connect("owner", credits_=1), h.connect("stranger")
+    owner, foreign = h.connect("owner", credits_=1), h.connect("foreign")
     h.scheduler.add_batch(batch("r"))
     lease = h.granted(owner)[0].lease_id
     before = refused("foreign_lease")
     {
-        "receipt": lambda: h.scheduler.complete_batch(stranger, lease),
-        "failure": lambda: h.scheduler.fail_batch(stranger, lease, "x"),
-        "unusable": lambda: h.scheduler.reject_payload(stranger, lease, "x"),
-        "release": lambda: h.scheduler.release_batch(stranger, lease),
-        "start": lambda: h.scheduler.start_exclusive_batch(stranger, lease),
+        "receipt": lambda: h.scheduler.complete_batch(foreign, lease),
+        "failure": lambda: h.scheduler.fail_batch(foreign, lease, "x"),
+        "unusable": lambda: h.scheduler.reject_payload(foreign, lease, "x"),
+        "release": lambda: h.scheduler.release_batch(foreign, lease),
+        "start": lambda: h.scheduler.start_exclusive_batch(foreign, lease),
     }[message]()
     assert (h.all_ended(), h.other_decisions(), refused("foreign_lease")) == ([], [], before + 1)
     h.scheduler.complete_batch(owner, lease)

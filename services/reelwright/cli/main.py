@@ -28,7 +28,7 @@ from reelwright.titles.errors import REPORT_AT, Interrupted, OneLineError, Reelw
 
 app = typer.Typer(
     name="reelwright",
-    help="Restores films: every frame, its sound and its soul.",
+    help="Restores old films: enlarges them, keeps every frame at its own time, and loses none in a crash.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -38,7 +38,7 @@ from reelwright.wire.dispatch_pb2_grpc import DispatchServicer, add_DispatchServ
 
 log = get_logger(__name__)
 
-# Messages that wait for the scheduler. Above it no more are read, so that a stranger cannot fill the memory with them.
+# Messages that wait for the scheduler. Above it no more are read, so that no client can fill the memory with them.
 _MAX_BACKLOG = 1000
 _BACKLOG_PAUSE_SECONDS = 0.01
 # A worker has one stream in its connection; more are of use to nobody.

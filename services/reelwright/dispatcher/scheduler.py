@@ -282,7 +282,7 @@ class Scheduler:
         if worker is None:
             return None
         if lease is None or lease.session != worker.hello.session:
-            # Not every unknown lease is a stranger's: a run that was dropped leaves some at its workers.
+            # Most unknown leases are forged; some are of a dropped run, whose workers still have them.
             metrics.MESSAGES_REFUSED.labels(cause="unknown_lease" if lease is None else "foreign_lease").inc()
             return None
         return lease

@@ -86,7 +86,7 @@ class TelemetryServer:
 class _Server(ThreadingHTTPServer):
     """Serves each connection on a thread, at most `_MAX_CONNECTIONS` of them and each for a bounded time.
 
-    When there are more, the oldest is closed: a stranger who holds connections open keeps no probe away.
+    When there are more, the oldest is closed: a client that holds connections open cannot block probes.
     """
 
     daemon_threads = True

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from tests.faults.kinds import (
     clocks,
+    deployments,
     disks,
-    forgers,
+    forged_messages,
     messages,
-    neighbours,
     network,
     processes,
     requests,
     servers,
-    strangers,
+    unauthenticated_clients,
 )
 from tests.faults.kinds.kind import FaultKind
 from tests.faults.trial_cluster import find_faketime
@@ -27,7 +27,12 @@ KINDS: tuple[FaultKind, ...] = (
 )
 
 
-HOSTILE: tuple[FaultKind, ...] = (*forgers.KINDS, *strangers.KINDS, *requests.KINDS, *neighbours.KINDS)
+HOSTILE: tuple[FaultKind, ...] = (
+    *forged_messages.KINDS,
+    *unauthenticated_clients.KINDS,
+    *requests.KINDS,
+    *deployments.KINDS,
+)
 
 
 def available_kinds(*, hostile: bool = False) -> tuple[list[FaultKind], list[str]]:

@@ -1,4 +1,4 @@
-"""Strangers reach the dispatcher's gRPC port: they guess leases, take work, flood it and talk nonsense."""
+"""Clients without the token reach the dispatcher's gRPC port: they guess leases, take work, flood it and send noise."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _MOST_CREDITS = (1 << 32) - 1
 _HUGE_BYTES = 32 << 20
 
 
-class _Stranger:
-    """A stream of a worker that nobody runs; a context manager."""
+class _UnauthenticatedClient:
+    """A stream without the token, as of a worker; a context manager."""
 
     def __init__(self, trial: TrialCluster, rng: Random, name: str, models: list[str]) -> None:
         proxies = trial.network.to_dispatchers[: PROCESSES["dispatcher"]]
@@ -38,10 +38,10 @@ class _Stranger:
         self.inbox: queue.SimpleQueue[DispatcherMessage] = queue.SimpleQueue()
         self.send(WorkerMessage(hello=Hello(worker=name, version="0", models=models, protocol=PROTOCOL)))
         call = DispatchStub(self._channel).Work(iter(self._outbox.get, None))  # type: ignore[no-untyped-call]
-        self._thread = threading.Thread(target=self._receive, args=(call,), name="stranger", daemon=True)
+        self._thread = threading.Thread(target=self._receive, args=(call,), name="unauthenticated-client", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> _Stranger:
+    def __enter__(self) -> _UnauthenticatedClient:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,16 +67,16 @@ class _Stranger:
 
 def _guess_leases(trial: TrialCluster, rng: Random) -> None:
     """Reads the form of a lease's id from a lease, and acknowledges, fails and releases the leases of others."""
-    with _Stranger(trial, rng, "stranger", _models(trial, rng)) as stranger:
-        stranger.send(WorkerMessage(credits=1))
-        message = stranger.receive()
+    with _UnauthenticatedClient(trial, rng, "unauthenticated", _models(trial, rng)) as client:
+        client.send(WorkerMessage(credits=1))
+        message = client.receive()
         seen = message.lease.lease if message is not None else "lease-0"
         stem = seen.rstrip("0123456789")
         number = int(seen[len(stem) :] or "0")
         for guess in (f"{stem}{max(0, number + n)}" for n in range(-_GUESSES // 2, _GUESSES // 2)):
             if guess != seen:
-                stranger.send(rng.choice(_answers(guess)))
-        stranger.send(WorkerMessage(release=Release(lease=seen)))
+                client.send(rng.choice(_answers(guess)))
+        client.send(WorkerMessage(release=Release(lease=seen)))
         time.sleep(_RECEIVE_SECONDS)
 
 
@@ -89,35 +89,35 @@ def _answers(lease: str) -> list[WorkerMessage]:
     ]
 
 
-def _hoard_work(trial: TrialCluster, rng: Random) -> None:
+def _take_all_work(trial: TrialCluster, rng: Random) -> None:
     """Asks for all the work there is and does none of it."""
-    with _Stranger(trial, rng, "hoarder", _models(trial, rng)) as stranger:
-        stranger.send(WorkerMessage(credits=_MOST_CREDITS))
+    with _UnauthenticatedClient(trial, rng, "greedy", _models(trial, rng)) as client:
+        client.send(WorkerMessage(credits=_MOST_CREDITS))
         time.sleep(_RECEIVE_SECONDS)
 
 
 def _take_a_name(trial: TrialCluster, rng: Random) -> None:
     """Connects under the name of a worker that is connected."""
-    with _Stranger(trial, rng, rng.choice(["inference-0", "inference-1"]), _models(trial, rng)):
+    with _UnauthenticatedClient(trial, rng, rng.choice(["inference-0", "inference-1"]), _models(trial, rng)):
         time.sleep(_RECEIVE_SECONDS)
 
 
 def _open_streams(trial: TrialCluster, rng: Random) -> None:
-    """Opens more streams than any installation has workers, each with a name of its own and thousands of models."""
-    strangers = [_Stranger(trial, rng, f"crowd-{n}", [f"{n:064x}"] * 1000) for n in range(_STREAMS)]
+    """Opens more streams than any installation has workers, each with its own name and thousands of models."""
+    clients = [_UnauthenticatedClient(trial, rng, f"crowd-{n}", [f"{n:064x}"] * 1000) for n in range(_STREAMS)]
     time.sleep(_RECEIVE_SECONDS)
-    for stranger in strangers:
-        stranger.__exit__()
+    for client in clients:
+        client.__exit__()
 
 
 def _send_huge_messages(trial: TrialCluster, rng: Random) -> None:
-    with _Stranger(trial, rng, "x" * _HUGE_BYTES, []) as stranger:
-        stranger.send(WorkerMessage(failure=Failure(lease="x" * _HUGE_BYTES, reason="y" * _HUGE_BYTES)))
-        stranger.receive()
+    with _UnauthenticatedClient(trial, rng, "x" * _HUGE_BYTES, []) as client:
+        client.send(WorkerMessage(failure=Failure(lease="x" * _HUGE_BYTES, reason="y" * _HUGE_BYTES)))
+        client.receive()
 
 
-def _talk_nonsense(trial: TrialCluster, rng: Random) -> None:
-    """Sends bytes that are no HTTP/2, an HTTP/1 request, and connections that say nothing."""
+def _send_noise(trial: TrialCluster, rng: Random) -> None:
+    """Sends bytes that are no HTTP/2, an HTTP/1 request, and nothing."""
     silent = []
     for content in (
         rng.randbytes(4096),
@@ -136,17 +136,17 @@ def _talk_nonsense(trial: TrialCluster, rng: Random) -> None:
 
 
 def _models(trial: TrialCluster, rng: Random) -> list[str]:
-    """The models that are wanted, as anybody reads them from a batch."""
+    """The models that are wanted, read from a batch."""
     with suppress(Exception):
         return [FrameBatch.FromString(trial.recorder.pick(rng, *FRAMES.values()).value).work.model_sha256]
     return []
 
 
 KINDS = (
-    instant_kind("stranger guesses leases", 5, _guess_leases),
-    instant_kind("stranger takes all work", 3, _hoard_work),
-    instant_kind("stranger with a worker's name", 3, _take_a_name),
-    instant_kind("stranger opens many streams", 2, _open_streams),
-    instant_kind("stranger sends huge messages", 2, _send_huge_messages),
-    instant_kind("stranger talks nonsense", 3, _talk_nonsense),
+    instant_kind("client guesses leases", 5, _guess_leases),
+    instant_kind("client takes all work", 3, _take_all_work),
+    instant_kind("client with a worker's name", 3, _take_a_name),
+    instant_kind("client opens many streams", 2, _open_streams),
+    instant_kind("client sends huge messages", 2, _send_huge_messages),
+    instant_kind("client sends noise", 3, _send_noise),
 )

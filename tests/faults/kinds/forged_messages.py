@@ -1,4 +1,4 @@
-"""Whoever can write to the broker forges messages: empty, oversized, stale, with foreign runs and foreign paths."""
+"""Messages that somebody with access to the broker forges: empty, oversized, stale, of foreign runs and paths."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _publish_forged_pictures(trial: TrialCluster, rng: Random) -> None:
             batch = RestoredBatch.FromString(record.value)
         except DecodeError:
             continue
-        batch.engine = "forger-1 fp32 reel-s@000000000000"
+        batch.engine = "forged-1 fp32 reel-s@000000000000"
         for segment in (batch.segment, batch.segment + 1, batch.segment + 2):
             batch.segment = segment
             value = batch.SerializeToString()

@@ -1,4 +1,4 @@
-"""Bad workers, another installation on the same broker, other versions of a role, and a store that revokes access."""
+"""Faulty deployments: bad workers, a second installation, other versions of a role, and revoked credentials."""
 
 from __future__ import annotations
 
