@@ -106,7 +106,7 @@ def test_a_stand_in_agrees_everywhere() -> None:
 
 
 def test_agreement_falls_where_an_object_covers_the_scene() -> None:
-    """A neighbour does not vouch for what it does not show."""
+    """A neighbour agrees with nothing that it does not show."""
     window = codes(panned((1, 0)))
     window[3, 60:90, 80:110] = 255
     agreement = align(window).agreement[2]

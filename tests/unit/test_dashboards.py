@@ -36,7 +36,7 @@ def test_each_series_is_of_the_chosen_namespaces() -> None:
 
 @pytest.mark.parametrize("path", sorted(DASHBOARDS.glob("*.json")), ids=lambda path: path.stem)
 def test_panels_do_not_overlap(path: Path) -> None:
-    """Each panel has a place of its own on the grid of 24 columns, a unit and a description."""
+    """Panels do not overlap on the grid of 24 columns, and each has a unit and a description."""
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(path.read_text())["panels"]:
         place = panel["gridPos"]

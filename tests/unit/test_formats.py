@@ -28,7 +28,7 @@ from tests.support.scenes import scene
     ],
 )
 def test_formats_that_fit_lose_nothing(source: str, target: str) -> None:
-    """Whatever is only laid out differently is carried over without a word."""
+    """A format that only has another layout is converted without a note."""
     assert (conversion(source).target, conversion(source).note) == (target, "")
 
 

@@ -115,7 +115,7 @@ def check_output(source: str, output: str, profile: str) -> None:
     Raises:
         OutputError: see `store.output_guard.guard_output`; or the suffix is not that of the profile.
     """
-    if not os.path.isdir(output):  # noqa: PTH112 - unlike Path.is_dir, it bears names that are too long
+    if not os.path.isdir(output):  # noqa: PTH112 - unlike Path.is_dir, it accepts names that are too long
         check_suffix(output, profile)
     guard_output(source, output, (MANIFEST_SUFFIX, REPORT_SUFFIX))
 

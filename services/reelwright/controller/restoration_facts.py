@@ -91,7 +91,7 @@ class AddFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFinalizer:
-    """Lets the resource go."""
+    """Removes the finalizer, so that Kubernetes can delete the resource."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def finish_times(titles: Sequence[TitleAhead], capacities: Sequence[Capacity], n
     """When each title will be restored, in Unix seconds; infinite when no pool that may restore it has pods.
 
     Titles that are decoded share each pool by class and deadline, as in `ready_queue`. A waiting one begins when one of
-    its class is done, the most urgent first, as in the decoder. Encoding is not counted: it goes on beside.
+    its class is done, the most urgent first, as in the decoder. Encoding is not counted: it runs in parallel.
 
     Args:
         titles: the titles.

@@ -238,7 +238,7 @@ class DispatcherService:
     def _receive_event(self, event: Event) -> None:
         self._send_from_thread(EventReceived(event))
         # Drops what is held now and nothing that arrives later: events and frames are not ordered among each other.
-        # Late batches of an attempt that has ended are restored in vain, and the encoder discards them.
+        # Late batches of an attempt that has ended are restored, and the encoder discards them.
         if event.WhichOneof("event") in _END_EVENTS:
             self._send_from_thread(TitleEnded(event.run, event.attempt))
         elif event.HasField("engine_bound"):

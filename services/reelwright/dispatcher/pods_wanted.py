@@ -37,7 +37,7 @@ REASONS: dict[Reason, str] = {
 }
 """What each reason means."""
 
-# Estimates are estimates: the work is planned to be done when this share of the time has passed.
+# Estimates may be too low, so the work is planned to be done when this share of the time has passed.
 _PLANNED_SHARE = 0.9
 # The time for work that is late, or nearly: without it the number of pods would grow without a limit.
 _LEAST_SECONDS = 60.0
@@ -55,7 +55,7 @@ class PoolState:
         min_pods: least number of pods.
         max_pods: largest number of pods.
         price_per_hour: of a pod.
-        start_seconds: from the wish for a pod until its first batch is restored.
+        start_seconds: from the request for a pod until its first batch is restored.
         speed: pixels that a pod restores in a second; None if it is not known.
         leases: batches that its pods hold.
         slots: batches that one of its pods holds at most, 1 or more.

@@ -171,7 +171,7 @@ class Scheduler:
         """Allows a worker to start a batch that was leased exclusively; gives no answer about another worker's lease.
 
         The worker asks once and takes no other batch before the answer. A lease that has expired is therefore allowed
-        too, and so is one whose batch has ended: that batch is restored in vain, and its receipt is refused.
+        too, and so is one whose batch has ended: that batch is restored, and its receipt is refused.
         """
         is_own = self._find_lease(stream, lease_id) is not None
         if stream in self._workers and (is_own or self._leases.find(lease_id) is None):

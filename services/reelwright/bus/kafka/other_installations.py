@@ -1,4 +1,4 @@
-"""Who else uses the broker: other installations of Reelwright, and foreign consumers in this installation's groups."""
+"""Other users of the broker: other installations of Reelwright, and foreign consumers in this installation's groups."""
 
 from __future__ import annotations
 
