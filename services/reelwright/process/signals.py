@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import signal
-import threading
 from contextlib import suppress
+
+from reelwright.telemetry.threads import SupervisedThread
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -14,12 +15,13 @@ class StopSignals:
     """Receives the stop signals of this process on a thread, from construction on.
 
     `signal.sigtimedwait` cannot be used: when a process was frozen (SIGSTOP, SIGCONT) for longer than the timeout,
-    CPython 3.11 returns a signal that nobody sent. Every thread must have STOP_SIGNALS blocked.
+    CPython 3.11 returns a signal that nobody sent. Every thread must have STOP_SIGNALS blocked. If the thread dies,
+    `dead_threads` names it, and the process ends: it could not be stopped any more.
     """
 
     def __init__(self) -> None:
         self._received: queue.SimpleQueue[int] = queue.SimpleQueue()
-        threading.Thread(target=self._receive, name="signals", daemon=True).start()
+        SupervisedThread("signals", self._receive, daemon=True).start()
 
     def wait(self, seconds: float) -> int | None:
         """The number of the next signal; None when none came within `seconds`."""

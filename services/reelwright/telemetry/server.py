@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
+from reelwright.telemetry.threads import SupervisedThread
 from reelwright.titles.errors import UnavailableError
 
 # Prometheus and the orchestrator's probes have a few.
@@ -58,9 +60,8 @@ class TelemetryServer:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UnavailableError(f"cannot listen: {reason}", f"{host}:{port}", "give another port") from None
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="telemetry", daemon=True
-        )
+        serve = partial(self._server.serve_forever, poll_interval=0.1)
+        self._thread = SupervisedThread("telemetry", serve, daemon=True)
         self._thread.start()
 
     @property
