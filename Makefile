@@ -71,12 +71,12 @@ again: $(VENV)/.dev  ## the tests that failed in the last run, alone
 unit: $(VENV)/.dev  ## the fast tests alone
 	$(PYTEST) $(PARALLEL) tests/unit
 
-check: $(VENV)/.dev  ## lint, dead code, layers, house rules, types
+check: $(VENV)/.dev  ## lint, dead code, layers, repository rules, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/vulture
 	$(BIN)/lint-imports
-	$(BIN)/python -m scripts.house_rules
+	$(BIN)/python -m scripts.repository_rules
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## speed, memory and frames on this machine

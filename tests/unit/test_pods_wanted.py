@@ -42,7 +42,7 @@ class Case(NamedTuple):
 ONE_POOL = {
     "nothing waits": Case(cpu(pods=3), [], (0, "idle")),
     "nothing waits, but the pool keeps pods": Case(cpu(min_pods=2), [], (2, "minimum")),
-    # The queue is empty because the fleet keeps up: what decoders tell of the title counts.
+    # The queue is empty because the fleet keeps up: what decoders report of the title counts.
     "a fleet that keeps up shows no backlog": Case(cpu(pods=3), [load(90_000, HOUR, batches=3)], (3, "deadline")),
     "leased work counts although no title is known": Case(cpu(pods=5, leases=5), [], (2, "leases")),
     "never fewer than leased work needs": Case(cpu(pods=9, leases=25), [load(100, HOUR)], (9, "leases")),

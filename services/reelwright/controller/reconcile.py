@@ -2,8 +2,8 @@
 
 Each decision is one step, after which everything that it may have changed is looked at again. A step is safe to repeat,
 and what it needs to be found again is written before it is done: a controller may be killed at any instruction. The
-order for a title is: finalizer, run and attempt in the status, submission. For its end: the request in the resource (its
-deletion, or the phase Suspended), cancellation, and for a deletion the finalizer.
+order for a title is: finalizer, run and attempt in the status, submission. For its end: the request (deletion of the
+resource, or the phase Suspended), cancellation, and for a deletion the finalizer.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class ScaledPool:
         min_pods: least number of pods.
         max_pods: largest number of pods.
         price_per_hour: of a pod.
-        start_seconds: from the request for a pod until it connects, an estimate: the dispatcher measures only later steps.
+        start_seconds: from the request for a pod until it connects, an estimate: the dispatcher cannot measure it.
         engine: the first word of the engine's identity, e.g. `openvino`; empty if that is not known.
         revision: anything that changes with the pool's engine or model, such as the tag of its image.
     """

@@ -108,7 +108,7 @@ def _publish_stale(trial: TrialCluster, rng: Random) -> None:
 
 
 def _publish_other_attempts(trial: TrialCluster, rng: Random) -> None:
-    """Publishes ends and wishes of attempts that a title in work does not have."""
+    """Publishes ends and requests of attempts that a title in work does not have."""
     _, batch = _live_batch(trial, rng)
     for attempt in {max(1, batch.attempt) + 1, _LATEST_ATTEMPT}:
         for event in _events(batch.run, f"s3://{trial.cluster.bucket}"):
@@ -117,7 +117,7 @@ def _publish_other_attempts(trial: TrialCluster, rng: Random) -> None:
 
 
 def _publish_false_commits(trial: TrialCluster, rng: Random) -> None:
-    """Tells of commits, of a complete plan and of an end that the ledger does not have, for a title in work."""
+    """Publishes commits, a complete plan and an end that the ledger does not have, for a title in work."""
     _, batch = _live_batch(trial, rng)
     events = [
         *(SegmentCommitted(segment=batch.segment + n, frames=24) for n in range(4)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,7 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "services" / "reelwright"
 WIRE = PACKAGE / "wire"
 FOLDERS = (PACKAGE, ROOT / "tests", ROOT / "scripts", ROOT / "training")
+DOCUMENTS = ("docs", "helm", "protos", "services", "scripts", "tests", "training")
 MOST_LINES = 400
+# The only module that may start a thread by itself.
+THREADS = PACKAGE / "telemetry" / "threads.py"
+# Words of former vocabularies (the glossary of docs/architecture.md has the present ones), and idioms.
+FORMER_WORDS = re.compile(
+    r"\b(keepers?|rosters?|desks?|outlets?|allowed places|watched.loops|announcer|house.rules|strangers?|whoever"
+    r"|(told|tells?|heard|hears?) of|in vain|vouch(es)?|of its own accord)\b",
+    re.IGNORECASE,
+)
 
 
 def sources(*folders: Path) -> Iterator[tuple[Path, str]]:
@@ -54,6 +64,26 @@ def long_files() -> Iterator[str]:
             yield f"{shown(path)}: {lines} lines, at most {MOST_LINES}"
 
 
+def raw_threads() -> Iterator[str]:
+    """A thread of the package is a SupervisedThread, so that its death is noticed."""
+    for path, text in sources(PACKAGE):
+        for number, line in enumerate(text.splitlines(), 1):
+            if "threading.Thread(" in line and path != THREADS:
+                yield f"{shown(path)}:{number}: use telemetry.threads.SupervisedThread"
+
+
+def former_words() -> Iterator[str]:
+    """One word for one idea: none of an earlier vocabulary is left or comes back."""
+    files = [path for folder in DOCUMENTS for path in (ROOT / folder).rglob("*")] + list(ROOT.glob("[A-Z]*"))
+    for path in sorted(files):
+        written = path.suffix in {".md", ".proto", ".py", ".tpl", ".yaml"} or path.name == "Makefile"
+        if not written or path in {Path(__file__), ROOT / "CHANGELOG.md"} or WIRE in path.parents:
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for found in FORMER_WORDS.finditer(line):
+                yield f"{shown(path)}:{number}: '{found[0]}' is not a word of the glossary"
+
+
 def shown(path: Path) -> str:
     """The path from the root of the repository."""
     return str(path.relative_to(ROOT))
@@ -61,7 +91,13 @@ def shown(path: Path) -> str:
 
 def main() -> None:
     """Prints every breach; the exit code is 1 when there is one."""
-    breaches = [*classes_that_stand_twice(), *tests_without_a_sentence(), *long_files()]
+    breaches = [
+        *classes_that_stand_twice(),
+        *tests_without_a_sentence(),
+        *long_files(),
+        *raw_threads(),
+        *former_words(),
+    ]
     for breach in breaches:
         print(breach)
     sys.exit(1 if breaches else 0)
