@@ -269,12 +269,21 @@ def test_sound_that_goes_back_in_time(profile: str, tmp_path: Path) -> None:
     assert moved[0].times.error > moved[0].times.tolerance
 
 
-def test_sound_whose_clock_starts_over_is_not_taken_for_damage(tmp_path: Path) -> None:
-    """A film cannot hold sound that goes back by more than a second, and its times are reported as wrong."""
-    source = write_film(tmp_path / "source.ts", "mp2")
+@pytest.mark.parametrize(("profile", "codec"), [("web", "mp2"), ("master", "mp2"), ("prores", "libopus")])
+def test_sound_whose_clock_starts_over_goes_on(profile: str, codec: str, tmp_path: Path) -> None:
+    """Sound that goes back by more than a second follows what was before it, and the report counts its packets."""
+    source = write_film(tmp_path / "source.ts", codec)
     splice_sound(source, -1)
-    film = make_unrestored_film(source, "web", tmp_path)
+    film = make_unrestored_film(source, profile, tmp_path)
     (outcome,) = settled(film)
     assert outcome.times is not None
-    assert outcome.times.displaced == 0
-    assert not in_time(film)
+    assert outcome.times.continued
+    assert f"{outcome.times.continued} packets have times of a clock that starts over" in outcome.reason
+    assert in_time(film)
+    expected, found = decoded_sound(source), decoded_sound(film.path)
+    assert abs(len(found[1]) - len(expected[1])) <= 2048
+    moved = settle_outcomes(
+        film.result.streams, film.result.timed_streams, read_timeline(film.path).streams, film.result.shift + 1
+    )
+    assert moved[0].times is not None
+    assert moved[0].times.error > moved[0].times.tolerance

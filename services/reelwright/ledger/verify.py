@@ -14,7 +14,7 @@ from reelwright.ledger.records import Manifest
 from reelwright.media.container import open_bytes
 from reelwright.media.finished_film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.media.held_files import held
-from reelwright.media.stream_times import DISPLACED, paired
+from reelwright.media.stream_times import moved_packets, paired
 from reelwright.titles.errors import CorruptPayload, InputError
 
 
@@ -127,7 +127,7 @@ def _differing(pairs: Iterator[tuple[str | None, str | None]]) -> Iterator[int]:
 def _stream_times(timeline: FilmTimeline, manifest: Manifest) -> Check:
     """Every packet of sound and subtitles where the manifest has it, and that where the source had it."""
     held, wrong, worst, count = dict(paired(manifest.streams, timeline.streams)), [], 0.0, 0
-    displaced = []
+    moved: list[str] = []
     for outcome in manifest.streams:
         if outcome.times is None:
             if outcome.kind in {"audio", "subtitle"} and outcome.outcome != "left out" and outcome.packets:
@@ -137,8 +137,7 @@ def _stream_times(timeline: FilmTimeline, manifest: Manifest) -> Check:
         name = f"{outcome.kind} {outcome.index}"
         count += 1
         worst = max(worst, outcome.times.error)
-        if outcome.times.displaced:
-            displaced.append(f"{outcome.times.displaced} packets of {name} {DISPLACED}")
+        moved += moved_packets(outcome.times.displaced, outcome.times.continued, name)
         if found is None:
             wrong.append(f"{name} is not in the film")
         elif found.times.digest() != outcome.times.sha256:
@@ -146,7 +145,7 @@ def _stream_times(timeline: FilmTimeline, manifest: Manifest) -> Check:
         if outcome.times.error > outcome.times.tolerance:
             wrong.append(f"{name} is {outcome.times.error:.3f} s off its source's time")
     close = f"{count} streams, at most {worst * 1000:.3f} ms from the source's"
-    detail = "; ".join(wrong or [close, *displaced])
+    detail = "; ".join(wrong or [close, *moved])
     return Check("stream times", not wrong, detail)
 
 

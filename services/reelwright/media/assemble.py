@@ -20,6 +20,7 @@ from reelwright.media import matroska
 from reelwright.media.caption_copy import CaptionCopy
 from reelwright.media.captions import CaptionReader
 from reelwright.media.container import open_source
+from reelwright.media.continued_clock import ContinuedClock
 from reelwright.media.encode import BITEXACT, output_errors, set_colour
 from reelwright.media.film_chapters import FilmChapters
 from reelwright.media.film_format import FilmFormat, coded_colour
@@ -213,15 +214,24 @@ class _Assembly:
             for stream in wanted
             if stream.type in {"audio", "subtitle"}
         }
+        clocks = {stream.index: ContinuedClock(stream) for stream in wanted if stream.type == "audio"}
         for packet in _read(self._other, wanted, self._notes):
             index = packet.stream.index
-            if index in self._timed:
-                self._timed[index].times.add(packet)
-            yield from others.writers[index].packets(packet)
+            for placed in clocks[index].placed(packet) if index in clocks else (packet,):
+                yield from self._written(placed, index, others)
+        for index, clock in clocks.items():
+            for placed in clock.flush():
+                yield from self._written(placed, index, others)
+            self._timed[index].times.continued = clock.moved
         # A subtitle may last until the film's end, which is not known yet.
         for stream in wanted:
             if stream.type != "subtitle":
                 yield from others.writers[stream.index].flush(Fraction(0))
+
+    def _written(self, packet: Packet[Stream], index: int, others: OtherStreams) -> Iterator[Packet[Stream]]:
+        if index in self._timed:
+            self._timed[index].times.add(packet)
+        return others.writers[index].packets(packet)
 
     def _result(self, frames: int, captions: CaptionCopy, others: OtherStreams) -> AssembledFilm:
         film = self._film

@@ -22,10 +22,6 @@ _SLOWEST_RATE = 8000
 # Uncompressed sound has no packets of its own: a container groups its samples as it likes.
 _REGROUPED = "pcm_"
 _CAPTIONS = "eia_608"
-# Seconds; as for pictures (frame_times.py).
-_STEP_BACK = 1
-DISPLACED = "had no time of their own, or an earlier one than the packet before, and follow that one"
-"""What is said of the packets that `PacketTimes.displaced` counts."""
 
 
 class PacketTimes:
@@ -35,8 +31,7 @@ class PacketTimes:
     subtitles: they are not shown.
 
     Sound is heard in the order of its packets. Where damage makes a packet go back in time, or takes its time, no
-    container can show it then, and the earliest moment it can have is that of the packet before. A longer step back is
-    a clock that starts over, and such a packet keeps its time: a film that plays it elsewhere is off.
+    container can show it then, and the earliest moment it can have is that of the packet before.
 
     Args:
         stream: the stream that the packets are of.
@@ -44,16 +39,17 @@ class PacketTimes:
 
     Attributes:
         unit: seconds per unit of `starts` and `end`.
-        starts: time of each packet; of sound, that of the packet before where it would be up to a second earlier.
+        starts: time of each packet; of sound, no earlier than that of the packet before.
         end: when the last one ends; None where the container does not say.
-        displaced: packets of sound that had no time, or one up to a second earlier than the packet before.
+        displaced: packets of sound that had no time, or an earlier one than the packet before.
+        continued: packets of sound that `ContinuedClock` had moved before they were added.
     """
 
     def __init__(self, stream: Stream, codec: str) -> None:
         self.unit = Fraction(stream.time_base or 1)
         self.starts = array("q")
         self.end: int | None = None
-        self.displaced = 0
+        self.displaced = self.continued = 0
         self._codec, self._ordered = codec, stream.type == "audio"
 
     def add(self, packet: Packet[Stream]) -> None:
@@ -61,7 +57,7 @@ class PacketTimes:
         start = packet.pts if packet.pts is not None else packet.dts
         if packet.is_discard or is_empty_text(packet, self._codec):
             return
-        if self._ordered and self.starts and (start is None or 0 < (self.starts[-1] - start) * self.unit <= _STEP_BACK):
+        if self._ordered and self.starts and (start is None or start < self.starts[-1]):
             start = self.starts[-1]
             self.displaced += 1
         if start is None:
@@ -111,9 +107,9 @@ def settle_outcomes(
             settled.append(outcome)
             continue
         lost = [f"disposition {name}" for name in sorted(wanted.dispositions - found.dispositions)]
-        displaced = f"{wanted.times.displaced} packets {DISPLACED}" if wanted.times.displaced else ""
+        moved = moved_packets(wanted.times.displaced, wanted.times.continued)
         update = {
-            "reason": "; ".join(filter(None, (outcome.reason, displaced))),
+            "reason": "; ".join(filter(None, (outcome.reason, *moved))),
             "times": compare_times(outcome, wanted.times, found.times, shift),
             "not_kept": (*lost_tags(wanted.tags, found.tags), *lost),
         }
@@ -130,6 +126,16 @@ def paired(outcomes: Sequence[StreamOutcome], film: Sequence[TimedStream]) -> It
         written = [one.index for one in outcomes if one.kind == kind and one.outcome != "left out" and one.packets]
         held = [stream for stream in film if stream.kind == kind and stream.times.starts]
         yield from zip(written, held, strict=False)
+
+
+def moved_packets(displaced: int, continued: int, stream: str = "") -> Iterator[str]:
+    """What is said of a stream's packets of sound that are not at their own times, as `PacketTimes` counts them."""
+    packets = f"packets of {stream}" if stream else "packets"
+    if displaced:
+        reason = "had no time of their own, or an earlier one than the packet before"
+        yield f"{displaced} {packets} {reason}, and follow that one"
+    if continued:
+        yield f"{continued} {packets} have times of a clock that starts over or jumps, and follow the packets before"
 
 
 def is_empty_text(packet: Packet[Stream], codec: str) -> bool:
@@ -167,6 +173,7 @@ def compare_times(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes
         tolerance=float(tolerance),
         packets=len(film.starts),
         displaced=source.displaced,
+        continued=source.continued,
         sha256=film.digest(),
     )
 

@@ -220,6 +220,8 @@ class StreamTimes(_Value):
         packets: how many the film holds.
         displaced: how many of the source's packets of sound had no time, or an earlier one than the packet before; that
             packet's time counts as theirs.
+        continued: how many of the source's packets of sound had times of a clock that starts over or jumps; the times
+            that count are those behind the packets before.
         sha256: of all their times, as `PacketTimes.digest` gives it.
     """
 
@@ -231,6 +233,7 @@ class StreamTimes(_Value):
     tolerance: float
     packets: int
     displaced: int = 0
+    continued: int = 0
     sha256: str
 
 
