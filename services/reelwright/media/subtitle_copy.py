@@ -29,10 +29,14 @@ class SubtitleEnds:
 
     Args:
         longest: seconds; a longer duration is an endless one. It is the length of the film.
+
+    Attributes:
+        timeless: packets that the source gives no time, so that no film can show them.
     """
 
     def __init__(self, longest: Fraction) -> None:
         self._longest = longest
+        self.timeless = 0
         self._held: list[Packet[Stream]] = []
         self._reached: int | None = None
         self._guess_after: _PacketPosition | None = None
@@ -45,6 +49,7 @@ class SubtitleEnds:
         """
         start = packet.pts if packet.pts is not None else packet.dts
         if start is None:
+            self.timeless += 1
             return
         packet.pts, packet.dts = start, start
         if packet.is_discard and not _trim_to_zero(packet):
@@ -140,12 +145,18 @@ class SubtitleCopy:
 
     def outcome(self) -> StreamOutcome:
         """See StreamWriter."""
-        return copied(self._outcome, self._digest, 0)
+        outcome = copied(self._outcome, self._digest, 0)
+        return outcome.model_copy(update={"reason": without_time(self._ends.timeless)})
 
     def _stamped(self, packet: Packet[Stream]) -> Packet[Stream]:
         self._clock.stamp(packet)
         self._digest.add(packet)
         return packet
+
+
+def without_time(packets: int) -> str:
+    """How many subtitles are missing because the source gives them no time, for an outcome's reason; empty for none."""
+    return f"{packets} subtitles without a time left out" if packets else ""
 
 
 def _start(packet: Packet[Stream]) -> int:

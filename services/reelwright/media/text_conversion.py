@@ -16,7 +16,7 @@ from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.stream_copy import StreamClock, lost
-from reelwright.media.subtitle_copy import SubtitleEnds
+from reelwright.media.subtitle_copy import SubtitleEnds, without_time
 from reelwright.media.types import StreamOutcome
 
 # A mov_text sample counts the bytes of its text in 16 bits (3GPP TS 26.245, 5.17).
@@ -145,8 +145,7 @@ class TextConversion:
             reasons.append(f"{self._overlaps.dropped} lines did not fit into a sample")
         if self._overlaps and self._overlaps.late:
             reasons.append(f"{self._overlaps.late} subtitles are not in order in the source, and shown late")
-        if self._lost:
-            reasons.append(lost(self._lost))
+        reasons += filter(None, (without_time(self._ends.timeless), lost(self._lost)))
         update = {"outcome": "converted", "reason": "; ".join(reasons), "packets": self._packets}
         return self._outcome.model_copy(update=update)
 
