@@ -82,8 +82,9 @@ check: $(VENV)/.dev  ## lint, dead code, layers, repository rules, types
 bench: $(VENV)/.dev  ## speed, memory and frames on this machine
 	$(BIN)/python -m tests.bench
 
-fuzz: $(VENV)/.dev  ## mutated films until N mutations are through: make fuzz N=20000
-	REELWRIGHT_FUZZ=$(or $(N),20000) $(PYTEST) tests/integration/test_fuzz.py --timeout=0 -o faulthandler_timeout=0
+fuzz: $(VENV)/.dev  ## mutated films, until N or from FIRST to N: make fuzz N=20000; RESTORE=1 restores and verifies each
+	REELWRIGHT_FUZZ=$(or $(N),20000) REELWRIGHT_FUZZ_FIRST=$(or $(FIRST),0) REELWRIGHT_FUZZ_RESTORE=$(RESTORE) \
+		REELWRIGHT_FUZZ_WORKERS=$(JOBS) $(PYTEST) tests/integration/test_fuzz.py --timeout=0 -o faulthandler_timeout=0
 
 conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: writes docs/conformance.md
 	$(VENV)/bin/python -m tests.conformance

@@ -83,8 +83,13 @@ def mutate_film(films: Path, seed: int, number: int) -> tuple[str, bytes]:
     return f"{name} ({', '.join(steps)})", bytes(data)
 
 
-def check_film(path: Path, *, restore: bool) -> str:
-    """Probes and reads a film, and restores it if `restore` is set and it is readable.
+def check_film(path: Path, *, restore: bool, suffix: str = ".mp4") -> str:
+    """Probes and reads a film, and if `restore` is set restores and verifies it.
+
+    Args:
+        path: of the film.
+        restore: a film that cannot be read must be refused by `restore` too.
+        suffix: of the restored film.
 
     Returns:
         refused (by `probe`), unreadable, damaged (readable with concealed frames), or undamaged.
@@ -99,12 +104,16 @@ def check_film(path: Path, *, restore: bool) -> str:
         _check_line(error)
         times = None
         if "info" not in locals():
+            if restore:
+                _check_refusal(path, suffix)
             return "refused"
     concealed = _read_concealing(info)
     if times is not None and concealed != times:
         raise Finding(f"with concealment an undamaged film reads differently: {times} became {concealed}")
     if restore and concealed:
-        _restore(path, len(concealed), "fail" if times else "conceal")
+        _restore(path, suffix, len(concealed), "fail" if times else "conceal")
+    elif restore:
+        _check_refusal(path, suffix)
     return "undamaged" if times is not None else "damaged" if concealed else "unreadable"
 
 
@@ -140,13 +149,24 @@ def _check_line(error: OneLineError) -> None:
         raise Finding(f"not one clear line: {line!r}")
 
 
-def _restore(path: Path, frames: int, on_damage: str) -> None:
-    """Restores a readable film and checks that the result has every frame of it."""
-    output = path.with_name("restored.mp4")
+def _check_refusal(path: Path, suffix: str) -> None:
+    """Restores a film of which nothing can be read: that is the file's fault, told in one line."""
+    code, output_text = _run(_restoration(path, suffix, "conceal"))
+    lines = [line for line in output_text.splitlines() if line.startswith("reelwright: ")]
+    if code != 2 or len(lines) != 1 or "Traceback" in output_text:
+        raise Finding(f"not refused in one line, exit code {code}: {output_text}")
+
+
+def _restoration(path: Path, suffix: str, on_damage: str) -> list[str]:
     # The film of the mutation before this one stands there.
     options = ["--overwrite", "--threads", "1", "--set", f"on_damage={on_damage}"]
-    arguments = ["restore", str(path), "-o", str(output), *options]
-    code, output_text = _run(arguments)
+    return ["restore", str(path), "-o", str(path.with_name(f"restored{suffix}")), *options]
+
+
+def _restore(path: Path, suffix: str, frames: int, on_damage: str) -> None:
+    """Restores a readable film and checks that the result has every frame of it."""
+    output = path.with_name(f"restored{suffix}")
+    code, output_text = _run(_restoration(path, suffix, on_damage))
     if code != 0:
         raise Finding(f"exit code {code}: {output_text}")
     manifest = json.loads(output.with_name(output.name + ".manifest.json").read_text())
