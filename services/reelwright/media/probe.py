@@ -134,15 +134,19 @@ def _tagged_duration(stream: VideoStream) -> Fraction:
     return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3]) if match else Fraction(0)
 
 
-def _rate(stream: VideoStream) -> Fraction:
+def _rate(stream: VideoStream, first: av.VideoFrame) -> Fraction:
     """Frames per second, 0 when unknown. Some demuxers give the rate of their clock, which no film has."""
-    rates = (stream.average_rate, stream.guessed_rate, stream.codec_context.framerate)
-    return next((Fraction(rate) for rate in rates if rate and rate <= _MAX_RATE), Fraction(0))
+    own = stream.codec_context.framerate
+    rates = (stream.average_rate, stream.guessed_rate, own)
+    rate = next((Fraction(rate) for rate in rates if rate and rate <= _MAX_RATE), Fraction(0))
+    # An MP4 file may hold each field of H.264 as a sample, and then counts those.
+    fields = first.interlaced_frame and stream.codec_context.codec.canonical_name == "h264"
+    return Fraction(own) if fields and own and own < rate <= 2 * own else rate
 
 
 def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInfo:
     frame = first.frame
-    rate = _rate(stream)
+    rate = _rate(stream, frame)
     matrix = matrix_of(frame)
     codec = stream.codec_context.codec.canonical_name
     return VideoInfo(
@@ -155,7 +159,9 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInf
         time_base=Fraction(stream.time_base or 1),
         start_pts=first.record.pts,
         average_rate=rate,
-        frames_estimate=stream.frames or round(duration * rate),
+        frames_estimate=round(duration * rate)
+        if rate != stream.average_rate
+        else stream.frames or round(duration * rate),
         sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1),
         rotation=rotation_of(matrix),
         mirrored=is_mirrored(matrix),
