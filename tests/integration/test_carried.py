@@ -15,8 +15,11 @@ from av.stream import Disposition
 from reelwright.media.captions import caption_data, with_captions
 from reelwright.media.finished_film import missing_copies, read_timeline
 from reelwright.media.hdr import hdr_of
+from reelwright.media.probe import probe
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.media.tags import lost_tags
+from reelwright.titles.errors import InputError
+from tests.support import mp4_edit
 from tests.support.carried_clips import CUES, captioned, tagged, write_hdr, write_timed
 from tests.support.pyav import in_seconds
 from tests.support.stream_clips import write_film
@@ -132,6 +135,36 @@ def test_hdr10(profile: str, tmp_path: Path) -> None:
     # AV1 counts in binary fractions, and Matroska in floating point.
     assert np.allclose(found[1].mastering, found[0].mastering, rtol=1e-3, atol=3)
     assert found[1].content_light == found[0].content_light == (1000, 400)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_dolby_vision_beside_a_whole_picture_is_named(suffix: str, tmp_path: Path) -> None:
+    """Profile 8 has an HDR10 picture, which is restored; the note names what is not carried."""
+    source = remuxed_hevc(tmp_path, 8, 1, suffix)
+    assert "its Dolby Vision metadata is not carried" in probe(str(source)).notes
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_dolby_vision_with_its_own_colours_is_refused(suffix: str, tmp_path: Path) -> None:
+    """Without its metadata, the picture of profile 5 has colours that nobody filmed."""
+    source = remuxed_hevc(tmp_path, 5, 0, suffix)
+    with pytest.raises(InputError, match="Dolby Vision profile 5"):
+        probe(str(source))
+
+
+def remuxed_hevc(folder: Path, profile: int, compatible: int, suffix: str) -> Path:
+    """A few frames of HEVC that say that they are Dolby Vision."""
+    path = write_hdr(folder / "source.mp4")
+    mp4_edit.add_dolby_vision(path, profile, compatible)
+    if suffix == ".mp4":
+        return path
+    with av.open(str(path)) as given, av.open(str(path.with_suffix(suffix)), "w") as out:
+        target = out.add_stream_from_template(given.streams.video[0], opaque=True)
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = target
+                out.mux(packet)
+    return path.with_suffix(suffix)
 
 
 def first_hdr(path: Path) -> Any:

@@ -93,3 +93,30 @@ def _timescale(data: bytearray, box: bytes) -> int:
     start = data.index(box) + 4
     version_1 = data[start] == 1
     return int(struct.unpack_from(">I", data, start + (20 if version_1 else 12))[0])
+
+
+def add_dolby_vision(path: Path, profile: int, compatible: int) -> None:
+    """Adds Dolby's configuration record to the description of an HEVC stream. The file's index must lie at its end.
+
+    Args:
+        path: the file.
+        profile: of Dolby Vision.
+        compatible: what the picture is without it: 0 nothing, 1 HDR10, 2 SDR, 4 HLG.
+    """
+    data = bytearray(path.read_bytes())
+    settings = struct.pack(">BBHB", 1, 0, profile << 9 | 6 << 3 | 5, compatible << 4) + bytes(19)
+    record = _box(b"dvcC" if profile < 8 else b"dvvC", settings)
+    movie = data.index(b"moov")
+    assert movie > data.index(b"mdat"), "the index does not lie at the end"
+    at = data.index(b"hvcC", movie) - 4
+    at += int.from_bytes(data[at : at + 4], "big")
+    data[at:at] = record
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        _grow(data, data.index(kind, movie) - 4, len(record))
+    # The first entry follows the header of its list: version and count.
+    _grow(data, data.index(b"stsd", movie) + 12, len(record))
+    path.write_bytes(data)
+
+
+def _grow(data: bytearray, box: int, length: int) -> None:
+    data[box : box + 4] = (int.from_bytes(data[box : box + 4], "big") + length).to_bytes(4, "big")

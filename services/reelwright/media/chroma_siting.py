@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-from contextlib import suppress
-
-import av
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from reelwright.media import ebml
+from reelwright.media.track_header import elements, track_header
 
 # What codecs without a tag mean: JPEG (JFIF), MPEG-1, H.261, H.263 and Theora centre chroma between luma samples; DV
 # in PAL puts it on the first luma sample (SMPTE 314M). All others follow MPEG-2 and H.264: left, between two rows.
@@ -50,30 +47,6 @@ def _steps(pix_fmt: str) -> tuple[int, int]:
 
 
 def _tagged(stream: VideoStream) -> tuple[int, int]:
-    """The tags as a Matroska header holds them; PyAV shows them nowhere else."""
-    header = io.BytesIO()
-    with suppress(av.FFmpegError, ValueError):
-        out = av.open(header, "w", format="matroska")
-        out.add_stream_from_template(stream, opaque=True)
-        out.start_encoding()
-    found = _find(header.getvalue(), (ebml.SEGMENT, ebml.TRACKS, ebml.TRACK_ENTRY, ebml.VIDEO, ebml.COLOUR))
-    return found.get(ebml.CHROMA_SITING_HORZ, 0), found.get(ebml.CHROMA_SITING_VERT, 0)
-
-
-def _find(data: bytes, path: tuple[int, ...]) -> dict[int, int]:
-    """The integers of the first element at a path of identifiers, by identifier."""
-    handle, at, end = io.BytesIO(data), 0, len(data)
-    for wanted in path:
-        while (element := ebml.read_element(handle, at)) is not None and element.identifier != wanted:
-            at += element.header + (element.size or 0)
-            if at >= end:
-                return {}
-        if element is None:
-            return {}
-        at += element.header
-        end = at + element.size if element.size is not None else end
-    numbers = {}
-    while at < end and (element := ebml.read_element(handle, at)) is not None and element.size is not None:
-        numbers[element.identifier] = int.from_bytes(handle.read(element.size), "big")
-        at += element.header + element.size
-    return numbers
+    found = elements(track_header(stream), ebml.VIDEO, ebml.COLOUR)
+    across, down = (found.get(tag, b"") for tag in (ebml.CHROMA_SITING_HORZ, ebml.CHROMA_SITING_VERT))
+    return int.from_bytes(across, "big"), int.from_bytes(down, "big")

@@ -18,6 +18,8 @@ COLOUR, MAX_CLL, MAX_FALL, MASTERING = 0x55B0, 0x55BC, 0x55BD, 0x55D0
 # RFC 9559, 5.1.4.1.28.20 and .21: collocated with the first luma sample of its group, or halfway to the next.
 CHROMA_SITING_HORZ, CHROMA_SITING_VERT = 0x55B7, 0x55B8
 COLLOCATED, HALFWAY = 1, 2
+# RFC 9559, 5.1.4.1.17: what blocks carry beside the picture; the kind is a code of four letters.
+BLOCK_ADDITION_MAPPING, BLOCK_ADDITION_KIND, BLOCK_ADDITION_SETUP = 0x41E4, 0x41E7, 0x41ED
 # x and y of red, green, blue and white; greatest and least luminance.
 MASTERING_VALUES = tuple(range(0x55D1, 0x55DB))
 

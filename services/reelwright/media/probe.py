@@ -20,6 +20,7 @@ from reelwright.media.container import ReadBound, open_file, open_source
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
+from reelwright.media.dolby_vision import check_dolby_vision
 from reelwright.media.field_order import FieldDetector, FieldFinding
 from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
 from reelwright.media.frame_sampling import sample_runs
@@ -57,9 +58,10 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
         limits.check_size(stream.codec_context.width, stream.codec_context.height, location)
         first = _first_frame(container, stream, location)
         limits.check_size(first.frame.width, first.frame.height, location)
+        dynamic = check_dolby_vision(stream, location)
         chosen = conversion(first.frame.format.name)
         duration = _duration(container, stream, first)
-        video = _video(stream, first, duration)
+        video = _video(stream, first, duration, dynamic)
         info = SourceInfo(
             location=location,
             container=container.format.name,
@@ -144,8 +146,9 @@ def _rate(stream: VideoStream, first: av.VideoFrame) -> Fraction:
     return Fraction(own) if fields and own and own < rate <= 2 * own else rate
 
 
-def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInfo:
+def _video(stream: VideoStream, first: RawFrame, duration: Fraction, dynamic: set[str]) -> VideoInfo:
     frame = first.frame
+    hdr = hdr_of(frame)
     rate = _rate(stream, frame)
     matrix = matrix_of(frame)
     codec = stream.codec_context.codec.canonical_name
@@ -168,7 +171,7 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction) -> VideoInf
         display_matrix=matrix,
         colour=colour_of(frame, codec),
         chroma_siting=chroma_siting(stream, frame.format.name, conversion(frame.format.name).target),
-        hdr=hdr_of(frame),
+        hdr=hdr.model_copy(update={"dynamic": tuple(sorted({*hdr.dynamic, *dynamic}))}),
     )
 
 
