@@ -12,7 +12,7 @@ from av.packet import Packet
 
 from tests.support import mp4_edit
 from tests.support.carried_clips import caption_track, captioned, cover, tagged, write_hdr, write_timed
-from tests.support.stream_clips import subtitles, write_film
+from tests.support.stream_clips import subtitles, teletext, write_film
 
 _SOUND = (
     ("aac", ".mp4"),
@@ -96,6 +96,7 @@ KINDS: tuple[tuple[str, str, Write], ...] = (
     ("PGS subtitles", ".mkv", partial(_bitmaps, "hdmv_pgs_subtitle")),
     ("DVD subtitles", ".mkv", partial(_bitmaps, "dvd_subtitle")),
     ("DVB subtitles", ".mkv", partial(_bitmaps, "dvb_subtitle")),
+    ("teletext", ".ts", partial(write_film, codec="mp2", extra=teletext)),
     ("font attachment", ".mkv", _attachment),
     ("cover picture", ".mp4", partial(write_film, codec="aac", extra=cover)),
     ("tags of film and track", ".mkv", partial(write_film, extra=tagged)),

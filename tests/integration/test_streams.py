@@ -14,10 +14,11 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from reelwright.media.finished_film import missing_copies, stream_digests
+from reelwright.media.probe import probe
 from tests.support.carried_clips import cover
 from tests.support.clips import clip
 from tests.support.pyav import subtitle_texts
-from tests.support.stream_clips import ASS_HEADER, COUNT, RATE, lag, pictures, sounds, write_film
+from tests.support.stream_clips import ASS_HEADER, COUNT, RATE, lag, pictures, sounds, teletext, write_film
 from tests.support.unrestored_films import UnrestoredFilm, decoded_sound, demuxed_packets, make_unrestored_film
 
 
@@ -210,6 +211,16 @@ def test_other_subtitles(codec: str, profile: str, how: str, reason: str, tmp_pa
     unrestored = make_unrestored_film(write_film(tmp_path / "source.mkv", extra=add), profile, tmp_path)
     assert (outcome(unrestored, "subtitle").outcome, outcome(unrestored, "subtitle").reason) == (how, reason)
     assert missing_copies(unrestored.path, unrestored.result.streams) == ()
+
+
+@pytest.mark.parametrize("profile", ["web", "master"])
+def test_teletext_is_named(profile: str, tmp_path: Path) -> None:
+    """No film holds the pages of a broadcast, and nothing here decodes them: probe and the outcome say so."""
+    source = write_film(tmp_path / "source.ts", "mp2", extra=teletext)
+    assert "stream 2 is teletext, which is not carried" in probe(str(source)).notes
+    found = outcome(make_unrestored_film(source, profile, tmp_path), "subtitle")
+    assert (found.codec, found.outcome, found.language) == ("dvb_teletext", "left out", "deu")
+    assert found.reason == "teletext is not decoded here, and no film holds its pages"
 
 
 def test_attachments(tmp_path: Path) -> None:

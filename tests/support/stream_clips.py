@@ -110,3 +110,16 @@ def subtitles(out: Any, codec: str, cues: Iterable[tuple[int, int | None, str]])
         packet.duration = length or 0
         packets.append(packet)
     return packets
+
+
+def teletext(out: Any) -> list[Packet[Any]]:
+    """A stream of teletext pages (EN 300 472) in a transport stream."""
+    pages = out.add_mux_stream("dvb_teletext")
+    pages.metadata["language"] = "deu"
+    packets = []
+    for start in (200, 600, 1200):
+        packet: Packet[Any] = Packet(b"\x10" + (b"\x03\x2c\xe7\xe4" + bytes(42)) * 4)
+        packet.stream, packet.time_base = pages, Fraction(1, 1000)
+        packet.pts = packet.dts = start
+        packets.append(packet)
+    return packets

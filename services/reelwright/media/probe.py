@@ -28,7 +28,7 @@ from reelwright.media.hdr import hdr_of
 from reelwright.media.hevc_layers import hevc_layer_notes
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
-from reelwright.media.programmes import other_programmes
+from reelwright.media.programmes import other_programmes, teletext
 from reelwright.media.stream_choice import film_streams, single_pictures, video_stream
 from reelwright.media.types import Bars, Chapter, SourceInfo, StreamInfo, VideoInfo
 from reelwright.titles.errors import InputError
@@ -107,6 +107,8 @@ def _other_parts(container: InputContainer, stream: VideoStream, location: str) 
         if others:
             numbers = ", ".join(map(str, others))
             notes.append(f"it holds other programmes ({numbers}), which are left out: the film's own is carried alone")
+        pages = teletext(location)
+        notes += [f"stream {s.index} is teletext, which is not carried" for s in container.streams if s.id in pages]
     return notes
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO
 
 from reelwright.media.container import open_file
 
 _SYNC = 0x47
 _LENGTHS = (188, 192, 204)
+# Descriptors of a stream of teletext (EN 300 468, 6.2.43 and 6.2.47).
+_TELETEXT = {0x56, 0x46}
 # The tables recur several times a second, so they are near the beginning.
 _SEARCHED = 4 << 20
 
@@ -27,18 +28,30 @@ def other_programmes(location: str, pid: int) -> dict[int, set[int]]:
     Raises:
         InputError: the source cannot be read.
     """
-    with open_file(location) as handle:
-        programmes = _programmes(handle)
+    programmes = {number: set(streams) for number, streams in _programmes(location).items()}
     own = {other for pids in programmes.values() if pid in pids for other in pids}
     if not own:
         return {}
     return {number: pids - own for number, pids in programmes.items() if pid not in pids and pids - own}
 
 
-def _programmes(handle: IO[bytes]) -> dict[int, set[int]]:
+def teletext(location: str) -> set[int]:
+    """The PIDs of a transport stream's teletext, which FFmpeg here does not decode and PyAV cannot name.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    programmes = _programmes(location).values()
+    return {pid for streams in programmes for pid, descriptors in streams.items() if descriptors & _TELETEXT}
+
+
+def _programmes(location: str) -> dict[int, dict[int, set[int]]]:
+    """The tags of the descriptors of each stream, by programme and PID."""
     maps: dict[int, int] = {}
-    found: dict[int, set[int]] = {}
-    for pid, section in _sections(handle.read(_SEARCHED)):
+    found: dict[int, dict[int, set[int]]] = {}
+    with open_file(location) as handle:
+        data = handle.read(_SEARCHED)
+    for pid, section in _sections(data):
         if pid == 0 and section[0] == 0x00:
             entries = section[8 : 3 + _length(section) - 4]
             for at in range(0, len(entries) - 3, 4):
@@ -46,16 +59,26 @@ def _programmes(handle: IO[bytes]) -> dict[int, set[int]]:
                 if number:
                     maps[int.from_bytes(entries[at + 2 : at + 4], "big") & 0x1FFF] = number
         elif section[0] == 0x02 and pid in maps:
-            found[int.from_bytes(section[3:5], "big")] = set(_stream_pids(section))
+            found[int.from_bytes(section[3:5], "big")] = dict(_streams(section))
     return found
 
 
-def _stream_pids(section: bytes) -> Iterator[int]:
+def _streams(section: bytes) -> Iterator[tuple[int, set[int]]]:
+    """PID and tags of the descriptors of each stream in a programme map."""
     at = 12 + (int.from_bytes(section[10:12], "big") & 0xFFF)
     end = 3 + _length(section) - 4
     while at + 5 <= end:
-        yield int.from_bytes(section[at + 1 : at + 3], "big") & 0x1FFF
-        at += 5 + (int.from_bytes(section[at + 3 : at + 5], "big") & 0xFFF)
+        pid = int.from_bytes(section[at + 1 : at + 3], "big") & 0x1FFF
+        after = at + 5 + (int.from_bytes(section[at + 3 : at + 5], "big") & 0xFFF)
+        yield pid, set(_tags(section[at + 5 : min(after, end)]))
+        at = after
+
+
+def _tags(descriptors: bytes) -> Iterator[int]:
+    at = 0
+    while at + 2 <= len(descriptors):
+        yield descriptors[at]
+        at += 2 + descriptors[at + 1]
 
 
 def _length(section: bytes) -> int:

@@ -22,7 +22,7 @@ from reelwright.media.edit_list import EditList
 from reelwright.media.edited_sound import EditedSound
 from reelwright.media.pcm_gaps import PCM, GapFiller
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.programmes import other_programmes
+from reelwright.media.programmes import other_programmes, teletext
 from reelwright.media.stream_copy import StreamClock, StreamCopy, StreamWriter
 from reelwright.media.subtitle_copy import SubtitleCopy
 from reelwright.media.tags import describe_stream
@@ -75,7 +75,9 @@ class StreamPlanner:
         """Adds to the film what it takes over of the source besides `main`."""
         writers: dict[int, StreamWriter] = {}
         settled: list[StreamOutcome] = []
-        others = other_programmes(self.location, main.id) if source.format.name == "mpegts" else {}
+        broadcast = source.format.name == "mpegts"
+        others = other_programmes(self.location, main.id) if broadcast else {}
+        pages = teletext(self.location) if broadcast else set()
         programmes = {pid: number for number, pids in others.items() for pid in pids}
         for stream in source.streams:
             if stream.index == main.index or _is_chapter_text(stream, source):
@@ -84,6 +86,9 @@ class StreamPlanner:
             if stream.id in programmes:
                 reason = f"it belongs to another programme ({programmes[stream.id]})"
                 result: StreamWriter | StreamOutcome = outcome.model_copy(update={"reason": reason})
+            elif stream.id in pages and not _is_known(stream):
+                reason = "teletext is not decoded here, and no film holds its pages"
+                result = outcome.model_copy(update={"codec": "dvb_teletext", "reason": reason})
             else:
                 result = self._add(stream, outcome)
             if isinstance(result, StreamOutcome):
