@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from reelwright.media import matroska
 from reelwright.media.caption_copy import CaptionCopy
 from reelwright.media.captions import CaptionReader
+from reelwright.media.chroma_siting import film_siting
 from reelwright.media.container import open_source
 from reelwright.media.continued_clock import ContinuedClock
 from reelwright.media.encode import BITEXACT, output_errors, set_colour
@@ -120,9 +121,8 @@ class _Assembly:
         self._display_ratio = film.sample_aspect_ratio * film.width / film.height if anamorphic else None
         self._notes: list[str] = []
         static = bool(film.hdr.mastering or film.hdr.content_light)
-        # Restoration puts chroma there, wherever it lies in the source.
-        self._left_chroma = film.pix_fmt.startswith("yuv420")
-        self._completed_later = spec.container == "matroska" and (anamorphic or static or self._left_chroma)
+        self._siting = film_siting(film.pix_fmt)
+        self._completed_later = spec.container == "matroska" and (anamorphic or static or bool(self._siting))
         self._caption_reader = captions
         self._chapters = FilmChapters.of(source, shift)
         self._timed: dict[int, TimedStream] = {}
@@ -151,7 +151,7 @@ class _Assembly:
             raise
         container.close()
         if self._completed_later:
-            matroska.complete_picture(self._out, self._display_ratio, self._film.hdr, left_chroma=self._left_chroma)
+            matroska.complete_picture(self._out, self._display_ratio, self._film.hdr, self._siting)
         return self._result(pictures.frames, captions, others)
 
     def _muxer_options(self) -> dict[str, str]:

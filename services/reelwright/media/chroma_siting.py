@@ -14,7 +14,15 @@ _CENTRED = {"mjpeg", "mpeg1video", "h261", "h263", "flv1", "theora"}
 _BY_CODEC = dict.fromkeys(_CENTRED, (ebml.HALFWAY, ebml.HALFWAY)) | {"dvvideo": (ebml.COLLOCATED, ebml.COLLOCATED)}
 _DEFAULT = (ebml.COLLOCATED, ebml.HALFWAY)
 
+# Restoration puts the chroma of every film there, wherever it lies in the source (restoration/chroma.py).
+_OF_FILMS = {"yuv420": _DEFAULT, "yuv422": (ebml.COLLOCATED, ebml.COLLOCATED)}
+
 Siting = tuple[float, float]
+
+
+def film_siting(pix_fmt: str) -> tuple[int, ...]:
+    """Matroska's horizontal and vertical chroma siting of a film; empty where its chroma is not subsampled."""
+    return _OF_FILMS.get(pix_fmt[:6], ())
 
 
 def chroma_siting(stream: VideoStream, pix_fmt: str, target: str) -> Siting:

@@ -22,14 +22,14 @@ _UNIT_RATIO = 3
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000
 
 
-def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo, *, left_chroma: bool) -> None:
+def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo, siting: tuple[int, ...]) -> None:
     """Completes the picture's track of a film, whose name ends with PADDING.
 
     Args:
         path: the film.
         ratio: its display aspect ratio; None for square samples.
         hdr: its static metadata.
-        left_chroma: chroma samples lie as in MPEG-2 and H.264: on a luma column, halfway between two rows.
+        siting: where chroma samples lie, as Matroska's numbers across and down; empty for no tag.
 
     Raises:
         InternalError: the file is not laid out as the muxer lays it out.
@@ -39,7 +39,7 @@ def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo, *, left_c
         start, size = _find_tracks(file)
         file.seek(start)
         try:
-            tracks = _completed(file.read(size), ratio, _colour(hdr, left_chroma=left_chroma))
+            tracks = _completed(file.read(size), ratio, _colour(hdr, siting))
         except ValueError as error:
             raise InternalError(f"the Matroska muxer wrote tracks that are not EBML: {error}") from None
         if len(tracks) != size:
@@ -119,12 +119,11 @@ def _with_colour(video: bytes, added: bytes) -> bytes:
     return kept + ebml.write_element(ebml.COLOUR, colour + added)
 
 
-def _colour(hdr: HdrInfo, *, left_chroma: bool) -> bytes:
+def _colour(hdr: HdrInfo, siting: tuple[int, ...]) -> bytes:
     """The elements to add to the picture's Colour element."""
     added = b""
-    if left_chroma:
-        added += ebml.write_element(ebml.CHROMA_SITING_HORZ, bytes([ebml.COLLOCATED]))
-        added += ebml.write_element(ebml.CHROMA_SITING_VERT, bytes([ebml.HALFWAY]))
+    for tag, site in zip((ebml.CHROMA_SITING_HORZ, ebml.CHROMA_SITING_VERT), siting, strict=False):
+        added += ebml.write_element(tag, bytes([site]))
     if hdr.content_light:
         for identifier, level in zip((ebml.MAX_CLL, ebml.MAX_FALL), hdr.content_light, strict=True):
             added += ebml.write_element(identifier, level.to_bytes(2, "big"))
