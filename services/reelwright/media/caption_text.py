@@ -17,7 +17,7 @@ from av.subtitles.subtitle import AssSubtitle
 
 from reelwright.media.captions import has_captions, holds_captions
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.stream_copy import StreamClock
+from reelwright.media.stream_copy import StreamClock, lost
 from reelwright.media.text_conversion import TextEncoder
 from reelwright.media.types import StreamOutcome
 
@@ -34,6 +34,7 @@ class CaptionText:
 
     Attributes:
         packets: subtitles so far.
+        lost: packets of captions that did not decode, or have no time.
     """
 
     def __init__(self, target: SubtitleStream) -> None:
@@ -47,7 +48,7 @@ class CaptionText:
         # The encoders write down a font that is not the usual one.
         target.codec_context.subtitle_header = header.replace(b"Monospace", b"Arial")
         self._shown: tuple[int, bytes] | None = None
-        self.packets = 0
+        self.packets = self.lost = 0
 
     def add(self, captions: bytes, time: Fraction) -> Iterator[Packet[Stream]]:
         """The subtitles that are complete with the captions of the next picture shown.
@@ -62,6 +63,7 @@ class CaptionText:
         try:
             shown = self._decoder.decode2(packet)
         except av.FFmpegError:
+            self.lost += 1
             return
         if shown is not None and len(shown):
             yield from self.flush(time)
@@ -85,7 +87,9 @@ class CaptionText:
             kind="captions",
             codec="eia_608",
             outcome="converted",
-            reason=f"{codec} holds no captions; now {spec.subtitles} subtitles",
+            reason="; ".join(
+                filter(None, (f"{codec} holds no captions; now {spec.subtitles} subtitles", lost(self.lost)))
+            ),
             packets=self.packets,
         )
 
@@ -124,7 +128,9 @@ class CaptionTrack:
 
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """See StreamWriter."""
-        if packet.pts is not None and not packet.is_discard:
+        if packet.pts is None:
+            self._text.lost += 1
+        elif not packet.is_discard:
             yield from self._text.add(bytes(packet), packet.pts * packet.time_base + self._shift)
 
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
@@ -134,6 +140,7 @@ class CaptionTrack:
     def outcome(self) -> StreamOutcome:
         """See StreamWriter."""
         reason = f"{self._spec.suffix[1:]} files hold no caption tracks; now {self._spec.subtitles} subtitles"
+        reason = "; ".join(filter(None, (reason, lost(self._text.lost))))
         update = {"outcome": "converted", "reason": reason, "packets": self._text.packets}
         return self._outcome.model_copy(update=update)
 
