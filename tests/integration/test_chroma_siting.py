@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import pytest
-from av.video.stream import VideoStream
 
 from reelwright.media import ebml
 from reelwright.media.probe import probe
@@ -65,7 +64,6 @@ def test_the_film_s_tag(name: str, profile: str, tag: tuple[int, int], tmp_path:
     """Players find the chroma where restoration has put it; what has a chroma sample for each pixel has no tag."""
     film = make_unrestored_film(clip(name), profile, tmp_path, limit=5)
     with av.open(str(film.path)) as container:
-        stream = cast("VideoStream", container.streams.video[0])
-        found = elements(track_header(stream), ebml.VIDEO, ebml.COLOUR)
+        found = elements(track_header(container.streams.video[0]), ebml.VIDEO, ebml.COLOUR)
     numbers = (found.get(place, b"\0") for place in (ebml.CHROMA_SITING_HORZ, ebml.CHROMA_SITING_VERT))
     assert tuple(int.from_bytes(number, "big") for number in numbers) == tag
