@@ -50,7 +50,9 @@ EVENTS = ResourceKind("events.k8s.io", "v1", "events")
 
 
 class ResourceConflict(InternalError):
-    """The resource has changed since it was read, or exists already."""
+    """The resource has changed since it was read, or exists already. Temporary: it is read again."""
+
+    temporary = True
 
 
 class ResourceNotFound(InternalError):
@@ -58,7 +60,12 @@ class ResourceNotFound(InternalError):
 
 
 class WatchExpired(InternalError):
-    """The API server no longer has the changes since the version that a watch began with (410 Gone)."""
+    """The API server no longer has the changes since the version that a watch began with (410 Gone).
+
+    Temporary: all resources are listed again.
+    """
+
+    temporary = True
 
 
 class ApiRefusal(UserError):

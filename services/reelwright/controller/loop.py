@@ -48,7 +48,9 @@ class _Key(NamedTuple):
 
 
 class _NotLeading(InternalError):
-    """Another replica may act by now."""
+    """Another replica may act by now. Temporary: this one may lead again."""
+
+    temporary = True
 
 
 class ControllerService:

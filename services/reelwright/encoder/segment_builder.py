@@ -27,7 +27,7 @@ from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watchdog import heartbeat
-from reelwright.titles.errors import CorruptPayload, UnusableMessage
+from reelwright.titles.errors import CorruptPayload, InternalError, UnusableMessage
 from reelwright.titles.identity import engine_matches
 from reelwright.wire.frames_pb2 import RestoredBatch
 
@@ -36,13 +36,15 @@ PREVIEW_WIDTH = 1280
 _MAX_BATCHES = 1024
 
 
-class ForeignEngine(Exception):
+class ForeignEngine(InternalError):
     """A batch was restored with another engine than its run has; its segment must be restored again.
 
     Args:
         found: identity of the batch's engine.
         wanted: of the run's engine, or the words that the request asks for.
     """
+
+    temporary = True
 
     def __init__(self, found: str, wanted: str) -> None:
         super().__init__(f"restored with engine {found or 'unknown'}; the run has {wanted}")

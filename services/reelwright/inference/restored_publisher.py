@@ -14,7 +14,7 @@ from reelwright.media.picture import Picture
 from reelwright.media.transport import choose_codec, encode_payload
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
-from reelwright.titles.errors import UnavailableError
+from reelwright.titles.errors import InternalError, UnavailableError
 from reelwright.wire.frames_pb2 import FrameBatch, Payload, RestoredBatch
 
 # How soon a publisher that waits for room on the bus notices that its batch was abandoned.
@@ -22,8 +22,10 @@ _PUBLISH_SECONDS = 0.2
 _MAX_CODECS = 16
 
 
-class BatchAbandoned(Exception):
-    """A started batch is not finished: its run was revoked, or the worker stops."""
+class BatchAbandoned(InternalError):
+    """A started batch is not finished: its run was revoked, or the worker stops. It is leased again if still needed."""
+
+    temporary = True
 
 
 class RestoredPublisher:

@@ -19,6 +19,15 @@ ReelwrightError
     ├── LostSegment             a committed segment's file or record is missing or damaged; the segment is made again
     └── LedgerError             the ledger holds a contradiction
 
+Errors that one package raises and handles itself are defined there, and derive from this tree:
+
+- `bus/protocol.py`: BusFull (an UnavailableError), BusClosed (internal)
+- `inference/restored_publisher.py`: BatchAbandoned (internal, temporary)
+- `encoder/segment_builder.py`: ForeignEngine (internal, temporary)
+- `controller/api.py`: ResourceConflict, WatchExpired (internal, temporary), ResourceNotFound (internal), ApiRefusal (a
+  UserError)
+- `controller/run_client.py`: BrokerUnreachable (an UnavailableError)
+
 Two questions are answered apart: `exit_code` says who must act, `temporary` says whether a retry can succeed.
 """
 
