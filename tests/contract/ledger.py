@@ -19,7 +19,8 @@ from reelwright.ledger.manifest import build_manifest, read_manifest, write_mani
 from reelwright.ledger.output_claims import check_claim, claim_output
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd
 from reelwright.ledger.report.page import write_report
-from reelwright.ledger.run_ledger import RunLedger, list_runs
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.runs import list_runs
 from reelwright.store.folder import Folder, parent_folder
 from reelwright.titles.errors import CorruptPayload, LedgerError, LostSegment, OutputError
 from reelwright.wire.frames_pb2 import Payload

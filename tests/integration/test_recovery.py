@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
+import reelwright
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
 from reelwright.decoder.title_decoder import describe_title
@@ -20,10 +21,11 @@ from reelwright.encoder import film_assembler as assembly
 from reelwright.encoder.film_assembler import assemble_title
 from reelwright.ledger.attempts import place_request
 from reelwright.ledger.manifest import read_manifest
-from reelwright.ledger.records import Manifest, Outcome
+from reelwright.ledger.records import Manifest, Outcome, SourceProbe
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
+from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload, encode_payload
 from reelwright.store.retry import RetryPolicy
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
@@ -218,15 +220,23 @@ def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
     assert sha256(tmp_path / "out.mp4") == undisturbed()
 
 
-def test_a_source_is_probed_once(tmp_path: Path) -> None:
-    """A decoder uses the probe's result in the ledger."""
+@pytest.mark.parametrize("document", ["title", "probe", "old probe"])
+def test_a_source_is_probed_once(tmp_path: Path, document: str) -> None:
+    """A decoder uses the probe's result in the ledger, unless another version made it."""
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     source = probe(request.source).model_copy(update={"notes": ("probed before",)})
     with pipeline_harness(str(tmp_path / "ledger")) as here:
-        here.ledger(request.run).put_title(describe_title(request, source))
+        ledger = here.ledger(request.run)
+        if document == "title":
+            ledger.put_title(describe_title(request, source))
+        else:
+            version = "0.0.1" if document == "old probe" else reelwright.__version__
+            ledger.put_probe(
+                SourceProbe(source=source, version=version, toolchain=toolchain_identity(request.recipe.profile))
+            )
         here.submit(request)
         assert here.wait(request).HasField("title_finished")
-    assert read_manifest(str(tmp_path / "out.mp4")).source == source
+    assert (read_manifest(str(tmp_path / "out.mp4")).source == source) is (document != "old probe")
     assert sha256(tmp_path / "out.mp4") == undisturbed()
 
 

@@ -16,7 +16,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import RunLedger, list_runs
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.runs import list_runs
 from reelwright.store.folder import Folder
 from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server

@@ -12,7 +12,8 @@ import pytest
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import RunLedger, list_runs
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.runs import list_runs
 from reelwright.store.folder import Folder
 from reelwright.store.retry import RetryPolicy
 from reelwright.titles.errors import OutputError, UnavailableError

@@ -26,7 +26,7 @@ from reelwright.controller.run_client import ClusterRunClient
 from reelwright.controller.settings import ControllerSettings
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.telemetry.logs import log_as_service
-from tests.support.ledgers import request_of
+from tests.support.ledgers import probe_of, request_of
 
 
 class LedgerRuns(ClusterRunClient):
@@ -45,7 +45,7 @@ class LedgerRuns(ClusterRunClient):
         run = run_of(spec.source, spec.output)
         request = request_of(run=run, source=spec.source, output=spec.output, priority_class=spec.priority_class)
         request = request.model_copy(update={"deadline": spec.deadline.timestamp() if spec.deadline else 0.0})
-        return Resolution(request, next_attempt(request, self._open(run)))
+        return Resolution(request, next_attempt(request, self._open(run)), probe_of())
 
 
 def run_of(source: str, output: str) -> str:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from reelwright.ledger.manifest import FilmFacts
-from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, TitleRecord
+from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.types import FrameRecord, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
@@ -88,6 +88,11 @@ def title_of(
         out_width=2 * video.width,
         out_height=2 * video.height,
     )
+
+
+def probe_of() -> SourceProbe:
+    """What a submission found in the source of `title_of`."""
+    return SourceProbe(source=title_of().source, version="1", toolchain="av-1")
 
 
 def put_file(ledger: RunLedger, folder: Path, segment: int, content: bytes) -> None:

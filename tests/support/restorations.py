@@ -11,9 +11,10 @@ from reelwright.controller.api import Document, ResourceConflict, ResourceKind, 
 from reelwright.controller.resources import FINALIZER, Restoration, RestorationSpec
 from reelwright.controller.restoration_facts import Resolution, RestorationFacts, RunFacts
 from reelwright.controller.run_client import RunClient
+from reelwright.ledger.records import SourceProbe
 from reelwright.titles.errors import ReelwrightError
 from reelwright.titles.request import PriorityClass, RunRequest
-from tests.support.ledgers import RUN, request_of
+from tests.support.ledgers import RUN, probe_of, request_of
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 SOURCE, OUTPUT = "/films/a.mov", "/films/a.mp4"
@@ -62,7 +63,7 @@ def title_of(state: str, attempt: int = 1, frames: tuple[int, int] = (0, 0), **m
 
 def resolution_of(attempt: int = 1, run: str = RUN) -> Resolution:
     """A resolution to a run."""
-    return Resolution(request_of(run=run, source=SOURCE, output=OUTPUT), attempt)
+    return Resolution(request_of(run=run, source=SOURCE, output=OUTPUT), attempt, probe_of())
 
 
 class MemoryApi:
@@ -122,11 +123,12 @@ class StubRuns(RunClient):
         run = f"{abs(hash(spec.output)):020x}"[:20]
         known = self._runs.get(run)
         attempt = 1 if known is None else known.attempt + (known.state not in {"queued", "running"})
-        return Resolution(request_of(run=run, source=spec.source, output=spec.output), attempt)
+        return Resolution(request_of(run=run, source=spec.source, output=spec.output), attempt, probe_of())
 
-    def submit(self, request: RunRequest) -> None:
-        """Begins an attempt."""
+    def submit(self, request: RunRequest, probe: SourceProbe | None = None) -> None:
+        """Begins an attempt; needs the probe of `resolve`."""
         self._check()
+        assert probe == probe_of()
         self.submissions.append(request)
         known = self._runs.get(request.run)
         attempt = 1 if known is None else known.attempt + 1

@@ -16,6 +16,7 @@ from reelwright.client.dead_letters import read_dead_letter
 from reelwright.client.request import parse_deadline
 from reelwright.client.submission import submit
 from reelwright.decoder.settings import DecoderSettings
+from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.process.roles import create
 from reelwright.settings import ServeSettings, naming_variables, read_settings
@@ -23,7 +24,7 @@ from reelwright.store.retry import RetryPolicy
 from reelwright.store.settings import StoreSettings
 from reelwright.titles.errors import OutputError, UnavailableError, UserError
 from tests.support.dispatch_harness import batch
-from tests.support.ledgers import request_of
+from tests.support.ledgers import probe_of, request_of
 
 NOW = 1_700_000_000.0
 RUN = "0123456789abcdef0123"
@@ -129,6 +130,18 @@ def test_a_run_under_way_may_be_submitted_again(tmp_path: Path) -> None:
     assert submit(request, ledger, bus)
     (tmp_path / "out.mp4").write_bytes(b"delivered, without its manifest yet")
     assert submit(request, ledger, bus)
+
+
+def test_a_submission_keeps_what_it_found_in_the_source(tmp_path: Path) -> None:
+    """The probe of a submission is in the folder of its attempt, and a submission without one leaves it there."""
+    bus, ledger = LocalBus(), RunLedger(str(tmp_path / "ledger"), RUN)
+    request = request_of(output=str(tmp_path / "out.mp4"))
+    assert submit(request, ledger, bus, probe_of())
+    assert submit(request, ledger, bus)
+    assert ledger.probe() == probe_of()
+    ledger.put_outcome(Outcome(state="failed", exit_code=1))
+    assert submit(request, ledger, bus)
+    assert ledger.at(2).probe() is None
 
 
 def test_an_attempt_whose_request_cannot_be_used_fails_with_its_own_exit_code(tmp_path: Path) -> None:

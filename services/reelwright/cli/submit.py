@@ -38,12 +38,12 @@ def command(
     from reelwright.titles.overrides import resolve_recipe
 
     start_tracing("submit")
-    request = resolve_title(source, output, resolve_recipe(recipe, assign, scale, profile), engine)
+    title = resolve_title(source, output, resolve_recipe(recipe, assign, scale, profile), engine)
     due = parse_deadline(deadline) if deadline else 0.0
-    request = request.model_copy(update={"priority_class": priority, "deadline": due, "overwrite": overwrite})
+    request = title.request.model_copy(update={"priority_class": priority, "deadline": due, "overwrite": overwrite})
     ledger = open_ledger()
     with connected() as bus:
-        begun = submit(request, ledger(request.run), bus)
+        begun = submit(request, ledger(request.run), bus, title.probe)
     print_notice(f"{request.run}  {'submitted' if begun else 'finished'}")
     if wait and begun:
         raise typer.Exit(wait_for_runs([request.run], ledger))

@@ -6,9 +6,13 @@ import os
 import re
 import time
 from datetime import UTC, datetime
+from typing import NamedTuple
 
+import reelwright
 from reelwright.ledger.delivery import MANIFEST_SUFFIX, REPORT_SUFFIX, check_suffix
+from reelwright.ledger.records import SourceProbe
 from reelwright.media.fingerprint import source_fingerprint
+from reelwright.media.held_files import held
 from reelwright.media.probe import probe
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.restoration.models import ModelFile, resolve_model
@@ -24,7 +28,19 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
-def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunRequest:
+class ResolvedTitle(NamedTuple):
+    """What a person asks for, checked.
+
+    Attributes:
+        request: the request, with class, deadline and the rest at their defaults.
+        probe: what the source holds.
+    """
+
+    request: RunRequest
+    probe: SourceProbe
+
+
+def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> ResolvedTitle:
     """Resolves a title into a request: checks source, model and output. Writes nothing.
 
     Args:
@@ -34,19 +50,24 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> RunR
         engine: words of the engine's identity that the run needs; empty when the cluster chooses.
 
     Raises:
-        InputError: the source is missing or no film.
+        InputError: the source is missing, no film, or has changed meanwhile.
         ModelError: no such model.
         OutputError: see `check_output`.
     """
     source, opened = _address(source, InputError), open_location(output)
     output = opened.address(opened.path)
-    video = probe(source).video
     fingerprint = source_fingerprint(source)
+    with held(source, fingerprint):
+        found = probe(source)
     check_output(source, output, recipe.profile)
     request = title_request(source, output, recipe, resolve_model(recipe.model), engine, fingerprint)
     # How much work the title is must be known before a decoder opens the source.
-    return request.model_copy(
+    video = found.video
+    request = request.model_copy(
         update={"frames_estimate": max(0, video.frames_estimate), "frame_pixels": video.width * video.height}
+    )
+    return ResolvedTitle(
+        request, SourceProbe(source=found, version=reelwright.__version__, toolchain=request.toolchain)
     )
 
 

@@ -13,6 +13,7 @@ from reelwright.client.publishing import publishing
 from reelwright.client.status import known_ledger
 from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.output_claims import claim_output
+from reelwright.ledger.records import SourceProbe
 from reelwright.ledger.run_index import RunIndex
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.telemetry.tracing import span
@@ -20,13 +21,14 @@ from reelwright.titles.errors import OutputError
 from reelwright.titles.request import RunRequest
 
 
-def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
+def submit(request: RunRequest, ledger: RunLedger, bus: Bus, probe: SourceProbe | None = None) -> bool:
     """Submits a title. The same request submitted again is the same run, and the same attempt until that has ended.
 
     Args:
         request: the title; `submitted` is set to the present time, and `attempt` to that of the run.
         ledger: a ledger of the run.
         bus: where the request is published.
+        probe: what the source holds, for the decoder; None lets the decoder probe it.
 
     Returns:
         True when the run was submitted, False when its film is finished and whole at its output.
@@ -56,6 +58,9 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus) -> bool:
         numbered = request.model_copy(update={"attempt": latest.attempt + (outcome is not None)})
         claim_output(latest.at(numbered.attempt), request.output)
         RunIndex(latest.root, latest.retry).begin(numbered)
+        # Before the request: with it, a decoder may begin.
+        if probe is not None:
+            latest.at(numbered.attempt).put_probe(probe)
         placed = place_request(latest, known, request)
     _publish(request.model_copy(update={"attempt": placed.attempt}), bus)
     return True

@@ -121,7 +121,7 @@ def _follow(facts: RestorationFacts) -> Decision:
         if (resolution.request.run, resolution.attempt) != (status.run, status.attempt):
             # The source has another content by now, or the run was submitted elsewhere and has ended.
             return _record(facts)
-        return Decision(SubmitTitle(resolution.request), status)
+        return Decision(SubmitTitle(resolution.request, resolution.probe), status)
     if title.under_way:
         return _watch(facts, title)
     return _finish(facts, title) if title.run.state == "finished" else _fail(facts, title)

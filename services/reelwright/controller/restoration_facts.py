@@ -8,6 +8,7 @@ from typing import Literal
 
 from reelwright.client.status import RunStatus
 from reelwright.controller.resources import Restoration, RestorationStatus
+from reelwright.ledger.records import SourceProbe
 from reelwright.titles.request import PriorityClass, RunRequest
 
 
@@ -18,10 +19,12 @@ class Resolution:
     Attributes:
         request: the checked request.
         attempt: number of the attempt that a submission joins or begins.
+        probe: what the source holds.
     """
 
     request: RunRequest
     attempt: int
+    probe: SourceProbe
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,11 @@ class SubmitTitle:
 
     Attributes:
         request: the checked request.
+        probe: what the source holds.
     """
 
     request: RunRequest
+    probe: SourceProbe
 
 
 @dataclass(frozen=True, slots=True)

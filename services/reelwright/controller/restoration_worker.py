@@ -101,7 +101,7 @@ class RestorationWorker:
         if isinstance(step, Resolve):
             return replace(facts, resolution=self._runs.resolve(facts.restoration.spec))
         if isinstance(step, SubmitTitle):
-            self._runs.submit(step.request)
+            self._runs.submit(step.request, step.probe)
         elif isinstance(step, ChangeTitle):
             self._runs.change(step.run, step.priority_class, step.deadline)
         else:

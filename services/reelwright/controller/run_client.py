@@ -15,6 +15,7 @@ from reelwright.client.submission import find_requests, next_attempt, submit
 from reelwright.controller.progress import unix_deadline
 from reelwright.controller.resources import RestorationSpec
 from reelwright.controller.restoration_facts import Resolution, Trouble
+from reelwright.ledger.records import SourceProbe
 from reelwright.ledger.run_ledger import OpenLedger
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import (
@@ -39,8 +40,8 @@ class RunClient(Protocol):
     def resolve(self, spec: RestorationSpec) -> Resolution:
         """Checks a spec, and finds out its run and attempt. Writes nothing."""
 
-    def submit(self, request: RunRequest) -> None:
-        """Submits a title; the same request under way is the same attempt."""
+    def submit(self, request: RunRequest, probe: SourceProbe | None = None) -> None:
+        """Submits a title; the same request under way is the same attempt. Without a probe the decoder makes one."""
 
     def change(self, run: str, priority_class: PriorityClass, deadline: float) -> None:
         """Gives a run that is under way another class or deadline (Unix seconds; 0 for none)."""
@@ -87,16 +88,16 @@ class ClusterRunClient:
             # The name of a file would be read here, in the controller's pod.
             raise RecipeError(f"no recipe named {spec.recipe!r}", "spec.recipe", f"known: {', '.join(recipe_names())}")
         recipe = merge_recipe(spec.recipe, spec.overrides, "spec.overrides")
-        request = resolve_title(spec.source, spec.output, recipe, "")
-        request = request.model_copy(
+        title = resolve_title(spec.source, spec.output, recipe, "")
+        request = title.request.model_copy(
             update={"priority_class": spec.priority_class, "deadline": unix_deadline(spec)},
         )
-        return Resolution(request, next_attempt(request, self._ledger(request.run)))
+        return Resolution(request, next_attempt(request, self._ledger(request.run)), title.probe)
 
-    def submit(self, request: RunRequest) -> None:
+    def submit(self, request: RunRequest, probe: SourceProbe | None = None) -> None:
         """See RunClient."""
         with self._connected() as bus:
-            submit(request, self._ledger(request.run), bus)
+            submit(request, self._ledger(request.run), bus, probe)
 
     def change(self, run: str, priority_class: PriorityClass, deadline: float) -> None:
         """See RunClient."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import groupby
 
@@ -20,7 +20,7 @@ from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
-from reelwright.ledger.records import PlanEnd, SegmentPlan, TitleRecord
+from reelwright.ledger.records import PlanEnd, SegmentPlan, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
 from reelwright.media.colour import RANGE_FULL
@@ -251,13 +251,15 @@ class SegmentPublisher:
 
 def _source_info(request: RunRequest, ledger: RunLedger, settings: DecoderSettings) -> SourceInfo:
     """What the source holds: from the ledger if the same versions have probed it before, else by probing it."""
-    known = ledger.title()
     versions = (reelwright.__version__, toolchain_identity(request.recipe.profile))
-    if known is None or (known.version, known.toolchain) != versions:
-        return probe(request.source, settings.limits)
-    # Another process may have probed it, with other limits.
-    settings.limits.check_size(known.source.video.width, known.source.video.height, request.source)
-    return known.source.model_copy(update={"location": request.source})
+    readers: tuple[Callable[[], TitleRecord | SourceProbe | None], ...] = (ledger.title, ledger.probe)
+    for read in readers:
+        known = read()
+        if known is not None and (known.version, known.toolchain) == versions:
+            # Another process may have probed it, with other limits.
+            settings.limits.check_size(known.source.video.width, known.source.video.height, request.source)
+            return known.source.model_copy(update={"location": request.source})
+    return probe(request.source, settings.limits)
 
 
 def _segment_and_batch_length(title: TitleRecord) -> tuple[int, int]:

@@ -23,7 +23,7 @@ _PRUNED = {
 def remove_work(attempt: Folder) -> None:
     """Removes plan, segments, payloads, marks and film of an attempt.
 
-    Everything else stays: request, title, outcome, and any file that this program did not write.
+    Everything else stays: request, probe, title, outcome, and any file that this program did not write.
 
     Args:
         attempt: the attempt's folder.
@@ -40,7 +40,7 @@ def remove_work(attempt: Folder) -> None:
 def remove_attempt(attempt: Folder) -> None:
     """Removes an attempt: as `remove_work`, and then its documents, the request last."""
     remove_work(attempt)
-    for name in ("title.json", "outcome.json", "request.json"):
+    for name in ("title.json", "probe.json", "outcome.json", "request.json"):
         attempt.remove(name)
     for folder in ("attempts", ""):
         attempt.remove_if_empty(folder)

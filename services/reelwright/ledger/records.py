@@ -3,6 +3,7 @@
 The first attempt of a run has the folder RUN itself, a later one RUN/attempts/000002 and so on.
 
     RUN/request.json              titles.request.RunRequest                                 (`submit`)
+    RUN/probe.json                SourceProbe                                               (`submit`)
     RUN/adopted.json              Adoption; not of the first attempt                        (`submit`)
     RUN/title.json                TitleRecord: request, source, format of the film          (`restore`, decoder)
     RUN/engine.json               EngineBinding                                             (encoder, first frame)
@@ -66,6 +67,20 @@ class Adoption(VersionedDocument):
     """
 
     segments: dict[int, tuple[int, ...]]
+
+
+class SourceProbe(VersionedDocument):
+    """What a submission found in the source, so that the decoder need not probe it again.
+
+    Attributes:
+        source: what `probe` found.
+        version: of the program that probed.
+        toolchain: `media.toolchain.toolchain_identity` of the program that probed.
+    """
+
+    source: SourceInfo
+    version: str
+    toolchain: str
 
 
 class TitleRecord(VersionedDocument):

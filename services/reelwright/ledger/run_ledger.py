@@ -23,6 +23,7 @@ from reelwright.ledger.records import (
     PlanEnd,
     SegmentPlan,
     SegmentRecord,
+    SourceProbe,
     TitleRecord,
 )
 from reelwright.ledger.run_index import RunIndex
@@ -32,7 +33,7 @@ from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.titles.errors import LedgerError, LostSegment, RecipeError
-from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches, is_run
+from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches
 from reelwright.titles.request import RunRequest
 
 # What may differ between two requests for the same attempt.
@@ -117,6 +118,14 @@ class RunLedger:
     def request(self) -> RunRequest | None:
         """The request as it was submitted last; None when this attempt was never submitted."""
         return self._documents.read(_REQUEST, RunRequest)
+
+    def put_probe(self, probe: SourceProbe) -> None:
+        """Writes what a submission found in the source; an earlier probe is replaced."""
+        self._documents.replace("probe.json", probe)
+
+    def probe(self) -> SourceProbe | None:
+        """What the last submission with a probe found in the source; None before one."""
+        return self._documents.read("probe.json", SourceProbe)
 
     def adopt(self, earlier: RunLedger) -> None:
         """Adopts the committed segments of an earlier attempt that has ended, and those that it had adopted.
@@ -375,16 +384,6 @@ class OpenLedger(Protocol):
 
     def __call__(self, run: str, attempt: int = FIRST_ATTEMPT) -> RunLedger:
         """Opens it; see RunLedger."""
-
-
-def list_runs(root: str) -> list[str]:
-    """The runs below a ledger's root, by one listing; empty where there is no such folder yet.
-
-    Raises:
-        OutputError: it cannot be read.
-        UnavailableError: the store does not answer.
-    """
-    return [name for name in Folder(root).list_names("") if is_run(name)]
 
 
 def _plan_name(segment: int) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from reelwright.ledger.documents import DocumentFolder
 from reelwright.ledger.records import Outcome
-from reelwright.ledger.run_ledger import list_runs
 from reelwright.store.folder import Folder
-from reelwright.titles.identity import FIRST_ATTEMPT, attempt_folder
+from reelwright.titles.identity import FIRST_ATTEMPT, attempt_folder, is_run
 
 
 class Runs:
@@ -46,3 +45,13 @@ class Runs:
     def ended_at(self, run: str, attempt: int) -> float | None:
         """When an attempt ended, in Unix seconds by the clock of the store; None while it has not."""
         return self._folder.modified(f"{attempt_folder(run, attempt)}/outcome.json")
+
+
+def list_runs(root: str) -> list[str]:
+    """The runs below a ledger's root, by one listing; empty where there is no such folder yet.
+
+    Raises:
+        OutputError: it cannot be read.
+        UnavailableError: the store does not answer.
+    """
+    return [name for name in Folder(root).list_names("") if is_run(name)]
