@@ -19,8 +19,9 @@ else
 install = $(INSTALL) -e '.[$(1)]'
 endif
 
-# Two processes keep two cores busy; each has a broker and a store of its own, about 2 GB. A file's tests stay together.
-JOBS ?= 2
+# A fifth of the time of the tests is waiting, so three processes keep two cores busy; each has a broker and a store, about 2 GB.
+# The tests of a file stay together.
+JOBS ?= 3
 PYTEST = $(BIN)/python -m pytest -q
 PARALLEL = -n $(JOBS) --dist loadfile
 
