@@ -206,7 +206,7 @@ def _without_defaults(schema: Schema) -> Schema:
     return cleaned
 
 
-def _definition(kind: str, plural: str, short: str, spec: type[BaseModel], status: type[BaseModel]) -> Schema:
+def _definition(kind: str, *, plural: str, short: str, spec: type[BaseModel], status: type[BaseModel]) -> Schema:
     root: Schema = {
         "type": "object",
         "description": _sentence(inspect.cleandoc(spec.__doc__ or "").partition("\n")[0]),
@@ -261,8 +261,10 @@ def generate(target: Path) -> None:
         target: the folder that they are written into.
     """
     made = {
-        "restorations": _definition("Restoration", "restorations", "rst", RestorationSpec, RestorationStatus),
-        "catalogs": _definition("Catalog", "catalogs", "rcat", CatalogSpec, CatalogStatus),
+        "restorations": _definition(
+            "Restoration", plural="restorations", short="rst", spec=RestorationSpec, status=RestorationStatus
+        ),
+        "catalogs": _definition("Catalog", plural="catalogs", short="rcat", spec=CatalogSpec, status=CatalogStatus),
     }
     for name, definition in made.items():
         text = yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)

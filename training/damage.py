@@ -127,10 +127,10 @@ def apply(clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2)
         source *= gains.astype(np.float32)[:, None, None]
     strength = damage.grain / np.sqrt(2) if damage.copy else damage.grain
     if damage.grain:
-        source = grained(source, strength, damage.grain_size, damage.grain_density, rng)
+        source = grained(source, sigma=strength, size=damage.grain_size, density=damage.grain_density, rng=rng)
     if damage.copy:
         source = np.stack([_blurred(frame, damage.copy) for frame in source])
-        source = grained(source, strength, damage.grain_size, damage.grain_density, rng)
+        source = grained(source, sigma=strength, size=damage.grain_size, density=damage.grain_density, rng=rng)
     if damage.dust:
         share = source[0].size / 160**2
         for frame in source:
@@ -142,7 +142,7 @@ def apply(clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2)
     return compress(to_codes(source), damage.codec, damage.quality)
 
 
-def grained(source: Field, sigma: float, size: float, density: float, rng: np.random.Generator) -> Field:
+def grained(source: Field, *, sigma: float, size: float, density: float, rng: np.random.Generator) -> Field:
     """Adds grain that is new in each frame.
 
     Grain is a fluctuation of density; seen through the curve of a print it goes with 2 (y (1 - y))^0.5.

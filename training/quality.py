@@ -155,7 +155,9 @@ def dirt(restore: Restore, count: int, scale: int) -> None:
             continue
         film = material.dirtied(clip, _SEED, scale)
         clean = [(m, w, restore(w)) for m, w in windows(film.clean, count)]
-        found = np.array([_dirt_of(restore, film, m, w, restored, scale) for m, w, restored in clean])
+        found = np.array(
+            [_dirt_of(restore, film, middle=m, clean=w, restored=restored, scale=scale) for m, w, restored in clean]
+        )
         rows.append(np.nanmean(found, axis=0))
         print(f"{piece.name:10}{rows[-1][0]:15.1%}{rows[-1][1]:15.3%}{rows[-1][2]:21.1%}", flush=True)
     mean = np.nanmean(rows, axis=0)
@@ -163,7 +165,7 @@ def dirt(restore: Restore, count: int, scale: int) -> None:
 
 
 def _dirt_of(
-    restore: Restore, film: material.Dirtied, middle: int, clean: Codes, restored: Luma, scale: int
+    restore: Restore, film: material.Dirtied, *, middle: int, clean: Codes, restored: Luma, scale: int
 ) -> list[float]:
     here = slice(middle - MIDDLE, middle - MIDDLE + FRAMES)
     source, dusty = film.clean[middle].astype(np.float32), film.dusty[here]

@@ -132,7 +132,7 @@ def _corners(rng: np.random.Generator) -> Iterator[tuple[int, int]]:
 
 
 def _append(
-    folder: Path, shots: Sequence[Photograph], seed: int, process: int, processes: int, clips: int, scale: int
+    folder: Path, *, shots: Sequence[Photograph], seed: int, process: int, processes: int, clips: int, scale: int
 ) -> None:
     """Makes every clip whose number is `process` modulo `processes` and is not yet in the file."""
     path, size = folder / f"{seed}-{process}of{processes}.samples", 4 * sample_type(scale).itemsize

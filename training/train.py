@@ -174,6 +174,7 @@ def start(net: WindowNet) -> WindowNet:
 def train(
     checkpoint: Path,
     samples: Path,
+    *,
     network: WindowNetwork,
     plan: Plan,
     threads: int,
@@ -251,13 +252,13 @@ def main() -> None:
     train(
         given.checkpoint,
         given.samples,
-        network,
-        plan,
-        given.threads,
-        lambda _: stop.is_set(),
-        given.minutes,
-        kinds,
-        weights,
+        network=network,
+        plan=plan,
+        threads=given.threads,
+        stopped=lambda _: stop.is_set(),
+        minutes=given.minutes,
+        kinds=kinds,
+        weights=weights,
     )
 
 

@@ -202,7 +202,9 @@ def test_the_last_frame_is_held(profile: str, tmp_path: Path) -> None:
     film = dataclasses.replace(unrestored.film, time_base=Fraction(1, 1000))
     planned = [FrameRecord(pts=pts, duration=held) for pts, held in ((0, 40), (40, 500), (540, 1300))]
     path = write_segment(tmp_path / "held.mkv", unrestored.spec, film, pictures)
-    assemble_film(tmp_path / "held", [SegmentInput(path, planned)], unrestored.info, unrestored.spec, film)
+    assemble_film(
+        tmp_path / "held", [SegmentInput(path, planned)], source=unrestored.info, spec=unrestored.spec, film=film
+    )
     with av.open(str(tmp_path / "held")) as container:
         assert Fraction(container.duration or 0, av.time_base) == Fraction(1840, 1000)
     assert read_timeline(tmp_path / "held").pts[-1] * read_timeline(tmp_path / "held").time_base == Fraction(540, 1000)
@@ -238,7 +240,7 @@ def test_the_same_film_is_the_same_bytes(profile: str, tmp_path: Path) -> None:
     """Assembling twice gives the same file."""
     unrestored = make_unrestored_film(clip("streams_mkv"), profile, tmp_path)
     again = tmp_path / "again"
-    assemble_film(again, unrestored.segments, unrestored.info, unrestored.spec, unrestored.film)
+    assemble_film(again, unrestored.segments, source=unrestored.info, spec=unrestored.spec, film=unrestored.film)
     assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(unrestored.path.read_bytes()).digest()
 
 
@@ -256,7 +258,7 @@ def test_segments_must_make_one_film(tmp_path: Path) -> None:
 
     def refused(unrestored: UnrestoredFilm, segments: list[SegmentInput], match: str) -> None:
         with pytest.raises(InternalError, match=match):
-            assemble_film(out, segments, unrestored.info, unrestored.spec, unrestored.film)
+            assemble_film(out, segments, source=unrestored.info, spec=unrestored.spec, film=unrestored.film)
 
     first, *rest = unrestored.segments
     refused(unrestored, [], "at least one frame")
@@ -277,7 +279,9 @@ def test_no_room_for_the_film(profile: str, tmp_path: Path) -> None:
         (nowhere, OutputError, "no such file"),
     ):
         with pytest.raises(error, match=reason):
-            assemble_film(place, unrestored.segments, unrestored.info, unrestored.spec, unrestored.film)
+            assemble_film(
+                place, unrestored.segments, source=unrestored.info, spec=unrestored.spec, film=unrestored.film
+            )
 
 
 @pytest.mark.parametrize(("pix_fmt", "gray"), [("gray", True), ("gray10le", True), ("yuv420p", False)])

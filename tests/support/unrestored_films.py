@@ -71,7 +71,7 @@ def make_unrestored_film(
     film = format_of(info, pictures[0])
     segments = tuple(_segments(frames, pictures, folder, spec, film, segment))
     path = folder / f"film{spec.suffix}"
-    result = assemble_film(path, segments, info, spec, film)
+    result = assemble_film(path, segments, source=info, spec=spec, film=film)
     return UnrestoredFilm(path, info, spec, film, segments, pictures, result)
 
 

@@ -104,7 +104,9 @@ def test_a_scratch_stays_where_it_is_for_a_while() -> None:
     """The scratched columns of one frame are those of the frame before, within two columns."""
     flat = np.full((120, 160), 0.5, np.float32)
     now, then = (
-        np.flatnonzero(np.abs(effects.scratches(flat, 2, 3, 7, index, 1.0) - flat).max(axis=0) > 0.02)
+        np.flatnonzero(
+            np.abs(effects.scratches(flat, mean=2, seed=3, purpose=7, index=index, unit=1.0) - flat).max(axis=0) > 0.02
+        )
         for index in (10, 11)
     )
     assert 0 < now.size < 40

@@ -34,7 +34,9 @@ def test_chroma_is_not_shifted(source: str, target: str, scale: int) -> None:
     before, after = PIXEL_FORMATS[source + "12le"], PIXEL_FORMATS[target + "12le"]
     fine = 8  # a ramp of twelve bits, so that rounding does not hide an error
     plane = quantise(ramp(before, WIDTH, HEIGHT).astype(np.float32) * fine, before)
-    found = enlarge_chroma(plane, before, after, (WIDTH * scale, HEIGHT * scale), scale, 1.0)
+    found = enlarge_chroma(
+        plane, source=before, target=after, size=(WIDTH * scale, HEIGHT * scale), scale=scale, gain=1.0
+    )
     wanted = ramp(after, WIDTH, HEIGHT, scale) * fine
     assert found.shape == wanted.shape
     inner = np.s_[4 * scale : -4 * scale, 4 * scale : -4 * scale]
@@ -49,7 +51,9 @@ def test_chroma_sited_elsewhere_is_moved_to_where_players_expect_it(siting: tupl
     rows, columns = layout.plane_shape(1, WIDTH, HEIGHT)
     across, down = 2 * np.arange(columns) + 0.5 + siting[0], 2 * np.arange(rows) + 0.5 + siting[1]
     plane = quantise(((60 + 1.5 * across[None, :] + down[:, None]) * fine).astype(np.float32), layout)
-    found = enlarge_chroma(plane, layout, layout, (WIDTH * 2, HEIGHT * 2), 2, 1.0, siting)
+    found = enlarge_chroma(
+        plane, source=layout, target=layout, size=(WIDTH * 2, HEIGHT * 2), scale=2, gain=1.0, siting=siting
+    )
     wanted = ramp(layout, WIDTH, HEIGHT, 2) * fine
     assert np.abs(found - wanted)[8:-8, 8:-8].max() <= 0.5 + 1.5 * fine / 16
 
@@ -62,14 +66,17 @@ def test_neutral_stays_exactly_neutral(source: str, target: str, scale: int) -> 
     plane = neutral_chroma(before, (33, 21))
     gain = 2.0 ** (after.depth - before.depth)
     size = (33 * scale, 21 * scale)
-    assert np.array_equal(enlarge_chroma(plane, before, after, size, scale, gain), neutral_chroma(after, size))
+    assert np.array_equal(
+        enlarge_chroma(plane, source=before, target=after, size=size, scale=scale, gain=gain),
+        neutral_chroma(after, size),
+    )
 
 
 def test_flat_colour_stays_flat_up_to_the_edge() -> None:
     """Samples outside of the plane repeat its edge, so a flat plane stays flat."""
     layout = PIXEL_FORMATS["yuv420p"]
     plane = np.full(layout.plane_shape(1, 31, 17), 77, np.uint8)
-    assert (enlarge_chroma(plane, layout, layout, (62, 34), 2, 1.0) == 77).all()
+    assert (enlarge_chroma(plane, source=layout, target=layout, size=(62, 34), scale=2, gain=1.0) == 77).all()
 
 
 def test_code_values_are_rounded_and_clipped_to_the_depth() -> None:

@@ -67,7 +67,7 @@ def candidates() -> tuple[_Leases, _Clock, LeaderElection, LeaderElection]:
     """Two candidates for a Lease of 15 seconds."""
     leases, clock = _Leases(), _Clock()
     api = cast("KubernetesApi", leases)
-    one, two = (LeaderElection(api, "lease", name, 15.0, clock) for name in ("one", "two"))
+    one, two = (LeaderElection(api, name="lease", holder=name, seconds=15.0, clock=clock) for name in ("one", "two"))
     return leases, clock, one, two
 
 

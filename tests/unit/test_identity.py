@@ -39,15 +39,23 @@ def test_a_large_file_is_sampled_over_its_whole_length() -> None:
 
 def test_run_id_depends_on_source_recipe_model_toolchain_and_engine_alone() -> None:
     """The same source, recipe, model, toolchain and engine give one run ID, and any difference gives another."""
-    run = run_id("a" * 64, RECIPE, "c" * 64, "av-1", "engine-1")
-    assert run == run_id("a" * 64, load_recipe("faithful", {"scale": "2"}), "c" * 64, "av-1", "engine-1")
+    run = run_id("a" * 64, RECIPE, model_sha256="c" * 64, toolchain="av-1", engine="engine-1")
+    assert run == run_id(
+        "a" * 64, load_recipe("faithful", {"scale": "2"}), model_sha256="c" * 64, toolchain="av-1", engine="engine-1"
+    )
     others = {
-        run_id("b" * 64, RECIPE, "c" * 64, "av-1", "engine-1"),
-        run_id("a" * 64, load_recipe("faithful", {"grain.keep": "0.1"}), "c" * 64, "av-1", "engine-1"),
-        run_id("a" * 64, RECIPE, "d" * 64, "av-1", "engine-1"),
-        run_id("a" * 64, RECIPE, "c" * 64, "av-2", "engine-1"),
-        run_id("a" * 64, RECIPE, "c" * 64, "av-1", "engine-2"),
-        run_id("a" * 64, RECIPE, "c" * 64, "av-1"),
+        run_id("b" * 64, RECIPE, model_sha256="c" * 64, toolchain="av-1", engine="engine-1"),
+        run_id(
+            "a" * 64,
+            load_recipe("faithful", {"grain.keep": "0.1"}),
+            model_sha256="c" * 64,
+            toolchain="av-1",
+            engine="engine-1",
+        ),
+        run_id("a" * 64, RECIPE, model_sha256="d" * 64, toolchain="av-1", engine="engine-1"),
+        run_id("a" * 64, RECIPE, model_sha256="c" * 64, toolchain="av-2", engine="engine-1"),
+        run_id("a" * 64, RECIPE, model_sha256="c" * 64, toolchain="av-1", engine="engine-2"),
+        run_id("a" * 64, RECIPE, model_sha256="c" * 64, toolchain="av-1"),
     }
     assert run not in others
     assert len(others) == 6

@@ -25,7 +25,9 @@ def worker_on(api: MemoryApi, runs: Any) -> RestorationWorker:
     """A new process: its cache is what the API holds."""
     cache = ResourceCache()
     cache.replace_all(api.documents.values())
-    writer = StatusWriter(cast("KubernetesApi", api), RESTORATIONS, "Restoration", cache, "test")
+    writer = StatusWriter(
+        cast("KubernetesApi", api), RESTORATIONS, kind_name="Restoration", cache=cache, identity="test"
+    )
     return RestorationWorker(cache, writer, runs, lambda: None)
 
 

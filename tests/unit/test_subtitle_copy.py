@@ -29,7 +29,7 @@ def test_a_subtitle_without_a_time_is_named(profile: str, tmp_path: Path) -> Non
         stream = source.streams.subtitles[0]
         writer: StreamWriter
         if profile == "web":
-            writer = convert_text(stream, film, spec, outcome, Fraction(0), Fraction(60))
+            writer = convert_text(stream, film, spec=spec, outcome=outcome, shift=Fraction(0), longest=Fraction(60))
         else:
             target: Any = film.add_stream_from_template(stream, opaque=True)
             writer = SubtitleCopy(outcome, StreamClock(Fraction(0), target, strict=False), Fraction(0), Fraction(60))

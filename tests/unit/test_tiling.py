@@ -38,16 +38,20 @@ def test_tiles_supply_every_sample_once_and_contain_its_halo(length: int, halo: 
 def test_a_tiled_frame_equals_the_untiled_frame(size: tuple[int, int]) -> None:
     """With a network that reads exactly its halo, tiles change no sample."""
     luma = np.random.default_rng(1).random(size, np.float32)
-    tiled = run_tiled([luma[None]], sum_at_distance_12, 2, 12, 2, largest=(50, 60))
+    tiled = run_tiled([luma[None]], sum_at_distance_12, scale=2, halo=12, multiple=2, largest=(50, 60))
     assert tiled.shape == (size[0] * 2, size[1] * 2)
-    assert np.array_equal(tiled, run_tiled([luma[None]], sum_at_distance_12, 2, 12, 2, largest=(4000, 4000)))
+    assert np.array_equal(
+        tiled, run_tiled([luma[None]], sum_at_distance_12, scale=2, halo=12, multiple=2, largest=(4000, 4000))
+    )
 
 
 def test_a_halo_that_is_too_small_changes_samples() -> None:
     """With half the needed halo the tiled frame differs, so the test above can fail."""
     luma = np.random.default_rng(1).random((150, 151), np.float32)
-    tiled = run_tiled([luma[None]], sum_at_distance_12, 2, 6, 2, largest=(50, 60))
-    assert not np.array_equal(tiled, run_tiled([luma[None]], sum_at_distance_12, 2, 6, 2, largest=(4000, 4000)))
+    tiled = run_tiled([luma[None]], sum_at_distance_12, scale=2, halo=6, multiple=2, largest=(50, 60))
+    assert not np.array_equal(
+        tiled, run_tiled([luma[None]], sum_at_distance_12, scale=2, halo=6, multiple=2, largest=(4000, 4000))
+    )
 
 
 @pytest.mark.parametrize("size", [(60, 90), (200, 34), (150, 152)])
@@ -62,7 +66,7 @@ def test_maps_at_half_size_are_cut_with_the_frame(size: tuple[int, int]) -> None
         assert np.array_equal(tile[0][0][inner], tile[1][0].repeat(2, 0).repeat(2, 1)[inner])
         return np.asarray(tile[0][0], np.float32)
 
-    assert np.array_equal(run_tiled([luma, half], agree, 1, 4, 2, largest=(50, 60)), luma[0])
+    assert np.array_equal(run_tiled([luma, half], agree, scale=1, halo=4, multiple=2, largest=(50, 60)), luma[0])
 
 
 def sum_at_distance_12(tile: list[NDArray[np.generic]]) -> Luma:

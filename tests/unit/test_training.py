@@ -75,7 +75,7 @@ def test_grain_has_the_asked_strength() -> None:
     """Sigma in mid-grey is that of the draw, whatever the size of the grain."""
     grey = np.full((3, 128, 128), 0.5, np.float32)
     for size in (0.3, 0.9):
-        found = grained(grey, 8, size, 0.5, np.random.default_rng(1)) - grey
+        found = grained(grey, sigma=8, size=size, density=0.5, rng=np.random.default_rng(1)) - grey
         assert found.std() * 255 == pytest.approx(8, rel=0.02)
 
 
@@ -150,9 +150,9 @@ def test_a_batch_is_a_function_of_its_number(folder: Path) -> None:
 def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path) -> None:
     """Six steps at once and three and three give the same weights and averages."""
     network, plan = WindowNetwork(channels=8, layers=3), Plan(6, batch=2, warm_up=2)
-    train(folder / "whole.pt", folder, network, plan, threads=1)
-    train(folder / "parts.pt", folder, network, plan, threads=1, stopped=lambda step: step >= 3)
-    train(folder / "parts.pt", folder, network, plan, threads=1)
+    train(folder / "whole.pt", folder, network=network, plan=plan, threads=1)
+    train(folder / "parts.pt", folder, network=network, plan=plan, threads=1, stopped=lambda step: step >= 3)
+    train(folder / "parts.pt", folder, network=network, plan=plan, threads=1)
     whole, parts = (torch.load(folder / name, weights_only=True) for name in ("whole.pt", "parts.pt"))
     assert whole["step"] == parts["step"] == 6
     for part in ("net", "average"):
@@ -163,11 +163,11 @@ def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path) -> 
 def test_a_training_may_start_from_finished_weights(folder: Path) -> None:
     """The first checkpoint of a training from given weights holds them, until a step has moved them."""
     network = WindowNetwork(channels=8, layers=3)
-    train(folder / "first.pt", folder, network, Plan(3, batch=2, warm_up=2), threads=1)
+    train(folder / "first.pt", folder, network=network, plan=Plan(3, batch=2, warm_up=2), threads=1)
     weights = torch.load(folder / "first.pt", weights_only=True)["average"]
     for steps in (0, 2):
         plan = Plan(steps, batch=2, warm_up=2)
-        train(folder / f"{steps}.pt", folder, network, plan, threads=1, weights=weights)
+        train(folder / f"{steps}.pt", folder, network=network, plan=plan, threads=1, weights=weights)
     begun, moved = (torch.load(folder / f"{steps}.pt", weights_only=True)["net"] for steps in (0, 2))
     assert all(torch.equal(begun[name], weights[name]) for name in weights)
     assert not torch.equal(moved["conv1.weight"], weights["conv1.weight"])
@@ -176,9 +176,9 @@ def test_a_training_may_start_from_finished_weights(folder: Path) -> None:
 def test_another_plan_is_refused(folder: Path) -> None:
     """A checkpoint is not continued by a plan that differs in more than its length."""
     network = WindowNetwork(channels=8, layers=3)
-    train(folder / "run.pt", folder, network, Plan(1, batch=2), threads=1)
+    train(folder / "run.pt", folder, network=network, plan=Plan(1, batch=2), threads=1)
     with pytest.raises(SystemExit, match="another network or plan"):
-        train(folder / "run.pt", folder, network, Plan(2, batch=3), threads=1)
+        train(folder / "run.pt", folder, network=network, plan=Plan(2, batch=3), threads=1)
 
 
 def test_orthonormal_rows() -> None:

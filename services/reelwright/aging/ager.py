@@ -63,7 +63,7 @@ class Ager:
         preset = self.preset
         if preset.weave > 0:
             shift = 0.4 * generator(self.seed, _WEAVE, index).standard_normal(2)
-            shift += 0.9 * drift(self.seed, _WEAVE_SLOW, index, 12, 2)
+            shift += 0.9 * drift(self.seed, _WEAVE_SLOW, index, period=12, size=2)
             shift *= preset.weave * self._unit
             # In a projector the picture moves less sideways than up and down.
             luma = effects.weave(luma, float(0.7 * shift[0]), float(shift[1]))
@@ -75,17 +75,19 @@ class Ager:
         preset, unit = self.preset, self._unit
         luma = effects.blur(luma, preset.blur * unit)
         luma = effects.grain(luma, preset.grain, generator(self.seed, _GRAIN, index), unit)
-        luma = effects.scratches(luma, preset.scratches, self.seed, _SCRATCHES, index, unit)
+        luma = effects.scratches(
+            luma, mean=preset.scratches, seed=self.seed, purpose=_SCRATCHES, index=index, unit=unit
+        )
         rng = generator(self.seed, _DUST, index)
         specks, hairs = rng.poisson(preset.dust * self._area), rng.poisson(preset.hairs * self._area)
-        return effects.dust(luma, int(specks), int(hairs), rng, unit)
+        return effects.dust(luma, specks=int(specks), hairs=int(hairs), rng=rng, unit=unit)
 
     def _gain(self, index: int) -> Field:
         preset = self.preset
         if preset.flicker <= 0:
             return self._vignette
         quick = float(generator(self.seed, _FLICKER, index).standard_normal())
-        slow = float(drift(self.seed, _FLICKER_SLOW, index, 8, 1)[0])
-        knots = drift(self.seed, _UNEVEN, index, 10, 9).reshape(3, 3)
+        slow = float(drift(self.seed, _FLICKER_SLOW, index, period=8, size=1)[0])
+        knots = drift(self.seed, _UNEVEN, index, period=10, size=9).reshape(3, 3)
         uneven = effects.uneven_gain(self._shape, 0.5 * preset.flicker * knots)
         return self._vignette * (uneven + np.float32(1 + preset.flicker * (0.7 * quick + 0.7 * slow)))

@@ -71,7 +71,7 @@ def grain(luma: Field, stock: GrainStock, rng: np.random.Generator, unit: float)
     return np.asarray(luma + swing * field, np.float32)
 
 
-def dust(luma: Field, specks: int, hairs: int, rng: np.random.Generator, unit: float) -> Field:
+def dust(luma: Field, *, specks: int, hairs: int, rng: np.random.Generator, unit: float) -> Field:
     """Draws specks and hairs. Dirt on the print is dark; one in four was on the negative and is white."""
     if specks + hairs == 0:
         return luma
@@ -115,7 +115,7 @@ def _hair(mask: NDArray[np.uint8], opacity: int, rng: np.random.Generator, unit:
     cv2.polylines(mask, points, False, opacity, max(1, round(unit)), cv2.LINE_AA, 4)
 
 
-def scratches(luma: Field, mean: float, seed: int, purpose: int, index: int, unit: float) -> Field:
+def scratches(luma: Field, *, mean: float, seed: int, purpose: int, index: int, unit: float) -> Field:
     """Draws vertical scratches, `mean` of them on average. Each stays at its column for SCRATCH_FRAMES frames.
 
     There are twice as many slots as scratches, but at least one. Every SCRATCH_FRAMES frames a slot draws a new scratch

@@ -30,7 +30,7 @@ _RATE = {"preset": "veryfast", "crf": "24"}
 _TARGET = pixel_format("yuv420p")
 
 
-def age_film(source: str, output: Path, preset: str, seed: int, shrink: int, *, overwrite: bool = False) -> int:
+def age_film(source: str, output: Path, preset: str, *, seed: int, shrink: int, overwrite: bool = False) -> int:
     """Writes an aged copy of a film as H.264 in MP4.
 
     Args:
@@ -69,7 +69,7 @@ def age_film(source: str, output: Path, preset: str, seed: int, shrink: int, *, 
                 encoder.add(Picture(_TARGET.name, film.width, film.height, ager.age(frame.index, small)))
                 frames.append(frame.record)
             encoder.finish()
-            assemble_film(draft, [SegmentInput(segment, frames)], info, spec, film)
+            assemble_film(draft, [SegmentInput(segment, frames)], source=info, spec=spec, film=film)
             draft.replace(output)
     except OSError as error:
         raise output_error(error, str(output)) from None

@@ -22,7 +22,7 @@ def generator(seed: int, purpose: int, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, purpose, index))))
 
 
-def drift(seed: int, purpose: int, index: int, period: int, size: int) -> NDArray[np.float64]:
+def drift(seed: int, purpose: int, index: int, *, period: int, size: int) -> NDArray[np.float64]:
     """`size` random values of variance 1 that change smoothly over the frames, to new ones after `period` frames."""
     knot, rest = divmod(index, period)
     # The squares of cosine and sine add up to 1, so the variance is 1 between two knots as well.

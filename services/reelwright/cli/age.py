@@ -21,5 +21,5 @@ def command(
     """Make a clean film look like an old print."""
     from reelwright.aging.film import age_film
 
-    frames = age_film(source, output, preset, seed, shrink, overwrite=overwrite)
+    frames = age_film(source, output, preset, seed=seed, shrink=shrink, overwrite=overwrite)
     print_notice(f"aged    {output}  {frames} frames, {preset}")

@@ -32,7 +32,9 @@ def command(
     from reelwright.titles.overrides import resolve_recipe
 
     start_tracing("restore")
-    job = make_job(source, output, resolve_recipe(recipe, assign, scale, profile), engine, threads)
+    job = make_job(
+        source, output, recipe=resolve_recipe(recipe, assign, scale, profile), engine=engine, threads=threads
+    )
     try:
         with ProgressDisplay(Path(source).name) as display:
             manifest = run_job(

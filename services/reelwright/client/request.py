@@ -60,7 +60,9 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> Reso
     with held(source, fingerprint):
         found = probe(source)
     check_output(source, output, recipe.profile)
-    request = title_request(source, output, recipe, resolve_model(recipe.model), engine, fingerprint)
+    request = title_request(
+        source, output, recipe=recipe, model=resolve_model(recipe.model), engine=engine, fingerprint=fingerprint
+    )
     # How much work the title is must be known before a decoder opens the source.
     video = found.video
     request = request.model_copy(
@@ -98,7 +100,7 @@ def parse_deadline(text: str, now: float | None = None) -> float:
 
 
 def title_request(
-    source: str, output: str, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
+    source: str, output: str, *, recipe: Recipe, model: ModelFile, engine: str, fingerprint: str
 ) -> RunRequest:
     """Builds the request of a title. The same source, recipe, model, engine and toolchain give the same run.
 
@@ -112,7 +114,7 @@ def title_request(
     """
     toolchain = toolchain_identity(recipe.profile)
     return RunRequest(
-        run=run_id(fingerprint, recipe, model.sha256, toolchain, engine),
+        run=run_id(fingerprint, recipe, model_sha256=model.sha256, toolchain=toolchain, engine=engine),
         source=source,
         output=output,
         recipe=recipe,

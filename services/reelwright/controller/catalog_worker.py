@@ -68,6 +68,7 @@ class CatalogWorker:
     def __init__(
         self,
         api: KubernetesApi,
+        *,
         catalogs: ResourceCache,
         restorations: ResourceCache,
         writer: StatusWriter,

@@ -38,6 +38,7 @@ class LeaderElection:
     def __init__(
         self,
         api: KubernetesApi,
+        *,
         name: str,
         holder: str,
         seconds: float,

@@ -65,17 +65,30 @@ class ControllerService:
     def __init__(self, api: KubernetesApi, runs: RunClient, settings: ControllerSettings) -> None:
         self._settings, self._runs = settings, runs
         self._queue: WorkQueue[_Key] = WorkQueue(settings.retry_seconds)
-        self._election = LeaderElection(api, settings.lease, settings.holder(), settings.lease_seconds)
+        self._election = LeaderElection(
+            api, name=settings.lease, holder=settings.holder(), seconds=settings.lease_seconds
+        )
         self._restorations, self._catalogs = ResourceCache(), ResourceCache()
         self._watchers = [
-            ResourceWatcher(api, kind, cache, partial(self._add_name, kind), settings.relist_seconds)
+            ResourceWatcher(
+                api, kind, cache=cache, changed=partial(self._add_name, kind), relist_seconds=settings.relist_seconds
+            )
             for kind, cache in ((RESTORATIONS, self._restorations), (CATALOGS, self._catalogs))
         ]
-        writer = StatusWriter(api, RESTORATIONS, "Restoration", self._restorations, settings.identity)
+        writer = StatusWriter(
+            api, RESTORATIONS, kind_name="Restoration", cache=self._restorations, identity=settings.identity
+        )
         restorations = RestorationWorker(self._restorations, writer, runs, self._check_leading)
-        catalog_writer = StatusWriter(api, CATALOGS, "Catalog", self._catalogs, settings.identity)
+        catalog_writer = StatusWriter(
+            api, CATALOGS, kind_name="Catalog", cache=self._catalogs, identity=settings.identity
+        )
         catalogs = CatalogWorker(
-            api, self._catalogs, self._restorations, catalog_writer, settings.settle_seconds, self._check_leading
+            api,
+            catalogs=self._catalogs,
+            restorations=self._restorations,
+            writer=catalog_writer,
+            settle_seconds=settings.settle_seconds,
+            may_act=self._check_leading,
         )
         self._work: dict[ResourceKind, Callable[[str], float | None]] = {
             RESTORATIONS: lambda name: self._after(name, restorations.work(name)),

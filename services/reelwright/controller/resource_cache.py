@@ -97,6 +97,7 @@ class ResourceWatcher:
         self,
         api: KubernetesApi,
         kind: ResourceKind,
+        *,
         cache: ResourceCache,
         changed: Callable[[str], None],
         relist_seconds: float,

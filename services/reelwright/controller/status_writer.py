@@ -32,7 +32,7 @@ class StatusWriter:
     """
 
     def __init__(
-        self, api: KubernetesApi, kind: ResourceKind, kind_name: str, cache: ResourceCache, identity: str
+        self, api: KubernetesApi, kind: ResourceKind, *, kind_name: str, cache: ResourceCache, identity: str
     ) -> None:
         self._api, self._kind, self._kind_name = api, kind, kind_name
         self._cache, self._identity = cache, identity

@@ -80,7 +80,7 @@ def decode_title(
     with held(request.source, request.fingerprint):
         title = _opened_title(request, ledger, settings, guard)
         publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)
-        end = _publish_segments(title, publisher, ledger, window, guard)
+        end = _publish_segments(title, publisher, ledger=ledger, window=window, guard=guard)
         if end is None:
             return None
         # The assembler opens the source again; a plan is complete only for a source that is still there.
@@ -101,7 +101,7 @@ def _opened_title(request: RunRequest, ledger: RunLedger, settings: DecoderSetti
 
 
 def _publish_segments(
-    title: TitleRecord, publisher: SegmentPublisher, ledger: RunLedger, window: InFlightWindow, guard: CrashGuard
+    title: TitleRecord, publisher: SegmentPublisher, *, ledger: RunLedger, window: InFlightWindow, guard: CrashGuard
 ) -> PlanEnd | None:
     """Publishes the segments of a title; the plan's totals, or None when the window was closed."""
     reader = FrameReader(title.source, title.request.recipe)

@@ -56,7 +56,14 @@ class ForecastService(ForecastServicer):
         ahead = self._titles_ahead(titles)
         times = self._times(list(ahead.values()))
         return [
-            self._forecast(title.run, title.attempt, title.progress, title.frames_left, ahead.get(_key(title)), times)
+            self._forecast(
+                title.run,
+                title.attempt,
+                progress=title.progress,
+                frames_left=title.frames_left,
+                ahead=ahead.get(_key(title)),
+                times=times,
+            )
             for title in titles
             if not runs or title.run in runs
         ]
@@ -76,7 +83,9 @@ class ForecastService(ForecastServicer):
         ahead = self._titles_ahead(self._planner.titles.titles())
         mine = self._title_ahead(_PLANNED_KEY, progress, planned.frames)
         titles = [*ahead.values(), *([mine] if mine else [])]
-        return self._forecast("", 0, progress, planned.frames, mine, self._times(titles))
+        return self._forecast(
+            "", 0, progress=progress, frames_left=planned.frames, ahead=mine, times=self._times(titles)
+        )
 
     def _titles_ahead(self, titles: list[TitleUnderWay]) -> dict[str, TitleAhead]:
         ahead = {}
@@ -112,6 +121,7 @@ class ForecastService(ForecastServicer):
         self,
         run: str,
         attempt: int,
+        *,
         progress: TitleProgress,
         frames_left: int,
         ahead: TitleAhead | None,

@@ -89,9 +89,9 @@ class EncoderService:
         return SegmentWorker(
             self._bus,
             self._ledger,
-            self._claims,
-            self._settings,
-            self._guard,
+            claims=self._claims,
+            settings=self._settings,
+            guard=self._guard,
             budget=self._budget,
             acknowledge=self._finished.append,
             redeliver=lambda record: self._redeliveries.append((time.monotonic() + _REDELIVERY_SECONDS, record)),

@@ -66,7 +66,7 @@ class RestorationJob:
             self.ledger.rmdir()
 
 
-def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, threads: int | None) -> RestorationJob:
+def make_job(source: str, output: Path | None, *, recipe: Recipe, engine: str, threads: int | None) -> RestorationJob:
     """Resolves what a person asks for into a job. Writes nothing.
 
     Raises:
@@ -79,7 +79,9 @@ def make_job(source: str, output: Path | None, recipe: Recipe, engine: str, thre
     check_output(source, str(output), recipe.profile)
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1
-    request = title_request(source, str(output), recipe, model, engine_identity(engine, model), fingerprint)
+    request = title_request(
+        source, str(output), recipe=recipe, model=model, engine=engine_identity(engine, model), fingerprint=fingerprint
+    )
     return RestorationJob(request, model, engine, threads)
 
 

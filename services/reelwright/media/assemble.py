@@ -68,7 +68,7 @@ class AssembledFilm:
 
 
 def assemble_film(
-    out: Path, segments: Iterable[SegmentInput], source: SourceInfo, spec: ProfileSpec, film: FilmFormat
+    out: Path, segments: Iterable[SegmentInput], *, source: SourceInfo, spec: ProfileSpec, film: FilmFormat
 ) -> AssembledFilm:
     """Writes the film to `out`: every frame at its source's time, the other streams interleaved.
 
@@ -98,7 +98,9 @@ def assemble_film(
         if timecode is not None:
             timecode = film_timecode(timecode, start + shift, film.average_rate, spec.container)
         with output_errors(out), CaptionReader(source.location) as captions:
-            return _Assembly(out, source, other, spec, film, shift, timecode, captions).write(first, pending)
+            return _Assembly(
+                out, source, other=other, spec=spec, film=film, shift=shift, timecode=timecode, captions=captions
+            ).write(first, pending)
 
 
 class _Assembly:
@@ -106,6 +108,7 @@ class _Assembly:
         self,
         out: Path,
         source: SourceInfo,
+        *,
         other: InputContainer,
         spec: ProfileSpec,
         film: FilmFormat,
@@ -138,12 +141,14 @@ class _Assembly:
             length = min(Fraction(self._source.duration) or _LONGEST_SUBTITLE, _LONGEST_SUBTITLE)
             planner = StreamPlanner(self._source.location, container, self._spec, self._shift, length)
             others = planner.add_streams(self._other, self._main)
-            captions = CaptionCopy(self._caption_reader, container, self._source.location, codec, self._spec)
+            captions = CaptionCopy(
+                self._caption_reader, container, location=self._source.location, codec=codec, spec=self._spec
+            )
             container.metadata.update(film_tags(self._source.metadata))
             self._chapters.write(container)
             container.start_encoding()
             clock = PictureClock(self._spec.reorder, round(self._shift / self._film.time_base))
-            pictures = SegmentPackets(chain([first], pending), video, self._film, clock, captions)
+            pictures = SegmentPackets(chain([first], pending), video, film=self._film, clock=clock, captions=captions)
             self._mux(container, pictures, captions, others)
         except BaseException:
             with suppress(av.FFmpegError, OSError):

@@ -35,6 +35,7 @@ _GAP, _GAP_BETWEEN_EDITS = 0.1, 0.001
 def convert_audio(
     stream: AudioStream,
     film: OutputContainer,
+    *,
     spec: ProfileSpec,
     outcome: StreamOutcome,
     shift: Fraction,
@@ -59,7 +60,9 @@ def convert_audio(
         if container_holds(spec, add):
             mixed = "" if layout == own else ", mixed down to stereo"
             reason = f"{outcome.reason}; now {spec.audio}{mixed}"
-            return AudioConversion(outcome.model_copy(update={"reason": reason}), stream, add(film), shift, edited)
+            return AudioConversion(
+                outcome.model_copy(update={"reason": reason}), stream, target=add(film), shift=shift, edited=edited
+            )
     return None
 
 
@@ -99,6 +102,7 @@ class AudioConversion:
         self,
         outcome: StreamOutcome,
         stream: AudioStream,
+        *,
         target: AudioStream,
         shift: Fraction,
         edited: EditedSound | None,

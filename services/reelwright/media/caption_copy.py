@@ -29,7 +29,7 @@ class CaptionCopy:
     """
 
     def __init__(
-        self, reader: CaptionReader, film: OutputContainer, location: str, codec: str, spec: ProfileSpec
+        self, reader: CaptionReader, film: OutputContainer, *, location: str, codec: str, spec: ProfileSpec
     ) -> None:
         self._reader, self._codec, self._spec = reader, codec, spec
         self._text = add_caption_text(film, location, codec, spec)

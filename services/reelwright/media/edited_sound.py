@@ -68,7 +68,7 @@ class EditedSound:
         for at, frame in self._placed(packets, unit):
             if last is not None and at >= last:
                 return
-            yield from _cut(frame, at, first, last, round(part.at * rate) - first)
+            yield from _cut(frame, at=at, first=first, last=last, offset=round(part.at * rate) - first)
 
     def _placed(self, packets: Iterator[av.Packet[AudioStream]], unit: Fraction) -> Iterator[tuple[int, AudioFrame]]:
         """Decoded frames and where in the track they begin, in samples, counted so that a coarse clock does no harm."""
@@ -96,7 +96,7 @@ def _start(frame: AudioFrame) -> Fraction:
     return Fraction(frame.pts, frame.sample_rate)
 
 
-def _cut(frame: AudioFrame, at: int, first: int, last: int | None, offset: int) -> Iterator[AudioFrame]:
+def _cut(frame: AudioFrame, *, at: int, first: int, last: int | None, offset: int) -> Iterator[AudioFrame]:
     """What of a frame lies between two samples, with its time moved by an offset."""
     skipped = max(0, first - at)
     kept = min(frame.samples, frame.samples if last is None else last - at) - skipped

@@ -21,6 +21,7 @@ _RUN = 12
 def sample_runs(
     container: InputContainer,
     stream: VideoStream,
+    *,
     frames: int,
     start: int,
     duration: Fraction,

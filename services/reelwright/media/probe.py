@@ -211,7 +211,9 @@ def _sampled(info: SourceInfo, duration: Fraction, bound: ReadBound) -> tuple[Fi
 
     def last_of_runs(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
         nonlocal captions
-        for run in sample_runs(container, stream, video.frames_estimate, video.start_pts, duration, bound):
+        for run in sample_runs(
+            container, stream, frames=video.frames_estimate, start=video.start_pts, duration=duration, bound=bound
+        ):
             fields.begin_run()
             last: av.VideoFrame | None = None
             for frame in run:

@@ -40,6 +40,7 @@ class SegmentPackets:
         self,
         segments: Iterable[SegmentInput],
         target: VideoStream,
+        *,
         film: FilmFormat,
         clock: PictureClock,
         captions: CaptionCopy,

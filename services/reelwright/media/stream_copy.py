@@ -119,6 +119,7 @@ class StreamCopy:
         self,
         outcome: StreamOutcome,
         stream: Stream,
+        *,
         clock: StreamClock,
         heard_from: int = 0,
         ends_at: Fraction | None = None,

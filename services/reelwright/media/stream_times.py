@@ -169,7 +169,7 @@ def compare_times(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes
         source_last=wanted[1],
         film_first=found[0],
         film_last=found[1],
-        error=float(_error(outcome, source, film, shift, end)),
+        error=float(_error(outcome, source=source, film=film, shift=shift, end=end)),
         tolerance=float(tolerance),
         packets=len(film.starts),
         displaced=source.displaced,
@@ -178,7 +178,9 @@ def compare_times(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes
     )
 
 
-def _error(outcome: StreamOutcome, source: PacketTimes, film: PacketTimes, shift: Fraction, end: Fraction) -> Fraction:
+def _error(
+    outcome: StreamOutcome, *, source: PacketTimes, film: PacketTimes, shift: Fraction, end: Fraction
+) -> Fraction:
     if outcome.kind == "audio" and (outcome.outcome == "converted" or outcome.codec.startswith(_REGROUPED)):
         first = abs(min(film.starts) * film.unit - min(source.starts) * source.unit - shift)
         film_end = (film.end if film.end is not None else max(film.starts)) * film.unit

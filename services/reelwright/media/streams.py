@@ -133,7 +133,9 @@ class StreamPlanner:
         playable = not outcome.codec.startswith(self.spec.unplayable)
         if playable and not edited and self._holds(stream):
             target = self._copy_of(stream)
-            copy = StreamCopy(outcome, stream, self._clock(target), edits.starts_at, edits.ends_at)
+            copy = StreamCopy(
+                outcome, stream, clock=self._clock(target), heard_from=edits.starts_at, ends_at=edits.ends_at
+            )
             # MP4 and MOV count uncompressed sound in samples alone, so a gap would be closed there.
             return GapFiller(copy, stream) if self.spec.container != "matroska" and _is_pcm(outcome) else copy
         reason = outcome.reason
@@ -143,7 +145,7 @@ class StreamPlanner:
             reason = f"{outcome.codec} does not play from {self.spec.suffix[1:]} files"
         converting = outcome.model_copy(update={"reason": reason})
         sound = EditedSound(self.location, stream.index, edits.edits.parts) if edits.edits else None
-        converted = convert_audio(stream, self.film, self.spec, converting, self.shift, sound)
+        converted = convert_audio(stream, self.film, spec=self.spec, outcome=converting, shift=self.shift, edited=sound)
         if converted is None:
             return outcome
         describe_stream(converted.target, stream, self.spec)
@@ -158,7 +160,9 @@ class StreamPlanner:
             track = CaptionTrack(outcome, self.film, self.spec, self.shift)
             describe_stream(track.target, stream, self.spec)
             return track
-        converted = convert_text(stream, self.film, self.spec, outcome, self.shift, self.length)
+        converted = convert_text(
+            stream, self.film, spec=self.spec, outcome=outcome, shift=self.shift, longest=self.length
+        )
         describe_stream(converted.target, stream, self.spec)
         return converted
 
@@ -180,7 +184,7 @@ class StreamPlanner:
             return outcome
         target = _add_template(self.film, stream)
         target.disposition = Disposition.attached_pic
-        return StreamCopy(outcome, stream, self._clock(target))
+        return StreamCopy(outcome, stream, clock=self._clock(target))
 
     def _holds(self, stream: Stream) -> bool:
         return container_holds(self.spec, lambda container: _add_template(container, stream))

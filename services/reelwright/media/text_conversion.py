@@ -111,6 +111,7 @@ class TextConversion:
         self,
         outcome: StreamOutcome,
         stream: SubtitleStream,
+        *,
         target: SubtitleStream,
         clock: StreamClock,
         shift: Fraction,
@@ -207,6 +208,7 @@ class TextEncoder:
 def convert_text(
     stream: SubtitleStream,
     film: OutputContainer,
+    *,
     spec: ProfileSpec,
     outcome: StreamOutcome,
     shift: Fraction,
@@ -221,7 +223,7 @@ def convert_text(
     reason = f"{spec.suffix[1:]} files hold no {outcome.codec}; now {spec.subtitles}"
     outcome = outcome.model_copy(update={"reason": reason})
     clock = StreamClock(shift, target, strict=False)
-    return TextConversion(outcome, stream, target, clock, shift, longest)
+    return TextConversion(outcome, stream, target=target, clock=clock, shift=shift, longest=longest)
 
 
 def _one_event(events: tuple[bytes, ...]) -> bytes:

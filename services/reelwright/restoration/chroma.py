@@ -14,6 +14,7 @@ DEFAULT_SITING = (0.0, 0.5)
 
 def enlarge_chroma(
     plane: Plane,
+    *,
     source: PixelFormat,
     target: PixelFormat,
     size: tuple[int, int],

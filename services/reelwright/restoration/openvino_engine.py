@@ -83,7 +83,9 @@ class OpenVinoEngine:
             return self._infer(number, [*(planes[None] for planes in tile), *constants])
 
         planes = input_planes(luma, window)
-        return run_tiled(planes, run, network.scale, network.halo, network.unshuffle, self._largest)
+        return run_tiled(
+            planes, run, scale=network.scale, halo=network.halo, multiple=network.unshuffle, largest=self._largest
+        )
 
     def _infer(self, number: int, inputs: list[NDArray[Any]]) -> Luma:
         pool = self._pool(number, (inputs[0].shape[2], inputs[0].shape[3]))

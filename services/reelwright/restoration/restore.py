@@ -82,7 +82,11 @@ class Restorer:
                 if chroma is None:
                     planes.append(neutral_chroma(target, size))
                 else:
-                    planes.append(enlarge_chroma(chroma, source, target, size, self._scale, gain, siting))
+                    planes.append(
+                        enlarge_chroma(
+                            chroma, source=source, target=target, size=size, scale=self._scale, gain=gain, siting=siting
+                        )
+                    )
         return RestoredFrame(Picture(out_pix_fmt, *size, tuple(planes)), damage)
 
     def _luma(self, picture: Picture, window: FrameWindow | None, white: float) -> tuple[Luma, FrameDamage | None]:

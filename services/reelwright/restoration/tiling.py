@@ -64,6 +64,7 @@ def spans(length: int, largest: int, halo: int, multiple: int) -> list[Span]:
 def run_tiled(
     planes: Sequence[Planes],
     run: Callable[[list[Planes]], Luma],
+    *,
     scale: int,
     halo: int,
     multiple: int,

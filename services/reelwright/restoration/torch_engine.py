@@ -66,16 +66,14 @@ class TorchEngine:
 
     def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
-        tiles = (self.scale, self._halo, self._multiple, self._largest)
+        in_tiles = partial(run_tiled, scale=self.scale, halo=self._halo, multiple=self._multiple, largest=self._largest)
         if not self.halo_frames:
-            whole = run_tiled([luma[None]], partial(self._run, self._calls[0]), *tiles)
+            whole = in_tiles([luma[None]], partial(self._run, self._calls[0]))
             return np.ascontiguousarray(whole, np.float32)
         assert window is not None, "the network reads a window"
         figures, planes = torch.from_numpy(window.figures)[None], input_planes(luma, window)
         runs = [partial(self._run, call, figures=figures) for call in self._calls]
-        return add_detail(
-            luma, mix([partial(run_tiled, planes, run, *tiles) for run in runs], window.figures), self.scale
-        )
+        return add_detail(luma, mix([partial(in_tiles, planes, run) for run in runs], window.figures), self.scale)
 
     def _run(self, call: _Call, tile: list[Planes], figures: Tensor | None = None) -> Luma:
         with self._lock, torch.inference_mode():

@@ -51,7 +51,9 @@ class WindowNet(nn.Module):
         others = [frames[:, i : i + 1] for i in range(FRAMES) if i != MIDDLE]
         return self.detail(middle, torch.cat(others, dim=1) - middle, maps, agreement, figures)
 
-    def detail(self, middle: Tensor, differences: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor) -> Tensor:
+    def detail(  # noqa: PLR0917 - the inputs of the network, in the order of `input_planes`
+        self, middle: Tensor, differences: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor
+    ) -> Tensor:
         """As `forward`, from the middle frame (N, 1, H, W) and the neighbours' differences to it (N, 4, H, W).
 
         The convolutions compute in the dtype of their weights, all else in that of the arguments.

@@ -33,7 +33,7 @@ class AllowedLocations:
         Raises:
             InputError: it is not.
         """
-        _check(location, self._sources, InputError, "sources", "REELWRIGHT_STORE_SOURCES")
+        _check(location, self._sources, kind=InputError, what="sources", variable="REELWRIGHT_STORE_SOURCES")
 
     def check_output(self, location: str) -> None:
         """Refuses an output that is not below one of the locations, after links are followed.
@@ -41,7 +41,7 @@ class AllowedLocations:
         Raises:
             OutputError: it is not.
         """
-        _check(location, self._outputs, OutputError, "films", "REELWRIGHT_STORE_OUTPUTS")
+        _check(location, self._outputs, kind=OutputError, what="films", variable="REELWRIGHT_STORE_OUTPUTS")
         if self._ledger is not None:
             refuse_in_ledger(location, self._ledger)
 
@@ -80,7 +80,9 @@ def refuse_in_ledger(output: str, ledger: str) -> None:
         raise OutputError("is inside the ledger", output, "give a location outside of it")
 
 
-def _check(location: str, allowed: Sequence[Location] | None, kind: type[UserError], what: str, variable: str) -> None:
+def _check(
+    location: str, allowed: Sequence[Location] | None, *, kind: type[UserError], what: str, variable: str
+) -> None:
     opened = open_location(location, kind)
     if allowed is None or any(opened.is_inside(folder) for folder in allowed):
         return

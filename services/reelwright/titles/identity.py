@@ -90,7 +90,7 @@ def _ranges(size: int) -> list[tuple[int, int]]:
     return [(0, _EDGE), *middle, (size - _EDGE, _EDGE)]
 
 
-def run_id(fingerprint: str, recipe: Recipe, model_sha256: str, toolchain: str, engine: str = "") -> str:
+def run_id(fingerprint: str, recipe: Recipe, *, model_sha256: str, toolchain: str, engine: str = "") -> str:
     """The run's name: 20 hex digits of SHA-256 over everything that may change a bit of the film.
 
     Args:

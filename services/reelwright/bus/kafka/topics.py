@@ -58,7 +58,9 @@ def apply_topics(settings: BusSettings) -> list[str]:
         found = _describe_topics(admin, list(names))
         for name, topic in names.items():
             try:
-                lines += _apply_topic(admin, settings, name, topic_config(settings, topic), found.get(name))
+                lines += _apply_topic(
+                    admin, settings, name=name, config=topic_config(settings, topic), found=found.get(name)
+                )
             except kafka_errors.AuthorizationError:
                 raise
             except kafka_errors.BrokerResponseError as error:
@@ -164,7 +166,7 @@ def _names(settings: BusSettings) -> dict[str, str]:
 
 
 def _apply_topic(
-    admin: KafkaAdminClient, settings: BusSettings, name: str, config: dict[str, str], found: _BrokerTopic | None
+    admin: KafkaAdminClient, settings: BusSettings, *, name: str, config: dict[str, str], found: _BrokerTopic | None
 ) -> list[str]:
     if found is None:
         topic = {
