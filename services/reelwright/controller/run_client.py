@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from typing_extensions import override
+
 from reelwright.bus.protocol import Bus
 from reelwright.client.cancellation import cancel
 from reelwright.client.request import resolve_title
@@ -63,7 +65,7 @@ class BrokerUnreachable(UnavailableError):
     """The broker cannot be reached, as opposed to the store. Temporary."""
 
 
-class ClusterRunClient:
+class ClusterRunClient(RunClient):
     """The RunClient of an installation. The broker is connected to when it is first needed, and again after a loss.
 
     Args:
@@ -76,14 +78,14 @@ class ClusterRunClient:
         self._bus: Bus | None = None
         self._lock = threading.Lock()
 
+    @override
     def close(self) -> None:
-        """See RunClient."""
         with self._lock:
             if self._bus is not None:
                 self._bus.close()
 
+    @override
     def resolve(self, spec: RestorationSpec) -> Resolution:
-        """See RunClient."""
         if spec.recipe not in recipe_names():
             # The name of a file would be read here, in the controller's pod.
             raise RecipeError(f"no recipe named {spec.recipe!r}", "spec.recipe", f"known: {', '.join(recipe_names())}")
@@ -94,27 +96,27 @@ class ClusterRunClient:
         )
         return Resolution(request, next_attempt(request, self._ledger(request.run)), title.probe)
 
+    @override
     def submit(self, request: RunRequest, probe: SourceProbe | None = None) -> None:
-        """See RunClient."""
         with self._connected() as bus:
             submit(request, self._ledger(request.run), bus, probe)
 
+    @override
     def change(self, run: str, priority_class: PriorityClass, deadline: float) -> None:
-        """See RunClient."""
         (request,) = find_requests([run], self._ledger)
         self.submit(request.model_copy(update={"priority_class": priority_class, "deadline": deadline}))
 
+    @override
     def cancel(self, run: str, reason: str) -> None:
-        """See RunClient."""
         with self._connected() as bus:
             cancel(run, self._ledger, bus, reason)
 
+    @override
     def status(self, run: str) -> RunStatus | None:
-        """See RunClient."""
         return find_status(run, self._ledger)
 
+    @override
     def manifest_digest(self, output: str) -> str:
-        """See RunClient."""
         return manifest_digest(output)
 
     @contextmanager

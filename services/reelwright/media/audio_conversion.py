@@ -15,11 +15,12 @@ from av.container import OutputContainer
 from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
+from typing_extensions import override
 
 from reelwright.media.container_support import container_holds
 from reelwright.media.edited_sound import EditedSound
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.stream_copy import lost
+from reelwright.media.stream_copy import StreamWriter, lost
 from reelwright.media.types import StreamOutcome
 
 # Per channel: 256 kbit/s for stereo, where AAC is transparent to most listeners.
@@ -87,7 +88,7 @@ def _add_audio(film: OutputContainer, stream: AudioStream, spec: ProfileSpec, la
     return target
 
 
-class AudioConversion:
+class AudioConversion(StreamWriter):
     """Decodes sound and encodes it anew; gaps become silence, so that what follows stays in sync.
 
     Args:
@@ -113,20 +114,21 @@ class AudioConversion:
         self._format = ("", "", 0)
         self._packets = self._lost = self._following = 0
 
+    @override
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         for frame in self._decoded(packet):
             yield from self._resampled(frame)
 
-    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:  # noqa: ARG002 - sound ends by itself
-        """See StreamWriter."""
+    @override
+    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
+        # Sound ends by itself, whatever `end` is.
         for frame in self._edited.until(None) if self._edited else self._stream.decode(None):
             yield from self._resampled(frame)
         yield from self._drained()
         yield from self._encoded(None)
 
+    @override
     def outcome(self) -> StreamOutcome:
-        """See StreamWriter."""
         missing = self._edited.lost if self._edited else self._lost
         reason = self._outcome.reason + ("; " if missing else "") + lost(missing)
         return self._outcome.model_copy(update={"outcome": "converted", "reason": reason, "packets": self._packets})

@@ -14,10 +14,11 @@ from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
+from typing_extensions import override
 
 from reelwright.media.captions import has_captions, holds_captions
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.stream_copy import StreamClock, lost
+from reelwright.media.stream_copy import StreamClock, StreamWriter, lost
 from reelwright.media.text_conversion import TextEncoder
 from reelwright.media.types import StreamOutcome
 
@@ -108,7 +109,7 @@ def add_caption_text(film: OutputContainer, location: str, codec: str, spec: Pro
     return CaptionText(_add_track(film, spec))
 
 
-class CaptionTrack:
+class CaptionTrack(StreamWriter):
     """Turns a caption track (QuickTime's c608) into text, for containers that hold no such track. A StreamWriter.
 
     Args:
@@ -126,19 +127,19 @@ class CaptionTrack:
         self._outcome, self._spec, self._shift = outcome, spec, shift
         self._text = CaptionText(self.target)
 
+    @override
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         if packet.pts is None:
             self._text.lost += 1
         elif not packet.is_discard:
             yield from self._text.add(bytes(packet), packet.pts * packet.time_base + self._shift)
 
+    @override
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         return self._text.flush(end)
 
+    @override
     def outcome(self) -> StreamOutcome:
-        """See StreamWriter."""
         reason = f"{self._spec.suffix[1:]} files hold no caption tracks; now {self._spec.subtitles} subtitles"
         reason = "; ".join(filter(None, (reason, lost(self._text.lost))))
         update = {"outcome": "converted", "reason": reason, "packets": self._text.packets}

@@ -9,8 +9,9 @@ from fractions import Fraction
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Stream
+from typing_extensions import override
 
-from reelwright.media.stream_copy import StreamCopy
+from reelwright.media.stream_copy import StreamCopy, StreamWriter
 from reelwright.media.types import StreamOutcome
 
 # FFmpeg's names: the kind of sample and its bits.
@@ -21,7 +22,7 @@ _SHORTEST = Fraction(1, 10)
 _LONGEST_PACKET = Fraction(1)
 
 
-class GapFiller:
+class GapFiller(StreamWriter):
     """Copies uncompressed sound, with silence where the source has none.
 
     Args:
@@ -38,8 +39,8 @@ class GapFiller:
         self._silence = b"\x80" if match[1] == "u" else b"\0"
         self._end: Fraction | None = None
 
+    @override
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         if packet.pts is not None and not packet.is_discard:
             start = packet.pts * packet.time_base
             if self._end is not None and start - self._end >= _SHORTEST:
@@ -50,12 +51,12 @@ class GapFiller:
             )
         yield from self._copy.packets(packet)
 
+    @override
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         return self._copy.flush(end)
 
+    @override
     def outcome(self) -> StreamOutcome:
-        """See StreamWriter."""
         return self._copy.outcome()
 
     def _is_new(self, start: Fraction) -> bool:

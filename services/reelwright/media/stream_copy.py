@@ -11,6 +11,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.stream import Stream
+from typing_extensions import override
 
 from reelwright.media.stream_times import is_empty_text
 from reelwright.media.types import StreamOutcome
@@ -101,7 +102,7 @@ class StreamClock:
         self._last = dts
 
 
-class StreamCopy:
+class StreamCopy(StreamWriter):
     """Copies the packets of sound and data as they are.
 
     Packets that an edit list cuts out in front are left out, except the last ones before the first that is heard:
@@ -131,8 +132,8 @@ class StreamCopy:
         self._filter = _aac_unwrapper(stream)
         self._lost = 0
 
+    @override
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         if packet.is_discard and packet.pts not in self._preroll:
             return
         if self._ends_at is not None and packet.pts is not None and packet.duration:
@@ -149,12 +150,13 @@ class StreamCopy:
             self._digest.add(part)
             yield part
 
-    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:  # noqa: ARG002 - no packet is ever held back
-        """See StreamWriter."""
+    @override
+    def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
+        # No packet is ever held back.
         return iter(())
 
+    @override
     def outcome(self) -> StreamOutcome:
-        """See StreamWriter."""
         return copied(self._outcome, self._digest, self._lost)
 
 

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 from av.packet import Packet
 from av.stream import Stream
+from typing_extensions import override
 
-from reelwright.media.stream_copy import PayloadDigest, StreamClock, copied
+from reelwright.media.stream_copy import PayloadDigest, StreamClock, StreamWriter, copied
 from reelwright.media.stream_times import is_empty_text
 from reelwright.media.types import StreamOutcome
 
@@ -115,7 +116,7 @@ class _PacketPosition:
         return adjacent and following.duration == self.duration and following.start == self.start + self.duration
 
 
-class SubtitleCopy:
+class SubtitleCopy(StreamWriter):
     """Copies the packets of subtitles, each with its own start and with an end.
 
     Args:
@@ -130,21 +131,21 @@ class SubtitleCopy:
         self._ends = SubtitleEnds(longest)
         self._digest = PayloadDigest(outcome.codec)
 
+    @override
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         # The muxer writes the empty samples of an MP4 text track itself.
         if is_empty_text(packet, self._outcome.codec):
             return
         for part in self._ends.bounded(packet):
             yield self._stamped(part)
 
+    @override
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         for part in self._ends.flush(end - self._shift):
             yield self._stamped(part)
 
+    @override
     def outcome(self) -> StreamOutcome:
-        """See StreamWriter."""
         outcome = copied(self._outcome, self._digest, 0)
         return outcome.model_copy(update={"reason": without_time(self._ends.timeless)})
 

@@ -13,9 +13,10 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
+from typing_extensions import override
 
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.stream_copy import StreamClock, lost
+from reelwright.media.stream_copy import StreamClock, StreamWriter, lost
 from reelwright.media.subtitle_copy import SubtitleEnds, without_time
 from reelwright.media.types import StreamOutcome
 
@@ -95,7 +96,7 @@ class OverlappingCues:
         return tuple(events)
 
 
-class TextConversion:
+class TextConversion(StreamWriter):
     """Decodes text subtitles and encodes them as the film's kind, each at its own time.
 
     Args:
@@ -124,21 +125,21 @@ class TextConversion:
         self._overlaps = OverlappingCues() if target.codec_context.name == "mov_text" else None
         self._packets = self._lost = 0
 
+    @override
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         for part in self._ends.bounded(packet):
             yield from self._converted(part)
 
+    @override
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
-        """See StreamWriter."""
         for part in self._ends.flush(end - self._shift):
             yield from self._converted(part)
         if self._overlaps:
             for sample in self._overlaps.flush():
                 yield from self._encoded(sample)
 
+    @override
     def outcome(self) -> StreamOutcome:
-        """See StreamWriter."""
         reasons = [self._outcome.reason]
         if self._overlaps and self._overlaps.joined:
             reasons.append("subtitles that are shown together share a sample")

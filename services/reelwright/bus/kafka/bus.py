@@ -8,6 +8,7 @@ from functools import partial
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka import errors as kafka_errors
+from typing_extensions import override
 
 from reelwright.bus import topics
 from reelwright.bus.byte_budget import ByteBudget
@@ -18,7 +19,7 @@ from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.overrides import force_close, open_client
 from reelwright.bus.kafka.purge import RecordPurge
 from reelwright.bus.kafka.topics import require_topics
-from reelwright.bus.protocol import BusClosed
+from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watchdog import waiting
@@ -39,7 +40,7 @@ _PERMANENT = (
 )
 
 
-class KafkaBus:
+class KafkaBus(Bus):
     """A Bus on Kafka, made by `connect`. Thread-safe.
 
     A publish returns once every in-sync replica has the message (`acks=all`). Until then its bytes count against
@@ -153,8 +154,8 @@ class KafkaBus:
         return listener
 
     @property
+    @override
     def connected(self) -> bool:
-        """See `Bus.connected`."""
         return not self._closed.is_set() and self._health.connected
 
     @property

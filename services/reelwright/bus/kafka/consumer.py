@@ -12,6 +12,7 @@ from kafka import TopicPartition as KafkaTopicPartition
 from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from typing_extensions import override
 
 from reelwright.bus.consumer_buffer import ConsumerBuffer
 from reelwright.bus.kafka.client import RateLimitedLog
@@ -19,7 +20,7 @@ from reelwright.bus.kafka.membership import GroupMembership
 from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, RebalanceListener
 from reelwright.bus.kafka.overrides import open_client, set_fetch_wait, wait_full_polls
-from reelwright.bus.protocol import Record, TopicPartition
+from reelwright.bus.protocol import Consumer, Record, TopicPartition
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
@@ -41,7 +42,7 @@ _ASSIGNMENT_CHECK_SECONDS = 0.02
 _MISSING_TOPIC_SECONDS = 5.0
 
 
-class KafkaBusConsumer:
+class KafkaBusConsumer(Consumer):
     """A Consumer on a KafkaBus; made by `KafkaBus.consumer` and `KafkaBus.listener`.
 
     Its thread polls the broker all the time. So a service may work for any time between two of its polls: the member
@@ -85,36 +86,39 @@ class KafkaBusConsumer:
         )
         self._thread.start()
 
+    @override
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the close of the bus."""
+        """Empty at once after `wakeup`, `close` or the close of the bus."""
         return [self._names.record_from_broker(record) for record in self._buffer.poll(timeout, limit)]
 
+    @override
     def acknowledge(self, record: Record) -> None:
-        """See `Consumer.acknowledge`; ignored when another member has the partition now."""
+        """Ignored when another member has the partition now."""
         self._buffer.acknowledge(self._names.record_to_broker(record))
 
+    @override
     def assignment(self) -> list[TopicPartition]:
-        """See `Consumer.assignment`."""
         return [self._names.from_broker(partition) for partition in self._buffer.assignment()]
 
+    @override
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.pause`."""
         self._buffer.pause(map(self._names.to_broker, partitions))
 
+    @override
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.resume`."""
         self._buffer.resume(map(self._names.to_broker, partitions))
 
+    @override
     def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.seek_to_unacknowledged`."""
         self._buffer.seek_to_unacknowledged(map(self._names.to_broker, partitions))
 
+    @override
     def wakeup(self) -> None:
-        """See `Consumer.wakeup`."""
         self._buffer.wakeup()
 
+    @override
     def close(self) -> None:
-        """See `Consumer.close`. Commits what is acknowledged, for at most three seconds."""
+        """Commits what is acknowledged, for at most three seconds."""
         self.stop()
         self._thread.join()
 

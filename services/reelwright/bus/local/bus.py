@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from typing_extensions import override
+
 from reelwright.bus.assignment import assign_partitions
-from reelwright.bus.local.consumer import LocalConsumer
-from reelwright.bus.protocol import BusClosed, BusFull, Record, TopicPartition
+from reelwright.bus.local.consumer import ConsumerHost, LocalConsumer
+from reelwright.bus.protocol import Bus, BusClosed, BusFull, Record, TopicPartition
 from reelwright.telemetry.watchdog import waiting
 
 
@@ -58,7 +60,7 @@ class _Group:
     committed: dict[TopicPartition, int] = field(default_factory=dict)
 
 
-class LocalBus:
+class LocalBus(Bus, ConsumerHost):
     """A Bus in memory; see `bus.protocol`.
 
     A record is held until every group that has ever joined its topic has committed it, and without limit while there
@@ -132,8 +134,8 @@ class LocalBus:
             return self._add_member(group, topics)
 
     @property
+    @override
     def connected(self) -> bool:
-        """See `Bus.connected`."""
         return not self._closed
 
     def held_bytes(self, topic: str) -> int:
@@ -152,18 +154,18 @@ class LocalBus:
 
     # Consumers call the following methods, with the lock held; see `ConsumerHost`.
 
+    @override
     def record_at(self, partition: TopicPartition, offset: int) -> Record | None:
-        """See `ConsumerHost.record_at`."""
         log = self._topics[partition.topic].logs[partition.partition]
         return log.records[offset - log.start_offset] if offset < log.end_offset else None
 
+    @override
     def commit(self, group: str, partition: TopicPartition, offset: int) -> None:
-        """See `ConsumerHost.commit`."""
         self._groups[group].committed[partition] = offset
         self._discard_committed(partition)
 
+    @override
     def remove_member(self, member: LocalConsumer) -> None:
-        """See `ConsumerHost.remove_member`."""
         group = self._groups[member.group]
         group.members.remove(member)
         self._rebalance(group)
@@ -173,8 +175,8 @@ class LocalBus:
                 self._discard_committed(partition)
         self._room.notify_all()
 
+    @override
     def notify_publishers(self) -> None:
-        """See `ConsumerHost.notify_publishers`."""
         self._room.notify_all()
 
     def _add_member(self, group: str, topics: Sequence[str]) -> LocalConsumer:

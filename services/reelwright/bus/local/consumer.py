@@ -6,7 +6,9 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
-from reelwright.bus.protocol import Record, TopicPartition
+from typing_extensions import override
+
+from reelwright.bus.protocol import Consumer, Record, TopicPartition
 from reelwright.bus.watermark import Watermark
 
 
@@ -26,7 +28,7 @@ class ConsumerHost(Protocol):
         """Makes waiting publishers check again whether they have room."""
 
 
-class LocalConsumer:
+class LocalConsumer(Consumer):
     """A consumer on a LocalBus; made by `LocalBus.consumer` and `LocalBus.listener`.
 
     Args:
@@ -51,8 +53,9 @@ class LocalConsumer:
         self._paused: set[TopicPartition] = set()
         self._polling = self._woken = self._closed = False
 
+    @override
     def poll(self, timeout: float, limit: int = 64) -> list[Record]:
-        """See `Consumer.poll`; empty at once after `wakeup`, `close` or the close of the bus."""
+        """Empty at once after `wakeup`, `close` or the close of the bus."""
         with self._lock:
             if not self._can_return():
                 self._polling = True
@@ -66,40 +69,41 @@ class LocalConsumer:
                     self._acknowledge(record)
             return records
 
+    @override
     def acknowledge(self, record: Record) -> None:
-        """See `Consumer.acknowledge`; ignored when another member has the partition now."""
+        """Ignored when another member has the partition now."""
         with self._lock:
             self._acknowledge(record)
 
+    @override
     def assignment(self) -> list[TopicPartition]:
-        """See `Consumer.assignment`."""
         with self._lock:
             return list(self._watermarks)
 
+    @override
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.pause`."""
         with self._lock:
             self._paused |= self._watermarks.keys() & set(partitions)
 
+    @override
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.resume`."""
         with self._lock:
             self._paused -= set(partitions)
 
+    @override
     def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.seek_to_unacknowledged`."""
         with self._lock:
             for partition in self._watermarks.keys() & set(partitions):
                 self._watermarks[partition] = Watermark(self._watermarks[partition].committable)
 
+    @override
     def wakeup(self) -> None:
-        """See `Consumer.wakeup`."""
         with self._lock:
             self._woken = True
             self._changed.notify_all()
 
+    @override
     def close(self) -> None:
-        """See `Consumer.close`."""
         with self._lock:
             if not self._closed:
                 self.end_polls()
