@@ -67,12 +67,15 @@ class TlsFiles:
         return content
 
 
-def server_credentials(files: TlsFiles, report: Callable[[str], None]) -> grpc.ServerCredentials:
+def server_credentials(
+    files: TlsFiles, *, unusable: Callable[[str], None], replaced: Callable[[], None]
+) -> grpc.ServerCredentials:
     """Credentials of a server, which uses the files as they are when a connection begins.
 
     Args:
         files: certificate and key; with a `ca` only clients that have a certificate of it are served.
-        report: called with one line when the files have changed, or cannot be used and the former content stays.
+        unusable: called with one line when the files cannot be used and the former content stays.
+        replaced: called when the files have changed and are used from now on.
 
     Raises:
         UserError: the files cannot be used now.
@@ -84,12 +87,12 @@ def server_credentials(files: TlsFiles, report: Callable[[str], None]) -> grpc.S
         try:
             content = files.read()
         except UserError as error:
-            report(str(error))
+            unusable(str(error))
             return None
         if content == known:
             return None
         known = content
-        report("certificates replaced")
+        replaced()
         return _configuration(content)
 
     return grpc.dynamic_ssl_server_credentials(_configuration(known), fetch, files.ca is not None)
@@ -138,7 +141,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     ) -> grpc.RpcMethodHandler:
         """Passes a call on, or answers it with UNAUTHENTICATED."""
         given = dict(handler_call_details.invocation_metadata).get("authorization", "")
-        # In constant time: the time of an answer must not tell how much of a guess is right.
+        # In constant time: the time of an answer must not show how much of a guess is right.
         allowed = hmac.compare_digest(given.encode(), self._expected)
         if allowed or handler_call_details.method.startswith(_HEALTH):
             return await continuation(handler_call_details)

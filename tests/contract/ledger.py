@@ -123,7 +123,7 @@ class LedgerContract:
     def test_the_age_of_a_mark_is_told_by_the_store(self, root: str) -> None:
         """A mark that was just written, or written again, is young; one that was removed has no age."""
         marks = RunLedger(root, RUN).work_marks
-        name = marks.put("assemble")
+        name = marks.put_mark("assemble")
         marks.refresh(name)
         assert marks.names("assemble") == [name]
         assert (marks.count_dead([name], 60), marks.count_dead([name], -60)) == (0, 1)

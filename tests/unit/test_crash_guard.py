@@ -119,7 +119,7 @@ def test_a_postponed_assembly_keeps_the_count(tmp_path: Path, monkeypatch: pytes
     """An assembly that a store prevents for now does not clear the deaths that were counted before."""
     ledger, tried = RunLedger(str(tmp_path / "ledger"), RUN), threading.Event()
     put_run(ledger, tmp_path, title_of(str(tmp_path / "a.mp4")), planned([4]))
-    ledger.work_marks.put("assemble")
+    ledger.work_marks.put_mark("assemble")
 
     def postpone(_ledger: RunLedger, _scratch: Path | None) -> None:
         tried.set()
@@ -156,13 +156,13 @@ def test_a_process_of_this_machine_is_dead_when_it_is_gone(tmp_path: Path) -> No
     ledger = RunLedger(str(tmp_path), RUN)
     code = (
         "import sys; from reelwright.ledger.run_ledger import RunLedger; "
-        "print(RunLedger(*sys.argv[1:]).work_marks.put('encode'), flush=True); sys.stdin.read()"
+        "print(RunLedger(*sys.argv[1:]).work_marks.put_mark('encode'), flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path), RUN]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         name = other.stdout.readline().strip()
-        own = ledger.work_marks.put("encode")
+        own = ledger.work_marks.put_mark("encode")
         assert ledger.work_marks.count_dead([name, own], DEAD_SECONDS) == 0
         other.kill()
         other.wait()

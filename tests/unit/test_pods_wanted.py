@@ -16,13 +16,13 @@ HOUR = 3600.0
 
 def cpu(**changes: object) -> PoolState:
     """A pool of cheap pods: 10 pixels/s, 30 s to start, 0.2 an hour."""
-    known = {"name": "cpu", "speed": 10.0, "start_seconds": 30.0, "price_per_hour": 0.2, "slots": 3}
+    known = {"name": "cpu", "speed": 10.0, "start_seconds": 30.0, "price_per_hour": 0.2, "batches_per_pod": 3}
     return PoolState(**{**known, **changes})  # type: ignore[arg-type]
 
 
 def gpu(**changes: object) -> PoolState:
     """A pool of dear pods: 200 pixels/s, 5 minutes to start, 6 an hour."""
-    known = {"name": "gpu", "speed": 200.0, "start_seconds": 300.0, "price_per_hour": 6.0, "slots": 3}
+    known = {"name": "gpu", "speed": 200.0, "start_seconds": 300.0, "price_per_hour": 6.0, "batches_per_pod": 3}
     return PoolState(**{**known, **changes})  # type: ignore[arg-type]
 
 

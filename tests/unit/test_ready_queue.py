@@ -217,7 +217,7 @@ def test_shares_converge_to_the_weights(weights: dict[int, float], data: st.Data
     """While all flows wait, cost over weight differs between two by at most one largest cost of each."""
     share: FairShare[int] = FairShare()
     for name in weights:
-        share.add(name)
+        share.add_flow(name)
     most = 8
     amounts = dict.fromkeys(weights, 0.0)
     for cost in data.draw(st.lists(st.integers(1, most), min_size=1, max_size=100)):
@@ -258,7 +258,7 @@ def test_absent_flows_are_forgotten() -> None:
     """However many flows are added and removed, memory is bounded by the number that wait."""
     share: FairShare[int] = FairShare()
     for name in range(10_000):
-        share.add(name)
+        share.add_flow(name)
         share.charge(name, 5)
         share.remove(name)
     assert share.memory_entries < 100
@@ -267,8 +267,8 @@ def test_absent_flows_are_forgotten() -> None:
 def test_a_flow_that_is_never_served_costs_no_memory() -> None:
     """However often other flows are served before the first one, memory stays bounded."""
     share: FairShare[int] = FairShare()
-    share.add(0)
-    share.add(1)
+    share.add_flow(0)
+    share.add_flow(1)
     for _ in range(10_000):
         share.charge(1, 5)
     assert next(iter(share)) == 0

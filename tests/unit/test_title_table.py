@@ -55,7 +55,7 @@ def test_the_title_that_is_due_first_begins_first(asked: list[tuple[float, float
     titles = table_of(slots=len(asked))
     for number, (submitted, deadline) in enumerate(asked):
         submit(titles, str(number), submitted=submitted, deadline=deadline)
-    order = [begin(titles).due for _ in asked]
+    order = [begin(titles).request.due for _ in asked]
     assert order == sorted(deadline or submitted + 86_400 for submitted, deadline in asked)
 
 

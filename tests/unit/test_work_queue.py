@@ -16,22 +16,22 @@ def test_keys_come_in_the_order_of_their_arrival_and_once() -> None:
     """A key that is there already keeps its place, and is handed out once."""
     queue: WorkQueue[str] = WorkQueue(60)
     for key in ("a", "b", "a", "c"):
-        queue.add(key)
-    assert [queue.take(0) for _ in range(4)] == ["a", "b", "c", None]
+        queue.add_key(key)
+    assert [queue.take_key(0) for _ in range(4)] == ["a", "b", "c", None]
 
 
 def test_a_key_is_never_worked_on_twice_at_once() -> None:
     """A key that is added while it is worked on comes again afterwards, once."""
     queue: WorkQueue[str] = WorkQueue(60)
-    queue.add("a")
-    assert queue.take(0) == "a"
-    queue.add("a")
-    queue.add("a")
-    assert queue.take(0) is None
+    queue.add_key("a")
+    assert queue.take_key(0) == "a"
+    queue.add_key("a")
+    queue.add_key("a")
+    assert queue.take_key(0) is None
     queue.done("a")
-    assert queue.take(0) == "a"
+    assert queue.take_key(0) == "a"
     queue.done("a")
-    assert queue.take(0) is None
+    assert queue.take_key(0) is None
 
 
 def test_a_delayed_key_comes_when_it_is_due() -> None:
@@ -44,13 +44,13 @@ def test_a_delayed_key_comes_when_it_is_due() -> None:
     queue.add_after("b", 30)
     assert len(queue) == 0
     clock.now = 5.0
-    assert queue.take(0) == "a"
+    assert queue.take_key(0) == "a"
     queue.done("a")
-    queue.add("b")
-    assert queue.take(0) == "b"
+    queue.add_key("b")
+    assert queue.take_key(0) == "b"
     queue.done("b")
     clock.now = 100.0
-    assert queue.take(0) is None
+    assert queue.take_key(0) is None
 
 
 def test_pauses_grow_to_a_limit_and_begin_again() -> None:
@@ -61,7 +61,7 @@ def test_pauses_grow_to_a_limit_and_begin_again() -> None:
     for _ in range(6):
         pauses.append(queue.add_failed("a"))
         clock.now += pauses[-1]
-        assert queue.take(0) == "a"
+        assert queue.take_key(0) == "a"
         queue.done("a")
     assert pauses == [1, 2, 4, 8, 10, 10]
     queue.forget_failures("a")
@@ -71,6 +71,6 @@ def test_pauses_grow_to_a_limit_and_begin_again() -> None:
 def test_a_closed_queue_lets_its_takers_go() -> None:
     """After `close`, nothing is handed out."""
     queue: WorkQueue[str] = WorkQueue(60)
-    queue.add("a")
+    queue.add_key("a")
     queue.close()
-    assert queue.take(10) is None
+    assert queue.take_key(10) is None

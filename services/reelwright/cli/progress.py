@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from reelwright.cli.output import print_status
+from reelwright.media.timestamp import time_span
 from reelwright.telemetry.progress import ProgressMeter
 
 # Seconds between two lines in a log file.
@@ -56,11 +57,5 @@ class ProgressDisplay:
 def _line(meter: ProgressMeter) -> str:
     total = f"/{meter.total}" if meter.total else ""
     eta = meter.eta
-    left = f", {_clock(eta)} left" if eta is not None else ""
+    left = f", {time_span(eta)} left" if eta is not None else ""
     return f"{meter.done}{total} frames, {meter.fps:.1f} fps{left}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

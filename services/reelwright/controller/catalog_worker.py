@@ -134,7 +134,7 @@ class CatalogWorker:
         """Creates a Restoration; why the API server refuses it, if it does."""
         self._may_act()
         try:
-            self._restorations.put(self._api.create(RESTORATIONS, document))
+            self._restorations.put_document(self._api.create(RESTORATIONS, document))
         except ResourceConflict:
             # Made before, by a process that was killed before it saw it.
             return None

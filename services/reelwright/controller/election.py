@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from reelwright.controller.api import LEASES, Document, KubernetesApi, ResourceConflict, ResourceNotFound
+from reelwright.controller.resources import format_microtime
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import OneLineError
@@ -75,7 +76,9 @@ class LeaderElection:
         if held is not None:
             self._renewed_at = began if held else None
         if self.leading != was_leading:
-            log.info("leading" if self.leading else "not leading", lease=self._name, holder=self._holder)
+            log.info(
+                "leadership acquired" if self.leading else "leadership lost", lease=self._name, holder=self._holder
+            )
         metrics.CONTROLLER_LEADING.set(float(self.leading))
 
     def _try(self) -> bool:
@@ -103,7 +106,7 @@ class LeaderElection:
         return self._clock() - self._seen[1] > duration
 
     def _document(self, metadata: Document, before: Document, transitions: int) -> Document:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = format_microtime(datetime.now(UTC))
         spec = {
             "holderIdentity": self._holder,
             "leaseDurationSeconds": max(1, round(self._seconds)),

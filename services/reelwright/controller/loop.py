@@ -133,7 +133,7 @@ class ControllerService:
         while not stop.is_set():
             heartbeat()
             with waiting():
-                key = self._queue.take(_POLL_SECONDS)
+                key = self._queue.take_key(_POLL_SECONDS)
             if key is None:
                 continue
             try:
@@ -166,11 +166,11 @@ class ControllerService:
         except (OneLineError, ValidationError) as error:
             result = "error"
             pause = self._queue.add_failed(key)
-            log.warning("work failed", resource=key.name, reason=str(error), pause_seconds=pause)
+            log.warning("reconcile failed", resource=key.name, reason=str(error), pause_seconds=pause)
         except Exception:
             result = "error"
             self._queue.add_failed(key)
-            log.exception("work failed", resource=key.name)
+            log.exception("reconcile failed", resource=key.name)
         metrics.RECONCILES.labels(resource=key.kind.plural, result=result).inc()
 
     def _after(self, name: str, following: Next) -> float | None:
@@ -183,7 +183,7 @@ class ControllerService:
 
     def _add(self, key: _Key) -> None:
         if self._election.leading:
-            self._queue.add(key)
+            self._queue.add_key(key)
 
     def _add_name(self, kind: ResourceKind, name: str) -> None:
         self._add(_Key(kind, name))
@@ -199,7 +199,7 @@ class ControllerService:
         self._queue.clear()
         for kind, cache in ((RESTORATIONS, self._restorations), (CATALOGS, self._catalogs)):
             for document in cache.all():
-                self._queue.add(_Key(kind, document["metadata"]["name"]))
+                self._queue.add_key(_Key(kind, document["metadata"]["name"]))
 
     def _check_leading(self) -> None:
         if not self._election.leading:

@@ -44,7 +44,7 @@ class ResourceCache:
         with self._lock:
             return self._phases[phase]
 
-    def put(self, document: Document) -> bool:
+    def put_document(self, document: Document) -> bool:
         """Takes a document; whether it is another than the one held."""
         name = document["metadata"]["name"]
         with self._lock:
@@ -149,7 +149,7 @@ class ResourceWatcher:
                     self._cache.remove(name)
                     self._changed(name)
                 # What this process has written itself is in the cache already.
-                elif kind != "BOOKMARK" and self._cache.put(document):
+                elif kind != "BOOKMARK" and self._cache.put_document(document):
                     self._changed(name)
         self.trouble = ""
 

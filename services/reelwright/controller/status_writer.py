@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from reelwright.controller.api import EVENTS, Document, KubernetesApi, ResourceKind
 from reelwright.controller.resource_cache import ResourceCache
-from reelwright.controller.resources import API_VERSION
+from reelwright.controller.resources import API_VERSION, format_microtime
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import ReelwrightError
 
@@ -67,7 +67,7 @@ class StatusWriter:
                 "name": f"{metadata['name'][:200]}.{uuid.uuid4().hex[:16]}",
                 "namespace": metadata["namespace"],
             },
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": format_microtime(datetime.now(UTC)),
             "reportingController": "reelwright.io/controller",
             "reportingInstance": self._identity[:128],
             "action": "Reconcile",
@@ -89,7 +89,7 @@ class StatusWriter:
             "metadata": {**changes.get("metadata", {}), "resourceVersion": metadata["resourceVersion"]},
         }
         written = self._api.patch(self._kind, metadata["name"], changes, status=status)
-        self._cache.put(written)
+        self._cache.put_document(written)
         return written
 
 

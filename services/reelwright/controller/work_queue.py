@@ -39,7 +39,7 @@ class WorkQueue(Generic[Key]):
         self._closed = False
         self._condition = threading.Condition()
 
-    def add(self, key: Key) -> None:
+    def add_key(self, key: Key) -> None:
         """Adds a key to be worked on now; a pause that it waits for is over."""
         with self._condition:
             self._due.pop(key, None)
@@ -70,7 +70,7 @@ class WorkQueue(Generic[Key]):
         with self._condition:
             self._failures.pop(key, None)
 
-    def take(self, timeout: float) -> Key | None:
+    def take_key(self, timeout: float) -> Key | None:
         """The next key, which nobody else gets until `done`; None when there is none within `timeout` seconds."""
         end = self._clock() + timeout
         with self._condition:

@@ -106,7 +106,8 @@ class DecoderService:
             while self._unread and self._unread[0][0] <= time.monotonic():
                 _, run, record = self._unread.popleft()
                 if record.topic_partition in assignment:
-                    self._add_request(run, record)
+                    with bound_contextvars(run=run):
+                        self._add_request(run, record)
             self._titles.retain_partitions(requests.assignment())
             while (title := self._titles.start_next_pass()) is not None:
                 pool.submit(self._run_pass, title)
@@ -124,7 +125,8 @@ class DecoderService:
             run = read_message(record, TitleRequest).run
         except UnusableMessage as error:
             dead_letter(self._bus, record, str(error))
-        self._add_request(run, record)
+        with bound_contextvars(run=run):
+            self._add_request(run, record)
 
     def _add_request(self, run: str, record: Record) -> None:
         try:
@@ -136,7 +138,7 @@ class DecoderService:
         except Exception as error:
             # The error of one title must not keep the others from being decoded.
             unknown = not isinstance(error, OneLineError)
-            log.warning("request not read yet", run=run, reason=str(error), exc_info=unknown)
+            log.warning("request not read yet", reason=str(error), exc_info=unknown)
             # Acknowledged now, the record would be gone before anyone knows whether the ledger has its title.
             self._unread.append((time.monotonic() + _RETRY_SECONDS, run, record))
             return
@@ -159,7 +161,7 @@ class DecoderService:
                 publish_event(self._bus, failed)
             return None
         if request is None:
-            log.warning("stray title: the ledger has no such request", run=run)
+            log.warning("title without request")
             metrics.STRAY_TITLES.inc()
         return request
 

@@ -14,8 +14,6 @@ from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleFailed
 
-# A title without a deadline counts as due a day after its submission: after urgent titles, but not last for ever.
-_DEFAULT_DUE_SECONDS = 86_400.0
 _MAX_STALL_SECONDS = 3600.0
 
 
@@ -67,11 +65,6 @@ class TitleState:
         """Number of the run's attempt that this is."""
         return self.request.attempt
 
-    @property
-    def due(self) -> float:
-        """Unix seconds by which the title is due."""
-        return self.request.deadline or self.request.submitted + _DEFAULT_DUE_SECONDS
-
     def may_begin(self, now: float) -> bool:
         """Whether a pass may begin as soon as a decode thread is free."""
         ended = self.ended or self.failure is not None
@@ -84,13 +77,13 @@ class TitleTable:
     Two attempts of a run are two titles: what happens to the earlier one does not concern the later one.
 
     Args:
-        slots: titles of each priority class that are decoded at the same time.
+        titles_per_class: titles of each priority class that are decoded at the same time.
         window: makes the window of a pass.
         stall_seconds: of a new title; see TitleState.
     """
 
-    def __init__(self, slots: int, window: Callable[[], InFlightWindow], stall_seconds: float) -> None:
-        self._slots, self._window, self._stall_seconds = slots, window, stall_seconds
+    def __init__(self, titles_per_class: int, window: Callable[[], InFlightWindow], stall_seconds: float) -> None:
+        self._titles_per_class, self._window, self._stall_seconds = titles_per_class, window, stall_seconds
         self._titles: dict[tuple[str, int], TitleState] = {}
         self._lock = threading.Lock()
 
@@ -135,11 +128,11 @@ class TitleTable:
             ready = [
                 title
                 for title in self._titles.values()
-                if title.may_begin(now) and busy[title.request.priority_class] < self._slots
+                if title.may_begin(now) and busy[title.request.priority_class] < self._titles_per_class
             ]
             if not ready:
                 return None
-            title = min(ready, key=lambda candidate: candidate.due)
+            title = min(ready, key=lambda candidate: candidate.request.due)
             title.phase, title.pass_began, title.window = "decoding", now, self._window()
             return title
 

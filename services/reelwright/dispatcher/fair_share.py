@@ -41,7 +41,7 @@ class FairShare(Generic[Flow]):
         """Entries in memory; bounded by the number of waiting flows."""
         return len(self._start_tags) + len(self._heap)
 
-    def add(self, flow: Flow, weight: float = 1.0) -> None:
+    def add_flow(self, flow: Flow, weight: float = 1.0) -> None:
         """Lets a flow wait; has no effect on one that waits already."""
         if flow not in self._waiting:
             # As if it had been served once at a cost of 1: of flows that start together, the heaviest is served first.

@@ -12,7 +12,7 @@ from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS, deadline_weight
 # A step so small that rounding decides is no step.
 _EPSILON = 1e-9
 # Titles of a class that a decoder has at work at the same time, where none is at work yet (`DecoderSettings.titles`).
-_USUAL_SLOTS = 2
+_USUAL_TITLES_PER_CLASS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def finish_times(titles: Sequence[TitleAhead], capacities: Sequence[Capacity], n
     """
     left = {title.key: title.pixels for title in titles}
     active = [title for title in titles if not title.waiting]
-    slots = Counter(title.priority for title in active)
+    at_work = Counter(title.priority for title in active)
     waiting: dict[str, list[TitleAhead]] = {name: [] for name in CLASS_WEIGHTS}
     for title in sorted((title for title in titles if title.waiting), key=lambda title: title.due, reverse=True):
         waiting[title.priority].append(title)
@@ -74,7 +74,7 @@ def finish_times(titles: Sequence[TitleAhead], capacities: Sequence[Capacity], n
     done: dict[str, float] = {}
     seconds = 0.0
     while True:
-        active = _filled(active, waiting, slots)
+        active = _filled(active, waiting, at_work)
         speeds = _speeds(active, [each for each in capacities if each.start_seconds <= seconds], now + seconds)
         ends = [left[title.key] / speeds[title.key] for title in active if speeds[title.key]]
         starts = [step - seconds for step in steps if step > seconds]
@@ -89,11 +89,13 @@ def finish_times(titles: Sequence[TitleAhead], capacities: Sequence[Capacity], n
         active = [title for title in active if title.key not in done]
 
 
-def _filled(active: list[TitleAhead], waiting: Mapping[str, list[TitleAhead]], slots: Counter[str]) -> list[TitleAhead]:
+def _filled(
+    active: list[TitleAhead], waiting: Mapping[str, list[TitleAhead]], at_work: Counter[str]
+) -> list[TitleAhead]:
     """The active titles, with waiting ones where their class has room; the last one of a list comes first."""
     busy = Counter(title.priority for title in active)
     for name, titles in waiting.items():
-        room = (slots[name] or _USUAL_SLOTS) - busy[name]
+        room = (at_work[name] or _USUAL_TITLES_PER_CLASS) - busy[name]
         active = active + [titles.pop() for _ in range(min(room, len(titles)))]
     return active
 

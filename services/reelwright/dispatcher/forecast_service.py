@@ -14,12 +14,12 @@ from reelwright.dispatcher.planner import Planner
 from reelwright.dispatcher.pods_wanted import PoolState
 from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS
 from reelwright.dispatcher.titles_under_way import TitleUnderWay
+from reelwright.media.timestamp import time_span
+from reelwright.titles.request import due_time
 from reelwright.wire import forecast_pb2 as wire
 from reelwright.wire.forecast_pb2_grpc import ForecastServicer
 from reelwright.wire.titles_pb2 import TitleProgress
 
-# A title without a deadline is due so long after its submission for the decoders (`TitleState.due`).
-_DEFAULT_DUE_SECONDS = 86_400.0
 # With more titles than these, of those that wait the last ones have no forecast: it would say little and take long.
 _MAX_TITLES = 2000
 _PLANNED_KEY = "planned"
@@ -104,7 +104,7 @@ class ForecastService(ForecastServicer):
             pixels=float(frames_left * progress.frame_pixels),
             priority=progress.priority_class if known_class else "standard",
             deadline=progress.deadline or None,
-            due=progress.deadline or progress.submitted + _DEFAULT_DUE_SECONDS,
+            due=due_time(progress.deadline, progress.submitted),
             waiting=progress.waiting,
             pools=self._planner.pools_for(progress.model_sha256, progress.engine),
         )
@@ -151,20 +151,12 @@ def _possible(state: PoolState) -> Capacity:
 
 def _outlook(finish: float, earliest: float, deadline: float) -> tuple[wire.Outlook, str]:
     if finish <= deadline:
-        return wire.OUTLOOK_HELD, f"the pods there are restore it {_span(deadline - finish)} before its deadline"
+        return wire.OUTLOOK_HELD, f"the pods there are restore it {time_span(deadline - finish)} before its deadline"
     if earliest <= deadline:
-        late = f"{_span(finish - deadline)} after its deadline" if math.isfinite(finish) else "never"
+        late = f"{time_span(finish - deadline)} after its deadline" if math.isfinite(finish) else "never"
         return wire.OUTLOOK_AT_RISK, f"the pods there are restore it {late}; more pods can hold it"
-    late = _span(earliest - deadline)
+    late = time_span(earliest - deadline)
     return wire.OUTLOOK_MISSED, f"as many pods as its pools may have restore it {late} after its deadline"
-
-
-def _span(seconds: float) -> str:
-    """A time span for a person, in the unit that suits it."""
-    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _key(title: TitleUnderWay) -> str:

@@ -165,7 +165,7 @@ class DispatchServer:
         self, settings: DispatcherSettings, send: Callable[[InboxMessage], None], backlog: Callable[[], int]
     ) -> None:
         self._address, tls = settings.address, settings.tls
-        self._credentials = server_credentials(tls, _report_certificates) if tls else None
+        self._credentials = server_credentials(tls, unusable=_log_unusable, replaced=_log_replaced) if tls else None
         if not settings.knows_workers:
             log.warning("gRPC port open to everyone", remedy="set TLS_CLIENT_CA or TOKEN; see docs/security.md")
         options = server_options(
@@ -263,8 +263,12 @@ def _host_of(peer: str) -> str:
     return peer if peer.startswith("unix") else peer.rpartition(":")[0]
 
 
-def _report_certificates(what: str) -> None:
-    log.warning("certificates", reason=what)
+def _log_unusable(reason: str) -> None:
+    log.warning("certificates unusable", reason=reason)
+
+
+def _log_replaced() -> None:
+    log.info("certificates replaced")
 
 
 def _refusal(hello: Hello) -> str:

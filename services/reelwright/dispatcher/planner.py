@@ -259,7 +259,10 @@ class Planner:
             start_seconds=max(0.0, start - waited),
             speed=self.speeds.pixels_per_second(name),
             leases=sum(self._scheduler.count_leases(worker) for worker in workers),
-            slots=max((worker.credits + self._scheduler.count_leases(worker) for worker in workers), default=1) or 1,
+            batches_per_pod=max(
+                (worker.credits + self._scheduler.count_leases(worker) for worker in workers), default=1
+            )
+            or 1,
             idle_seconds=now - record.busy_at,
             fails_to_start=waited > _FAILED_STARTS * start + _FAILED_SECONDS,
         )

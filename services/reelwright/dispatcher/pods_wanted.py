@@ -58,7 +58,7 @@ class PoolState:
         start_seconds: from the request for a pod until its first batch is restored.
         speed: pixels that a pod restores in a second; None if it is not known.
         leases: batches that its pods hold.
-        slots: batches that one of its pods holds at most, 1 or more.
+        batches_per_pod: batches that one of its pods holds at most, 1 or more.
         idle_seconds: since the pool last held or restored a batch.
         fails_to_start: pods that were wanted have not come in a multiple of the time that they need.
     """
@@ -71,7 +71,7 @@ class PoolState:
     start_seconds: float = 60.0
     speed: float | None = None
     leases: int = 0
-    slots: int = 1
+    batches_per_pod: int = 1
     idle_seconds: float = math.inf
     fails_to_start: bool = False
 
@@ -147,13 +147,13 @@ def _answer(pool: PoolState, mine: Sequence[_Share], chosen: Sequence[tuple[Pool
     batches = max(1, sum(share.load.batches for share in mine))
     if answer.pods > batches:
         answer = PodsWanted(batches, "batches")
-    held = math.ceil(pool.leases / pool.slots)
+    held = math.ceil(pool.leases / pool.batches_per_pod)
     return PodsWanted(held, "leases") if held > answer.pods else answer
 
 
 def _without_work(pool: PoolState, has_titles: bool) -> PodsWanted:
     if pool.leases:
-        return PodsWanted(math.ceil(pool.leases / pool.slots), "leases")
+        return PodsWanted(math.ceil(pool.leases / pool.batches_per_pod), "leases")
     if pool.pods and pool.idle_seconds < _RECENT_SECONDS:
         return PodsWanted(1, "recent_work")
     return PodsWanted(0, "cheaper_pool" if has_titles else "idle")

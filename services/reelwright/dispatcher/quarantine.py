@@ -42,7 +42,7 @@ class WorkerQuarantine:
         self._latest[worker].append(run)
         return len(set(self._latest[worker]) - {""}) >= self._runs
 
-    def add(self, worker: str) -> None:
+    def add_worker(self, worker: str) -> None:
         """Puts a worker in quarantine."""
         now = self._clock()
         self._until = {name: until for name, until in self._until.items() if until > now}

@@ -129,9 +129,9 @@ class ReadyQueue:
         run = queue.runs.setdefault(batch.key.run, _RunQueue())
         bisect.insort(run.batches, batch, key=_key)
         run.requests[batch.engine_request] += 1
-        queue.share.add(batch.key.run, deadline_weight(batch.deadline, self._clock()))
-        model.share.add(batch.priority, CLASS_WEIGHTS[batch.priority])
-        self._model_share.add(batch.model_sha256)
+        queue.share.add_flow(batch.key.run, deadline_weight(batch.deadline, self._clock()))
+        model.share.add_flow(batch.priority, CLASS_WEIGHTS[batch.priority])
+        self._model_share.add_flow(batch.model_sha256)
         self._count += 1
 
     def pop_batch(

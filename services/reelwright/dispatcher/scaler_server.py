@@ -163,7 +163,9 @@ class ScalerServer:
 
     def __init__(self, settings: DispatcherSettings, planner: Planner, settled: Callable[[], bool]) -> None:
         self._address = settings.scaler_address
-        self._credentials = server_credentials(settings.tls, _report_certificates) if settings.tls else None
+        self._credentials = (
+            server_credentials(settings.tls, unusable=_log_unusable, replaced=_log_replaced) if settings.tls else None
+        )
         options = server_options(
             keepalive_seconds=settings.keepalive_seconds,
             max_message_bytes=_MAX_ANSWER_BYTES,
@@ -203,5 +205,9 @@ class ScalerServer:
         await self._server.stop(grace=None)
 
 
-def _report_certificates(what: str) -> None:
-    log.warning("certificates", reason=what)
+def _log_unusable(reason: str) -> None:
+    log.warning("certificates unusable", reason=reason)
+
+
+def _log_replaced() -> None:
+    log.info("certificates replaced")

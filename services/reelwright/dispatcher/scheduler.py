@@ -235,7 +235,7 @@ class Scheduler:
             return
         metrics.WORKERS_QUARANTINED.labels(cause=cause).inc()
         log.error("worker quarantined", worker=worker.name, cause=cause, reason=reason)
-        self._quarantine.add(worker.name)
+        self._quarantine.add_worker(worker.name)
         if cause == "failures":
             self._decisions.append(WorkerQuarantined(stream, reason))
         self._decisions.append(StreamClosed(stream))

@@ -301,11 +301,12 @@ class SegmentWorker:
 
     def _discard_ended(self) -> None:
         for segment in list(self._records):
-            try:
-                if self._is_ended(self._ledger(segment.run, segment.attempt), segment.number):
-                    self._acknowledge_segment(segment)
-            except OneLineError as error:
-                log.warning("segment not checked", run=segment.run, segment=segment.number, reason=str(error))
+            with bound_contextvars(run=segment.run, segment=segment.number):
+                try:
+                    if self._is_ended(self._ledger(segment.run, segment.attempt), segment.number):
+                        self._acknowledge_segment(segment)
+                except OneLineError as error:
+                    log.warning("segment not checked", reason=str(error))
 
     @staticmethod
     def _is_ended(ledger: RunLedger, segment: int) -> bool:

@@ -148,7 +148,7 @@ class DispatcherClient:
             found = self._tls.read()
         except UserError as error:
             # They may be half written; the former ones may still do.
-            self._log.warning("certificates", reason=str(error))
+            self._log.warning("certificates unusable", reason=str(error))
             return
         if found != self._certificates:
             self._certificates = found

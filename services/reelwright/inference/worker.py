@@ -235,7 +235,7 @@ class InferenceWorker:
             self._leave(defect)
 
     def _leave(self, defect: DefectiveWorker) -> None:
-        log.error("worker leaves", reason=str(defect))
+        log.error("worker stopping, engine defective", reason=str(defect))
         self.defect = self.defect or defect
         self._stop.set()
 

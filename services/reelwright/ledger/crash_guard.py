@@ -158,7 +158,7 @@ class GuardedWork:
         if guard.max_crashes and len(self._left) >= guard.max_crashes:
             self._refuse(ledger.run, what)
         if self._left:
-            log.warning("other processes have or had this work, it goes on alone", work=what, marks=len(self._left))
+            log.warning("work isolated", work=what, marks=len(self._left))
         self._mark = None if self._left else guard.put_mark(self._marks, unit)
 
     def __enter__(self) -> Self:
@@ -217,7 +217,7 @@ class _Mark:
     """
 
     def __init__(self, marks: WorkMarks, unit: str) -> None:
-        self._marks, self.name, self.ended = marks, marks.put(unit), False
+        self._marks, self.name, self.ended = marks, marks.put_mark(unit), False
         # Without it, a mark could be written again just after its removal.
         self._lock = threading.Lock()
 

@@ -106,7 +106,7 @@ class RunIndex:
         """Adds an attempt whose state is in its documents."""
         self._folder.replace(entry_name(run, attempt, None, priority), b"")
 
-    def end(self, request: RunRequest, outcome: Outcome) -> None:
+    def mark_ended(self, request: RunRequest, outcome: Outcome) -> None:
         """Enters an attempt as ended, if it is entered as unfinished.
 
         A film that is restored without a cluster has no entry, nor has an attempt that was followed by another one.

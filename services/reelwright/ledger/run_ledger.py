@@ -235,8 +235,8 @@ class RunLedger:
 
     def segment(self, segment: int) -> SegmentRecord | None:
         """A committed segment's record; None before its commit."""
-        own = self._segments.record(segment)
-        return own or self._of_holder(segment, lambda earlier: earlier._segments.record(segment))
+        own = self._segments.read_record(segment)
+        return own or self._of_holder(segment, lambda earlier: earlier._segments.read_record(segment))
 
     def segment_file(self, record: SegmentRecord, scratch: Path) -> Path:
         """A local path that holds a committed segment's encoded file, checked against its record.
@@ -273,7 +273,7 @@ class RunLedger:
     def agrees_with_adopted(self, plan: SegmentPlan) -> bool:
         """Whether a segment is this attempt's own, or was planned as it is now by the attempt that committed it."""
         earlier = self._holder(plan.segment)
-        if earlier is None or self._segments.record(plan.segment) is not None:
+        if earlier is None or self._segments.read_record(plan.segment) is not None:
             return True
         known = earlier.plan(plan.segment)
         return known is not None and not any(differing_keys(plan.model_dump(), known.model_dump()))
@@ -327,7 +327,7 @@ class RunLedger:
         # An attempt without a usable request stays unfinished in the index.
         with suppress(LedgerError, RecipeError):
             if request := self.request():
-                RunIndex(self.root, self.retry).end(request, outcome)
+                RunIndex(self.root, self.retry).mark_ended(request, outcome)
         return True
 
     def outcome(self) -> Outcome | None:

@@ -57,7 +57,7 @@ class SegmentFolder:
             raise LedgerError(f"{self._folder.address(name)}: committed before its file was put")
         if self._documents.create(name, record):
             return record
-        known = self.record(record.segment)
+        known = self.read_record(record.segment)
         if known is None or not self._has_file(known):
             log.warning("record replaced, its file was missing or incomplete", record=self._folder.address(name))
             self._documents.replace(name, record)
@@ -67,7 +67,7 @@ class SegmentFolder:
             log.warning("committed before with other content", record=self._folder.address(name), keys=keys)
         return known
 
-    def record(self, segment: int) -> SegmentRecord | None:
+    def read_record(self, segment: int) -> SegmentRecord | None:
         """The record of a segment; None when there is none, or it cannot be read."""
         try:
             return self._documents.read(record_name(segment), SegmentRecord)
@@ -77,7 +77,7 @@ class SegmentFolder:
 
     def is_committed(self, segment: int) -> bool:
         """Whether a segment has a record whose file is there and has the record's size."""
-        record = self.record(segment)
+        record = self.read_record(segment)
         return record is not None and self._has_file(record)
 
     def committed_segments(self) -> set[int]:
@@ -120,7 +120,7 @@ class SegmentFolder:
             match = FILE_NAME.fullmatch(name)
             if match is None:
                 continue
-            record = self.record(int(match[1]))
+            record = self.read_record(int(match[1]))
             if record is None or not record.file_sha256.startswith(match[2]):
                 self._folder.remove(f"segments/{name}")
 

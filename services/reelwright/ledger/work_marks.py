@@ -32,7 +32,7 @@ class WorkMarks:
         """Names of the marks of a piece of work that is under way or has killed its process."""
         return [name for name in self._folder.list_names("marks") if name.startswith(f"{unit}-")]
 
-    def put(self, unit: str) -> str:
+    def put_mark(self, unit: str) -> str:
         """Marks that a piece of work is under way; the name of the mark."""
         name = f"{unit}-{uuid4().hex[:12]}"
         mark = WorkMark(host=socket.gethostname(), process=os.getpid(), identity=_identity(), began=time.time())
@@ -55,7 +55,7 @@ class WorkMarks:
         A process that ran on this machine is dead when there is no such process any more; any other one when it has
         not written its mark for more than so many seconds, by the clock of the store.
         """
-        clock = self.put("clock")
+        clock = self.put_mark("clock")
         try:
             now = self._folder.modified(f"marks/{clock}")
         finally:

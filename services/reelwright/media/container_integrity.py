@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 from typing import IO, Protocol
 
+from reelwright.media.ebml import EBML
 from reelwright.media.matroska_chain import MatroskaChain, has_ordered_chapters, segment_end
 from reelwright.media.riff import RiffChain, is_avi, riff_extras, riff_missing
 
-_EBML = b"\x1a\x45\xdf\xa3"
+_EBML = EBML.to_bytes(4)
 # Top-level boxes of ISO/IEC 14496-12 and QuickTime. The film needs the first group to be whole.
 _NEEDED_BOXES = {b"ftyp", b"styp", b"sidx", b"moov", b"mdat", b"moof", b"mfra"}
 _OTHER_BOXES = {

@@ -10,6 +10,9 @@ from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.titles.recipe import Recipe, parse_recipe_text
 from reelwright.titles.versions import VersionedDocument
 
+# A title without a deadline counts as due a day after its submission: after urgent titles, but not last for ever.
+_DEFAULT_DUE_SECONDS = 86_400.0
+
 PriorityClass = Literal["express", "standard", "bulk"]
 
 # Canonical JSON text in documents, the same text as on the wire and in the run identity.
@@ -66,3 +69,18 @@ class RunRequest(VersionedDocument):
     frames_estimate: int = Field(default=0, ge=0)
     frame_pixels: int = Field(default=0, ge=0)
     halo_frames: int = Field(default=0, ge=0, le=2)
+
+    @property
+    def due(self) -> float:
+        """Unix seconds by which the title is due; see `due_time`."""
+        return due_time(self.deadline, self.submitted)
+
+
+def due_time(deadline: float, submitted: float) -> float:
+    """When a title is due: at its deadline, else a day after its submission. Decoders begin the earliest first.
+
+    Args:
+        deadline: Unix seconds; 0 if there is none.
+        submitted: Unix seconds.
+    """
+    return deadline or submitted + _DEFAULT_DUE_SECONDS

@@ -129,14 +129,6 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
-def stage_time(seconds: float) -> str:
-    """The time that a stage took, in seconds, minutes or hours."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
-
-
 def _pixels(video: VideoInfo) -> str:
     pixel = video.sample_aspect_ratio
     shape = "square" if pixel == 1 else f"{pixel.numerator}:{pixel.denominator}"

@@ -19,7 +19,7 @@ from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.timestamp import timestamp
+from reelwright.media.timestamp import time_span, timestamp
 from reelwright.store.folder import parent_folder
 from reelwright.store.scratch import scratch_folder
 
@@ -87,6 +87,7 @@ def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
         m=manifest,
         title=formatting.title_of(manifest),
         formatting=formatting,
+        time_span=time_span,
         timestamp=timestamp,
         rows=formatting.comparison(manifest),
         steps=formatting.processing_steps(manifest),
