@@ -72,10 +72,10 @@ class _FilmCheck:
         path = self._folder / f"mutated{Path(description.split()[0]).suffix}"
         path.write_bytes(data)
         restore = RESTORE_ALL or self._readable % RESTORE_EVERY == 0
-        # Every film of the list is made into both containers in turn.
-        suffix = (".mp4", ".mkv")[number // len(fuzzing.FILMS) % 2]
+        # Every film of the list is restored into MP4 and into Matroska in turn.
+        profile = ("web", "master")[number // len(fuzzing.FILMS) % 2]
         try:
-            outcome = fuzzing.check_film(path, restore=restore, suffix=suffix)
+            outcome = fuzzing.check_film(path, restore=restore, profile=profile)
         except BaseException as error:
             error.add_note(description)
             raise

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from reelwright.cli.main import run
 from reelwright.media.probe import probe
+from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.types import SourceInfo
 from reelwright.titles.errors import InputError, OneLineError
@@ -83,13 +84,13 @@ def mutate_film(films: Path, seed: int, number: int) -> tuple[str, bytes]:
     return f"{name} ({', '.join(steps)})", bytes(data)
 
 
-def check_film(path: Path, *, restore: bool, suffix: str = ".mp4") -> str:
+def check_film(path: Path, *, restore: bool, profile: str = "web") -> str:
     """Probes and reads a film, and if `restore` is set restores and verifies it.
 
     Args:
         path: of the film.
         restore: a film that cannot be read must be refused by `restore` too.
-        suffix: of the restored film.
+        profile: of the restored film.
 
     Returns:
         refused (by `probe`), unreadable, damaged (readable with concealed frames), or undamaged.
@@ -105,15 +106,15 @@ def check_film(path: Path, *, restore: bool, suffix: str = ".mp4") -> str:
         times = None
         if "info" not in locals():
             if restore:
-                _check_refusal(path, suffix)
+                _check_refusal(path, profile)
             return "refused"
     concealed = _read_concealing(info)
     if times is not None and concealed != times:
         raise Finding(f"with concealment an undamaged film reads differently: {times} became {concealed}")
     if restore and concealed:
-        _restore(path, suffix, len(concealed), "fail" if times else "conceal")
+        _restore(path, profile, len(concealed), "fail" if times else "conceal")
     elif restore:
-        _check_refusal(path, suffix)
+        _check_refusal(path, profile)
     return "undamaged" if times is not None else "damaged" if concealed else "unreadable"
 
 
@@ -149,24 +150,28 @@ def _check_line(error: OneLineError) -> None:
         raise Finding(f"not one clear line: {line!r}")
 
 
-def _check_refusal(path: Path, suffix: str) -> None:
+def _check_refusal(path: Path, profile: str) -> None:
     """Restores a film of which nothing can be read: that is the file's fault, told in one line."""
-    code, output_text = _run(_restoration(path, suffix, "conceal"))
+    code, output_text = _run(_restoration(path, profile, "conceal"))
     lines = [line for line in output_text.splitlines() if line.startswith("reelwright: ")]
     if code != 2 or len(lines) != 1 or "Traceback" in output_text:
         raise Finding(f"not refused in one line, exit code {code}: {output_text}")
 
 
-def _restoration(path: Path, suffix: str, on_damage: str) -> list[str]:
+def _restoration(path: Path, profile: str, on_damage: str) -> list[str]:
     # The film of the mutation before this one stands there.
-    options = ["--overwrite", "--threads", "1", "--set", f"on_damage={on_damage}"]
-    return ["restore", str(path), "-o", str(path.with_name(f"restored{suffix}")), *options]
+    options = ["--overwrite", "--threads", "1", "--profile", profile, "--set", f"on_damage={on_damage}"]
+    return ["restore", str(path), "-o", str(_output(path, profile)), *options]
 
 
-def _restore(path: Path, suffix: str, frames: int, on_damage: str) -> None:
+def _output(path: Path, profile: str) -> Path:
+    return path.with_name(f"restored{profile_spec(profile).suffix}")
+
+
+def _restore(path: Path, profile: str, frames: int, on_damage: str) -> None:
     """Restores a readable film and checks that the result has every frame of it."""
-    output = path.with_name(f"restored{suffix}")
-    code, output_text = _run(_restoration(path, suffix, on_damage))
+    output = _output(path, profile)
+    code, output_text = _run(_restoration(path, profile, on_damage))
     if code != 0:
         raise Finding(f"exit code {code}: {output_text}")
     manifest = json.loads(output.with_name(output.name + ".manifest.json").read_text())
