@@ -59,39 +59,39 @@ class ConsumerBuffer:
             return self._held_bytes
 
     def poll(self, timeout: float, limit: int) -> list[Record]:
-        """See `Consumer.poll`."""
+        """Delivers records of partitions that are not paused; waits for the first one, at most `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(self._can_return, timeout)
             self._woken = False
             return [] if self._closed else self._deliver(limit)
 
     def acknowledge(self, record: Record) -> None:
-        """See `Consumer.acknowledge`; ignored when the partition is not assigned any more."""
+        """Lets the partition's watermark pass a record; ignored when the partition is not assigned any more."""
         with self._changed:
             partition = self._partitions.get(record.topic_partition)
             if partition and partition.watermark and partition.watermark.acknowledge(record.offset):
                 partition.has_commit = True
 
     def assignment(self) -> list[TopicPartition]:
-        """See `Consumer.assignment`."""
+        """The partitions that the group has assigned to this member."""
         with self._changed:
             return list(self._partitions)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.pause`."""
+        """Stops delivery of these partitions; what is fetched of them stays here."""
         with self._changed:
             for partition in self._assigned(partitions).values():
                 partition.paused = True
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.resume`."""
+        """Resumes delivery of paused partitions."""
         with self._changed:
             for partition in self._assigned(partitions).values():
                 partition.paused = False
             self._changed.notify_all()
 
     def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
-        """See `Consumer.seek_to_unacknowledged`."""
+        """Drops what is fetched of these partitions; they are fetched again from the first unacknowledged record."""
         with self._changed:
             for partition in self._assigned(partitions).values():
                 if partition.watermark is not None:
@@ -100,7 +100,7 @@ class ConsumerBuffer:
                     self._drop_records(partition)
 
     def wakeup(self) -> None:
-        """See `Consumer.wakeup`."""
+        """Makes the poll that waits, or else the next one, return at once."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()

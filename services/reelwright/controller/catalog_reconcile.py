@@ -11,8 +11,15 @@ from typing import Any
 
 from reelwright.controller.api import Document
 from reelwright.controller.catalog_resources import Catalog, CatalogStatus, CatalogTitles, TitleProblem
-from reelwright.controller.conditions import NewCondition, set_conditions
-from reelwright.controller.resources import API_VERSION, CATALOG_LABEL, Restoration, StatusCondition, format_time
+from reelwright.controller.resources import (
+    API_VERSION,
+    CATALOG_LABEL,
+    NewCondition,
+    Restoration,
+    StatusCondition,
+    format_time,
+    set_conditions,
+)
 from reelwright.controller.restoration_facts import Trouble
 from reelwright.controller.run_client import TITLE_REASONS
 

@@ -43,6 +43,13 @@ _LOOKS_PER_SECOND = 20.0
 
 
 class _Key(NamedTuple):
+    """What is reconciled.
+
+    Attributes:
+        kind: Restoration or Catalog.
+        name: of the resource.
+    """
+
     kind: ResourceKind
     name: str
 

@@ -8,8 +8,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from reelwright.controller.conditions import NewCondition
-from reelwright.controller.resources import ConditionStatus, Counted, Restoration, RestorationSpec, format_time
+from reelwright.controller.resources import (
+    ConditionStatus,
+    Counted,
+    NewCondition,
+    Restoration,
+    RestorationSpec,
+    format_time,
+)
 from reelwright.controller.restoration_facts import RunFacts
 
 # Segments are committed in bursts, so the speed is that of several minutes.

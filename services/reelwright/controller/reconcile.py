@@ -1,4 +1,4 @@
-"""Decides what to do about a Restoration: a pure function of what is known.
+"""Decides what to do about a Restoration, and what its status and conditions say: a pure function of what is known.
 
 Each decision is one step, after which everything that it may have changed is looked at again. A step is safe to repeat,
 and what it needs to be found again is written before it is done: a controller may be killed at any instruction. The
@@ -8,9 +8,15 @@ resource, or the phase Suspended), cancellation, and for a deletion the finalize
 
 from __future__ import annotations
 
-from reelwright.controller.conditions import NewCondition, set_conditions
 from reelwright.controller.progress import deadline_condition, progress_of, unix_deadline
-from reelwright.controller.resources import FINALIZER, Restoration, RestorationFailure, RestorationStatus
+from reelwright.controller.resources import (
+    FINALIZER,
+    NewCondition,
+    Restoration,
+    RestorationFailure,
+    RestorationStatus,
+    set_conditions,
+)
 from reelwright.controller.restoration_facts import (
     AddFinalizer,
     CancelTitle,

@@ -7,8 +7,9 @@ Times are RFC 3339 in UTC.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -221,3 +222,40 @@ class Restoration(ApiDocument):
     def settled(self) -> bool:
         """Whether there is nothing more to do for it, unless its spec changes."""
         return self.status.phase in {"Finished", "Failed"}
+
+
+class NewCondition(NamedTuple):
+    """What a condition is to say.
+
+    Attributes:
+        type: what the condition is about.
+        status: True, False or Unknown.
+        reason: one word for programs.
+        message: one line for people.
+    """
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+
+
+def set_conditions(
+    known: Sequence[StatusCondition], new: Sequence[NewCondition], generation: int, now: datetime
+) -> tuple[StatusCondition, ...]:
+    """The conditions with some of them set; the others stay as they are.
+
+    Args:
+        known: the conditions so far.
+        new: those to set. The transition time of one whose status stays the same is kept.
+        generation: of the resource that they describe.
+        now: transition time of the others.
+    """
+    found = {condition.type: condition for condition in known}
+    for wanted in new:
+        before = found.get(wanted.type)
+        since = before.last_transition_time if before is not None and before.status == wanted.status else now
+        found[wanted.type] = StatusCondition(
+            **wanted._asdict(), last_transition_time=since, observed_generation=generation
+        )
+    return tuple(found.values())

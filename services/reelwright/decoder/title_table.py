@@ -57,7 +57,7 @@ class TitleState:
 
     @property
     def run(self) -> str:
-        """Name of the run."""
+        """`request.run`: which restoration it is; a run may have several attempts here."""
         return self.request.run
 
     @property
@@ -107,7 +107,7 @@ class TitleTable:
             return self._titles.get((run, attempt))
 
     def titles(self) -> list[TitleState]:
-        """All titles."""
+        """A copy of the list, in the order in which they were added."""
         with self._lock:
             return list(self._titles.values())
 

@@ -79,7 +79,12 @@ class _PoolRecord:
 
 @dataclass(frozen=True, slots=True)
 class _BatchSample:
-    """The batches of each title that waited or were leased at a time."""
+    """The batches that waited or were leased at a time.
+
+    Attributes:
+        at: the time, on the planner's monotonic clock.
+        batches: their number by run and attempt.
+    """
 
     at: float
     batches: Counter[tuple[str, int]] = field(default_factory=Counter)

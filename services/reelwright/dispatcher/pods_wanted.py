@@ -107,7 +107,12 @@ class PodsWanted(NamedTuple):
 
 @dataclass(slots=True)
 class _Share:
-    """A title's work, and how much of it no pool has taken yet."""
+    """A title's work during the calculation.
+
+    Attributes:
+        load: the title.
+        left: pixels of it that no pool has taken yet.
+    """
 
     load: TitleLoad
     left: float

@@ -80,7 +80,12 @@ class _RunQueue:
 
 @dataclass(slots=True)
 class _ClassQueue:
-    """A class's batches, by run."""
+    """A class's batches.
+
+    Attributes:
+        share: whose turn it is, by run.
+        runs: the batches of each run.
+    """
 
     share: FairShare[str] = field(default_factory=FairShare)
     runs: dict[str, _RunQueue] = field(default_factory=dict)
@@ -88,7 +93,12 @@ class _ClassQueue:
 
 @dataclass(slots=True)
 class _ModelQueue:
-    """A model's batches, by priority class."""
+    """A model's batches.
+
+    Attributes:
+        share: whose turn it is, by priority class.
+        classes: the batches of each class.
+    """
 
     share: FairShare[str] = field(default_factory=FairShare)
     classes: dict[str, _ClassQueue] = field(default_factory=lambda: {name: _ClassQueue() for name in CLASS_WEIGHTS})

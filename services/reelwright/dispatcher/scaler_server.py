@@ -47,7 +47,17 @@ _SERVICES = tuple(
 
 
 class _InferenceMetadata(BaseModel):
-    """Metadata of a trigger that scales a pool of workers; texts, as KEDA passes them. Other keys are KEDA's own."""
+    """Metadata of a trigger that scales a pool of workers; texts, as KEDA passes them. Other keys are KEDA's own.
+
+    Attributes:
+        pool: name of the pool.
+        min_pods: least number of pods.
+        max_pods: largest number of pods.
+        price_per_hour: of a pod.
+        start_seconds: from the request for a pod until it connects.
+        engine: first word of the engine's identity; empty if it is not known.
+        revision: changes with the pool's engine or model.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -61,7 +71,13 @@ class _InferenceMetadata(BaseModel):
 
 
 class _EncoderMetadata(BaseModel):
-    """Metadata of a trigger that scales encoders."""
+    """Metadata of a trigger that scales encoders.
+
+    Attributes:
+        min_pods: least number of pods.
+        max_pods: largest number of pods.
+        segments_per_pod: open segments for which one pod is wanted.
+    """
 
     model_config = ConfigDict(extra="ignore")
 

@@ -62,7 +62,16 @@ class FilmFacts:
 
 @dataclass(slots=True)
 class _FrameAccount:
-    """What the manifest needs of the records. The records themselves would take ten times the memory."""
+    """What the manifest needs of the records. The records themselves would take ten times the memory.
+
+    Attributes:
+        source_pts: of each frame, in the source's time base.
+        digests: SHA-256 of each restored frame, as hex.
+        concealed: indices of the frames that replace damaged ones.
+        seconds: time of each stage.
+        toolchains: that encoded a segment.
+        engines: that restored a segment.
+    """
 
     source_pts: list[int] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
@@ -159,7 +168,13 @@ def shots_of(frames: Iterable[tuple[FrameRecord, FrameDamage | None]]) -> Iterat
 
 @dataclass(slots=True)
 class _DamageSums:
-    """Sums of what was measured in the frames of a shot."""
+    """Sums of what was measured in the frames of a shot.
+
+    Attributes:
+        frames: number of frames with a measurement.
+        dusty: those of them with dust.
+        sums: sum of each figure of FrameDamage but dust.
+    """
 
     frames: int = 0
     dusty: int = 0

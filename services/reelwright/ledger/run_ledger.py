@@ -181,7 +181,7 @@ class RunLedger:
         return binding.engine if binding else ""
 
     def put_plan(self, plan: SegmentPlan) -> None:
-        """Writes a segment's plan."""
+        """Writes a segment's plan; LedgerError when another plan of the segment is there."""
         self._documents.create_once(_plan_name(plan.segment), plan)
 
     def plan(self, segment: int) -> SegmentPlan | None:
@@ -383,7 +383,7 @@ class OpenLedger(Protocol):
     """Opens the ledger of an attempt."""
 
     def __call__(self, run: str, attempt: int = FIRST_ATTEMPT) -> RunLedger:
-        """Opens it; see RunLedger."""
+        """Opens the ledger without any access to the store; parameters as of RunLedger."""
 
 
 def _plan_name(segment: int) -> str:

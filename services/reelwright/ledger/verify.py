@@ -20,7 +20,13 @@ from reelwright.titles.errors import CorruptPayload, InputError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: its name, whether it holds, and a line for the person."""
+    """One property of a film that was checked.
+
+    Attributes:
+        name: a few words.
+        ok: whether the property holds.
+        detail: one line for the person.
+    """
 
     name: str
     ok: bool
@@ -29,7 +35,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """Every check of one film."""
+    """Every check of one film.
+
+    Attributes:
+        checks: in the order in which they were made.
+    """
 
     checks: tuple[Check, ...]
 

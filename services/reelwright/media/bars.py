@@ -32,7 +32,12 @@ _MIN_PICTURE = 0.4  # borders that leave less of a side are a dark film, not bor
 
 @dataclass(frozen=True)
 class _Lines:
-    """Statistics of every row (or column) in every sampled frame, each of shape (frames, lines)."""
+    """Statistics of every row (or column) in every sampled frame, each of shape (frames, lines).
+
+    Attributes:
+        mean: of the line's samples.
+        high: a high percentile of them.
+    """
 
     mean: NDArray[np.float32]
     high: NDArray[np.float32]

@@ -69,7 +69,13 @@ class FieldFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """One frame's fields: even and odd rows, each (rows, columns), int16 in 8-bit code values."""
+    """One frame's fields.
+
+    Attributes:
+        top: even rows (rows, columns), int16 in 8-bit code values.
+        bottom: odd rows, likewise.
+        comb: how badly the two fit together (`_comb`).
+    """
 
     top: _Field
     bottom: _Field

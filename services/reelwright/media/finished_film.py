@@ -57,7 +57,15 @@ class FilmTimeline:
 
 @dataclass(frozen=True, slots=True)
 class StreamDigest:
-    """One of a film's other streams; `packets` and `sha256` as StreamOutcome counts them."""
+    """One of a film's other streams.
+
+    Attributes:
+        index: of the stream in the film.
+        kind: audio, subtitle, attachment or data.
+        codec: FFmpeg's common name.
+        packets: number of packets, as StreamOutcome counts them.
+        sha256: of the packets' payloads, as hex, as StreamOutcome computes it.
+    """
 
     index: int
     kind: str

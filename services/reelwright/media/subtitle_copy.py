@@ -93,7 +93,14 @@ class SubtitleEnds:
 
 @dataclass(frozen=True, slots=True)
 class _PacketPosition:
-    """Where a packet lies in time, in the stream's unit, and in the file, in bytes (-1: unknown)."""
+    """Where a packet lies in time and in the file.
+
+    Attributes:
+        start: in the stream's unit.
+        duration: the same; 0 if unknown.
+        position: offset in the file, in bytes; -1 if unknown.
+        size: in bytes.
+    """
 
     start: int
     duration: int

@@ -50,7 +50,9 @@ class _Value(BaseModel):
 class Bars(_Value):
     """Black borders of the stored picture, in luma samples, even where the chroma is subsampled.
 
-    `fill` is the median code value per plane inside the bars, at the source's depth.
+    Attributes:
+        left, top, right, bottom: width of each border.
+        fill: median code value of each plane inside the bars, at the source's depth.
     """
 
     left: int = 0
@@ -66,7 +68,14 @@ class Bars(_Value):
 
 
 class ColourInfo(_Value):
-    """FFmpeg's numbers for colour (ITU-T H.273 code points; range: 1 limited, 2 full, 0 unknown)."""
+    """FFmpeg's numbers for colour: code points of ITU-T H.273.
+
+    Attributes:
+        range: 1 limited, 2 full, 0 unknown.
+        primaries: the chromaticities of red, green, blue and white; 2 unknown.
+        transfer: the transfer characteristics; 2 unknown.
+        matrix: the matrix coefficients from RGB to luma and chroma; 2 unknown.
+    """
 
     range: int = 0
     primaries: int = 2
@@ -112,6 +121,7 @@ class VideoInfo(_Value):
         field_evidence: the counts and flags that the field order was concluded from, for people.
         colour: of the pictures in `pix_fmt`.
         chroma_siting: where the first chroma sample lies, right of and below the first luma sample, in luma samples.
+        hdr: mastering display and light levels of an HDR picture.
         bars: black borders.
     """
 
@@ -138,7 +148,16 @@ class VideoInfo(_Value):
 
 
 class StreamInfo(_Value):
-    """Another stream of the source: audio, subtitle, attachment or data."""
+    """Another stream of the source: audio, subtitle, attachment or data.
+
+    Attributes:
+        index: of the stream in its container.
+        kind: audio, subtitle, attachment or data.
+        codec: FFmpeg's common name.
+        language: ISO 639 code, as the container has it; empty if unknown.
+        title: from the stream's metadata; empty if it has none.
+        details: format of the stream, for people.
+    """
 
     index: int
     kind: str
@@ -149,7 +168,13 @@ class StreamInfo(_Value):
 
 
 class Chapter(_Value):
-    """A chapter; times in seconds."""
+    """A chapter.
+
+    Attributes:
+        start: on the source's clock, in seconds.
+        end: the same.
+        title: empty if it has none.
+    """
 
     start: Rational
     end: Rational
@@ -157,7 +182,19 @@ class Chapter(_Value):
 
 
 class SourceInfo(_Value):
-    """What `probe` found in a file. `duration` is in seconds, 0 when unknown."""
+    """What `probe` found in a file.
+
+    Attributes:
+        location: of the file.
+        container: FFmpeg's name of the format.
+        duration: in seconds; 0 when unknown.
+        size: of the file, in bytes.
+        video: the stream that is restored.
+        streams: the other streams, in the container's order.
+        chapters: in the film's order.
+        metadata: of the container, by key.
+        notes: what a person should know about the file.
+    """
 
     location: str
     container: str

@@ -31,7 +31,7 @@ class WindowNet(nn.Module):
 
     @property
     def convolutions(self) -> list[nn.Conv2d]:
-        """The convolutions in order."""
+        """The convolutions in the order of their layers, which is that of `factors`."""
         return [layer for layer in self.children() if isinstance(layer, nn.Conv2d)]
 
     def forward(self, frames: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor) -> Tensor:

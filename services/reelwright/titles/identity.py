@@ -1,4 +1,4 @@
-"""The identity of a run: the same source, recipe, model, engine and toolchain are the same run."""
+"""The identity of a run: all that makes films bit-identical (source, recipe, model, engine, toolchain) is one run."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _ranges(size: int) -> list[tuple[int, int]]:
 
 
 def run_id(fingerprint: str, recipe: Recipe, *, model_sha256: str, toolchain: str, engine: str = "") -> str:
-    """The run's name: 20 hex digits of SHA-256 over everything that may change a bit of the film.
+    """The run's name: 20 hex digits of SHA-256 over everything that films must share to be bit-identical.
 
     Args:
         fingerprint: `content_fingerprint` of the source.
