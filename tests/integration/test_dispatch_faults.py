@@ -6,11 +6,13 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
-from reelwright.bus.topics import DEAD_LETTER
+from reelwright.bus.protocol import MessageTooLarge
+from reelwright.bus.topics import DEAD_LETTER, RESTORED
 from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.media.picture import Picture
@@ -60,6 +62,31 @@ def test_a_late_receipt_counts(make_harness: MakeHarness) -> None:
     assert other.receive_lease().batch == late.batch
     slow.send(receipt=Receipt(lease=late.lease_id))
     until(lambda: h.held_frame_bytes() == 0, "the batch to be done")
+
+
+def test_a_restored_batch_above_the_brokers_limit(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restored batch that is too large for its topic fails the title once, with the setting, and is not retried."""
+    h = make_harness(max_failures=3)
+    publish, tries = h.bus.publish, []
+
+    def limited(topic: str, *given: Any, **named: Any) -> None:
+        if topic == RESTORED:
+            tries.append(topic)
+            raise MessageTooLarge(topic, 5_000_000)
+        publish(topic, *given, **named)
+
+    monkeypatch.setattr(h.bus, "publish", limited)
+    for name in ("x", "y", "z"):
+        h.start_worker(name)
+    h.publish(batch("r", 0, 0))
+    until(h.failed_titles, "the failure")
+    ((run, reason, code),) = h.failed_titles()
+    assert (run, code, len(tries)) == ("r", 2, 1)
+    assert reason == (
+        f"{RESTORED}: a message of 5000000 bytes is too large for it; "
+        "run `reelwright topics apply`, or lower REELWRIGHT_BUS_INLINE_BYTES"
+    )
+    until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
 
 
 def test_a_failure_goes_to_another_worker(make_harness: MakeHarness) -> None:

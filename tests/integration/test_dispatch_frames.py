@@ -19,7 +19,7 @@ from reelwright.media.transport import decode_payload
 from reelwright.store.retry import RetryPolicy
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from scripts.servers.s3 import S3Server
-from tests.support.dispatch_harness import DispatchHarness, batch, until
+from tests.support.dispatch_harness import DispatchHarness, FakeRestorer, batch, until
 
 MakeHarness = Callable[..., DispatchHarness]
 
@@ -37,12 +37,51 @@ def test_an_unreadable_batch_is_requested_again(make_harness: MakeHarness) -> No
 
 
 def test_a_batch_larger_than_a_message_is_rejected(make_harness: MakeHarness) -> None:
-    """A batch that exceeds the largest gRPC message is not leased, and the reason names the setting."""
+    """A batch above the dispatcher's largest message fails its title once, and the reason names the settings."""
     h = make_harness(max_message_bytes=1 << 20)
     h.start_worker("w")
-    h.publish(batch("r", 0, 0, size=1024))
-    until(h.wanted_segments, "the segment to be requested")
-    assert "max_message_bytes" in h.wanted_segments()[0][2]
+    h.publish(batch("r", 0, 0, size=1024), batch("small", 0, 0))
+    until(lambda: h.failed_titles() and h.restored(), "the failure, and the small batch")
+    ((run, reason, code),) = h.failed_titles()
+    assert (run, code) == ("r", 2)
+    assert "raise REELWRIGHT_DISPATCHER_MAX_MESSAGE_BYTES (1048576), or lower REELWRIGHT_BUS_INLINE_BYTES" in reason
+    assert (h.wanted_segments(), len(h.records(DEAD_LETTER))) == ([], 1)
+    until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
+
+
+@pytest.mark.parametrize("worker_first", [True, False])
+def test_a_batch_larger_than_every_worker_accepts(
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture, worker_first: bool
+) -> None:
+    """A batch above the largest message of all its workers fails its title once, and costs no worker its stream."""
+    caplog.set_level("INFO")
+    h = make_harness()
+    large = batch("r", 0, 0, size=1024)
+    if not worker_first:
+        h.publish(large)
+        until(lambda: h.dispatcher.counts().queued == 1, "the batch is queued")
+    h.start_worker("w", max_message_bytes=1 << 20)
+    until(lambda: h.dispatcher.counts().workers == 1, "the worker")
+    h.publish(large, batch("small", 0, 0))
+    until(lambda: h.failed_titles() and h.restored() == {("small", 0, 0): 1}, "the failure, and the small batch")
+    run, reason, code = h.failed_titles()[0]
+    assert (run, code) == ("r", 2)
+    assert "raise REELWRIGHT_INFERENCE_MAX_MESSAGE_BYTES (1048576), or lower REELWRIGHT_BUS_INLINE_BYTES" in reason
+    assert "dispatcher disconnected" not in {record.message for record in caplog.records}
+    until(lambda: h.held_frame_bytes() == 0, "all records acknowledged")
+
+
+def test_a_large_batch_goes_to_a_worker_that_accepts_it(make_harness: MakeHarness) -> None:
+    """A batch above the largest message of one worker waits for another that accepts it."""
+    h = make_harness()
+    h.start_worker("large")
+    small = FakeRestorer()
+    h.start_worker("small", small, max_message_bytes=1 << 20)
+    until(lambda: h.dispatcher.counts().workers == 2, "both workers")
+    h.publish(*(batch("r", 0, number, size=1024) for number in range(4)))
+    until(lambda: sum(h.restored().values()) == 4, "all batches")
+    workers = {RestoredBatch.FromString(record.value).worker for record in h.records(RESTORED)}
+    assert (workers, h.failed_titles()) == ({"large"}, [])
 
 
 def test_a_batch_of_a_later_format_is_a_dead_letter(make_harness: MakeHarness) -> None:

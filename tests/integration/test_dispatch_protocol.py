@@ -19,6 +19,7 @@ from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.dispatcher import grpc_server
+from reelwright.dispatcher.connected_worker import ConnectedWorker
 from reelwright.dispatcher.entry import create as create_dispatcher
 from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.scheduler import Scheduler
@@ -99,9 +100,13 @@ def test_a_refused_worker_logs_it_once_and_retries(
     assert "upgrade the dispatcher" in vars(logged)["reason"]
 
 
-def test_a_message_that_is_too_large_is_no_refusal(make_harness: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_message_that_is_too_large_is_no_refusal(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """A worker whose stream ends because a batch is larger than it accepts is not refused, and connects again."""
     caplog.set_level("INFO")
+    # As a dispatcher of an earlier version, to which workers do not tell what they accept.
+    monkeypatch.setattr(ConnectedWorker, "accepts", lambda _worker, _size: True)
     h = make_harness()
     small = h.start_worker("small", max_message_bytes=1 << 20, retry_seconds=0.02)
     until(lambda: h.dispatcher.counts().workers == 1, "the worker")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from reelwright.titles.errors import InternalError, UnavailableError
+from reelwright.titles.errors import BrokerError, InternalError, UnavailableError
 
 
 class TopicPartition(NamedTuple):
@@ -39,6 +39,21 @@ class BusClosed(InternalError):
 
     def __init__(self, topic: str = "") -> None:
         super().__init__(f"{topic}: the bus is closed" if topic else "the bus is closed")
+
+
+class MessageTooLarge(BrokerError):
+    """The broker rejects a message because of its size. Permanent: a setting of topic or client must be corrected.
+
+    It is defined here and not in `titles.errors` because services tell it from what the broker refuses one client.
+
+    Args:
+        topic: the topic's name on the broker.
+        message_bytes: size of the message.
+    """
+
+    def __init__(self, topic: str, message_bytes: int) -> None:
+        remedy = "run `reelwright topics apply`, or lower REELWRIGHT_BUS_INLINE_BYTES"
+        super().__init__(f"a message of {message_bytes} bytes is too large for it", topic, remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class WorkerHello:
         pool: the pool that it belongs to.
         parallel: batches that it restores at the same time.
         price_per_hour: what an hour of its pod costs, in the operator's currency.
+        max_message_bytes: largest message that it accepts; 0 if its version does not tell.
     """
 
     name: str
@@ -31,6 +32,7 @@ class WorkerHello:
     pool: str = DEFAULT_POOL
     parallel: int = 1
     price_per_hour: float = 0.0
+    max_message_bytes: int = 0
 
 
 def read_hello(hello: Hello) -> WorkerHello:
@@ -53,6 +55,7 @@ def read_hello(hello: Hello) -> WorkerHello:
         pool=hello.pool or DEFAULT_POOL,
         parallel=max(1, hello.parallel),
         price_per_hour=hello.price_per_hour,
+        max_message_bytes=hello.max_message_bytes,
     )
 
 
@@ -73,6 +76,10 @@ class ConnectedWorker:
     credits: int = 0
     draining: bool = False
     proven: bool = False
+
+    def accepts(self, message_bytes: int) -> bool:
+        """Whether it accepts a message of so many bytes."""
+        return not self.hello.max_message_bytes or message_bytes <= self.hello.max_message_bytes
 
     @property
     def name(self) -> str:

@@ -106,6 +106,19 @@ class BatchGivenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchRejected:
+    """No worker can restore a batch before a person corrects a setting; its title fails.
+
+    Attributes:
+        batch: the batch.
+        reason: one line that names the setting.
+    """
+
+    batch: QueuedBatch
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchUnusable:
     """A batch's payload is damaged or missing; its segment must be published again.
 
@@ -119,5 +132,5 @@ class BatchUnusable:
 
 
 StreamDecision = LeaseGranted | StartAllowed | RunRevoked | WorkerQuarantined | StreamClosed
-BatchOutcome = BatchFinished | BatchGivenUp | BatchUnusable
+BatchOutcome = BatchFinished | BatchGivenUp | BatchRejected | BatchUnusable
 Decision = StreamDecision | BatchOutcome

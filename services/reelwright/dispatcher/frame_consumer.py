@@ -15,21 +15,26 @@ from reelwright.bus.events import publish_event
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Bus, Record
 from reelwright.bus.topics import DISPATCHER_GROUP, FRAMES
-from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchOutcome, BatchUnusable
+from reelwright.dispatcher.decisions import (
+    BatchFinished,
+    BatchGivenUp,
+    BatchOutcome,
+    BatchRejected,
+    BatchUnusable,
+)
 from reelwright.dispatcher.inbox import BatchesConsumed
+from reelwright.dispatcher.message_limits import too_large_to_send
 from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.telemetry.tracing import TRACEPARENT
 from reelwright.telemetry.watchdog import heartbeat, watched
-from reelwright.titles.errors import RestorationFailed, UnusableMessage, one_line
+from reelwright.titles.errors import RestorationFailed, UnusableMessage, UserError, one_line
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
 
 _POLL_SECONDS = 0.5
 # The limits on held batches may be exceeded by one poll.
 _POLL_LIMIT = 4
-# Upper bound of what a lease adds to the bytes of its batch.
-_LEASE_BYTES = 1024
 _CLASS_OF_TOPIC = {topic: priority for priority, topic in FRAMES.items()}
 
 
@@ -109,6 +114,10 @@ class FrameConsumer:
             dead_letter_batch(self._bus, record, str(error))
             self._consumer.acknowledge(record)
             return None
+        if reason := too_large_to_send(batch, self._settings.max_message_bytes):
+            self._publish_outcome(BatchRejected(batch, reason), record)
+            self._consumer.acknowledge(record)
+            return None
         if held := self._held.get(batch.key):
             # Without its value: only the batch as it was first read counts towards the limits.
             held.records.append(replace(record, value=b""))
@@ -141,6 +150,10 @@ class FrameConsumer:
                 if run := run_of_key(record):
                     failed = TitleFailed(reason=one_line(reason), exit_code=1, error=RestorationFailed.__name__)
                     publish_event(self._bus, Event(run=run, attempt=batch.key.attempt, title_failed=failed))
+            case BatchRejected(batch, reason):
+                dead_letter(self._bus, record, reason)
+                rejected = TitleFailed(reason=one_line(reason), exit_code=UserError.exit_code, error=UserError.__name__)
+                publish_event(self._bus, Event(run=batch.key.run, attempt=batch.key.attempt, title_failed=rejected))
             case BatchUnusable(batch, reason):
                 wanted = SegmentWanted(segment=batch.key.segment, reason=one_line(reason))
                 event = Event(run=batch.key.run, attempt=batch.key.attempt, segment_wanted=wanted)
@@ -161,9 +174,6 @@ class FrameConsumer:
 
 
 def _read_batch(record: Record, settings: DispatcherSettings) -> QueuedBatch:
-    if len(record.value) > settings.max_message_bytes - _LEASE_BYTES:
-        remedy = "raise REELWRIGHT_DISPATCHER_MAX_MESSAGE_BYTES and REELWRIGHT_INFERENCE_MAX_MESSAGE_BYTES"
-        raise UnusableMessage(f"a batch of {len(record.value)} bytes exceeds max_message_bytes; {remedy}")
     # The parsed message, which has a copy of the frames, is dropped at the end of this function.
     message = read_message(record, FrameBatch)
     check_batch(message, settings.max_batch_bytes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reelwright.dispatcher.connected_worker import WorkerHello
 from reelwright.dispatcher.queued_batch import QueuedBatch
 from reelwright.dispatcher.scheduler import Scheduler
-from reelwright.wire.dispatch_pb2 import WorkerMessage
+from reelwright.wire.dispatch_pb2 import Failure, WorkerMessage
 from reelwright.wire.titles_pb2 import Event
 
 
@@ -145,10 +145,8 @@ def _apply_worker_message(scheduler: Scheduler, stream: int, message: WorkerMess
     match message.WhichOneof("message"):
         case "receipt":
             scheduler.complete_batch(stream, message.receipt.lease)
-        case "failure" if message.failure.payload_unusable:
-            scheduler.reject_payload(stream, message.failure.lease, message.failure.reason)
         case "failure":
-            scheduler.fail_batch(stream, message.failure.lease, message.failure.reason)
+            _apply_failure(scheduler, stream, message.failure)
         case "start_request":
             scheduler.start_exclusive_batch(stream, message.start_request.lease)
         case "stalled":
@@ -161,3 +159,12 @@ def _apply_worker_message(scheduler: Scheduler, stream: int, message: WorkerMess
             scheduler.quarantine_worker(stream, "self_test", message.quarantine.reason)
     if message.credits:
         scheduler.add_credits(stream, message.credits)
+
+
+def _apply_failure(scheduler: Scheduler, stream: int, failure: Failure) -> None:
+    if failure.payload_unusable:
+        scheduler.reject_payload(stream, failure.lease, failure.reason)
+    elif failure.permanent:
+        scheduler.reject_batch(stream, failure.lease, failure.reason)
+    else:
+        scheduler.fail_batch(stream, failure.lease, failure.reason)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 
 from reelwright.bus.events import EventListener
 from reelwright.bus.protocol import Bus
-from reelwright.dispatcher.decisions import BatchFinished, BatchGivenUp, BatchUnusable, StreamClosed
+from reelwright.dispatcher.decisions import BatchOutcome, StreamClosed
 from reelwright.dispatcher.frame_consumer import FrameConsumer
 from reelwright.dispatcher.grpc_server import DispatchServer
 from reelwright.dispatcher.inbox import (
@@ -193,7 +193,7 @@ class DispatcherService:
             self._follow(message)
             for decision in self._scheduler.pop_decisions():
                 self._planner.record_decision(decision, seconds)
-                if isinstance(decision, (BatchFinished, BatchGivenUp, BatchUnusable)):
+                if isinstance(decision, BatchOutcome):
                     consumer.end_batch(decision)
                 else:
                     server.deliver(decision)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from reelwright.dispatcher.engine_assignment import EngineRequest
 from reelwright.titles.identity import FIRST_ATTEMPT
 
+LEASE_BYTES = 1024
+"""Upper bound of what a lease adds to the bytes of its batch."""
+
 
 class BatchKey(NamedTuple):
     """Identifies a batch.
@@ -54,6 +57,11 @@ class QueuedBatch:
     deadline: float | None
     value: bytes
     traceparent: str = ""
+
+    @property
+    def message_bytes(self) -> int:
+        """Upper bound of the message that leases it."""
+        return len(self.value) + LEASE_BYTES
 
     @property
     def engine_request(self) -> EngineRequest:

@@ -10,6 +10,7 @@ from reelwright.dispatcher.connected_worker import ConnectedWorker, WorkerHello,
 from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
+    BatchRejected,
     BatchUnusable,
     Decision,
     LeaseGranted,
@@ -20,6 +21,7 @@ from reelwright.dispatcher.decisions import (
 )
 from reelwright.dispatcher.engine_assignment import EngineAssignment
 from reelwright.dispatcher.lease_table import GrantedLease, LeaseTable, ReturnedBatch
+from reelwright.dispatcher.message_limits import too_large_for_all
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.ready_queue import ReadyQueue
@@ -138,6 +140,8 @@ class Scheduler:
                 self._decisions.append(StreamClosed(former.stream))
         self._workers[stream] = ConnectedWorker(stream, hello)
         self._engines.add_worker(hello.engine, hello.models)
+        for batch in [each for each in self._ready if hello.max_message_bytes]:
+            self._reject_if_too_large(batch)
 
     def disconnect_worker(self, stream: int) -> None:
         """Removes a worker whose stream ended; its batches go to others."""
@@ -216,6 +220,11 @@ class Scheduler:
         if lease := self._find_lease(stream, lease_id):
             log.warning("payload unusable", **lease.key._asdict(), reason=reason)
             self._decisions.append(BatchUnusable(self._remove_batch(lease), reason))
+
+    def reject_batch(self, stream: int, lease_id: str, reason: str) -> None:
+        """Ends a batch that no worker can restore before a person corrects a setting."""
+        if lease := self._find_lease(stream, lease_id):
+            self._decisions.append(BatchRejected(self._remove_batch(lease), reason))
 
     def release_batch(self, stream: int, lease_id: str) -> None:
         """Ends a lease whose worker has not restored the batch; the batch goes to another at no cost."""
@@ -316,6 +325,8 @@ class Scheduler:
     def _enqueue(self, batch: QueuedBatch) -> None:
         """Queues a batch; of the workers that may have it, the one with the fewest leases gets the next batch."""
         self._ready.add_batch(batch)
+        if self._reject_if_too_large(batch):
+            return
         waiting = [
             worker
             for worker in self._workers.values()
@@ -352,14 +363,30 @@ class Scheduler:
             )
 
     def _can_restore(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
+        return worker.accepts(batch.message_bytes) and self._serves(batch, worker)
+
+    def _serves(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
         return (
             not worker.draining
             and batch.model_sha256 in worker.hello.models
             and self._engines.is_allowed(batch.engine_request, worker.hello.engine)
         )
 
+    def _reject_if_too_large(self, batch: QueuedBatch) -> bool:
+        """Ends a queued batch that no worker accepts, of those that have its model and engine; whether it did."""
+        reason = too_large_for_all(batch, [each for each in self._workers.values() if self._serves(batch, each)])
+        if not reason:
+            return False
+        self._ready.remove_batch(batch)
+        self._leases.forget_batch(batch.key)
+        del self._batches[batch.key]
+        self._decisions.append(BatchRejected(batch, reason))
+        return True
+
     def _is_for(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
         """Whether a worker should have a batch that it can restore, and not leave it to a better one."""
+        if not worker.accepts(batch.message_bytes):
+            return False
         returned_by = self._leases.returned_by(batch.key)
         if not returned_by:
             return True

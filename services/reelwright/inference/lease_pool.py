@@ -140,16 +140,20 @@ class LeasePool:
             lease.session.stalled = False
             self._end(lease, WorkerMessage(receipt=Receipt(lease=lease.id, seconds=lease.seconds)))
 
-    def fail(self, lease: HeldLease, error: Exception, *, payload_unusable: bool = False) -> None:
+    def fail(
+        self, lease: HeldLease, error: Exception, *, payload_unusable: bool = False, permanent: bool = False
+    ) -> None:
         """Ends a lease whose batch could not be restored.
 
         Args:
             lease: the lease.
             error: what went wrong.
             payload_unusable: no other worker could restore it either.
+            permanent: a setting must be corrected first, whichever worker tries.
         """
-        reason = one_line(f"{type(error).__name__}: {error}")[:_MAX_REASON]
-        failure = Failure(lease=lease.id, reason=reason, payload_unusable=payload_unusable)
+        # The person who must correct a setting reads the line alone.
+        reason = one_line(str(error) if permanent else f"{type(error).__name__}: {error}")[:_MAX_REASON]
+        failure = Failure(lease=lease.id, reason=reason, payload_unusable=payload_unusable, permanent=permanent)
         with self._lock:
             self._end(lease, WorkerMessage(failure=failure))
 

@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright import __version__
 from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.protocol import Bus
+from reelwright.bus.protocol import Bus, MessageTooLarge
 from reelwright.inference.dispatcher_client import DispatcherClient
 from reelwright.inference.dispatcher_session import DispatcherSession
 from reelwright.inference.held_lease import HeldLease
@@ -81,6 +81,7 @@ class InferenceWorker:
             pool=settings.pool,
             parallel=settings.parallel,
             price_per_hour=settings.price_per_hour,
+            max_message_bytes=settings.max_message_bytes,
         )
         self._clients = [
             DispatcherClient(
@@ -272,6 +273,9 @@ class InferenceWorker:
                 self._pool.complete(lease)
             except BatchAbandoned:
                 self._pool.release(lease)
+            except MessageTooLarge as error:
+                log.warning("batch not published", reason=str(error))
+                self._pool.fail(lease, error, permanent=True)
             except Exception as error:
                 log.exception("batch not published")
                 self._pool.fail(lease, error)

@@ -21,7 +21,7 @@ ReelwrightError
 
 Errors that one package raises and handles itself are defined there, and derive from this tree:
 
-- `bus/protocol.py`: BusFull (an UnavailableError), BusClosed (internal)
+- `bus/protocol.py`: BusFull (an UnavailableError), MessageTooLarge (a BrokerError), BusClosed (internal)
 - `inference/restored_publisher.py`: BatchAbandoned (internal, temporary)
 - `encoder/segment_builder.py`: ForeignEngine (internal, temporary)
 - `controller/api.py`: ResourceConflict, WatchExpired (internal, temporary), ResourceNotFound (internal), ApiRefusal (a

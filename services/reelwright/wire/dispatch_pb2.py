@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1creelwright/v1/dispatch.proto\x12\rreelwright.v1\"\xe5\x02\n\rWorkerMessage\x12\x0f\n\x07\x63redits\x18\x02 \x01(\r\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.HelloH\x00\x12)\n\x07receipt\x18\x03 \x01(\x0b\x32\x16.reelwright.v1.ReceiptH\x00\x12)\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x16.reelwright.v1.FailureH\x00\x12)\n\x07release\x18\x05 \x01(\x0b\x32\x16.reelwright.v1.ReleaseH\x00\x12\x34\n\rstart_request\x18\x06 \x01(\x0b\x32\x1b.reelwright.v1.StartRequestH\x00\x12)\n\x07stalled\x18\x07 \x01(\x0b\x32\x16.reelwright.v1.StalledH\x00\x12/\n\nquarantine\x18\x08 \x01(\x0b\x32\x19.reelwright.v1.QuarantineH\x00\x42\t\n\x07message\"\xc6\x01\n\x11\x44ispatcherMessage\x12%\n\x05lease\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.LeaseH\x00\x12\'\n\x06revoke\x18\x02 \x01(\x0b\x32\x15.reelwright.v1.RevokeH\x00\x12%\n\x05start\x18\x03 \x01(\x0b\x32\x14.reelwright.v1.StartH\x00\x12/\n\nquarantine\x18\x04 \x01(\x0b\x32\x19.reelwright.v1.QuarantineH\x00\x42\t\n\x07message\"\xa3\x01\n\x05Hello\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12\x10\n\x08protocol\x18\x04 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\x12\x0f\n\x07session\x18\x06 \x01(\t\x12\x0c\n\x04pool\x18\x07 \x01(\t\x12\x10\n\x08parallel\x18\x08 \x01(\r\x12\x16\n\x0eprice_per_hour\x18\t \x01(\x01\"\x1c\n\nQuarantine\x12\x0e\n\x06reason\x18\x01 \x01(\t\")\n\x07Receipt\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"B\n\x07\x46\x61ilure\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x18\n\x10payload_unusable\x18\x03 \x01(\x08\"\x18\n\x07Release\x12\r\n\x05lease\x18\x01 \x01(\t\"\x1d\n\x0cStartRequest\x12\r\n\x05lease\x18\x01 \x01(\t\"\t\n\x07Stalled\"^\n\x05Lease\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\x0c\x12\x11\n\texclusive\x18\x04 \x01(\x08\x12\x13\n\x0btraceparent\x18\x10 \x01(\t\"\x16\n\x05Start\x12\r\n\x05lease\x18\x01 \x01(\t\"&\n\x06Revoke\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x0f \x01(\r2V\n\x08\x44ispatch\x12J\n\x04Work\x12\x1c.reelwright.v1.WorkerMessage\x1a .reelwright.v1.DispatcherMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1creelwright/v1/dispatch.proto\x12\rreelwright.v1\"\xe5\x02\n\rWorkerMessage\x12\x0f\n\x07\x63redits\x18\x02 \x01(\r\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.HelloH\x00\x12)\n\x07receipt\x18\x03 \x01(\x0b\x32\x16.reelwright.v1.ReceiptH\x00\x12)\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x16.reelwright.v1.FailureH\x00\x12)\n\x07release\x18\x05 \x01(\x0b\x32\x16.reelwright.v1.ReleaseH\x00\x12\x34\n\rstart_request\x18\x06 \x01(\x0b\x32\x1b.reelwright.v1.StartRequestH\x00\x12)\n\x07stalled\x18\x07 \x01(\x0b\x32\x16.reelwright.v1.StalledH\x00\x12/\n\nquarantine\x18\x08 \x01(\x0b\x32\x19.reelwright.v1.QuarantineH\x00\x42\t\n\x07message\"\xc6\x01\n\x11\x44ispatcherMessage\x12%\n\x05lease\x18\x01 \x01(\x0b\x32\x14.reelwright.v1.LeaseH\x00\x12\'\n\x06revoke\x18\x02 \x01(\x0b\x32\x15.reelwright.v1.RevokeH\x00\x12%\n\x05start\x18\x03 \x01(\x0b\x32\x14.reelwright.v1.StartH\x00\x12/\n\nquarantine\x18\x04 \x01(\x0b\x32\x19.reelwright.v1.QuarantineH\x00\x42\t\n\x07message\"\xbe\x01\n\x05Hello\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12\x10\n\x08protocol\x18\x04 \x01(\r\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\x12\x0f\n\x07session\x18\x06 \x01(\t\x12\x0c\n\x04pool\x18\x07 \x01(\t\x12\x10\n\x08parallel\x18\x08 \x01(\r\x12\x16\n\x0eprice_per_hour\x18\t \x01(\x01\x12\x19\n\x11max_message_bytes\x18\n \x01(\x04\"\x1c\n\nQuarantine\x12\x0e\n\x06reason\x18\x01 \x01(\t\")\n\x07Receipt\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"U\n\x07\x46\x61ilure\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x18\n\x10payload_unusable\x18\x03 \x01(\x08\x12\x11\n\tpermanent\x18\x04 \x01(\x08\"\x18\n\x07Release\x12\r\n\x05lease\x18\x01 \x01(\t\"\x1d\n\x0cStartRequest\x12\r\n\x05lease\x18\x01 \x01(\t\"\t\n\x07Stalled\"^\n\x05Lease\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\x0c\x12\x11\n\texclusive\x18\x04 \x01(\x08\x12\x13\n\x0btraceparent\x18\x10 \x01(\t\"\x16\n\x05Start\x12\r\n\x05lease\x18\x01 \x01(\t\"&\n\x06Revoke\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x0f \x01(\r2V\n\x08\x44ispatch\x12J\n\x04Work\x12\x1c.reelwright.v1.WorkerMessage\x1a .reelwright.v1.DispatcherMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,25 +36,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCHERMESSAGE']._serialized_start=408
   _globals['_DISPATCHERMESSAGE']._serialized_end=606
   _globals['_HELLO']._serialized_start=609
-  _globals['_HELLO']._serialized_end=772
-  _globals['_QUARANTINE']._serialized_start=774
-  _globals['_QUARANTINE']._serialized_end=802
-  _globals['_RECEIPT']._serialized_start=804
-  _globals['_RECEIPT']._serialized_end=845
-  _globals['_FAILURE']._serialized_start=847
-  _globals['_FAILURE']._serialized_end=913
-  _globals['_RELEASE']._serialized_start=915
-  _globals['_RELEASE']._serialized_end=939
-  _globals['_STARTREQUEST']._serialized_start=941
-  _globals['_STARTREQUEST']._serialized_end=970
-  _globals['_STALLED']._serialized_start=972
-  _globals['_STALLED']._serialized_end=981
-  _globals['_LEASE']._serialized_start=983
-  _globals['_LEASE']._serialized_end=1077
-  _globals['_START']._serialized_start=1079
-  _globals['_START']._serialized_end=1101
-  _globals['_REVOKE']._serialized_start=1103
-  _globals['_REVOKE']._serialized_end=1141
-  _globals['_DISPATCH']._serialized_start=1143
-  _globals['_DISPATCH']._serialized_end=1229
+  _globals['_HELLO']._serialized_end=799
+  _globals['_QUARANTINE']._serialized_start=801
+  _globals['_QUARANTINE']._serialized_end=829
+  _globals['_RECEIPT']._serialized_start=831
+  _globals['_RECEIPT']._serialized_end=872
+  _globals['_FAILURE']._serialized_start=874
+  _globals['_FAILURE']._serialized_end=959
+  _globals['_RELEASE']._serialized_start=961
+  _globals['_RELEASE']._serialized_end=985
+  _globals['_STARTREQUEST']._serialized_start=987
+  _globals['_STARTREQUEST']._serialized_end=1016
+  _globals['_STALLED']._serialized_start=1018
+  _globals['_STALLED']._serialized_end=1027
+  _globals['_LEASE']._serialized_start=1029
+  _globals['_LEASE']._serialized_end=1123
+  _globals['_START']._serialized_start=1125
+  _globals['_START']._serialized_end=1147
+  _globals['_REVOKE']._serialized_start=1149
+  _globals['_REVOKE']._serialized_end=1187
+  _globals['_DISPATCH']._serialized_start=1189
+  _globals['_DISPATCH']._serialized_end=1275
 # @@protoc_insertion_point(module_scope)

@@ -39,7 +39,7 @@ class DispatcherMessage(_message.Message):
     def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., start: _Optional[_Union[Start, _Mapping]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("worker", "version", "models", "protocol", "engine", "session", "pool", "parallel", "price_per_hour")
+    __slots__ = ("worker", "version", "models", "protocol", "engine", "session", "pool", "parallel", "price_per_hour", "max_message_bytes")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class Hello(_message.Message):
     POOL_FIELD_NUMBER: _ClassVar[int]
     PARALLEL_FIELD_NUMBER: _ClassVar[int]
     PRICE_PER_HOUR_FIELD_NUMBER: _ClassVar[int]
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     worker: str
     version: str
     models: _containers.RepeatedScalarFieldContainer[str]
@@ -58,7 +59,8 @@ class Hello(_message.Message):
     pool: str
     parallel: int
     price_per_hour: float
-    def __init__(self, worker: _Optional[str] = ..., version: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., protocol: _Optional[int] = ..., engine: _Optional[str] = ..., session: _Optional[str] = ..., pool: _Optional[str] = ..., parallel: _Optional[int] = ..., price_per_hour: _Optional[float] = ...) -> None: ...
+    max_message_bytes: int
+    def __init__(self, worker: _Optional[str] = ..., version: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., protocol: _Optional[int] = ..., engine: _Optional[str] = ..., session: _Optional[str] = ..., pool: _Optional[str] = ..., parallel: _Optional[int] = ..., price_per_hour: _Optional[float] = ..., max_message_bytes: _Optional[int] = ...) -> None: ...
 
 class Quarantine(_message.Message):
     __slots__ = ("reason",)
@@ -75,14 +77,16 @@ class Receipt(_message.Message):
     def __init__(self, lease: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class Failure(_message.Message):
-    __slots__ = ("lease", "reason", "payload_unusable")
+    __slots__ = ("lease", "reason", "payload_unusable", "permanent")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_UNUSABLE_FIELD_NUMBER: _ClassVar[int]
+    PERMANENT_FIELD_NUMBER: _ClassVar[int]
     lease: str
     reason: str
     payload_unusable: bool
-    def __init__(self, lease: _Optional[str] = ..., reason: _Optional[str] = ..., payload_unusable: _Optional[bool] = ...) -> None: ...
+    permanent: bool
+    def __init__(self, lease: _Optional[str] = ..., reason: _Optional[str] = ..., payload_unusable: _Optional[bool] = ..., permanent: _Optional[bool] = ...) -> None: ...
 
 class Release(_message.Message):
     __slots__ = ("lease",)

@@ -19,7 +19,7 @@ from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.overrides import force_close, open_client
 from reelwright.bus.kafka.purge import RecordPurge
 from reelwright.bus.kafka.topics import require_topics
-from reelwright.bus.protocol import Bus, BusClosed
+from reelwright.bus.protocol import Bus, BusClosed, MessageTooLarge
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watchdog import waiting
@@ -225,6 +225,5 @@ class KafkaBus(Bus):
         if isinstance(failure, kafka_errors.AuthorizationError):
             return access_error(self._settings, failure)
         if isinstance(failure, _TOO_LARGE):
-            remedy = "run `reelwright topics apply`, or lower REELWRIGHT_BUS_INLINE_BYTES"
-            return BrokerError(f"a message of {size} bytes is too large for it", topic, remedy)
+            return MessageTooLarge(topic, size)
         return BrokerError(f"the broker rejects a message ({type(failure).__name__})", topic, "see its log")
