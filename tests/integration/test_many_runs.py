@@ -33,8 +33,10 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], R
 def put(found: RunLedger, **request: object) -> None:
     """Submits an attempt as `submit` does, without a broker."""
     request_ = request_of(run=found.run, attempt=found.attempt, **request)
-    RunIndex(found.root).begin(request_)
+    index = RunIndex(found.root)
+    index.begin(request_)
     found.put_request(request_)
+    index.forget(found.run, found.attempt - 1)
 
 
 def name_of(number: int) -> str:
@@ -125,6 +127,22 @@ def test_what_an_interrupted_process_left_in_the_index_is_shown_right(
     again.at(2).put_outcome(ENDED["finished"])
     assert status(capsys, "--state", "failed")[0] == [ended.run]
     assert status(capsys, "--state", "finished")[0] == [again.run]
+
+
+def test_a_submission_killed_before_its_request_hides_nothing(
+    ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A failed run whose next submission was killed between index and request is still shown, in its class."""
+    found = ledger(name_of(0))
+    put(found, priority_class="bulk")
+    found.put_outcome(ENDED["failed"])
+    RunIndex(str(tmp_path)).begin(request_of(run=found.run, attempt=2, priority_class="express"))
+    for arguments in ([], ["--state", "failed"], ["--state", "failed", "--class", "bulk"]):
+        assert status(capsys, *arguments)[0] == [found.run], arguments
+    assert status(capsys, "--state", "queued")[0] == []
+    put(found.at(2), priority_class="express")
+    assert status(capsys, "--state", "queued", "--class", "express")[0] == [found.run]
+    assert status(capsys, "--state", "failed")[0] == []
 
 
 def test_runs_of_an_earlier_version_are_shown_and_can_be_indexed(

@@ -1,4 +1,4 @@
-"""Events about one attempt of a run do not concern another one."""
+"""The supervisor: events concern one attempt of a run, and a film that nobody copies is restored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reelwright.bus.protocol import Record
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.title_supervisor import TitleSupervisor
 from reelwright.decoder.title_table import TitleTable
-from reelwright.ledger.records import Outcome
+from reelwright.ledger.records import Adoption, Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted, TitleFailed
 from tests.support.dispatch_harness import until
@@ -41,3 +41,23 @@ def test_late_events_of_an_earlier_attempt_change_nothing(tmp_path: Path) -> Non
     assert [record.offset for record in acknowledged] == [1]
     assert ledger(RUN, 1).outcome() == Outcome(state="failed", reason="too late", exit_code=1)
     assert ledger(RUN, 2).outcome() is None
+
+
+def test_a_film_that_no_encoder_copies_is_restored(tmp_path: Path) -> None:
+    """When encoders of an earlier version leave an adopted film where it is, the title is decoded after a while."""
+    bus, ledger = LocalBus(), partial(RunLedger, str(tmp_path))
+    title_table = TitleTable(2, lambda: InFlightWindow(2), stall_seconds=0.1)
+    title_table.add_request(request_of(attempt=2), Record("titles", 0, 2, b"key", b"value"))
+    folder = tmp_path / RUN / "attempts" / "000002"
+    folder.mkdir(parents=True)
+    (folder / "adopted.json").write_text(Adoption(segments={}, film="/films/first.mp4").model_dump_json())
+    title = title_table.start_next_pass()
+    assert title is not None
+    title_table.finish_pass(title, 0)
+    supervisor = TitleSupervisor(title_table, bus, ledger, lambda _: None)
+    try:
+        until(lambda: title.phase == "waiting", "another pass is wanted")
+    finally:
+        supervisor.close()
+        bus.close()
+    assert ledger(RUN, 2).adopted_film() == ""

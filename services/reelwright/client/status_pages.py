@@ -14,6 +14,7 @@ from reelwright.ledger.run_index import CLASSES, ENDED_STATES, IndexEntry, RunIn
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.runs import Runs
 from reelwright.titles.errors import LedgerError, RecipeError
+from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.titles.request import PriorityClass
 
 _READERS = 16
@@ -108,7 +109,12 @@ def _entry_status(runs: Runs, index: RunIndex, state: RunState | None, entry: In
     if entry.ended:
         ended = index.ended(entry)
         return None if ended is None else ended_status(ended.request, ended.outcome)
-    if state in ENDED_STATES and runs.outcome(entry.run, entry.attempt) is None:
+    if (
+        state in ENDED_STATES
+        and runs.outcome(entry.run, entry.attempt) is None
+        # A submission that was killed before it wrote its request leaves the attempt before as the last one.
+        and (entry.attempt == FIRST_ATTEMPT or runs.has_request(entry.run, entry.attempt))
+    ):
         return None
     return _document_status(RunLedger(runs.root, entry.run).latest())
 

@@ -57,11 +57,13 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus, probe: SourceProbe 
         # Before the request exists: of two submissions at the same time, one is refused here and leaves nothing.
         numbered = request.model_copy(update={"attempt": latest.attempt + (outcome is not None)})
         claim_output(latest.at(numbered.attempt), request.output)
-        RunIndex(latest.root, latest.retry).begin(numbered)
+        index = RunIndex(latest.root, latest.retry)
+        index.begin(numbered)
         # Before the request: with it, a decoder may begin.
         if probe is not None:
             latest.at(numbered.attempt).put_probe(probe)
         placed = place_request(latest, known, request)
+    index.forget(request.run, placed.attempt - 1)
     _publish(request.model_copy(update={"attempt": placed.attempt}), bus)
     return True
 

@@ -66,7 +66,8 @@ def decode_title(
         guard: of this process, against frames that kill it.
 
     Returns:
-        How many segments the title has; None, without a plan end, when the window was closed before the last one.
+        How many segments the title has, 0 if its film is copied; None, without a plan end, when the window was closed
+        before the last one.
 
     Raises:
         InputError: the source must not be read, cannot be used, or is not the one that was submitted.
@@ -77,6 +78,10 @@ def decode_title(
     """
     # Before hours of work; the encoder checks again before it delivers.
     ledger.check_locations(request)
+    if ledger.adopted_film():
+        # An encoder copies it. No frame is decoded, unless it cannot be used.
+        publish_event(bus, Event(run=request.run, attempt=request.attempt, title_planned=TitlePlanned()))
+        return 0
     with held(request.source, request.fingerprint):
         title = _opened_title(request, ledger, settings, guard)
         publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)

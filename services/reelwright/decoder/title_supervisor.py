@@ -132,7 +132,12 @@ class TitleSupervisor:
                 return
             for segment in committed:
                 title.window.mark_committed(segment)
-        if title.phase == "decoded" and len(title.window.committed) >= title.segments:
+        if title.phase == "decoded" and not title.segments and title.window.idle_seconds > title.stall_seconds:
+            # Encoders of an earlier version copy no film.
+            log.warning("film not copied, restoring it", idle_seconds=round(title.stall_seconds))
+            ledger.discard_adopted_film()
+            self._titles.restart_stalled(title)
+        elif title.phase == "decoded" and len(title.window.committed) >= title.segments:
             # Repeated until the title has an outcome, because an encoder may have died while it assembled the film.
             planned = TitlePlanned(segments=title.segments)
             publish_event(self._bus, Event(run=title.run, attempt=title.attempt, title_planned=planned))

@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.encoder.settings import EncoderSettings
+from reelwright.ledger.adopted_film import fetch_adopted_film
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
 from reelwright.ledger.output_claims import check_claim
@@ -37,6 +38,7 @@ from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import current_traceparent, span
 from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import LedgerError, LostSegment, OneLineError, UnavailableError, is_refusal, is_temporary
+from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFinished
 
 log = get_logger(__name__)
@@ -102,7 +104,7 @@ class FilmAssembler:
 
     def _assemble(self, ledger: RunLedger, parent: str) -> None:
         try:
-            if _is_complete(ledger) and ledger.outcome() is None:
+            if (ledger.adopted_film() or _is_complete(ledger)) and ledger.outcome() is None:
                 with span("assemble film", parent, run=ledger.run, attempt=ledger.attempt):
                     self._finish(ledger)
             del self._refusals[ledger.run, ledger.attempt]
@@ -114,24 +116,25 @@ class FilmAssembler:
             self._handle_failure(ledger, error)
 
     def _finish(self, ledger: RunLedger) -> None:
-        title = ledger.title()
-        if title is None:
-            raise LedgerError(f"run {ledger.run} has segments but no title")
-        # Its deadline may have been changed since the first pass over the source.
-        request = ledger.request() or title.request
+        request = ledger.request()
+        if request is None:
+            raise LedgerError(f"run {ledger.run} has segments but no request")
         # Before the source is read again for its sound.
-        ledger.check_locations(title.request)
+        ledger.check_locations(request)
         with self._guard.begin(ledger, "assemble", "assembly of the film") as work, work.call():
-            manifest = assemble_title(ledger, self._settings.scratch)
+            film = ledger.adopted_film()
+            manifest = (
+                self._copied_film(ledger, film, request) if film else assemble_title(ledger, self._settings.scratch)
+            )
         if ledger.outcome() is not None:
             log.info("film discarded: the run was cancelled during the assembly")
             return
         # Once more for the place that is written to now: links may have changed during the assembly.
-        ledger.check_locations(title.request)
-        output = title.request.output
+        ledger.check_locations(request)
+        output = request.output
         check_claim(ledger, output)
-        if not title.request.overwrite:
-            ledger.check_replaceable(output, title.request.fingerprint)
+        if not request.overwrite:
+            ledger.check_replaceable(output, request.fingerprint)
         ledger.deliver_film(output)
         # After the film is delivered and before anything is removed that could make it again.
         if not ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out)):
@@ -143,6 +146,15 @@ class FilmAssembler:
         log.info("title finished", output=output, frames=manifest.frames_out)
         finished = TitleFinished(output=output, frames=manifest.frames_out)
         publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, title_finished=finished))
+
+    def _copied_film(self, ledger: RunLedger, film: str, request: RunRequest) -> Manifest:
+        manifest = fetch_adopted_film(ledger, film, request.output, self._settings.scratch)
+        if manifest is None:
+            ledger.discard_adopted_film()
+            # The decoder publishes all segments again, because none is committed.
+            raise LostSegment(0, f"{film}: not the film that was delivered there, so it is made again")
+        log.info("film copied", source=film)
+        return manifest
 
     def _request_lost_segments(self, ledger: RunLedger, error: LostSegment) -> None:
         """Has segments made again whose files are missing or damaged."""

@@ -60,13 +60,15 @@ class Outcome(VersionedDocument):
 
 
 class Adoption(VersionedDocument):
-    """The segments of earlier attempts that an attempt uses as its own.
+    """What an attempt uses of earlier ones as its own.
 
     Attributes:
         segments: numbers of the segments, by the number of the attempt that committed them.
+        film: location of the run's delivered film, which is copied to the output of this attempt; empty without one.
     """
 
     segments: dict[int, tuple[int, ...]]
+    film: str = ""
 
 
 class SourceProbe(VersionedDocument):

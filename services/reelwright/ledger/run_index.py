@@ -93,12 +93,12 @@ class RunIndex:
         self._folder.replace(_COMPLETE, b"")
 
     def begin(self, request: RunRequest) -> None:
-        """Adds the attempt of a request that is about to be written, and removes the entries of the attempt before.
+        """Adds the attempt of a request that is about to be written.
 
-        The index of a ledger without a run is complete from then on.
+        The entries of the attempt before stay until `forget`, because the process may be killed before the request is
+        written. The index of a ledger without a run is complete from then on.
         """
         self.add_unfinished(request.run, request.attempt, request.priority_class)
-        self.forget(request.run, request.attempt - 1)
         if not self.is_complete() and not any(map(is_run, self._root.iterate_names(""))):
             self.mark_complete()
 

@@ -32,7 +32,7 @@ from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
-from reelwright.titles.errors import LedgerError, LostSegment, RecipeError
+from reelwright.titles.errors import LedgerError, LostSegment, OutputError, RecipeError
 from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches
 from reelwright.titles.request import RunRequest
 
@@ -130,14 +130,20 @@ class RunLedger:
     def adopt(self, earlier: RunLedger) -> None:
         """Adopts the committed segments of an earlier attempt that has ended, and those that it had adopted.
 
-        Of a finished attempt nothing is adopted: its segments are being removed. The first adoption stands.
+        Of a finished attempt no segments are adopted, because they are being removed, but its film, if that is whole at
+        its output. The first adoption stands.
         """
-        outcome, found = earlier.outcome(), {}
+        outcome, found, film = earlier.outcome(), {}, ""
         if outcome is not None and outcome.state != "finished":
-            found = earlier._holders()
+            found, film = earlier._holders(), earlier.adopted_film()
+        elif outcome is not None:
+            # A film that must not be read any more is made again.
+            with suppress(OutputError):
+                self._allowed.check_output(outcome.output)
+                film = outcome.output if self.delivered_manifest(outcome.output) is not None else ""
         holders = sorted(set(found.values()))
         segments = {holder: tuple(sorted(each for each in found if found[each] == holder)) for holder in holders}
-        self._documents.create(_ADOPTION, Adoption(segments=segments))
+        self._documents.create(_ADOPTION, Adoption(segments=segments, film=film))
         if found and (engine := earlier.engine()):
             self._documents.create(_ENGINE, EngineBinding(engine=engine))
 
@@ -150,6 +156,17 @@ class RunLedger:
                 adopted = {segment: holder for holder, found in known.segments.items() for segment in found}
                 self._adopted = adopted
         return self._adopted or {}
+
+    def adopted_film(self) -> str:
+        """Location of the delivered film that is to be copied; empty if this attempt makes its film of segments."""
+        if self.attempt == FIRST_ATTEMPT:
+            return ""
+        known = self._documents.read(_ADOPTION, Adoption)
+        return known.film if known is not None else ""
+
+    def discard_adopted_film(self) -> None:
+        """Has this attempt make its film of segments: the adopted one cannot be used. It had adopted no segments."""
+        self._folder.remove(_ADOPTION)
 
     def put_title(self, record: TitleRecord) -> None:
         """Writes what the run is; a later request for the same attempt may have another source location."""

@@ -34,6 +34,10 @@ class Runs:
         """How an attempt ended; None while it has not."""
         return self._documents.read(f"{attempt_folder(run, attempt)}/outcome.json", Outcome)
 
+    def has_request(self, run: str, attempt: int) -> bool:
+        """Whether an attempt was submitted."""
+        return self._folder.exists(f"{attempt_folder(run, attempt)}/request.json")
+
     def only_outcome(self, run: str) -> Outcome | None:
         """The outcome of a run that has ended and was never submitted again; None for any other run.
 

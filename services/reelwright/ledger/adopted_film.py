@@ -1,0 +1,59 @@
+"""The film of a finished run for another output: copied from the output that has it, and not made again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePath
+
+from reelwright.ledger.delivery import report_location
+from reelwright.ledger.manifest import write_manifest
+from reelwright.ledger.records import Manifest
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.segments import file_sha256
+from reelwright.store.folder import parent_folder
+from reelwright.store.scratch import scratch_folder
+from reelwright.titles.errors import OutputError
+
+
+def fetch_adopted_film(ledger: RunLedger, film: str, output: str, scratch: Path | None) -> Manifest | None:
+    """Copies a delivered film with its report and manifest into the attempt's folder, the manifest last.
+
+    The report is the first film's and has the name of its file.
+
+    Args:
+        ledger: of the attempt.
+        film: location of the delivered film.
+        output: location where this attempt's film is wanted.
+        scratch: folder for the copy under way; the system's temporary folder if None.
+
+    Returns:
+        The manifest; None when the film is not there any more, or is not the one that was delivered.
+
+    Raises:
+        UnavailableError: a store does not answer, or there is no room.
+    """
+    try:
+        manifest = ledger.delivered_manifest(film)
+        if manifest is None:
+            return None
+        source, name = parent_folder(film)
+        copy_name = f"film{PurePath(output).suffix.lower()}"
+        with (
+            scratch_folder("film", scratch) as folder,
+            ledger.film_draft(copy_name, folder) as draft,
+        ):
+            found = source.download(name, folder)
+            if found.is_relative_to(folder):
+                shutil.move(found, draft)
+            else:
+                shutil.copyfile(found, draft)
+            if file_sha256(draft) != manifest.film_sha256:
+                return None
+            report = source.download(report_location(name), folder).read_bytes()
+            copied = ledger.put_film(draft, copy_name)
+    except OutputError:
+        return None
+    parent_folder(report_location(copied))[0].replace(report_location(copy_name), report)
+    manifest = manifest.model_copy(update={"film": PurePath(output).name})
+    write_manifest(manifest, copied)
+    return manifest
