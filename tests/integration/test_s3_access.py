@@ -150,7 +150,9 @@ def test_a_role_without_access_is_not_ready(bucket: GuardedBucket, tmp_path: Pat
         until(lambda: "the store does not allow it" in process.get("/readyz")[1], "it names the store")
         assert process.get("/readyz")[0] == 503
         assert process.get("/healthz")[0] == 200
+        assert 'reelwright_store_waiting{cause="refused"} 1.0' in process.get("/metrics")[1]
         bucket.allow()
         until(lambda: process.ready, "it is ready again")
+        assert 'reelwright_store_waiting{cause="refused"} 0.0' in process.get("/metrics")[1]
     finally:
         process.kill()

@@ -125,7 +125,28 @@ def test_permanent_answers_say_what_to_correct(answer: str, words: str) -> None:
             assert str(caught.value).startswith("s3://films/ledger")
 
 
-@pytest.mark.parametrize("answer", ["403 ExpiredToken", "403 AccessDenied", "403 InvalidAccessKeyId"])
+@pytest.mark.parametrize("answer", ["400 NoOneKnowsThis", "400 KeyTooLongError", "405 MethodNotSupported"])
+def test_a_refusal_of_one_file_is_permanent(answer: str) -> None:
+    """Where a policy waits for access without end, what concerns one file still fails at once."""
+    retry = RetryPolicy(waits_for_access=True)
+    with FaultyS3Server(answer) as server, aws_environment(server.env):
+        ledger = RunLedger("s3://films/ledger", RUN, retry=retry)
+        for step in (ledger.title, ledger.committed_segments, lambda: ledger.put_plan(plan_of(0))):
+            with pytest.raises(OutputError, match="s3://films/ledger"):
+                step()
+    assert retry.trouble == ""
+
+
+def test_a_name_that_a_disk_cannot_have_is_permanent(tmp_path: Path) -> None:
+    """A file in the place of a run's folder fails at once, also where a policy waits for access."""
+    (tmp_path / RUN).write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=RUN):
+        RunLedger(str(tmp_path), RUN, retry=RetryPolicy(waits_for_access=True)).put_plan(plan_of(0))
+
+
+@pytest.mark.parametrize(
+    "answer", ["403 ExpiredToken", "403 AccessDenied", "403 InvalidAccessKeyId", "404 NoSuchBucket"]
+)
 def test_a_refusal_at_a_place_of_the_services_is_temporary(answer: str) -> None:
     """Where a policy waits for access, a store that refuses its caller counts as unavailable, for every operation."""
     retry = RetryPolicy(0, waits_for_access=True)

@@ -73,6 +73,7 @@ class _Process:
         self._grace_exceeded = False
         # Names of the threads that an exception ended; they end the process.
         self._dead: list[str] = []
+        metrics.watch_store(lambda cause: self._retry.count_waiting(refused=cause == "refused"))
         metrics.BUILD_INFO.labels(version=__version__, role=role).set(1)
 
     def run(self, port: int, host: str) -> int:

@@ -40,6 +40,9 @@ _REFUSALS = {
     "NoSuchBucket": ("no such bucket", "create it, or name another"),
     **dict.fromkeys(("NoSuchKey", "404"), ("no such file", "check the address")),
 }
+# A person corrects these for a whole bucket or disk, and then every request works: they are no fault of one file.
+_OF_THE_STORE = {_UNKNOWN_KEYS, _FORBIDDEN, _ELSEWHERE, _REFUSALS["NoSuchBucket"]}
+_ERRNO_OF_THE_STORE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_KEYS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")
 
 
@@ -86,22 +89,32 @@ def is_local_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL and not s3_answer(error).code
 
 
-def store_error(error: Exception, where: str, kind: type[OneLineError] = OutputError) -> OneLineError:
+def store_error(
+    error: Exception,
+    where: str,
+    kind: type[OneLineError] = OutputError,
+    *,
+    store_kind: type[OneLineError] | None = None,
+) -> OneLineError:
     """The one-line error for an exception of a file system.
 
     Args:
         error: one of `store_exceptions()`.
         where: the address that the message names.
         kind: type of the result for an error that is not temporary.
+        store_kind: of these, for one that concerns the whole store and not one file: the store refuses its caller, or
+            the bucket is missing; `kind` if None.
     """
+    store_kind = store_kind or kind
     answer = s3_answer(error)
     if answer.code or answer.status:
-        return _from_s3_answer(answer, where, kind)
+        return _from_s3_answer(answer, where, kind, store_kind)
     botocore = sys.modules.get("botocore.exceptions")
     if botocore and isinstance(error, tuple(getattr(botocore, name) for name in _NO_KEYS)):
-        return _refusal(kind("there are no credentials for the store", where, _KEYS_REMEDY))
+        return _refusal(store_kind("there are no credentials for the store", where, _KEYS_REMEDY))
     if isinstance(error, OSError) and error.errno is not None:
-        return _from_errno(error.errno, error.strerror or "cannot be used", where, kind)
+        found = store_kind if error.errno in _ERRNO_OF_THE_STORE else kind
+        return _from_errno(error.errno, error.strerror or "cannot be used", where, found)
     return _no_answer(where)
 
 
@@ -119,7 +132,9 @@ def _from_errno(number: int, text: str, where: str, kind: type[OneLineError]) ->
     return kind(what, where, remedy)
 
 
-def _from_s3_answer(answer: S3Answer, where: str, kind: type[OneLineError]) -> OneLineError:
+def _from_s3_answer(
+    answer: S3Answer, where: str, kind: type[OneLineError], store_kind: type[OneLineError]
+) -> OneLineError:
     code, status = answer
     if code in _STORE_FULL or status == 507:
         return UnavailableError("the store is full", where, "free some space in it")
@@ -131,7 +146,7 @@ def _from_s3_answer(answer: S3Answer, where: str, kind: type[OneLineError]) -> O
         )
     refused = (f"the store refuses the request ({code or status})", "choose another location")
     what, remedy = _REFUSALS.get(code) or _REFUSALS.get(str(status)) or refused
-    found = kind(what, where, remedy)
+    found = (store_kind if (what, remedy) in _OF_THE_STORE else kind)(what, where, remedy)
     return _refusal(found) if (what, remedy) in {_UNKNOWN_KEYS, _FORBIDDEN} else found
 
 

@@ -17,7 +17,7 @@ from reelwright.store.failures import is_local_disk_full, is_not_found, store_er
 from reelwright.store.location import open_location
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.telemetry.watchdog import waiting
-from reelwright.titles.errors import OneLineError, OutputError, UnavailableError
+from reelwright.titles.errors import OutputError, UnavailableError
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -39,8 +39,8 @@ class Folder:
     """Files under one location. Names are relative, with `/` between parts; parents are created as needed. Thread-safe.
 
     Construction sends no request to the store. Every method raises UnavailableError when the store does not answer or
-    is full and the retries have ended, and OutputError when it refuses the request; a retry policy that waits for
-    access makes of that an UnavailableError too.
+    is full and the retries have ended, and OutputError when it refuses the request. With a retry policy that waits for
+    access, a store that refuses its caller, or has no such bucket, raises UnavailableError too.
 
     Args:
         location: `s3://bucket/name` or a local path; see `store.location`.
@@ -341,8 +341,9 @@ class Folder:
             yield
         except store_exceptions() as error:
             on_scratch = scratch is not None and is_local_disk_full(error)
-            kind: type[OneLineError] = UnavailableError if self.retry.waits_for_access else OutputError
-            raise store_error(error, str(scratch) if on_scratch else self.address(name), kind) from None
+            where = str(scratch) if on_scratch else self.address(name)
+            store_kind = UnavailableError if self.retry.waits_for_access else None
+            raise store_error(error, where, store_kind=store_kind) from None
 
 
 def _written_at(details: dict[str, Any]) -> float:

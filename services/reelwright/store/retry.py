@@ -36,8 +36,9 @@ class RetryPolicy:
 
     Args:
         seconds: no try begins later than this after the first; 0 makes one try, infinity retries until `stop`.
-        waits_for_access: whether a store that refuses its caller counts as unavailable. For the place of a service
-            itself, where a refusal is no fault of any title: a person mends the credentials, and the work goes on.
+        waits_for_access: whether a store that refuses its caller, or whose bucket is missing, counts as unavailable.
+            For the store of a service itself, where that is no fault of any title: a person corrects it, and the work
+            goes on. Meanwhile readiness and a metric show it.
 
     Attributes:
         waits_for_access: see above.
@@ -59,6 +60,15 @@ class RetryPolicy:
         """Why an operation is being repeated now, as one line; empty when none is."""
         with self._lock:
             return str(next(iter(self._failing.values()), ""))
+
+    def count_waiting(self, *, refused: bool) -> int:
+        """How many operations are being repeated now.
+
+        Args:
+            refused: count those that a store refuses, and not those that it does not answer.
+        """
+        with self._lock:
+            return sum(error.refused is refused for error in self._failing.values())
 
     def with_limit(self, seconds: float) -> RetryPolicy:
         """A policy for another folder: it retries for at most `seconds`, and `stop` of this one stops it too."""

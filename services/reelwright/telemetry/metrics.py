@@ -77,6 +77,9 @@ CONSUMER_LAG = Gauge(
     "Records that a group has not acknowledged yet, in the partitions that this process has.",
     ["group", "topic"],
 )
+STORE_WAITING = Gauge(
+    "reelwright_store_waiting", "Operations that this process repeats until the store accepts them.", ["cause"]
+)
 BUS_BYTES = Gauge("reelwright_bus_held_bytes", "Bytes a topic of the bus holds.", ["topic"])
 STAGE_SECONDS = Counter("reelwright_stage_seconds", "Wall seconds of work, by stage, summed over threads.", ["stage"])
 WORKER_BUSY_SECONDS = Counter(
@@ -96,6 +99,7 @@ RECONCILES = Counter(
 RESTORATIONS = Gauge("reelwright_restorations", "Restorations that this controller serves, by phase.", ["phase"])
 CONTROLLER_QUEUE = Gauge("reelwright_controller_queue", "Resources that wait for this controller's work.")
 
+STORE_CAUSES = ("unavailable", "refused")
 STAGES = ("decode", "transport", "restoration", "publish", "encode", "assemble")
 TITLE_STATES = ("waiting", "decoding", "decoded")
 RETRY_CAUSES = ("failure", "expiry", "disconnect")
@@ -200,6 +204,16 @@ def watch_lag(group: str, topic: str, lag: Callable[[], int]) -> None:
         lag: returns the number of records; called on a thread of the metrics server.
     """
     CONSUMER_LAG.labels(group=group, topic=topic).set_function(lag)
+
+
+def watch_store(waiting: Callable[[str], int]) -> None:
+    """Sets the gauge of operations that wait for the store: it is read whenever metrics are requested.
+
+    Args:
+        waiting: returns how many wait for a cause of STORE_CAUSES; called on a thread of the metrics server.
+    """
+    for cause in STORE_CAUSES:
+        STORE_WAITING.labels(cause=cause).set_function(partial(waiting, cause))
 
 
 def note_commit() -> None:
