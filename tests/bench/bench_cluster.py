@@ -1,7 +1,8 @@
 """Measures what Kafka, S3 and separate processes cost, and which resources grow with a film's length.
 
 python -m tests.bench.bench_cluster cost     one process compared with a cluster on the same cores
-python -m tests.bench.bench_cluster flat     memory of each role and bytes in Kafka: one minute compared with two hours
+python -m tests.bench.bench_cluster flat [MINUTES]    memory of each role, bytes in Kafka and in the store: one minute
+                                                      compared with so many, two hours by default
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from tests.support.scenes import scene
 _INLINE_BYTES = 16 << 20
 _MINUTE = 1440  # frames, at 24 a second
 _POLL_SECONDS = 0.2
+# A long film has tens of thousands of files in the ledger.
+_STORE_POLL_SECONDS = 10.0
 
 
 @contextmanager
@@ -122,21 +125,41 @@ class Peaks:
     Attributes:
         memory: resident bytes by role.
         kafka: bytes of the broker's logs on disk.
+        payloads: bytes of payloads in the store that are too large for a message.
+        ledger: bytes of the ledger in the store, which has the encoded segments until the film is assembled.
     """
 
     memory: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     kafka: int = 0
+    payloads: int = 0
+    ledger: int = 0
+    _store_due: float = 0.0
 
     def update(self, cluster: Cluster) -> None:
         """Takes one sample."""
         for process in cluster.processes:
             self.memory[process.role] = max(self.memory[process.role], process.memory_bytes())
         logs = Path(cluster.kafka.folder).rglob("reelwright.*/*.log")
-        self.kafka = max(self.kafka, sum(log.stat().st_blocks * 512 for log in logs if log.exists()))
+        self.kafka = max(self.kafka, _disk_bytes(logs))
+        if time.monotonic() >= self._store_due:
+            ledger = Path(cluster.s3.folder) / "objects" / cluster.ledger.removeprefix("s3://")
+            self.payloads = max(self.payloads, _disk_bytes(ledger.glob("*/payloads/*/*")))
+            self.ledger = max(self.ledger, _disk_bytes(ledger.rglob("*")))
+            self._store_due = time.monotonic() + _STORE_POLL_SECONDS
 
 
-def flat(minutes: tuple[int, ...] = (1, 120)) -> None:
-    """Restores generated films of two lengths, each in a new cluster; prints the peaks and their ratios."""
+def _disk_bytes(paths: Iterable[Path]) -> int:
+    """Bytes that files take on disk; a file may be removed meanwhile."""
+    total = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            total += path.stat().st_blocks * 512 if path.is_file() else 0
+    return total
+
+
+def flat(longest: int = 120) -> None:
+    """Restores films of one and of `longest` minutes, each in a new cluster; prints the peaks and their ratios."""
+    minutes = (1, longest)
     found: dict[int, Peaks] = {}
     with tempfile.TemporaryDirectory() as folder:
         minute = Path(folder) / "minute.mp4"
@@ -153,6 +176,8 @@ def flat(minutes: tuple[int, ...] = (1, 120)) -> None:
     for role in short.memory:
         _line(f"memory {role}", short.memory[role], long.memory[role])
     _line("bytes in Kafka", short.kafka, long.kafka)
+    _line("payloads in store", short.payloads, long.payloads)
+    _line("ledger in store", short.ledger, long.ledger)
 
 
 def _line(name: str, short: int, long: int) -> None:
@@ -160,5 +185,7 @@ def _line(name: str, short: int, long: int) -> None:
 
 
 if __name__ == "__main__":
-    benches: dict[str, Callable[[], None]] = {"cost": cost, "flat": flat}
-    benches[sys.argv[1]]()
+    if sys.argv[1] == "cost":
+        cost()
+    else:
+        flat(*map(int, sys.argv[2:]))
