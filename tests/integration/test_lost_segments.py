@@ -66,6 +66,8 @@ def test_segments_that_are_lost_before_the_assembly(root: str, tmp_path: Path, m
         assert here.wait(undisturbed).HasField("title_finished")
         again = place_request(here.ledger(request.run), undisturbed, request)
         assert again is not None
+        # Not copied from the first output, so that there are segments to lose.
+        again.discard_adopted_film()
         here.submit(request.model_copy(update={"attempt": again.attempt}))
         event = here.wait(request)
         assert (event.HasField("title_finished"), event.attempt) == (True, 2), event
