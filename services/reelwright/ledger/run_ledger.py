@@ -136,7 +136,7 @@ class RunLedger:
         outcome, found, film = earlier.outcome(), {}, ""
         if outcome is not None and outcome.state != "finished":
             found, film = earlier._holders(), earlier.adopted_film()
-        elif outcome is not None:
+        elif outcome is not None and outcome.output:
             # A film that must not be read any more is made again.
             with suppress(OutputError):
                 self._allowed.check_output(outcome.output)
