@@ -9,6 +9,8 @@ from reelwright.dispatcher.connected_worker import WorkerHello
 from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
+    BatchOutcome,
+    BatchRejected,
     BatchUnusable,
     Decision,
     LeaseGranted,
@@ -68,7 +70,7 @@ class SchedulerHarness:
         )
         self._streams = itertools.count(1)
         self._granted: defaultdict[int, list[LeaseGranted]] = defaultdict(list)
-        self._ended: list[BatchFinished | BatchGivenUp | BatchUnusable] = []
+        self._ended: list[BatchOutcome] = []
         self._others: list[RunRevoked | StartAllowed | WorkerQuarantined | StreamClosed] = []
 
     def connect(
@@ -107,7 +109,7 @@ class SchedulerHarness:
         self._collect()
         return list(itertools.chain.from_iterable(self._granted.values()))
 
-    def ended(self, kind: type[BatchFinished | BatchGivenUp | BatchUnusable]) -> list[BatchKey]:
+    def ended(self, kind: type[BatchOutcome]) -> list[BatchKey]:
         """The batches that ended in one way so far."""
         self._collect()
         return [outcome.batch.key for outcome in self._ended if isinstance(outcome, kind)]
@@ -127,7 +129,7 @@ class SchedulerHarness:
         match decision:
             case LeaseGranted():
                 self._granted[decision.stream].append(decision)
-            case BatchFinished() | BatchGivenUp() | BatchUnusable():
+            case BatchFinished() | BatchGivenUp() | BatchRejected() | BatchUnusable():
                 self._ended.append(decision)
             case _:
                 self._others.append(decision)

@@ -28,7 +28,8 @@ from reelwright.dispatcher.planner import Planner
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.ready_queue import ReadyQueue
 from reelwright.dispatcher.scaler_server import ScalerServer
-from reelwright.dispatcher.scheduler import Scheduler, SchedulerCounts
+from reelwright.dispatcher.scheduler import Scheduler
+from reelwright.dispatcher.scheduler_counts import SchedulerCounts
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry.logs import get_logger

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reelwright.dispatcher.connected_worker import ConnectedWorker, WorkerHello, rank_worker
 from reelwright.dispatcher.decisions import (
@@ -25,32 +24,12 @@ from reelwright.dispatcher.message_limits import too_large_for_all
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.ready_queue import ReadyQueue
+from reelwright.dispatcher.scheduler_counts import SchedulerCounts
 from reelwright.dispatcher.unserved_models import UnservedModels
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerCounts:
-    """What a scheduler holds, in numbers.
-
-    Attributes:
-        workers: connected workers.
-        stalled_workers: workers whose restored batches wait for the bus or the store.
-        batches: batches in all, queued and leased.
-        queued: batches that wait for a worker.
-        leases: leases that have not ended.
-        draining: nothing more is leased.
-    """
-
-    workers: int
-    stalled_workers: int
-    batches: int
-    queued: int
-    leases: int
-    draining: bool
 
 
 class Scheduler:

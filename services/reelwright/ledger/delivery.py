@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
 from reelwright.ledger.records import Manifest
 from reelwright.media.profiles import profile_spec
-from reelwright.store.allowed_locations import refuse_in_ledger
+from reelwright.store.allowed_locations import AllowedLocations, refuse_in_ledger
 from reelwright.store.folder import Folder, parent_folder
 from reelwright.store.output_guard import refuse_source
 from reelwright.titles.errors import LedgerError, OutputError
@@ -125,6 +126,18 @@ def delivered_manifest(run: str, output: str) -> Manifest | None:
         return None
     complete = target.size(name) == manifest.film_bytes and target.exists(report_location(name))
     return manifest if complete else None
+
+
+def adoptable_film(run: str, output: str, allowed: AllowedLocations) -> str:
+    """The output of a finished attempt whose film another attempt can copy; empty if it is gone or must not be read.
+
+    Raises:
+        UnavailableError: its store does not answer.
+    """
+    with suppress(OutputError):
+        allowed.check_output(output)
+        return output if output and delivered_manifest(run, output) is not None else ""
+    return ""
 
 
 def check_replaceable(source: Folder, output: str, fingerprint: str) -> None:

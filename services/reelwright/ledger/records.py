@@ -22,7 +22,8 @@ Both previews of a pair show the same area of the picture. docs/ledger.md descri
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -69,6 +70,18 @@ class Adoption(VersionedDocument):
 
     segments: dict[int, tuple[int, ...]]
     film: str = ""
+
+    @classmethod
+    def of(cls, holders: Mapping[int, int], film: str) -> Self:
+        """An adoption of segments, each with the attempt that committed it, or of a film."""
+        segments: dict[int, tuple[int, ...]] = {}
+        for segment, attempt in sorted(holders.items()):
+            segments[attempt] = (*segments.get(attempt, ()), segment)
+        return cls(segments=segments, film=film)
+
+    def holders(self) -> dict[int, int]:
+        """The segments, each with the attempt that committed it."""
+        return {segment: attempt for attempt, found in self.segments.items() for segment in found}
 
 
 class SourceProbe(VersionedDocument):

@@ -32,7 +32,7 @@ from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
-from reelwright.titles.errors import LedgerError, LostSegment, OutputError, RecipeError
+from reelwright.titles.errors import LedgerError, LostSegment, RecipeError
 from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches
 from reelwright.titles.request import RunRequest
 
@@ -128,22 +128,16 @@ class RunLedger:
         return self._documents.read("probe.json", SourceProbe)
 
     def adopt(self, earlier: RunLedger) -> None:
-        """Adopts the committed segments of an earlier attempt that has ended, and those that it had adopted.
+        """Adopts the committed segments of an earlier attempt that has ended, and what it had adopted.
 
-        Of a finished attempt no segments are adopted, because they are being removed, but its film, if that is whole at
-        its output. The first adoption stands.
+        Of a finished attempt only the film is adopted, if it is whole at its output. The first adoption stands.
         """
         outcome, found, film = earlier.outcome(), {}, ""
         if outcome is not None and outcome.state != "finished":
             found, film = earlier._holders(), earlier.adopted_film()
-        elif outcome is not None and outcome.output:
-            # A film that must not be read any more is made again.
-            with suppress(OutputError):
-                self._allowed.check_output(outcome.output)
-                film = outcome.output if self.delivered_manifest(outcome.output) is not None else ""
-        holders = sorted(set(found.values()))
-        segments = {holder: tuple(sorted(each for each in found if found[each] == holder)) for holder in holders}
-        self._documents.create(_ADOPTION, Adoption(segments=segments, film=film))
+        elif outcome is not None:
+            film = delivery.adoptable_film(self.run, outcome.output, self._allowed)
+        self._documents.create(_ADOPTION, Adoption.of(found, film))
         if found and (engine := earlier.engine()):
             self._documents.create(_ENGINE, EngineBinding(engine=engine))
 
@@ -152,16 +146,12 @@ class RunLedger:
         # The first attempt has none to adopt from, and what another one has adopted never changes.
         if self._adopted is None and self.attempt != FIRST_ATTEMPT:
             known = self._documents.read(_ADOPTION, Adoption)
-            if known is not None:
-                adopted = {segment: holder for holder, found in known.segments.items() for segment in found}
-                self._adopted = adopted
+            self._adopted = known.holders() if known is not None else None
         return self._adopted or {}
 
     def adopted_film(self) -> str:
         """Location of the delivered film that is to be copied; empty if this attempt makes its film of segments."""
-        if self.attempt == FIRST_ATTEMPT:
-            return ""
-        known = self._documents.read(_ADOPTION, Adoption)
+        known = None if self.attempt == FIRST_ATTEMPT else self._documents.read(_ADOPTION, Adoption)
         return known.film if known is not None else ""
 
     def discard_adopted_film(self) -> None:
@@ -392,8 +382,7 @@ class RunLedger:
         return None if attempt is None else self.at(attempt)
 
     def _of_holder(self, segment: int, find: Callable[[RunLedger], Found]) -> Found | None:
-        earlier = self._holder(segment)
-        return None if earlier is None else find(earlier)
+        return find(earlier) if (earlier := self._holder(segment)) is not None else None
 
 
 class OpenLedger(Protocol):
