@@ -17,6 +17,9 @@ _FILM_HOUR_FRAMES = 24 * 3600
 _COST = f"sum(max by (namespace, pool) ({series('reelwright_pool_cost_per_hour')}))"
 _RESTORED = f"sum({rate('reelwright_frames_restored_total')})"
 _COST_OF_FILM_HOUR = f"{_COST} / ({_RESTORED} * 3600 / {_FILM_HOUR_FRAMES})"
+_COST_OF_DELIVERED_HOUR = (
+    f"3600 * sum({increase('reelwright_film_cost_total')}) / sum({increase('reelwright_film_seconds_total')})"
+)
 # Seconds of work in a second, for each process that does such work.
 _STAGE_LOAD = (
     f"sum by (stage) ({rate('reelwright_stage_seconds_total')})"
@@ -140,7 +143,15 @@ def titles() -> Page:
                 "Titles that ended without a film, in the time range.",
                 red_from=1,
             ),
-            number("Cost per film hour", _COST_OF_FILM_HOUR, units.Short, "For 86,400 frames, at the present speed."),
+            number(
+                "Cost",
+                f"sum({increase('reelwright_film_cost_total')})",
+                units.Short,
+                "Of the films delivered, in the time range.",
+            ),
+            number(
+                "Cost per film hour", _COST_OF_DELIVERED_HOUR, units.Short, "Of the films delivered, in the time range."
+            ),
         )
         .graphs(
             graph(

@@ -132,3 +132,14 @@ def test_several_dispatchers_share_the_work(make_harness: MakeHarness, tmp_path:
         assert {RestoredBatch.FromString(record.value).worker for record in h.records(RESTORED)} == {"a", "b"}
     finally:
         second.close(drain_seconds=0)
+
+
+def test_a_batch_costs_its_share_of_the_pod(make_harness: MakeHarness) -> None:
+    """A batch costs the price of the pod for its seconds, shared by the batches that are restored at the same time."""
+    h = make_harness()
+    h.start_worker("w", price_per_hour=7200.0, parallel=2)
+    h.publish(batch("r", 0, 0))
+    until(lambda: len(h.records(RESTORED)) == 1, "the batch is restored")
+    (restored,) = (RestoredBatch.FromString(record.value) for record in h.records(RESTORED))
+    assert restored.seconds > 0
+    assert restored.cost == pytest.approx(restored.seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import subprocess
 import sys
@@ -210,6 +211,22 @@ def test_a_batch_has_a_measurement_for_each_frame(halo_frames: int, measured: in
         record = builder.encode_batch(right)
     assert record is not None
     assert len(record.damage) == (BATCH_FRAMES if halo_frames else 0)
+
+
+def test_a_segment_costs_what_its_batches_cost(tmp_path: Path) -> None:
+    """A batch whose cost is no number from 0 is refused; the record has the sum of the others' costs."""
+    with builder_of(tmp_path, EncoderBudget(codecs=1, bytes_held=0)) as builder:
+        for wrong in (math.nan, math.inf, -0.5):
+            paid = batch(RUNS[0], 0, 0)
+            paid.cost = wrong
+            with pytest.raises(UnusableMessage, match="which is a number from 0"):
+                builder.encode_batch(paid)
+        for number, cost in enumerate((0.25, 0.0, 0.5)):
+            paid = batch(RUNS[0], 0, number)
+            paid.cost = cost
+            record = builder.encode_batch(paid)
+    assert record is not None
+    assert record.cost == 0.75
 
 
 def test_memory_does_not_grow_with_the_number_of_titles() -> None:

@@ -129,8 +129,12 @@ def put_run(
     frames: Sequence[FrameRecord],
     segment: int = 5,
     toolchains: Sequence[str] = ("av-1",),
+    cost: float = 0.0,
 ) -> None:
-    """Puts a run whose segments of `segment` frames are committed, with previews, by these toolchains in turn."""
+    """Puts a run whose segments of `segment` frames are committed, with previews, by these toolchains in turn.
+
+    Each segment has cost `cost`.
+    """
     ledger.put_title(title)
     video = title.source.video
     for number, first in enumerate(range(0, len(frames), segment)):
@@ -146,6 +150,7 @@ def put_run(
             "frames": part,
             "frame_digests": ("aa",) * len(part),
             "toolchain": toolchains[number % len(toolchains)],
+            "cost": cost,
         }
         ledger.commit_segment(record_of(number).model_copy(update=fields))
     ledger.put_plan_end(PlanEnd(segments=-(-len(frames) // segment), frames=len(frames), seconds={"decode": 1.5}))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.manifest import (
     build_manifest,
+    duration_seconds,
     read_manifest,
     shots_of,
     worst_time_error,
@@ -44,6 +45,15 @@ def test_every_frame_is_accounted_for(ledger: RunLedger) -> None:
     assert len(manifest.frame_digests) == 12
     assert manifest.concealed == (3,)
     assert manifest.seconds == {"assemble": 2.0, "decode": 1.5, "encode": 3.0}
+
+
+def test_the_cost_of_a_film_is_that_of_its_segments(tmp_path: Path) -> None:
+    """The manifest has the sum of what the segments cost; a film has the duration of all of its frames."""
+    ledger = RunLedger(str(tmp_path), RUN)
+    put_run(ledger, tmp_path, title_of(), FRAMES, cost=0.125)
+    manifest = build_manifest(ledger, film_of(12))
+    assert manifest.cost == 3 * 0.125
+    assert duration_seconds(manifest) == pytest.approx(12 * float(manifest.time_base))
 
 
 def test_every_toolchain_that_made_a_part_is_named(tmp_path: Path) -> None:

@@ -107,9 +107,10 @@ def test_progress_is_told() -> None:
 
 
 def test_a_finished_film_is_told() -> None:
-    """Output, digest and frames of a finished film are in the status, and its conditions say so."""
-    title = title_of("finished", frames=(120, 120), manifest_digest="sha256:aa")
+    """Output, digest, frames and cost of a finished film are in the status, and its conditions say so."""
+    title = title_of("finished", frames=(120, 120), manifest_digest="sha256:aa", cost=1.25)
     status = reconcile(facts_of(document_of(status=RUNNING), title=title)).status
+    assert status.cost == 1.25
     assert (status.output, status.manifest_digest, status.progress) == (OUTPUT, "sha256:aa", "100%")
     assert condition_of(status, "Finished") == ("True", "Finished")
     assert condition_of(status, "Running") == ("False", "Finished")

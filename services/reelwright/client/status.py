@@ -40,6 +40,7 @@ class RunStatus(BaseModel):
         source: location of the source.
         output: location of the restored film.
         reason: why the run ended without a film; empty otherwise.
+        cost: of a finished run: what its restoration has cost, as in the manifest.
         exit_code: exit code of `status --wait` for this run; 0 unless it ended without a film.
         submitted: Unix seconds.
         deadline: Unix seconds; 0 without a deadline.
@@ -57,6 +58,7 @@ class RunStatus(BaseModel):
     source: str = ""
     output: str = ""
     reason: str = ""
+    cost: float = 0.0
     exit_code: int = 0
     submitted: float = 0.0
     deadline: float = 0.0
@@ -120,6 +122,7 @@ def ended_status(request: RunRequest, outcome: Outcome) -> RunStatus:
     status = _queued(request)
     status.state, status.reason, status.exit_code = outcome.state, outcome.reason, outcome.exit_code
     status.frames = status.frames_committed = outcome.frames
+    status.cost = outcome.cost
     status.output = outcome.output or status.output
     return status
 

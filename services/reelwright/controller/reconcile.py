@@ -171,6 +171,8 @@ def _finish(facts: RestorationFacts, title: RunFacts) -> Decision:
         **progress_of(title),
         output=title.run.output,
         manifest_digest=title.manifest_digest or None,
+        # Pools without a price say nothing about it.
+        cost=title.run.cost or None,
         failure=None,
         completion_time=ended,
         conditions=[

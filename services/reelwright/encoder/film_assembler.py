@@ -16,7 +16,7 @@ from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.adopted_film import fetch_adopted_film
 from reelwright.ledger.crash_guard import CrashGuard
-from reelwright.ledger.manifest import FilmFacts, build_manifest, write_manifest
+from reelwright.ledger.manifest import FilmFacts, build_manifest, duration_seconds, write_manifest
 from reelwright.ledger.output_claims import check_claim
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
@@ -137,10 +137,13 @@ class FilmAssembler:
             ledger.check_replaceable(output, request.fingerprint)
         ledger.deliver_film(output)
         # After the film is delivered and before anything is removed that could make it again.
-        if not ledger.put_outcome(Outcome(state="finished", output=output, frames=manifest.frames_out)):
+        outcome = Outcome(state="finished", output=output, frames=manifest.frames_out, cost=manifest.cost)
+        if not ledger.put_outcome(outcome):
             return
         ledger.prune()
         metrics.TITLES_FINISHED.inc()
+        metrics.FILM_COST.inc(manifest.cost)
+        metrics.FILM_SECONDS.inc(duration_seconds(manifest))
         if 0 < request.deadline < time.time():
             metrics.TITLES_LATE.inc()
         log.info("title finished", output=output, frames=manifest.frames_out)

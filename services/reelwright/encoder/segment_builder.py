@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -146,6 +147,7 @@ class SegmentBuilder:
         self._damage: list[FrameDamage] = []
         self._first_frame = 0
         self._seconds = {"restoration": 0.0, "encode": 0.0}
+        self._cost = 0.0
 
     def _wait(self, batch: RestoredBatch) -> RestoredBatch:
         """The batch as it waits for a codec: with its payload in the store when memory for it is used up."""
@@ -199,6 +201,8 @@ class SegmentBuilder:
         found = (payload.pix_fmt, payload.width, payload.height)
         if found != wanted:
             raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")
+        if not (math.isfinite(batch.cost) and batch.cost >= 0):
+            raise UnusableMessage(f"a cost of {batch.cost:g}, which is a number from 0")
         if batch.batch >= _MAX_BATCHES:
             raise UnusableMessage(f"batch {batch.batch} of a segment, which has at most {_MAX_BATCHES}")
 
@@ -218,6 +222,7 @@ class SegmentBuilder:
             self._frames.append(record)
             self._digests.append(picture.digest())
         self._seconds["restoration"] += batch.seconds
+        self._cost += batch.cost
         elapsed = time.perf_counter() - started
         self._seconds["encode"] += elapsed
         metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
@@ -238,6 +243,7 @@ class SegmentBuilder:
             engine=self.engine,
             toolchain=toolchain_identity(self._title.request.recipe.profile),
             seconds=self._seconds,
+            cost=self._cost,
             damage=tuple(self._damage),
         )
         # The file before the record: a record in the ledger promises that its file is complete.

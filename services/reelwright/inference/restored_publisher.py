@@ -37,11 +37,14 @@ class RestoredPublisher:
         codec: transport codec; `auto` measures once per run which one is fastest overall.
         worker: the worker's name.
         engine: the engine's identity.
+        price_per_second: of a restoring thread: that of the worker's pod, divided by the batches it restores at a time.
     """
 
-    def __init__(self, bus: Bus, claims: ClaimCheck, *, codec: str, worker: str, engine: str) -> None:
+    def __init__(
+        self, bus: Bus, claims: ClaimCheck, *, codec: str, worker: str, engine: str, price_per_second: float
+    ) -> None:
         self._bus, self._claims, self._codec = bus, claims, codec
-        self._worker, self._engine = worker, engine
+        self._worker, self._engine, self._price_per_second = worker, engine, price_per_second
         self._lock = threading.Lock()
         # The codecs chosen for the latest runs.
         self._codecs: dict[str, str] = {}
@@ -100,6 +103,7 @@ class RestoredPublisher:
             engine=self._engine,
             worker=self._worker,
             seconds=seconds,
+            cost=seconds * self._price_per_second,
         )
 
     def _publish_when_room(self, message: RestoredBatch, is_wanted: Callable[[], bool]) -> None:

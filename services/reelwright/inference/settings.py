@@ -28,7 +28,7 @@ class InferenceSettings(BaseSettings):
         name: the worker's name, unique among the workers of a dispatcher.
         pool: its pool: workers of a pool have the same engine, model and kind of machine, and
             are scaled together.
-        price_per_hour: what an hour of the worker's pod costs, in your currency; for the cost metric alone.
+        price_per_hour: what an hour of the worker's pod costs, in your currency; films and metrics tell the cost.
         model: the network it serves: the name of a packaged one, or a safetensors file.
         engine: what runs the network.
         threads: CPU threads of the network; all cores when not set.

@@ -57,7 +57,12 @@ class InferenceWorker:
     def __init__(self, bus: Bus, claims: ClaimCheck, restorer: PictureRestorer, settings: InferenceSettings) -> None:
         self._bus, self._claims, self._restorer, self._settings = bus, claims, restorer, settings
         self._publisher = RestoredPublisher(
-            bus, claims, codec=settings.codec, worker=settings.name, engine=restorer.engine
+            bus,
+            claims,
+            codec=settings.codec,
+            worker=settings.name,
+            engine=restorer.engine,
+            price_per_second=settings.price_per_hour / 3600 / settings.parallel,
         )
         capacity = settings.parallel + settings.prefetch
         self._pool = LeasePool(capacity, len(settings.dispatchers))

@@ -17,6 +17,8 @@ from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 from reelwright.titles.identity import engine_matches
 
+# A short title on a cheap pod costs a few thousandths of a unit.
+_COST_DIGITS = 6
 _MIXED_TOOLCHAINS = (
     "parts of the film were decoded or encoded by different versions of the libraries, which the manifest names: "
     "another restoration need not give the same bytes"
@@ -79,6 +81,7 @@ class _FrameAccount:
     seconds: Counter[str] = field(default_factory=Counter)
     toolchains: set[str] = field(default_factory=set)
     engines: set[str] = field(default_factory=set)
+    cost: float = 0.0
 
     def collect(self, records: Iterable[SegmentRecord]) -> Iterator[tuple[FrameRecord, FrameDamage | None]]:
         """Yields the records' frames with what was measured in them, and collects what the manifest needs."""
@@ -86,6 +89,7 @@ class _FrameAccount:
             self.digests += record.frame_digests
             self.engines.add(record.engine)
             self.seconds.update(record.seconds)
+            self.cost += record.cost
             self.toolchains.add(record.toolchain)
             measured = record.damage or (None,) * len(record.frames)
             for frame, damage in zip(record.frames, measured, strict=True):
@@ -142,6 +146,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         timecode=film.timecode,
         shots=shots,
         seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
+        cost=round(account.cost, _COST_DIGITS),
         notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else [])),
     )
 
@@ -215,6 +220,14 @@ def worst_time_error(
     start = pts[0] * down - source_pts[0] * up
     worst = max(abs(ours * down - theirs * up - start) for ours, theirs in zip(pts, source_pts, strict=True))
     return worst / down
+
+
+def duration_seconds(manifest: Manifest) -> float:
+    """Seconds from a film's first frame to the end of its last one; that is as long as the mean of the others."""
+    pts = manifest.pts
+    if len(pts) < 2:
+        return 0.0
+    return float((pts[-1] - pts[0]) * manifest.time_base * Fraction(len(pts), len(pts) - 1))
 
 
 def write_manifest(manifest: Manifest, film: str) -> None:

@@ -50,6 +50,7 @@ class Outcome(VersionedDocument):
         error: of a failure: the error's class in titles.errors.
         output: of a finished run: location of the film.
         frames: of a finished run: number of frames in the film.
+        cost: of a finished run: that of its manifest.
     """
 
     state: Annotated[OutcomeState, BeforeValidator(_known_state)]
@@ -58,6 +59,7 @@ class Outcome(VersionedDocument):
     error: str = ""
     output: str = ""
     frames: int = 0
+    cost: float = 0.0
 
 
 class Adoption(VersionedDocument):
@@ -189,6 +191,7 @@ class SegmentRecord(VersionedDocument):
         engine: identity of the engine that restored it.
         toolchain: `media.toolchain.toolchain_identity` of the encoder that encoded it.
         seconds: wall seconds per stage (restoration, encode).
+        cost: of its restoration: the price of the workers' pods for the time it took, in the operator's currency.
         damage: what was measured in each of `frames`, in order; empty when the model reads single frames.
     """
 
@@ -201,6 +204,7 @@ class SegmentRecord(VersionedDocument):
     engine: str
     toolchain: str = ""
     seconds: dict[str, float]
+    cost: float = 0.0
     damage: tuple[FrameDamage, ...] = ()
 
 
@@ -292,6 +296,8 @@ class Manifest(BaseModel):
         timecode: at which the film starts, as hh:mm:ss:ff; empty without a timecode.
         shots: the film's shots in order.
         seconds: wall seconds per stage, summed over threads.
+        cost: of the restoration of its frames: the price of the workers' pods for the time it took, in the operator's
+            currency. Time in which pods waited is not counted, nor work that was lost and done again.
         notes: sentences for a person: conversions, and what the container cannot hold.
     """
 
@@ -326,4 +332,5 @@ class Manifest(BaseModel):
     timecode: str = ""
     shots: tuple[ShotEntry, ...]
     seconds: dict[str, float]
+    cost: float = 0.0
     notes: tuple[str, ...] = ()

@@ -68,6 +68,8 @@ OLDEST_TITLE_SECONDS = Gauge(
     "reelwright_oldest_title_seconds", "Seconds since the submission of this decoder's oldest title without an outcome."
 )
 TITLES_FINISHED = Counter("reelwright_titles_finished", "Titles whose film was assembled.")
+FILM_COST = Counter("reelwright_film_cost", "What the restoration of the delivered films has cost.")
+FILM_SECONDS = Counter("reelwright_film_seconds", "Duration of the delivered films.")
 TITLES_LATE = Counter("reelwright_titles_late", "Titles whose film was delivered after their deadline.")
 TITLES_FAILED = Counter("reelwright_titles_failed", "Titles that ended without a film.")
 STRAY_TITLES = Counter("reelwright_stray_titles", "Records of titles without a request in the ledger; not restored.")
