@@ -31,7 +31,7 @@ SEPARATE = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart
 TOOLS := .cache/bin
 
 .PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults images \
-	images-test chart chart-tools e2e-kubernetes protos crds dashboards constraints clean
+	images-test chart chart-tools e2e-kubernetes protos crds dashboards values constraints clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -118,6 +118,9 @@ crds: $(VENV)/.dev  ## generate the chart's CustomResourceDefinitions
 
 dashboards: $(VENV)/.dev  ## generate the chart's Grafana dashboards from scripts/dashboards.py
 	$(BIN)/python -m scripts.dashboards
+
+values: $(VENV)/.dev  ## generate the README of the chart from the comments of its values
+	$(BIN)/python -m scripts.values_table
 
 constraints:  ## pin the newest versions that pyproject.toml allows, for CI and images: constraints.txt
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
