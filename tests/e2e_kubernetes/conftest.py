@@ -11,18 +11,22 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reelwright import __version__
 from scripts.images import arguments, builder
-from tests.e2e_kubernetes.kube import delete_namespace, make_namespace
-from tests.e2e_kubernetes.release import Release
 from tests.support.api_server import Namespace, running_cluster
+from tests.support.controller_process import Start
+from tests.support.role_processes import Process, free_port
 
 _IMAGES = ("media", "inference-cpu")
+_ORDER = ("test_release", "test_keda")
+_FIGURES = pytest.StashKey[list[str]]()
 NEXT_TAG = f"{__version__}-next"
 """The tag of a second build of the same code, for upgrades."""
 
@@ -66,17 +70,20 @@ def _answers() -> bool:
 
 
 @pytest.fixture(scope="session")
-def release(request: pytest.FixtureRequest) -> Iterator[Release]:
-    """A release whose pods are ready, with a client; the namespace admits restricted pods alone."""
-    request.getfixturevalue("kubernetes")
-    delete_namespace("reelwright-e2e")
-    make_namespace("reelwright-e2e")
-    made = Release("film", "reelwright-e2e", "--set=controller.enabled=false")
-    made.apply()
-    made.wait()
-    made.start_client()
-    yield made
-    delete_namespace("reelwright-e2e")
+def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Takes a line with a measured figure, which is printed after the tests."""
+    return pytestconfig.stash.setdefault(_FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Prints the figures."""
+    for line in config.stash.get(_FIGURES, []):
+        terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has the most important tests run first, because a run may have too little time for all of them."""
+    items.sort(key=lambda item: _ORDER.index(item.path.stem) if item.path.stem in _ORDER else len(_ORDER))
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +99,34 @@ def namespace(kubeconfig: Path) -> Iterator[Namespace]:
     made = Namespace(kubeconfig)
     yield made
     made.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> str:
+    """Root of a ledger."""
+    return str(tmp_path / "ledger")
+
+
+@pytest.fixture
+def start(namespace: Namespace, ledger: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts controller processes; those that run at the end are killed."""
+    started: list[Process] = []
+
+    def begin(*arguments: str) -> Process:
+        name, port = f"controller-{len(started)}", free_port()
+        env = {
+            **namespace.env,
+            "REELWRIGHT_METRICS_PORT": str(port),
+            "REELWRIGHT_CONTROLLER_IDENTITY": name,
+            "REELWRIGHT_CONTROLLER_LEASE_SECONDS": "3",
+            "REELWRIGHT_CONTROLLER_PROGRESS_SECONDS": "0.2",
+            "REELWRIGHT_CONTROLLER_SETTLE_SECONDS": "0",
+        }
+        command = [sys.executable, "-m", "tests.support.controller_process", ledger, *arguments]
+        started.append(Process("controller", name, port, env, tmp_path, command))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.code is None:
+            process.kill()

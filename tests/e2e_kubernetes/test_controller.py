@@ -2,54 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import pytest
 
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from tests.support.api_server import Namespace
-from tests.support.controller_process import run_of
+from tests.support.controller_process import Start, film, run_of
 from tests.support.ledgers import title_of
-from tests.support.role_processes import Process, until
-
-Start = Callable[..., Process]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> str:
-    """Root of a ledger."""
-    return str(tmp_path / "ledger")
-
-
-@pytest.fixture
-def start(namespace: Namespace, ledger: str, tmp_path: Path) -> Iterator[Start]:
-    """Starts controller processes; those that run at the end are killed."""
-    started: list[Process] = []
-
-    def begin(*arguments: str) -> Process:
-        name = f"controller-{len(started)}"
-        env = {
-            **namespace.env,
-            "REELWRIGHT_CONTROLLER_IDENTITY": name,
-            "REELWRIGHT_CONTROLLER_LEASE_SECONDS": "3",
-            "REELWRIGHT_CONTROLLER_PROGRESS_SECONDS": "0.2",
-        }
-        command = [sys.executable, "-m", "tests.support.controller_process", ledger, *arguments]
-        started.append(Process("controller", name, 0, env, tmp_path, command))
-        return started[-1]
-
-    yield begin
-    for process in started:
-        if process.code is None:
-            process.kill()
-
-
-def film(folder: Path, name: str = "film") -> dict[str, str]:
-    """The spec of a Restoration; its run is `run_of(**film(...))`."""
-    return {"source": f"{folder}/{name}.mov", "output": f"{folder}/{name}.mp4"}
+from tests.support.role_processes import until
 
 
 def test_a_title_from_its_creation_to_its_film(namespace: Namespace, start: Start, ledger: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A controller process for tests: the real loop, ledger and Kubernetes API; no source is opened, no broker is there.
 
 `python -m tests.support.controller_process LEDGER [CALL]` serves until SIGTERM; with CALL it ends at that call of the
-Kubernetes API or the cluster as by SIGKILL, after the call was done.
+Kubernetes API or the cluster as by SIGKILL, after the call was done. Its metrics are on REELWRIGHT_METRICS_PORT.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from reelwright.bus.local.bus import LocalBus
@@ -26,7 +27,12 @@ from reelwright.controller.run_client import ClusterRunClient
 from reelwright.controller.settings import ControllerSettings
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.telemetry.logs import log_as_service
+from reelwright.telemetry.server import TelemetryServer
 from tests.support.ledgers import probe_of, request_of
+from tests.support.role_processes import Process
+
+Start = Callable[..., Process]
+"""Starts a controller process with these arguments; its metrics are at `Process.metric`."""
 
 
 class LedgerRuns(ClusterRunClient):
@@ -46,6 +52,11 @@ class LedgerRuns(ClusterRunClient):
         request = request_of(run=run, source=spec.source, output=spec.output, priority_class=spec.priority_class)
         request = request.model_copy(update={"deadline": spec.deadline.timestamp() if spec.deadline else 0.0})
         return Resolution(request, next_attempt(request, self._open(run)), probe_of())
+
+
+def film(folder: Path, name: str = "film") -> dict[str, str]:
+    """The spec of a Restoration; its run is `run_of(**film(...))`."""
+    return {"source": f"{folder}/{name}.mov", "output": f"{folder}/{name}.mp4"}
 
 
 def run_of(source: str, output: str) -> str:
@@ -75,7 +86,8 @@ def main(root: str, last: int | None) -> None:
         for target, names in ((api, ("create", "patch")), (runs, ("resolve", "submit", "cancel"))):
             for name in names:
                 setattr(target, name, _dying(getattr(target, name), numbers, last))
-    ControllerService(api, runs, settings).run(stop)
+    with TelemetryServer(int(os.environ["REELWRIGHT_METRICS_PORT"])):
+        ControllerService(api, runs, settings).run(stop)
 
 
 if __name__ == "__main__":

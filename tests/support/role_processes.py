@@ -21,12 +21,21 @@ from tests.support.commands import COMMAND, TIMEOUT_SECONDS
 _POLL_SECONDS = 0.05
 
 
-def until(condition: Callable[[], object], what: str, timeout: float = TIMEOUT_SECONDS) -> None:
-    """Waits for a condition that depends on another process."""
+def until(
+    condition: Callable[[], object], what: str, timeout: float = TIMEOUT_SECONDS, poll: float = _POLL_SECONDS
+) -> None:
+    """Waits for a condition that depends on another process.
+
+    Args:
+        condition: asked until it is true.
+        what: the condition in words.
+        timeout: seconds until the test fails.
+        poll: seconds between two questions.
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"timed out waiting until {what}"
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll)
 
 
 def free_port() -> int:
