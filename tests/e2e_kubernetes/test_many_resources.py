@@ -49,8 +49,10 @@ def test_five_hundred_restorations_settle(
     ledgers = [RunLedger(ledger, run_of(**spec)) for spec in specs.values()]
     submitted = [request.submitted for request in (each.request() for each in ledgers) if request is not None]
     assert len(submitted) == _MANY
-    places = {number: place for place, number in enumerate(sorted(range(_MANY), key=lambda each: submitted[each]))}
-    assert max(abs(place - number) for number, place in places.items()) <= _MOST_OVERTAKEN
+    positions = {
+        number: position for position, number in enumerate(sorted(range(_MANY), key=lambda each: submitted[each]))
+    }
+    assert max(abs(position - number) for number, position in positions.items()) <= _MOST_OVERTAKEN
     for spec in specs.values():
         finish(ledger, spec)
     until(lambda: phases(namespace) == ["Finished"] * _MANY, "all have ended", 600, poll=2)
@@ -87,9 +89,9 @@ def test_a_catalog_makes_restorations_of_its_titles(
     until(lambda: phases(namespace) == ["Pending"] * 2, "two are under way")
     for made in namespace.find_all():
         assert made["spec"]["class"] == "bulk"
-        places = {"source": made["spec"]["source"], "output": made["spec"]["output"]}
-        Path(f"{places['output']}.manifest.json").write_text("{}")
-        finish(ledger, places)
+        locations = {"source": made["spec"]["source"], "output": made["spec"]["output"]}
+        Path(f"{locations['output']}.manifest.json").write_text("{}")
+        finish(ledger, locations)
     until(lambda: sorted(phases(namespace)) == ["Finished", "Finished", "Pending"], "the third has room")
     (feed / "3.mov").touch()
     until(lambda: len(phases(namespace)) == 4, "a new title is found")
