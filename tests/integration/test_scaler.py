@@ -9,12 +9,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from reelwright.bus.events import publish_event
+from reelwright.client.forecast import Forecasts, ForecastSettings
 from reelwright.wire import externalscaler_pb2 as keda
 from reelwright.wire.externalscaler_pb2_grpc import ExternalScalerStub
 from reelwright.wire.forecast_pb2 import ForecastRequest, PlannedTitle
 from reelwright.wire.forecast_pb2_grpc import ForecastStub
 from reelwright.wire.titles_pb2 import Event, TitleFinished, TitleProgress
 from tests.support.dispatch_harness import MODEL, TIMEOUT_SECONDS, DispatchHarness, batch, until
+from tests.support.ledgers import request_of
 
 MakeHarness = Callable[..., DispatchHarness]
 
@@ -83,6 +85,27 @@ def test_a_pool_goes_from_zero_to_work_and_back(h: DispatchHarness) -> None:
         until(lambda: not scaler.active(), "the pool to sleep")
         assert REGISTRY.get_sample_value("reelwright_pods_wanted", {"pool": "cpu", "reason": "idle"}) == 0
         assert REGISTRY.get_sample_value("reelwright_pods_wanted", {"pool": "cpu", "reason": "unmeasured"}) is None
+
+
+def test_forecasts_are_asked_for(h: DispatchHarness) -> None:
+    """The client has the forecast of a submitted title and of a planned one; none while no dispatcher answers."""
+    tell(h, "r", 4)
+    with Keda(h, pool="cpu") as scaler:
+        until(scaler.active, "the title is known")
+    forecasts = Forecasts(ForecastSettings(address=h.dispatcher.scaler_address))
+    found = forecasts.of("r", 1)
+    assert found is not None
+    assert (found.finish, found.outlook) == (0, "")
+    assert "not known yet" in found.reason
+    assert forecasts.of("other", 1) is None
+    planned = forecasts.check(request_of(frames_estimate=100, frame_pixels=256, model_sha256="other"))
+    assert planned is not None
+    assert planned.reason == "no pool has its model and engine"
+    forecasts.close()
+    nobody = Forecasts(ForecastSettings(address="127.0.0.1:1", timeout_seconds=1))
+    assert (nobody.of("r", 1), nobody.check(request_of())) == (None, None)
+    nobody.close()
+    assert Forecasts(ForecastSettings()).of("r", 1) is None
 
 
 def test_a_change_is_pushed(h: DispatchHarness) -> None:

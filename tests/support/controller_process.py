@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reelwright.bus.local.bus import LocalBus
+from reelwright.client.forecast import Forecasts, ForecastSettings
 from reelwright.client.submission import next_attempt
 from reelwright.controller.api import LEASES, KubernetesApi
 from reelwright.controller.loop import ControllerService
@@ -44,7 +45,7 @@ class LedgerRuns(ClusterRunClient):
 
     def __init__(self, root: str) -> None:
         self._open = partial(RunLedger, root)
-        super().__init__(LocalBus, self._open)
+        super().__init__(LocalBus, self._open, Forecasts(ForecastSettings()))
 
     def resolve(self, spec: RestorationSpec) -> Resolution:
         """A run that is named after source and output."""

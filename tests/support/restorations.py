@@ -6,6 +6,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reelwright.client.forecast import TitleForecast
 from reelwright.client.status import RunStatus
 from reelwright.controller.api import Document, ResourceConflict, ResourceKind, ResourceNotFound
 from reelwright.controller.resources import FINALIZER, Restoration, RestorationSpec
@@ -57,7 +58,7 @@ def title_of(state: str, attempt: int = 1, frames: tuple[int, int] = (0, 0), **m
     """What the ledger says of the run `RUN`."""
     fields: dict[str, Any] = {"run": RUN, "attempt": attempt, "state": state, "output": OUTPUT}
     fields |= {"frames_committed": frames[0], "frames": frames[1]}
-    known = {key: more.pop(key) for key in ("frames_per_second", "eta", "manifest_digest") if key in more}
+    known = {key: more.pop(key) for key in ("frames_per_second", "eta", "manifest_digest", "forecast") if key in more}
     return RunFacts(RunStatus.model_validate(fields | more), **known)
 
 
@@ -150,6 +151,9 @@ class StubRuns(RunClient):
         """The state of a run."""
         self._check()
         return self._runs.get(run)
+
+    def forecast(self, run: str, attempt: int) -> TitleForecast | None:
+        """No dispatcher answers."""
 
     def manifest_digest(self, output: str) -> str:
         """A digest."""

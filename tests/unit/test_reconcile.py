@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from reelwright.client.forecast import TitleForecast
 from reelwright.controller.reconcile import needs_title, reconcile
 from reelwright.controller.resources import Restoration, RestorationStatus
 from reelwright.controller.restoration_facts import (
@@ -177,6 +179,29 @@ def test_whether_the_deadline_holds_is_a_condition(
     document = document_of(spec={"deadline": deadline.isoformat()}, status=BEGUN)
     title = title_of(state, frames=(60, 120), eta=eta, deadline=deadline.timestamp())
     assert condition_of(reconcile(facts_of(document, title=title)).status, "DeadlineAtRisk") == expected
+
+
+@pytest.mark.parametrize(
+    ("outlook", "expected"),
+    [
+        ("held", ("False", "OnTime")),
+        ("at-risk", ("Unknown", "MorePodsNeeded")),
+        ("missed", ("True", "TooFewPods")),
+        ("", ("Unknown", "NoForecast")),
+    ],
+)
+def test_the_forecast_of_the_dispatcher_decides(outlook: Any, expected: tuple[str, str]) -> None:
+    """Whether the deadline holds is said at submission and under way, with the dispatcher's reason."""
+    forecast = TitleForecast(NOW.timestamp(), outlook, "because of the pods")
+    document = document_of(spec={"deadline": (NOW + timedelta(hours=2)).isoformat()}, status=BEGUN)
+    under_way = reconcile(facts_of(document, title=title_of("queued", forecast=forecast))).status
+    new = document_of(spec={"deadline": (NOW + timedelta(hours=2)).isoformat()})
+    submitting = reconcile(facts_of(new, resolution=replace(resolution_of(), forecast=forecast))).step
+    assert isinstance(submitting, WriteStatus)
+    for status in (under_way, submitting.status):
+        found = status.condition("DeadlineAtRisk")
+        assert found is not None
+        assert (found.status, found.reason, found.message) == (*expected, "because of the pods")
 
 
 def test_a_deadline_that_is_taken_away_takes_its_condition_along() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -47,6 +49,7 @@ def command(
         statuses = [read_status(status.run, ledger) for status in statuses]
     if following:
         print_error(f"there are more runs: --after {following} shows the next ones")
+    _add_forecasts(statuses)
     if as_json:
         print_result(json.dumps([status.model_dump() for status in statuses], indent=2))
     else:
@@ -79,6 +82,22 @@ def wait_for_runs(runs: Sequence[str], ledger: OpenLedger) -> int:
     return code
 
 
+def _add_forecasts(statuses: Sequence[RunStatus]) -> None:
+    """Adds when each run will be restored, where REELWRIGHT_FORECAST_ADDRESS names a dispatcher that answers."""
+    under_way = [status for status in statuses if status.state in {"queued", "running"}]
+    if not under_way or "REELWRIGHT_FORECAST_ADDRESS" not in os.environ:
+        return
+    # Imported here: gRPC takes a tenth of a second.
+    from reelwright.client.forecast import open_forecasts
+
+    forecasts = open_forecasts()
+    for status in under_way:
+        found = forecasts.of(status.run, status.attempt)
+        if found is not None:
+            status.eta, status.outlook, status.forecast = found.finish, found.outlook, found.reason
+    forecasts.close()
+
+
 def _line(status: RunStatus) -> str:
     parts = [status.run, f"{status.state:<9}"]
     if status.state == "running":
@@ -88,5 +107,7 @@ def _line(status: RunStatus) -> str:
         parts.append(f"{status.frames_committed} of {about}{status.frames} frames")
     elif status.state == "finished":
         parts.append(f"{status.frames} frames")
-    parts += [status.output, status.reason]
+    if status.eta:
+        parts.append(f"restored about {datetime.fromtimestamp(status.eta).astimezone():%Y-%m-%d %H:%M},")
+    parts += [status.output, status.reason or status.forecast]
     return "  ".join(parts).rstrip()

@@ -22,6 +22,7 @@ from reelwright.titles.request import PriorityClass, RunRequest
 _POLL_SECONDS = 1.0
 
 RunState = Literal["queued", "running", "finished", "failed", "cancelled"]
+Outlook = Literal["", "held", "at-risk", "missed"]
 
 
 class RunStatus(BaseModel):
@@ -44,6 +45,9 @@ class RunStatus(BaseModel):
         exit_code: exit code of `status --wait` for this run; 0 unless it ended without a film.
         submitted: Unix seconds.
         deadline: Unix seconds; 0 without a deadline.
+        eta: Unix seconds at which it will be restored, by a dispatcher's forecast; 0 without one.
+        outlook: whether its deadline holds, by the same forecast: held, at-risk or missed; empty when it is not known.
+        forecast: the same in one sentence.
     """
 
     run: str
@@ -62,6 +66,9 @@ class RunStatus(BaseModel):
     exit_code: int = 0
     submitted: float = 0.0
     deadline: float = 0.0
+    eta: float = 0.0
+    outlook: Outlook = ""
+    forecast: str = ""
 
 
 def known_ledger(run: str, ledger: OpenLedger) -> RunLedger:

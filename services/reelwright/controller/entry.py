@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reelwright.client.connection import connect, open_ledger
+from reelwright.client.forecast import open_forecasts
 from reelwright.controller.api import KubernetesApi
 from reelwright.controller.loop import ControllerService
 from reelwright.controller.run_client import ClusterRunClient
@@ -18,4 +19,4 @@ def create() -> ControllerService:
     settings = ControllerSettings()
     # One connection for each worker and each watch, and one for the Lease.
     api = KubernetesApi(settings.namespace, connections=settings.workers + 4)
-    return ControllerService(api, ClusterRunClient(connect, open_ledger()), settings)
+    return ControllerService(api, ClusterRunClient(connect, open_ledger(), open_forecasts()), settings)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from reelwright.client.forecast import TitleForecast
 from reelwright.controller.resources import (
     ConditionStatus,
     Counted,
@@ -22,6 +23,12 @@ from reelwright.controller.restoration_facts import RunFacts
 _WINDOW_SECONDS = 600.0
 # A forecast beyond this says nothing, and RFC 3339 ends with the year 9999.
 _LONGEST_FORECAST_SECONDS = 10 * 365 * 86400.0
+# More pods may come, and then the deadline holds.
+_OUTLOOKS: dict[str, tuple[ConditionStatus, str]] = {
+    "held": ("False", "OnTime"),
+    "at-risk": ("Unknown", "MorePodsNeeded"),
+    "missed": ("True", "TooFewPods"),
+}
 
 
 class SpeedMeter:
@@ -88,12 +95,24 @@ def progress_of(title: RunFacts) -> dict[str, Any]:
     if not finished:
         counted = Counted(done=run.segments_committed, total=run.segments_planned)
         fields["segments"] = counted if run.segments_planned else None
-        fields["frames_per_second"], fields["eta"] = title.frames_per_second, title.eta
+        fields["frames_per_second"], fields["eta"] = title.frames_per_second, title.eta or _forecast_eta(title.forecast)
     return fields
 
 
+def _forecast_eta(forecast: TitleForecast | None) -> datetime | None:
+    """When a title is restored by a forecast, to the minute: each look would change a more exact time."""
+    if forecast is None or not 0 < forecast.finish < time.time() + _LONGEST_FORECAST_SECONDS:
+        return None
+    return datetime.fromtimestamp(round(forecast.finish / 60) * 60, UTC)
+
+
 def deadline_condition(
-    restoration: Restoration, eta: datetime | None, now: datetime, *, ended: bool = False
+    restoration: Restoration,
+    eta: datetime | None,
+    now: datetime,
+    forecast: TitleForecast | None = None,
+    *,
+    ended: bool = False,
 ) -> list[NewCondition]:
     """The condition DeadlineAtRisk, in a list; an empty one for a resource without a deadline.
 
@@ -101,6 +120,7 @@ def deadline_condition(
         restoration: the resource.
         eta: when the film will be done; None while that is not known.
         now: the present.
+        forecast: the dispatcher's, which knows the other titles and the pods; None if there is none.
         ended: whether `eta` is when the film was done.
     """
     deadline = restoration.spec.deadline
@@ -117,8 +137,12 @@ def deadline_condition(
         message = f"finished at {format_time(eta)}"
     elif deadline <= now:
         status, reason, message = "True", "DeadlinePassed", f"the deadline {shown} has passed"
+    elif forecast is not None and forecast.outlook:
+        status, reason = _OUTLOOKS[forecast.outlook]
+        message = forecast.reason
     elif eta is None:
-        status, reason, message = "Unknown", "NoForecast", "the speed of this title is not known yet"
+        status, reason = "Unknown", "NoForecast"
+        message = (forecast.reason if forecast else "") or "the speed of this title is not known yet"
     elif eta > deadline:
         minutes = max(1, round((eta - deadline).total_seconds() / 60))
         status, reason = "True", "TooSlow"

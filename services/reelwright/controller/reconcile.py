@@ -111,6 +111,7 @@ def _record(facts: RestorationFacts) -> Decision:
         conditions=[
             NewCondition("Accepted", "True", "Accepted", "source, output and recipe can be used"),
             NewCondition("Finished", "False", "NotYet"),
+            *deadline_condition(facts.restoration, None, facts.now, facts.resolution.forecast),
         ],
     )
     return Decision(WriteStatus(begun), facts.restoration.status)
@@ -153,7 +154,7 @@ def _watch(facts: RestorationFacts, title: RunFacts) -> Decision:
         conditions=[
             NewCondition("Accepted", "True", "Accepted", "source, output and recipe can be used"),
             NewCondition("Running", "True" if running else "False", "Running" if running else "Queued", message),
-            *deadline_condition(restoration, progress["eta"], facts.now),
+            *deadline_condition(restoration, progress["eta"], facts.now, title.forecast),
         ],
     )
     return Decision(None, status, "look")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from reelwright.client.forecast import TitleForecast
 from reelwright.client.status import RunStatus
 from reelwright.controller.resources import Restoration, RestorationStatus
 from reelwright.ledger.records import SourceProbe
@@ -20,11 +21,13 @@ class Resolution:
         request: the checked request.
         attempt: number of the attempt that a submission joins or begins.
         probe: what the source holds.
+        forecast: of the title beside those that are submitted; None without a deadline, or when no dispatcher answers.
     """
 
     request: RunRequest
     attempt: int
     probe: SourceProbe
+    forecast: TitleForecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,14 @@ class RunFacts:
         frames_per_second: its measured speed; None while that is not known.
         eta: when the film will be done at that speed; None likewise. It stays the same until there is progress again.
         manifest_digest: of a finished film; empty otherwise.
+        forecast: the dispatcher's; None when it has none, or does not answer.
     """
 
     run: RunStatus
     frames_per_second: float | None = None
     eta: datetime | None = None
     manifest_digest: str = ""
+    forecast: TitleForecast | None = None
 
     @property
     def under_way(self) -> bool:

@@ -127,7 +127,8 @@ class RestorationWorker:
         if status is None:
             return None
         if status.state in {"queued", "running"}:
-            return RunFacts(status, *self._speeds.measure(run, status.frames_committed, status.frames))
+            speed, eta = self._speeds.measure(run, status.frames_committed, status.frames)
+            return RunFacts(status, speed, eta, forecast=self._runs.forecast(run, status.attempt))
         self._speeds.forget(run)
         digest = self._runs.manifest_digest(status.output) if status.state == "finished" else ""
         return RunFacts(status, manifest_digest=digest)

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from reelwright.bus.protocol import Bus
 from reelwright.client.cancellation import cancel
+from reelwright.client.forecast import Forecasts, TitleForecast
 from reelwright.client.request import resolve_title
 from reelwright.client.status import RunStatus, find_status, manifest_digest
 from reelwright.client.submission import find_requests, next_attempt, submit
@@ -54,6 +55,9 @@ class RunClient(Protocol):
     def status(self, run: str) -> RunStatus | None:
         """The state of a run; None when the ledger has no such run."""
 
+    def forecast(self, run: str, attempt: int) -> TitleForecast | None:
+        """The dispatcher's forecast of a title under way; None when it has none, or does not answer."""
+
     def manifest_digest(self, output: str) -> str:
         """The digest of the manifest beside a film; empty when there is none."""
 
@@ -71,10 +75,11 @@ class ClusterRunClient(RunClient):
     Args:
         connect: connects to the broker.
         ledger: opens the ledger of an attempt.
+        forecasts: of a dispatcher.
     """
 
-    def __init__(self, connect: Callable[[], Bus], ledger: OpenLedger) -> None:
-        self._connect, self._ledger = connect, ledger
+    def __init__(self, connect: Callable[[], Bus], ledger: OpenLedger, forecasts: Forecasts) -> None:
+        self._connect, self._ledger, self._forecasts = connect, ledger, forecasts
         self._bus: Bus | None = None
         self._lock = threading.Lock()
 
@@ -83,6 +88,7 @@ class ClusterRunClient(RunClient):
         with self._lock:
             if self._bus is not None:
                 self._bus.close()
+        self._forecasts.close()
 
     @override
     def resolve(self, spec: RestorationSpec) -> Resolution:
@@ -94,7 +100,8 @@ class ClusterRunClient(RunClient):
         request = title.request.model_copy(
             update={"priority_class": spec.priority_class, "deadline": unix_deadline(spec)},
         )
-        return Resolution(request, next_attempt(request, self._ledger(request.run)), title.probe)
+        forecast = self._forecasts.check(request) if request.deadline else None
+        return Resolution(request, next_attempt(request, self._ledger(request.run)), title.probe, forecast)
 
     @override
     def submit(self, request: RunRequest, probe: SourceProbe | None = None) -> None:
@@ -114,6 +121,10 @@ class ClusterRunClient(RunClient):
     @override
     def status(self, run: str) -> RunStatus | None:
         return find_status(run, self._ledger)
+
+    @override
+    def forecast(self, run: str, attempt: int) -> TitleForecast | None:
+        return self._forecasts.of(run, attempt)
 
     @override
     def manifest_digest(self, output: str) -> str:
