@@ -9,6 +9,8 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from reelwright.bus.settings import BusSettings
+from reelwright.client.forecast import ForecastSettings
+from reelwright.controller.settings import ControllerSettings
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.inference.settings import InferenceSettings
@@ -25,6 +27,8 @@ _SETTINGS: tuple[type[BaseSettings], ...] = (
     DispatcherSettings,
     InferenceSettings,
     EncoderSettings,
+    ForecastSettings,
+    ControllerSettings,
     ServeSettings,
     InstallationSettings,
 )
@@ -81,7 +85,7 @@ def test_every_variable_is_a_setting() -> None:
     } | {"REELWRIGHT_METRICS_PORT"}
     values = ("--set=grpc.tls.enabled=true,grpc.tls.certManager.enabled=true,grpc.token.secretName=token",)
     login = ("--set=bus.securityProtocol=SASL_SSL,bus.credentials.secretName=kafka,bus.tls.caSecretName=ca",)
-    made = objects(*GIVEN, *values, *login, "--set=controller.enabled=false,bus.tls.clientSecretName=client")
+    made = objects(*GIVEN, *values, *login, "--set=bus.tls.clientSecretName=client")
     named = set(find(made, "ConfigMap", "settings")["data"])
     for pod in pods(made).values():
         named |= set(environment(pod))
@@ -151,14 +155,16 @@ def test_without_keda_a_pool_has_a_fixed_number_or_an_autoscaler() -> None:
     assert "replicas" not in find(scaled, "Deployment", "inference-a")["spec"]
 
 
-def test_only_workers_and_keda_reach_the_dispatcher() -> None:
-    """Workers reach the port of leases, KEDA that of the scaler, and everything else is denied."""
+def test_only_workers_keda_and_the_controller_reach_the_dispatcher() -> None:
+    """Workers reach the port of leases, KEDA and the controller that of the scaler, and everything else is denied."""
     made = objects(*GIVEN)
     rules = find(made, "NetworkPolicy", "dispatcher")["spec"]["ingress"]
     reached = {rule["ports"][0]["port"]: rule["from"][0] for rule in rules}
     labels = reached["grpc"]["podSelector"]["matchLabels"]
     assert labels["app.kubernetes.io/component"] == "inference"
     assert labels["app.kubernetes.io/instance"] == "film"
+    asking = next(rule["from"] for rule in rules if rule["ports"][0]["port"] == "scaler")
+    assert asking[1]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "controller"
     assert reached["scaler"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "keda"}
     everything = find(made, "NetworkPolicy", "all")["spec"]
     assert everything["policyTypes"] == ["Ingress", "Egress"]
@@ -174,6 +180,12 @@ def test_ports_of_broker_and_store_are_open() -> None:
     store = find(made, "NetworkPolicy", "store")["spec"]["egress"][0]["ports"]
     assert [port["port"] for port in broker] == [9093, 9094]
     assert [port["port"] for port in store] == [9000]
+
+
+def test_the_chart_has_a_test() -> None:
+    """`helm test` finds a pod; a file of .helmignore must not hide it."""
+    pod = pods(objects(*GIVEN))["Pod film-test"]
+    assert pod["containers"][0]["args"] == ["/etc/reelwright/test/restore_clip.py"]
 
 
 def test_two_releases_have_two_installations() -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e_kubernetes.kube import get, kubectl, metric, wait_for, wait_until_ready
 from tests.support.films import small_film
 
@@ -17,10 +19,13 @@ CHART = Path(__file__).resolve().parents[2] / "helm" / "reelwright"
 FILMS = "/films"
 """Where the volume of the development store is mounted."""
 
+_SIZE = (96, 72)
 # Progress is seen at once.
+# The worker has one thread, so that titles are under way long enough on fast machines, too.
 _VALUES = (
     f"--values={CHART / 'profiles' / 'kind.yaml'}",
     "--set=controller.settings.REELWRIGHT_CONTROLLER_PROGRESS_SECONDS=1",
+    "--set=poolDefaults.settings.REELWRIGHT_INFERENCE_THREADS=1,poolDefaults.pricePerHour=3600",
 )
 
 
@@ -127,7 +132,7 @@ class Release:
         titles of different names are different runs, and those with as many frames have the same film.
         """
         label = name.encode()
-        source = small_film(frames).read_bytes() + struct.pack(">I4s", 8 + len(label), b"free") + label
+        source = small_film(frames, *_SIZE).read_bytes() + struct.pack(">I4s", 8 + len(label), b"free") + label
         title = Title(name, frames, f"{FILMS}/sources/{name}.mp4", f"{FILMS}/restored/{name}.mp4")
         script = f"mkdir -p {FILMS}/sources {FILMS}/restored && cat > {title.source}"
         self.command("sh", "-c", script, given=source)
@@ -157,24 +162,23 @@ class Release:
         found = get(self.namespace, "events", f"--field-selector=involvedObject.name={title.name}")
         return [event["reason"] for event in sorted(found, key=lambda each: str(each["eventTime"]))]
 
-    def under_way(self, *titles: Title) -> bool:
-        """Whether no title has ended, and each has a committed segment.
-
-        Raises:
-            AssertionError: one has ended, so that what the test does next would not be in the middle of its work.
-        """
-        statuses = self.statuses(*titles)
-        ended = [title.name for title, status in zip(titles, statuses, strict=True) if "completionTime" in status]
-        assert not ended, f"ended already: {ended}"
-        return all(status.get("segments", {}).get("done", 0) for status in statuses)
+    def unfinished(self, *titles: Title) -> list[str]:
+        """Names of the titles that have not ended."""
+        statuses = zip(titles, self.statuses(*titles), strict=True)
+        return [title.name for title, status in statuses if "completionTime" not in status]
 
     def wait_for_work(self, *titles: Title) -> None:
-        """Waits until a segment of each title is committed.
+        """Waits until a segment of a title is committed; none may have ended.
 
         Raises:
             AssertionError: a title has ended, or it takes too long.
         """
-        wait_for(lambda: self.under_way(*titles), "a segment of each title is committed")
+
+        def working() -> bool:
+            assert len(self.unfinished(*titles)) == len(titles), "a title has ended already"
+            return any(status.get("segments", {}).get("done", 0) for status in self.statuses(*titles))
+
+        wait_for(working, "a segment is committed")
 
     def finish(self, *titles: Title) -> None:
         """Waits until each title has its film.
@@ -201,6 +205,8 @@ class Release:
         told = json.loads(document)
         frames = told["frames_in"], told["frames_out"], len(told["frame_digests"]), status["frames"]["done"]
         assert frames == (title.frames,) * 4
+        # The price of a pod is one for each second, and its worker restores one batch at a time.
+        assert status["cost"] == told["cost"] == pytest.approx(told["seconds"]["restoration"], abs=0.001)
         return film.split()[0]
 
     def records(self, topic: str) -> int:

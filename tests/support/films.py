@@ -56,10 +56,10 @@ def gray_in_colour() -> Path:
 
 
 @cache
-def small_film(frames: int) -> Path:
-    """A film of 64x48 with sound and a new shot every 24 frames; it has many segments and is fast to restore."""
-    path = clips.clip_folder() / f"small-{frames}.mp4"
-    write_film(path, Film([(clips.F(i, 25), scene(i, "yuv420p", 64, 48)) for i in range(frames)], audio="aac"))
+def small_film(frames: int, width: int = 64, height: int = 48) -> Path:
+    """A film with sound and a new shot every 24 frames; it has many segments and is fast to restore."""
+    path = clips.clip_folder() / f"small-{frames}-{width}x{height}.mp4"
+    write_film(path, Film([(clips.F(i, 25), scene(i, "yuv420p", width, height)) for i in range(frames)], audio="aac"))
     return path
 
 
