@@ -6,7 +6,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reelwright.client.forecast import TitleForecast
+from reelwright.client.forecast import FinishForecast
 from reelwright.client.status import RunStatus
 from reelwright.controller.api import Document, ResourceConflict, ResourceKind, ResourceNotFound
 from reelwright.controller.resources import FINALIZER, Restoration, RestorationSpec
@@ -152,7 +152,7 @@ class StubRuns(RunClient):
         self._check()
         return self._runs.get(run)
 
-    def forecast(self, run: str, attempt: int) -> TitleForecast | None:
+    def forecast(self, run: str, attempt: int) -> FinishForecast | None:
         """No dispatcher answers."""
 
     def manifest_digest(self, output: str) -> str:

@@ -62,7 +62,7 @@ class ForecastSettings(BaseSettings):
         return self
 
 
-class TitleForecast(NamedTuple):
+class FinishForecast(NamedTuple):
     """A dispatcher's forecast of a title.
 
     Attributes:
@@ -92,7 +92,7 @@ class Forecasts:
     def __init__(self, settings: ForecastSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, int], TitleForecast] = {}
+        self._known: dict[tuple[str, int], FinishForecast] = {}
         self._asked_at = -_FRESH_SECONDS
         self._channel: grpc.Channel | None = None
         if settings.address:
@@ -105,7 +105,7 @@ class Forecasts:
             content = files.read() if files else None
             self._channel = open_channel(settings.address, options, content, settings.tls_server_name)
 
-    def of(self, run: str, attempt: int) -> TitleForecast | None:
+    def of(self, run: str, attempt: int) -> FinishForecast | None:
         """The forecast of an attempt that has no outcome; None while there is none."""
         if self._channel is None:
             return None
@@ -115,7 +115,7 @@ class Forecasts:
                 self._asked_at = time.monotonic()
             return self._known.get((run, attempt))
 
-    def check(self, request: RunRequest) -> TitleForecast | None:
+    def check(self, request: RunRequest) -> FinishForecast | None:
         """The forecast of a title that is not submitted yet; None while there is none."""
         if self._channel is None:
             return None
@@ -139,7 +139,7 @@ class Forecasts:
         if self._channel is not None:
             self._channel.close()
 
-    def _read(self, channel: grpc.Channel) -> dict[tuple[str, int], TitleForecast]:
+    def _read(self, channel: grpc.Channel) -> dict[tuple[str, int], FinishForecast]:
         try:
             stub = ForecastStub(channel)  # type: ignore[no-untyped-call]
             reply = stub.Read(wire.ForecastRequest(), timeout=self._settings.timeout_seconds)
@@ -161,5 +161,5 @@ def open_forecasts() -> Forecasts:
     return Forecasts(read_settings(ForecastSettings))
 
 
-def _forecast(told: wire.TitleForecast) -> TitleForecast:
-    return TitleForecast(told.finish, _OUTLOOKS.get(told.outlook, ""), told.reason)
+def _forecast(told: wire.TitleForecast) -> FinishForecast:
+    return FinishForecast(told.finish, _OUTLOOKS.get(told.outlook, ""), told.reason)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from reelwright.client.forecast import TitleForecast
+from reelwright.client.forecast import FinishForecast
 from reelwright.controller.resources import (
     ConditionStatus,
     Counted,
@@ -99,7 +99,7 @@ def progress_of(title: RunFacts) -> dict[str, Any]:
     return fields
 
 
-def _forecast_eta(forecast: TitleForecast | None) -> datetime | None:
+def _forecast_eta(forecast: FinishForecast | None) -> datetime | None:
     """When a title is restored by a forecast, to the minute: each look would change a more exact time."""
     if forecast is None or not 0 < forecast.finish < time.time() + _LONGEST_FORECAST_SECONDS:
         return None
@@ -110,7 +110,7 @@ def deadline_condition(
     restoration: Restoration,
     eta: datetime | None,
     now: datetime,
-    forecast: TitleForecast | None = None,
+    forecast: FinishForecast | None = None,
     *,
     ended: bool = False,
 ) -> list[NewCondition]:

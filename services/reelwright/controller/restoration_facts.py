@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from reelwright.client.forecast import TitleForecast
+from reelwright.client.forecast import FinishForecast
 from reelwright.client.status import RunStatus
 from reelwright.controller.resources import Restoration, RestorationStatus
 from reelwright.ledger.records import SourceProbe
@@ -27,7 +27,7 @@ class Resolution:
     request: RunRequest
     attempt: int
     probe: SourceProbe
-    forecast: TitleForecast | None = None
+    forecast: FinishForecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class RunFacts:
     frames_per_second: float | None = None
     eta: datetime | None = None
     manifest_digest: str = ""
-    forecast: TitleForecast | None = None
+    forecast: FinishForecast | None = None
 
     @property
     def under_way(self) -> bool:

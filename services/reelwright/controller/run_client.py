@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from reelwright.bus.protocol import Bus
 from reelwright.client.cancellation import cancel
-from reelwright.client.forecast import Forecasts, TitleForecast
+from reelwright.client.forecast import FinishForecast, Forecasts
 from reelwright.client.request import resolve_title
 from reelwright.client.status import RunStatus, find_status, manifest_digest
 from reelwright.client.submission import find_requests, next_attempt, submit
@@ -55,7 +55,7 @@ class RunClient(Protocol):
     def status(self, run: str) -> RunStatus | None:
         """The state of a run; None when the ledger has no such run."""
 
-    def forecast(self, run: str, attempt: int) -> TitleForecast | None:
+    def forecast(self, run: str, attempt: int) -> FinishForecast | None:
         """The dispatcher's forecast of a title under way; None when it has none, or does not answer."""
 
     def manifest_digest(self, output: str) -> str:
@@ -123,7 +123,7 @@ class ClusterRunClient(RunClient):
         return find_status(run, self._ledger)
 
     @override
-    def forecast(self, run: str, attempt: int) -> TitleForecast | None:
+    def forecast(self, run: str, attempt: int) -> FinishForecast | None:
         return self._forecasts.of(run, attempt)
 
     @override
