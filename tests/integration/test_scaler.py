@@ -100,7 +100,7 @@ def test_forecasts_are_asked_for(h: DispatchHarness) -> None:
     assert forecasts.of("other", 1) is None
     planned = forecasts.check(request_of(frames_estimate=100, frame_pixels=256, model_sha256="other"))
     assert planned is not None
-    assert planned.reason == "no pool has its model and engine"
+    assert (planned.finish, planned.reason) == (0, "the speed of its pools is not known yet")
     forecasts.close()
     nobody = Forecasts(ForecastSettings(address="127.0.0.1:1", timeout_seconds=1))
     assert (nobody.of("r", 1), nobody.check(request_of())) == (None, None)

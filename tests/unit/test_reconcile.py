@@ -192,7 +192,7 @@ def test_whether_the_deadline_holds_is_a_condition(
 )
 def test_the_forecast_of_the_dispatcher_decides(outlook: Any, expected: tuple[str, str]) -> None:
     """Whether the deadline holds is said at submission and under way, with the dispatcher's reason."""
-    forecast = FinishForecast(NOW.timestamp(), outlook, "because of the pods")
+    forecast = FinishForecast(NOW.timestamp() if outlook else 0.0, outlook, "because of the pods")
     document = document_of(spec={"deadline": (NOW + timedelta(hours=2)).isoformat()}, status=BEGUN)
     under_way = reconcile(facts_of(document, title=title_of("queued", forecast=forecast))).status
     new = document_of(spec={"deadline": (NOW + timedelta(hours=2)).isoformat()})
