@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from reelwright.dispatcher.forecast_service import ForecastService
 from reelwright.dispatcher.planner import Planner, ScaledPool
-from reelwright.wire.forecast_pb2 import OUTLOOK_AT_RISK, OUTLOOK_HELD, OUTLOOK_MISSED, FinishForecast, PlannedTitle
+from reelwright.wire.forecast_pb2 import OUTLOOK_AT_RISK, OUTLOOK_HELD, OUTLOOK_MISSED, PlannedTitle, TitleForecast
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleFinished, TitleProgress
 from tests.support.schedulers import SchedulerHarness, batch
 
@@ -176,7 +176,7 @@ def test_encoders_follow_the_restored_segments() -> None:
     assert h.planner.encoders(2) == 3
 
 
-def forecast_of(h: PlannerHarness, run: str) -> FinishForecast:
+def forecast_of(h: PlannerHarness, run: str) -> TitleForecast:
     """The forecast of a run."""
     (found,) = h.forecast.forecasts([run])
     return found
