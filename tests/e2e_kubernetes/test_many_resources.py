@@ -119,7 +119,7 @@ def test_a_watch_that_is_too_old_lists_again(
     with pytest.raises(WatchExpired):
         next(KubernetesApi(namespace.name).watch(RESTORATIONS, "1", 5))
     api, cache, stop = _OldList(namespace.name), ResourceCache(), threading.Event()
-    watcher = ResourceWatcher(api, RESTORATIONS, cache, changed=lambda _name: None, relist_seconds=5)
+    watcher = ResourceWatcher(api, RESTORATIONS, cache=cache, changed=lambda _name: None, relist_seconds=5)
     thread = SupervisedThread("watch", lambda: watcher.run(stop))
     thread.start()
     try:
