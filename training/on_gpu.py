@@ -30,7 +30,7 @@ from training.resident import ResidentSamples
 from training.train import start
 
 _UNDAMAGED = (Kind.CLEAN_AREA, Kind.CLEAN_BICUBIC, Kind.CODEC)
-_AVERAGE, _WARM_UP, _CHARBONNIER = 0.999, 500, 0.1
+_AVERAGE, _CHARBONNIER = 0.999, 0.1
 _REPORT_SECONDS, _REFRESH_SECONDS, _ROUNDS = 20.0, 4.0, 20
 _FORMATS = {True: torch.channels_last, False: torch.preserve_format}
 
@@ -45,6 +45,7 @@ class Recipe:
         batch: samples in a batch.
         rate: highest learning rate of Muon.
         small_rate: highest learning rate of AdamW.
+        warm_up: steps during which the rates grow to the highest ones.
     """
 
     network: WindowNetwork
@@ -52,6 +53,7 @@ class Recipe:
     batch: int = 64
     rate: float = 0.02
     small_rate: float = 1.2e-3
+    warm_up: int = 500
 
 
 RECIPES = {
@@ -103,7 +105,7 @@ class CapturedTraining:
     def advance(self, progress: float) -> None:
         """One step, at this share of the whole training, 0 to 1."""
         self._progress.fill_(progress)
-        self._warmth.fill_(min(1.0, (self.steps + 1) / _WARM_UP))
+        self._warmth.fill_(min(1.0, (self.steps + 1) / self.recipe.warm_up))
         if self._graph is not None:
             self._graph.replay()
         else:

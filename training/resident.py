@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,10 @@ from training.samples import sample_type
 _PIECE = 4096
 
 
+SHARES = (0.5, 0.5, 0.15, 0.5)
+"""Mirrored across, mirrored down, made negative, reversed in time: grain, dust and codec know no direction of time."""
+
+
 class ResidentSamples:
     """The samples of a folder in device memory; grows while they are made.
 
@@ -24,9 +29,13 @@ class ResidentSamples:
         scale: of the networks that learn from them.
         capacity: samples that there is room for; later ones are left out.
         device: where they lie.
+        shares: shares of the drawn samples that are mirrored across, mirrored down, made negative, reversed in time.
     """
 
-    def __init__(self, folder: Path, scale: int, capacity: int, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, scale: int, capacity: int, device: torch.device, *, shares: Sequence[float] = SHARES
+    ) -> None:
+        self._shares = shares
         self._folder, self._type, self._device = folder, sample_type(scale), device
         self._rows = torch.zeros((capacity, self._type.itemsize), dtype=torch.uint8, device=device)
         self._read: dict[Path, int] = {}
@@ -52,7 +61,7 @@ class ResidentSamples:
             chosen: (N,) int64 on the device.
         """
         rows = self._rows[chosen]
-        across, down, negative, backwards = (torch.rand(len(chosen), device=self._device) < p for p in _SHARES)
+        across, down, negative, backwards = (torch.rand(len(chosen), device=self._device) < p for p in self._shares)
         fields = {name: self._field(rows, name) for name in ("frames", "agreement", "dust", "scratch", "truth")}
         turned = {name: _flipped(_flipped(field, across, -1), down, -2) for name, field in fields.items()}
         for name in ("frames", "scratch", "truth"):
@@ -74,10 +83,6 @@ class ResidentSamples:
 
     def _field(self, rows: Tensor, name: str) -> Tensor:
         return self._codes(rows, name).reshape(len(rows), *self._type[name].shape).float() / 255
-
-
-# Mirrored across, mirrored down, made negative, turned in time: grain, dust and codec know no direction of time.
-_SHARES = (0.5, 0.5, 0.15, 0.5)
 
 
 def _shaped(flags: Tensor, field: Tensor) -> Tensor:

@@ -173,11 +173,10 @@ def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
     assert "\x1b[?25h" in shown
 
 
-def test_a_log_gets_plain_lines(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_plain_lines(capfd: pytest.CaptureFixture[str]) -> None:
     """Where stderr is no terminal, frames, speed and time left come as lines without control characters."""
-    monkeypatch.setattr("reelwright.cli.progress._LINE_SECONDS", 0.0)
     meter = ProgressMeter(total=240)
-    with ProgressDisplay("film.mp4") as display:
+    with ProgressDisplay("film.mp4", line_seconds=0.0) as display:
         meter.advance(60)
         display.update(meter)
     line = capfd.readouterr().err

@@ -11,7 +11,6 @@ from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import Record
 from reelwright.bus.topics import FRAMES, TITLES, segment_key
 from reelwright.client import connection as cluster
-from reelwright.client import publishing
 from reelwright.client.dead_letters import read_dead_letter
 from reelwright.client.request import parse_deadline
 from reelwright.client.submission import submit
@@ -88,23 +87,30 @@ def test_a_dead_letter_tells_what_it_holds() -> None:
     topic = FRAMES["bulk"]
     headers = {"topic": topic, "reason": "it failed"}
     value = batch(RUN, 3, 1).SerializeToString()
-    letter = read_dead_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), value, headers), "failed")
+    letter = read_dead_letter(
+        NOW,
+        Record(topic="dead", partition=0, offset=0, key=segment_key(RUN, 3), value=value, headers=headers),
+        "failed",
+    )
     assert (letter.run, letter.state, letter.topic, letter.reason) == (RUN, "failed", topic, "it failed")
     assert (letter.segment, letter.frames) == (3, (302, 303))
     assert letter.time == "2023-11-14T22:13:20+00:00"
     for content, sent in ((b"\xff", headers), (b"", {}), (value, {**headers, "format": "99"})):
-        letter = read_dead_letter(NOW, Record("dead", 0, 0, segment_key(RUN, 3), content, sent), "unknown")
+        letter = read_dead_letter(
+            NOW,
+            Record(topic="dead", partition=0, offset=0, key=segment_key(RUN, 3), value=content, headers=sent),
+            "unknown",
+        )
         assert (letter.run, letter.segment, letter.frames) == (RUN, None, None)
 
 
-def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_takes_nothing_is_not_waited_for(tmp_path: Path) -> None:
     """A submission ends with a line when the broker takes nothing for long, and the ledger keeps what was asked."""
-    monkeypatch.setattr(publishing, "_PUBLISH_SECONDS", 0.2)
     bus, ledger = LocalBus(max_bytes=1), RunLedger(str(tmp_path / "ledger"), RUN)
     bus.publish(TITLES, b"k", b"what fills it")
     request = request_of(source="in.mp4", output=str(tmp_path / "out.mp4"))
     with pytest.raises(UnavailableError, match="takes no messages"):
-        submit(request, ledger, bus)
+        submit(request, ledger, bus, publish_seconds=0.2)
     known = ledger.request()
     assert known is not None
     assert known.output == request.output

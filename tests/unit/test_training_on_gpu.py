@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from reelwright.restoration.window_network import WindowNetwork
 from tests.support.windows import codes, texture
-from training import on_gpu, resident
+from training import on_gpu
 from training.damage import Kind
 from training.dataset import Photograph
 from training.on_gpu import Recipe, Session, train
@@ -28,14 +28,11 @@ def photos() -> list[Photograph]:
     return [codes(texture(480, 500, seed)) for seed in (0, 1)]
 
 
-def test_a_batch_holds_the_samples_of_the_files(
-    photos: list[Photograph], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_holds_the_samples_of_the_files(photos: list[Photograph], tmp_path: Path) -> None:
     """Unturned, a batch is what the files hold, also of a file that grew, and no more than the capacity."""
-    monkeypatch.setattr(resident, "_SHARES", (0.0, 0.0, 0.0, 0.0))
     whole = np.concatenate([make(photos, 3, n) for n in range(2)])
     (tmp_path / "0.samples").write_bytes(whole[:3].tobytes() + b"half a sample")
-    samples = ResidentSamples(tmp_path, 2, 7, CPU)
+    samples = ResidentSamples(tmp_path, 2, 7, CPU, shares=(0.0, 0.0, 0.0, 0.0))
     samples.refresh()
     assert samples.kinds.tolist() == whole["kind"][:3].tolist()
     (tmp_path / "0.samples").write_bytes(whole.tobytes())
@@ -69,8 +66,7 @@ def test_several_networks_learn_from_samples_of_their_scale(
         made = b"".join(make(photos, 5, n, scale).tobytes() for n in range(3))
         assert len(made) == 12 * sample_type(scale).itemsize
         (tmp_path / folder / "0.samples").write_bytes(made)
-    monkeypatch.setattr(on_gpu, "_WARM_UP", 4)
-    recipes = {f"x{scale}": Recipe(WindowNetwork(8, 3, scale=scale), batch=4) for scale in (2, 4)}
+    recipes = {f"x{scale}": Recipe(WindowNetwork(8, 3, scale=scale), batch=4, warm_up=4) for scale in (2, 4)}
     recipes["clean"] = replace(recipes["x2"], kinds=(Kind.CLEAN_AREA, Kind.CLEAN_BICUBIC, Kind.CODEC))
     monkeypatch.setattr(on_gpu, "RECIPES", recipes)
     session = Session(list(recipes), tmp_path, 100, CPU)

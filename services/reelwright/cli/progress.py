@@ -13,7 +13,6 @@ from reelwright.cli.output import print_status
 from reelwright.media.timestamp import time_span
 from reelwright.telemetry.progress import ProgressMeter
 
-# Seconds between two lines in a log file.
 _LINE_SECONDS = 10.0
 
 
@@ -22,10 +21,11 @@ class ProgressDisplay:
 
     Args:
         name: name of the film.
+        line_seconds: time between two lines in a log file.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, line_seconds: float = _LINE_SECONDS) -> None:
+        self._name, self._line_seconds = name, line_seconds
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         if sys.stderr is not None and sys.stderr.isatty():
@@ -49,7 +49,7 @@ class ProgressDisplay:
                 self._task = self._bar.add_task(self._name, total=meter.total, line="")
                 self._bar.start()
             self._bar.update(self._task, completed=meter.done, total=meter.total, line=_line(meter))
-        elif time.monotonic() - self._printed >= _LINE_SECONDS:
+        elif time.monotonic() - self._printed >= self._line_seconds:
             self._printed = time.monotonic()
             print_status(_line(meter))
 

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.titles.errors import UnavailableError
 
-# A broker that accepts nothing for this long counts as one that does not answer.
-_PUBLISH_SECONDS = 30.0
+PUBLISH_SECONDS = 30.0
+"""A broker that accepts nothing for this long counts as one that does not answer."""
 
 
 @contextmanager
-def publishing(bus: Bus) -> Iterator[None]:
-    """Bounds the publications of a `with` block: a bus that takes nothing for 30 seconds is closed.
+def publishing(bus: Bus, seconds: float = PUBLISH_SECONDS) -> Iterator[None]:
+    """Bounds the publications of a `with` block: a bus that takes nothing for so many seconds is closed.
 
     Raises:
         UnavailableError: the bus was closed before it had the message.
     """
     # The bus itself waits for a broker without a limit.
-    deadline = threading.Timer(_PUBLISH_SECONDS, bus.close)
+    deadline = threading.Timer(seconds, bus.close)
     deadline.daemon = True
     deadline.start()
     try:

@@ -9,7 +9,7 @@ from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import TITLES, run_key
-from reelwright.client.publishing import publishing
+from reelwright.client.publishing import PUBLISH_SECONDS, publishing
 from reelwright.client.status import known_ledger
 from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.output_claims import claim_output
@@ -21,7 +21,14 @@ from reelwright.titles.errors import OutputError
 from reelwright.titles.request import RunRequest
 
 
-def submit(request: RunRequest, ledger: RunLedger, bus: Bus, probe: SourceProbe | None = None) -> bool:
+def submit(
+    request: RunRequest,
+    ledger: RunLedger,
+    bus: Bus,
+    probe: SourceProbe | None = None,
+    *,
+    publish_seconds: float = PUBLISH_SECONDS,
+) -> bool:
     """Submits a title. The same request submitted again is the same run, and the same attempt until that has ended.
 
     Args:
@@ -29,6 +36,7 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus, probe: SourceProbe 
         ledger: a ledger of the run.
         bus: where the request is published.
         probe: what the source holds, for the decoder; None lets the decoder probe it.
+        publish_seconds: time after which a broker that takes nothing counts as one that does not answer.
 
     Returns:
         True when the run was submitted, False when its film is finished and whole at its output.
@@ -64,7 +72,9 @@ def submit(request: RunRequest, ledger: RunLedger, bus: Bus, probe: SourceProbe 
             latest.at(numbered.attempt).put_probe(probe)
         placed = place_request(latest, known, request)
     index.forget(request.run, placed.attempt - 1)
-    _publish(request.model_copy(update={"attempt": placed.attempt}), bus)
+    submitted = request.model_copy(update={"attempt": placed.attempt})
+    with publishing(bus, publish_seconds), span("submit title", run=request.run):
+        publish_message(bus, TITLES, run_key(request.run), request_to_wire(submitted))
     return True
 
 
@@ -97,8 +107,3 @@ def find_requests(runs: Sequence[str], ledger: OpenLedger) -> list[RunRequest]:
     """
     requests = [known_ledger(run, ledger).request() for run in runs]
     return [request for request in requests if request is not None]
-
-
-def _publish(request: RunRequest, bus: Bus) -> None:
-    with publishing(bus), span("submit title", run=request.run):
-        publish_message(bus, TITLES, run_key(request.run), request_to_wire(request))
