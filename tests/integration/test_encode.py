@@ -29,7 +29,16 @@ BT601_FULL = ColourInfo(range=2, primaries=5, transfer=6, matrix=5)
 
 def film(pix_fmt: str, width: int = 160, height: int = 120, colour: ColourInfo | None = None) -> FilmFormat:
     """A film of 25 frames a second."""
-    return FilmFormat(width, height, pix_fmt, Fraction(1, 25), Fraction(25), Fraction(1), (), colour or ColourInfo())
+    return FilmFormat(
+        width=width,
+        height=height,
+        pix_fmt=pix_fmt,
+        time_base=Fraction(1, 25),
+        average_rate=Fraction(25),
+        sample_aspect_ratio=Fraction(1),
+        display_matrix=(),
+        colour=colour or ColourInfo(),
+    )
 
 
 def ramp(pix_fmt: str, width: int = 128, height: int = 64) -> Picture:

@@ -177,7 +177,11 @@ def test_a_dead_letter_that_is_too_large(kafka: KafkaServer) -> None:
     make_topic(kafka, BrokerNames(prefix).topic(DEAD_LETTER), max_message_bytes="100000")
     bus = open_bus(kafka, prefix=prefix)
     try:
-        dead_letter(bus, Record("elsewhere", 0, 0, b"run", bytes(200_000)), "larger than it may be")
+        dead_letter(
+            bus,
+            Record(topic="elsewhere", partition=0, offset=0, key=b"run", value=bytes(200_000)),
+            "larger than it may be",
+        )
         (letter,) = collect(bus.consumer([DEAD_LETTER], new_group()), 1)
         assert (letter.key, letter.value, letter.headers["reason"]) == (b"run", b"", "larger than it may be")
     finally:

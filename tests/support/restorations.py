@@ -51,7 +51,7 @@ def document_of(
 
 def facts_of(document: Document, **more: Any) -> RestorationFacts:
     """Facts about a Restoration; `more` sets the other fields."""
-    return RestorationFacts(Restoration.model_validate(document), NOW, **more)
+    return RestorationFacts(restoration=Restoration.model_validate(document), now=NOW, **more)
 
 
 def title_of(state: str, attempt: int = 1, frames: tuple[int, int] = (0, 0), **more: Any) -> RunFacts:
@@ -59,7 +59,7 @@ def title_of(state: str, attempt: int = 1, frames: tuple[int, int] = (0, 0), **m
     fields: dict[str, Any] = {"run": RUN, "attempt": attempt, "state": state, "output": OUTPUT}
     fields |= {"frames_committed": frames[0], "frames": frames[1]}
     known = {key: more.pop(key) for key in ("frames_per_second", "eta", "manifest_digest", "forecast") if key in more}
-    return RunFacts(RunStatus.model_validate(fields | more), **known)
+    return RunFacts(run=RunStatus.model_validate(fields | more), **known)
 
 
 def resolution_of(attempt: int = 1, run: str = RUN) -> Resolution:

@@ -13,7 +13,7 @@ from reelwright.aging import PRESETS, AgePreset, Ager, GrainStock, age_preset, e
 from reelwright.titles.errors import RecipeError
 from tests.support.scenes import scene
 
-NOTHING = AgePreset("nothing", GrainStock(0, 0.5), blur=0, dust=0, hairs=0, scratches=0, flicker=0, weave=0)
+NOTHING = AgePreset(name="nothing", grain=GrainStock(0, 0.5), blur=0, dust=0, hairs=0, scratches=0, flicker=0, weave=0)
 ROWS, COLUMNS = 90, 120
 
 # One kind of damage each, strong enough to appear within a few frames.

@@ -49,7 +49,7 @@ def test_as_many_titles_are_begun_as_may_run() -> None:
     catalog = catalog_of(maxRunning=2)
     feed = titles_of(5)
     running = made_of(catalog, feed.titles[0], phase="Running")
-    decision = reconcile_catalog(CatalogFacts(catalog, NOW, [running], feed))
+    decision = reconcile_catalog(CatalogFacts(catalog=catalog, now=NOW, restorations=[running], feed=feed))
     assert [made["spec"]["source"] for made in decision.create] == ["/films/t1.mov"]
     titles = decision.status.titles
     assert titles is not None
@@ -60,7 +60,7 @@ def test_a_title_becomes_a_restoration_by_the_template() -> None:
     """Output, recipe, class, deadline, label and owner of a title's Restoration follow from the catalog."""
     catalog = catalog_of(template={**TEMPLATE, "class": "express", "deadlineSeconds": 3600, "overrides": {"scale": 3}})
     feed = FeedContent([FeedTitle("1950s/Der Film", "/films/1950s/Der Film.mov", {"recipe": "clean"})])
-    (made,) = reconcile_catalog(CatalogFacts(catalog, NOW, [], feed)).create
+    (made,) = reconcile_catalog(CatalogFacts(catalog=catalog, now=NOW, restorations=[], feed=feed)).create
     assert made["spec"] == {
         "source": "/films/1950s/Der Film.mov",
         "output": "/restored/1950s/Der Film.mp4",
@@ -76,7 +76,9 @@ def test_a_title_becomes_a_restoration_by_the_template() -> None:
 
 def test_a_film_that_is_there_is_not_made_again() -> None:
     """A title whose film is at its output counts as finished, also when its Restoration is gone."""
-    facts = CatalogFacts(catalog_of(), NOW, [], titles_of(2), frozenset({"/restored/t0.mp4"}))
+    facts = CatalogFacts(
+        catalog=catalog_of(), now=NOW, restorations=[], feed=titles_of(2), delivered=frozenset({"/restored/t0.mp4"})
+    )
     decision = reconcile_catalog(facts)
     assert [made["spec"]["source"] for made in decision.create] == ["/films/t1.mov"]
     assert decision.status.titles is not None
@@ -91,7 +93,7 @@ def test_failures_are_told_and_not_tried_again() -> None:
         made_of(catalog, feed.titles[0], phase="Failed", message="frames 0-11 could not be restored"),
         made_of(catalog, feed.titles[1], phase="Pending", message="no such file", conditions=[refused]),
     ]
-    decision = reconcile_catalog(CatalogFacts(catalog, NOW, failed, feed))
+    decision = reconcile_catalog(CatalogFacts(catalog=catalog, now=NOW, restorations=failed, feed=feed))
     assert [made["spec"]["source"] for made in decision.create] == ["/films/t2.mov"]
     assert [problem.reason for problem in decision.status.problems] == [each.status.message for each in failed]
     assert decision.status.titles is not None
@@ -108,7 +110,7 @@ def test_a_broker_that_is_away_begins_no_other_titles() -> None:
         "lastTransitionTime": NOW.isoformat(),
     }
     waiting = made_of(catalog, feed.titles[0], phase="Pending", conditions=[away])
-    assert reconcile_catalog(CatalogFacts(catalog, NOW, [waiting], feed)).create == []
+    assert reconcile_catalog(CatalogFacts(catalog=catalog, now=NOW, restorations=[waiting], feed=feed)).create == []
 
 
 def test_finished_titles_are_kept_as_long_as_told() -> None:
@@ -121,19 +123,24 @@ def test_finished_titles_are_kept_as_long_as_told() -> None:
             made_of(catalog, feed.titles[1], phase="Finished", completionTime=(NOW - timedelta(minutes=2)).isoformat()),
             made_of(catalog, feed.titles[2], phase="Failed", completionTime=(NOW - timedelta(hours=2)).isoformat()),
         ]
-        decision = reconcile_catalog(CatalogFacts(catalog, NOW, held, feed))
+        decision = reconcile_catalog(CatalogFacts(catalog=catalog, now=NOW, restorations=held, feed=feed))
         assert decision.delete == [each.metadata.name for each in held[:expected]]
 
 
 def test_a_suspended_catalog_begins_nothing() -> None:
     """`suspend` lets the titles that run go on, and begins none."""
-    assert reconcile_catalog(CatalogFacts(catalog_of(suspend=True), NOW, [], titles_of(2))).create == []
+    assert (
+        reconcile_catalog(
+            CatalogFacts(catalog=catalog_of(suspend=True), now=NOW, restorations=[], feed=titles_of(2))
+        ).create
+        == []
+    )
 
 
 def test_a_feed_that_cannot_be_read_is_a_condition() -> None:
     """Ready says why the feed cannot be read; what was counted before stays."""
     trouble = Trouble("SourceMissing", "/films/feed.jsonl: no such file", temporary=False)
-    status = reconcile_catalog(CatalogFacts(catalog_of(), NOW, [], trouble=trouble)).status
+    status = reconcile_catalog(CatalogFacts(catalog=catalog_of(), now=NOW, restorations=[], trouble=trouble)).status
     assert [(each.type, each.status, each.reason) for each in status.conditions] == [
         ("Ready", "False", "SourceMissing")
     ]

@@ -9,7 +9,7 @@ _A, _B = TopicPartition("topic", 0), TopicPartition("topic", 1)
 
 
 def record(offset: int, partition: int = 0, size: int = 10) -> Record:
-    return Record("topic", partition, offset, b"", bytes(size))
+    return Record(topic="topic", partition=partition, offset=offset, key=b"", value=bytes(size))
 
 
 def test_a_partition_with_records_is_paused_when_the_buffer_is_full() -> None:

@@ -26,7 +26,7 @@ def test_progress_is_published_when_a_title_is_added_and_when_it_begins(tmp_path
     publisher = ProgressPublisher(titles, bus, partial(RunLedger, str(tmp_path)))
     try:
         request = request_of(deadline=5000.0, frames_estimate=240, frame_pixels=1000)
-        titles.add_request(request, Record("t", 0, 0, b"", b""))
+        titles.add_request(request, Record(topic="t", partition=0, offset=0, key=b"", value=b""))
         event = events.get(timeout=TIMEOUT_SECONDS)
         progress = event.title_progress
         assert (event.run, event.attempt, progress.waiting) == (RUN, 1, True)

@@ -225,7 +225,9 @@ def test_transition_times_change_with_the_status_alone() -> None:
     """A condition keeps the time of its last change while its status stays the same."""
     first = reconcile(facts_of(document_of(status=BEGUN), title=title_of("running"))).status
     held = document_of(status=first.model_dump(mode="json", by_alias=True, exclude_none=True))
-    later = RestorationFacts(Restoration.model_validate(held), NOW + timedelta(hours=1), title=title_of("running"))
+    later = RestorationFacts(
+        restoration=Restoration.model_validate(held), now=NOW + timedelta(hours=1), title=title_of("running")
+    )
     assert reconcile(later).status == first
 
 

@@ -23,7 +23,9 @@ def test_late_events_of_an_earlier_attempt_change_nothing(tmp_path: Path) -> Non
     titles = TitleTable(2, lambda: InFlightWindow(2), stall_seconds=60)
     acknowledged: list[Record] = []
     for attempt in (1, 2):
-        titles.add_request(request_of(attempt=attempt), Record("titles", 0, attempt, b"key", b"value"))
+        titles.add_request(
+            request_of(attempt=attempt), Record(topic="titles", partition=0, offset=attempt, key=b"key", value=b"value")
+        )
     supervisor = TitleSupervisor(titles, bus, ledger, acknowledged.append)
     try:
         for content in (
@@ -47,7 +49,9 @@ def test_a_film_that_no_encoder_copies_is_restored(tmp_path: Path) -> None:
     """When encoders of an earlier version leave an adopted film where it is, the title is decoded after a while."""
     bus, ledger = LocalBus(), partial(RunLedger, str(tmp_path))
     title_table = TitleTable(2, lambda: InFlightWindow(2), stall_seconds=0.1)
-    title_table.add_request(request_of(attempt=2), Record("titles", 0, 2, b"key", b"value"))
+    title_table.add_request(
+        request_of(attempt=2), Record(topic="titles", partition=0, offset=2, key=b"key", value=b"value")
+    )
     folder = tmp_path / RUN / "attempts" / "000002"
     folder.mkdir(parents=True)
     (folder / "adopted.json").write_text(Adoption(segments={}, film="/films/first.mp4").model_dump_json())

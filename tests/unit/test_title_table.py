@@ -20,7 +20,7 @@ def table_of(slots: int = 1) -> TitleTable:
 
 
 def record(offset: int = 0, partition: int = 0) -> Record:
-    return Record("titles", partition, offset, b"key", b"value")
+    return Record(topic="titles", partition=partition, offset=offset, key=b"key", value=b"value")
 
 
 def submit(titles: TitleTable, run: str, priority: str = "standard", submitted: float = 0, deadline: float = 0) -> None:

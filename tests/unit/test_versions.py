@@ -157,7 +157,9 @@ def test_a_message_of_a_neighbouring_format_is_read(
     """Formats one apart are read in both directions; more than one apart is refused by its number."""
     monkeypatch.setattr(messages, "FORMAT", own)
     event = titles_pb2.Event(run=RUN, attempt=1)
-    record = Record("topic", 0, 0, b"", event.SerializeToString(), {"format": str(found)})
+    record = Record(
+        topic="topic", partition=0, offset=0, key=b"", value=event.SerializeToString(), headers={"format": str(found)}
+    )
     if readable:
         assert read_message(record, titles_pb2.Event) == event
     else:
@@ -168,7 +170,14 @@ def test_a_message_of_a_neighbouring_format_is_read(
 @pytest.mark.parametrize("found", ["", "0", "-1", "1.5", "x", "9" * 5000])
 def test_a_format_that_is_no_number_is_refused(found: str) -> None:
     """A header that names no format is refused as the message of an unknown one."""
-    record = Record("topic", 0, 0, b"", titles_pb2.Event(run=RUN).SerializeToString(), {"format": found})
+    record = Record(
+        topic="topic",
+        partition=0,
+        offset=0,
+        key=b"",
+        value=titles_pb2.Event(run=RUN).SerializeToString(),
+        headers={"format": found},
+    )
     with pytest.raises(UnusableMessage):
         read_message(record, titles_pb2.Event)
 

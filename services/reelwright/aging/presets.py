@@ -28,7 +28,7 @@ class GrainStock:
     toe: float = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgePreset:
     """A kind of old film.
 
@@ -65,15 +65,15 @@ PRESETS: dict[str, AgePreset] = {
     preset.name: preset
     for preset in (
         AgePreset(
-            "print-1940", GrainStock(0.035, 0.6), blur=0.55, dust=5, hairs=0.15, scratches=0.6,
+            name="print-1940", grain=GrainStock(0.035, 0.6), blur=0.55, dust=5, hairs=0.15, scratches=0.6,
             flicker=0.015, weave=0.35, black=0.03, white=0.95, vignette=0.12,
         ),
         AgePreset(
-            "print-1910", GrainStock(0.055, 0.8, clumping=0.35), blur=0.8, dust=14, hairs=0.5, scratches=2.0,
+            name="print-1910", grain=GrainStock(0.055, 0.8, clumping=0.35), blur=0.8, dust=14, hairs=0.5, scratches=2.0,
             flicker=0.05, weave=0.8, black=0.06, white=0.9, vignette=0.25,
         ),
         AgePreset(
-            "tv-1970", GrainStock(0.025, 0.5, clumping=0.1), blur=0.65, dust=2, hairs=0.05, scratches=0.2,
+            name="tv-1970", grain=GrainStock(0.025, 0.5, clumping=0.1), blur=0.65, dust=2, hairs=0.05, scratches=0.2,
             flicker=0.006, weave=0.2, black=0.02, white=0.97, vignette=0.05, colour=True,
         ),
     )

@@ -11,7 +11,7 @@ from reelwright.bus.protocol import Record, TopicPartition
 from reelwright.bus.watermark import Watermark
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Partition:
     """State of one assigned partition.
 

@@ -44,7 +44,7 @@ class BusClosed(InternalError):
 class MessageTooLarge(BrokerError):
     """The broker rejects a message because of its size. Permanent: a setting of topic or client must be corrected.
 
-    It is defined here and not in `titles.errors` because services tell it from what the broker refuses one client.
+    It is defined here and not in `titles.errors` because services distinguish it from refusals of one client.
 
     Args:
         topic: the topic's name on the broker.
@@ -56,7 +56,7 @@ class MessageTooLarge(BrokerError):
         super().__init__(f"a message of {message_bytes} bytes is too large for it", topic, remedy)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A message as it was consumed.
 

@@ -58,7 +58,7 @@ class FeedContent:
     problems: Sequence[TitleProblem] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogFacts:
     """All that a decision depends on.
 

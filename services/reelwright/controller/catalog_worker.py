@@ -95,7 +95,9 @@ class CatalogWorker:
             return None
         catalog = Catalog.model_validate(document)
         labelled = [each for each in self._restorations.all() if _catalog_of(each) == name]
-        facts = CatalogFacts(catalog, datetime.now(UTC), [Restoration.model_validate(each) for each in labelled])
+        facts = CatalogFacts(
+            catalog=catalog, now=datetime.now(UTC), restorations=[Restoration.model_validate(each) for each in labelled]
+        )
         facts = self._with_feed(facts)
         decision = reconcile_catalog(facts)
         refused = [problem for made in decision.create if (problem := self._create(made)) is not None]

@@ -45,7 +45,7 @@ class Trouble:
     temporary: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """What the ledger says of a run.
 
@@ -69,7 +69,7 @@ class RunFacts:
         return self.run.state in {"queued", "running"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestorationFacts:
     """All that a decision depends on.
 

@@ -64,7 +64,9 @@ class RestorationWorker:
         document = self._cache.get(name)
         if document is None:
             return "change"
-        facts = self._looked_at(RestorationFacts(Restoration.model_validate(document), datetime.now(UTC)))
+        facts = self._looked_at(
+            RestorationFacts(restoration=Restoration.model_validate(document), now=datetime.now(UTC))
+        )
         for _ in range(_MOST_STEPS):
             decision = reconcile(facts)
             self._may_act()
@@ -128,10 +130,12 @@ class RestorationWorker:
             return None
         if status.state in {"queued", "running"}:
             speed, eta = self._speeds.measure(run, status.frames_committed, status.frames)
-            return RunFacts(status, speed, eta, forecast=self._runs.forecast(run, status.attempt))
+            return RunFacts(
+                run=status, frames_per_second=speed, eta=eta, forecast=self._runs.forecast(run, status.attempt)
+            )
         self._speeds.forget(run)
         digest = self._runs.manifest_digest(status.output) if status.state == "finished" else ""
-        return RunFacts(status, manifest_digest=digest)
+        return RunFacts(run=status, manifest_digest=digest)
 
     def _is_shared(self, restoration: Restoration) -> bool:
         """Whether another Restoration wants the same run to go on."""

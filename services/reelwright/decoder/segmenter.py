@@ -28,7 +28,7 @@ BATCH_MAX_BYTES = 24 << 20
 PREVIEW_OFFSETS = (0, 18)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchFrames:
     """A few consecutive frames of one segment.
 
@@ -81,7 +81,9 @@ def batches(
         longest = min(segment_frames, FIRST_SEGMENT_MAX_FRAMES) if segment == 0 else segment_frames
         ends = in_segment >= longest or (frame.record.shot_start and in_segment >= min(SEGMENT_MIN_FRAMES, longest))
         if pending and (ends or len(pending) == batch_frames):
-            yield BatchFrames(segment, number, tuple(pending), last=ends, before=before, after=after)
+            yield BatchFrames(
+                segment=segment, number=number, frames=tuple(pending), last=ends, before=before, after=after
+            )
             pending, number = [], number + 1
         if ends:
             segment, number, in_segment = segment + 1, 0, 0
@@ -91,7 +93,7 @@ def batches(
         pending.append(replace(frame, record=frame.record.model_copy(update={"preview": preview})))
         in_segment += 1
     if pending:
-        yield BatchFrames(segment, number, tuple(pending), last=True, before=before, after=after)
+        yield BatchFrames(segment=segment, number=number, frames=tuple(pending), last=True, before=before, after=after)
 
 
 def _with_neighbours(

@@ -17,7 +17,7 @@ from reelwright.wire.titles_pb2 import TitleFailed
 _MAX_STALL_SECONDS = 3600.0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class TitleState:
     """An attempt of a run, from its first record until its outcome.
 
@@ -96,7 +96,9 @@ class TitleTable:
             key = (request.run, request.attempt)
             title = self._titles.get(key)
             if title is None:
-                self._titles[key] = TitleState(request, [record], self._stall_seconds, self._window())
+                self._titles[key] = TitleState(
+                    request=request, records=[record], stall_seconds=self._stall_seconds, window=self._window()
+                )
             else:
                 title.records.append(record)
                 title.request = request

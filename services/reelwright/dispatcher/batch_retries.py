@@ -30,7 +30,7 @@ class RetryLimits:
     exclusive_losses: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class BatchHistory:
     """What happened to a batch so far.
 

@@ -59,7 +59,7 @@ def read_hello(hello: Hello) -> WorkerHello:
     )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class ConnectedWorker:
     """A worker with an open stream.
 

@@ -34,7 +34,7 @@ class GrantedLease:
     started: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnedBatch:
     """A batch whose lease ended before it was restored.
 
@@ -220,4 +220,10 @@ class LeaseTable:
         elif cause == "disconnect" or (cause == "expiry" and lease.worker not in self._stalled):
             history.count_loss(while_exclusive=lease.started)
         given_up = history.exceeds(self._limits, candidates)
-        return ReturnedBatch(lease.key, cause, lease.worker, given_up, f"worker {lease.worker}: {reason}")
+        return ReturnedBatch(
+            key=lease.key,
+            cause=cause,
+            worker=lease.worker,
+            given_up=given_up,
+            reason=f"worker {lease.worker}: {reason}",
+        )

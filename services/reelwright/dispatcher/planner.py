@@ -58,7 +58,7 @@ class ScaledPool:
     revision: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _PoolRecord:
     """What is remembered of a pool.
 

@@ -117,7 +117,7 @@ class Scheduler:
             if former.name == hello.name:
                 self.disconnect_worker(former.stream)
                 self._decisions.append(StreamClosed(former.stream))
-        self._workers[stream] = ConnectedWorker(stream, hello)
+        self._workers[stream] = ConnectedWorker(stream=stream, hello=hello)
         self._engines.add_worker(hello.engine, hello.models)
         for batch in [each for each in self._ready if hello.max_message_bytes]:
             self._reject_if_too_large(batch)

@@ -14,7 +14,7 @@ FORGET_SECONDS = 180.0
 _MAX_TITLES = 10_000
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class TitleUnderWay:
     """An attempt of a run without an outcome.
 
@@ -108,6 +108,6 @@ class TitlesUnderWay:
         key = (run, attempt)
         if attempt <= self._ended.get(run, 0) or (key not in self._titles and len(self._titles) >= _MAX_TITLES):
             return None
-        title = self._titles.setdefault(key, TitleUnderWay(run, attempt, 0.0))
+        title = self._titles.setdefault(key, TitleUnderWay(run=run, attempt=attempt, last_reported=0.0))
         title.last_reported = self._clock()
         return title

@@ -8,7 +8,7 @@ from reelwright.inference.dispatcher_session import DispatcherSession
 from reelwright.wire.frames_pb2 import FrameBatch
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class HeldLease:
     """A leased batch. Only its LeasePool changes it, except for `traceparent` and `seconds`.
 

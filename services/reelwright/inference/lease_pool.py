@@ -86,7 +86,9 @@ class LeasePool:
             UnusableMessage: the batch is not a FrameBatch of a run.
         """
         batch = parse_message(message.batch, FrameBatch)
-        lease = HeldLease(message.lease, batch, message.exclusive, session, message.traceparent)
+        lease = HeldLease(
+            id=message.lease, batch=batch, exclusive=message.exclusive, session=session, traceparent=message.traceparent
+        )
         with self._lock:
             session.credits = max(0, session.credits - 1)
             self._leases[lease.id] = lease

@@ -25,7 +25,7 @@ _MIXED_TOOLCHAINS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmFacts:
     """The assembled film, as read back from its file.
 
@@ -62,7 +62,7 @@ class FilmFacts:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _FrameAccount:
     """What the manifest needs of the records. The records themselves would take ten times the memory.
 

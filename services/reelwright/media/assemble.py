@@ -40,7 +40,7 @@ from reelwright.titles.errors import InternalError
 _LONGEST_SUBTITLE = Fraction(3600)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssembledFilm:
     """What was made.
 
@@ -139,7 +139,9 @@ class _Assembly:
                 codec = encoded.codec_context.codec.canonical_name
                 video = self._add_video(container, encoded)
             length = min(Fraction(self._source.duration) or _LONGEST_SUBTITLE, _LONGEST_SUBTITLE)
-            planner = StreamPlanner(self._source.location, container, self._spec, self._shift, length)
+            planner = StreamPlanner(
+                location=self._source.location, film=container, spec=self._spec, shift=self._shift, length=length
+            )
             others = planner.add_streams(self._other, self._main)
             captions = CaptionCopy(
                 self._caption_reader, container, location=self._source.location, codec=codec, spec=self._spec

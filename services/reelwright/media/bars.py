@@ -43,7 +43,7 @@ class _Lines:
     high: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Sample:
     """What detection keeps of a picture: all rows of some columns, and all columns of some rows.
 
@@ -67,11 +67,11 @@ class _Sample:
         wide, high = max(1, picture.width // _SAMPLED), max(1, picture.height // _SAMPLED)
         luma = picture.planes[0]
         return cls(
-            picture.format,
-            _to_8_bit(luma[:, ::wide], depth),
-            _to_8_bit(luma[::high], depth),
-            tuple(plane[:, :: _step(plane.shape[1])].copy() for plane in picture.planes),
-            tuple(plane[:: _step(plane.shape[0])].copy() for plane in picture.planes),
+            format=picture.format,
+            rows=_to_8_bit(luma[:, ::wide], depth),
+            columns=_to_8_bit(luma[::high], depth),
+            fill_rows=tuple(plane[:, :: _step(plane.shape[1])].copy() for plane in picture.planes),
+            fill_columns=tuple(plane[:: _step(plane.shape[0])].copy() for plane in picture.planes),
         )
 
     def lit(self) -> bool:

@@ -15,7 +15,7 @@ _UNTAGGED = ColourInfo()
 _NO_HDR = HdrInfo()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmFormat:
     """The format of the film's video stream.
 

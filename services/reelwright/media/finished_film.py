@@ -26,7 +26,7 @@ from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import CorruptPayload
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmTimeline:
     """A film's pictures in time, in presentation order.
 
@@ -55,7 +55,7 @@ class FilmTimeline:
     timecode: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamDigest:
     """One of a film's other streams.
 
@@ -187,6 +187,8 @@ def _digest_of(stream: Stream, read: PayloadDigest | None) -> StreamDigest:
     kind = "cover" if is_cover(stream) else stream.type
     if isinstance(stream, AttachmentStream):
         sha256 = hashlib.sha256(stream.data).hexdigest()
-        return StreamDigest(stream.index, kind, codec_name(stream), 1, sha256)
+        return StreamDigest(index=stream.index, kind=kind, codec=codec_name(stream), packets=1, sha256=sha256)
     assert read is not None
-    return StreamDigest(stream.index, kind, codec_name(stream), read.packets, read.hexdigest())
+    return StreamDigest(
+        index=stream.index, kind=kind, codec=codec_name(stream), packets=read.packets, sha256=read.hexdigest()
+    )

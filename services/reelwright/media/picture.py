@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PixelFormat:
     """How a picture's samples are laid out.
 
@@ -58,7 +58,9 @@ def _formats() -> dict[str, PixelFormat]:
     table = {}
     for base, (planes, wide, high) in layouts.items():
         for depth, suffix in ((8, ""), (10, "10le"), (12, "12le")):
-            table[base + suffix] = PixelFormat(base + suffix, depth, planes, wide, high)
+            table[base + suffix] = PixelFormat(
+                name=base + suffix, depth=depth, planes=planes, chroma_width_shift=wide, chroma_height_shift=high
+            )
     return table
 
 

@@ -10,7 +10,7 @@ from reelwright.media.picture import PIXEL_FORMATS
 from reelwright.titles.recipe import Profile
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProfileSpec:
     """A profile.
 

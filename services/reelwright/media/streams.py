@@ -53,7 +53,7 @@ class OtherStreams:
         return tuple(sorted((*self.settled, *written), key=lambda outcome: outcome.index))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StreamPlanner:
     """Decides how each of a source's other streams is carried, and adds it to the film.
 

@@ -43,7 +43,9 @@ def toolchain_identity(profile: str) -> str:
 
 def _reference_digest(profile: str) -> str:
     spec, pix_fmt = profile_spec(profile), out_pix_fmt(profile, "yuv420p")
-    film = FilmFormat(_WIDTH, _HEIGHT, pix_fmt, time_base=Fraction(1, 25), average_rate=Fraction(25))
+    film = FilmFormat(
+        width=_WIDTH, height=_HEIGHT, pix_fmt=pix_fmt, time_base=Fraction(1, 25), average_rate=Fraction(25)
+    )
     segment = BytesIO()
     encoder = SegmentEncoder(segment, spec, film)
     for frame in range(_FRAMES):

@@ -109,7 +109,16 @@ class LocalBus(Bus, ConsumerHost):
             if not admitted:
                 raise BusFull(topic, timeout)
             log = state.logs[partition.partition]
-            log.records.append(Record(*partition, log.end_offset, key, value, frozen_headers))
+            log.records.append(
+                Record(
+                    topic=topic,
+                    partition=partition.partition,
+                    offset=log.end_offset,
+                    key=key,
+                    value=value,
+                    headers=frozen_headers,
+                )
+            )
             state.held_bytes += size
             for owner in self._owners(partition):
                 owner.on_published()

@@ -27,7 +27,7 @@ from reelwright.store.scratch import scratch_folder
 MOST_SHOTS = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShotView:
     """A shot as the filmstrip shows it. Pictures are data URIs; empty text if there is no picture.
 
