@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.packet import Packet
 
-from reelwright.media.finished_film import read_timeline
+from reelwright.media.finished_film import missing_copies, read_timeline
 from reelwright.media.stream_times import settle_outcomes
 from reelwright.media.types import StreamOutcome
 from tests.support import mp4_edit
@@ -225,6 +225,30 @@ def test_a_trimmed_subtitle(tmp_path: Path) -> None:
         film = make_unrestored_film(source, profile, tmp_path)
         assert "cut" in shown(film.path, 100)
         assert {"whole"} <= {text for moment in range(0, 1000, 50) for text in shown(film.path, moment)}
+
+
+@pytest.mark.parametrize(("profile", "how"), [("web", "left out"), ("master", "copied")])
+def test_sound_before_the_film_s_start(profile: str, how: str, tmp_path: Path) -> None:
+    """MP4 plays nothing of it, which the outcome says; the other sound is checked against its own times."""
+
+    def primer(out: Any) -> list[Packet[Any]]:
+        early = out.add_stream("aac", rate=RATE)
+        early.layout = "mono"
+        early.codec_context.open()
+        packet: Packet[Any] = Packet(b"\x01\x40\x20\x06\x4f\xde\x02\x70\x0c\x1c")
+        packet.stream, packet.time_base = early, Fraction(1, 1000)
+        packet.pts = packet.dts = -21
+        return [packet]
+
+    muxer = {"avoid_negative_ts": "disabled"}
+    source = write_film(tmp_path / "source.mkv", "flac", extra=primer, muxer=muxer)
+    film = make_unrestored_film(source, profile, tmp_path)
+    main, early = settled(film)
+    assert main.times is not None
+    assert main.times.error <= main.times.tolerance
+    assert (early.outcome, early.times is None) == (how, how == "left out")
+    assert (early.reason == "all of it lies before the film's start") == (how == "left out")
+    assert missing_copies(film.path, (main, early)) == ()
 
 
 def splice_sound(path: Path, behind: int) -> None:

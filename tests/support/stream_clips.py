@@ -40,9 +40,10 @@ def write_film(
     chunk: int = 1024,
     parts: tuple[tuple[float, float], ...] = ((0.0, 2.0),),
     extra: Any = None,
+    muxer: dict[str, str] | None = None,
 ) -> Path:
     """Two seconds of picture with sound in the given parts (start, length in seconds) and what `extra` adds."""
-    with av.open(str(path), "w") as out:
+    with av.open(str(path), "w", container_options=muxer or {}) as out:
         video: Any = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         audio: Any = out.add_stream(codec, rate=rate, options=options or {}) if codec else None

@@ -99,6 +99,7 @@ def settle_outcomes(
         film: the film's, read back, in order.
         shift: seconds from the source's time to the film's.
     """
+    outcomes = list(_without_unplayed(outcomes, source, film, shift))
     pairs = dict(paired(outcomes, film))
     settled = []
     for outcome in outcomes:
@@ -115,6 +116,22 @@ def settle_outcomes(
         }
         settled.append(outcome.model_copy(update=update))
     return tuple(settled)
+
+
+def _without_unplayed(
+    outcomes: Sequence[StreamOutcome], source: Mapping[int, TimedStream], film: Sequence[TimedStream], shift: Fraction
+) -> Iterator[StreamOutcome]:
+    """The outcomes; a stream that ends before the film's start is left out where the container plays none of it."""
+    for outcome in outcomes:
+        wanted = source.get(outcome.index)
+        early = wanted is not None and all(start * wanted.times.unit + shift < 0 for start in wanted.times.starts)
+        written = sum(one.kind == outcome.kind and one.outcome != "left out" and one.packets > 0 for one in outcomes)
+        played = sum(stream.kind == outcome.kind and len(stream.times.starts) > 0 for stream in film)
+        if early and outcome.packets and played < written:
+            update = {"outcome": "left out", "reason": "all of it lies before the film's start", "packets": 0}
+            yield outcome.model_copy(update={**update, "sha256": ""})
+        else:
+            yield outcome
 
 
 def paired(outcomes: Sequence[StreamOutcome], film: Sequence[TimedStream]) -> Iterator[tuple[int, TimedStream]]:
