@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,7 +15,9 @@ from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.media.stream_copy import StreamClock
+from reelwright.media.stream_copy import StreamClock, StreamCopy
+from reelwright.media.types import StreamOutcome
+from tests.support.stream_clips import write_film
 
 UNITS = st.sampled_from([1_000, 8_000, 44_100, 48_000, 90_000])
 
@@ -85,3 +88,21 @@ def test_a_packet_without_a_time_follows_the_one_before() -> None:
         second.time_base = Fraction(1, 1000)
         clock.stamp(second)
     assert second.pts == 501
+
+
+def test_a_packet_without_a_duration_gets_the_usual_one(tmp_path: Path) -> None:
+    """MP4 does not play a last packet that lasts no time; AAC has 1024 samples in each."""
+    clip = write_film(tmp_path / "clip.mkv", "aac")
+    outcome = StreamOutcome(index=1, kind="audio", codec="aac", outcome="left out")
+    with av.open(str(clip)) as source, av.open(BytesIO(), "w", format="matroska") as film:
+        stream: Any = source.streams.audio[0]
+        target: Any = film.add_stream_from_template(stream, opaque=True)
+        target.time_base = Fraction(1, 48_000)
+        copy = StreamCopy(outcome, stream, clock=StreamClock(Fraction(0), target, strict=True))
+        written: list[Packet[Any]] = []
+        for packet in source.demux(stream):
+            if packet.size:
+                packet.duration = 0
+                written += copy.packets(packet)
+    assert len(written) > 2
+    assert {packet.duration for packet in written} == {21 * 48}

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Protocol
 
 import av
+from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.stream import Stream
@@ -131,11 +132,14 @@ class StreamCopy(StreamWriter):
         self._digest = PayloadDigest(outcome.codec)
         self._filter = _aac_unwrapper(stream)
         self._lost = 0
+        self._usual = _frame_ticks(stream)
+        self._last: int | None = None
 
     @override
     def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         if packet.is_discard and packet.pts not in self._preroll:
             return
+        self._complete_duration(packet)
         if self._ends_at is not None and packet.pts is not None and packet.duration:
             # The container then ends the track there.
             rest = round(self._ends_at / packet.time_base) - packet.pts
@@ -150,6 +154,13 @@ class StreamCopy(StreamWriter):
             self._digest.add(part)
             yield part
 
+    def _complete_duration(self, packet: Packet[Stream]) -> None:
+        """Gives a packet without a duration the usual one: MP4 does not play a last packet that lasts no time."""
+        if packet.pts is not None and self._last is not None and packet.pts > self._last:
+            self._usual = self._usual or packet.pts - self._last
+        self._last = packet.pts
+        packet.duration = packet.duration or self._usual
+
     @override
     def flush(self, end: Fraction) -> Iterator[Packet[Stream]]:
         # No packet is ever held back.
@@ -158,6 +169,13 @@ class StreamCopy(StreamWriter):
     @override
     def outcome(self) -> StreamOutcome:
         return copied(self._outcome, self._digest, self._lost)
+
+
+def _frame_ticks(stream: Stream) -> int:
+    """How long a packet of a codec with frames of one length lasts, in the stream's unit; 0 where that is not known."""
+    if not isinstance(stream, AudioStream) or not stream.codec_context.frame_size or not stream.sample_rate:
+        return 0
+    return round(Fraction(stream.codec_context.frame_size, stream.sample_rate) / Fraction(stream.time_base or 1))
 
 
 def copied(outcome: StreamOutcome, digest: PayloadDigest, lost_packets: int) -> StreamOutcome:
