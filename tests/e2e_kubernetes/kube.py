@@ -88,7 +88,7 @@ def unready(namespace: str, selector: str) -> list[str]:
     return names + [job["metadata"]["name"] for job in jobs if not job["status"].get("succeeded")]
 
 
-def wait_until_ready(namespace: str, selector: str, seconds: float = 300) -> None:
+def wait_until_ready(namespace: str, selector: str, seconds: float = 600) -> None:
     """Waits until every pod of a release is ready.
 
     Raises:
