@@ -131,10 +131,12 @@ spec:
         httpGet: {path: /readyz, port: http}
         periodSeconds: 2
         timeoutSeconds: 5
+      # A process that hangs says so itself. One that answers late is on a node that is too busy: a restart would add work.
       livenessProbe:
         httpGet: {path: /livez, port: http}
         periodSeconds: 10
-        timeoutSeconds: 5
+        timeoutSeconds: 10
+        failureThreshold: 12
       {{- end }}
       {{- $resources := deepCopy (.config.resources | default dict) }}
       {{- if .pool }}
