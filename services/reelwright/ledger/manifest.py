@@ -73,6 +73,7 @@ class _FrameAccount:
         seconds: time of each stage.
         toolchains: that encoded a segment.
         engines: that restored a segment.
+        cost: what their restoration cost.
     """
 
     source_pts: list[int] = field(default_factory=list)
