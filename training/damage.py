@@ -6,6 +6,7 @@ be told and made again; the same draw and the same random numbers give the same 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -72,9 +73,10 @@ class Damage:
     quality: int = 0
 
 
-def draw_damage(rng: np.random.Generator) -> Damage:
-    """Draws what a clip goes through."""
-    kind = Kind(int(rng.choice(len(Kind), p=_KIND_SHARES)))
+def draw_damage(rng: np.random.Generator, kinds: Collection[Kind] = tuple(Kind)) -> Damage:
+    """Draws what a clip goes through, one of `kinds`; their shares stay in proportion."""
+    shares = np.array([share if kind in kinds else 0.0 for kind, share in zip(Kind, _KIND_SHARES, strict=True)])
+    kind = Kind(int(rng.choice(len(Kind), p=shares / shares.sum())))
     if kind is Kind.CLEAN_AREA:
         return Damage(kind)
     if kind is Kind.CLEAN_BICUBIC:

@@ -1,14 +1,15 @@
 """Writes weights as safetensors: `python -m training.export RUN.pt reel-s.safetensors`.
 
-With `--undamaged OTHER` the file also holds a second weight set, for undamaged film. Each is a checkpoint of
-`training.train`, whose averaged weights count, or a safetensors file.
+With `--undamaged OTHER` the file also holds a second weight set, for undamaged film; with `--also OTHER` it also holds
+a network of the same shape that enlarges by another factor, with its sets. Each is a checkpoint of `training.train`,
+whose averaged weights count, or a safetensors file.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +18,66 @@ from safetensors import safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
-from reelwright.restoration.weight_sets import UNDAMAGED
+from reelwright.restoration.weight_sets import UNDAMAGED, NetworkWeights, scale_prefix, split_scales
 from reelwright.restoration.window_network import WindowNetwork
 
 
-def read(path: Path) -> tuple[WindowNetwork, dict[str, Tensor]]:
-    """The network and the weights of a checkpoint or a safetensors file.
+def read(path: Path, scale: int | None = None) -> NetworkWeights[Tensor]:
+    """A network of a checkpoint or a safetensors file, with its weight sets.
+
+    Args:
+        path: the file.
+        scale: its enlargement; None for the first of the file.
 
     Raises:
-        SystemExit: it holds no reel network.
+        SystemExit: the file holds no such reel network.
     """
     if path.suffix == ".safetensors":
         with safe_open(path, "pt") as file:
             network = WindowNetwork.from_metadata(file.metadata() or {})
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
+        if network is None:
+            raise SystemExit(f"{path} is no reel network on windows")
+        networks = split_scales(network, weights)
     else:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        network, weights = WindowNetwork(**state["network"]), state["average"]
-    if network is None:
-        raise SystemExit(f"{path} is no reel network on windows")
-    return network, weights
+        network = WindowNetwork(**state["network"])
+        networks = {network.scale: NetworkWeights(network, [state["average"]])}
+    found = networks.get(scale or network.scale)
+    if found is None:
+        raise SystemExit(f"{path} holds no network that enlarges by {scale}")
+    return found
 
 
-def write(target: Path, network: WindowNetwork, weights: Mapping[str, Tensor]) -> None:
-    """Writes a network's weights as `target`, whole or not at all."""
-    tensors = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in weights.items()}
+def write(target: Path, first: NetworkWeights[Tensor], *others: NetworkWeights[Tensor]) -> None:
+    """Writes networks that differ in their scale as `target`, whole or not at all.
+
+    Raises:
+        SystemExit: they differ in more, or two have the same scale.
+    """
+    tensors: dict[str, Tensor] = {}
+    for weights in (first, *others):
+        own = "" if weights is first else scale_prefix(weights.network.scale)
+        fitting = weights.network == replace(first.network, scale=weights.network.scale)
+        if not fitting or (own and weights.network.scale == first.network.scale):
+            raise SystemExit(f"{target}: the networks must differ in their scale and in nothing else")
+        for prefix, tensor_set in zip(("", UNDAMAGED), weights.sets, strict=False):
+            tensors |= {own + prefix + name: tensor for name, tensor in tensor_set.items()}
+    arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.write_bytes(save(tensors, network.to_metadata()))
+    draft.write_bytes(save(arrays, first.network.to_metadata()))
     draft.replace(target)
 
 
-def join(damaged: Path, undamaged: Path, target: Path) -> None:
-    """Writes two weight sets of one network as one file.
+def join(damaged: NetworkWeights[Tensor], undamaged: NetworkWeights[Tensor]) -> NetworkWeights[Tensor]:
+    """A network with the first weight sets of two of one shape, the second one's for undamaged film.
 
     Raises:
         SystemExit: they are of two networks.
     """
-    (network, weights), (other, more) = read(damaged), read(undamaged)
-    if network != other:
-        raise SystemExit(f"{damaged} and {undamaged} are of two networks")
-    write(target, network, weights | {UNDAMAGED + name: tensor for name, tensor in more.items()})
+    if damaged.network != undamaged.network:
+        raise SystemExit("the weight sets for damaged and for undamaged film are of two networks")
+    return NetworkWeights(damaged.network, [damaged.sets[0], undamaged.sets[0]])
 
 
 def main() -> None:
@@ -65,11 +86,12 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--undamaged", type=Path, help="the weight set for undamaged film")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     given = parser.parse_args()
+    found = read(given.weights)
     if given.undamaged:
-        join(given.weights, given.undamaged, given.target)
-    else:
-        write(given.target, *read(given.weights))
+        found = join(found, read(given.undamaged))
+    write(given.target, found, *(read(path) for path in given.also))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -68,29 +67,31 @@ def read_piece(piece: Piece, multiple: int = 4, folders: tuple[Path, ...] = (SHA
     return np.stack([frame[:rows, :columns] for frame in luma]).astype(np.float32) / np.float32(255)
 
 
-def film(clip: Field, seed: int, scale: int) -> Codes:
-    """Blur 1.2, grain of 8 levels, JPEG 80: the damage that issue and cards speak of."""
-    damage = Damage(Kind.FILM, lens=1.2, grain=8, grain_size=0.5, codec="jpeg", quality=80)
+def film(grain: float, blur: float, quality: int) -> Damage:
+    """Damage like a film's: blur, grain, then JPEG of this quality."""
+    return Damage(Kind.FILM, lens=blur, grain=grain, grain_size=0.5, codec="jpeg", quality=quality)
+
+
+# Blur 1.2, grain of 8 levels, JPEG 80: the damage that issue and cards speak of.
+FILM = film(8, 1.2, 80)
+# Grain of 8 levels and JPEG 80 alone, to see what alignment does for it.
+GRAINY = film(8, 0, 80)
+AREA = Damage(Kind.CLEAN_AREA)
+BICUBIC = Damage(Kind.CLEAN_BICUBIC, shrinking="bicubic")
+TREATMENTS = {
+    "film": FILM,
+    "area": AREA,
+    "bicubic": BICUBIC,
+    "light": film(4, 0.8, 90),
+    "heavy": film(14, 1.6, 60),
+    "codec": Damage(Kind.CODEC, codec="libx264", quality=26),
+}
+"""Film of three strengths, undamaged film made smaller by two kernels, and H.264 of crf 26 alone."""
+
+
+def treat(clip: Field, damage: Damage, seed: int, scale: int) -> Codes:
+    """What is left of a clip, `scale` times smaller; (n, rows, columns) uint8."""
     return apply(clip, damage, np.random.default_rng(seed), scale)
-
-
-def grainy(clip: Field, seed: int, scale: int) -> Codes:
-    """Grain of 8 levels and JPEG 80 alone, to see what alignment does for it."""
-    damage = Damage(Kind.FILM, grain=8, grain_size=0.5, codec="jpeg", quality=80)
-    return apply(clip, damage, np.random.default_rng(seed), scale)
-
-
-def by_area(clip: Field, seed: int, scale: int) -> Codes:
-    """Undamaged, made smaller by area averaging."""
-    return apply(clip, Damage(Kind.CLEAN_AREA), np.random.default_rng(seed), scale)
-
-
-def by_bicubic(clip: Field, seed: int, scale: int) -> Codes:
-    """Undamaged, made smaller by the bicubic kernel of image libraries."""
-    return apply(clip, Damage(Kind.CLEAN_BICUBIC, shrinking="bicubic"), np.random.default_rng(seed), scale)
-
-
-TREATMENTS: dict[str, Callable[[Field, int, int], Codes]] = {"film": film, "area": by_area, "bicubic": by_bicubic}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reelwright.restoration.weight_sets import NetworkWeights
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch
@@ -222,7 +223,8 @@ class Session:
         print(", ".join(f"{len(pool.kinds)} samples x{scale}" for scale, pool in self.pools.items()), flush=True)
         for name, training in self.trainings.items():
             print(f"  {name}: {training.steps} steps: {training.gains()}", flush=True)
-            write(self._runs / f"{name}.safetensors", training.recipe.network, training.average.state_dict())
+            weights = NetworkWeights(training.recipe.network, [training.average.state_dict()])
+            write(self._runs / f"{name}.safetensors", weights)
 
 
 def train(session: Session, minutes: float) -> None:

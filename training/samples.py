@@ -11,7 +11,8 @@ import argparse
 import multiprocessing
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,15 @@ def sample_type(scale: int) -> np.dtype[Any]:
     )
 
 
-SAMPLE = sample_type(2)
 Samples = NDArray[Any]
 
 
-def make(shots: Sequence[Photograph], seed: int, number: int, scale: int = 2) -> Samples:
-    """The four samples of one clip, a function of photographs, seed, number and scale; (4,) of `sample_type(scale)`."""
+def make(
+    shots: Sequence[Photograph], seed: int, number: int, *, scale: int = 2, kinds: Collection[Kind] = tuple(Kind)
+) -> Samples:
+    """The four samples of one clip, a function of the arguments; (4,) of `sample_type(scale)`."""
     rng = np.random.default_rng((seed, number))
-    clip, damage = draw_clip(shots, rng, FRAMES, scale * CLIP), draw_damage(rng)
+    clip, damage = draw_clip(shots, rng, FRAMES, scale * CLIP), draw_damage(rng, kinds)
     window = apply(clip, damage, rng, scale)
     if rng.random() < _END_SHARE:
         window = _at_an_end(window, rng)
@@ -81,12 +83,13 @@ class SampleFiles:
 
     Args:
         folder: with `*.samples` files.
-        kinds: the kinds of damage to read; None means all of them.
+        scale: of the networks that learn from them.
+        kinds: the kinds of damage to read.
     """
 
-    def __init__(self, folder: Path, kinds: Collection[Kind] | None = None) -> None:
-        self._folder = folder
-        self._kinds = np.array(sorted(Kind if kinds is None else kinds), np.int32)
+    def __init__(self, folder: Path, scale: int = 2, kinds: Collection[Kind] = tuple(Kind)) -> None:
+        self._folder, self._type = folder, sample_type(scale)
+        self._kinds = np.array(sorted(kinds), np.int32)
         self._maps: list[Samples] = []
         self._chosen: list[NDArray[np.int64]] = []
         self.refresh()
@@ -98,9 +101,9 @@ class SampleFiles:
         """Looks for what has been added; a sample that is half written does not count."""
         self._maps, self._chosen = [], []
         for path in sorted(self._folder.glob("*.samples")):
-            count = path.stat().st_size // SAMPLE.itemsize
+            count = path.stat().st_size // self._type.itemsize
             if count:
-                samples = np.memmap(path, SAMPLE, "r", shape=(count,))
+                samples = np.memmap(path, self._type, "r", shape=(count,))
                 self._maps.append(samples)
                 self._chosen.append(np.flatnonzero(np.isin(samples["kind"], self._kinds)))
 
@@ -110,7 +113,7 @@ class SampleFiles:
         files = np.searchsorted(ends, indices, side="right")
         starts = ends - [len(chosen) for chosen in self._chosen]
         found = zip(files, indices, strict=True)
-        return np.array([self._maps[f][self._chosen[f][i - starts[f]]] for f, i in found], SAMPLE)
+        return np.array([self._maps[f][self._chosen[f][i - starts[f]]] for f, i in found], self._type)
 
 
 def _at_an_end(window: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -131,18 +134,15 @@ def _corners(rng: np.random.Generator) -> Iterator[tuple[int, int]]:
             yield _RIM + y + top * (2 * room - spread), _RIM + x + left * (2 * room - spread)
 
 
-def _append(
-    folder: Path, *, shots: Sequence[Photograph], seed: int, process: int, processes: int, clips: int, scale: int
-) -> None:
-    """Makes every clip whose number is `process` modulo `processes` and is not yet in the file."""
-    path, size = folder / f"{seed}-{process}of{processes}.samples", 4 * sample_type(scale).itemsize
-    folder.mkdir(parents=True, exist_ok=True)
+def _append(path: Path, make_clip: Callable[[int], Samples], size: int, numbers: range) -> None:
+    """Makes the clips of these numbers, each of `size` bytes, but for those that are in the file already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     done = path.stat().st_size // size if path.exists() else 0
     with path.open("ab") as file:
         file.truncate(done * size)
         began = time.monotonic()
-        for index, number in enumerate(range(done * processes + process, clips, processes)):
-            file.write(make(shots, seed, number, scale).tobytes())
+        for index, number in enumerate(numbers[done:]):
+            file.write(make_clip(number).tobytes())
             if index % 50 == 49:
                 file.flush()
             if index % 500 == 499:
@@ -158,17 +158,27 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--scale", type=int, choices=(2, 4), default=2, help="of the networks that learn from them")
+    names = [kind.name.lower() for kind in Kind]
+    parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to make; all kinds by default")
     given = parser.parse_args()
     # OpenCV's pool of threads does not survive a fork: it must never start.
     cv2.setNumThreads(1)
     shots = photographs(given.photos)
     print(f"{len(shots)} photographs", flush=True)
     context = multiprocessing.get_context("fork")
+    kinds = [Kind[name.upper()] for name in given.kinds]
+    make_clip = partial(make, shots, given.seed, scale=given.scale, kinds=kinds)
     workers = [
         context.Process(
-            target=_append, args=(given.folder, shots, given.seed, i, given.processes, given.clips, given.scale)
+            target=_append,
+            args=(
+                given.folder / f"{given.seed}-{first}of{given.processes}.samples",
+                make_clip,
+                4 * sample_type(given.scale).itemsize,
+                range(first, given.clips, given.processes),
+            ),
         )
-        for i in range(given.processes)
+        for first in range(given.processes)
     ]
     for worker in workers:
         worker.start()

@@ -20,8 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reelwright.restoration.weight_sets import split_sets
-from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window_network import SCALES, WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch, draw_batch
 from training.damage import Kind
@@ -180,7 +179,7 @@ def train(
     threads: int,
     stopped: Callable[[int], bool] = lambda _: False,
     minutes: float | None = None,
-    kinds: Collection[Kind] | None = None,
+    kinds: Collection[Kind] = tuple(Kind),
     weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Trains to the plan's end, or until `stopped` of the step is true, from `checkpoint` where it exists.
@@ -191,7 +190,7 @@ def train(
     others use too.
     """
     torch.set_num_threads(threads)
-    training, files = Training(network, plan), SampleFiles(samples, kinds)
+    training, files = Training(network, plan), SampleFiles(samples, network.scale, kinds)
     if checkpoint.exists():
         training.load(checkpoint)
     elif weights is not None:
@@ -229,13 +228,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", type=Path, help="a safetensors file to start from, where there is no checkpoint")
     parser.add_argument("--undamaged", action="store_true", help="start from its weight set for undamaged film")
+    parser.add_argument("--scale", type=int, choices=SCALES, help="of the network; of the file's first by default")
     parser.add_argument(
         "--rates", type=float, default=1.0, help="factor of both learning rates; 0.1 to go on from weights"
     )
     names = [kind.name.lower() for kind in Kind]
-    parser.add_argument("--kinds", nargs="+", choices=names, help="damage to learn from; all kinds by default")
+    parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to learn from; all by default")
     given = parser.parse_args()
-    network = WindowNetwork(given.channels, given.layers)
+    network = WindowNetwork(given.channels, given.layers, scale=given.scale or 2)
     # A step is finished before the checkpoint is written; Kubernetes and shells stop a process by SIGTERM.
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -244,11 +244,11 @@ def main() -> None:
     plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
     weights = None
     if given.weights:
-        network, stored = read(given.weights)
-        weights = split_sets(stored)[1 if given.undamaged else 0]
+        stored = read(given.weights, given.scale)
+        network, weights = stored.network, stored.sets[1 if given.undamaged else 0]
         # Weights that were trained before are past the Charbonnier error.
         plan = replace(plan, squared=1.0)
-    kinds = {Kind[name.upper()] for name in given.kinds} if given.kinds else None
+    kinds = [Kind[name.upper()] for name in given.kinds]
     train(
         given.checkpoint,
         given.samples,

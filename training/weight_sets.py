@@ -7,17 +7,22 @@ of their mixture, in dB of PSNR-Y. `reelwright.restoration.weight_sets` takes it
 from __future__ import annotations
 
 import argparse
+import tempfile
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
+from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.weight_sets import NetworkWeights
 from reelwright.restoration.window import prepare
 from training import material
-from training.damage import Damage, Kind, apply
+from training.damage import Damage, Kind
+from training.export import read, write
 from training.metrics import psnr
-from training.quality import Restore, bicubic, detail_of, load, restore_window, windows
+from training.quality.methods import Restore, bicubic, restore_window, window_of
 
 _GRAINS = (0.0, 1.0, 1.5, 2.0, 3.0, 4.0)
 _SEED = 5
@@ -29,16 +34,19 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
     cv2.setNumThreads(1)
-    nets = load(given.model)
-    scale = nets[0].network.scale
-    names = ("damaged", "undamaged", "mixed")
-    details = [detail_of(chosen) for chosen in (nets[:1], nets[1:], nets)]
-    methods: dict[str, Restore] = {
-        name: lambda window, detail=detail: restore_window(window, detail)  # type: ignore[misc]
-        for name, detail in zip(names, details, strict=True)
-    }
+    found = read(given.model)
+    if len(found.sets) < 2:
+        parser.error(f"{given.model} has one weight set")
+    chosen = {"damaged": found.sets[:1], "undamaged": found.sets[1:], "mixed": found.sets}
+    methods: dict[str, Restore] = {}
+    scale = found.network.scale
+    with tempfile.TemporaryDirectory() as folder:
+        for name, sets in chosen.items():
+            file = Path(folder) / f"{name}.safetensors"
+            write(file, NetworkWeights(found.network, sets))
+            engine = create_engine("openvino", resolve_model(str(file)), threads=given.threads, precision="fp32")
+            methods[name] = partial(restore_window, engine, scale)
     for quality in (0, 80):
         print(f"\n{'JPEG ' + str(quality) if quality else 'no codec'}")
         print(f"{'piece':10}{'grain':>7}{'measured':>10}" + "".join(f"{name:>11}" for name in methods))
@@ -52,7 +60,8 @@ def _row(piece: material.Piece, damage: Damage, methods: dict[str, Restore], sca
     clip = material.read_piece(piece, 2 * scale)
     if clip is None:
         return f"{piece.name:10} is not here"
-    middle, window = windows(apply(clip, damage, np.random.default_rng(_SEED), scale), 1)[0]
+    middle = len(clip) // 2
+    window = window_of(material.treat(clip, damage, _SEED, scale), middle)
 
     def decibels(restore: Restore) -> float:
         return psnr(float(np.square(np.clip(restore(window), 0, 1) - clip[middle]).mean()))

@@ -46,7 +46,7 @@ class ModelBench:
         fps: frames of 480x360 per second with `reel-s` x2.
         span_fps: the same for SPAN x2 with 48 channels; None if it cannot run here.
         span_missing: why SPAN cannot run here; empty if it can.
-        gain: PSNR-Y above bicubic on damaged film (`training.material.film`) in dB, the mean over clips; 0 if there are
+        gain: PSNR-Y above bicubic on damaged film (`training.material.FILM`) in dB, the mean over clips; 0 if there are
             none on this machine.
         clips: number of clips in that mean.
     """
@@ -108,7 +108,7 @@ def _film_gains(restorer: Restorer) -> list[float]:
         if clip is None:
             continue
         middle = len(clip) // 2
-        source = material.film(clip, _SEED, 2)[middle - 2 : middle + 3]
+        source = material.treat(clip, material.FILM, _SEED, 2)[middle - 2 : middle + 3]
         rows, columns = source.shape[1:]
         restored = _restore(restorer, [Picture("gray", columns, rows, (plane,)) for plane in source])
         enlarged = np.asarray(cv2.resize(source[2], (2 * columns, 2 * rows), interpolation=cv2.INTER_CUBIC), np.float32)

@@ -71,12 +71,12 @@ def test_probe_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_models_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
-    """The network that restores by default is listed with its scale and the hash of its file."""
+    """The network that restores by default is listed with its scales and the hash of its file."""
     assert run(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     name, scale, digest = next(line for line in lines if line.startswith("reel-s ")).split()
     path = Path(next(line for line in lines if line.endswith("reel-s.safetensors")))
-    assert (name, scale, digest) == ("reel-s", "x2", f"sha256:{sha256(path)}")
+    assert (name, scale, digest) == ("reel-s", "x2,x4", f"sha256:{sha256(path)}")
 
 
 def test_age_makes_the_same_print_from_the_same_seed(tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ class OtherEngine:
     """
 
     def __init__(self, real: Engine) -> None:
-        self._real, self.scale, self.halo_frames = real, real.scale, real.halo_frames
+        self._real, self.scales, self.halo_frames = real, real.scales, real.halo_frames
         self.identity = " ".join(["other-1.0", *real.identity.split()[1:]])
 
-    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None = None) -> NDArray[np.float32]:
-        return np.asarray(0.1 + 0.8 * self._real.upscale(luma, window), np.float32)
+    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None, scale: int) -> NDArray[np.float32]:
+        return np.asarray(0.1 + 0.8 * self._real.upscale(luma, window, scale), np.float32)
 
 
 def test_two_workers_of_different_engines(tmp_path: Path) -> None:

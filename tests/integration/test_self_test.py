@@ -31,13 +31,14 @@ class Broken:
         enlarge: what it does.
     """
 
-    identity, scale, halo_frames = "broken-1", 2, 0
+    identity, scales, halo_frames = "broken-1", (2,), 0
 
     def __init__(self, enlarge: Callable[[Luma], Luma]) -> None:
         self._enlarge = enlarge
 
-    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
+    def upscale(self, luma: Luma, window: NetworkInput | None, scale: int) -> Luma:
         assert window is not None
+        assert scale == 2
         return self._enlarge(luma)
 
 
@@ -86,7 +87,7 @@ def test_a_broken_engine_is_found(upscale: Callable[[Luma], Luma], words: str) -
 
 def test_a_model_without_a_known_result_is_checked_roughly(tmp_path: Path) -> None:
     """For a user's model the mean brightness decides."""
-    model = ModelFile("mine", tmp_path / "mine.safetensors", "00" * 32, None)
+    model = ModelFile("mine", tmp_path / "mine.safetensors", "00" * 32, None, ())
     check_engine(Broken(enlarged), model)
     for wrong in (lambda luma: enlarged(luma) * 0, lambda luma: enlarged(luma) * np.float32("nan")):
         with pytest.raises(DefectiveWorker, match="mean"):

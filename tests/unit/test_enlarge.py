@@ -13,17 +13,22 @@ from reelwright.restoration.window_network import NetworkInput
 Luma = NDArray[np.float32]
 
 
-class Doubling:
-    """An engine that enlarges by 2 with a bicubic filter and remembers what it was given."""
+class Filter:
+    """An engine that enlarges with a bicubic filter and remembers what it was asked for.
 
-    identity, scale, halo_frames = "doubling", 2, 0
+    Args:
+        scales: the enlargements that it has.
+    """
 
-    def __init__(self) -> None:
-        self.windows: list[NetworkInput | None] = []
+    identity, halo_frames = "filter", 0
 
-    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
-        self.windows.append(window)
-        return np.asarray(cv2.resize(luma, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)
+    def __init__(self, *scales: int) -> None:
+        self.scales = scales
+        self.asked: list[tuple[NetworkInput | None, int]] = []
+
+    def upscale(self, luma: Luma, window: NetworkInput | None, scale: int) -> Luma:
+        self.asked.append((window, scale))
+        return np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def ramp() -> Luma:
@@ -33,15 +38,18 @@ def ramp() -> Luma:
 
 def test_the_networks_own_scale_is_its_result() -> None:
     """With the network's scale nothing is added to what it gives, and it gets the window."""
-    engine, window = Doubling(), NetworkInput(*[np.zeros(1)] * 4)  # type: ignore[arg-type]
-    assert np.array_equal(enlarge(engine, ramp(), window, 2), engine.upscale(ramp()))
-    assert engine.windows[0] is window
+    engine, window = Filter(2, 4), NetworkInput(*[np.zeros(1)] * 4)  # type: ignore[arg-type]
+    for scale in engine.scales:
+        assert np.array_equal(enlarge(engine, ramp(), window, scale), engine.upscale(ramp(), window, scale))
+        assert engine.asked.pop() == engine.asked.pop() == (window, scale)
 
 
-@pytest.mark.parametrize("scale", [3, 4])
-def test_other_scales_keep_every_sample_at_its_place(scale: int) -> None:
-    """A ramp enlarged by 3 or 4 is the ramp, not shifted by a part of a sample."""
-    found = enlarge(Doubling(), ramp(), None, scale)
+@pytest.mark.parametrize(("scales", "scale", "own"), [((2,), 3, 2), ((2,), 4, 2), ((2, 4), 3, 2), ((4,), 2, 4)])
+def test_other_scales_keep_every_sample_at_its_place(scales: tuple[int, ...], scale: int, own: int) -> None:
+    """A ramp is enlarged by the network of the smallest scale, and is not shifted by a part of a sample."""
+    engine = Filter(*scales)
+    found = enlarge(engine, ramp(), None, scale)
+    assert engine.asked == [(None, own)]
     assert found.shape == (40 * scale, 50 * scale)
     centres = (np.arange(50 * scale) + 0.5) / scale - 0.5
     wanted = np.interp(centres, np.arange(50), ramp()[0])

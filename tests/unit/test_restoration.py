@@ -126,7 +126,7 @@ def test_without_grain_the_result_is_the_networks(engine: Engine) -> None:
     """With `grain.keep` 0 the result is the network's rounded output."""
     luma = grainy().planes[0].astype(np.float32) * np.float32(1 / 4095)
     window = FrameWindows([grainy()], 0, [True]).window(0)
-    found = engine.upscale(luma, prepare(window.codes).network_input())
+    found = engine.upscale(luma, prepare(window.codes).network_input(), 2)
     assert np.array_equal(restored(engine, 0.0), np.clip(np.rint(found * np.float32(4095)), 0, 4095))
 
 
@@ -203,8 +203,8 @@ def test_a_network_on_single_frames_measures_nothing() -> None:
 class _Bicubic:
     """An engine that enlarges with a bicubic filter only."""
 
-    identity, scale, halo_frames = "bicubic", 2, 0
+    identity, scales, halo_frames = "bicubic", (2,), 0
 
-    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None = None) -> NDArray[np.float32]:
+    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None, scale: int) -> NDArray[np.float32]:
         assert window is None
-        return np.asarray(cv2.resize(luma, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), np.float32)
+        return np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.float32)

@@ -17,7 +17,7 @@ from training.codecs import Codec, compress
 from training.damage import Damage, Kind, apply, draw_damage, grained, shrink
 from training.dataset import Photograph
 from training.muon import orthonormal
-from training.samples import SAMPLE, SampleFiles, make
+from training.samples import SampleFiles, make, sample_type
 from training.train import Plan, train
 
 
@@ -120,7 +120,7 @@ def test_samples_may_grow_while_they_are_read(folder: Path) -> None:
     files = SampleFiles(folder)
     assert len(files) == 12
     whole = (folder / "0.samples").read_bytes()
-    (folder / "1.samples").write_bytes(whole[: SAMPLE.itemsize + 100])
+    (folder / "1.samples").write_bytes(whole[: sample_type(2).itemsize + 100])
     files.refresh()
     assert len(files) == 13
     assert files.read(np.array([0, 12]))[0].tobytes() == files.read(np.array([12]))[0].tobytes()
@@ -134,9 +134,24 @@ def test_a_training_may_read_some_kinds_of_damage_alone(photos: list[Photograph]
     every = np.concatenate(made)
     assert len({int(kind) for kind in every["kind"]}) > 1
     for kinds in ({Kind.FILM}, {Kind.CLEAN_AREA, Kind.CLEAN_BICUBIC}, {Kind.CODEC}):
-        wanted, files = every[np.isin(every["kind"], list(kinds))], SampleFiles(tmp_path, kinds)
+        wanted, files = every[np.isin(every["kind"], list(kinds))], SampleFiles(tmp_path, kinds=kinds)
         assert len(files) == len(wanted)
         assert files.read(np.arange(len(files))).tobytes() == wanted.tobytes()
+
+
+def test_samples_may_be_of_some_kinds_alone(photos: list[Photograph]) -> None:
+    """Clips are made of the asked kinds alone, each of them, at four times the size too."""
+    kinds = {Kind.CLEAN_AREA, Kind.CODEC}
+    made = np.concatenate([make(photos, 4, n, scale=4, kinds=kinds) for n in range(8)])
+    assert {Kind(kind) for kind in made["kind"]} == kinds
+    assert made["truth"].shape[1:] == (256, 256)
+
+
+def test_a_network_of_another_scale_learns_from_samples_of_its_own(photos: list[Photograph], tmp_path: Path) -> None:
+    """A training of a network that enlarges by 4 reads samples that were made for it."""
+    (tmp_path / "0.samples").write_bytes(make(photos, 3, 0, scale=4).tobytes())
+    train(tmp_path / "run.pt", tmp_path, WindowNetwork(8, 3, scale=4), Plan(1, batch=2), threads=1)
+    assert torch.load(tmp_path / "run.pt", weights_only=True)["step"] == 1
 
 
 def test_a_batch_is_a_function_of_its_number(folder: Path) -> None:

@@ -63,7 +63,7 @@ def test_several_networks_learn_from_samples_of_their_scale(
     """Networks for x2 and x4 take turns, each is written whole, and the samples are restored better than by bicubic."""
     for scale, folder in ((2, "samples"), (4, "samples-x4")):
         (tmp_path / folder).mkdir()
-        made = b"".join(make(photos, 5, n, scale).tobytes() for n in range(3))
+        made = b"".join(make(photos, 5, n, scale=scale).tobytes() for n in range(3))
         assert len(made) == 12 * sample_type(scale).itemsize
         (tmp_path / folder / "0.samples").write_bytes(made)
     recipes = {f"x{scale}": Recipe(WindowNetwork(8, 3, scale=scale), batch=4, warm_up=4) for scale in (2, 4)}

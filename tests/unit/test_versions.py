@@ -216,7 +216,7 @@ def test_a_worker_refuses_work_by_a_key_that_it_does_not_know() -> None:
     """A batch that depends on a later version's recipe key is refused by name, not restored without it."""
 
     class Unused:
-        identity, scale = "none", 2
+        identity, scales = "none", (2,)
 
         def upscale(self, luma: object) -> object:
             raise AssertionError(f"restored all the same: {luma}")

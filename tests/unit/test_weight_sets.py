@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.self_test import known_picture, known_window
-from reelwright.restoration.weight_sets import undamaged_share
+from reelwright.restoration.weight_sets import NetworkWeights, undamaged_share
 from reelwright.restoration.window_network import NetworkInput, WindowNetwork
 from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError
-from training.export import join, write
+from training.export import join, read, write
 
 SMALL = WindowNetwork(channels=8, layers=3)
 CLEAN, MIDDLE, GRAINY = 0.5, 2.5, 6.0
@@ -29,10 +32,15 @@ def files(tmp_path: Path) -> dict[str, Path]:
     """Two networks with weights of their own, and both in one file."""
     found = {name: tmp_path / f"{name}.safetensors" for name in ("damaged", "undamaged", "both")}
     for seed, name in enumerate(("damaged", "undamaged")):
-        torch.manual_seed(seed)
-        write(found[name], SMALL, WindowNet(SMALL).state_dict())
-    join(found["damaged"], found["undamaged"], found["both"])
+        write(found[name], weights_of(SMALL, seed))
+    write(found["both"], join(read(found["damaged"]), read(found["undamaged"])))
     return found
+
+
+def weights_of(network: WindowNetwork, seed: int = 0) -> NetworkWeights[Tensor]:
+    """A network with random weights."""
+    torch.manual_seed(seed)
+    return NetworkWeights(network, [WindowNet(network).state_dict()])
 
 
 def engine_of(name: str, file: Path) -> Engine:
@@ -61,7 +69,7 @@ def test_an_engine_mixes_the_sets_by_the_grain(name: str, files: dict[str, Path]
     """Without grain the result is that of the second set, with much that of the first, at the middle their mean."""
     engines = {kind: engine_of(name, file) for kind, file in files.items()}
     found = {
-        (kind, grain): engine.upscale(known_picture(), window_of(grain))
+        (kind, grain): engine.upscale(known_picture(), window_of(grain), 2)
         for kind, engine in engines.items()
         for grain in (CLEAN, MIDDLE, GRAINY)
     }
@@ -81,10 +89,64 @@ def test_a_file_with_half_a_second_set_is_refused(files: dict[str, Path]) -> Non
         resolve_model(str(files["both"]))
 
 
-def test_sets_of_two_networks_are_not_joined(files: dict[str, Path], tmp_path: Path) -> None:
-    """Weights of another shape are refused and no file is written."""
-    other = WindowNetwork(channels=4, layers=3)
-    write(files["undamaged"], other, WindowNet(other).state_dict())
+def test_sets_of_two_networks_are_not_joined(files: dict[str, Path]) -> None:
+    """Weights of another shape are refused."""
     with pytest.raises(SystemExit, match="two networks"):
-        join(files["damaged"], files["undamaged"], tmp_path / "new.safetensors")
+        join(read(files["damaged"]), weights_of(WindowNetwork(channels=4, layers=3)))
+
+
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_each_scale_has_a_network_of_its_own(name: str, files: dict[str, Path], tmp_path: Path) -> None:
+    """A file with networks that enlarge by 2 and by 4, each with two sets, gives what files with one of them give."""
+    large = replace(SMALL, scale=4)
+    four, all_of_them = tmp_path / "four.safetensors", tmp_path / "all.safetensors"
+    write(four, join(weights_of(large, 2), weights_of(large, 3)))
+    write(all_of_them, read(files["both"]), read(four))
+    model, engine = resolve_model(str(all_of_them)), engine_of(name, all_of_them)
+    assert model.scales == engine.scales == (2, 4)
+    for scale, file in ((2, files["both"]), (4, four)):
+        for grain in (CLEAN, MIDDLE, GRAINY):
+            alone = engine_of(name, file).upscale(known_picture(), window_of(grain), scale)
+            assert alone.shape == (36 * scale, 48 * scale)
+            assert np.array_equal(engine.upscale(known_picture(), window_of(grain), scale), alone)
+
+
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_undamaged_film_is_left_to_the_scale_that_has_a_set_for_it(
+    name: str, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """A network x4 with a set for damaged film alone restores that; other film is that of x2, enlarged further."""
+    damaged = weights_of(replace(SMALL, scale=4), 2)
+    four, both = tmp_path / "four.safetensors", tmp_path / "both.safetensors"
+    write(four, damaged)
+    write(both, read(files["both"]), damaged)
+    engine, alone, twice = engine_of(name, both), engine_of(name, four), engine_of(name, files["both"])
+    grainy, clean = window_of(GRAINY), window_of(CLEAN)
+    assert np.array_equal(engine.upscale(known_picture(), grainy, 4), alone.upscale(known_picture(), grainy, 4))
+    further = cv2.resize(twice.upscale(known_picture(), clean, 2), (192, 144), interpolation=cv2.INTER_LANCZOS4)
+    assert np.abs(engine.upscale(known_picture(), clean, 4) - further).max() < 1e-6
+    assert np.abs(further - alone.upscale(known_picture(), clean, 4)).max() > 0.02
+
+
+def test_a_file_with_half_a_network_of_another_scale_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    """A network for another scale that lacks a tensor, or tensors of no known scale, are one line that says so."""
+    whole = tmp_path / "whole.safetensors"
+    write(whole, read(files["both"]), weights_of(replace(SMALL, scale=4)))
+    tensors = load_file(whole)
+    missing = {key: tensor for key, tensor in tensors.items() if key != "x4.conv1.bias"}
+    for wrong in (
+        missing,
+        tensors | {"x5.conv1.bias": tensors["conv1.bias"]},
+        tensors | {"x2.a": tensors["conv1.bias"]},
+    ):
+        save_file(wrong, whole, SMALL.to_metadata())
+        with pytest.raises(ModelError, match="tensors are not those"):
+            resolve_model(str(whole))
+
+
+def test_networks_of_one_file_differ_in_their_scale_alone(tmp_path: Path) -> None:
+    """Two networks of one scale, or of different depth, are refused and no file is written."""
+    for other in (SMALL, WindowNetwork(channels=8, layers=4, scale=4)):
+        with pytest.raises(SystemExit, match="differ in their scale"):
+            write(tmp_path / "new.safetensors", weights_of(SMALL), weights_of(other))
     assert not (tmp_path / "new.safetensors").exists()

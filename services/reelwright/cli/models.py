@@ -10,5 +10,5 @@ def command() -> None:
     from reelwright.restoration.models import list_models
 
     for model in list_models():
-        scale = model.network.scale if model.network else "?"
-        print_result(f"{model.name}  x{scale}  sha256:{model.sha256}\n{model.path}\n\n{model.card}")
+        scales = ",".join(f"x{scale}" for scale in model.scales)
+        print_result(f"{model.name}  {scales}  sha256:{model.sha256}\n{model.path}\n\n{model.card}")

@@ -16,25 +16,26 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 class Engine(Protocol):
-    """Runs one network. Thread-safe: several frames may be computed at the same time.
+    """Runs the networks of one model. Thread-safe: several frames may be computed at the same time.
 
     Attributes:
         identity: runtime, version, precision, device, processor and model: everything that may change a pixel.
-        scale: enlargement of its network.
-        halo_frames: frames before and after each frame that its network reads; 0 for a network on single frames.
+        scales: enlargements of its networks, ascending.
+        halo_frames: frames before and after each frame that they read; 0 for a network on single frames.
     """
 
     identity: str
-    scale: int
+    scales: tuple[int, ...]
     halo_frames: int
 
-    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None = None) -> NDArray[np.float32]:
+    def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None, scale: int) -> NDArray[np.float32]:
         """Enlarges luma.
 
         Args:
             luma: (H, W), values in [0, 1], repaired.
             window: what the frame's window shows beside it, at the sides of `luma` or larger (see
                 `frame_windows.luma_codes`); needed by networks with `halo_frames`, ignored by others.
+            scale: one of `scales`.
 
         Returns:
             A new array (scale * H, scale * W); values may be slightly below 0 or above 1.

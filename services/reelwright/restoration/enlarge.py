@@ -1,12 +1,17 @@
-"""The step that enlarges luma: the network, then a linear filter where the recipe's scale is not the network's."""
+"""The step that enlarges luma: the network, then a linear filter where no network has the recipe's scale."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.restoration.engine import Engine
+from reelwright.restoration.weight_sets import NetworkWeights, mix
 from reelwright.restoration.window_network import NetworkInput
 
 Luma = NDArray[np.float32]
@@ -16,7 +21,7 @@ def enlarge(engine: Engine, luma: Luma, window: NetworkInput | None, scale: int)
     """Enlarges luma by `scale`.
 
     Args:
-        engine: runs the network.
+        engine: runs the network of `scale`, or else that of its smallest scale.
         luma: (H, W) float32 in [0, 1], repaired.
         window: what the frame's window shows beside it; None for a network on single frames.
         scale: 2, 3 or 4.
@@ -24,12 +29,51 @@ def enlarge(engine: Engine, luma: Luma, window: NetworkInput | None, scale: int)
     Returns:
         (scale * H, scale * W) float32; values may be slightly below 0 or above 1.
     """
-    enlarged = engine.upscale(luma, window)
-    if engine.scale == scale:
+    own = scale if scale in engine.scales else engine.scales[0]
+    enlarged = engine.upscale(luma, window, own)
+    if own == scale:
         return enlarged
     size = (luma.shape[1] * scale, luma.shape[0] * scale)
-    method = cv2.INTER_AREA if scale < engine.scale else cv2.INTER_LANCZOS4
+    method = cv2.INTER_AREA if scale < own else cv2.INTER_LANCZOS4
     return np.asarray(cv2.resize(enlarged, size, interpolation=method), np.float32)
+
+
+def mixed_detail(
+    networks: Mapping[int, NetworkWeights[Any]],
+    scale: int,
+    luma: Luma,
+    *,
+    figures: NDArray[np.float32],
+    detail: Callable[[int, int], Luma],
+) -> Luma:
+    """What the networks of a file add to the bicubic enlargement of a frame, their weight sets mixed.
+
+    A network without a set for undamaged film leaves such film to that of the smallest scale, whose result a Lanczos
+    filter enlarges further. (`reel-s` x4: on seven undamaged pieces that gained 1.1 to 3.5 dB over bicubic, where the
+    network for damaged film lost 1.1 dB on one.)
+
+    Args:
+        networks: the networks of the file by scale.
+        scale: of the enlargement, one of theirs.
+        luma: (H, W) float32, extended as by `window_network.input_planes`.
+        figures: (4,) float32, see `measurement.Measurement.figures`.
+        detail: the detail by the weight set of this number of the network of a scale, (scale * H, scale * W) float32.
+
+    Returns:
+        (scale * H, scale * W) float32.
+    """
+    sets = [partial(detail, scale, number) for number in range(len(networks[scale].sets))]
+    smallest = min(networks)
+    if len(sets) == 1 and len(networks[smallest].sets) > 1:
+        sets.append(lambda: _further(luma, detail(smallest, 1), smallest, scale))
+    return mix(sets, figures)
+
+
+def _further(luma: Luma, detail: Luma, smaller: int, scale: int) -> Luma:
+    """The result of a network of a smaller scale, enlarged further, as detail over the bicubic enlargement."""
+    size = (luma.shape[1] * scale, luma.shape[0] * scale)
+    further = cv2.resize(add_detail(luma, detail, smaller), size, interpolation=cv2.INTER_LANCZOS4)
+    return np.asarray(further - cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def add_detail(luma: Luma, detail: Luma, scale: int) -> Luma:

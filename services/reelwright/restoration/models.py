@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reelwright.restoration.weight_sets import split_sets
+from reelwright.restoration.weight_sets import split_scales
 from reelwright.restoration.window_network import MIDDLE, WindowNetwork
 from reelwright.titles.errors import ModelError
 
@@ -32,12 +32,14 @@ class ModelFile:
         path: its safetensors file.
         sha256: digest of the file, in hex.
         network: its layers; None for another family than `reel`, which the torch engine loads through spandrel.
+        scales: the enlargements that it has weights for, ascending; () for another family.
     """
 
     name: str
     path: Path
     sha256: str
     network: WindowNetwork | None
+    scales: tuple[int, ...]
 
     @property
     def halo_frames(self) -> int:
@@ -87,11 +89,11 @@ def _load(name: str, path: Path) -> ModelFile:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(error.strerror or "cannot be read", str(path), "check the file") from None
-    return ModelFile(name, path, sha256, _network(header, path))
+    return ModelFile(name, path, sha256, *_network(header, path))
 
 
-def _network(header: dict[str, Any], path: Path) -> WindowNetwork | None:
-    """The `reel` network in a file; None for another family.
+def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, tuple[int, ...]]:
+    """The `reel` network in a file and the scales that it has weights for; None and () for another family.
 
     Raises:
         ModelError: the file names a `reel` network and does not hold exactly its tensors.
@@ -102,19 +104,21 @@ def _network(header: dict[str, Any], path: Path) -> WindowNetwork | None:
             raise ModelError("a network of version 0.1, which reads single frames", str(path), "train it again")
         network = WindowNetwork.from_metadata(metadata)
         if network is None:
-            return None
+            return None, ()
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
         shapes = {name: value["shape"] for name, value in tensors.items()}
-        for weights in split_sets(shapes):
-            # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
-            if len(weights) != 2 * network.layers + 4 or weights != network.shapes():
-                raise ValueError("unexpected tensors")
+        networks = split_scales(network, shapes)
+        for weights in networks.values():
+            for tensor_set in weights.sets:
+                # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
+                if len(tensor_set) != 2 * network.layers + 4 or tensor_set != weights.network.shapes():
+                    raise ValueError("unexpected tensors")
         if not {value["dtype"] for value in tensors.values()} <= _DTYPES:
             raise ValueError("unexpected dtype")
     except (ValueError, TypeError, KeyError):
         what = "its tensors are not those of the reel network it names"
         raise ModelError(what, str(path), "export it again") from None
-    return network
+    return network, tuple(networks)
 
 
 def _header(path: Path) -> dict[str, Any]:

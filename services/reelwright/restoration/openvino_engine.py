@@ -15,10 +15,10 @@ from openvino import opset13 as ops
 from safetensors.numpy import load_file
 
 from reelwright.restoration.engine import Precision, format_identity
-from reelwright.restoration.enlarge import add_detail
+from reelwright.restoration.enlarge import add_detail, mixed_detail
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
-from reelwright.restoration.weight_sets import mix, split_sets
+from reelwright.restoration.weight_sets import split_scales
 from reelwright.restoration.window_network import (
     DIFFERENCE_GAIN,
     FIGURES,
@@ -31,16 +31,16 @@ from reelwright.restoration.window_network import (
     input_planes,
 )
 
-# Compiled networks that are kept, one for each weight set and tile size. A worker sees titles of many sizes, and each
-# takes memory.
+# Compiled networks that are kept, one for each scale, weight set and tile size. A worker sees titles of many sizes, and
+# each takes memory.
 _MAX_COMPILED = 6
 
 
 class OpenVinoEngine:
-    """Runs a `reel` network on the CPU.
+    """Runs `reel` networks on the CPU.
 
     Args:
-        model: the network; one of the `reel` family.
+        model: their file; one of the `reel` family.
         threads: CPU threads in total.
         streams: frames computed at the same time.
         precision: of the convolutions; the bicubic enlargement is always float32.
@@ -57,38 +57,36 @@ class OpenVinoEngine:
         largest: tuple[int, int] = (MAX_ROWS, MAX_COLUMNS),
     ) -> None:
         assert model.network is not None
-        self._network = model.network
         stored = {name: tensor.astype(np.float32) for name, tensor in load_file(str(model.path)).items()}
-        self._sets = split_sets(stored)
+        self._networks = split_scales(model.network, stored)
         self._options = compile_options(threads, streams, precision)
         self._streams, self._largest = streams, largest
-        self._requests: dict[tuple[int, tuple[int, int]], queue.LifoQueue[Any]] = {}
+        self._requests: dict[tuple[int, int, tuple[int, int]], queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
         self.identity = format_identity("openvino", resolve_precision(precision), model)
-        self.scale, self.halo_frames = model.network.scale, MIDDLE
+        self.scales, self.halo_frames = tuple(self._networks), MIDDLE
 
-    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
+    def upscale(self, luma: Luma, window: NetworkInput | None, scale: int) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         assert window is not None, "the network reads a window"
-        sets = [partial(self._detail, number, luma, window) for number in range(len(self._sets))]
-        return add_detail(luma, mix(sets, window.figures), self._network.scale)
+        planes = input_planes(luma, window)
+        detail = partial(self._detail, planes, window.figures)
+        mixed = mixed_detail(self._networks, scale, planes[0][0], figures=window.figures, detail=detail)
+        return add_detail(luma, mixed, scale)
 
-    def _detail(self, number: int, luma: Luma, window: NetworkInput) -> Luma:
-        """The detail by one of the weight sets."""
-        network = self._network
-        factors = channel_factors(self._sets[number], window.figures)
-        constants = [window.figures.reshape(1, -1, 1, 1), factors.reshape(1, -1, 1, 1)]
+    def _detail(self, planes: list[Planes], figures: NDArray[np.float32], scale: int, number: int) -> Luma:
+        """The detail by one of the weight sets of a scale's network."""
+        network = self._networks[scale].network
+        factors = channel_factors(self._networks[scale].sets[number], figures)
+        constants = [figures.reshape(1, -1, 1, 1), factors.reshape(1, -1, 1, 1)]
 
         def run(tile: list[Planes]) -> Luma:
-            return self._infer(number, [*(planes[None] for planes in tile), *constants])
+            return self._infer(scale, number, [*(planes[None] for planes in tile), *constants])
 
-        planes = input_planes(luma, window)
-        return run_tiled(
-            planes, run, scale=network.scale, halo=network.halo, multiple=network.unshuffle, largest=self._largest
-        )
+        return run_tiled(planes, run, scale=scale, halo=network.halo, multiple=network.unshuffle, largest=self._largest)
 
-    def _infer(self, number: int, inputs: list[NDArray[Any]]) -> Luma:
-        pool = self._pool(number, (inputs[0].shape[2], inputs[0].shape[3]))
+    def _infer(self, scale: int, number: int, inputs: list[NDArray[Any]]) -> Luma:
+        pool = self._pool(scale, number, (inputs[0].shape[2], inputs[0].shape[3]))
         request = pool.get()
         try:
             result = request.infer(dict(enumerate(inputs)), share_inputs=True)[0]
@@ -96,12 +94,13 @@ class OpenVinoEngine:
         finally:
             pool.put(request)
 
-    def _pool(self, number: int, shape: tuple[int, int]) -> queue.LifoQueue[Any]:
-        """The requests of a weight set for tiles of one size."""
-        key = (number, shape)
+    def _pool(self, scale: int, number: int, shape: tuple[int, int]) -> queue.LifoQueue[Any]:
+        """The requests of a scale's weight set for tiles of one size."""
+        key = (scale, number, shape)
         with self._lock:
             if key not in self._requests:
-                graph = build_graph(self._network, self._sets[number], shape)
+                weights = self._networks[scale]
+                graph = build_graph(weights.network, weights.sets[number], shape)
                 compiled = ov.Core().compile_model(graph, "CPU", self._options)
                 pool: queue.LifoQueue[Any] = queue.LifoQueue()
                 for _ in range(self._streams):

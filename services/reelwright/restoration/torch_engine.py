@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reelwright.restoration.engine import Precision, format_identity
-from reelwright.restoration.enlarge import add_detail
+from reelwright.restoration.enlarge import add_detail, mixed_detail
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
-from reelwright.restoration.weight_sets import mix, split_sets
+from reelwright.restoration.weight_sets import split_scales
 from reelwright.restoration.window_network import MIDDLE, NetworkInput, WindowNetwork, input_planes
 from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError, one_line
@@ -32,10 +32,10 @@ _OTHER_MULTIPLE = 16
 
 
 class TorchEngine:
-    """Runs a network with torch.
+    """Runs networks with torch.
 
     Args:
-        model: a `reel` network, or any that spandrel can load.
+        model: a file of `reel` networks, or any network that spandrel can load.
         threads: CPU threads in total.
         precision: of the network; the bicubic enlargement is always float32.
         largest: maximum rows and columns of a tile.
@@ -55,25 +55,33 @@ class TorchEngine:
         self._lock = threading.Lock()
         self.identity = format_identity("torch", resolve_precision(precision), model, device_name())
         if model.network is not None:
-            sets = split_sets(load_file(str(model.path)))
-            self._calls = [self._load_reel(model.network, weights) for weights in sets]
-            self.scale, self.halo_frames = model.network.scale, MIDDLE
+            self._networks = split_scales(model.network, load_file(str(model.path)))
+            self._calls = {
+                scale: [self._load_reel(found.network, weights) for weights in found.sets]
+                for scale, found in self._networks.items()
+            }
+            self.halo_frames = MIDDLE
             self._halo, self._multiple = model.network.halo, model.network.unshuffle
         else:
-            self.scale, call = self._load_with_spandrel(model)
-            self._calls, self.halo_frames = [call], 0
+            scale, call = self._load_with_spandrel(model)
+            self._calls, self.halo_frames = {scale: [call]}, 0
             self._halo, self._multiple = _OTHER_HALO, _OTHER_MULTIPLE
+        self.scales = tuple(self._calls)
 
-    def upscale(self, luma: Luma, window: NetworkInput | None = None) -> Luma:
+    def upscale(self, luma: Luma, window: NetworkInput | None, scale: int) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
-        in_tiles = partial(run_tiled, scale=self.scale, halo=self._halo, multiple=self._multiple, largest=self._largest)
         if not self.halo_frames:
-            whole = in_tiles([luma[None]], partial(self._run, self._calls[0]))
-            return np.ascontiguousarray(whole, np.float32)
+            return np.ascontiguousarray(self._detail([luma[None]], None, scale, 0), np.float32)
         assert window is not None, "the network reads a window"
-        figures, planes = torch.from_numpy(window.figures)[None], input_planes(luma, window)
-        runs = [partial(self._run, call, figures=figures) for call in self._calls]
-        return add_detail(luma, mix([partial(in_tiles, planes, run) for run in runs], window.figures), self.scale)
+        planes = input_planes(luma, window)
+        detail = partial(self._detail, planes, torch.from_numpy(window.figures)[None])
+        mixed = mixed_detail(self._networks, scale, planes[0][0], figures=window.figures, detail=detail)
+        return add_detail(luma, mixed, scale)
+
+    def _detail(self, planes: list[Planes], figures: Tensor | None, scale: int, number: int) -> Luma:
+        """The result of one of a scale's networks: the detail, or with another family the whole picture."""
+        run = partial(self._run, self._calls[scale][number], figures=figures)
+        return run_tiled(planes, run, scale=scale, halo=self._halo, multiple=self._multiple, largest=self._largest)
 
     def _run(self, call: _Call, tile: list[Planes], figures: Tensor | None = None) -> Luma:
         with self._lock, torch.inference_mode():

@@ -1,18 +1,22 @@
-"""Two weight sets of one network, for damaged and for undamaged film, mixed by the grain that was measured.
+"""The weights of a file: a network for each scale, and for each of them a set for damaged and one for undamaged film.
 
-One set for both is a compromise: trained alike, a set for undamaged film alone gained 1.2 dB more there, and sharpened
-no film that was never sharp. The results are mixed and not the weights, since two trainings end in places between which
-nothing works. The share is a continuous function of the frame's own measurement: it is the same in every batch, segment
-and worker, and no picture changes abruptly when the grain does.
+The two sets of a network are mixed by the grain that was measured. One set for both is a compromise: trained alike, a
+set for undamaged film alone gained 1.2 dB more there, and sharpened no film that was never sharp. The results are mixed
+and not the weights, since two trainings end in places between which nothing works. The share is a continuous function
+of the frame's own measurement: it is the same in every batch, segment and worker, and no picture changes abruptly when
+the grain does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from reelwright.restoration.window_network import SCALES, WindowNetwork
 
 Luma = NDArray[np.float32]
 Tensor = TypeVar("Tensor")
@@ -24,8 +28,43 @@ UNDAMAGED = "undamaged."
 _UNDAMAGED_BELOW, _DAMAGED_FROM = 1.75 / 16, 3.25 / 16
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkWeights(Generic[Tensor]):
+    """One of the networks in a file.
+
+    Attributes:
+        network: its shape.
+        sets: its weight sets: that for damaged film, then that for undamaged film where there is one.
+    """
+
+    network: WindowNetwork
+    sets: list[dict[str, Tensor]]
+
+
+def scale_prefix(scale: int) -> str:
+    """What the names of the tensors begin with that belong to the network of another scale than the file's first."""
+    return f"x{scale}."
+
+
+def split_scales(network: WindowNetwork, tensors: Mapping[str, Tensor]) -> dict[int, NetworkWeights[Tensor]]:
+    """The networks in a file by their scale, ascending. They differ in the scale alone.
+
+    Args:
+        network: the one that the file's metadata describe; its tensors have no `scale_prefix`.
+        tensors: all tensors of the file by name.
+    """
+    others = {scale: scale_prefix(scale) for scale in SCALES if scale != network.scale}
+    first = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(others.values()))}
+    found = {network.scale: NetworkWeights(network, split_sets(first))}
+    for scale, prefix in others.items():
+        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if own:
+            found[scale] = NetworkWeights(replace(network, scale=scale), split_sets(own))
+    return dict(sorted(found.items()))
+
+
 def split_sets(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The weight sets in a file: that for damaged film, then that for undamaged film where there is one."""
+    """The weight sets of one network: that for damaged film, then that for undamaged film where there is one."""
     damaged = {name: tensor for name, tensor in tensors.items() if not name.startswith(UNDAMAGED)}
     undamaged = {name.removeprefix(UNDAMAGED): t for name, t in tensors.items() if name.startswith(UNDAMAGED)}
     return [damaged, undamaged] if undamaged else [damaged]

@@ -30,6 +30,8 @@ MAPS = 2
 FIGURES = 4
 # Neighbours enter as differences to the middle frame, this many times enlarged; beyond 64 levels they are cut off.
 DIFFERENCE_GAIN = 4.0
+# Enlargements that there are networks for.
+SCALES = (2, 3, 4)
 # Factors are positive, so that an engine may move them across a ReLU. Those of trained networks are 0.7 to 1.4.
 LEAST_FACTOR = 1 / 16
 # Neurons of the small net.
@@ -111,7 +113,7 @@ class WindowNetwork:
             network = cls(**fields)
             # A description is complete; what it leaves out is not guessed.
             sound = fields == asdict(network) and network.channels > 0 and network.layers > 1
-            sound = sound and network.unshuffle == 2 and network.scale in {2, 3, 4}
+            sound = sound and network.unshuffle == 2 and network.scale in SCALES
         except (KeyError, TypeError):
             sound = False
         if not sound:

@@ -1,0 +1,118 @@
+"""What `make quality` measures and how it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from reelwright.restoration.restore import Restorer
+from tests.support.windows import codes, panned
+from training.metrics import psnr
+from training.quality import ffmpeg
+from training.quality.dirt import Dirt
+from training.quality.measures import BANDS, Figures, band_energies, flicker, grain_kept, tint
+from training.quality.page import Results, best_peer, page
+from training.quality.sheets import write_sheet
+from training.quality.statistics import mean
+
+STILL = np.tile(np.linspace(0.2, 0.8, 96, dtype=np.float32), (3, 64, 1))
+
+
+class Enlarging:
+    """An engine without a network."""
+
+    identity, scales, halo_frames = "enlarging", (2,), 0
+
+    def upscale(self, luma: np.ndarray, window: object, scale: int) -> np.ndarray:
+        """A bicubic enlargement; nothing is removed."""
+        assert window is None
+        return np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def figures(value: float) -> Figures:
+    """Figures that all rise with one value."""
+    return Figures(30 + value, 0.8 + value / 100, 60 + value, 31 + value, 4 - value)
+
+
+def test_an_interval_holds_the_mean_and_is_the_same_each_time() -> None:
+    """The interval of alike clips is narrow, that of unlike ones wide, and a second call gives the same."""
+    alike, unlike = mean([1.0, 1.1, 0.9, 1.0]), mean([-2.0, 4.0, 0.0, 2.0])
+    assert alike.value == pytest.approx(unlike.value)
+    assert unlike.low < alike.low < alike.value < alike.high < unlike.high
+    assert mean([-2.0, 4.0, 0.0, 2.0]) == unlike
+    assert f"{mean([1.0, 1.0]):+.1f}" == "+1.0 (+1.0 to +1.0)"
+
+
+def test_motion_is_no_flicker() -> None:
+    """A moving scene that is restored exactly flickers less than a level; frames that differ in brightness flicker."""
+    truth = panned((3, 1), rows=128, columns=160)[:3] / np.float32(255)
+    assert flicker(truth, truth) < 1
+    unsteady = truth + np.array([0, 0.02, 0], np.float32)[:, None, None]
+    assert flicker(unsteady, truth) == pytest.approx(0.02 * 255, rel=0.1)
+
+
+def test_bands_split_the_energy_by_frequency() -> None:
+    """A wave of a known frequency has its energy in the band of that frequency alone."""
+    columns = np.arange(256, dtype=np.float32)
+    for band, (low, high) in enumerate(BANDS):
+        wave = np.tile(np.sin(2 * np.pi * round(256 * (low + high) / 2) / 256 * columns), (64, 1))
+        energies = band_energies(wave.astype(np.float32))
+        assert energies[band] > 0.999 * sum(energies)
+
+
+def test_a_restoration_that_removes_nothing_keeps_all_grain_and_tints_nothing() -> None:
+    """Its grain has the source's energy in every band within a tenth, and grey film stays grey."""
+    plain = np.full((5, 64, 96), 120, np.uint8)
+    grainy = codes(plain + cv2.GaussianBlur(np.random.default_rng(0).normal(0, 20, plain.shape), (5, 5), 1.2))
+    restorer = Restorer(Enlarging(), 2, 1.0)
+    assert grain_kept(restorer, grainy, plain)[0] == pytest.approx(1, abs=0.1)
+    assert tint(restorer, grainy) == 0
+
+
+def test_the_best_peer_is_neither_the_base_nor_ours() -> None:
+    """Of the other methods the one with the highest mean PSNR."""
+    pieces = {
+        name: {"bicubic": figures(3), "weak": figures(1), "strong": figures(2), "ours": figures(4)}
+        for name in ("a", "b")
+    }
+    assert best_peer(pieces) == "strong"
+
+
+def test_the_page_tells_every_method_and_piece() -> None:
+    """Gains are against bicubic, the mean with its interval, then each piece; what was not measured is left out."""
+    results = Results(figures={(2, "film"): {n: {"bicubic": figures(0), "ours": figures(2)} for n in ("one", "two")}})
+    text = page(results, "How.")
+    assert "## x2. Film" in text
+    assert "| ours | +2.00 (+2.00 to +2.00) | +0.020 (+0.020 to +0.020) | +2.0 (+2.0 to +2.0) |" in text
+    assert "| two | 30.00 | +2.00 |" in text
+    assert "Dust" not in text
+    results.dirt["ours"] = {"one": Dirt(0.9, 0.0001, float("nan")), "two": Dirt(0.7, 0.0003, 0.8)}
+    assert "| mean, ours | 80.0% (70.0% to 90.0%) | 0.020% (0.010% to 0.030%) | 80.0% (80.0% to 80.0%) |" in page(
+        results, ""
+    )
+
+
+def test_a_sheet_has_its_parts_side_by_side(tmp_path: Path) -> None:
+    """Parts at 1:1 in order, with a gap between them."""
+    parts = {str(level): np.full((300, 400), level / 255, np.float32) for level in (40, 120, 200)}
+    write_sheet(tmp_path / "sheets" / "a.jpg", parts, (10, 20))
+    found = cv2.imread(str(tmp_path / "sheets" / "a.jpg"), cv2.IMREAD_GRAYSCALE)
+    assert found is not None
+    assert found.shape == (200, 3 * 230 + 2 * 4)
+    assert [round(float(found[:, 10 + 234 * i : 220 + 234 * i].mean())) for i in range(3)] == [40, 120, 200]
+
+
+def test_ffmpeg_denoises_and_compares() -> None:
+    """Its denoisers bring a noisy still nearer to the truth, and VMAF and XPSNR are best for the truth itself."""
+    still = codes(np.tile(STILL[:1], (11, 4, 4)) * 255)
+    noisy = codes(still + np.random.default_rng(0).normal(0, 8, still.shape))
+    before = psnr(float(np.square((noisy.astype(np.float32) - still) / 255).mean()))
+    for name, graph in ffmpeg.denoisers(8).items():
+        found = ffmpeg.filtered(noisy, graph)
+        assert psnr(float(np.square((found[5].astype(np.float32) - still[5]) / 255).mean())) > before + 0.3, name
+    same, worse = ffmpeg.likeness(still, still), ffmpeg.likeness(noisy, still)
+    assert same.vmaf > worse.vmaf
+    assert same.xpsnr > worse.xpsnr

@@ -1,0 +1,1 @@
+"""What networks do for moving film that training never saw, and what their peers do."""

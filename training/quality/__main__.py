@@ -1,0 +1,99 @@
+"""Remakes docs/quality.md: `python -m training.quality`, or `make quality`.
+
+With MODEL it measures another file of networks, a safetensors file of `training.export` or a checkpoint of
+`training.train`, whose averaged weights count. Pieces and peers that are not on this machine are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.processor import instruction_set
+from training import material
+from training.quality.jobs import Job, measure
+from training.quality.page import Results, best_peer, page
+from training.quality.sheets import write_sheet
+
+_ROOT = Path(__file__).resolve().parents[2]
+# Scales, treatments and pieces of the sheets, and where their part begins, in pixels of the truth.
+SHEETS = {
+    (2, "film", "chaplin"): (60, 230),
+    (2, "film", "city"): (100, 200),
+    (2, "area", "bikes"): (40, 250),
+    (4, "film", "run"): (120, 300),
+}
+
+
+def collect(jobs: list[Job], processes: int, sheets: Path, progress: Callable[[Results], None]) -> None:
+    """Does all jobs, writes the sheets into a folder, and tells after each job what there is by then."""
+    results, context = Results(), get_context("spawn")
+    with ProcessPoolExecutor(processes, context) as pool:
+        for job, found in zip(jobs, pool.map(measure, jobs), strict=True):
+            print(f"x{job.scale} {job.treatment or 'dirt, grain, alignment, tint'} {job.piece.name}", flush=True)
+            if found is None:
+                continue
+            name, case = job.piece.name, (job.scale, job.treatment)
+            if job.treatment:
+                results.figures.setdefault(case, {})[name] = found.figures
+            else:
+                results.grain[name], results.alignment[name] = found.grain, found.alignment
+                results.tint = {method: max(results.tint.get(method, 0), tint) for method, tint in found.tint.items()}
+                for method, dirt in found.dirt.items():
+                    results.dirt.setdefault(method, {})[name] = dirt
+            if found.sheet:
+                file = f"{job.treatment}-x{job.scale}-{name}.jpg"
+                peer = best_peer({name: found.figures})
+                shown = {which: found.sheet[which] for which in ("bicubic", peer, "ours", "truth")}
+                write_sheet(sheets / file, shown, SHEETS[*case, name])
+                results.sheets[file] = f"x{job.scale}, {job.treatment}, {name}: bicubic, {peer}, ours, truth"
+            progress(results)
+
+
+def main() -> None:
+    """Reads the command line and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    packaged = _ROOT / "services/reelwright/restoration/weights/reel-s.safetensors"
+    parser.add_argument("model", type=Path, nargs="?", default=packaged)
+    parser.add_argument("--frames", type=int, default=3, help="adjacent frames of each piece")
+    parser.add_argument("--pieces", nargs="+", default=[piece.name for piece in material.PIECES])
+    parser.add_argument("--treatments", nargs="+", choices=material.TREATMENTS, default=list(material.TREATMENTS))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder of the page and its images")
+    given = parser.parse_args()
+    pieces = [piece for piece in material.PIECES if piece.name in given.pieces]
+    scales = resolve_model(str(given.model)).scales
+    # What is measured apart from the treatments needs no second scale.
+    cases = [(scales[0], ""), *((scale, treatment) for treatment in given.treatments for scale in scales)]
+    jobs = [
+        Job(given.model, piece, given.frames, *case, sheet=(*case, piece.name) in SHEETS)
+        for case in cases
+        for piece in pieces
+    ]
+    intro = _intro(given.frames, len(pieces))
+
+    def write(results: Results) -> None:
+        (given.docs / "quality.md").write_text(page(results, intro))
+
+    given.docs.mkdir(parents=True, exist_ok=True)
+    collect(jobs, given.processes, given.docs / "images/quality", write)
+
+
+def _intro(frames: int, pieces: int) -> str:
+    machine = f"{os.cpu_count()} cores ({platform.machine()}, {instruction_set()})"
+    return f"""\
+`make quality` writes this page. Means over {pieces} moving pieces that no weight was trained on, {frames} adjacent
+frames of each, with 95 % confidence intervals over the pieces (bootstrap). PSNR-Y, SSIM, VMAF and XPSNR are differences
+to bicubic. Flicker is the change between adjacent frames along the motion of the truth, root mean square in levels of
+255. `ours` is `reel-s` without grain put back (`grain.keep` 0). Each of FFmpeg's denoisers is told the strength of the
+grain. Networks run on luma. Made on {machine}, without a GPU."""
+
+
+if __name__ == "__main__":
+    main()
