@@ -30,7 +30,7 @@ SEPARATE = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart
 # Programs that Go builds where they are missing.
 TOOLS := .cache/bin
 
-.PHONY: help demo up test coverage e2e again unit check bench fuzz conformance faults images \
+.PHONY: help demo up test coverage e2e again unit check bench quality fuzz conformance faults images \
 	images-test chart chart-tools e2e-kubernetes protos crds dashboards values constraints clean
 
 help:  ## what there is
@@ -82,6 +82,9 @@ check: $(VENV)/.dev  ## lint, dead code, layers, repository rules, types
 
 bench: $(VENV)/.dev  ## speed, memory and frames on this machine
 	$(BIN)/python -m tests.bench
+
+quality: $(VENV)/.dev  ## what networks do for moving film, and their peers: writes docs/quality.md, about half an hour
+	$(BIN)/python -m training.quality
 
 fuzz: $(VENV)/.dev  ## mutated films, until N or from FIRST to N: make fuzz N=20000; RESTORE=1 restores and verifies each
 	REELWRIGHT_FUZZ=$(or $(N),20000) REELWRIGHT_FUZZ_FIRST=$(or $(FIRST),0) REELWRIGHT_FUZZ_RESTORE=$(RESTORE) \
