@@ -75,7 +75,7 @@ def test_threads_and_parallel_frames_change_no_pixel(precision: Precision) -> No
     for threads, streams in ((2, 1), (2, 2), (4, 3)):
         engine = OpenVinoEngine(REEL_S, threads=threads, streams=streams, precision=precision)
         with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(lambda inputs: engine.upscale(*inputs, 2), frames))  # noqa: B023 - within its turn
+            found = list(pool.map(lambda inputs: engine.upscale(inputs[0], inputs[1], 2), frames))  # noqa: B023 - within its turn
         assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True)), (threads, streams)
 
 

@@ -31,7 +31,8 @@ class Broken:
         enlarge: what it does.
     """
 
-    identity, scales, halo_frames = "broken-1", (2,), 0
+    identity, halo_frames = "broken-1", 0
+    scales: tuple[int, ...] = (2,)
 
     def __init__(self, enlarge: Callable[[Luma], Luma]) -> None:
         self._enlarge = enlarge

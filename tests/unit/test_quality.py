@@ -24,7 +24,8 @@ STILL = np.tile(np.linspace(0.2, 0.8, 96, dtype=np.float32), (3, 64, 1))
 class Enlarging:
     """An engine without a network."""
 
-    identity, scales, halo_frames = "enlarging", (2,), 0
+    identity, halo_frames = "enlarging", 0
+    scales: tuple[int, ...] = (2,)
 
     def upscale(self, luma: np.ndarray, window: object, scale: int) -> np.ndarray:
         """A bicubic enlargement; nothing is removed."""
@@ -66,7 +67,11 @@ def test_bands_split_the_energy_by_frequency() -> None:
 def test_a_restoration_that_removes_nothing_keeps_all_grain_and_tints_nothing() -> None:
     """Its grain has the source's energy in every band within a tenth, and grey film stays grey."""
     plain = np.full((5, 64, 96), 120, np.uint8)
-    grainy = codes(plain + cv2.GaussianBlur(np.random.default_rng(0).normal(0, 20, plain.shape), (5, 5), 1.2))
+    grainy = codes(
+        np.asarray(
+            plain + cv2.GaussianBlur(np.random.default_rng(0).normal(0, 20, plain.shape), (5, 5), 1.2), np.float32
+        )
+    )
     restorer = Restorer(Enlarging(), 2, 1.0)
     assert grain_kept(restorer, grainy, plain)[0] == pytest.approx(1, abs=0.1)
     assert tint(restorer, grainy) == 0
@@ -108,7 +113,7 @@ def test_a_sheet_has_its_parts_side_by_side(tmp_path: Path) -> None:
 def test_ffmpeg_denoises_and_compares() -> None:
     """Its denoisers bring a noisy still nearer to the truth, and VMAF and XPSNR are best for the truth itself."""
     still = codes(np.tile(STILL[:1], (11, 4, 4)) * 255)
-    noisy = codes(still + np.random.default_rng(0).normal(0, 8, still.shape))
+    noisy = codes(np.asarray(still + np.random.default_rng(0).normal(0, 8, still.shape), np.float32))
     before = psnr(float(np.square((noisy.astype(np.float32) - still) / 255).mean()))
     for name, graph in ffmpeg.denoisers(8).items():
         found = ffmpeg.filtered(noisy, graph)

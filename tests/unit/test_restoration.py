@@ -203,7 +203,8 @@ def test_a_network_on_single_frames_measures_nothing() -> None:
 class _Bicubic:
     """An engine that enlarges with a bicubic filter only."""
 
-    identity, scales, halo_frames = "bicubic", (2,), 0
+    identity, halo_frames = "bicubic", 0
+    scales: tuple[int, ...] = (2,)
 
     def upscale(self, luma: NDArray[np.float32], window: NetworkInput | None, scale: int) -> NDArray[np.float32]:
         assert window is None

@@ -150,7 +150,8 @@ def test_samples_may_be_of_some_kinds_alone(photos: list[Photograph]) -> None:
 def test_a_network_of_another_scale_learns_from_samples_of_its_own(photos: list[Photograph], tmp_path: Path) -> None:
     """A training of a network that enlarges by 4 reads samples that were made for it."""
     (tmp_path / "0.samples").write_bytes(make(photos, 3, 0, scale=4).tobytes())
-    train(tmp_path / "run.pt", tmp_path, WindowNetwork(8, 3, scale=4), Plan(1, batch=2), threads=1)
+    network = WindowNetwork(channels=8, layers=3, scale=4)
+    train(tmp_path / "run.pt", tmp_path, network=network, plan=Plan(1, batch=2), threads=1)
     assert torch.load(tmp_path / "run.pt", weights_only=True)["step"] == 1
 
 

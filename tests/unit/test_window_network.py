@@ -7,23 +7,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from reelwright.restoration.window import prepare
+from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.weight_sets import NetworkWeights
 from reelwright.restoration.window_network import MIDDLE, WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from tests.support.windows import codes, grainy, panned
 from training.export import read, write
-from training.quality import bicubic, detail_of, load, restore_window
+from training.quality.methods import bicubic, restore_window
 from training.train import Plan, Training, start
 
 SMALL = WindowNetwork(channels=8, layers=3)
 
 
-def test_a_network_starts_as_bicubic() -> None:
+def restored(file: Path, window: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The middle frame of a window, restored by the network of a file."""
+    return restore_window(create_engine("torch", resolve_model(str(file)), precision="fp32"), 2, window)
+
+
+def test_a_network_starts_as_bicubic(tmp_path: Path) -> None:
     """Before its first step a network changes no film by more than rounding."""
-    window = codes(panned((2, 1), rows=64, columns=96))
-    restored = restore_window(window, detail_of([start(WindowNet(WindowNetwork()))]))
-    assert np.array_equal(restored, bicubic(2)(window))
+    window, network = codes(panned((2, 1), rows=64, columns=96)), WindowNetwork()
+    write(tmp_path / "net.safetensors", NetworkWeights(network, [start(WindowNet(network)).state_dict()]))
+    assert np.array_equal(restored(tmp_path / "net.safetensors", window), bicubic(2)(window))
 
 
 def test_training_and_product_enlarge_alike() -> None:
@@ -34,19 +42,18 @@ def test_training_and_product_enlarge_alike() -> None:
 
 
 def test_an_exported_network_gives_what_the_checkpoint_gives(tmp_path: Path) -> None:
-    """The safetensors file holds the averaged weights and the description: same windows, same bytes."""
+    """The safetensors file holds the averaged weights and the description, and the product restores with it."""
     training = Training(SMALL, Plan(10))
     with torch.no_grad():
         for parameter in training.average.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     training.save(tmp_path / "run.pt")
-    write(tmp_path / "net.safetensors", *read(tmp_path / "run.pt"))
-    prepared = prepare(codes(grainy(panned((2, 1), rows=64, columns=96), 6)))
-    exported = load(tmp_path / "net.safetensors")
-    assert [net.network for net in exported] == [SMALL]
-    found = [detail_of(nets)(prepared) for nets in (exported, load(tmp_path / "run.pt"))]
-    assert np.abs(found[0]).max() > 0
-    assert np.array_equal(found[0], found[1])
+    write(tmp_path / "net.safetensors", read(tmp_path / "run.pt"))
+    exported, averaged = read(tmp_path / "net.safetensors"), training.average.state_dict()
+    assert exported.network == SMALL
+    assert all(torch.equal(exported.sets[0][name], tensor) for name, tensor in averaged.items())
+    window = codes(grainy(panned((2, 1), rows=64, columns=96), 6))
+    assert np.abs(restored(tmp_path / "net.safetensors", window) - bicubic(2)(window)).max() > 0.01
 
 
 def test_a_description_survives_its_file() -> None:

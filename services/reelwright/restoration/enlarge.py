@@ -62,7 +62,7 @@ def mixed_detail(
     Returns:
         (scale * H, scale * W) float32.
     """
-    sets = [partial(detail, scale, number) for number in range(len(networks[scale].sets))]
+    sets: list[Callable[[], Luma]] = [partial(detail, scale, number) for number in range(len(networks[scale].sets))]
     smallest = min(networks)
     if len(sets) == 1 and len(networks[smallest].sets) > 1:
         sets.append(lambda: _further(luma, detail(smallest, 1), smallest, scale))
