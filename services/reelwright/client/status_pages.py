@@ -95,13 +95,12 @@ def _read(
         # Threads hide the time that a store takes to answer, and cost more than a local disk takes.
         read_all = map if local else pool.map
         # In pieces, so that little more is read than the page needs.
-        while len(found) <= limit and (piece := list(islice(candidates, _piece(limit + 1 - len(found))))):
+        while (missing := limit + 1 - len(found)) > 0:
+            piece = list(islice(candidates, min(_PIECE, max(_READERS, missing))))
+            if not piece:
+                break
             found += [status for status in read_all(find, piece) if status is not None and wanted(status)]
     return found[: limit + 1]
-
-
-def _piece(missing: int) -> int:
-    return min(_PIECE, max(_READERS, missing))
 
 
 def _entry_status(runs: Runs, index: RunIndex, state: RunState | None, entry: IndexEntry) -> RunStatus | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import zip_longest
@@ -124,14 +124,10 @@ def _source_times(manifest: Manifest) -> Check:
 
 def _digests(film: str, manifest: Manifest) -> Check:
     pairs = zip_longest(frame_digests(film), manifest.frame_digests)
-    wrong = list(_differing(pairs))
+    wrong = [index for index, (found, wanted) in enumerate(pairs) if found != wanted]
     if wrong:
         return Check("frame digests", ok=False, detail=f"{len(wrong)} frames differ, the first is frame {wrong[0]}")
     return Check("frame digests", ok=True, detail=f"all {len(manifest.frame_digests)} frames to the bit")
-
-
-def _differing(pairs: Iterator[tuple[str | None, str | None]]) -> Iterator[int]:
-    return (index for index, (found, wanted) in enumerate(pairs) if found != wanted)
 
 
 def _stream_times(timeline: FilmTimeline, manifest: Manifest) -> Check:
