@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults.campaign import MAX_CONCURRENT_FAULTS, run_campaign
+from tests.faults.campaign import CONCURRENT_TITLES, MAX_CONCURRENT_FAULTS, run_campaign
 from tests.faults.report import markdown, slow_recoveries, violations
 
 _FINDINGS = Path(__file__).resolve().parents[2] / "fault-findings"
@@ -32,6 +32,9 @@ def main() -> int:
     parser.add_argument(
         "--at-once", type=int, default=MAX_CONCURRENT_FAULTS, metavar="N", help="most faults at the same time"
     )
+    parser.add_argument(
+        "--titles", type=int, default=CONCURRENT_TITLES, metavar="N", help="titles in work at the same time"
+    )
     options = parser.parse_args()
     # Exit by exception on SIGTERM, so that the context managers stop the servers and remove the mounts.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -51,6 +54,7 @@ def main() -> int:
             hostile=options.hostile,
             kind_names=options.kinds,
             concurrent_faults=options.at_once,
+            concurrent_titles=options.titles,
         )
     finally:
         shutil.copytree(folder / "logs", findings / "logs", dirs_exist_ok=True)

@@ -25,7 +25,7 @@ from tests.faults.trial_cluster import TrialCluster, open_trial_cluster
 
 # With more faults than this at the same time, hardly any work is done between them.
 MAX_CONCURRENT_FAULTS = 6
-_CONCURRENT_TITLES = 3
+CONCURRENT_TITLES = 3
 # After this long without a commit, the next fault waits for one. Otherwise a slow recovery could not be told from an
 # unlucky series of faults.
 _PAUSE_AFTER_SECONDS = 10.0
@@ -109,6 +109,7 @@ def run_campaign(
     hostile: bool = False,
     kind_names: Sequence[str] = (),
     concurrent_faults: int = MAX_CONCURRENT_FAULTS,
+    concurrent_titles: int = CONCURRENT_TITLES,
 ) -> CampaignResult:
     """Injects faults while titles are restored, then waits for every film.
 
@@ -122,6 +123,7 @@ def run_campaign(
         hostile: inject the kinds of the hostile campaign.
         kind_names: beginnings of the names of the kinds to inject; all kinds when empty.
         concurrent_faults: most faults at the same time.
+        concurrent_titles: titles in work at the same time, apart from those of faults.
 
     Raises:
         ValueError: no kind has such a name.
@@ -132,7 +134,7 @@ def run_campaign(
         raise ValueError(f"no kind is named {', '.join(kind_names)}")
     result = CampaignResult(seed, outage_seconds, notes=notes, hostile=hostile)
     with open_trial_cluster(folder) as trial:
-        client = TitleClient(trial, title_schedule(seed), concurrent_titles=_CONCURRENT_TITLES, findings=findings)
+        client = TitleClient(trial, title_schedule(seed), concurrent_titles=concurrent_titles, findings=findings)
         with client:
             try:
                 # Not before the cluster works: recovery is measured between commits.
