@@ -7,13 +7,14 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reelwright.decoder import segmenter, title_decoder
 from tests.support.commands import manifest_of
 from tests.support.damaged_files import broken
-from tests.support.films import small_film, uneven_film
+from tests.support.films import small_film, uneven_film, unsteady_film
 from tests.support.pipeline_harness import pipeline_harness, request_for
 
 _ENCODE = """
@@ -66,18 +67,19 @@ SHOTS = (10, 7, 9, 1)
 
 @cache
 def films() -> tuple[Path, ...]:
-    """Films of one to five frames, one with cuts inside batches, one with frames that do not decode."""
-    return (*(small_film(frames) for frames in range(1, 6)), uneven_film(*SHOTS), broken("ffv1", 13))
+    """Films of one to five frames, one with cuts inside batches, one with damage, an unsteady one."""
+    return (*(small_film(frames) for frames in range(1, 6)), uneven_film(*SHOTS), broken("ffv1", 13), unsteady_film(44))
 
 
-def restored(folder: Path, *, parallel: int = 1) -> list[dict[str, object]]:
+def restored(folder: Path, *, parallel: int = 1) -> list[dict[str, Any]]:
     """Restores all films; their manifests."""
     folder.mkdir()
-    manifests = []
+    manifests: list[dict[str, Any]] = []
     with pipeline_harness(str(folder / "ledger"), parallel=parallel) as harness:
         for number, source in enumerate(films()):
             output = folder / f"{number}.mp4"
-            request = request_for(source, output, on_damage="conceal")
+            step = "on" if source == unsteady_film(44) else "off"
+            request = request_for(source, output, on_damage="conceal", deflicker=step, stabilise=step)
             assert request.halo_frames == 2
             harness.submit(request)
             event = harness.wait(request)
@@ -89,15 +91,22 @@ def restored(folder: Path, *, parallel: int = 1) -> list[dict[str, object]]:
 def test_the_borders_of_batches_and_segments_change_no_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 1, 5 and 12 frames, short segments and several threads give the same frames."""
     manifests = restored(tmp_path / "whole")
-    assert [shot["frames"] for shot in manifests[5]["shots"]] == list(SHOTS)  # type: ignore[attr-defined]
+    assert [shot["frames"] for shot in manifests[5]["shots"]] == list(SHOTS)
     assert manifests[6]["concealed"]
+    steadied, *_ = manifests[7]["shots"]
+    assert steadied["steadiness"]["flicker_after"] < steadied["steadiness"]["flicker_before"] / 3
     wanted = [manifest["frame_digests"] for manifest in manifests]
     for batch, segment, parallel in ((1, 48, 3), (5, 7, 2)):
         monkeypatch.setattr(segmenter, "BATCH_MAX_FRAMES", batch)
         monkeypatch.setattr(segmenter, "SEGMENT_MAX_FRAMES", segment)
         found = restored(tmp_path / str(batch), parallel=parallel)
         assert [manifest["frame_digests"] for manifest in found] == wanted
-        assert [manifest["shots"] for manifest in found] == [manifest["shots"] for manifest in manifests]
+        # Steadiness is measured segment by segment, so its figures alone depend on their length.
+        assert [_without_steadiness(manifest) for manifest in found] == [_without_steadiness(m) for m in manifests]
+
+
+def _without_steadiness(manifest: dict[str, Any]) -> list[dict[str, object]]:
+    return [{key: value for key, value in shot.items() if key != "steadiness"} for shot in manifest["shots"]]
 
 
 def test_without_halo_frames_the_borders_would_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,8 +92,11 @@ class FakeRestorer:
     ) -> None:
         self._before, self.engine, self.check_engine = before, engine, check
 
-    def restore(self, picture: Picture, window: FrameWindow | None, work: Work) -> RestoredFrame:
+    def restore(
+        self, picture: Picture, window: FrameWindow | None, work: Work, moved: tuple[float, float] = (0.0, 0.0)
+    ) -> RestoredFrame:
         assert window is None
+        assert moved == (0, 0)
         self._before(picture)
         planes = tuple(plane.repeat(work.scale, 0).repeat(work.scale, 1) for plane in picture.planes)
         size = (picture.width * work.scale, picture.height * work.scale)

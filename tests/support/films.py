@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -85,4 +86,26 @@ def small_network() -> Path:
     rng = np.random.default_rng(0)
     tensors = {name: rng.normal(0, 0.02, shape).astype(np.float32) for name, shape in network.shapes().items()}
     save_file(tensors, path, network.to_metadata())
+    return path
+
+
+@cache
+def unsteady_film(frames: int) -> Path:
+    """A still shot of 64x48 in colour, with flicker of 5 % and weave of half a pixel, new in each frame."""
+    path = clips.clip_folder() / f"unsteady-{frames}.mkv"
+    still = scene(0, "yuv420p", 64, 48)
+    rng = np.random.default_rng(5)
+    pictures = []
+    for _ in range(frames):
+        right, down = rng.normal(0, 0.5, 2)
+        moved = cv2.warpAffine(
+            still.planes[0].astype(np.float32),
+            np.array([[1, 0, right], [0, 1, down]]),
+            (64, 48),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        luma = np.clip(np.rint(moved * rng.normal(1, 0.05)), 0, 255).astype(np.uint8)
+        pictures.append(Picture("yuv420p", 64, 48, (luma, *still.planes[1:])))
+    write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1", audio="aac"))
     return path

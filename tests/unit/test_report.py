@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 import tests.support.ledgers
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, TitleRecord
+from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness, TitleRecord
 from reelwright.ledger.report import formatting, page
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.timestamp import timestamp
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe
@@ -360,6 +361,19 @@ def test_what_was_measured_is_said_in_words(grain: float, dust_frames: float, bl
     """Grain, dust and blocks of a shot are one short phrase."""
     damage = ShotDamage(grain=grain, grain_size=0.3, blockiness=blockiness, sharpness=0.4, dust_frames=dust_frames)
     assert formatting.damage_sentence(damage) == sentence
+
+
+def test_steadiness_in_words() -> None:
+    """A shot's sentence has weave and flicker before and after, beside its damage."""
+    steadiness = ShotSteadiness(weave_before=0.519, weave_after=0.08, flicker_before=2.14, flicker_after=0.2)
+    damage = ShotDamage(grain=7.2, grain_size=0.3, blockiness=0.1, sharpness=0.4, dust_frames=0)
+    shot = ShotEntry(first_frame=0, frames=9, preview_frame=0, damage=damage, steadiness=steadiness)
+    weave, flicker = "weave 0.52 before and 0.08 samples after", "flicker 2.1 before and 0.2 % after"
+    assert formatting.shot_sentence(shot) == f"grain 7.2 of 255, no dust, no blocks, {weave}, {flicker}"
+    unmeasured = ShotEntry(first_frame=9, frames=1, preview_frame=9)
+    assert formatting.shot_sentence(unmeasured) == ""
+    assert steadiness_of([shot, unmeasured]) == steadiness
+    assert steadiness_of([unmeasured]) is None
 
 
 def test_a_films_damage_is_weighted_by_the_length_of_its_shots() -> None:

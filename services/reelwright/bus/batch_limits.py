@@ -9,6 +9,8 @@ from reelwright.wire.frames_pb2 import FrameBatch, Payload
 MAX_FRAMES = 64
 MAX_HALO_FRAMES = 16
 MAX_SCALE = 4
+# Keys of a recipe by which each frame has a correction.
+STEADYING = frozenset({"deflicker", "stabilise"})
 # Three planes without subsampling, 16 bits a sample: no pixel format has more.
 _MAX_PIXEL_BYTES = 6
 
@@ -35,8 +37,8 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
         max_bytes: most bytes that its pictures may take.
 
     Raises:
-        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, or asks for a result that
-            no recipe has.
+        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, not the corrections that
+            its recipe needs, or asks for a result that no recipe has.
     """
     payload, work = batch.payload, batch.work
     if max(batch.halo_before, batch.halo_after) > MAX_HALO_FRAMES:
@@ -47,6 +49,10 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
         raise UnusableMessage(f"the payload claims {size}, more than {max_bytes} bytes; raise max_batch_bytes")
     if not 1 <= work.scale <= MAX_SCALE:
         raise UnusableMessage(f"the batch asks for scale {work.scale}, at most {MAX_SCALE}")
+    if STEADYING.intersection(work.recipe_keys):
+        corrected = sum(frame.HasField("correction") for frame in batch.frames)
+        if (corrected, len(batch.halo_corrections)) != (len(batch.frames), batch.halo_before + batch.halo_after):
+            raise UnusableMessage(f"a batch with {corrected} and {len(batch.halo_corrections)} corrections")
     if not 0 <= work.grain_keep <= 1:
         raise UnusableMessage(f"the batch asks for grain {work.grain_keep}, from 0 to 1")
 

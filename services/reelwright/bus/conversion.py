@@ -2,35 +2,74 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import TypeVar
 
+from google.protobuf.message import Message
+from pydantic import BaseModel, ValidationError
+
+from reelwright.media.correction import FrameCorrection
 from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
-from reelwright.wire.frames_pb2 import DamageInfo, FrameInfo
+from reelwright.wire.frames_pb2 import CorrectionInfo, DamageInfo, FrameBatch, FrameInfo
 from reelwright.wire.titles_pb2 import TitleRequest
+
+Figures = TypeVar("Figures", bound=BaseModel)
 
 
 def frame_to_wire(record: FrameRecord) -> FrameInfo:
     """A frame's record as a message."""
+    correction = None if record.correction is None else correction_to_wire(record.correction)
     return FrameInfo(
         pts=record.pts,
         duration=record.duration,
         shot_start=record.shot_start,
         preview=record.preview,
         concealed=record.concealed,
+        correction=correction,
     )
 
 
 def frame_from_wire(info: FrameInfo) -> FrameRecord:
-    """A message's frame as the pipeline handles it."""
+    """A message's frame as the pipeline handles it.
+
+    Raises:
+        CorruptPayload: a figure of its correction is not within its range.
+    """
     return FrameRecord(
         pts=info.pts,
         duration=info.duration,
         shot_start=info.shot_start,
         preview=info.preview,
         concealed=info.concealed,
+        correction=correction_from_wire(info.correction) if info.HasField("correction") else None,
     )
+
+
+def correction_to_wire(correction: FrameCorrection) -> CorrectionInfo:
+    """A frame's correction as a message."""
+    return CorrectionInfo(**correction.model_dump())
+
+
+def correction_from_wire(message: CorrectionInfo) -> FrameCorrection:
+    """A message's correction as the pipeline handles it.
+
+    Raises:
+        CorruptPayload: a figure is not within its range.
+    """
+    return _figures(message, FrameCorrection, "correction")
+
+
+def corrections_of(batch: FrameBatch) -> list[FrameCorrection]:
+    """The corrections of a batch's pictures, halo frames among them, in order; one that is not there changes nothing.
+
+    Raises:
+        CorruptPayload: see `frame_from_wire`.
+    """
+    halo = list(batch.halo_corrections) or [CorrectionInfo(gain=1)] * (batch.halo_before + batch.halo_after)
+    own = [info.correction if info.HasField("correction") else CorrectionInfo(gain=1) for info in batch.frames]
+    messages = [*halo[: batch.halo_before], *own, *halo[batch.halo_before :]]
+    return [correction_from_wire(message) for message in messages]
 
 
 def damage_to_wire(damage: FrameDamage) -> DamageInfo:
@@ -44,11 +83,7 @@ def damage_from_wire(message: DamageInfo) -> FrameDamage:
     Raises:
         CorruptPayload: a figure is not within its range.
     """
-    try:
-        return FrameDamage.model_validate({name: getattr(message, name) for name in FrameDamage.model_fields})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CorruptPayload(f"measured damage, {first['loc'][0]}: {first['msg']}") from None
+    return _figures(message, FrameDamage, "measured damage")
 
 
 def request_to_wire(request: RunRequest) -> TitleRequest:
@@ -71,3 +106,11 @@ def request_to_wire(request: RunRequest) -> TitleRequest:
         frames_estimate=request.frames_estimate,
         frame_pixels=request.frame_pixels,
     )
+
+
+def _figures(message: Message, kind: type[Figures], what: str) -> Figures:
+    try:
+        return kind.model_validate({name: getattr(message, name) for name in kind.model_fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CorruptPayload(f"{what}, {first['loc'][0]}: {first['msg']}") from None

@@ -10,13 +10,14 @@ from itertools import groupby
 
 import reelwright
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import frame_to_wire
+from reelwright.bus.conversion import correction_to_wire, frame_to_wire
 from reelwright.bus.events import publish_event
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.decoder.guarded_frames import guarded_frames
 from reelwright.decoder.in_flight_window import InFlightWindow
+from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
@@ -114,7 +115,10 @@ def _publish_segments(
     segments = frames = 0
     with closing(guarded_frames(reader, ledger, guard)) as decoded:
         halo_frames = title.request.halo_frames
-        stream = batches(_measured(decoded, seconds), *_segment_and_batch_length(title), halo_frames)
+        video = title.source.video
+        frame_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
+        steadied = look_ahead(_measured(decoded, seconds), title.request.recipe, frame_bytes)
+        stream = batches(steadied, *_segment_and_batch_length(title), halo_frames)
         for number, segment in groupby(stream, key=lambda batch: batch.segment):
             with span("decode segment", run=title.request.run, segment=number):
                 count = publisher.publish_segment(number, segment)
@@ -248,6 +252,11 @@ class SegmentPublisher:
             payload=self._claims.store_if_large(payload, run, batch.segment, attempt),
             halo_before=len(batch.before),
             halo_after=len(batch.after),
+            halo_corrections=[
+                correction_to_wire(frame.record.correction)
+                for frame in (*batch.before, *batch.after)
+                if frame.record.correction is not None
+            ],
         )
         engine = self._engine or self._title.request.engine
         headers = {**self._headers, **({"engine": engine} if engine else {})}

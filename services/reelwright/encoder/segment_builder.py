@@ -17,11 +17,13 @@ from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.media.bars import put_back, restored_size
+from reelwright.media.correction import ScenePlace
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
+from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameDamage, FrameRecord
@@ -145,6 +147,8 @@ class SegmentBuilder:
         self._frames: list[FrameRecord] = []
         self._digests: list[str] = []
         self._damage: list[FrameDamage] = []
+        self._scene: list[ScenePlace] = []
+        self._tracker = SceneTracker()
         self._first_frame = 0
         self._seconds = {"restoration": 0.0, "encode": 0.0}
         self._cost = 0.0
@@ -182,10 +186,11 @@ class SegmentBuilder:
                     content = self._claims.load(ready.payload, ready.run, ready.segment, ready.attempt)
                     pictures = decode_payload(ready.payload, content)
                     damage = [damage_from_wire(message) for message in ready.damage]
+                    records = [frame_from_wire(info) for info in ready.frames]
                 except CorruptPayload:
                     self._buffer.discard_next()
                     raise
-                self._encode_pictures(ready, pictures)
+                self._encode_pictures(ready, records, pictures)
             self._damage += damage
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
@@ -206,19 +211,21 @@ class SegmentBuilder:
         if batch.batch >= _MAX_BATCHES:
             raise UnusableMessage(f"batch {batch.batch} of a segment, which has at most {_MAX_BATCHES}")
 
-    def _encode_pictures(self, batch: RestoredBatch, pictures: list[Picture]) -> None:
+    def _encode_pictures(self, batch: RestoredBatch, records: list[FrameRecord], pictures: list[Picture]) -> None:
         started = time.perf_counter()
         if not self._frames:
             self._first_frame = batch.first_frame
         encoder = self._open_encoder()
         recipe, video = self._title.request.recipe, self._title.source.video
-        for info, restored in zip(batch.frames, pictures, strict=True):
-            record = frame_from_wire(info)
+        for record, restored in zip(records, pictures, strict=True):
             picture = put_back(restored, video, recipe)
             encoder.add(picture)
             if record.preview:
                 image = jpeg(restored, video.colour, PREVIEW_WIDTH)
                 self._ledger.put_restored_preview(self._number, len(self._frames), image)
+            if recipe.steadies:
+                placement = self._tracker.place(restored, shot_start=record.shot_start)
+                self._scene.append(placement.in_source(recipe.scale))
             self._frames.append(record)
             self._digests.append(picture.digest())
         self._seconds["restoration"] += batch.seconds
@@ -245,6 +252,7 @@ class SegmentBuilder:
             seconds=self._seconds,
             cost=self._cost,
             damage=tuple(self._damage),
+            scene=tuple(self._scene),
         )
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)

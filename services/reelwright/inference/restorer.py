@@ -50,13 +50,16 @@ class PictureRestorer:
         """Frames before and after each frame that the model reads."""
         return self._engine.halo_frames
 
-    def restore(self, picture: Picture, window: FrameWindow | None, work: Work) -> RestoredFrame:
+    def restore(
+        self, picture: Picture, window: FrameWindow | None, work: Work, moved: tuple[float, float] = (0.0, 0.0)
+    ) -> RestoredFrame:
         """Restores a frame.
 
         Args:
             picture: the active area of the frame.
             window: the frame with its neighbours, for a model with `halo_frames`.
             work: enlargement, share of grain kept, pixel format and range of the result.
+            moved: samples of `picture` by which the result is moved to the right and down.
 
         Returns:
             A picture `work.scale` times as wide and high, in `work.pix_fmt`, and what was measured.
@@ -68,4 +71,6 @@ class PictureRestorer:
             raise RecipeError(f"unknown key {min(unknown)!r}", "recipe", "upgrade this worker")
         restorer = Restorer(self._engine, work.scale, work.grain_keep)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
-        return restorer.restore(picture, work.pix_fmt, window=window, full_range=work.full_range, siting=siting)
+        return restorer.restore(
+            picture, work.pix_fmt, window=window, full_range=work.full_range, siting=siting, moved=moved
+        )

@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright import __version__
 from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
+from reelwright.bus.conversion import corrections_of
 from reelwright.bus.protocol import Bus, MessageTooLarge
 from reelwright.inference.dispatcher_client import DispatcherClient
 from reelwright.inference.dispatcher_session import DispatcherSession
@@ -23,6 +24,7 @@ from reelwright.inference.restored_publisher import BatchAbandoned, RestoredPubl
 from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.media.transport import decode_payload
+from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
@@ -249,6 +251,10 @@ class InferenceWorker:
         batch = lease.batch
         with metrics.timed("transport"):
             pictures = decode_payload(batch.payload, lease.content)
+            corrections = corrections_of(batch)
+        if "deflicker" in batch.work.recipe_keys:
+            full_range = batch.work.full_range
+            pictures = [even_light(*pair, full_range=full_range) for pair in zip(pictures, corrections, strict=True)]
         own = range(batch.halo_before, batch.halo_before + len(batch.frames))
         windows = None
         if self._restorer.halo_frames:
@@ -260,7 +266,9 @@ class InferenceWorker:
                     raise BatchAbandoned
                 heartbeat()
                 window = windows.window(number) if windows else None
-                restored.append(self._restorer.restore(pictures[index], window, batch.work))
+                correction = corrections[index]
+                moved = (correction.move_right, correction.move_down)
+                restored.append(self._restorer.restore(pictures[index], window, batch.work, moved))
         return restored
 
     def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame]) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.types import FrameDamage, FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
@@ -83,6 +84,7 @@ class _FrameAccount:
     toolchains: set[str] = field(default_factory=set)
     engines: set[str] = field(default_factory=set)
     cost: float = 0.0
+    steadiness: SteadinessAccount = field(default_factory=SteadinessAccount)
 
     def collect(self, records: Iterable[SegmentRecord]) -> Iterator[tuple[FrameRecord, FrameDamage | None]]:
         """Yields the records' frames with what was measured in them, and collects what the manifest needs."""
@@ -92,6 +94,7 @@ class _FrameAccount:
             self.seconds.update(record.seconds)
             self.cost += record.cost
             self.toolchains.add(record.toolchain)
+            self.steadiness.add(record)
             measured = record.damage or (None,) * len(record.frames)
             for frame, damage in zip(record.frames, measured, strict=True):
                 if frame.concealed:
@@ -111,7 +114,9 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     if title is None or end is None:
         raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
     account = _FrameAccount()
-    shots = tuple(shots_of(account.collect(_checked_records(ledger, end))))
+    found = list(shots_of(account.collect(_checked_records(ledger, end))))
+    steadiness = account.steadiness.shots()
+    shots = tuple(shot.model_copy(update={"steadiness": each}) for shot, each in zip(found, steadiness, strict=True))
     source_pts = tuple(account.source_pts)
     _check_times(ledger.run, film, source_pts, title.source.video.time_base)
     for spent in (film.seconds, end.seconds):
@@ -273,6 +278,8 @@ def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]
             raise LedgerError(f"{where}: the frames encoded are not the frames planned")
         if len(record.damage) not in {0, len(record.frames)}:
             raise LedgerError(f"{where}: {len(record.damage)} measurements for {len(record.frames)} frames")
+        if len(record.scene) not in {0, len(record.frames)}:
+            raise LedgerError(f"{where}: {len(record.scene)} places of the scene for {len(record.frames)} frames")
         if not plan.first_frame == record.first_frame == frames:
             raise LedgerError(f"{where}: starts at frame {record.first_frame} after {frames} frames")
         frames += len(plan.frames)

@@ -27,6 +27,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from reelwright.media.correction import ScenePlace
 from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo, StreamOutcome, TimeBase
 from reelwright.titles.recipe import Recipe, known_recipe
 from reelwright.titles.request import RunRequest
@@ -193,6 +194,8 @@ class SegmentRecord(VersionedDocument):
         seconds: wall seconds per stage (restoration, encode).
         cost: of its restoration: the price of the workers' pods for the time it took, in the operator's currency.
         damage: what was measured in each of `frames`, in order; empty when the model reads single frames.
+        scene: where the scene lies in each of the restored frames and how light it is, in order and in samples of the
+            source, counted anew from the segment's first frame; empty when the recipe steadies nothing.
     """
 
     segment: int
@@ -206,6 +209,25 @@ class SegmentRecord(VersionedDocument):
     seconds: dict[str, float]
     cost: float = 0.0
     damage: tuple[FrameDamage, ...] = ()
+    scene: tuple[ScenePlace, ...] = ()
+
+
+class ShotSteadiness(BaseModel):
+    """How unsteady a shot was and is: root mean squares of what changes faster than within a second.
+
+    Attributes:
+        weave_before: of the scene's place in the source's frames, in samples of the source.
+        weave_after: of its place in the restored frames, in the same samples.
+        flicker_before: of its light in the source's frames, in per cent of its level.
+        flicker_after: the same in the restored frames.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    weave_before: float
+    weave_after: float
+    flicker_before: float
+    flicker_after: float
 
 
 class ShotDamage(BaseModel):
@@ -253,6 +275,7 @@ class ShotEntry(BaseModel):
         preview_frame: index in the title of the frame that the report shows for it. Manifests written before 0.1.0
             call this field `sample_frame`.
         damage: what was measured in its frames; None when the model reads single frames.
+        steadiness: before and after; None when the recipe steadies nothing, or the shot is too short to be measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -261,6 +284,7 @@ class ShotEntry(BaseModel):
     frames: int
     preview_frame: int = Field(validation_alias=AliasChoices("preview_frame", "sample_frame"))
     damage: ShotDamage | None = None
+    steadiness: ShotSteadiness | None = None
 
 
 class Manifest(BaseModel):

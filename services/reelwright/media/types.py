@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
+from reelwright.media.correction import FrameCorrection
 from reelwright.media.picture import Picture
 
 _FRACTION = re.compile(r"-?\d{1,100}(/\d{1,100})?")
@@ -216,6 +217,7 @@ class FrameRecord(_Value):
         shot_start: the first frame of a shot.
         preview: the report shows this frame for its shot. Plans written before 0.1.0 call this field `sample`.
         concealed: the frame replaces one that did not decode (recipe: on_damage = conceal).
+        correction: what steadies the frame; None when the recipe steadies nothing.
     """
 
     pts: int
@@ -223,6 +225,7 @@ class FrameRecord(_Value):
     shot_start: bool = False
     preview: bool = Field(default=False, validation_alias=AliasChoices("preview", "sample"))
     concealed: bool = False
+    correction: FrameCorrection | None = None
 
 
 class FrameDamage(_Value):

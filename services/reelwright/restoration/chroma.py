@@ -21,6 +21,7 @@ def enlarge_chroma(
     scale: int,
     gain: float,
     siting: tuple[float, float] = DEFAULT_SITING,
+    moved: tuple[float, float] = (0.0, 0.0),
 ) -> Plane:
     """Enlarges one chroma plane.
 
@@ -32,15 +33,16 @@ def enlarge_chroma(
         scale: factor by which width and height grow: 2, 3 or 4.
         gain: code values of `target` per code value of `source`.
         siting: where the source's first chroma sample lies, right of and below the first luma sample, in luma samples.
+        moved: luma samples of the source by which the picture is moved to the right and down.
 
     Returns:
         The plane with the subsampling and depth of `target`, sited as players expect it of H.264: on the left luma
         sample, halfway between two rows. Neutral samples stay exactly neutral.
     """
     rows, columns = target.plane_shape(1, *size)
-    # Without subsampling in a direction, chroma lies on the luma samples.
-    across = siting[0] if source.chroma_width_shift else 0.0
-    down = siting[1] if source.chroma_height_shift else 0.0
+    # Without subsampling in a direction, chroma lies on the luma samples. A picture is moved by moving its samples.
+    across = (siting[0] if source.chroma_width_shift else 0.0) + moved[0]
+    down = (siting[1] if source.chroma_height_shift else 0.0) + moved[1]
     columns_map = _index_map(scale, (source.chroma_width_shift, across), (target.chroma_width_shift, 0.0))
     centred = ((1 << target.chroma_height_shift) - 1) / 2
     rows_map = _index_map(scale, (source.chroma_height_shift, down), (target.chroma_height_shift, centred))

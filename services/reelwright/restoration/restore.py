@@ -20,6 +20,7 @@ from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import add_grain
 from reelwright.restoration.quantise import code_gain, quantise
 from reelwright.restoration.repair import repair_luma
+from reelwright.restoration.stabilise import move
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import MIDDLE
 
@@ -62,6 +63,7 @@ class Restorer:
         window: FrameWindow | None = None,
         full_range: bool = False,
         siting: tuple[float, float] = DEFAULT_SITING,
+        moved: tuple[float, float] = (0.0, 0.0),
     ) -> RestoredFrame:
         """Restores a frame; the result is `scale` times as wide and high.
 
@@ -71,11 +73,13 @@ class Restorer:
             window: the frame with its neighbours; None for the only frame of a shot.
             full_range: whether code values use the whole depth (full range) or the studio range.
             siting: where the first chroma sample of `picture` lies (see `enlarge_chroma`).
+            moved: samples of `picture` by which the result is moved to the right and down.
         """
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
         gain = code_gain(source, target, full_range=full_range)
         luma, damage = self._luma(picture, window, gain * ((1 << source.depth) - 1))
+        luma = move(luma, moved[0] * self._scale, moved[1] * self._scale)
         planes: list[Plane] = [quantise(luma, target)]
         if target.planes == 3:
             for chroma in picture.planes[1:] or (None, None):
@@ -84,7 +88,14 @@ class Restorer:
                 else:
                     planes.append(
                         enlarge_chroma(
-                            chroma, source=source, target=target, size=size, scale=self._scale, gain=gain, siting=siting
+                            chroma,
+                            source=source,
+                            target=target,
+                            size=size,
+                            scale=self._scale,
+                            gain=gain,
+                            siting=siting,
+                            moved=moved,
                         )
                     )
         return RestoredFrame(Picture(out_pix_fmt, *size, tuple(planes)), damage)

@@ -11,8 +11,8 @@ from typing import IO, Self
 from reelwright.titles.recipe import Recipe
 
 PLAN_RULES = 1
-"""Version of the rules by which shots, segments and batches follow from a source. Incremented when a change of the code
-gives any source another plan, so that no run has parts that were made by different rules."""
+"""Version of the rules by which shots, segments, batches and corrections follow from a source. Incremented when a
+change of the code gives any source another plan, so that no run has parts that were made by different rules."""
 
 # These ranges distinguish any two films in practice, and are few enough to read from an object store.
 _EDGE = 4 << 20

@@ -48,6 +48,8 @@ class Recipe(BaseModel):
             as a part of the picture.
         on_damage: `fail` ends the title at a packet that does not decode; `conceal` repeats
             the previous frame.
+        deflicker: `on` evens out light that changes from frame to frame within a shot.
+        stabilise: `on` takes back how the film moved in the gate, within a shot.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +60,13 @@ class Recipe(BaseModel):
     deinterlace: Literal["auto", "on", "off"] = "auto"
     bars: Literal["keep", "crop", "ignore"] = "keep"
     on_damage: Literal["fail", "conceal"] = "fail"
+    deflicker: Literal["off", "on"] = "off"
+    stabilise: Literal["off", "on"] = "off"
+
+    @property
+    def steadies(self) -> bool:
+        """Whether frames are corrected by what the frames around them show."""
+        return "on" in {self.deflicker, self.stabilise}
 
     def changed_keys(self) -> list[str]:
         """The keys whose values are not the defaults, in dotted form: those that must not be ignored."""

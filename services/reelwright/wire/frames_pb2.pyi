@@ -7,18 +7,40 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
     CONCEALED_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
     preview: bool
     concealed: bool
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ...) -> None: ...
+    correction: CorrectionInfo
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ...) -> None: ...
+
+class CorrectionInfo(_message.Message):
+    __slots__ = ("gain", "offset", "move_right", "move_down", "right", "down", "light", "level")
+    GAIN_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    MOVE_RIGHT_FIELD_NUMBER: _ClassVar[int]
+    MOVE_DOWN_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    DOWN_FIELD_NUMBER: _ClassVar[int]
+    LIGHT_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    gain: float
+    offset: float
+    move_right: float
+    move_down: float
+    right: float
+    down: float
+    light: float
+    level: float
+    def __init__(self, gain: _Optional[float] = ..., offset: _Optional[float] = ..., move_right: _Optional[float] = ..., move_down: _Optional[float] = ..., right: _Optional[float] = ..., down: _Optional[float] = ..., light: _Optional[float] = ..., level: _Optional[float] = ...) -> None: ...
 
 class Payload(_message.Message):
     __slots__ = ("pix_fmt", "width", "height", "frames", "codec", "digest", "inline", "reference")
@@ -63,7 +85,7 @@ class Work(_message.Message):
     def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., recipe_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FrameBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload", "halo_before", "halo_after", "attempt")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload", "halo_before", "halo_after", "halo_corrections", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +96,7 @@ class FrameBatch(_message.Message):
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     HALO_BEFORE_FIELD_NUMBER: _ClassVar[int]
     HALO_AFTER_FIELD_NUMBER: _ClassVar[int]
+    HALO_CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
@@ -85,8 +108,9 @@ class FrameBatch(_message.Message):
     payload: Payload
     halo_before: int
     halo_after: int
+    halo_corrections: _containers.RepeatedCompositeFieldContainer[CorrectionInfo]
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., halo_corrections: _Optional[_Iterable[_Union[CorrectionInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
     __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "attempt")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
 
-from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry
+from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
+from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.timestamp import timestamp
 from reelwright.media.types import SourceInfo, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Recipe
@@ -63,6 +64,8 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield _grain(recipe)
     if damage := damage_of(manifest.shots):
         yield "Damage measured", f"{damage_sentence(damage).capitalize()}, averaged over the film."
+    if steadiness := steadiness_of(manifest.shots):
+        yield "Steadied", f"{steadiness_sentence(steadiness).capitalize()}, averaged over the film."
     if video.field_order != "progressive" or recipe.deinterlace == "on":
         yield _scan(manifest)
     if video.bars.any:
@@ -93,6 +96,21 @@ def damage_sentence(damage: ShotDamage) -> str:
     dust = f"dust on {damage.dust_frames:.0%} of frames".replace("%", " %") if damage.dust_frames else "no dust"
     blocks = next(word for limit, word in _BLOCKS if damage.blockiness < limit)
     return f"grain {damage.grain:.1f} of 255, {dust}, {blocks}"
+
+
+def steadiness_sentence(found: ShotSteadiness) -> str:
+    """Weave and flicker in words, e.g. `weave 0.52 before and 0.08 samples after, flicker 2.1 before and ...`."""
+    return (
+        f"weave {found.weave_before:.2f} before and {found.weave_after:.2f} samples after, "
+        f"flicker {found.flicker_before:.1f} before and {found.flicker_after:.1f} % after"
+    )
+
+
+def shot_sentence(shot: ShotEntry) -> str:
+    """What was measured in a shot, in words; empty when nothing was."""
+    words = [damage_sentence(shot.damage)] if shot.damage else []
+    words += [steadiness_sentence(shot.steadiness)] if shot.steadiness else []
+    return ", ".join(words)
 
 
 def stream_description(stream: StreamOutcome) -> str:

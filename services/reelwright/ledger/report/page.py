@@ -120,7 +120,7 @@ def _views(manifest: Manifest, ledger: RunLedger, shown: Sequence[tuple[int, Sho
             number=index + 1,
             frame=shot.preview_frame,
             at=formatting.frame_time(manifest, shot.preview_frame),
-            damage=formatting.damage_sentence(shot.damage) if shot.damage else "",
+            damage=formatting.shot_sentence(shot),
             thumb=(after and budget.thumbnail(after, aspect, video.rotation, mirrored=video.mirrored)) or "",
             before=(before and budget.fit(before, video.rotation, mirrored=video.mirrored)) or "",
             after=(after and budget.fit(after, video.rotation, mirrored=video.mirrored)) or "",

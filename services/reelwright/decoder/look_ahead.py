@@ -1,0 +1,150 @@
+"""Looks ahead while decoding: measures each frame's place and light in its shot, and says how to steady it.
+
+A frame's correction depends on the frames of its shot up to a fixed number of frames after it, and so on the source
+alone. A decoder that takes over a title reads it from the start and finds the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
+from reelwright.media.correction import FrameCorrection
+from reelwright.media.scene_tracker import Placement, SceneTracker
+from reelwright.media.types import DecodedFrame
+from reelwright.titles.recipe import Recipe
+
+# Frames on either side that decide on a frame's correction; fewer for large frames, which wait in memory meanwhile.
+_MOST_REACH, _LEAST_REACH = 96, 8
+_HELD_BYTES = 192 << 20
+
+# Whole numbers of a path per sample, per 8-bit level and per unit of the contrast's logarithm.
+_UNITS = {"right": 1000, "down": 1000, "light": 1000, "contrast": 100_000}
+# A projector's weave is smaller than this share of the picture's height; what moves further is the camera.
+_MOST_WEAVE, _LEAST_WEAVE = 0.01, 0.05
+# Flicker is smaller than this share of the scene's level, and than this change of contrast; more is in the scene.
+_MOST_FLICKER, _LEAST_FLICKER = 0.2, 0.2
+_MOST_CONTRAST, _LEAST_CONTRAST = 0.25, 0.002
+# Standard deviations by which five frames in a row may differ: more of them would be a fade that begins, while weave is
+# slow in itself.
+_SLOW_FLICKER, _SLOW_WEAVE = 2.5, 4.5
+
+
+def look_ahead(frames: Iterable[DecodedFrame], recipe: Recipe, frame_bytes: int) -> Iterator[DecodedFrame]:
+    """Yields the frames with their corrections, if the recipe steadies anything.
+
+    Args:
+        frames: the title's frames in presentation order.
+        recipe: says what is steadied.
+        frame_bytes: size of a picture; about 192 MiB of pictures are held, but at least 12 pictures.
+    """
+    if not recipe.steadies:
+        yield from frames
+        return
+    reach = max(_LEAST_REACH, min(_MOST_REACH, _HELD_BYTES // frame_bytes - MEAN_REACH))
+    tracker = SceneTracker()
+    run = _Run(recipe, reach)
+    for frame in frames:
+        placement = tracker.place(frame.picture, shot_start=frame.record.shot_start)
+        if not placement.linked:
+            yield from run.rest()
+            run = _Run(recipe, reach)
+        run.add(frame, placement)
+        yield from run.ready()
+    yield from run.rest()
+
+
+class _Run:
+    """Frames in a row that are smoothed together: a shot, or a part of it without a break."""
+
+    def __init__(self, recipe: Recipe, reach: int) -> None:
+        self._recipe, self._reach = recipe, reach
+        self._held: deque[tuple[DecodedFrame, Placement]] = deque()
+        self._names = [*(["light", "contrast"] if recipe.deflicker == "on" else [])]
+        self._names += ["right", "down"] if recipe.stabilise == "on" else []
+        self._placements: deque[Placement] = deque()
+        self._lines: dict[str, dict[int, Line | None]] = {name: {} for name in self._names}
+        # Numbers of the frames in the run: the first one in `_placements`, and the next to be fitted and yielded.
+        self._first = self._fitted = self._yielded = 0
+
+    def add(self, frame: DecodedFrame, placement: Placement) -> None:
+        self._held.append((frame, placement))
+        self._placements.append(placement)
+
+    def ready(self) -> Iterator[DecodedFrame]:
+        """The frames that have all frames within reach."""
+        end = self._first + len(self._placements)
+        while self._fitted + self._reach < end:
+            self._fit_next()
+        while self._yielded + MEAN_REACH < self._fitted:
+            yield self._next()
+
+    def rest(self) -> Iterator[DecodedFrame]:
+        """The other frames, as the run ends here."""
+        while self._fitted < self._first + len(self._placements):
+            self._fit_next()
+        while self._held:
+            yield self._next()
+
+    def _fit_next(self) -> None:
+        while self._first < self._fitted - self._reach:
+            self._placements.popleft()
+            self._first += 1
+        within = list(self._placements)[: self._fitted - self._first + self._reach + 1]
+        at = self._fitted - self._first
+        picture = self._held[self._fitted - self._yielded][0].picture
+        for name in self._names:
+            tolerance = _tolerance(name, picture.height, within[at].level)
+            path = np.array([_whole(each, name) for each in within], np.int64)
+            line = fit(path, at, tolerance)
+            self._lines[name][self._fitted] = line and _moved(line, self._first)
+        self._fitted += 1
+
+    def _next(self) -> DecodedFrame:
+        frame, placement = self._held.popleft()
+        changes = dict.fromkeys(_UNITS, 0.0)
+        for name in self._names:
+            value = _whole(placement, name)
+            changes[name] = (smooth_value(self._lines[name], value, self._yielded) - value) / _UNITS[name]
+            self._lines[name].pop(self._yielded - MEAN_REACH, None)
+        self._yielded += 1
+        correction = _correction(placement, changes)
+        return replace(frame, record=frame.record.model_copy(update={"correction": correction}))
+
+
+def _correction(placement: Placement, changes: dict[str, float]) -> FrameCorrection:
+    gain = math.exp(changes["contrast"])
+    offset = (placement.level * (1 - gain) + changes["light"]) / 255
+    return FrameCorrection(
+        gain=round(gain, 5),
+        offset=round(offset, 6),
+        move_right=round(changes["right"], 3),
+        move_down=round(changes["down"], 3),
+        right=placement.right,
+        down=placement.down,
+        light=placement.light,
+        level=placement.level,
+    )
+
+
+def _whole(placement: Placement, name: str) -> int:
+    value: float = getattr(placement, name)
+    return round(value * _UNITS[name])
+
+
+def _moved(line: Line, frames: int) -> Line:
+    return replace(line, first=line.first + frames, last=line.last + frames, middle=line.middle + frames)
+
+
+def _tolerance(name: str, height: int, level: float) -> Tolerance:
+    least, most = {
+        "light": (_LEAST_FLICKER, max(1.0, _MOST_FLICKER * level)),
+        "contrast": (_LEAST_CONTRAST, _MOST_CONTRAST),
+    }.get(name, (_LEAST_WEAVE, max(1.0, _MOST_WEAVE * height)))
+    together = _SLOW_FLICKER if name in {"light", "contrast"} else _SLOW_WEAVE
+    return Tolerance(round(least * _UNITS[name]), round(most * _UNITS[name]), together)

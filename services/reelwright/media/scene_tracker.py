@@ -1,0 +1,94 @@
+"""Follows a shot's scene from frame to frame: its place, its light and its contrast."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from reelwright.media.correction import ScenePlace
+from reelwright.media.picture import Picture
+from reelwright.media.registration import Registration, SmallLuma, register, small_luma
+
+# A frame is compared with one reference frame as long as both show so much of each other: errors do not add up then.
+# Of a correlation below 0.8, as in dark film with coarse grain, no shift can be read that is better than none.
+_COMMON, _LIKENESS = 0.5, 0.8
+# Smaller pictures show too little to be compared.
+_LEAST_SIDE = 16
+# Light that changes by such a factor from one frame to the next is measured from the next frame on.
+_LIGHTEST = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A frame's place in its shot.
+
+    Attributes:
+        right: how far the scene moved to the right since the shot's first frame, in samples.
+        down: the same downwards.
+        light: how much lighter it is than there, in 8-bit levels.
+        contrast: natural logarithm of how many times its contrast there it has.
+        level: its mean level in this frame.
+        linked: whether it was found in the frame before, so that the numbers go on from there.
+    """
+
+    right: float = 0.0
+    down: float = 0.0
+    light: float = 0.0
+    contrast: float = 0.0
+    level: float = 0.0
+    linked: bool = False
+
+    def in_source(self, scale: int) -> ScenePlace:
+        """The place of a restored frame in samples of its source, which was enlarged by `scale`."""
+        right, down = round(self.right / scale, 3), round(self.down / scale, 3)
+        return ScenePlace(right=right, down=down, light=self.light, level=self.level)
+
+
+class SceneTracker:
+    """Places the frames of a film one after another. The numbers depend on the shot's frames up to the given one."""
+
+    def __init__(self) -> None:
+        self._reference: tuple[SmallLuma, Placement] | None = None
+        self._last: tuple[SmallLuma, Placement] | None = None
+
+    def place(self, picture: Picture, *, shot_start: bool) -> Placement:
+        """Places the next frame; a frame that starts a shot is at 0."""
+        small = small_luma(picture)
+        if self._last is None or self._reference is None or shot_start or min(small.levels.shape) < _LEAST_SIDE:
+            placement = Placement(level=round(float(small.levels.sum()) / small.levels.size, 3))
+            self._reference = self._last = small, placement
+            return placement
+        found = _placed(*self._reference, small)
+        if found is None:
+            self._reference = self._last
+            found = _placed(*self._last, small)
+        if found is None:
+            last = self._last[1]
+            level = round(float(small.levels.sum()) / small.levels.size, 3)
+            found = Placement(last.right, last.down, last.light, last.contrast, level, linked=False)
+            self._reference = small, found
+        self._last = small, found
+        return found
+
+
+def _placed(reference: SmallLuma, at: Placement, small: SmallLuma) -> Placement | None:
+    """The place of a frame by its difference from another one; None when they have too little in common."""
+    found = register(reference, small)
+    if not _usable(found):
+        return None
+    return Placement(
+        right=round(at.right + found.right, 3),
+        down=round(at.down + found.down, 3),
+        light=round(at.light + found.after - found.before, 3),
+        contrast=round(at.contrast + math.log(found.contrast), 5),
+        level=round(found.after, 3),
+        linked=True,
+    )
+
+
+def _usable(found: Registration) -> bool:
+    lighter = (found.after + 8) / (found.before + 8)
+    changes = (lighter, found.contrast)
+    return (
+        found.likeness >= _LIKENESS and found.common >= _COMMON and all(1 / _LIGHTEST < c < _LIGHTEST for c in changes)
+    )

@@ -1,0 +1,139 @@
+"""Flicker and weave that are left of known ones, beside FFmpeg's filters: `python -m tests.bench.bench_steadiness`.
+
+Scenes are drawn, so camera and light are known; the film-damage simulator ages them. Each result is compared with the
+same frames aged without flicker and weave.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.video.format import VideoFormat
+from numpy.typing import NDArray
+
+from reelwright.aging import Ager, age_preset
+from reelwright.decoder.look_ahead import look_ahead
+from reelwright.media.picture import Picture
+from reelwright.media.registration import register, small_luma
+from reelwright.restoration.deflicker import even_light
+from reelwright.restoration.stabilise import move
+from tests.support.aged_scenes import STEADY, Codes, decoded, shot
+
+Numbers = NDArray[np.float64]
+FRAMES = 100
+RAMP = np.arange(FRAMES) - 20
+SCENES = {
+    "still": shot(FRAMES),
+    "pan": shot(FRAMES, pan=np.clip(RAMP * 1.5, 0, 90)),
+    "fade in": shot(FRAMES, light=np.clip(RAMP / 24, 0.1, 1)),
+    "lights on": shot(FRAMES, light=[0.5] * 50 + [1.0] * 50),
+}
+Method = Callable[[Codes], Codes]
+
+
+def ours(frames: Codes) -> Codes:
+    """Both steps as the worker applies them, without the enlargement."""
+    steadied = []
+    for frame in look_ahead(decoded(frames), STEADY, frames[0].size):
+        correction = frame.record.correction
+        assert correction is not None
+        luma = even_light(frame.picture, correction, full_range=False).planes[0].astype(np.float32)
+        moved = move(luma / np.float32(16), correction.move_right, correction.move_down)
+        steadied.append(np.clip(np.rint(moved), 0, 255).astype(np.uint8))
+    return np.stack(steadied)
+
+
+def ffmpeg(chain: str) -> Method:
+    """Filters of FFmpeg with their options."""
+
+    def filtered(frames: Codes) -> Codes:
+        graph = Graph()
+        rows, columns = frames[0].shape
+        source = graph.add_buffer(width=columns, height=rows, format=VideoFormat("yuv420p"), time_base=Fraction(1, 25))
+        nodes = [source]
+        for word in chain.split(","):
+            name, _, options = word.partition("=")
+            nodes.append(graph.add(name, options or None))
+        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+        found: list[Codes] = []
+        neutral = np.full((rows // 2, columns), 128, np.uint8)
+        for index in range(len(frames) + 1):
+            video = None
+            if index < len(frames):
+                video = av.VideoFrame.from_ndarray(np.concatenate([frames[index], neutral]), "yuv420p")
+                video.pts = index
+            graph.vpush(video)
+            while True:
+                try:
+                    found.append(np.array(graph.vpull().to_ndarray()[:rows], np.uint8))
+                except (av.BlockingIOError, av.EOFError):
+                    break
+        return np.stack(found)
+
+    return filtered
+
+
+METHODS: dict[str, Method] = {
+    "aged": lambda frames: frames,
+    "ours": ours,
+    "ffmpeg deflicker": ffmpeg("deflicker=size=25"),
+    "ffmpeg deshake": ffmpeg("deshake"),
+    "ffmpeg both": ffmpeg("deflicker=size=25,deshake"),
+}
+
+
+def main() -> None:
+    """Prints the tables."""
+    print(
+        "\nLeft of known flicker (% of the scene's light) and weave (pixels at 240x180): standard deviations in a shot"
+    )
+    print(f"{'scene':11}{'film':12}" + "".join(f"{name:>24}" for name in METHODS))
+    for preset in ("none", "print-1940", "print-1910"):
+        for name, scene in SCENES.items():
+            aged, reference = _aged(scene.frames, preset)
+            print(f"{name:11}{preset:12}" + "".join(_cell(method, aged, reference) for method in METHODS.values()))
+    aged, _ = _aged(SCENES["still"].frames, "print-1940")
+    started = time.process_time()
+    for _ in look_ahead(decoded(aged), STEADY, aged[0].size):
+        pass
+    print(f"look-ahead: {(time.process_time() - started) / FRAMES * 1000:.1f} ms a frame of 240x180")
+
+
+def _aged(frames: Codes, preset: str) -> tuple[Codes, Codes]:
+    """Frames aged by a preset, and without its flicker and weave; `none` ages nothing."""
+    if preset == "none":
+        return frames, frames
+    damage = age_preset(preset)
+    rows, columns = frames[0].shape
+    agers = [Ager(each, 3, columns, rows) for each in (damage, dataclasses.replace(damage, flicker=0, weave=0))]
+    aged, steady = (np.stack([ager.age(i, (frame,))[0] for i, frame in enumerate(frames)]) for ager in agers)
+    return aged, steady
+
+
+def _cell(method: Method, aged: Codes, reference: Codes) -> str:
+    flicker, weave = _left(method(aged), reference)
+    return f"{flicker:13.2f} %{weave:6.3f} px"
+
+
+def _left(found: Codes, reference: Codes) -> tuple[float, float]:
+    """Standard deviation of the light's ratio to the reference in per cent, and of the place in pixels."""
+    light = [(frame.mean() + 1) / (other.mean() + 1) for frame, other in zip(found, reference, strict=True)]
+    places = [_place(frame, other) for frame, other in zip(found, reference, strict=True)]
+    return 100 * float(np.std(light) / np.mean(light)), float(np.hypot(*np.std(places, axis=0)))
+
+
+def _place(frame: Codes, reference: Codes) -> Sequence[float]:
+    rows, columns = frame.shape
+    before, after = (small_luma(Picture("gray", columns, rows, (each,))) for each in (reference, frame))
+    found = register(before, after)
+    return found.right, found.down
+
+
+if __name__ == "__main__":
+    main()

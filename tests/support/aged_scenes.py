@@ -1,0 +1,107 @@
+"""Shots whose camera, light, weave and flicker are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelwright.decoder.look_ahead import look_ahead
+from reelwright.media.correction import FrameCorrection
+from reelwright.media.picture import Picture
+from reelwright.media.types import DecodedFrame, FrameRecord
+from reelwright.titles.recipe import Recipe
+from tests.support.windows import texture
+
+Codes = NDArray[np.uint8]
+Numbers = NDArray[np.float64]
+
+ROWS, COLUMNS = 180, 240
+STEADY = Recipe(deflicker="on", stabilise="on")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A shot of a known scene.
+
+    Attributes:
+        frames: (n, ROWS, COLUMNS) uint8.
+        camera: (n, 2), where the scene lies by the camera, right and down.
+        weave: (n, 2), how far the film moved beside that.
+        light: (n,), factor of the scene's own light.
+        flicker: (n,), factor of the film's.
+    """
+
+    frames: Codes
+    camera: Numbers
+    weave: Numbers
+    light: Numbers
+    flicker: Numbers
+
+
+def shot(
+    count: int,
+    *,
+    pan: Sequence[float] | Numbers = (),
+    light: Sequence[float] | Numbers = (),
+    weave: float = 0.0,
+    flicker: float = 0.0,
+    grain: float = 0.0,
+) -> Shot:
+    """Draws a shot.
+
+    Args:
+        count: number of frames.
+        pan: how far the scene lies to the right, frame by frame; up to 100 pixels either way, and 0 where it is empty.
+        light: of the scene, frame by frame; 1 is as the texture is, also where it is empty.
+        weave: standard deviation of the shift, new in each frame, in pixels.
+        flicker: standard deviation of the light's factor, new in each frame.
+        grain: standard deviation in levels.
+    """
+    rng = np.random.default_rng(7)
+    camera = np.zeros((count, 2))
+    camera[:, 0] = pan if len(pan) else 0
+    weaves, flickers = weave * rng.standard_normal((count, 2)), 1 + flicker * rng.standard_normal(count)
+    lights = np.array(light if len(light) else np.ones(count), np.float64)
+    wide = texture(ROWS + 60, COLUMNS + 260, 3) * np.float32(0.8)
+    frames = np.empty((count, ROWS, COLUMNS), np.uint8)
+    for index in range(count):
+        right, down = camera[index] + weaves[index]
+        move = np.array([[1, 0, right - 130], [0, 1, down - 30]])
+        seen = cv2.warpAffine(wide, move, (COLUMNS, ROWS), flags=cv2.INTER_CUBIC) * (lights[index] * flickers[index])
+        seen = seen + grain * rng.standard_normal(seen.shape)
+        frames[index] = np.clip(np.rint(seen), 0, 255)
+    return Shot(frames, camera, weaves, lights, flickers)
+
+
+def decoded(frames: Codes, cuts: Sequence[int] = (0,)) -> list[DecodedFrame]:
+    """Frames as the decoder's reader gives them, with shots that begin at `cuts`."""
+    rows, columns = frames[0].shape
+    return [
+        DecodedFrame(
+            index,
+            FrameRecord(pts=index, duration=1, shot_start=index in cuts),
+            Picture("gray", columns, rows, (np.ascontiguousarray(frame),)),
+        )
+        for index, frame in enumerate(frames)
+    ]
+
+
+def corrections(frames: Codes, cuts: Sequence[int] = (0,), recipe: Recipe = STEADY) -> list[FrameCorrection]:
+    """The corrections of frames."""
+    found = [frame.record.correction for frame in look_ahead(decoded(frames, cuts), recipe, frames[0].size)]
+    return [each for each in found if each is not None]
+
+
+def corrected_level(frames: Codes, found: Sequence[FrameCorrection]) -> Numbers:
+    """Mean level of each frame after its correction."""
+    means = frames.reshape(len(frames), -1).mean(axis=1)
+    return np.array([mean * each.gain + 255 * each.offset for mean, each in zip(means, found, strict=True)])
+
+
+def moves(found: Sequence[FrameCorrection]) -> Numbers:
+    """How far each frame is moved, right and down; (n, 2)."""
+    return np.array([[each.move_right, each.move_down] for each in found])

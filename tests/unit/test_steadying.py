@@ -1,0 +1,147 @@
+"""The worker's steps that even out light and move the picture."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+
+from reelwright.bus.batch_limits import check_batch
+from reelwright.bus.conversion import corrections_of, frame_from_wire, frame_to_wire
+from reelwright.ledger.records import SegmentRecord
+from reelwright.ledger.steadiness import SteadinessAccount
+from reelwright.media.correction import FrameCorrection, ScenePlace
+from reelwright.media.picture import PIXEL_FORMATS, Picture, pixel_format
+from reelwright.media.types import FrameRecord
+from reelwright.restoration.chroma import enlarge_chroma
+from reelwright.restoration.deflicker import even_light
+from reelwright.restoration.quantise import code_gain
+from reelwright.restoration.stabilise import move
+from reelwright.titles.errors import CorruptPayload, UnusableMessage
+from reelwright.wire.frames_pb2 import CorrectionInfo, FrameBatch, FrameInfo, Payload, Work
+from tests.support.scenes import scene
+from tests.support.windows import texture
+
+CORRECTION = FrameCorrection(gain=1.1, offset=-0.02, move_right=0.4, move_down=-1.2, right=3.5, light=-2.5, level=90)
+
+
+@pytest.mark.parametrize("name", PIXEL_FORMATS)
+@pytest.mark.parametrize("full_range", [False, True])
+def test_light_is_evened_out_at_twelve_bits_in_every_pixel_format(name: str, full_range: bool) -> None:
+    """Luma is gained and offset, chroma keeps its tint, and the mean is right to a tenth of an 8-bit level."""
+    picture = scene(3, name, 48, 32)
+    evened = even_light(picture, CORRECTION, full_range=full_range)
+    wider = code_gain(picture.format, pixel_format("gray12le"), full_range=full_range)
+    assert (evened.format.depth, evened.format.planes) == (12, picture.format.planes)
+    top = (1 << picture.format.depth) - 1
+    wanted = (1.1 * picture.planes[0].astype(np.float64) - 0.02 * top) * wider
+    assert np.abs(evened.planes[0] - np.clip(wanted, 0, 4095)).max() <= 0.5 + 1e-9
+    for before, after in zip(picture.planes[1:], evened.planes[1:], strict=True):
+        tint = 1.1 * (before.astype(np.float64) - picture.format.neutral) * wider
+        assert np.abs(after - 2048.0 - tint).max() <= 0.5 + 1e-9
+
+
+def test_black_and_white_stays_without_tint_when_its_light_is_evened_out() -> None:
+    """Neutral chroma is exactly neutral afterwards."""
+    gray = np.full((4, 4), 128, np.uint8)
+    evened = even_light(Picture("yuv444p", 4, 4, (gray, gray, gray)), CORRECTION, full_range=False)
+    assert {int(code) for plane in evened.planes[1:] for code in plane.ravel()} == {2048}
+
+
+@pytest.mark.parametrize("shift", [(1.0, 0.0), (0.0, -3.0), (0.37, -0.81), (-2.5, 4.25)])
+def test_an_enlarged_picture_is_moved_and_keeps_its_detail(shift: tuple[float, float]) -> None:
+    """Moved there and back, the picture differs by less than half a level of 255, except at its rim."""
+    luma = np.asarray(cv2.resize(texture(60, 80), (160, 120), interpolation=cv2.INTER_CUBIC), np.float32)
+    back = move(move(luma, *shift), -shift[0], -shift[1])
+    assert np.sqrt(np.mean((back - luma)[16:-16, 16:-16] ** 2)) < 0.5
+
+
+def test_what_a_moved_picture_uncovers_is_filled_with_its_rim() -> None:
+    """No black border comes in: the outermost samples go on."""
+    moved = move(np.full((20, 30), 0.5, np.float32), 3.3, -7.6)
+    assert np.abs(moved - 0.5).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "yuv444p"])
+def test_chroma_is_moved_with_luma(name: str) -> None:
+    """Moving by whole luma samples that are whole chroma samples moves enlarged chroma by twice as much."""
+    source = pixel_format(name)
+    plane = scene(2, name, 64, 48).planes[1]
+    enlarged = partial(enlarge_chroma, plane, source=source, target=source, size=(128, 96), scale=2, gain=1.0)
+    still, moved = enlarged(), enlarged(moved=(4, -2))
+    right, down = 8 >> source.chroma_width_shift, -4 >> source.chroma_height_shift
+    assert np.array_equal(moved[: down - 2, right + 2 :], still[-down:-2, 2 : still.shape[1] - right])
+
+
+def test_a_correction_survives_the_wire() -> None:
+    """A frame's record is the same after it was a message; so is one without a correction."""
+    for record in (FrameRecord(pts=1, duration=1, correction=CORRECTION), FrameRecord(pts=1, duration=1)):
+        assert frame_from_wire(FrameInfo.FromString(frame_to_wire(record).SerializeToString())) == record
+
+
+@pytest.mark.parametrize("field", ["gain", "offset", "move_right", "level"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e9])
+def test_a_hostile_correction_is_refused(field: str, value: float) -> None:
+    """Figures that no decoder sends do not reach a picture."""
+    info = FrameInfo(correction=CorrectionInfo(**{**CORRECTION.model_dump(), field: value}))
+    with pytest.raises(CorruptPayload, match=field):
+        frame_from_wire(info)
+
+
+def test_a_batch_without_the_corrections_that_its_recipe_needs_is_refused() -> None:
+    """Frames and halo frames each need one, or the film would be steadied in parts."""
+    correction = CorrectionInfo(gain=1.0)
+    batch = FrameBatch(
+        frames=[FrameInfo(correction=correction)],
+        work=Work(scale=2, recipe_keys=["deflicker"]),
+        payload=Payload(pix_fmt="gray", width=2, height=2, frames=3),
+        halo_before=1,
+        halo_after=1,
+    )
+    with pytest.raises(UnusableMessage, match="1 and 0 corrections"):
+        check_batch(batch, 1 << 20)
+    batch.halo_corrections.extend([CorrectionInfo(gain=0.9), CorrectionInfo(gain=1.2)])
+    check_batch(batch, 1 << 20)
+    assert [each.gain for each in corrections_of(batch)] == [0.9, 1.0, 1.2]
+
+
+def test_a_shots_steadiness_is_measured_before_and_after() -> None:
+    """Weave and flicker are the deviations from the mean over a second, part by part; short shots have none."""
+    swing = [(-1.0) ** index for index in range(24)]
+
+    def record(segment: int, starts: tuple[int, ...], frames: int) -> SegmentRecord:
+        before = [
+            FrameCorrection(right=100 + 2 * index + 0.5 * swing[index], light=4 * swing[index], level=100)
+            for index in range(frames)
+        ]
+        after = [ScenePlace(right=2 * index + 0.05 * swing[index], level=100) for index in range(frames)]
+        return SegmentRecord(
+            segment=segment,
+            first_frame=0,
+            frames=tuple(
+                FrameRecord(pts=index, duration=1, shot_start=index in starts, correction=each)
+                for index, each in enumerate(before)
+            ),
+            frame_digests=(),
+            file_sha256="",
+            file_bytes=0,
+            engine="",
+            seconds={},
+            scene=tuple(after),
+        )
+
+    account = SteadinessAccount()
+    for each in (record(0, (0, 20), 24), record(1, (), 24)):
+        account.add(each)
+    first, second = account.shots()
+    assert first is not None
+    assert second is not None
+    assert first.weave_before == pytest.approx(0.5, rel=0.15)
+    assert second.weave_after == pytest.approx(0.05, rel=0.15)
+    assert first.flicker_before == pytest.approx(4, rel=0.15)
+    assert first.flicker_after == 0
+    lonely = SteadinessAccount()
+    lonely.add(record(0, (0,), 6))
+    assert lonely.shots() == [None]
