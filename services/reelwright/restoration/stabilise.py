@@ -2,7 +2,7 @@
 
 It comes after the enlargement. A network's detail completes the bicubic kernel at its own places between the samples,
 so a kernel at other places would make the picture softer and sharper from frame to frame. An enlarged picture has
-little detail near its limit, and this filter keeps what it has (docs/quality).
+little detail near its limit, and this filter keeps what it has.
 """
 
 from __future__ import annotations
