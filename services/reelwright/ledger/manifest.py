@@ -75,6 +75,7 @@ class _FrameAccount:
         toolchains: that encoded a segment.
         engines: that restored a segment.
         cost: what their restoration cost.
+        steadiness: how steady each shot was and is.
     """
 
     source_pts: list[int] = field(default_factory=list)
