@@ -94,6 +94,8 @@ def test_the_page_tells_every_method_and_piece() -> None:
     assert "| ours | +2.00 (+2.00 to +2.00) | +0.020 (+0.020 to +0.020) | +2.0 (+2.0 to +2.0) |" in text
     assert "| two | 30.00 | +2.00 |" in text
     assert "Dust" not in text
+    results.dirt["ours"] = {"one": Dirt(0.9, 0.0001, float("nan"))}
+    assert "| mean, ours | 90.0% (90.0% to 90.0%) | 0.010% (0.010% to 0.010%) |  |" in page(results, "")
     results.dirt["ours"] = {"one": Dirt(0.9, 0.0001, float("nan")), "two": Dirt(0.7, 0.0003, 0.8)}
     assert "| mean, ours | 80.0% (70.0% to 90.0%) | 0.020% (0.010% to 0.030%) | 80.0% (80.0% to 80.0%) |" in page(
         results, ""

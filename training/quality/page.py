@@ -121,9 +121,13 @@ def _dirt(found: Mapping[str, Mapping[str, Dirt]]) -> str:
     ours = found[_OURS]
     rows = [(piece, f"{d.repaired:.1%}", f"{d.changed:.3%}", f"{d.gone:.1%}") for piece, d in ours.items()]
     for name, pieces in found.items():
-        means = [mean([value for value in values if not isnan(value)]) for values in zip(*pieces.values(), strict=True)]
-        changed = f"{means[1]:.3%}" if name == _OURS else ""
-        rows.append((f"mean, {name}", f"{means[0]:.1%}", changed, f"{means[2]:.1%}"))
+        repaired, changed, gone = (
+            mean(known) if (known := [value for value in values if not isnan(value)]) else None
+            for values in zip(*pieces.values(), strict=True)
+        )
+        own = f"{changed:.3%}" if name == _OURS and changed else ""
+        shares = [f"{share:.1%}" if share else "" for share in (repaired, gone)]
+        rows.append((f"mean, {name}", shares[0], own, shares[1]))
     return _table(("ours", "dust repaired", "clean pixels changed", "scratch energy gone"), rows)
 
 
