@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.role_processes import until
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 600) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 900) -> None:
     """Waits for a condition that kubectl shows. Asks once a second, because each question takes processor time."""
     until(condition, what, seconds, poll=1.0)
 
@@ -53,7 +53,7 @@ def delete_namespace(name: str) -> None:
         for held in get(name, "restorations"):
             words = ("patch", "restoration", held["metadata"]["name"], "--type=merge")
             kubectl("-n", name, *words, "-p", '{"metadata": {"finalizers": null}}')
-    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=true")
+    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=true", timeout=900)
 
 
 def metric(namespace: str, pods: list[str], sample: str, **labels: str) -> float:
