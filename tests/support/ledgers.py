@@ -135,6 +135,7 @@ def put_run(
 
     Each segment has cost `cost`.
     """
+    ledger.put_request(title.request)
     ledger.put_title(title)
     video = title.source.video
     for number, first in enumerate(range(0, len(frames), segment)):
