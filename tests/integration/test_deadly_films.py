@@ -46,10 +46,10 @@ class Encoder(segment_builder.SegmentEncoder):
             die()
         super().add(picture)
 
-def assemble(path, segments, source, *rest):
+def assemble(path, segments, *, source, **more):
     if source.video.width == 80:
         die()
-    return assemble_film(path, segments, source, *rest)
+    return assemble_film(path, segments, source=source, **more)
 
 assemble_film = film_assembler.assemble_film
 match sys.argv[1]:

@@ -129,7 +129,7 @@ class FilmAssembler:
         if ledger.outcome() is not None:
             log.info("film discarded: the run was cancelled during the assembly")
             return
-        # Once more for the place that is written to now: links may have changed during the assembly.
+        # Once more for the location that is written to now: links may have changed during the assembly.
         ledger.check_locations(request)
         output = request.output
         check_claim(ledger, output)
