@@ -24,11 +24,11 @@ from pathlib import Path
 from reelwright.media.film_format import FilmFormat
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.profiles import profile_spec
-from reelwright.media.types import ColourInfo
 from tests.support.scenes import scene
 
 path, profile, pix_fmt, width = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-film = FilmFormat(width, 112, pix_fmt, Fraction(1, 25), Fraction(25), Fraction(1), (), ColourInfo())
+rates = {"time_base": Fraction(1, 25), "average_rate": Fraction(25)}
+film = FilmFormat(width=width, height=112, pix_fmt=pix_fmt, **rates)
 encoder = SegmentEncoder(path, profile_spec(profile), film)
 for index in range(18):
     encoder.add(scene(index, pix_fmt, width, 112))
