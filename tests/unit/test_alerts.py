@@ -38,8 +38,22 @@ CASES: list[tuple[str, dict[str, str], set[str]]] = [
     ("late titles of hours ago", {**FINE, "reelwright_titles_late_total": "0+1x200 200x200"}, set()),
     (
         "no commit while a title runs",
-        {"reelwright_seconds_since_commit": "0+60x400", 'reelwright_titles{state="decoded"}': "1x400"},
+        {
+            'reelwright_seconds_since_commit{pod="decoder"}': "0+60x400",
+            # Every role has the metric; that of a role that supervises no title stays at 0.
+            'reelwright_seconds_since_commit{pod="encoder"}': "0x400",
+            'reelwright_titles{state="decoded"}': "1x400",
+        },
         {"ReelwrightNoCommit"},
+    ),
+    ("titles past their deadline", {**FINE, "reelwright_titles_overdue": "0x370 1x30"}, {"ReelwrightTitlesOverdue"}),
+    ("failed titles", {**FINE, "reelwright_titles_failed_total": "0x390 5x10"}, {"ReelwrightTitlesFail"}),
+    ("a dead letter", {**FINE, "reelwright_dead_letters_total": "0x390 1x10"}, {"ReelwrightDeadLetters"}),
+    ("unserved batches", {**FINE, "reelwright_batches_unserved": "0x370 1x30"}, {"ReelwrightBatchesUnserved"}),
+    (
+        "a worker in quarantine",
+        {**FINE, "reelwright_workers_quarantined_total": "0x390 1x10"},
+        {"ReelwrightWorkersQuarantined"},
     ),
     (
         "no commit without titles",
