@@ -7,10 +7,12 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import grpc
 import grpc.aio
+from pydantic import model_validator
+from pydantic_settings import BaseSettings
 
 from reelwright.titles.errors import UserError
 
@@ -65,6 +67,36 @@ class TlsFiles:
             names = ", ".join(str(path) for path in files if path)
             raise UserError(f"no usable certificates: {error}", names, "correct the files or their names") from None
         return content
+
+
+class ClientTlsSettings(BaseSettings):
+    """Certificates of a client of the dispatcher.
+
+    Attributes:
+        tls_ca: PEM file of the authorities that sign the dispatchers' certificates; turns on TLS. The files are read
+            again, so that they can be replaced.
+        tls_certificate: PEM file of the client's certificate, for dispatchers with mutual TLS.
+        tls_key: PEM file of its private key.
+        tls_server_name: name in the dispatchers' certificates, if it is not that of their addresses.
+    """
+
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_server_name: str | None = None
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The certificate files; None without TLS."""
+        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_ca) if self.tls_ca else None
+
+    @model_validator(mode="after")
+    def _require_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY belong together: set both or none")
+        if self.tls_certificate is not None and self.tls_ca is None:
+            raise ValueError("TLS_CERTIFICATE and TLS_KEY need TLS_CA")
+        return self
 
 
 def server_credentials(

@@ -15,7 +15,6 @@ REELWRIGHT_BUS_TLS_CA: /etc/reelwright/bus-ca/{{ $values.bus.tls.caKey }}
 REELWRIGHT_BUS_TLS_CERT: /etc/reelwright/bus-client/tls.crt
 REELWRIGHT_BUS_TLS_KEY: /etc/reelwright/bus-client/tls.key
 {{- end }}
-REELWRIGHT_FORECAST_ADDRESS: {{ printf "%s-dispatcher.%s.svc:50052" (include "reelwright.fullname" .) .Release.Namespace }}
 REELWRIGHT_STORE_LEDGER: {{ include "reelwright.ledger" . | quote }}
 REELWRIGHT_STORE_SOURCES: {{ join "," $values.store.sources | quote }}
 REELWRIGHT_STORE_OUTPUTS: {{ join "," $values.store.outputs | quote }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -90,12 +91,11 @@ def _add_forecasts(statuses: Sequence[RunStatus]) -> None:
     # Imported here: gRPC takes a tenth of a second.
     from reelwright.client.forecast import open_forecasts
 
-    forecasts = open_forecasts()
-    for status in under_way:
-        found = forecasts.of(status.run, status.attempt)
-        if found is not None:
-            status.eta, status.outlook, status.forecast = found.finish, found.outlook, found.reason
-    forecasts.close()
+    with closing(open_forecasts()) as forecasts:
+        for status in under_way:
+            found = forecasts.of(status.run, status.attempt)
+            if found is not None:
+                status.eta, status.outlook, status.forecast = found.finish, found.outlook, found.reason
 
 
 def _line(status: RunStatus) -> str:

@@ -101,7 +101,7 @@ def progress_of(title: RunFacts) -> dict[str, Any]:
 
 def _forecast_eta(forecast: FinishForecast | None) -> datetime | None:
     """When a title is restored by a forecast, to the minute: each look would change a more exact time."""
-    if forecast is None or not 0 < forecast.finish < time.time() + _LONGEST_FORECAST_SECONDS:
+    if forecast is None or not forecast.finish:
         return None
     return datetime.fromtimestamp(round(forecast.finish / 60) * 60, UTC)
 

@@ -151,12 +151,17 @@ def _possible(state: PoolState) -> Capacity:
 
 def _outlook(finish: float, earliest: float, deadline: float) -> tuple[wire.Outlook, str]:
     if finish <= deadline:
-        return wire.OUTLOOK_HELD, f"the pods there are restore it {time_span(deadline - finish)} before its deadline"
+        return wire.OUTLOOK_HELD, f"the pods there are restore it {_about(deadline - finish)} before its deadline"
     if earliest <= deadline:
-        late = f"{time_span(finish - deadline)} after its deadline" if math.isfinite(finish) else "never"
+        late = f"{_about(finish - deadline)} after its deadline" if math.isfinite(finish) else "never"
         return wire.OUTLOOK_AT_RISK, f"the pods there are restore it {late}; more pods can hold it"
-    late = time_span(earliest - deadline)
+    late = _about(earliest - deadline)
     return wire.OUTLOOK_MISSED, f"as many pods as its pools may have restore it {late} after its deadline"
+
+
+def _about(seconds: float) -> str:
+    """A time span in whole minutes: a Restoration's condition has it, and each change of that is written."""
+    return time_span(60 * max(1, round(seconds / 60)))
 
 
 def _key(title: TitleUnderWay) -> str:

@@ -25,9 +25,10 @@ from reelwright.dispatcher.decisions import (
     WorkerQuarantined,
 )
 from reelwright.dispatcher.inbox import InboxMessage, WorkerConnected, WorkerDisconnected, WorkerMessageReceived
+from reelwright.dispatcher.server_certificates import logged_credentials
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_options import server_options
-from reelwright.grpc_security import TokenInterceptor, server_credentials
+from reelwright.grpc_security import TokenInterceptor
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnavailableError
@@ -164,8 +165,8 @@ class DispatchServer:
     def __init__(
         self, settings: DispatcherSettings, send: Callable[[InboxMessage], None], backlog: Callable[[], int]
     ) -> None:
-        self._address, tls = settings.address, settings.tls
-        self._credentials = server_credentials(tls, unusable=_log_unusable, replaced=_log_replaced) if tls else None
+        self._address = settings.address
+        self._credentials = logged_credentials(settings.tls)
         if not settings.knows_workers:
             log.warning("gRPC port open to everyone", remedy="set TLS_CLIENT_CA or TOKEN; see docs/security.md")
         options = server_options(
@@ -261,14 +262,6 @@ async def _refuse(
 def _host_of(peer: str) -> str:
     """The host of gRPC's name for a peer, e.g. `ipv4:10.0.0.7:51234`; all Unix sockets are one."""
     return peer if peer.startswith("unix") else peer.rpartition(":")[0]
-
-
-def _log_unusable(reason: str) -> None:
-    log.warning("certificates unusable", reason=reason)
-
-
-def _log_replaced() -> None:
-    log.info("certificates replaced")
 
 
 def _refusal(hello: Hello) -> str:

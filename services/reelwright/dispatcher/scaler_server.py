@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelwright.dispatcher.forecast_service import ForecastService
 from reelwright.dispatcher.planner import Planner, ScaledPool
+from reelwright.dispatcher.server_certificates import logged_credentials
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_options import server_options
-from reelwright.grpc_security import server_credentials
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import UnavailableError
@@ -179,9 +179,7 @@ class ScalerServer:
 
     def __init__(self, settings: DispatcherSettings, planner: Planner, settled: Callable[[], bool]) -> None:
         self._address = settings.scaler_address
-        self._credentials = (
-            server_credentials(settings.tls, unusable=_log_unusable, replaced=_log_replaced) if settings.tls else None
-        )
+        self._credentials = logged_credentials(settings.tls)
         options = server_options(
             keepalive_seconds=settings.keepalive_seconds,
             max_message_bytes=_MAX_ANSWER_BYTES,
@@ -219,11 +217,3 @@ class ScalerServer:
     async def stop(self) -> None:
         """Ends every call."""
         await self._server.stop(grace=None)
-
-
-def _log_unusable(reason: str) -> None:
-    log.warning("certificates unusable", reason=reason)
-
-
-def _log_replaced() -> None:
-    log.info("certificates replaced")

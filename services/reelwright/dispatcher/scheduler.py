@@ -117,9 +117,9 @@ class Scheduler:
             if former.name == hello.name:
                 self.disconnect_worker(former.stream)
                 self._decisions.append(StreamClosed(former.stream))
-        self._workers[stream] = ConnectedWorker(stream=stream, hello=hello)
+        worker = self._workers[stream] = ConnectedWorker(stream=stream, hello=hello)
         self._engines.add_worker(hello.engine, hello.models)
-        for batch in [each for each in self._ready if hello.max_message_bytes]:
+        for batch in [each for each in self._ready if not worker.accepts(each.message_bytes)]:
             self._reject_if_too_large(batch)
 
     def disconnect_worker(self, stream: int) -> None:
@@ -309,7 +309,7 @@ class Scheduler:
         waiting = [
             worker
             for worker in self._workers.values()
-            if worker.credits > 0 and self._can_restore(batch, worker) and self._is_for(batch, worker)
+            if worker.credits > 0 and self._serves(batch, worker) and self._is_for(batch, worker)
         ]
         if waiting:
             self._fill_worker(min(waiting, key=self.count_leases))

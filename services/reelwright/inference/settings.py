@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
 
-from reelwright.grpc_security import TlsFiles
+from reelwright.grpc_security import ClientTlsSettings
 from reelwright.titles.identity import DEFAULT_POOL, POOL_NAME
 
 
@@ -19,8 +18,8 @@ def _default_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
-class InferenceSettings(BaseSettings):
-    """How a worker restores batches.
+class InferenceSettings(ClientTlsSettings):
+    """How a worker restores batches, and its certificates.
 
     Attributes:
         dispatcher: the dispatchers' addresses, separated by commas: `host:port` or `unix:/path`. The worker opens a
@@ -40,11 +39,6 @@ class InferenceSettings(BaseSettings):
         retry_seconds: longest pause between two tries to reach a dispatcher.
         keepalive_seconds: time between two pings to a dispatcher, and how long it has to answer one.
         max_message_bytes: largest gRPC message.
-        tls_ca: PEM file of the authorities that sign the dispatchers' certificates; turns on TLS. The files are read
-            again for each new connection.
-        tls_certificate: PEM file of the worker's certificate, for dispatchers with mutual TLS.
-        tls_key: PEM file of its private key.
-        tls_server_name: name in the dispatchers' certificates, if it is not that of their addresses.
         token: what the dispatchers ask for.
         max_batch_bytes: most bytes that the pictures of a batch may take when they are decoded, at 6 bytes a pixel. The
             default admits a picture of 4096x4096 with four halo frames; raise it with the decoder's limits.
@@ -66,29 +60,12 @@ class InferenceSettings(BaseSettings):
     keepalive_seconds: float = Field(default=5.0, gt=0)
     max_message_bytes: int = Field(default=128 << 20, ge=1 << 20)
     max_batch_bytes: int = Field(default=512 << 20, ge=1)
-    tls_ca: Path | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    tls_server_name: str | None = None
     token: SecretStr | None = Field(default=None, min_length=16)
-
-    @property
-    def tls(self) -> TlsFiles | None:
-        """The certificate files; None without TLS."""
-        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_ca) if self.tls_ca else None
 
     @property
     def dispatchers(self) -> tuple[str, ...]:
         """The dispatchers' addresses, each once."""
         return tuple(dict.fromkeys(part.strip() for part in self.dispatcher.split(",") if part.strip()))
-
-    @model_validator(mode="after")
-    def _require_key(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("TLS_CERTIFICATE and TLS_KEY belong together: set both or none")
-        if self.tls_certificate is not None and self.tls_ca is None:
-            raise ValueError("TLS_CERTIFICATE and TLS_KEY need TLS_CA")
-        return self
 
     @field_validator("dispatcher")
     @classmethod
