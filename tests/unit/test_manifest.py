@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.manifest import (
     build_manifest,
-    duration_seconds,
+    film_duration,
     read_manifest,
     shots_of,
     worst_time_error,
@@ -53,7 +53,7 @@ def test_the_cost_of_a_film_is_that_of_its_segments(tmp_path: Path) -> None:
     put_run(ledger, tmp_path, title_of(), FRAMES, cost=0.125)
     manifest = build_manifest(ledger, film_of(12))
     assert manifest.cost == 3 * 0.125
-    assert duration_seconds(manifest) == pytest.approx(12 * float(manifest.time_base))
+    assert float(film_duration(manifest)) == pytest.approx(12 * float(manifest.time_base))
 
 
 def test_every_toolchain_that_made_a_part_is_named(tmp_path: Path) -> None:

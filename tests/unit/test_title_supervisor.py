@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+from reelwright.bus.events import EventListener
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import Record
 from reelwright.decoder.in_flight_window import InFlightWindow
@@ -45,8 +48,9 @@ def test_late_events_of_an_earlier_attempt_change_nothing(tmp_path: Path) -> Non
     assert ledger(RUN, 2).outcome() is None
 
 
-def test_a_film_that_no_encoder_copies_is_restored(tmp_path: Path) -> None:
-    """When encoders of an earlier version leave an adopted film where it is, the title is decoded after a while."""
+@pytest.mark.parametrize("copied", [False, True], ids=["by nobody", "by an encoder"])
+def test_a_film_that_no_encoder_copies_is_restored(copied: bool, tmp_path: Path) -> None:
+    """A title whose adopted film nobody copies is decoded after a while; a copy that takes long is waited for."""
     bus, ledger = LocalBus(), partial(RunLedger, str(tmp_path))
     title_table = TitleTable(2, lambda: InFlightWindow(2), stall_seconds=0.1)
     title_table.add_request(
@@ -55,13 +59,23 @@ def test_a_film_that_no_encoder_copies_is_restored(tmp_path: Path) -> None:
     folder = tmp_path / RUN / "attempts" / "000002"
     folder.mkdir(parents=True)
     (folder / "adopted.json").write_text(Adoption(segments={}, film="/films/first.mp4").model_dump_json())
+    if copied:
+        ledger(RUN, 2).work_marks.put_mark("assemble")
+    events: list[Event] = []
+    listener = EventListener(bus, events.append)
     title = title_table.start_next_pass()
     assert title is not None
     title_table.finish_pass(title, 0)
     supervisor = TitleSupervisor(title_table, bus, ledger, lambda _: None)
     try:
-        until(lambda: title.phase == "waiting", "another pass is wanted")
+        if copied:
+            until(lambda: title.window.idle_seconds > title.stall_seconds, "nothing was committed for long")
+            known = len(events)
+            until(lambda: len(events) > known + 1, "the title is announced again")
+        else:
+            until(lambda: title.phase == "waiting", "another pass is wanted")
     finally:
         supervisor.close()
+        listener.close()
         bus.close()
-    assert ledger(RUN, 2).adopted_film() == ""
+    assert ledger(RUN, 2).adopted_film() == ("/films/first.mp4" if copied else "")

@@ -132,8 +132,9 @@ class TitleSupervisor:
                 return
             for segment in committed:
                 title.window.mark_committed(segment)
-        if title.phase == "decoded" and not title.segments and title.window.idle_seconds > title.stall_seconds:
-            # Encoders of an earlier version copy no film.
+        stalled = title.window.idle_seconds > title.stall_seconds
+        # Encoders of an earlier version copy no film. One that does has marked the work, and may take long.
+        if title.phase == "decoded" and not title.segments and stalled and not ledger.work_marks.names("assemble"):
             log.warning("film not copied, restoring it", idle_seconds=round(title.stall_seconds))
             ledger.discard_adopted_film()
             self._titles.restart_stalled(title)
@@ -141,6 +142,6 @@ class TitleSupervisor:
             # Repeated until the title has an outcome, because an encoder may have died while it assembled the film.
             planned = TitlePlanned(segments=title.segments)
             publish_event(self._bus, Event(run=title.run, attempt=title.attempt, title_planned=planned))
-        elif title.window.idle_seconds > title.stall_seconds:
+        elif stalled:
             log.warning("title stalled, publishing it again", idle_seconds=round(title.stall_seconds))
             self._titles.restart_stalled(title)

@@ -16,7 +16,7 @@ from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.adopted_film import fetch_adopted_film
 from reelwright.ledger.crash_guard import CrashGuard
-from reelwright.ledger.manifest import FilmFacts, build_manifest, duration_seconds, write_manifest
+from reelwright.ledger.manifest import FilmFacts, build_manifest, film_duration, write_manifest
 from reelwright.ledger.output_claims import check_claim
 from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
@@ -104,9 +104,10 @@ class FilmAssembler:
 
     def _assemble(self, ledger: RunLedger, parent: str) -> None:
         try:
-            if (ledger.adopted_film() or _is_complete(ledger)) and ledger.outcome() is None:
+            film = ledger.adopted_film()
+            if (film or _is_complete(ledger)) and ledger.outcome() is None:
                 with span("assemble film", parent, run=ledger.run, attempt=ledger.attempt):
-                    self._finish(ledger)
+                    self._finish(ledger, film)
             del self._refusals[ledger.run, ledger.attempt]
         except BusClosed:
             raise
@@ -115,14 +116,13 @@ class FilmAssembler:
         except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
             self._handle_failure(ledger, error)
 
-    def _finish(self, ledger: RunLedger) -> None:
+    def _finish(self, ledger: RunLedger, film: str) -> None:
         request = ledger.request()
         if request is None:
             raise LedgerError(f"run {ledger.run} has segments but no request")
         # Before the source is read again for its sound.
         ledger.check_locations(request)
         with self._guard.begin(ledger, "assemble", "assembly of the film") as work, work.call():
-            film = ledger.adopted_film()
             manifest = (
                 self._copied_film(ledger, film, request) if film else assemble_title(ledger, self._settings.scratch)
             )
@@ -142,8 +142,9 @@ class FilmAssembler:
             return
         ledger.prune()
         metrics.TITLES_FINISHED.inc()
-        metrics.FILM_COST.inc(manifest.cost)
-        metrics.FILM_SECONDS.inc(duration_seconds(manifest))
+        if not film:
+            metrics.FILM_COST.inc(manifest.cost)
+            metrics.FILM_SECONDS.inc(float(film_duration(manifest)))
         if 0 < request.deadline < time.time():
             metrics.TITLES_LATE.inc()
         log.info("title finished", output=output, frames=manifest.frames_out)

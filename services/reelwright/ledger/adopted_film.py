@@ -31,28 +31,27 @@ def fetch_adopted_film(ledger: RunLedger, film: str, output: str, scratch: Path 
 
     Raises:
         UnavailableError: a store does not answer, or there is no room.
+        OutputError: the ledger refuses the copy.
     """
-    try:
-        manifest = ledger.delivered_manifest(film)
-        if manifest is None:
-            return None
-        source, name = parent_folder(film)
-        copy_name = f"film{PurePath(output).suffix.lower()}"
-        with (
-            scratch_folder("film", scratch) as folder,
-            ledger.film_draft(copy_name, folder) as draft,
-        ):
+    source, name = parent_folder(film)
+    copy_name = f"film{PurePath(output).suffix.lower()}"
+    with scratch_folder("film", scratch) as folder:
+        try:
+            manifest = ledger.delivered_manifest(film)
+            if manifest is None:
+                return None
             found = source.download(name, folder)
+            report = source.download(report_location(name), folder).read_bytes()
+        except OutputError:
+            return None
+        with ledger.film_draft(copy_name, folder) as draft:
             if found.is_relative_to(folder):
                 shutil.move(found, draft)
             else:
                 shutil.copyfile(found, draft)
             if file_sha256(draft) != manifest.film_sha256:
                 return None
-            report = source.download(report_location(name), folder).read_bytes()
             copied = ledger.put_film(draft, copy_name)
-    except OutputError:
-        return None
     parent_folder(report_location(copied))[0].replace(report_location(copy_name), report)
     manifest = manifest.model_copy(update={"film": PurePath(output).name})
     write_manifest(manifest, copied)

@@ -229,12 +229,12 @@ def worst_time_error(
     return worst / down
 
 
-def duration_seconds(manifest: Manifest) -> float:
+def film_duration(manifest: Manifest) -> Fraction:
     """Seconds from a film's first frame to the end of its last one; that is as long as the mean of the others."""
-    pts = manifest.pts
-    if len(pts) < 2:
-        return 0.0
-    return float((pts[-1] - pts[0]) * manifest.time_base * Fraction(len(pts), len(pts) - 1))
+    count = len(manifest.pts)
+    if count < 2:
+        return Fraction(0)
+    return (manifest.pts[-1] - manifest.pts[0]) * manifest.time_base * Fraction(count, count - 1)
 
 
 def write_manifest(manifest: Manifest, film: str) -> None:

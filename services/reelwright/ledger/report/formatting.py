@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
 
+from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.timestamp import timestamp
@@ -44,7 +45,7 @@ def comparison(manifest: Manifest) -> list[tuple[str, str, str]]:
         ("Video", f"{video.codec}, {video.source_pix_fmt}", f"{_CODECS[manifest.recipe.profile]}, {manifest.pix_fmt}"),
         ("Rate", rate(manifest), rate(manifest)),
         ("Scan", scan, "progressive" if _deinterlaced(manifest) else scan),
-        ("Length", timestamp(Fraction(source.duration)), timestamp(duration(manifest))),
+        ("Length", timestamp(Fraction(source.duration)), timestamp(film_duration(manifest))),
         ("Chapters", str(len(source.chapters)), str(manifest.chapters)),
         ("Container", _container(source), PurePosixPath(manifest.film).suffix.removeprefix(".").lower()),
         ("Size", size(source.size), size(manifest.film_bytes)),
@@ -117,14 +118,6 @@ def stream_description(stream: StreamOutcome) -> str:
     """A stream's codec and language, without those that are unknown."""
     codec = "" if stream.codec == stream.kind else stream.codec
     return ", ".join(word for word in (codec, stream.language.replace("und", "")) if word)
-
-
-def duration(manifest: Manifest) -> Fraction:
-    """Seconds from the first frame to the end of the last. The last frame counts with the average duration."""
-    count = len(manifest.pts)
-    if count < 2:
-        return Fraction(0)
-    return (manifest.pts[-1] - manifest.pts[0]) * manifest.time_base * Fraction(count, count - 1)
 
 
 def frame_time(manifest: Manifest, frame: int) -> str:
