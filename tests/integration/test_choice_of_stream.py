@@ -11,7 +11,7 @@ import pytest
 from av.packet import Packet
 
 from reelwright.media.probe import probe
-from reelwright.media.programmes import other_programmes
+from reelwright.media.programmes import other_programmes, read_programmes
 from tests.support import stream_clips
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip
@@ -55,8 +55,8 @@ def test_a_film_of_one_picture_alone_is_taken(tmp_path: Path) -> None:
 def test_one_programme_has_no_others() -> None:
     """A plain transport stream and another container hold one programme."""
     with av.open(str(clip("bframes_ts"))) as container:
-        assert other_programmes(str(clip("bframes_ts")), container.streams.video[0].id) == {}
-    assert other_programmes(str(clip("rate_25")), 1) == {}
+        assert other_programmes(read_programmes(str(clip("bframes_ts"))), container.streams.video[0].id) == {}
+    assert other_programmes(read_programmes(str(clip("rate_25"))), 1) == {}
 
 
 def _table(kind: int, number: int, body: bytes) -> bytes:
@@ -85,9 +85,9 @@ def test_the_streams_of_other_programmes_are_found(tmp_path: Path) -> None:
     }
     path = tmp_path / "two.ts"
     path.write_bytes((_packet(0, pat) + _packet(40, maps[1]) + _packet(41, maps[2])) * 3)
-    assert other_programmes(str(path), 256) == {2: {260, 261}}
-    assert other_programmes(str(path), 260) == {1: {256, 257}}
-    assert other_programmes(str(path), 300) == {}
+    assert other_programmes(read_programmes(str(path)), 256) == {2: {260, 261}}
+    assert other_programmes(read_programmes(str(path)), 260) == {1: {256, 257}}
+    assert other_programmes(read_programmes(str(path)), 300) == {}
 
 
 def test_a_poster_is_left_out_of_the_film(tmp_path: Path) -> None:

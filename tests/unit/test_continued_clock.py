@@ -18,17 +18,31 @@ SECONDS = range(0, 1500, STEP)
 
 def placed(times: list[int | None]) -> tuple[list[int | None], int]:
     """Times of packets of 20 ms after the clock placed them, and how many it moved. All in milliseconds."""
+    steps, moved = released(times)
+    return [time for step in steps for time in step], moved
+
+
+def released(times: list[int | None]) -> tuple[list[list[int | None]], int]:
+    """As `placed`; the times of the packets that came out for each packet, and at the end."""
     with av.open(BytesIO(), "w", format="matroska") as film:
         stream = film.add_stream("pcm_s16le", rate=48_000)
         stream.time_base = Fraction(1, 1000)
         clock = ContinuedClock(stream)
-        found: list[Packet[Any]] = []
+        found: list[list[Packet[Any]]] = []
         for time in times:
             packet: Packet[Any] = Packet(1)
             packet.time_base, packet.pts, packet.dts, packet.duration = stream.time_base, time, time, STEP
-            found += clock.placed(packet)
-        found += clock.flush()
-        return [packet.pts for packet in found], clock.moved
+            found.append(list(clock.placed(packet)))
+        found.append(list(clock.flush()))
+        return [[packet.pts for packet in step] for step in found], clock.moved
+
+
+def test_packets_without_times_are_not_held_without_bound() -> None:
+    """A track whose packets have no times but the first one's passes on."""
+    times: list[int | None] = [0, *[None] * 5000]
+    steps, moved = released(times)
+    assert max(map(len, steps)) <= 2500
+    assert ([time for step in steps for time in step], moved) == (times, 0)
 
 
 def test_a_clock_that_goes_on_is_left_as_it_is() -> None:

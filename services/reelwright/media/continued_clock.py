@@ -10,6 +10,8 @@ from av.stream import Stream
 
 # Seconds. A shorter step is jitter, a gap or a damaged packet; as for pictures (frame_times.py).
 _STEP = 1
+# More than a second of any codec: TrueHD has 1,200 packets in one. Bounds what is held of packets without times.
+_MOST_HELD = 2000
 
 
 class ContinuedClock:
@@ -45,14 +47,14 @@ class ContinuedClock:
         start = None if packet.is_discard else _start(packet)
         if start is None:
             if self._held:
-                self._held.append(packet)
+                yield from self._hold(packet)
             else:
                 yield packet
             return
         if self._held:
             ahead = start - (_start(self._held[0]) or 0)
             if abs(ahead) <= self._step:
-                self._held.append(packet)
+                yield from self._hold(packet)
                 return
             yield from self._released(start if ahead < 0 else None)
         end = self._end
@@ -71,6 +73,11 @@ class ContinuedClock:
     def flush(self) -> Iterator[Packet[Stream]]:
         """The packets that are still held back."""
         return self._released(None)
+
+    def _hold(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        self._held.append(packet)
+        if len(self._held) > _MOST_HELD:
+            yield from self._released(None)
 
     def _released(self, back_at: int | None) -> Iterator[Packet[Stream]]:
         """The packets that were held back.

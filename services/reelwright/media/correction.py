@@ -16,8 +16,9 @@ class ScenePlace(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-    right: float = Field(default=0.0, ge=-1e6, le=1e6)
-    down: float = Field(default=0.0, ge=-1e6, le=1e6)
+    # The way of a camera adds up over a shot of hours.
+    right: float = Field(default=0.0, ge=-1e9, le=1e9)
+    down: float = Field(default=0.0, ge=-1e9, le=1e9)
     light: float = Field(default=0.0, ge=-1e6, le=1e6)
     level: float = Field(default=0.0, ge=0, le=255)
 

@@ -28,7 +28,7 @@ from reelwright.media.hdr import hdr_of
 from reelwright.media.hevc_layers import hevc_layer_notes
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
-from reelwright.media.programmes import other_programmes, teletext
+from reelwright.media.programmes import other_programmes, read_programmes, teletext
 from reelwright.media.stream_choice import film_streams, single_pictures, video_stream
 from reelwright.media.types import Bars, Chapter, SourceInfo, StreamInfo, VideoInfo
 from reelwright.titles.errors import InputError
@@ -103,11 +103,12 @@ def _other_parts(container: InputContainer, stream: VideoStream, location: str) 
         for index in sorted(still - {stream.index})
     ]
     if container.format.name == "mpegts":
-        others = sorted(other_programmes(location, stream.id))
+        programmes = read_programmes(location)
+        others = sorted(other_programmes(programmes, stream.id))
         if others:
             numbers = ", ".join(map(str, others))
             notes.append(f"it holds other programmes ({numbers}), which are left out: the film's own is carried alone")
-        pages = teletext(location)
+        pages = teletext(programmes)
         notes += [f"stream {s.index} is teletext, which is not carried" for s in container.streams if s.id in pages]
     return notes
 
@@ -152,6 +153,8 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction, dynamic: se
     frame = first.frame
     hdr = hdr_of(frame)
     rate = _rate(stream, frame)
+    # Where fields are counted, they are no number of frames.
+    counted = 0 if stream.average_rate and rate < stream.average_rate <= 2 * rate else stream.frames
     matrix = matrix_of(frame)
     codec = stream.codec_context.codec.canonical_name
     return VideoInfo(
@@ -164,9 +167,7 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction, dynamic: se
         time_base=Fraction(stream.time_base or 1),
         start_pts=first.record.pts,
         average_rate=rate,
-        frames_estimate=round(duration * rate)
-        if rate != stream.average_rate
-        else stream.frames or round(duration * rate),
+        frames_estimate=counted or round(duration * rate),
         sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 1),
         rotation=rotation_of(matrix),
         mirrored=is_mirrored(matrix),

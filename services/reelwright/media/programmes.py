@@ -12,41 +12,39 @@ _LENGTHS = (188, 192, 204)
 _TELETEXT = {0x56, 0x46}
 # The tables recur several times a second, so they are near the beginning.
 _SEARCHED = 4 << 20
+Programmes = dict[int, dict[int, set[int]]]
+"""The tags of the descriptors of each stream, by programme number and PID."""
 
 
-def other_programmes(location: str, pid: int) -> dict[int, set[int]]:
+def other_programmes(programmes: Programmes, pid: int) -> dict[int, set[int]]:
     """The programmes of a transport stream that do not hold a packet identifier (PID).
 
     Args:
-        location: the source.
+        programmes: as `read_programmes` found them.
         pid: of the stream that is restored.
 
     Returns:
         The PIDs of the streams of each other programme, by programme number, without those that are shared with the
         programme of `pid`; empty where there is one programme, or where the tables are not found.
-
-    Raises:
-        InputError: the source cannot be read.
     """
-    programmes = {number: set(streams) for number, streams in _programmes(location).items()}
     own = {other for pids in programmes.values() if pid in pids for other in pids}
     if not own:
         return {}
-    return {number: pids - own for number, pids in programmes.items() if pid not in pids and pids - own}
+    return {number: set(pids) - own for number, pids in programmes.items() if pid not in pids and set(pids) - own}
 
 
-def teletext(location: str) -> set[int]:
-    """The PIDs of a transport stream's teletext, which FFmpeg here does not decode and PyAV cannot name.
+def teletext(programmes: Programmes) -> set[int]:
+    """The PIDs of a transport stream's teletext, which FFmpeg here does not decode and PyAV cannot name."""
+    streams = [entry for pids in programmes.values() for entry in pids.items()]
+    return {pid for pid, descriptors in streams if descriptors & _TELETEXT}
+
+
+def read_programmes(location: str) -> Programmes:
+    """The programmes of a transport stream; none where the tables are not found.
 
     Raises:
         InputError: the source cannot be read.
     """
-    programmes = _programmes(location).values()
-    return {pid for streams in programmes for pid, descriptors in streams.items() if descriptors & _TELETEXT}
-
-
-def _programmes(location: str) -> dict[int, dict[int, set[int]]]:
-    """The tags of the descriptors of each stream, by programme and PID."""
     maps: dict[int, int] = {}
     found: dict[int, dict[int, set[int]]] = {}
     with open_file(location) as handle:

@@ -88,7 +88,9 @@ def small_luma(picture: Picture) -> SmallLuma:
     textures = [np.asarray(texture, np.uint8)]
     while len(textures) <= _LEVELS and min(textures[-1].shape) >= _LEAST_SIDE:
         height, width = textures[-1].shape
-        half = cv2.resize(textures[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        # OpenCV halves even sides in integers, the same on every processor.
+        even = textures[-1][: height // 2 * 2, : width // 2 * 2]
+        half = cv2.resize(even, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         textures.append(np.asarray(half, np.uint8))
     return SmallLuma(levels.astype(np.float64), tuple(textures), step)
 

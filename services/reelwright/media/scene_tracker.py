@@ -59,7 +59,7 @@ class SceneTracker:
             self._reference = self._last = small, placement
             return placement
         found = _placed(*self._reference, small)
-        if found is None:
+        if found is None and self._reference[0] is not self._last[0]:
             self._reference = self._last
             found = _placed(*self._last, small)
         if found is None:

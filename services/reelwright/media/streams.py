@@ -22,7 +22,7 @@ from reelwright.media.edit_list import EditList
 from reelwright.media.edited_sound import EditedSound
 from reelwright.media.pcm_gaps import PCM, GapFiller
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.programmes import other_programmes, teletext
+from reelwright.media.programmes import other_programmes, read_programmes, teletext
 from reelwright.media.stream_copy import StreamClock, StreamCopy, StreamWriter
 from reelwright.media.subtitle_copy import SubtitleCopy
 from reelwright.media.tags import describe_stream
@@ -75,9 +75,8 @@ class StreamPlanner:
         """Adds to the film what it takes over of the source besides `main`."""
         writers: dict[int, StreamWriter] = {}
         settled: list[StreamOutcome] = []
-        broadcast = source.format.name == "mpegts"
-        others = other_programmes(self.location, main.id) if broadcast else {}
-        pages = teletext(self.location) if broadcast else set()
+        found = read_programmes(self.location) if source.format.name == "mpegts" else {}
+        others, pages = other_programmes(found, main.id), teletext(found)
         programmes = {pid: number for number, pids in others.items() for pid in pids}
         for stream in source.streams:
             if stream.index == main.index or _is_chapter_text(stream, source):
