@@ -87,6 +87,7 @@ def test_films_are_the_same_when_every_pod_is_killed(release: Release) -> None:
         assert release.unfinished(*titles), "all have ended already"
         release.kill(pod)
     release.wait()
+    assert set(pods) & set(release.pods()) <= {f"{release.name}-dispatcher-0"}
     check_same(release, titles)
 
 
@@ -116,7 +117,7 @@ def test_films_are_the_same_after_a_restart_of_the_broker(release: Release) -> N
 
 
 def test_another_controller_goes_on_when_the_leader_is_killed(release: Release) -> None:
-    """The leading one of two controllers is killed while titles are submitted; each is submitted once."""
+    """The leading one of two controllers is killed while titles are submitted; each has one attempt."""
     undisturbed(release)
     titles = titles_of(release, "leader")
     release.apply("--set=controller.replicas=2")

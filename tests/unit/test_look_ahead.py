@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from reelwright.decoder import look_ahead as module
 from reelwright.decoder.look_ahead import look_ahead
+from reelwright.media.types import DecodedFrame
 from reelwright.titles.recipe import Recipe
 from tests.support.aged_scenes import (
     COLUMNS,
@@ -122,23 +123,25 @@ def test_shots_are_steadied_by_themselves() -> None:
     assert together == [*corrections(first.frames), *corrections(second.frames)]
 
 
-def test_a_correction_depends_on_a_bounded_number_of_later_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_correction_depends_on_a_bounded_number_of_later_frames() -> None:
     """Frames are yielded while the shot goes on, and what comes much later changes none of them."""
-    monkeypatch.setattr(module, "_MOST_REACH", 16)
-    aged = shot(90, flicker=0.03, weave=0.3).frames
+    aged, recipe = shot(90, flicker=0.03, weave=0.3).frames, Recipe(deflicker="on")
+    # Of frames so large 16 are looked ahead.
+    frame_bytes = (192 << 20) // 20
     stream = iter(decoded(aged))
     taken = 0
 
-    def counted() -> object:
+    def counted() -> Iterator[DecodedFrame]:
         nonlocal taken
         for frame in stream:
             taken += 1
             yield frame
 
-    steadied = look_ahead(counted(), Recipe(deflicker="on"), aged[0].size)  # type: ignore[arg-type]
+    steadied = look_ahead(counted(), recipe, frame_bytes)
     first = [next(steadied).record.correction for _ in range(40)]
     assert taken <= 40 + 16 + 8
-    assert first == corrections(aged[:taken], recipe=Recipe(deflicker="on"))[:40]
+    alone = look_ahead(decoded(aged[:taken]), recipe, frame_bytes)
+    assert first == [frame.record.correction for frame in islice(alone, 40)]
 
 
 def test_each_step_corrects_its_own_damage_alone() -> None:

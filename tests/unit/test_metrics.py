@@ -57,6 +57,7 @@ def test_metrics_are_served_and_well_named() -> None:
         "reason",
         "result",
         "resource",
+        "verb",
     }
     assert not [f.name for f in ours if re.search(r"_(ms|milliseconds|kb|mb|minutes)\b", f.name)]
     assert not [s.name for f in ours for s in f.samples if s.name.endswith("_created")]

@@ -65,7 +65,7 @@ def test_bands_split_the_energy_by_frequency() -> None:
 
 
 def test_a_restoration_that_removes_nothing_keeps_all_grain_and_tints_nothing() -> None:
-    """Its grain has the source's energy in every band within a tenth, and grey film stays grey."""
+    """Its grain has the source's energy in the lowest band within a tenth, and grey film stays grey."""
     plain = np.full((5, 64, 96), 120, np.uint8)
     grainy = codes(
         np.asarray(

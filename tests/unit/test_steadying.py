@@ -18,7 +18,7 @@ from reelwright.media.types import FrameRecord
 from reelwright.restoration.chroma import enlarge_chroma
 from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.quantise import code_gain
-from reelwright.restoration.stabilise import move
+from reelwright.restoration.stabilise import Luma, move
 from reelwright.titles.errors import CorruptPayload, UnusableMessage
 from reelwright.wire.frames_pb2 import CorrectionInfo, FrameBatch, FrameInfo, Payload, Work
 from tests.support.scenes import scene
@@ -48,6 +48,18 @@ def test_black_and_white_stays_without_tint_when_its_light_is_evened_out() -> No
     gray = np.full((4, 4), 128, np.uint8)
     evened = even_light(Picture("yuv444p", 4, 4, (gray, gray, gray)), CORRECTION, full_range=False)
     assert {int(code) for plane in evened.planes[1:] for code in plane.ravel()} == {2048}
+
+
+@pytest.mark.parametrize("shift", [(1.0, 0.0), (0.0, -3.0), (0.37, -0.81), (-2.5, 4.25)])
+def test_a_picture_is_moved_right_and_down(shift: tuple[float, float]) -> None:
+    """A moved wave is the wave that was drawn at the other location."""
+
+    def wave(right: float, down: float) -> Luma:
+        rows, columns = np.indices((120, 160))
+        drawn = 0.5 + 0.2 * np.sin((columns - right) / 7) + 0.2 * np.sin((rows - down) / 9)
+        return np.asarray(drawn, np.float32)
+
+    assert np.abs(move(wave(0, 0), *shift) - wave(*shift))[16:-16, 16:-16].max() < 0.003
 
 
 @pytest.mark.parametrize("shift", [(1.0, 0.0), (0.0, -3.0), (0.37, -0.81), (-2.5, 4.25)])
