@@ -76,7 +76,7 @@ def main() -> None:
         for case in cases
         for piece in pieces
     ]
-    intro = _intro(given.frames, len(pieces))
+    intro = _intro(given.model.stem, given.frames, len(pieces))
 
     def write(results: Results) -> None:
         (given.docs / "quality.md").write_text(page(results, intro))
@@ -85,13 +85,13 @@ def main() -> None:
     collect(jobs, given.processes, given.docs / "images/quality", write)
 
 
-def _intro(frames: int, pieces: int) -> str:
+def _intro(model: str, frames: int, pieces: int) -> str:
     machine = f"{os.cpu_count()} cores ({platform.machine()}, {instruction_set()})"
     return f"""\
 `make quality` writes this page. Means over {pieces} moving pieces that no weight was trained on, {frames} adjacent
 frames of each, with 95 % confidence intervals over the pieces (bootstrap). PSNR-Y, SSIM, VMAF and XPSNR are differences
 to bicubic. Flicker is the change between adjacent frames along the motion of the truth, root mean square in levels of
-255. `ours` is `reel-s` without grain put back (`grain.keep` 0). Each of FFmpeg's denoisers is told the strength of the
+255. `ours` is `{model}` without grain put back (`grain.keep` 0). Each of FFmpeg's denoisers is told the strength of the
 grain. Networks run on luma. Made on {machine}, without a GPU."""
 
 
