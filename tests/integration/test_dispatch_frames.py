@@ -55,7 +55,7 @@ def test_a_batch_larger_than_every_worker_accepts(
 ) -> None:
     """A batch above the largest message of all its workers fails its title once, and costs no worker its stream."""
     caplog.set_level("INFO")
-    h = make_harness()
+    h = make_harness(lease_seconds=1)
     large = batch("r", 0, 0, size=1024)
     if not worker_first:
         h.publish(large)

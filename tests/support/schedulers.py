@@ -19,6 +19,7 @@ from reelwright.dispatcher.decisions import (
     StreamClosed,
     WorkerQuarantined,
 )
+from reelwright.dispatcher.message_limits import OversizedBatches
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.ready_queue import ReadyQueue
@@ -29,7 +30,15 @@ from tests.support.lease_tables import ManualClock, lease_table
 MAX_CREDITS = 12
 
 
-def batch(run: str, number: int = 0, *, priority: str = "standard", model: str = "m", engine: str = "") -> QueuedBatch:
+def batch(
+    run: str,
+    number: int = 0,
+    *,
+    priority: str = "standard",
+    model: str = "m",
+    engine: str = "",
+    value: bytes = b"",
+) -> QueuedBatch:
     """A batch of one frame."""
     return QueuedBatch(
         key=BatchKey(run, 0, number),
@@ -41,7 +50,7 @@ def batch(run: str, number: int = 0, *, priority: str = "standard", model: str =
         frames=1,
         pixels=1,
         deadline=None,
-        value=b"",
+        value=value,
     )
 
 
@@ -66,6 +75,7 @@ class SchedulerHarness:
             self.queue,
             UnservedModels(10, self.clock),
             WorkerQuarantine(quarantine_runs, 60, self.clock),
+            oversized=OversizedBatches(60, self.clock),
             max_credits=MAX_CREDITS,
         )
         self._streams = itertools.count(1)
@@ -83,6 +93,7 @@ class SchedulerHarness:
         pool: str = "default",
         parallel: int = 1,
         price_per_hour: float = 0.0,
+        max_message_bytes: int = 0,
     ) -> int:
         """Connects a worker, which asks for batches; returns its stream."""
         stream = next(self._streams)
@@ -94,6 +105,7 @@ class SchedulerHarness:
             pool=pool,
             parallel=parallel,
             price_per_hour=price_per_hour,
+            max_message_bytes=max_message_bytes,
         )
         self.scheduler.connect_worker(stream, hello)
         self.scheduler.add_credits(stream, credits_)

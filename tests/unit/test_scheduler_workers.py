@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
+    BatchRejected,
     StartAllowed,
     StreamClosed,
     WorkerQuarantined,
@@ -275,3 +276,26 @@ def test_a_worker_that_names_no_engine_gets_what_is_left() -> None:
 def refused(cause: str) -> float:
     """How many messages were refused so far."""
     return REGISTRY.get_sample_value("reelwright_messages_refused_total", {"cause": cause}) or 0.0
+
+
+def test_a_large_batch_waits_for_a_worker_that_accepts_it(caplog: pytest.LogCaptureFixture) -> None:
+    """A batch that is too large for the workers of a rollout goes to a later one; it fails after a lease's time."""
+    h = SchedulerHarness()
+    h.connect("small", credits_=1, max_message_bytes=4000)
+    h.scheduler.add_batch(batch("a", value=bytes(4000)))
+    h.connect("second small", credits_=1, max_message_bytes=4000)
+    for _ in range(59):
+        h.scheduler.expire_leases()
+        h.clock.now += 1
+    large = h.connect("large", credits_=1, max_message_bytes=8000)
+    assert [lease.batch.key.run for lease in h.granted(large)] == ["a"]
+    h.scheduler.expire_leases()
+    h.scheduler.release_batch(large, h.granted(large)[0].lease_id)
+    h.scheduler.disconnect_worker(large)
+    for _ in range(60):
+        h.scheduler.expire_leases()
+        assert h.all_ended() == []
+        h.clock.now += 1
+    h.scheduler.expire_leases()
+    assert [key.run for key in h.ended(BatchRejected)] == ["a"]
+    assert [record.message for record in caplog.records] == ["batch waits for a worker that accepts it"] * 2

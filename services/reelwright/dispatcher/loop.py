@@ -24,6 +24,7 @@ from reelwright.dispatcher.inbox import (
     apply_message,
 )
 from reelwright.dispatcher.lease_table import LeaseTable
+from reelwright.dispatcher.message_limits import OversizedBatches
 from reelwright.dispatcher.planner import Planner
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.ready_queue import ReadyQueue
@@ -71,6 +72,7 @@ class DispatcherService:
             ReadyQueue(),
             UnservedModels(settings.unserved_seconds, time.monotonic),
             WorkerQuarantine(settings.quarantine_runs, settings.quarantine_seconds, time.monotonic),
+            oversized=OversizedBatches(settings.lease_seconds, time.monotonic),
             max_credits=settings.max_credits,
         )
         self._planner = Planner(self._scheduler, target_seconds=settings.scaler_target_seconds)

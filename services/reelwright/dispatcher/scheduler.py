@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -20,7 +21,7 @@ from reelwright.dispatcher.decisions import (
 )
 from reelwright.dispatcher.engine_assignment import EngineAssignment
 from reelwright.dispatcher.lease_table import GrantedLease, LeaseTable, ReturnedBatch
-from reelwright.dispatcher.message_limits import too_large_for_all
+from reelwright.dispatcher.message_limits import OversizedBatches, too_large_for_all
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.ready_queue import ReadyQueue
@@ -43,6 +44,7 @@ class Scheduler:
         ready: the queue of batches that wait.
         unserved: reports models and engines that no worker has.
         quarantine: finds broken workers.
+        oversized: says which batches have been too large for their workers for too long.
         max_credits: batches that a worker may hold and ask for.
     """
 
@@ -53,10 +55,11 @@ class Scheduler:
         unserved: UnservedModels,
         quarantine: WorkerQuarantine,
         *,
+        oversized: OversizedBatches,
         max_credits: int,
     ) -> None:
         self._leases, self._ready, self._unserved = leases, ready, unserved
-        self._quarantine, self._max_credits = quarantine, max_credits
+        self._quarantine, self._oversized, self._max_credits = quarantine, oversized, max_credits
         self._engines = EngineAssignment()
         self._batches: dict[BatchKey, QueuedBatch] = {}
         self._workers: dict[int, ConnectedWorker] = {}
@@ -117,10 +120,8 @@ class Scheduler:
             if former.name == hello.name:
                 self.disconnect_worker(former.stream)
                 self._decisions.append(StreamClosed(former.stream))
-        worker = self._workers[stream] = ConnectedWorker(stream=stream, hello=hello)
+        self._workers[stream] = ConnectedWorker(stream=stream, hello=hello)
         self._engines.add_worker(hello.engine, hello.models)
-        for batch in [each for each in self._ready if not worker.accepts(each.message_bytes)]:
-            self._reject_if_too_large(batch)
 
     def disconnect_worker(self, stream: int) -> None:
         """Removes a worker whose stream ended; its batches go to others."""
@@ -238,6 +239,7 @@ class Scheduler:
     def expire_leases(self) -> None:
         """Ends expired leases and leases what can be leased by now; must be called several times a second."""
         self._return_batches(self._leases.expire())
+        self._reject_oversized()
         self._fill_workers()
         metrics.BATCHES_QUEUED.set(len(self._ready))
         metrics.BATCHES_LEASED.set(len(self._leases))
@@ -304,8 +306,6 @@ class Scheduler:
     def _enqueue(self, batch: QueuedBatch) -> None:
         """Queues a batch; of the workers that may have it, the one with the fewest leases gets the next batch."""
         self._ready.add_batch(batch)
-        if self._reject_if_too_large(batch):
-            return
         waiting = [
             worker
             for worker in self._workers.values()
@@ -351,16 +351,20 @@ class Scheduler:
             and self._engines.is_allowed(batch.engine_request, worker.hello.engine)
         )
 
-    def _reject_if_too_large(self, batch: QueuedBatch) -> bool:
-        """Ends a queued batch that no worker accepts, of those that have its model and engine; whether it did."""
-        reason = too_large_for_all(batch, [each for each in self._workers.values() if self._serves(batch, each)])
-        if not reason:
-            return False
-        self._ready.remove_batch(batch)
-        self._leases.forget_batch(batch.key)
-        del self._batches[batch.key]
-        self._decisions.append(BatchRejected(batch, reason))
-        return True
+    def _reject_oversized(self) -> None:
+        """Ends the queued batches that have been too large for all workers with their model and engine for too long."""
+        workers, reasons = self._workers.values(), {}
+        smallest = min((worker.hello.max_message_bytes or math.inf for worker in workers), default=math.inf)
+        for batch in self._ready:
+            if batch.message_bytes > smallest and (
+                reason := too_large_for_all(batch, [worker for worker in workers if self._serves(batch, worker)])
+            ):
+                reasons[batch.key] = reason
+        for key in self._oversized.find_lasting(reasons):
+            batch = self._batches.pop(key)
+            self._ready.remove_batch(batch)
+            self._leases.forget_batch(key)
+            self._decisions.append(BatchRejected(batch, reasons[key]))
 
     def _is_for(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
         """Whether a worker should have a batch that it can restore, and not leave it to a better one."""

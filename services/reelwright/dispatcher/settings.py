@@ -23,7 +23,8 @@ class DispatcherSettings(BaseSettings):
             pods have been reported to it. Longer than the interval of the decoders' reports.
         lease_seconds: how long a lease lasts, including the time a batch waits at its worker; after that the batch goes
             to another worker. The end of a stream shows a dead or frozen worker sooner; the lease's end shows one that
-            hangs. Must be long enough for the slowest worker to restore all the batches it holds, three by default.
+            hangs. Must be long enough for the slowest worker to restore all the batches it holds, three by default. A
+            batch that is too large for every connected worker fails its title after the same time.
         max_failures: workers that reported a failure of a batch, after which it is given up. When fewer workers can
             restore it, it is given up after as many failures of all of them.
         max_losses: workers lost (stream broken, lease expired) while they restored a batch exclusively, after which it
