@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer
 
 import reelwright.bus.kafka.consumer as consumer_module
 from reelwright.bus.dead_letters import dead_letter
@@ -184,5 +185,36 @@ def test_a_dead_letter_that_is_too_large(kafka: KafkaServer) -> None:
         )
         (letter,) = collect(bus.consumer([DEAD_LETTER], new_group()), 1)
         assert (letter.key, letter.value, letter.headers["reason"]) == (b"run", b"", "larger than it may be")
+    finally:
+        bus.close()
+
+
+def test_an_idle_consumer_polls_when_there_is_a_reason(kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without records a member polls once for each fetch that the broker held, and a record still ends the wait."""
+    monkeypatch.setattr(consumer_module, "_IDLE_AFTER_SECONDS", 0.0)
+    polls: list[int] = []
+    poll = KafkaConsumer.poll
+
+    def counted(consumer: KafkaConsumer, timeout_ms: int = 0, **options: int) -> object:
+        polls.append(timeout_ms)
+        return poll(consumer, timeout_ms=timeout_ms, **options)
+
+    monkeypatch.setattr(KafkaConsumer, "poll", counted)
+    topic, bus = new_topic(kafka), open_bus(kafka)
+    try:
+        consumer = bus.consumer([topic], new_group())
+        until(lambda: polls[-1:] == [0], "it is in its group and idle")
+        began, seen = time.monotonic(), len(polls)
+        until(lambda: len(polls) >= seen + 4, "four polls")
+        # The broker holds a fetch for a second. Before, an idle member polled twice in that time.
+        assert time.monotonic() - began > 2
+        assert set(polls[seen:]) == {0}
+        bus.publish(topic, b"k", b"value")
+        assert values(collect(consumer, 1)) == [b"value"]
+        consumer.pause(consumer.assignment())
+        bus.publish(topic, b"k", b"later")
+        assert consumer.poll(0.5) == []
+        consumer.resume(consumer.assignment())
+        assert values(collect(consumer, 1)) == [b"later"]
     finally:
         bus.close()

@@ -37,7 +37,12 @@ PRIVATE_PARTS: list[tuple[Callable[..., object], str]] = [
     (Sender.force_close, "7963a0d23bc94fc9"),
     # set_fetch_wait.
     (Fetcher._create_fetch_requests, "4399843be7e40180"),
-    # wait_full_polls, has_heartbeat, request_rejoin.
+    # call_when_fetched.
+    (Fetcher._send_fetches_async, "a5d605e90e1e03c9"),
+    (Fetcher._clean_done_fetch_futures, "522c88c9324e1421"),
+    # wait_full_polls, has_heartbeat, request_rejoin, needs_join, call_when_rejoin_requested.
+    (ConsumerCoordinator.need_rejoin, "7f90bc6c6f09cb6e"),
+    (BaseCoordinator._do_heartbeat, "7bcdc4e49cffee49"),
     (ConsumerCoordinator.time_to_next_poll, "e13264b23a42b5d1"),
     (BaseCoordinator._heartbeat_loop, "4b5e7d41d54a36b0"),
     (BaseCoordinator._enable_heartbeat, "f90d903029076ad6"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reelwright.bus.protocol import Record, TopicPartition
+from reelwright.decoder import title_table
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.telemetry import metrics
 from reelwright.wire.titles_pb2 import TitleFailed
+from tests.contract.bus import finishes, in_thread
 from tests.support.ledgers import request_of
 
 
@@ -163,3 +166,15 @@ def test_unusable_segments_are_taken_once() -> None:
     assert titles.take_unusable_segments(title, {1}) == {2: "damaged"}
     assert titles.take_unusable_segments(title, {1}) == {}
     assert title.republished == {2: 1}
+
+
+def test_an_empty_table_is_waited_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks after the titles waits while there are none; a new title, and the close, end the wait at once."""
+    monkeypatch.setattr(title_table, "_EMPTY_SECONDS", 1000.0)
+    for end in (lambda titles: submit(titles, "a"), TitleTable.close):
+        titles = table_of()
+        waiter = in_thread(titles.wait_while_empty)
+        assert waiter.is_alive()
+        end(titles)
+        assert finishes(waiter)
+        titles.wait_while_empty()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from reelwright.bus.protocol import Record, TopicPartition
@@ -43,10 +43,12 @@ class ConsumerBuffer:
     Args:
         max_bytes: undelivered bytes from which on partitions are to be paused.
         watermarks: whether to track acknowledgements; a listener does not.
+        on_request: called when the service has paused or resumed a partition or wants one delivered again, so that the
+            fetching thread sees to it at once.
     """
 
-    def __init__(self, max_bytes: int, *, watermarks: bool) -> None:
-        self._max_bytes, self._watermarks = max_bytes, watermarks
+    def __init__(self, max_bytes: int, *, watermarks: bool, on_request: Callable[[], None] = lambda: None) -> None:
+        self._max_bytes, self._watermarks, self._on_request = max_bytes, watermarks, on_request
         self._changed = threading.Condition()
         self._partitions: dict[TopicPartition, _Partition] = {}
         self._held_bytes = 0
@@ -80,15 +82,12 @@ class ConsumerBuffer:
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """Stops delivery of these partitions; what is fetched of them stays here."""
         with self._changed:
-            for partition in self._assigned(partitions).values():
-                partition.paused = True
+            self._set_paused(partitions, paused=True)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Resumes delivery of paused partitions."""
         with self._changed:
-            for partition in self._assigned(partitions).values():
-                partition.paused = False
-            self._changed.notify_all()
+            self._set_paused(partitions, paused=False)
 
     def seek_to_unacknowledged(self, partitions: Iterable[TopicPartition]) -> None:
         """Drops what is fetched of these partitions; they are fetched again from the first unacknowledged record."""
@@ -98,6 +97,7 @@ class ConsumerBuffer:
                     partition.pending_seek = partition.watermark.committable
                     partition.watermark = Watermark(partition.pending_seek)
                     self._drop_records(partition)
+                    self._on_request()
 
     def wakeup(self) -> None:
         """Makes the poll that waits, or else the next one, return at once."""
@@ -201,6 +201,14 @@ class ConsumerBuffer:
                 for topic_partition, partition in self._partitions.items()
                 if partition.paused or (full and partition.records)
             }
+
+    def _set_paused(self, partitions: Iterable[TopicPartition], *, paused: bool) -> None:
+        changed = [each for each in self._assigned(partitions).values() if each.paused is not paused]
+        for partition in changed:
+            partition.paused = paused
+        if changed:
+            self._changed.notify_all()
+            self._on_request()
 
     def _assigned(self, partitions: Iterable[TopicPartition] | None) -> dict[TopicPartition, _Partition]:
         if partitions is None:

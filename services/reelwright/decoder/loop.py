@@ -35,7 +35,7 @@ from reelwright.wire.titles_pb2 import TitleRequest
 
 log = get_logger(__name__)
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS, _IDLE_POLL_SECONDS = 0.25, 0.5
 # Requests read ahead, so that urgent ones among them are served first. A request takes a kilobyte.
 _MAX_TITLES = 1000
 # Pause after a temporary error before the next try.
@@ -101,7 +101,8 @@ class DecoderService:
                 requests.resume(assignment)
             else:
                 requests.pause(assignment)
-            for record in requests.poll(_POLL_SECONDS):
+            busy = len(self._titles) or self._unread
+            for record in requests.poll(_POLL_SECONDS if busy else _IDLE_POLL_SECONDS):
                 self._accept_request(record)
             while self._unread and self._unread[0][0] <= time.monotonic():
                 _, run, record = self._unread.popleft()

@@ -61,10 +61,12 @@ class ProgressPublisher:
     def close(self) -> None:
         """Stops publishing."""
         self._stop.set()
+        self._titles.close()
         self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
+            self._titles.wait_while_empty()
             heartbeat()
             try:
                 self._publish_due()

@@ -52,6 +52,7 @@ class TitleSupervisor:
     def close(self) -> None:
         """Stops the checks. Another decoder takes over the titles without an outcome."""
         self._stop.set()
+        self._titles.close()
         self._thread.join()
 
     def handle_event(self, event: Event) -> None:
@@ -72,6 +73,7 @@ class TitleSupervisor:
 
     def _run(self) -> None:
         while not self._stop.wait(_TICK_SECONDS):
+            self._titles.wait_while_empty()
             heartbeat()
             for title in self._titles.titles():
                 heartbeat()

@@ -15,6 +15,7 @@ from reelwright.titles.request import RunRequest
 from reelwright.wire.titles_pb2 import TitleFailed
 
 _MAX_STALL_SECONDS = 3600.0
+_EMPTY_SECONDS = 5.0
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -86,6 +87,8 @@ class TitleTable:
         self._titles_per_class, self._window, self._stall_seconds = titles_per_class, window, stall_seconds
         self._titles: dict[tuple[str, int], TitleState] = {}
         self._lock = threading.Lock()
+        self._added = threading.Condition(self._lock)
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._titles)
@@ -99,9 +102,21 @@ class TitleTable:
                 self._titles[key] = TitleState(
                     request=request, records=[record], stall_seconds=self._stall_seconds, window=self._window()
                 )
+                self._added.notify_all()
             else:
                 title.records.append(record)
                 title.request = request
+
+    def wait_while_empty(self) -> None:
+        """Waits until there is a title, for some seconds at most; does not wait after `close`."""
+        with self._lock:
+            self._added.wait_for(lambda: self._titles or self._closed, _EMPTY_SECONDS)
+
+    def close(self) -> None:
+        """Ends every wait."""
+        with self._lock:
+            self._closed = True
+            self._added.notify_all()
 
     def get(self, run: str, attempt: int) -> TitleState | None:
         """The title of an attempt; None when it is not here."""

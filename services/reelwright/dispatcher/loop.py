@@ -40,7 +40,8 @@ from reelwright.wire.titles_pb2 import Event
 
 log = get_logger(__name__)
 
-_TICK_SECONDS = 0.2
+# Without batches no lease can expire.
+_TICK_SECONDS, _IDLE_TICK_SECONDS = 0.2, 1.0
 _DRAIN_TICK_SECONDS = 0.02
 _END_EVENTS = frozenset({"title_failed", "title_cancelled", "title_finished"})
 
@@ -224,7 +225,8 @@ class DispatcherService:
             heartbeat()
             self._inbox.put_nowait(TimePassed())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), _TICK_SECONDS)
+                seconds = _TICK_SECONDS if self._scheduler.counts().batches else _IDLE_TICK_SECONDS
+                await asyncio.wait_for(self._closing.wait(), seconds)
 
     async def _drain(self, scheduling: asyncio.Task[None]) -> None:
         self._inbox.put_nowait(DrainRequested())

@@ -25,7 +25,7 @@ from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS, _IDLE_POLL_SECONDS = 0.25, 0.5
 _POLL_RECORDS = 4
 _DISCARD_ENDED_SECONDS = 10.0
 # Pause before a segment is delivered again for which there was no room.
@@ -99,10 +99,13 @@ class EncoderService:
         )
 
     def _serve(self, restored: Consumer, stop: threading.Event) -> None:
+        busy = True
         while not stop.is_set():
             heartbeat()
-            for record in restored.poll(_POLL_SECONDS, limit=_POLL_RECORDS):
+            found = restored.poll(_POLL_SECONDS if busy else _IDLE_POLL_SECONDS, limit=_POLL_RECORDS)
+            for record in found:
                 self._assign_batch(record, stop)
+            busy = bool(found or self._finished or self._redeliveries)
             self._acknowledge_finished(restored)
             self._follow_assignment(restored)
             while self._redeliveries and self._redeliveries[0][0] <= time.monotonic():

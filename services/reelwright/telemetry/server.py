@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -22,6 +21,7 @@ from reelwright.titles.errors import UnavailableError
 
 # Prometheus and the orchestrator's probes have a few.
 _MAX_CONNECTIONS = 16
+_WAIT_SECONDS, _IDLE_WAIT_SECONDS = 0.1, 1.0
 # As socketserver types it; a TCP server has sockets only.
 _Request = socket.socket | tuple[bytes, socket.socket]
 _TEXT = "text/plain; charset=utf-8"
@@ -60,8 +60,8 @@ class TelemetryServer:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UnavailableError(f"cannot listen: {reason}", f"{host}:{port}", "give another port") from None
-        serve = partial(self._server.serve_forever, poll_interval=0.1)
-        self._thread = SupervisedThread("telemetry", serve, daemon=True)
+        self._closing = threading.Event()
+        self._thread = SupervisedThread("telemetry", self._serve, daemon=True)
         self._thread.start()
 
     @property
@@ -71,9 +71,17 @@ class TelemetryServer:
 
     def close(self) -> None:
         """Stops listening."""
-        self._server.shutdown()
+        self._closing.set()
+        with suppress(OSError):
+            # Ends the wait for a connection; where it does not, the wait ends by its time.
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._server.server_close()
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            self._server.handle_request()
+            self._server.end_old_connections()
 
     def __enter__(self) -> TelemetryServer:
         return self
@@ -130,8 +138,13 @@ class _Server(ThreadingHTTPServer):
             self._began.pop(request, None)
         super().shutdown_request(request)
 
-    def service_actions(self) -> None:
-        """Ends connections that have lasted too long; called several times a second."""
+    @property
+    def timeout(self) -> float:  # type: ignore[override] # an attribute in the base class, read before each wait
+        """Longest wait for the next connection, in seconds; short only while there are connections to end."""
+        return _WAIT_SECONDS if self._began else _IDLE_WAIT_SECONDS
+
+    def end_old_connections(self) -> None:
+        """Ends connections that have lasted too long; called several times a second while there are some."""
         before = time.monotonic() - self._request_seconds
         with self._lock:
             old = [connection for connection, began in self._began.items() if began < before]

@@ -134,7 +134,12 @@ class KafkaBus(Bus):
             taken = {member.number for member in self._consumers if member.group == group and not member.closed}
             number = next(number for number in range(len(taken) + 1) if number not in taken)
             consumer = KafkaBusConsumer(
-                self._settings, topics, group=group, number=number, on_committed=self._purge.add_committed
+                self._settings,
+                topics,
+                group=group,
+                number=number,
+                on_committed=self._purge.add_committed,
+                on_answer=self._health.record_answer,
             )
             for topic in map(self._names.topic, topics):
                 metrics.watch_lag(self._names.group(group), topic, partial(self._lag, group, topic))
@@ -147,7 +152,9 @@ class KafkaBus(Bus):
             BusClosed: the bus was closed meanwhile.
         """
         with self._lock:
-            listener = self._add_consumer(KafkaBusConsumer(self._settings, topics))
+            listener = self._add_consumer(
+                KafkaBusConsumer(self._settings, topics, on_answer=self._health.record_answer)
+            )
         while not listener.wait_for_start(_RESEND_SECONDS):
             if self._closed.is_set():
                 raise BusClosed

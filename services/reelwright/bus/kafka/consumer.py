@@ -19,7 +19,13 @@ from reelwright.bus.kafka.client import RateLimitedLog
 from reelwright.bus.kafka.membership import GroupMembership
 from reelwright.bus.kafka.names import BrokerNames
 from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, RebalanceListener
-from reelwright.bus.kafka.overrides import open_client, set_fetch_wait, wait_full_polls
+from reelwright.bus.kafka.overrides import (
+    call_when_fetched,
+    call_when_rejoin_requested,
+    open_client,
+    set_fetch_wait,
+    wait_full_polls,
+)
 from reelwright.bus.protocol import Consumer, Record, TopicPartition
 from reelwright.bus.settings import BusSettings
 from reelwright.telemetry.logs import get_logger
@@ -35,8 +41,11 @@ _POLL_RECORDS = 256
 _FETCH_WAIT_MS = 100
 # For a consumer without records that has nothing to resume: ten fetches per second were most of an idle role's work.
 # Partitions that a group gives to a member are fetched only after its open fetch; a listener gets none.
-_IDLE_FETCH_WAIT_MS, _IDLE_LISTENER_FETCH_WAIT_MS, _IDLE_POLL_MS = 1000, 5000, 500
+_IDLE_FETCH_WAIT_MS, _IDLE_LISTENER_FETCH_WAIT_MS = 1000, 5000
 _IDLE_AFTER_SECONDS = 5.0
+# Each poll switches between threads several times, so an idle consumer polls when there is a reason. Without a
+# partition there is no fetch to wait for, so the wait is bounded: by this many times as long as a fetch is held.
+_IDLE_WAIT_FACTOR = 1.5
 _REOPEN_SECONDS = 1.0
 _ASSIGNMENT_CHECK_SECONDS = 0.02
 _MISSING_TOPIC_SECONDS = 5.0
@@ -55,6 +64,7 @@ class KafkaBusConsumer(Consumer):
         group: its consumer group; None for a listener, which reads from the end and commits nothing.
         number: distinguishes the members of one group in this process.
         on_committed: called with the offsets of every commit that the broker has confirmed.
+        on_answer: called when the broker has answered a fetch.
 
     Attributes:
         group: see above.
@@ -69,13 +79,19 @@ class KafkaBusConsumer(Consumer):
         group: str | None = None,
         number: int = 0,
         on_committed: Callable[[Mapping[TopicPartition, int]], None] = lambda _: None,
+        on_answer: Callable[[], None] = lambda: None,
     ) -> None:
         self.group, self.number = group, number
+        self._on_answer = on_answer
         # The buffer and everything below it have the broker's names; only the public methods translate.
         self._names = BrokerNames(settings.prefix)
         self._settings, self._on_committed = settings, on_committed
         self._topics = [self._names.topic(topic) for topic in topics]
-        self._buffer = ConsumerBuffer(settings.prefetch_bytes, watermarks=group is not None)
+        # Set when an idle consumer is to poll: a fetch is answered, the group wants it, or the service wants something.
+        self._reason, self._fetch_failed = threading.Event(), threading.Event()
+        self._buffer = ConsumerBuffer(
+            settings.prefetch_bytes, watermarks=group is not None, on_request=self._reason.set
+        )
         self._instance = f"{settings.instance}-{number}" if settings.instance else None
         self._lag: dict[str, int] = {}
         self._listener_start: dict[TopicPartition, int] = {}
@@ -125,6 +141,7 @@ class KafkaBusConsumer(Consumer):
     def stop(self) -> None:
         """Begins to close, without waiting."""
         self._stop.set()
+        self._reason.set()
         self._buffer.close()
 
     @property
@@ -184,16 +201,18 @@ class KafkaBusConsumer(Consumer):
             idle_fetch_wait = _IDLE_LISTENER_FETCH_WAIT_MS if self.group is None else _IDLE_FETCH_WAIT_MS
             # A fetch that is held as long as an answer may take would count as one that never comes.
             idle_fetch_wait = min(idle_fetch_wait, int(self._settings.answer_seconds * 500))
-            last_busy, assigned = time.monotonic(), consumer.assignment()
+            last_busy, assigned, settled = time.monotonic(), consumer.assignment(), True
             while not self._stop.is_set():
                 heartbeat()
+                self._reason.clear()
                 self._apply_buffer_state(consumer)
-                if consumer.paused() or consumer.assignment() != assigned:
+                if consumer.paused() or consumer.assignment() != assigned or self._fetch_failed.is_set():
+                    self._fetch_failed.clear()
                     last_busy, assigned = time.monotonic(), consumer.assignment()
                 idle = time.monotonic() - last_busy > _IDLE_AFTER_SECONDS
                 set_fetch_wait(consumer, idle_fetch_wait if idle else _FETCH_WAIT_MS)
                 if self.group is not None:
-                    membership.check()
+                    settled = membership.check()
                     committer.commit_if_due()
                 self._lag = self._buffer.lag(
                     {
@@ -201,16 +220,29 @@ class KafkaBusConsumer(Consumer):
                         for partition in consumer.assignment()
                     }
                 )
+                rests = idle and settled
                 with suppress(kafka_errors.RetriableError):
-                    timeout = _IDLE_POLL_MS if idle else _POLL_MS
+                    timeout = 0 if rests else _POLL_MS
                     for partition, found in consumer.poll(timeout_ms=timeout, max_records=_POLL_RECORDS).items():
-                        last_busy = time.monotonic()
+                        last_busy, rests = time.monotonic(), False
+                        self._on_answer()
                         self._buffer.add_fetched(TopicPartition(*partition), [to_record(each) for each in found])
+                if rests:
+                    call_when_fetched(consumer, self._handle_fetch)
+                    self._reason.wait(_IDLE_WAIT_FACTOR * idle_fetch_wait / 1000)
             if self.group is not None:
                 committer.commit_last()
         finally:
             with suppress(Exception):
                 consumer.close(timeout_ms=LAST_COMMIT_MS)
+
+    def _handle_fetch(self, answered: bool) -> None:
+        if answered:
+            self._on_answer()
+        else:
+            # The library pauses between its tries only in polls that wait.
+            self._fetch_failed.set()
+        self._reason.set()
 
     def _open_client(self) -> KafkaConsumer:
         settings = self._settings
@@ -230,7 +262,8 @@ class KafkaBusConsumer(Consumer):
             fetch_max_bytes=max(settings.message_bytes, settings.prefetch_bytes // 2),
             metrics_enabled=False,
         )
-        wait_full_polls(consumer, _IDLE_POLL_MS / 1000)
+        wait_full_polls(consumer, _POLL_MS / 1000)
+        call_when_rejoin_requested(consumer, self._reason.set)
         consumer.subscribe(self._topics, listener=RebalanceListener(consumer, self._buffer, self._rate_limited_log))
         return consumer
 

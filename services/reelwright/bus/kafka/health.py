@@ -18,7 +18,7 @@ _SILENCE_SECONDS = 10.0
 
 
 class BrokerHealth:
-    """Sends the broker a small request every two seconds, on a thread, until `close`. Thread-safe.
+    """Sends the broker a small request after two seconds without an answer, on a thread, until `close`. Thread-safe.
 
     Args:
         admin: sends the requests; `close` closes it.
@@ -56,12 +56,19 @@ class BrokerHealth:
             thread.join()
 
     def _send_requests(self) -> None:
-        while not self._stop.is_set():
+        while not self._stop.wait(self._seconds_to_request()):
+            # Answers to consumers and publishers tell as much.
+            if self._seconds_to_request() > 0:
+                continue
             # Every error of the library means the same here: no answer.
             with suppress(Exception):
                 self._admin.describe_cluster()
                 self.record_answer()
             self._stop.wait(_REQUEST_SECONDS)
+
+    def _seconds_to_request(self) -> float:
+        with self._lock:
+            return max(0.0, self._last_answer + _REQUEST_SECONDS - time.monotonic())
 
     def _log_changes(self) -> None:
         was_connected = True

@@ -8,7 +8,7 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import MemberState
 
-from reelwright.bus.kafka.overrides import has_heartbeat, request_rejoin
+from reelwright.bus.kafka.overrides import has_heartbeat, needs_join, request_rejoin
 
 
 class GroupMembership:
@@ -31,8 +31,11 @@ class GroupMembership:
         self._last_stable = time.monotonic()
         self._needs_rebalance = is_static
 
-    def check(self) -> None:
+    def check(self) -> bool:
         """Checks the state and requests a rejoin where that helps. To be called before each poll.
+
+        Returns:
+            Whether the member is in its group and has nothing to do for that at the next poll.
 
         Raises:
             FencedInstanceIdError: of kafka-python: another member has this one's instance name.
@@ -44,10 +47,11 @@ class GroupMembership:
                 raise TimeoutError(f"no stable group membership for {self._unstable_seconds:.0f} s")
             if state is MemberState.REBALANCING:
                 request_rejoin(self._consumer)
-            return
+            return False
         if not has_heartbeat(self._consumer):
             raise kafka_errors.FencedInstanceIdError
         self._last_stable = time.monotonic()
         if self._needs_rebalance:
             self._needs_rebalance = False
             request_rejoin(self._consumer)
+        return not needs_join(self._consumer)

@@ -79,6 +79,32 @@ def set_fetch_wait(consumer: KafkaConsumer, milliseconds: int) -> None:
     consumer._fetcher.config["fetch_max_wait_ms"] = milliseconds
 
 
+def call_when_fetched(consumer: KafkaConsumer, call: Callable[[bool], None]) -> None:
+    """Tells a function, on a thread of the library, whether a fetch that is in flight now was answered."""
+    for future in list(consumer._fetcher._fetch_futures):
+        future.add_callback(lambda _: call(True))
+        future.add_errback(lambda _: call(False))
+
+
+def call_when_rejoin_requested(consumer: KafkaConsumer, call: Callable[[], None]) -> None:
+    """Calls a function whenever the member must join its group again, which the next poll does.
+
+    A heartbeat's answer says so, on a thread of the library.
+    """
+    request = consumer._coordinator.request_rejoin
+
+    def request_and_call() -> None:
+        request()
+        call()
+
+    consumer._coordinator.request_rejoin = request_and_call
+
+
+def needs_join(consumer: KafkaConsumer) -> bool:
+    """Whether the member must join its group at the next poll."""
+    return bool(consumer._coordinator.need_rejoin())
+
+
 def has_heartbeat(consumer: KafkaConsumer) -> bool:
     """Whether the consumer sends heartbeats. The library stops them silently when the member is fenced."""
     return bool(consumer._coordinator._heartbeat_enabled)
