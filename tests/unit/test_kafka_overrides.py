@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from kafka import KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
@@ -16,6 +19,8 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.producer.kafka import KafkaProducer
 from kafka.producer.sender import Sender
+
+from reelwright.bus.kafka.overrides import call_when_fetched
 
 # First 16 hexadecimal digits of the SHA-256 of the source of each part, in kafka-python 3.0.12.
 PRIVATE_PARTS: list[tuple[Callable[..., object], str]] = [
@@ -38,6 +43,8 @@ PRIVATE_PARTS: list[tuple[Callable[..., object], str]] = [
     # set_fetch_wait.
     (Fetcher._create_fetch_requests, "4399843be7e40180"),
     # call_when_fetched.
+    (Fetcher._handle_fetch_response, "8d8210236fb71cfc"),
+    (Fetcher.fetch_records, "aec7275fea19760d"),
     (Fetcher._send_fetches_async, "a5d605e90e1e03c9"),
     (Fetcher._clean_done_fetch_futures, "522c88c9324e1421"),
     # wait_full_polls, has_heartbeat, request_rejoin, needs_join, call_when_rejoin_requested.
@@ -56,3 +63,12 @@ def test_a_private_part_is_unchanged(part: Callable[..., object], digest: str) -
     """A new version of kafka-python that changes one of these parts needs a review of the override that uses it."""
     source = inspect.getsource(part)
     assert hashlib.sha256(source.encode()).hexdigest()[:16] == digest, f"review bus/kafka/overrides.py:\n{source}"
+
+
+def test_an_answer_that_is_here_already_is_told() -> None:
+    """Records that arrived after the last poll end the wait of an idle consumer, although no fetch is in flight."""
+    answers: list[bool] = []
+    for completed in ([], ["records"]):
+        fetcher = SimpleNamespace(_fetch_futures=[], _completed_fetches=completed)
+        call_when_fetched(cast("KafkaConsumer", SimpleNamespace(_fetcher=fetcher)), answers.append)
+    assert answers == [True]

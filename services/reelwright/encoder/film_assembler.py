@@ -126,8 +126,9 @@ class FilmAssembler:
             manifest = (
                 self._copied_film(ledger, film, request) if film else assemble_title(ledger, self._settings.scratch)
             )
-        if ledger.outcome() is not None:
-            log.info("film discarded: the run was cancelled during the assembly")
+        if ended := ledger.outcome():
+            # Cancelled, or another encoder was faster.
+            log.info("film discarded", outcome=ended.state)
             return
         # Once more for the location that is written to now: links may have changed during the assembly.
         ledger.check_locations(request)

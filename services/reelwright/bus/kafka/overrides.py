@@ -80,10 +80,15 @@ def set_fetch_wait(consumer: KafkaConsumer, milliseconds: int) -> None:
 
 
 def call_when_fetched(consumer: KafkaConsumer, call: Callable[[bool], None]) -> None:
-    """Tells a function, on a thread of the library, whether a fetch that is in flight now was answered."""
+    """Tells a function, on a thread of the library, whether a fetch that is in flight now was answered.
+
+    Records that have arrived since the last poll looked for some count as an answer; their fetch may be forgotten.
+    """
     for future in list(consumer._fetcher._fetch_futures):
         future.add_callback(lambda _: call(True))
         future.add_errback(lambda _: call(False))
+    if consumer._fetcher._completed_fetches:
+        call(True)
 
 
 def call_when_rejoin_requested(consumer: KafkaConsumer, call: Callable[[], None]) -> None:
