@@ -208,22 +208,27 @@ def _inject_all(
     free = threading.Semaphore(concurrent_faults)
     running: list[Future[None]] = []
     with ThreadPoolExecutor(concurrent_faults, thread_name_prefix="fault") as pool:
-        for fault in plan:
-            time.sleep(fault.gap)
-            while trial.commits.seconds_since_last > _PAUSE_AFTER_SECONDS:
-                _check_stall(trial, result.undisturbed_gap)
-                time.sleep(_POLL_SECONDS)
-            free.acquire()
-            event = FaultEvent(fault, time.monotonic())
-            result.events.append(event)
-            report_progress(
-                f"{event.started - began:7.1f} s  fault {fault.number}: {fault.kind}, {fault.seconds:.1f} s"
-            )
-            task = pool.submit(_inject, trial, kinds[fault.kind], event, result)
-            task.add_done_callback(lambda _: free.release())
-            running.append(task)
-    for task in running:
-        task.result()
+        try:
+            for fault in plan:
+                time.sleep(fault.gap)
+                while trial.commits.seconds_since_last > _PAUSE_AFTER_SECONDS:
+                    _check_stall(trial, result.undisturbed_gap)
+                    time.sleep(_POLL_SECONDS)
+                free.acquire()
+                event = FaultEvent(fault, time.monotonic())
+                result.events.append(event)
+                report_progress(
+                    f"{event.started - began:7.1f} s  fault {fault.number}: {fault.kind}, {fault.seconds:.1f} s"
+                )
+                task = pool.submit(_inject, trial, kinds[fault.kind], event, result)
+                task.add_done_callback(lambda _: free.release())
+                running.append(task)
+            for task in running:
+                task.result()
+        except BaseException:
+            # Faults that wait for a title would hold up the end for minutes.
+            trial.abandoned.set()
+            raise
     result.seconds = time.monotonic() - began
     _wait_for_commit(trial, time.monotonic(), result.undisturbed_gap)
     for event in result.events:

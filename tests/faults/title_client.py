@@ -50,7 +50,7 @@ class TitleClient:
         self._trial, self._titles, self._findings = trial, titles, findings
         self._concurrent_titles = concurrent_titles
         self.checks: dict[str, CheckResult] = {}
-        self._closing, self._abandoned = threading.Event(), threading.Event()
+        self._closing = threading.Event()
         self._lock = threading.Lock()
         self._restore_pool = ThreadPoolExecutor(concurrent_titles, thread_name_prefix="title")
         # A separate pool, so that the cluster restores the next titles while films are checked.
@@ -79,7 +79,7 @@ class TitleClient:
     def abandon(self) -> None:
         """Submits no more titles and stops to wait for the titles in work: the cluster does not finish them."""
         self._closing.set()
-        self._abandoned.set()
+        self._trial.abandoned.set()
 
     def _restore_titles(self) -> None:
         while not self._closing.is_set():
@@ -87,7 +87,7 @@ class TitleClient:
                 title = next(self._titles)
             folder = self._trial.folder / "titles" / str(title.number)
             folder.mkdir(parents=True)
-            submitted = SubmittedTitle(title, make_clip(title, folder), self._trial, self._abandoned)
+            submitted = SubmittedTitle(title, make_clip(title, folder), self._trial)
             problem = submitted.restore()
             self._tasks.append(self._check_pool.submit(self._check, submitted, problem))
 
@@ -106,11 +106,10 @@ class SubmittedTitle:
         title: the title.
         clip: its source, a local file in the title's folder.
         trial: the cluster that restores it.
-        abandoned: set when no title will be finished any more.
     """
 
-    def __init__(self, title: ScheduledTitle, clip: Path, trial: TrialCluster, abandoned: threading.Event) -> None:
-        self._title, self._clip, self._trial, self._abandoned = title, clip, trial, abandoned
+    def __init__(self, title: ScheduledTitle, clip: Path, trial: TrialCluster) -> None:
+        self._title, self._clip, self._trial = title, clip, trial
         self.folder = clip.parent
         self._store = trial.store
         self._source = f"sources/{clip.name}"
@@ -160,8 +159,17 @@ class SubmittedTitle:
         """Lets the following submissions ask for another output."""
         self._film = f"films/moved-{self._film.removeprefix('films/')}"
 
-    def command_until_answered(self, *arguments: str) -> str:
-        """Runs a command, again while it says that the broker or the store does not answer; its error, or nothing."""
+    def move_output_back(self) -> None:
+        """Lets the following submissions ask for the output before the last `move_output`."""
+        self._film = self._film.replace("moved-", "", 1)
+
+    def command_until_answered(self, *arguments: str, refusal: str = "") -> str:
+        """Runs a command, again while it says that the broker or the store does not answer; its error, or nothing.
+
+        Args:
+            arguments: of `reelwright`.
+            refusal: words of an error that is an answer; empty for none.
+        """
         end = time.monotonic() + _SUBMIT_SECONDS
         while True:
             try:
@@ -172,6 +180,8 @@ class SubmittedTitle:
                 if arguments[0] == "submit":
                     self.run = done.stdout.split()[0]
                 return ""
+            if refusal and refusal in done.stderr:
+                return done.stderr
             # A person repeats the command when it says that the broker or the store does not answer.
             if done.returncode != _USER_ERROR or time.monotonic() > end:
                 return f"{arguments[0]} exited with {done.returncode}: {done.stderr}"
@@ -186,7 +196,7 @@ class SubmittedTitle:
         """
         began = time.monotonic()
         idle = 0.0
-        while idle <= seconds and not self._abandoned.is_set():
+        while idle <= seconds and not self._trial.abandoned.is_set():
             document = retry_until_store_answers(lambda: self._store.get(self._outcome_name()))
             if document:
                 outcome = json.loads(document)

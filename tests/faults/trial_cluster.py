@@ -74,6 +74,7 @@ class TrialCluster:
         commits: times of commits.
         prefix: the ledger's root within the bucket.
         broker_lock, store_lock: held by the fault that acts on the server.
+        abandoned: set when the campaign ends early; nobody waits for titles any more.
     """
 
     folder: Path
@@ -95,6 +96,7 @@ class TrialCluster:
     prefix: str = LEDGER
     broker_lock: threading.Lock = field(default_factory=threading.Lock)
     store_lock: threading.Lock = field(default_factory=threading.Lock)
+    abandoned: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager

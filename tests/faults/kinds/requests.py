@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
-from threading import Event
 
 from tests.faults.clip import make_clip
 from tests.faults.kinds.kind import BrokenGuaranteeError, FaultKind, Injection
@@ -20,35 +19,53 @@ _FIRST_NUMBER, _LAST_NUMBER = 1_000, 9_000
 _LONGEST_PAUSE_SECONDS = 4.0
 # Without any commit for so long: how long a title takes depends on the machine and on the titles beside it.
 _TITLE_SECONDS = 420.0
+# Of `submit`, about a run that is in work.
+_REFUSAL = "is under way for"
 
 
-def _resubmit(rng: Random, title: SubmittedTitle) -> None:
+def _resubmit(rng: Random, title: SubmittedTitle) -> str:
     """Submits the same title again, a few times."""
+    problem = ""
     for _ in range(rng.randint(2, 4)):
         time.sleep(rng.uniform(0, _LONGEST_PAUSE_SECONDS))
-        title.command_until_answered(*title.submission())
+        problem = problem or title.command_until_answered(*title.submission())
+    return problem
 
 
-def _cancel_and_resubmit(rng: Random, title: SubmittedTitle) -> None:
+def _cancel_and_resubmit(rng: Random, title: SubmittedTitle) -> str:
     """Cancels the title and submits it again without a pause, twice."""
+    problem = ""
     for _ in range(2):
         time.sleep(rng.uniform(0, _LONGEST_PAUSE_SECONDS))
         title.command_until_answered("cancel", title.run)
-        title.command_until_answered(*title.submission())
+        problem = problem or title.command_until_answered(*title.submission())
+    return problem
 
 
-def _change_output(rng: Random, title: SubmittedTitle) -> None:
+def _change_output(rng: Random, title: SubmittedTitle) -> str:
     """Cancels the title, or lets it end, and submits it for another output."""
     time.sleep(rng.uniform(0, _LONGEST_PAUSE_SECONDS))
     if rng.random() < 0.5:
         title.command_until_answered("cancel", title.run)
-    else:
-        title.wait_until_ended(_TITLE_SECONDS)
+    elif problem := title.wait_until_ended(_TITLE_SECONDS):
+        return problem
     title.move_output()
-    title.command_until_answered(*title.submission())
+    return title.command_until_answered(*title.submission())
 
 
-def _disturbed(act: Callable[[Random, SubmittedTitle], None]) -> Injection:
+def _ask_for_second_output(rng: Random, title: SubmittedTitle) -> str:
+    """Submits the title for other outputs while it is in work: each is refused, until the title has ended."""
+    for _ in range(rng.randint(2, 4)):
+        time.sleep(rng.uniform(0, _LONGEST_PAUSE_SECONDS))
+        title.move_output()
+        problem = title.command_until_answered(*title.submission(), refusal=_REFUSAL)
+        if _REFUSAL not in problem:
+            return problem
+        title.move_output_back()
+    return ""
+
+
+def _disturbed(act: Callable[[Random, SubmittedTitle], str]) -> Injection:
     @contextmanager
     def inject(trial: TrialCluster, rng: Random) -> Iterator[None]:
         number = rng.randint(_FIRST_NUMBER, _LAST_NUMBER)
@@ -69,13 +86,10 @@ def _disturbed(act: Callable[[Random, SubmittedTitle], None]) -> Injection:
         )
         folder = trial.folder / "titles" / f"disturbed-{number}"
         folder.mkdir(parents=True)
-        title = SubmittedTitle(scheduled, make_clip(scheduled, folder), trial, Event())
+        title = SubmittedTitle(scheduled, make_clip(scheduled, folder), trial)
         try:
             yield
-            problem = title.submit()
-            if not problem:
-                act(rng, title)
-                problem = title.wait_until_ended(_TITLE_SECONDS) or title.fetch_film()
+            problem = title.submit() or act(rng, title) or title.wait_until_ended(_TITLE_SECONDS) or title.fetch_film()
             check = title.check(problem)
             if check.problems:
                 raise BrokenGuaranteeError(f"{title.name}: {'; '.join(check.problems)}")
@@ -90,4 +104,5 @@ KINDS = (
     FaultKind("title submitted again and again", 4, _INSTANT, _disturbed(_resubmit)),
     FaultKind("title cancelled and submitted without a gap", 5, _INSTANT, _disturbed(_cancel_and_resubmit)),
     FaultKind("title with a changed output", 5, _INSTANT, _disturbed(_change_output)),
+    FaultKind("title asked for a second output", 4, _INSTANT, _disturbed(_ask_for_second_output)),
 )
