@@ -21,6 +21,7 @@ from reelwright.ledger.manifest import (
 )
 from reelwright.ledger.records import PlanEnd, ShotDamage
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.tone import ToneChange
 from reelwright.media.types import FrameDamage
 from reelwright.titles.errors import InputError, LedgerError
 from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
@@ -85,7 +86,7 @@ def test_a_film_of_two_engines_is_refused(tmp_path: Path) -> None:
 def test_shots_cover_the_film_once(lengths: list[int]) -> None:
     """Shots cover the film without gap or overlap, and each has one of its own previews."""
     frames = planned(lengths)
-    shots = list(shots_of((frame, None) for frame in frames))
+    shots = list(shots_of((frame, None, None) for frame in frames))
     assert [shot.frames for shot in shots] == lengths
     assert [shot.first_frame for shot in shots] == [sum(lengths[:i]) for i in range(len(lengths))]
     for shot in shots:
@@ -94,7 +95,7 @@ def test_shots_cover_the_film_once(lengths: list[int]) -> None:
 
 
 def test_a_shot_has_the_mean_of_what_was_measured_in_its_frames() -> None:
-    """Figures are averaged within each shot; a shot in which nothing was measured has none."""
+    """Figures are averaged within each shot; a shot in which nothing was measured or changed has none."""
     figures = {"grain_size": 0.5, "blockiness": 0.2, "sharpness": 0.4}
     measured = [
         FrameDamage(grain=4, dust=0, **figures),
@@ -102,7 +103,9 @@ def test_a_shot_has_the_mean_of_what_was_measured_in_its_frames() -> None:
         FrameDamage(grain=2, dust=0, **figures),
         None,
     ]
-    first, second, third = shots_of(zip(planned((2, 1, 1)), measured, strict=True))
+    changed = [None, None, ToneChange(brightness=1, changed=0.2), ToneChange(brightness=-2, changed=0)]
+    first, second, third = shots_of(zip(planned((2, 1, 1)), measured, changed, strict=True))
+    assert (first.tone_change, second.tone_change, third.tone_change) == (None, *changed[2:])
     assert first.damage == ShotDamage(grain=6, dust_frames=0.5, **figures)
     assert second.damage == ShotDamage(grain=2, dust_frames=0, **figures)
     assert third.damage is None

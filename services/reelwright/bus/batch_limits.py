@@ -11,6 +11,8 @@ MAX_HALO_FRAMES = 16
 MAX_SCALE = 4
 # Keys of a recipe by which each frame has a correction.
 STEADYING = frozenset({"deflicker", "stabilise"})
+# Keys by which each frame has its tone.
+OPENING = frozenset({"tone.glare", "tone.shadows"})
 # Three planes without subsampling, 16 bits a sample: no pixel format has more.
 _MAX_PIXEL_BYTES = 6
 
@@ -37,8 +39,8 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
         max_bytes: most bytes that its pictures may take.
 
     Raises:
-        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, not the corrections that
-            its recipe needs, or asks for a result that no recipe has.
+        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, not the corrections or
+            the tone that its recipe needs, or asks for a result that no recipe has.
     """
     payload, work = batch.payload, batch.work
     if max(batch.halo_before, batch.halo_after) > MAX_HALO_FRAMES:
@@ -53,6 +55,9 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
         corrected = sum(frame.HasField("correction") for frame in batch.frames)
         if (corrected, len(batch.halo_corrections)) != (len(batch.frames), batch.halo_before + batch.halo_after):
             raise UnusableMessage(f"a batch with {corrected} and {len(batch.halo_corrections)} corrections")
+    toned = sum(frame.HasField("tone") for frame in batch.frames)
+    if OPENING.intersection(work.recipe_keys) and toned != len(batch.frames):
+        raise UnusableMessage(f"a batch of {len(batch.frames)} frames, {toned} of them with their tone")
     if not 0 <= work.grain_keep <= 1:
         raise UnusableMessage(f"the batch asks for grain {work.grain_keep}, from 0 to 1")
 

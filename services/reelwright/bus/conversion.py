@@ -8,10 +8,11 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ValidationError
 
 from reelwright.media.correction import FrameCorrection
+from reelwright.media.tone import FrameTone, ToneChange
 from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
-from reelwright.wire.frames_pb2 import CorrectionInfo, DamageInfo, FrameBatch, FrameInfo
+from reelwright.wire.frames_pb2 import CorrectionInfo, DamageInfo, FrameBatch, FrameInfo, ToneChangeInfo, ToneInfo
 from reelwright.wire.titles_pb2 import TitleRequest
 
 Figures = TypeVar("Figures", bound=BaseModel)
@@ -27,6 +28,7 @@ def frame_to_wire(record: FrameRecord) -> FrameInfo:
         preview=record.preview,
         concealed=record.concealed,
         correction=correction,
+        tone=None if record.tone is None else ToneInfo(**record.tone.model_dump()),
     )
 
 
@@ -34,7 +36,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
     """A message's frame as the pipeline handles it.
 
     Raises:
-        CorruptPayload: a figure of its correction is not within its range.
+        CorruptPayload: a figure of its correction or tone is not within its range.
     """
     return FrameRecord(
         pts=info.pts,
@@ -43,6 +45,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
         preview=info.preview,
         concealed=info.concealed,
         correction=correction_from_wire(info.correction) if info.HasField("correction") else None,
+        tone=tone_of(info),
     )
 
 
@@ -70,6 +73,29 @@ def corrections_of(batch: FrameBatch) -> list[FrameCorrection]:
     own = [info.correction if info.HasField("correction") else CorrectionInfo(gain=1) for info in batch.frames]
     messages = [*halo[: batch.halo_before], *own, *halo[batch.halo_before :]]
     return [correction_from_wire(message) for message in messages]
+
+
+def tone_of(info: FrameInfo) -> FrameTone | None:
+    """How glare and shadows of a frame are opened; None when they are not.
+
+    Raises:
+        CorruptPayload: a figure is not within its range.
+    """
+    return _figures(info.tone, FrameTone, "tone") if info.HasField("tone") else None
+
+
+def tone_change_to_wire(change: ToneChange) -> ToneChangeInfo:
+    """What was changed in a frame as a message."""
+    return ToneChangeInfo(**change.model_dump())
+
+
+def tone_change_from_wire(message: ToneChangeInfo) -> ToneChange:
+    """A message's change as the pipeline handles it.
+
+    Raises:
+        CorruptPayload: a figure is not within its range.
+    """
+    return _figures(message, ToneChange, "change of tone")
 
 
 def damage_to_wire(damage: FrameDamage) -> DamageInfo:

@@ -20,6 +20,7 @@ from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
+from reelwright.decoder.tone_curves import with_tone
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.records import PlanEnd, SegmentPlan, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
@@ -117,8 +118,10 @@ def _publish_segments(
         halo_frames = title.request.halo_frames
         video = title.source.video
         frame_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
-        steadied = look_ahead(_measured(decoded, seconds), title.request.recipe, frame_bytes)
-        stream = batches(steadied, *_segment_and_batch_length(title), halo_frames)
+        recipe, full_range = title.request.recipe, video.colour.range == RANGE_FULL
+        steadied = look_ahead(_measured(decoded, seconds), recipe, frame_bytes)
+        toned = with_tone(steadied, recipe, frame_bytes, full_range=full_range)
+        stream = batches(toned, *_segment_and_batch_length(title), halo_frames)
         for number, segment in groupby(stream, key=lambda batch: batch.segment):
             with span("decode segment", run=title.request.run, segment=number):
                 count = publisher.publish_segment(number, segment)

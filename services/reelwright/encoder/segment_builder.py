@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reelwright.bus.batch_limits import check_frame_count
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import damage_from_wire, frame_from_wire
+from reelwright.bus.conversion import damage_from_wire, frame_from_wire, tone_change_from_wire
 from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.crash_guard import GuardedWork
@@ -24,6 +24,7 @@ from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.scene_tracker import SceneTracker
+from reelwright.media.tone import ToneChange
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameDamage, FrameRecord
@@ -148,6 +149,7 @@ class SegmentBuilder:
         self._digests: list[str] = []
         self._damage: list[FrameDamage] = []
         self._scene: list[ScenePlace] = []
+        self._tone_changes: list[ToneChange] = []
         self._tracker = SceneTracker()
         self._first_frame = 0
         self._seconds = {"restoration": 0.0, "encode": 0.0}
@@ -186,12 +188,14 @@ class SegmentBuilder:
                     content = self._claims.load(ready.payload, ready.run, ready.segment, ready.attempt)
                     pictures = decode_payload(ready.payload, content)
                     damage = [damage_from_wire(message) for message in ready.damage]
+                    tone_changes = [tone_change_from_wire(message) for message in ready.tone_changes]
                     records = [frame_from_wire(info) for info in ready.frames]
                 except CorruptPayload:
                     self._buffer.discard_next()
                     raise
                 self._encode_pictures(ready, records, pictures)
             self._damage += damage
+            self._tone_changes += tone_changes
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
 
@@ -203,6 +207,9 @@ class SegmentBuilder:
         measured = len(batch.frames) if self._title.request.halo_frames else 0
         if len(batch.damage) != measured:
             raise UnusableMessage(f"{len(batch.damage)} measurements, the batch must have {measured}")
+        opened = len(batch.frames) if self._title.request.recipe.tone.opens else 0
+        if len(batch.tone_changes) != opened:
+            raise UnusableMessage(f"{len(batch.tone_changes)} changes of tone, the batch must have {opened}")
         found = (payload.pix_fmt, payload.width, payload.height)
         if found != wanted:
             raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")
@@ -253,6 +260,7 @@ class SegmentBuilder:
             cost=self._cost,
             damage=tuple(self._damage),
             scene=tuple(self._scene),
+            tone_changes=tuple(self._tone_changes),
         )
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)

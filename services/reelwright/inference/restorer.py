@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reelwright.media.picture import Picture
+from reelwright.media.tone import FrameTone
 from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.frame_windows import FrameWindow
@@ -51,7 +52,13 @@ class PictureRestorer:
         return self._engine.halo_frames
 
     def restore(
-        self, picture: Picture, window: FrameWindow | None, work: Work, moved: tuple[float, float] = (0.0, 0.0)
+        self,
+        picture: Picture,
+        window: FrameWindow | None,
+        work: Work,
+        *,
+        moved: tuple[float, float] = (0.0, 0.0),
+        tone: FrameTone | None = None,
     ) -> RestoredFrame:
         """Restores a frame.
 
@@ -60,6 +67,7 @@ class PictureRestorer:
             window: the frame with its neighbours, for a model with `halo_frames`.
             work: enlargement, share of grain kept, pixel format and range of the result.
             moved: samples of `picture` by which the result is moved to the right and down.
+            tone: how glare and shadows are opened; None leaves them.
 
         Returns:
             A picture `work.scale` times as wide and high, in `work.pix_fmt`, and what was measured.
@@ -72,5 +80,11 @@ class PictureRestorer:
         restorer = Restorer(self._engine, work.scale, work.grain_keep)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(
-            picture, work.pix_fmt, window=window, full_range=work.full_range, siting=siting, moved=moved
+            picture,
+            work.pix_fmt,
+            window=window,
+            full_range=work.full_range,
+            siting=siting,
+            moved=moved,
+            tone=tone,
         )

@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright import __version__
 from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import corrections_of
+from reelwright.bus.conversion import corrections_of, tone_of
 from reelwright.bus.protocol import Bus, MessageTooLarge
 from reelwright.inference.dispatcher_client import DispatcherClient
 from reelwright.inference.dispatcher_session import DispatcherSession
@@ -252,6 +252,7 @@ class InferenceWorker:
         with metrics.timed("transport"):
             pictures = decode_payload(batch.payload, lease.content)
             corrections = corrections_of(batch)
+            tones = [tone_of(frame) for frame in batch.frames]
         if "deflicker" in batch.work.recipe_keys:
             full_range = batch.work.full_range
             pictures = [even_light(*pair, full_range=full_range) for pair in zip(pictures, corrections, strict=True)]
@@ -268,7 +269,9 @@ class InferenceWorker:
                 window = windows.window(number) if windows else None
                 correction = corrections[index]
                 moved = (correction.move_right, correction.move_down)
-                restored.append(self._restorer.restore(pictures[index], window, batch.work, moved))
+                restored.append(
+                    self._restorer.restore(pictures[index], window, batch.work, moved=moved, tone=tones[number])
+                )
         return restored
 
     def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame]) -> None:

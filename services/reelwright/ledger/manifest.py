@@ -13,10 +13,14 @@ from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.steadiness import SteadinessAccount
+from reelwright.media.tone import ToneChange
 from reelwright.media.types import FrameDamage, FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 from reelwright.titles.identity import engine_matches
+
+MeasuredFrame = tuple[FrameRecord, FrameDamage | None, ToneChange | None]
+"""A frame, what was measured in it, and what opening glare and shadows changed."""
 
 # A short title on a cheap pod costs a few thousandths of a unit.
 _COST_DIGITS = 6
@@ -87,7 +91,7 @@ class _FrameAccount:
     cost: float = 0.0
     steadiness: SteadinessAccount = field(default_factory=SteadinessAccount)
 
-    def collect(self, records: Iterable[SegmentRecord]) -> Iterator[tuple[FrameRecord, FrameDamage | None]]:
+    def collect(self, records: Iterable[SegmentRecord]) -> Iterator[MeasuredFrame]:
         """Yields the records' frames with what was measured in them, and collects what the manifest needs."""
         for record in records:
             self.digests += record.frame_digests
@@ -97,11 +101,12 @@ class _FrameAccount:
             self.toolchains.add(record.toolchain)
             self.steadiness.add(record)
             measured = record.damage or (None,) * len(record.frames)
-            for frame, damage in zip(record.frames, measured, strict=True):
+            changes = record.tone_changes or (None,) * len(record.frames)
+            for frame, damage, change in zip(record.frames, measured, changes, strict=True):
                 if frame.concealed:
                     self.concealed.append(len(self.source_pts))
                 self.source_pts.append(frame.pts)
-                yield frame, damage
+                yield frame, damage, change
 
 
 def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
@@ -158,52 +163,63 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     )
 
 
-def shots_of(frames: Iterable[tuple[FrameRecord, FrameDamage | None]]) -> Iterator[ShotEntry]:
+def shots_of(frames: Iterable[MeasuredFrame]) -> Iterator[ShotEntry]:
     """The shots of a film in order, each with its last preview, or its first frame if it has no preview.
 
     Args:
-        frames: the film's frames, each with what was measured in it.
+        frames: the film's frames, each with what was measured and what was changed in it.
     """
     first, count, preview = 0, 0, 0
-    sums = _DamageSums()
-    for index, (frame, damage) in enumerate(frames):
+    sums = _ShotSums()
+    for index, (frame, damage, change) in enumerate(frames):
         if frame.shot_start and count:
-            yield ShotEntry(first_frame=first, frames=count, preview_frame=preview, damage=sums.mean())
+            yield sums.shot(first, count, preview)
             first, count, preview = index, 0, index
-            sums = _DamageSums()
+            sums = _ShotSums()
         count += 1
         preview = index if frame.preview else preview
-        sums.add(damage)
+        sums.add(damage, change)
     if count:
-        yield ShotEntry(first_frame=first, frames=count, preview_frame=preview, damage=sums.mean())
+        yield sums.shot(first, count, preview)
 
 
 @dataclass(slots=True)
-class _DamageSums:
-    """Sums of what was measured in the frames of a shot.
+class _ShotSums:
+    """Sums of what was measured and changed in the frames of a shot.
 
     Attributes:
         frames: number of frames with a measurement.
         dusty: those of them with dust.
         sums: sum of each figure of FrameDamage but dust.
+        changed_frames: number of frames whose tone was changed.
+        changes: sum of each figure of ToneChange.
     """
 
     frames: int = 0
     dusty: int = 0
     sums: Counter[str] = field(default_factory=Counter)
+    changed_frames: int = 0
+    changes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ToneChange.model_fields, 0.0))
 
-    def add(self, damage: FrameDamage | None) -> None:
-        if damage is None:
-            return
-        self.frames += 1
-        self.dusty += damage.dust > 0
-        self.sums.update(damage.model_dump(exclude={"dust"}))
+    def add(self, damage: FrameDamage | None, change: ToneChange | None) -> None:
+        if damage is not None:
+            self.frames += 1
+            self.dusty += damage.dust > 0
+            self.sums.update(damage.model_dump(exclude={"dust"}))
+        if change is not None:
+            self.changed_frames += 1
+            for name in self.changes:
+                self.changes[name] += getattr(change, name)
 
-    def mean(self) -> ShotDamage | None:
-        if not self.frames:
-            return None
-        means = {name: round(total / self.frames, 3) for name, total in self.sums.items()}
-        return ShotDamage(**means, dust_frames=round(self.dusty / self.frames, 4))
+    def shot(self, first: int, frames: int, preview: int) -> ShotEntry:
+        """The shot of these frames."""
+        damage = change = None
+        if self.frames:
+            means = {name: round(total / self.frames, 3) for name, total in self.sums.items()}
+            damage = ShotDamage(**means, dust_frames=round(self.dusty / self.frames, 4))
+        if self.changed_frames:
+            change = ToneChange(**{name: round(sum_ / self.changed_frames, 4) for name, sum_ in self.changes.items()})
+        return ShotEntry(first_frame=first, frames=frames, preview_frame=preview, damage=damage, tone_change=change)
 
 
 def worst_time_error(
@@ -279,6 +295,8 @@ def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]
             raise LedgerError(f"{where}: the frames encoded are not the frames planned")
         if len(record.damage) not in {0, len(record.frames)}:
             raise LedgerError(f"{where}: {len(record.damage)} measurements for {len(record.frames)} frames")
+        if len(record.tone_changes) not in {0, len(record.frames)}:
+            raise LedgerError(f"{where}: {len(record.tone_changes)} changes of tone for {len(record.frames)} frames")
         if len(record.scene) not in {0, len(record.frames)}:
             raise LedgerError(f"{where}: {len(record.scene)} places of the scene for {len(record.frames)} frames")
         if not plan.first_frame == record.first_frame == frames:

@@ -28,6 +28,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reelwright.media.correction import ScenePlace
+from reelwright.media.tone import ToneChange
 from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo, StreamOutcome, TimeBase
 from reelwright.titles.recipe import Recipe, known_recipe
 from reelwright.titles.request import RunRequest
@@ -196,6 +197,8 @@ class SegmentRecord(VersionedDocument):
         damage: what was measured in each of `frames`, in order; empty when the model reads single frames.
         scene: where the scene lies in each of the restored frames and how light it is, in order and in samples of the
             source, counted anew from the segment's first frame; empty when the recipe steadies nothing.
+        tone_changes: what opening glare and shadows changed in each of the frames, in order; empty when the recipe
+            opens neither.
     """
 
     segment: int
@@ -210,6 +213,7 @@ class SegmentRecord(VersionedDocument):
     cost: float = 0.0
     damage: tuple[FrameDamage, ...] = ()
     scene: tuple[ScenePlace, ...] = ()
+    tone_changes: tuple[ToneChange, ...] = ()
 
 
 class ShotSteadiness(BaseModel):
@@ -276,6 +280,8 @@ class ShotEntry(BaseModel):
             call this field `sample_frame`.
         damage: what was measured in its frames; None when the model reads single frames.
         steadiness: before and after; None when the recipe steadies nothing, or the shot is too short to be measured.
+        tone_change: what opening glare and shadows changed in its frames, the mean of each figure; None when the recipe
+            opens neither.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -285,6 +291,7 @@ class ShotEntry(BaseModel):
     preview_frame: int = Field(validation_alias=AliasChoices("preview_frame", "sample_frame"))
     damage: ShotDamage | None = None
     steadiness: ShotSteadiness | None = None
+    tone_change: ToneChange | None = None
 
 
 class Manifest(BaseModel):

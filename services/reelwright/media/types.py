@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 
 from reelwright.media.correction import FrameCorrection
 from reelwright.media.picture import Picture
+from reelwright.media.tone import FrameTone
 
 _FRACTION = re.compile(r"-?\d{1,100}(/\d{1,100})?")
 
@@ -218,6 +219,7 @@ class FrameRecord(_Value):
         preview: the report shows this frame for its shot. Plans written before 0.1.0 call this field `sample`.
         concealed: the frame replaces one that did not decode (recipe: on_damage = conceal).
         correction: what steadies the frame; None when the recipe steadies nothing.
+        tone: how glare and shadows are opened; None when the recipe opens neither.
     """
 
     pts: int
@@ -226,6 +228,7 @@ class FrameRecord(_Value):
     preview: bool = Field(default=False, validation_alias=AliasChoices("preview", "sample"))
     concealed: bool = False
     correction: FrameCorrection | None = None
+    tone: FrameTone | None = None
 
 
 class FrameDamage(_Value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reelwright.media.picture import PixelFormat, Plane
 from reelwright.restoration.quantise import quantise
@@ -22,6 +23,7 @@ def enlarge_chroma(
     gain: float,
     siting: tuple[float, float] = DEFAULT_SITING,
     moved: tuple[float, float] = (0.0, 0.0),
+    factors: NDArray[np.float32] | None = None,
 ) -> Plane:
     """Enlarges one chroma plane.
 
@@ -34,6 +36,7 @@ def enlarge_chroma(
         gain: code values of `target` per code value of `source`.
         siting: where the source's first chroma sample lies, right of and below the first luma sample, in luma samples.
         moved: luma samples of the source by which the picture is moved to the right and down.
+        factors: (h, w) float32, a picture of factors of the distance from neutral, for the whole plane.
 
     Returns:
         The plane with the subsampling and depth of `target`, sited as players expect it of H.264: on the left luma
@@ -48,6 +51,8 @@ def enlarge_chroma(
     rows_map = _index_map(scale, (source.chroma_height_shift, down), (target.chroma_height_shift, centred))
     matrix = np.array([[columns_map[0], 0, columns_map[1]], [0, rows_map[0], rows_map[1]]], np.float64)
     colour = plane.astype(np.float32) - np.float32(source.neutral)
+    if factors is not None:
+        colour *= cv2.resize(factors, colour.shape[::-1], interpolation=cv2.INTER_LINEAR)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     enlarged = cv2.warpAffine(colour, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return quantise(np.asarray(enlarged, np.float32) * np.float32(gain) + np.float32(target.neutral), target)

@@ -19,8 +19,8 @@ _TAPS = {
 _KERNELS = {scale: np.array([*reversed(taps[1:]), *taps], np.float32) for scale, taps in _TAPS.items()}
 
 
-def add_grain(clean: Luma, luma: Luma, keep: float) -> Luma:
-    """Adds a share of the grain that the network removed to `clean`, in place.
+def kept_grain(clean: Luma, luma: Luma, keep: float) -> Luma | None:
+    """The share that is kept of the grain that the network removed.
 
     The removed grain is the difference between `luma` and `clean` reduced to its size; it is enlarged again.
 
@@ -30,13 +30,12 @@ def add_grain(clean: Luma, luma: Luma, keep: float) -> Luma:
         keep: the share, 0 to 1.
 
     Returns:
-        `clean`.
+        What is to be added to `clean`, in its size; None for nothing.
     """
     if keep == 0:
-        return clean
+        return None
     rows, columns = luma.shape
     removed = luma - cv2.resize(clean, (columns, rows), interpolation=cv2.INTER_AREA)
     kernel = _KERNELS[clean.shape[0] // rows] * np.float32(keep**0.5)
     sharpened = cv2.sepFilter2D(removed, -1, kernel, kernel)
-    clean += cv2.resize(sharpened, clean.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return clean
+    return np.asarray(cv2.resize(sharpened, clean.shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)

@@ -1,4 +1,4 @@
-"""Restores one frame in a chain of steps over its window: align, measure, repair, enlarge, grain, quantise.
+"""Restores one frame in a chain of steps over its window: align, measure, repair, enlarge, tone, grain, quantise.
 
 Each step is a pure function in a module of its own. A linear filter enlarges chroma.
 """
@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.picture import Picture, Plane, pixel_format
+from reelwright.media.tone import FrameTone, ToneChange, level_range
 from reelwright.media.types import FrameDamage
 from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.enlarge import enlarge
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
-from reelwright.restoration.grain import add_grain
+from reelwright.restoration.grain import kept_grain
 from reelwright.restoration.quantise import code_gain, quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move
+from reelwright.restoration.tone import ToneMap, tone_map
 from reelwright.restoration.window import prepare
-from reelwright.restoration.window_network import MIDDLE
+from reelwright.restoration.window_network import MIDDLE, NetworkInput
 
 Luma = NDArray[np.float32]
 
@@ -37,10 +39,12 @@ class RestoredFrame:
     Attributes:
         picture: the result.
         damage: what was measured in the source; None with a network that reads single frames.
+        tone_change: what opening glare and shadows changed; None when they were left.
     """
 
     picture: Picture
     damage: FrameDamage | None
+    tone_change: ToneChange | None = None
 
 
 class Restorer:
@@ -64,6 +68,7 @@ class Restorer:
         full_range: bool = False,
         siting: tuple[float, float] = DEFAULT_SITING,
         moved: tuple[float, float] = (0.0, 0.0),
+        tone: FrameTone | None = None,
     ) -> RestoredFrame:
         """Restores a frame; the result is `scale` times as wide and high.
 
@@ -74,12 +79,16 @@ class Restorer:
             full_range: whether code values use the whole depth (full range) or the studio range.
             siting: where the first chroma sample of `picture` lies (see `enlarge_chroma`).
             moved: samples of `picture` by which the result is moved to the right and down.
+            tone: how glare and shadows are opened; None leaves them.
         """
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
         gain = code_gain(source, target, full_range=full_range)
-        luma, damage = self._luma(picture, window, gain * ((1 << source.depth) - 1))
-        luma = move(luma, moved[0] * self._scale, moved[1] * self._scale)
+        luma, inputs, damage = self._repaired(picture, window)
+        toned = None if tone is None else tone_map(luma, tone, level_range(source.depth, full_range=full_range))
+        restored = self._enlarged(luma, inputs, toned)
+        restored *= np.float32(gain * ((1 << source.depth) - 1))
+        luma = move(restored, moved[0] * self._scale, moved[1] * self._scale)
         planes: list[Plane] = [quantise(luma, target)]
         if target.planes == 3:
             for chroma in picture.planes[1:] or (None, None):
@@ -96,20 +105,32 @@ class Restorer:
                             gain=gain,
                             siting=siting,
                             moved=moved,
+                            factors=None if toned is None else toned.colour,
                         )
                     )
-        return RestoredFrame(Picture(out_pix_fmt, *size, tuple(planes)), damage)
+        change = None if toned is None else toned.change
+        return RestoredFrame(Picture(out_pix_fmt, *size, tuple(planes)), damage, change)
 
-    def _luma(self, picture: Picture, window: FrameWindow | None, white: float) -> tuple[Luma, FrameDamage | None]:
-        """Restored luma in code values of the result, of which the source's top is `white`, and what was measured."""
+    def _repaired(
+        self, picture: Picture, window: FrameWindow | None
+    ) -> tuple[Luma, NetworkInput | None, FrameDamage | None]:
+        """Luma in [0, 1] without its dust, what the network reads beside it, and what was measured."""
         luma = picture.planes[0].astype(np.float32)
         luma *= np.float32(1 / ((1 << picture.format.depth) - 1))
-        inputs, damage = None, None
-        if self._engine.halo_frames:
-            window = window or FrameWindows([picture], 0, [True]).window(0)
-            prepared = prepare(window.codes, window.small)
-            luma = repair_luma(luma, window.codes[MIDDLE], prepared.frames[MIDDLE])
-            inputs, damage = prepared.network_input(), prepared.measurement.summary()
-        restored = add_grain(enlarge(self._engine, luma, inputs, self._scale), luma, self._grain_keep)
-        restored *= np.float32(white)
-        return restored, damage
+        if not self._engine.halo_frames:
+            return luma, None, None
+        window = window or FrameWindows([picture], 0, [True]).window(0)
+        prepared = prepare(window.codes, window.small)
+        luma = repair_luma(luma, window.codes[MIDDLE], prepared.frames[MIDDLE])
+        return luma, prepared.network_input(), prepared.measurement.summary()
+
+    def _enlarged(self, luma: Luma, inputs: NetworkInput | None, toned: ToneMap | None) -> Luma:
+        """Luma enlarged, with its tone and grain, in the same unit."""
+        restored = enlarge(self._engine, luma, inputs, self._scale)
+        grain = kept_grain(restored, luma, self._grain_keep)
+        if toned is not None:
+            restored = toned.apply(restored)
+        # Grain comes after the tone, so that no shadow that is opened lifts it.
+        if grain is not None:
+            restored += grain
+        return restored

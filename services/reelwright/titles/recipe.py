@@ -35,6 +35,24 @@ class Grain(BaseModel):
     keep: float = Field(default=0.4, ge=0.0, le=1.0)
 
 
+class Tone(BaseModel):
+    """What happens to dark and bright parts of the picture; mid-tones stay.
+
+    Attributes:
+        glare: how far glare is taken off and bright parts are opened, 0 to 1; 0 leaves them.
+        shadows: how far dark parts are opened, 0 to 1; 0 leaves them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    glare: float = Field(default=0.0, ge=0.0, le=1.0)
+    shadows: float = Field(default=0.0, ge=0.0, le=1.0)
+
+    @property
+    def opens(self) -> bool:
+        """Whether anything is opened."""
+        return self.glare > 0 or self.shadows > 0
+
+
 class Recipe(BaseModel):
     """A resolved recipe.
 
@@ -50,6 +68,7 @@ class Recipe(BaseModel):
             the previous frame.
         deflicker: `on` evens out light that changes from frame to frame within a shot.
         stabilise: `on` takes back how the film moved in the gate, within a shot.
+        tone: what happens to dark and bright parts of the picture.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +81,7 @@ class Recipe(BaseModel):
     on_damage: Literal["fail", "conceal"] = "fail"
     deflicker: Literal["off", "on"] = "off"
     stabilise: Literal["off", "on"] = "off"
+    tone: Tone = Tone()
 
     @property
     def steadies(self) -> bool:

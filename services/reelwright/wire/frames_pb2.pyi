@@ -7,20 +7,36 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
     CONCEALED_FIELD_NUMBER: _ClassVar[int]
     CORRECTION_FIELD_NUMBER: _ClassVar[int]
+    TONE_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
     preview: bool
     concealed: bool
     correction: CorrectionInfo
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ...) -> None: ...
+    tone: ToneInfo
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ...) -> None: ...
+
+class ToneInfo(_message.Message):
+    __slots__ = ("white", "shadows", "highlights", "veil", "detail")
+    WHITE_FIELD_NUMBER: _ClassVar[int]
+    SHADOWS_FIELD_NUMBER: _ClassVar[int]
+    HIGHLIGHTS_FIELD_NUMBER: _ClassVar[int]
+    VEIL_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    white: float
+    shadows: float
+    highlights: float
+    veil: float
+    detail: float
+    def __init__(self, white: _Optional[float] = ..., shadows: _Optional[float] = ..., highlights: _Optional[float] = ..., veil: _Optional[float] = ..., detail: _Optional[float] = ...) -> None: ...
 
 class CorrectionInfo(_message.Message):
     __slots__ = ("gain", "offset", "move_right", "move_down", "right", "down", "light", "level")
@@ -113,7 +129,7 @@ class FrameBatch(_message.Message):
     def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., halo_corrections: _Optional[_Iterable[_Union[CorrectionInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "attempt")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +142,7 @@ class RestoredBatch(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     DAMAGE_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
+    TONE_CHANGES_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
@@ -139,8 +156,17 @@ class RestoredBatch(_message.Message):
     seconds: float
     damage: _containers.RepeatedCompositeFieldContainer[DamageInfo]
     cost: float
+    tone_changes: _containers.RepeatedCompositeFieldContainer[ToneChangeInfo]
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class ToneChangeInfo(_message.Message):
+    __slots__ = ("brightness", "changed")
+    BRIGHTNESS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    brightness: float
+    changed: float
+    def __init__(self, brightness: _Optional[float] = ..., changed: _Optional[float] = ...) -> None: ...
 
 class DamageInfo(_message.Message):
     __slots__ = ("grain", "grain_size", "blockiness", "sharpness", "dust")

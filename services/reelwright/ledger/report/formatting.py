@@ -10,6 +10,7 @@ from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.timestamp import timestamp
+from reelwright.media.tone import ToneChange
 from reelwright.media.types import SourceInfo, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Recipe
 
@@ -67,6 +68,8 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "Damage measured", f"{damage_sentence(damage).capitalize()}, averaged over the film."
     if steadiness := steadiness_of(manifest.shots):
         yield "Steadied", f"{steadiness_sentence(steadiness).capitalize()}, averaged over the film."
+    if change := tone_change_of(manifest.shots):
+        yield _tone(recipe, change)
     if video.field_order != "progressive" or recipe.deinterlace == "on":
         yield _scan(manifest)
     if video.bars.any:
@@ -107,10 +110,30 @@ def steadiness_sentence(found: ShotSteadiness) -> str:
     )
 
 
+def tone_change_of(shots: Sequence[ShotEntry]) -> ToneChange | None:
+    """What opening glare and shadows changed in some shots, averaged over their frames; None when it was not done."""
+    changed = [(shot.tone_change, shot.frames) for shot in shots if shot.tone_change is not None]
+    if not changed:
+        return None
+    frames = sum(count for _, count in changed)
+    return ToneChange(
+        **{
+            name: sum(getattr(change, name) * count for change, count in changed) / frames
+            for name in ToneChange.model_fields
+        }
+    )
+
+
+def tone_sentence(change: ToneChange) -> str:
+    """What was changed, in words, e.g. `brightness +1.2 %, 31 % of the picture changed`."""
+    return f"brightness {change.brightness:+.1f} %, {100 * change.changed:.0f} % of the picture changed"
+
+
 def shot_sentence(shot: ShotEntry) -> str:
     """What was measured in a shot, in words; empty when nothing was."""
     words = [damage_sentence(shot.damage)] if shot.damage else []
     words += [steadiness_sentence(shot.steadiness)] if shot.steadiness else []
+    words += [tone_sentence(shot.tone_change)] if shot.tone_change else []
     return ", ".join(words)
 
 
@@ -168,6 +191,15 @@ def _grain(recipe: Recipe) -> tuple[str, str]:
         f"{recipe.grain.keep:.0%} of the grain kept",
         "This share of the grain that the network removed was added back.",
     )
+
+
+def _tone(recipe: Recipe, change: ToneChange) -> tuple[str, str]:
+    taken = [
+        f"{word} {share:.0%}".replace("%", " %")
+        for word, share in (("glare taken off by", recipe.tone.glare), ("shadows opened by", recipe.tone.shadows))
+        if share
+    ]
+    return "Tone", f"{', '.join(taken).capitalize()}: {tone_sentence(change)}, averaged over the film. Mid-tones stay."
 
 
 def _scan(manifest: Manifest) -> tuple[str, str]:
