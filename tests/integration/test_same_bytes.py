@@ -79,7 +79,8 @@ def restored(folder: Path, *, parallel: int = 1) -> list[dict[str, Any]]:
         for number, source in enumerate(films()):
             output = folder / f"{number}.mp4"
             step = "on" if source == unsteady_film(44) else "off"
-            request = request_for(source, output, on_damage="conceal", deflicker=step, stabilise=step)
+            tone = {"glare": 0.7, "shadows": 1} if source in {unsteady_film(44), uneven_film(*SHOTS)} else {}
+            request = request_for(source, output, on_damage="conceal", deflicker=step, stabilise=step, tone=tone)
             assert request.halo_frames == 2
             harness.submit(request)
             event = harness.wait(request)
@@ -94,6 +95,7 @@ def test_the_borders_of_batches_and_segments_change_no_pixel(tmp_path: Path, mon
     assert [shot["frames"] for shot in manifests[5]["shots"]] == list(SHOTS)
     assert manifests[6]["concealed"]
     steadied, *_ = manifests[7]["shots"]
+    assert all(shot["tone_change"]["changed"] > 0 for shot in (*manifests[5]["shots"], steadied))
     assert steadied["steadiness"]["flicker_after"] < steadied["steadiness"]["flicker_before"] / 3
     wanted = [manifest["frame_digests"] for manifest in manifests]
     for batch, segment, parallel in ((1, 48, 3), (5, 7, 2)):

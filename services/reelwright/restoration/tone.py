@@ -22,9 +22,9 @@ Field = NDArray[np.float64]
 
 _REDUCTION = 4
 # Radius of the guided filters as a share of the picture's height, and the variance that they take for detail.
-_RADIUS = 1 / 24
+_RADIUS = 1 / 40
 _DETAIL = 0.05**2
-_FIT = 0.02**2
+_FIT = 0.01**2
 # Bleeding is at most so much of a pixel's light.
 _MOST_BLEEDING = 0.7
 # Chroma follows luma within these factors.

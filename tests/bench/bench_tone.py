@@ -1,0 +1,125 @@
+"""Bloom and crushed shadows of known film, opened again: `python -m tests.bench.bench_tone [FOLDER]`.
+
+Shots of the demo's clips, or of `shared/clips` where that exists, are damaged and opened. With a folder, a frame of
+each is written there as PNG: damaged, opened, truth. At the end the time of the steps beside that of the network.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from reelwright.decoder.tone_curves import with_tone
+from reelwright.media.picture import Picture
+from reelwright.media.probe import probe
+from reelwright.media.reader import FrameReader
+from reelwright.media.tone import FrameTone
+from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.frame_windows import FrameWindows
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.restore import Restorer
+from reelwright.titles.recipe import Recipe, Tone
+from tests.support.aged_scenes import decoded
+from tests.support.films import REAL, whole_film
+from tests.support.veiled_scenes import Codes, Result, bloomed, compare, crushed, opened
+
+_FRAMES, _LEAST = 16, 20
+_ROUNDS = 5
+Damage = Callable[[Codes], Codes]
+CASES: dict[str, tuple[Damage, dict[str, float]]] = {
+    "bloom 25 %": (lambda truth: bloomed(truth, 0.25), {"glare": 0.5}),
+    "bloom 50 %": (lambda truth: bloomed(truth, 0.5), {"glare": 1.0}),
+    "bloom 50 %, narrow": (lambda truth: bloomed(truth, 0.5, reach=0.03), {"glare": 1.0}),
+    "bloom 50 %, wide": (lambda truth: bloomed(truth, 0.5, reach=0.1), {"glare": 1.0}),
+    "shadows to the power of 1.6": (lambda truth: crushed(truth, 1.6), {"shadows": 1.0}),
+    "shadows to the power of 2": (lambda truth: crushed(truth, 2.0), {"shadows": 1.0}),
+    "both": (lambda truth: crushed(bloomed(truth, 0.5), 1.6), {"glare": 1.0, "shadows": 1.0}),
+}
+
+
+def main() -> None:
+    """Prints the tables."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    found: dict[str, list[Result]] = {name: [] for name in CASES}
+    for name, truth in shots():
+        for case, (damage, strength) in CASES.items():
+            damaged = damage(truth)
+            result = opened(damaged, **strength)
+            found[case].append(compare(truth, damaged, result))
+            print(f"{name:14}{case:29}{found[case][-1]}")
+            if folder:
+                folder.mkdir(parents=True, exist_ok=True)
+                parts = np.vstack([damaged[_FRAMES // 2], result[_FRAMES // 2], truth[_FRAMES // 2]])
+                cv2.imwrite(str(folder / f"{name}-{case.replace(' ', '-').replace(',', '')}.png"), parts)
+    print("\n| damage | region | error there | change | best shot | worst shot | elsewhere | mid-tones | flicker |")
+    for case, results in found.items():
+        print(_row(case, results))
+    _print_cost()
+
+
+def shots() -> Iterator[tuple[str, Codes]]:
+    """The middle of each shot of at least 20 frames, without its bars: name and luma."""
+    for film in sorted({whole_film(name) for name in REAL}):
+        source = probe(str(film))
+        held: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
+        number = 0
+        for frame in (*FrameReader(source, Recipe()), None):
+            if held and (frame is None or frame.record.shot_start):
+                if len(held) >= _LEAST and np.std(held[len(held) // 2]) > 12:
+                    first = (len(held) - _FRAMES) // 2
+                    yield f"{film.stem.split('_')[0]} {number}", np.stack(held[first : first + _FRAMES])
+                held, number = [], number + 1
+            if frame is not None:
+                held.append(np.asarray(frame.picture.planes[0], np.uint8))
+
+
+def _row(case: str, results: list[Result]) -> str:
+    """Errors are root mean squares over all shots, flicker means; the mid-tones of the worst shot."""
+
+    def pooled(name: str, weight: str | None) -> float:
+        weights = [getattr(each, weight) if weight else 1 - each.region for each in results]
+        squares = [getattr(each, name) ** 2 for each in results]
+        return float(np.average(squares, weights=weights)) ** 0.5
+
+    before, after = pooled("before", "region"), pooled("after", "region")
+    changes = sorted(each.after / each.before - 1 for each in results)
+    elsewhere = f"{pooled('elsewhere_before', None):.1f} to {pooled('elsewhere_after', None):.1f}"
+    flicker = [np.mean([getattr(each, name) for each in results]) for name in ("flicker_before", "flicker_after")]
+    midtones = max((each.midtones for each in results), key=abs)
+    return (
+        f"| {case} | {np.mean([each.region for each in results]):.0%} | {before:.1f} to {after:.1f} "
+        f"| {after / before - 1:+.0%} | {changes[0]:+.0%} | {changes[-1]:+.0%} | {elsewhere} | {midtones:+.1f} % "
+        f"| {flicker[0]:.2f} to {flicker[1]:.2f} |"
+    )
+
+
+def _print_cost() -> None:
+    """CPU time per frame of the network with and without the tone, in turn, and of the look-ahead."""
+    rng = np.random.default_rng(0)
+    frames = np.stack([cv2.GaussianBlur(rng.integers(0, 256, (576, 720), np.uint8), (0, 0), 3)] * 5)
+    pictures = [Picture("gray", 720, 576, (frame,)) for frame in frames]
+    window = FrameWindows(pictures, 2, [True]).window(0)
+    restorer = Restorer(create_engine("auto", resolve_model("reel-s"), threads=1), 2, 0.4)
+    tone = FrameTone(white=0.9, shadows=1.0, highlights=1.0, veil=0.3, detail=2.0)
+    spent: dict[FrameTone | None, list[float]] = {None: [], tone: []}
+    for _ in range(_ROUNDS):
+        for each, seconds in spent.items():
+            started = time.process_time()
+            restorer.restore(pictures[2], "gray", window=window, tone=each)
+            seconds.append(time.process_time() - started)
+    plain, toned = (float(np.median(seconds)) for seconds in spent.values())
+    started = time.process_time()
+    for _ in with_tone(decoded(frames), Recipe(tone=Tone(glare=1)), frames[0].size, full_range=False):
+        pass
+    ahead = (time.process_time() - started) / len(frames)
+    print(f"\n720x576: reel-s {plain * 1000:.0f} ms, tone {(toned - plain) * 1000:+.1f} ms", end="")
+    print(f", look-ahead {ahead * 1000:.1f} ms: {(toned - plain + ahead) / plain:.1%} of a frame's time")
+
+
+if __name__ == "__main__":
+    main()
