@@ -92,10 +92,10 @@ _FIELD_RULES: dict[tuple[type[BaseModel], str], list[Schema]] = {
     (FolderFeed, "location"): [_rule(_FOLDER_LOCATION, f"location is not the location of a folder: {_LOCATION_FORM}")],
     (ListFeed, "location"): [_rule(_FILE_LOCATION, f"location is not the location of a file: {_LOCATION_FORM}")],
     (RestorationSpec, "recipe"): [
-        _rule("self.matches('^[a-z0-9-]+$')", "recipe is the name of a recipe that ships: archive, clean or faithful")
+        _rule("self.matches('^[a-z0-9-]+$')", "recipe is the name of a recipe that ships, such as archive or faithful")
     ],
     (TitleTemplate, "recipe"): [
-        _rule("self.matches('^[a-z0-9-]+$')", "recipe is the name of a recipe that ships: archive, clean or faithful")
+        _rule("self.matches('^[a-z0-9-]+$')", "recipe is the name of a recipe that ships, such as archive or faithful")
     ],
     (Recipe, "model"): [_rule("!self.contains('/')", "model is the name of a model that ships, not a path")],
 }

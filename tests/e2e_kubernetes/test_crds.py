@@ -30,7 +30,7 @@ TEMPLATE = {"output": "s3://films/restored/{name}.mp4"}
         ({"output": "/films/"}, "output is not the location of a film"),
         ({"output": FILM["source"]}, "output is the source itself; the original is never changed"),
         ({"output": f"{FILM['source']}/a.mp4"}, "output lies inside source; give another location"),
-        ({"recipe": "My Recipe"}, "recipe is the name of a recipe that ships: archive, clean or faithful"),
+        ({"recipe": "My Recipe"}, "recipe is the name of a recipe that ships, such as archive or faithful"),
         ({"recipe": {"scale": 2}}, "spec.recipe in body must be of type string"),
         (
             {"overrides": {"scale": 5}},

@@ -6,14 +6,38 @@ from pathlib import Path
 
 import pytest
 
+from reelwright.cli.main import run
 from reelwright.titles.errors import RecipeError
-from reelwright.titles.recipe import load_recipe, recipe_keys, recipe_names
+from reelwright.titles.named_recipes import recipe_names, recipe_summary
+from reelwright.titles.recipe import Tone, load_recipe, recipe_keys
 
 
 def test_every_shipped_recipe_is_valid() -> None:
-    """The recipes in the package load."""
-    assert recipe_names() == ["archive", "clean", "faithful"]
-    assert {load_recipe(name).profile for name in recipe_names()} == {"web", "master"}
+    """The recipes in the package load, no two are the same, and each says in one line what it is for."""
+    names = recipe_names()
+    assert {"archive", "clean", "faithful", "war-film", "home-movie-8mm"} <= set(names)
+    assert len({load_recipe(name).canonical() for name in names}) == len(names)
+    assert all(20 < len(recipe_summary(name)) < 110 and recipe_summary(name).endswith(".") for name in names)
+
+
+def test_the_archives_recipe_changes_nothing_beside_the_restoration() -> None:
+    """Lossless, all of the grain, and every other step off."""
+    archive = load_recipe("archive")
+    assert (archive.profile, archive.grain.keep) == ("master", 1)
+    assert (archive.deflicker, archive.stabilise, archive.tone) == ("off", "off", Tone())
+
+
+def test_recipes_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """`recipes` prints a line for each, `recipes NAME` that one with its comments, and a wrong name is corrected."""
+    assert run(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == recipe_names()
+    assert run(["recipes", "war-film"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"# {recipe_summary('war-film')}")
+    assert "shadows = 0.6           # less" in said
+    assert run(["recipes", "warfilm"]) == 2
+    assert "did you mean 'war-film'?" in capsys.readouterr().err
 
 
 def test_an_override_wins_over_the_recipe() -> None:

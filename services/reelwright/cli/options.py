@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", help="A recipe's name (faithful, clean, archive) or a .toml/.yaml file.")
+    str, typer.Option("--recipe", help="A recipe's name (see `reelwright recipes`) or a .toml/.yaml file.")
 ]
 SetOption = Annotated[
     list[str] | None,

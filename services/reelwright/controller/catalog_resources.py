@@ -53,7 +53,7 @@ class TitleTemplate(ApiDocument):
     Attributes:
         output: where each film goes, with {name} for the title's name: that of its file without its suffix, with the
             folders that it is in below the feed's folder.
-        recipe: name of a recipe that ships: archive, clean or faithful.
+        recipe: name of a recipe that ships; `reelwright recipes` lists them.
         overrides: keys that replace those of the recipe.
         priority_class: share of the workers when titles compete.
         deadline_seconds: seconds from the making of a Restoration to its deadline; no deadline unless given.

@@ -112,7 +112,7 @@ class RestorationSpec(ApiDocument):
     Attributes:
         source: the film to restore: an absolute path, or s3://BUCKET/NAME. It is only read.
         output: where the restored film goes, likewise. Manifest and report are written beside it.
-        recipe: name of a recipe that ships: archive, clean or faithful.
+        recipe: name of a recipe that ships; `reelwright recipes` lists them.
         overrides: keys that replace those of the recipe.
         priority_class: share of the workers when titles compete.
         deadline: when the film is needed. Workers are shared so that it is held where that is possible.

@@ -31,7 +31,8 @@ from reelwright.titles.errors import (
     ReelwrightError,
     UnavailableError,
 )
-from reelwright.titles.recipe import merge_recipe, recipe_names
+from reelwright.titles.named_recipes import recipe_names
+from reelwright.titles.recipe import merge_recipe
 from reelwright.titles.request import PriorityClass, RunRequest
 
 log = get_logger(__name__)

@@ -8,7 +8,6 @@ import functools
 import json
 import operator
 import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelwright.titles.errors import RecipeError
+from reelwright.titles.named_recipes import recipe_names, recipe_text
 
 # Always written. A key that was added later is written only when it is not its default, so that processes which do not
 # know it take the titles that do not use it.
@@ -91,7 +91,7 @@ class Recipe(BaseModel):
     def changed_keys(self) -> list[str]:
         """The keys whose values are not the defaults, in dotted form: those that must not be ignored."""
         default = type(self)()
-        return [key for key in recipe_keys(type(self)) if _value_of(self, key) != _value_of(default, key)]
+        return [key for key in recipe_keys(type(self)) if value_of(self, key) != value_of(default, key)]
 
     def canonical(self) -> str:
         """The recipe as JSON with sorted keys: the form that enters the run identity."""
@@ -113,12 +113,6 @@ def recipe_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
         else:
             keys.append(prefix + name)
     return keys
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that ship."""
-    folder = resources.files("reelwright.titles") / "recipes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 def load_recipe(name_or_path: str = "faithful", overrides: dict[str, str] | None = None) -> Recipe:
@@ -188,7 +182,7 @@ def parse_recipe(document: dict[str, Any], where: str = "recipe", unknown_key: s
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
         if first["type"] == "extra_forbidden":
-            remedy = unknown_key or _nearest(key, recipe_keys())
+            remedy = unknown_key or nearest(key, recipe_keys())
             raise RecipeError(f"unknown key {key!r}", where, remedy) from None
         raise RecipeError(f"{key}: {first['msg']} (got {first['input']!r})", where, "correct the value") from None
 
@@ -211,12 +205,11 @@ def parse_recipe_text(text: str) -> Recipe:
 
 def _read(name_or_path: str) -> dict[str, Any]:
     path = Path(name_or_path)
-    packaged = resources.files("reelwright.titles") / "recipes" / f"{name_or_path}.toml"
     if path.suffix in {".toml", ".yaml", ".yml"}:
         return _parse_file(path)
-    if packaged.is_file():
-        return tomllib.loads(packaged.read_text())
-    raise RecipeError(f"no recipe named {name_or_path!r}", "", _nearest(name_or_path, recipe_names()))
+    if (text := recipe_text(name_or_path)) is not None:
+        return tomllib.loads(text)
+    raise RecipeError(f"no recipe named {name_or_path!r}", "", nearest(name_or_path, recipe_names()))
 
 
 def _parse_file(path: Path) -> dict[str, Any]:
@@ -262,15 +255,17 @@ def _assign(document: dict[str, Any], dotted: str, value: object) -> None:
     for parent in parents:
         below = document.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise RecipeError(f"unknown key {dotted!r}", "--set", _nearest(dotted, recipe_keys()))
+            raise RecipeError(f"unknown key {dotted!r}", "--set", nearest(dotted, recipe_keys()))
         document = below
     document[last] = value
 
 
-def _value_of(recipe: Recipe, dotted: str) -> object:
+def value_of(recipe: Recipe, dotted: str) -> object:
+    """The value of a key in dotted form."""
     return functools.reduce(getattr, dotted.split("."), recipe)
 
 
-def _nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: list[str]) -> str:
+    """What to do about a word that is not known: the most similar one, or all of them."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
