@@ -24,7 +24,7 @@ from tests.support.commands import COMMAND, TIMEOUT_SECONDS, manifest_of, reelwr
 from tests.support.films import small_film
 
 _HEAVY = ("av", "cv2", "grpc", "kafka", "numpy", "openvino", "s3fs", "torch")
-_VERBS: tuple[str, ...] = ("restore", "verify", "probe", "models", "age")
+_VERBS: tuple[str, ...] = ("restore", "verify", "probe", "recipes", "models", "age")
 _VERBS += ("serve", "submit", "status", "cancel", "topics", "deadletter")
 
 

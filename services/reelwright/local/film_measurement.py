@@ -1,0 +1,163 @@
+"""Measures samples of a film: what `recommend` goes by. It takes a few seconds, whatever the film's length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from reelwright.decoder.path_smoothing import unsteadiness
+from reelwright.decoder.tone_curves import tone_of
+from reelwright.media.colour import RANGE_FULL
+from reelwright.media.picture import Picture, without_neutral_chroma
+from reelwright.media.sampled_pictures import sampled_pictures
+from reelwright.media.scene_tracker import Placement, SceneTracker
+from reelwright.media.tone import ToneCounts, code_levels, count_tone
+from reelwright.media.types import FrameDamage, SourceInfo
+from reelwright.restoration.frame_windows import FrameWindows
+from reelwright.restoration.window import prepare
+from reelwright.restoration.window_network import FRAMES, MIDDLE
+from reelwright.titles.errors import InputError
+from reelwright.titles.recipe import Recipe, Tone
+
+# Unsteadiness is measured on whole numbers, so many to a sample, level or per cent.
+_UNIT = 1000
+_LEAST_FRAMES = 9
+# In nearly black film a level more or less is nothing.
+_LEAST_LEVEL = 8.0
+# What is darker than this is a deep shadow, what is brighter close to white; levels to the film's white.
+_DEEP, _CLOSE = 0.2, 0.9
+
+
+class FilmMeasurement(BaseModel):
+    """What samples of a film show: medians over runs of frames, unless something else is said.
+
+    Attributes:
+        frames: how many frames were looked at.
+        colour: whether any of them has colour.
+        field_order: progressive, tff, bff or telecine.
+        bars: whether it has black borders.
+        width: of the stored picture, in samples.
+        height: the same.
+        grain: standard deviation in 8-bit levels.
+        blockiness: excess of the gradient at the borders of 8x8 blocks, 0 to 1.
+        sharpness: energy of the finest detail relative to that of detail twice as large, 0 to 1.
+        dusty: share of the runs with dust.
+        flicker: what changes faster than within half a second in the scene's light, in per cent of it.
+        weave: the same of its place, in samples.
+        dark: share of all pixels in deep shadow.
+        bright: share of all pixels close to white.
+        shadows: slope less 1 of the curve that `tone.shadows` 1 would have at black.
+        highlights: the same of `tone.glare` at white.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    frames: int
+    colour: bool
+    field_order: str
+    bars: bool
+    width: int
+    height: int
+    grain: float
+    blockiness: float
+    sharpness: float
+    dusty: float
+    flicker: float
+    weave: float
+    dark: float
+    bright: float
+    shadows: float
+    highlights: float
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What was found, run by run."""
+
+    frames: int = 0
+    colour: bool = False
+    damage: list[FrameDamage] = field(default_factory=list)
+    flicker: list[float] = field(default_factory=list)
+    weave: list[float] = field(default_factory=list)
+    tone: list[ToneCounts] = field(default_factory=list)
+
+
+def measure_film(info: SourceInfo) -> FilmMeasurement:
+    """Measures a film.
+
+    Args:
+        info: what `probe` found in it.
+
+    Raises:
+        InputError: none of its frames decodes.
+    """
+    full_range = info.video.colour.range == RANGE_FULL
+    sums = _Sums()
+    for number, pictures in enumerate(sampled_pictures(info)):
+        _add_picture(sums, pictures, full_range=full_range)
+        # Following the scene takes most of the time, and a weave is the same all over a film.
+        if number % 2 == 0:
+            _add_motion(sums, pictures)
+    if not sums.frames:
+        raise InputError("none of the sampled frames decodes", info.location, "give a file whose film is in it")
+    counts = ToneCounts.unpacked(np.sum([each.packed() for each in sums.tone], axis=0))
+    tone = tone_of(counts, Recipe(tone=Tone(glare=1, shadows=1)), full_range=full_range)
+    level = code_levels(full_range=full_range) / tone.white
+    pixels = float(counts.levels.sum())
+    return FilmMeasurement(
+        frames=sums.frames,
+        colour=sums.colour,
+        field_order=info.video.field_order,
+        bars=info.video.bars.any,
+        width=info.video.width,
+        height=info.video.height,
+        grain=_median([each.grain for each in sums.damage], 2),
+        blockiness=_median([each.blockiness for each in sums.damage], 3),
+        sharpness=_median([each.sharpness for each in sums.damage], 3),
+        dusty=round(float(np.mean([each.dust > 0 for each in sums.damage])), 3),
+        flicker=_median(sums.flicker, 2),
+        weave=_median(sums.weave, 3),
+        dark=round(float(counts.levels[level < _DEEP].sum()) / pixels, 3),
+        bright=round(float(counts.levels[level > _CLOSE].sum()) / pixels, 3),
+        shadows=tone.shadows,
+        highlights=tone.highlights,
+    )
+
+
+def _add_picture(sums: _Sums, pictures: Sequence[Picture], *, full_range: bool) -> None:
+    sums.frames += len(pictures)
+    sums.colour = sums.colour or without_neutral_chroma(pictures[0]).format.planes > 1
+    window = FrameWindows(pictures[:FRAMES], min(MIDDLE, len(pictures) - 1), [False]).window(0)
+    sums.damage.append(prepare(window.codes, window.small).measurement.summary())
+    sums.tone.append(count_tone(pictures[-1], full_range=full_range))
+
+
+def _add_motion(sums: _Sums, pictures: Sequence[Picture]) -> None:
+    tracker = SceneTracker()
+    places = [tracker.place(picture, shot_start=index == 0) for index, picture in enumerate(pictures)]
+    linked = _longest_linked(places)
+    if len(linked) >= _LEAST_FRAMES:
+        level = max(_LEAST_LEVEL, float(np.mean([each.level for each in linked])))
+        sums.flicker.append(100 * _unsteady([each.light for each in linked]) / level)
+        weave = [_unsteady([each.right for each in linked]), _unsteady([each.down for each in linked])]
+        sums.weave.append(float(np.hypot(*weave)))
+
+
+def _longest_linked(places: Sequence[Placement]) -> list[Placement]:
+    """The most frames in a row that show the same scene."""
+    longest: list[Placement] = []
+    current: list[Placement] = []
+    for place in places:
+        current = [*current, place] if place.linked else [place]
+        longest = max(longest, current, key=len)
+    return longest
+
+
+def _unsteady(path: Sequence[float]) -> float:
+    return unsteadiness(np.rint(np.array(path) * _UNIT).astype(np.int64)) / _UNIT
+
+
+def _median(values: Sequence[float], digits: int) -> float:
+    return round(float(np.median(values)), digits) if values else 0.0

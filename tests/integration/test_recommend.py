@@ -1,0 +1,104 @@
+"""`recommend` measures a film and chooses a recipe, with its reasons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reelwright.cli.main import run
+from reelwright.local.film_measurement import FilmMeasurement, measure_film
+from reelwright.local.recommendation import recommend
+from reelwright.media.probe import probe
+from reelwright.titles.overrides import resolve_recipe
+from tests.support import clips
+from tests.support.films import gray_in_colour, real_film, unsteady_film
+
+STEADY = FilmMeasurement(
+    frames=288,
+    colour=True,
+    field_order="progressive",
+    bars=False,
+    width=720,
+    height=576,
+    grain=3.0,
+    blockiness=0.1,
+    sharpness=0.4,
+    dusty=0.1,
+    flicker=0.1,
+    weave=0.05,
+    dark=0.1,
+    bright=0.01,
+    shadows=0.5,
+    highlights=0.0,
+)
+OLD = {"colour": False, "flicker": 2.0, "weave": 1.5, "grain": 8.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "recipe", "settings"),
+    [
+        ({}, "faithful", {}),
+        ({"grain": 0.5}, "gentle", {}),
+        ({"field_order": "tff"}, "television", {}),
+        ({"flicker": 1.0}, "faithful", {"deflicker": "on"}),
+        ({"weave": 1.0, "height": 240}, "faithful", {"stabilise": "on", "scale": "4"}),
+        (OLD, "newsreel", {"tone.shadows": "0"}),
+        ({**OLD, "dark": 0.4, "shadows": 1.2, "bright": 0.2, "highlights": 0.6}, "war-film", {"tone.shadows": "0.7"}),
+        ({**OLD, "colour": True}, "home-movie-8mm", {"tone.shadows": "0", "tone.glare": "0"}),
+    ],
+)
+def test_what_was_measured_decides(changes: dict[str, object], recipe: str, settings: dict[str, str]) -> None:
+    """Each kind of film has its recipe, and what the recipe does not say comes as a setting that it takes."""
+    found = recommend(STEADY.model_copy(update=changes))
+    assert (found.recipe, found.settings) == (recipe, settings)
+    resolve_recipe(found.recipe, [f"{key}={value}" for key, value in found.settings.items()])
+    assert all("\n" not in reason for reason in found.reasons)
+
+
+def test_an_unsteady_film_gets_steady(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command names the measured flicker and weave, and prints the command that restores the film."""
+    source = unsteady_film(44)
+    assert run(["recommend", str(source)]) == 0
+    first, *reasons = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"reelwright restore {source} --recipe faithful")
+    assert "--set deflicker=on --set stabilise=on" in first
+    assert any(reason.strip().startswith("flicker of ") for reason in reasons)
+
+
+def test_an_interlaced_film_is_television(capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--json` the recipe, the reasons and what was measured are one document."""
+    assert run(["recommend", "--json", str(clips.clip("interlaced_tff"))]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["recipe"] == "television"
+    assert document["measured"]["field_order"] == "tff"
+
+
+def test_black_and_white_is_recognised() -> None:
+    """Neutral chroma is no colour; a scene with chroma is."""
+    assert not measure_film(probe(str(gray_in_colour()))).colour
+    assert measure_film(probe(str(clips.clip("rate_25")))).colour
+
+
+@pytest.mark.parametrize("name", ["short", "gray10", "full_range"])
+def test_every_film_can_be_measured(name: str) -> None:
+    """One frame, deep gray and full range give figures within their ranges."""
+    found = measure_film(probe(str(clips.clip(name))))
+    assert 0 <= found.dark <= 1
+    assert found.frames >= 1
+
+
+def test_a_real_film_is_measured() -> None:
+    """Of a clip of real film the picture's size and steadiness are found."""
+    found = measure_film(probe(str(real_film("chaplin"))))
+    assert found.frames > 20
+    assert found.flicker < 2
+
+
+def test_what_is_no_film_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file without a film is an error of one line and exit code 2."""
+    path = tmp_path / "text.mp4"
+    path.write_text("no film")
+    assert run(["recommend", str(path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
