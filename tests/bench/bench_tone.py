@@ -84,7 +84,7 @@ def _row(case: str, results: list[Result]) -> str:
     def pooled(name: str, weight: str | None) -> float:
         weights = [getattr(each, weight) if weight else 1 - each.region for each in results]
         squares = [getattr(each, name) ** 2 for each in results]
-        return float(np.average(squares, weights=weights)) ** 0.5
+        return float(np.sqrt(np.average(squares, weights=weights)))
 
     before, after = pooled("before", "region"), pooled("after", "region")
     changes = sorted(each.after / each.before - 1 for each in results)
@@ -101,7 +101,8 @@ def _row(case: str, results: list[Result]) -> str:
 def _print_cost() -> None:
     """CPU time per frame of the network with and without the tone, in turn, and of the look-ahead."""
     rng = np.random.default_rng(0)
-    frames = np.stack([cv2.GaussianBlur(rng.integers(0, 256, (576, 720), np.uint8), (0, 0), 3)] * 5)
+    blurred = np.asarray(cv2.GaussianBlur(rng.integers(0, 256, (576, 720), np.uint8), (0, 0), 3), np.uint8)
+    frames = np.stack([blurred] * 5)
     pictures = [Picture("gray", 720, 576, (frame,)) for frame in frames]
     window = FrameWindows(pictures, 2, [True]).window(0)
     restorer = Restorer(create_engine("auto", resolve_model("reel-s"), threads=1), 2, 0.4)

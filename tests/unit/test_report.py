@@ -27,7 +27,6 @@ from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.timestamp import timestamp
-from reelwright.media.tone import ToneChange
 from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe
 from tests.support.ledgers import RUN, film_of, planned, preview_of, put_run, title_of, video_of
@@ -375,18 +374,6 @@ def test_steadiness_in_words() -> None:
     assert formatting.shot_sentence(unmeasured) == ""
     assert steadiness_of([shot, unmeasured]) == steadiness
     assert steadiness_of([unmeasured]) is None
-
-
-def test_tone_in_words() -> None:
-    """A shot's sentence says how far its brightness moved, and how much of the picture changed; a film has the mean."""
-    shot = ShotEntry(first_frame=0, frames=3, preview_frame=0, tone_change=ToneChange(brightness=-1.24, changed=0.307))
-    other = ShotEntry(first_frame=3, frames=1, preview_frame=3, tone_change=ToneChange(brightness=2.76, changed=0.107))
-    unchanged = ShotEntry(first_frame=4, frames=9, preview_frame=4)
-    assert formatting.shot_sentence(shot) == "brightness -1.2 %, 31 % of the picture changed"
-    mean = formatting.tone_change_of([shot, other, unchanged])
-    assert mean is not None
-    assert (mean.brightness, mean.changed) == (pytest.approx(-0.24), pytest.approx(0.257))
-    assert formatting.tone_change_of([unchanged]) is None
 
 
 def test_a_films_damage_is_weighted_by_the_length_of_its_shots() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -141,8 +142,8 @@ def _add_motion(sums: _Sums, pictures: Sequence[Picture]) -> None:
     if len(linked) >= _LEAST_FRAMES:
         level = max(_LEAST_LEVEL, float(np.mean([each.level for each in linked])))
         sums.flicker.append(100 * _unsteady([each.light for each in linked]) / level)
-        weave = [_unsteady([each.right for each in linked]), _unsteady([each.down for each in linked])]
-        sums.weave.append(float(np.hypot(*weave)))
+        across, along = (_unsteady([getattr(each, name) for each in linked]) for name in ("right", "down"))
+        sums.weave.append(math.hypot(across, along))
 
 
 def _longest_linked(places: Sequence[Placement]) -> list[Placement]:
