@@ -230,5 +230,6 @@ def test_tone_in_words() -> None:
     assert formatting.shot_sentence(shot) == "brightness -1.2 %, 31 % of the picture changed"
     mean = formatting.tone_change_of([shot, other, unchanged])
     assert mean is not None
-    assert (mean.brightness, mean.changed) == (pytest.approx(-0.24), pytest.approx(0.257))
+    assert mean.brightness == pytest.approx(-0.24)
+    assert mean.changed == pytest.approx(0.257)
     assert formatting.tone_change_of([unchanged]) is None
