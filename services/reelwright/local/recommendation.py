@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from reelwright.local.film_measurement import FilmMeasurement
-from reelwright.titles.recipe import Recipe, load_recipe, recipe_keys, value_of
+from reelwright.titles.recipe import Recipe, load_recipe, value_of
 
 # Flicker in per cent of the light, and weave as a share of the picture's height; a camera in the hand shows less of it.
 _FLICKER, _WEAVE = 0.5, 0.0012
@@ -106,6 +106,5 @@ def _choices(found: FilmMeasurement) -> list[tuple[str, str, str]]:
 
 
 def _written(recipe: Recipe, key: str) -> str:
-    assert key in recipe_keys()
     value = value_of(recipe, key)
     return f"{value:g}" if isinstance(value, float) else str(value)

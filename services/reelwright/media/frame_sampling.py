@@ -16,6 +16,13 @@ from reelwright.media.container import ReadBound, packets
 # Positions in the film, and consecutive frames at each: enough to meet several scenes and to judge motion.
 _POSITIONS = 24
 _RUN = 12
+# Bytes without a packet of the film: other streams lie between, and an uncompressed frame has 8 bytes for each pixel.
+_MOST_READ, _MOST_READ_PER_PIXEL = 64 << 20, 16
+
+
+def sampling_bound(width: int, height: int) -> ReadBound:
+    """The bound of reading samples of a film with pictures of this size."""
+    return ReadBound(_MOST_READ + _MOST_READ_PER_PIXEL * width * height)
 
 
 def sample_runs(

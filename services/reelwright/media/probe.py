@@ -23,7 +23,7 @@ from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
 from reelwright.media.dolby_vision import check_dolby_vision
 from reelwright.media.field_order import FieldDetector, FieldFinding
 from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
-from reelwright.media.frame_sampling import sample_runs
+from reelwright.media.frame_sampling import sample_runs, sampling_bound
 from reelwright.media.hdr import hdr_of
 from reelwright.media.hevc_layers import hevc_layer_notes
 from reelwright.media.limits import Limits
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from av.container.core import Chapter as SourceChapter
 
 _MAX_RATE = 1000
-# Bytes without a packet of the film: other streams lie between, and an uncompressed frame has 8 bytes for each pixel.
-_MOST_READ, _MOST_READ_PER_PIXEL = 64 << 20, 16
 _CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d\.\d{1,9})")
 
 
@@ -73,7 +71,7 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
             metadata=dict(container.metadata),
         )
         other_parts = _other_parts(container, stream, location)
-    bound = ReadBound(_MOST_READ + _MOST_READ_PER_PIXEL * video.width * video.height)
+    bound = sampling_bound(video.width, video.height)
     fields, bars, captions = _sampled(info, duration, bound)
     notes = [chosen.note] if chosen.note else []
     if bound.reached:

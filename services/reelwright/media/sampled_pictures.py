@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from reelwright.media.container import ReadBound, open_source
+from reelwright.media.container import open_source
 from reelwright.media.formats import picture_of
-from reelwright.media.frame_sampling import sample_runs
+from reelwright.media.frame_sampling import sample_runs, sampling_bound
 from reelwright.media.picture import Picture
 from reelwright.media.stream_choice import video_stream
 from reelwright.media.types import SourceInfo
-
-_MOST_READ, _MOST_READ_PER_PIXEL = 64 << 20, 16
 
 
 def sampled_pictures(info: SourceInfo) -> Iterator[list[Picture]]:
@@ -24,7 +22,7 @@ def sampled_pictures(info: SourceInfo) -> Iterator[list[Picture]]:
         info: what `probe` found in the file.
     """
     video = info.video
-    bound = ReadBound(_MOST_READ + _MOST_READ_PER_PIXEL * video.width * video.height)
+    bound = sampling_bound(video.width, video.height)
     with open_source(info.location, bound=bound) as container:
         runs = sample_runs(
             container,
