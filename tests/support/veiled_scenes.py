@@ -27,8 +27,11 @@ _REGION = 4
 
 def levels(frames: Codes) -> Numbers:
     """Levels of 8-bit luma in studio range, as a share of the way from black to the shot's white."""
-    found = (frames.astype(np.float64) - 16) / 219
-    return found / np.clip(np.quantile(found, 0.995), 0.6, 1)
+    return (frames.astype(np.float64) - 16) / 219 / _white(frames)
+
+
+def _white(frames: Codes) -> float:
+    return float(np.clip((np.quantile(frames, 0.995) - 16) / 219, 0.6, 1))
 
 
 def bloomed(frames: Codes, amount: float, reach: float = 0.05, threshold: float = 0.5) -> Codes:
@@ -40,22 +43,20 @@ def bloomed(frames: Codes, amount: float, reach: float = 0.05, threshold: float 
         reach: standard deviation of the blur as a share of the picture's height.
         threshold: of a highlight's linear light.
     """
-    found = levels(frames)
-    white = (frames.astype(np.float64).max() - 16) / 219 / max(float(found.max()), 1e-6)
     lit = []
-    for each in found:
+    for each in levels(frames):
         light = np.maximum(each, 0) ** _GAMMA
         highlights = np.maximum(np.minimum(light, 1) - threshold, 0)
         blurred = cv2.GaussianBlur(highlights, (0, 0), reach * len(each), borderType=cv2.BORDER_REFLECT)
-        lit.append(16 + 219 * white * (light + amount * blurred) ** (1 / _GAMMA))
+        lit.append(16 + 219 * _white(frames) * (light + amount * blurred) ** (1 / _GAMMA))
     return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
 
 
 def crushed(frames: Codes, power: float, below: float = 0.4) -> Codes:
     """Presses levels below a level towards black, by a power of their share of it."""
-    found = (frames.astype(np.float64) - 16) / 219
+    found = levels(frames)
     pressed = np.where(found < below, below * np.clip(found / below, 0, 1) ** power, found)
-    return np.asarray(np.clip(np.rint(16 + 219 * pressed), 0, 255), np.uint8)
+    return np.asarray(np.clip(np.rint(16 + 219 * _white(frames) * pressed), 0, 255), np.uint8)
 
 
 def tones(frames: Codes, recipe: Recipe, cuts: Sequence[int] = (0,)) -> list[FrameTone]:
