@@ -100,13 +100,13 @@ def test_black_and_white_gets_no_tint(tmp_path: Path) -> None:
 def test_bars_are_put_back_where_they_were(tmp_path: Path) -> None:
     """The film has the source's black borders, enlarged by the scale; with `bars=crop` it has none."""
     kept, cropped = tmp_path / "kept.mkv", tmp_path / "cropped.mkv"
-    manifest = restore(clips.clip("pillarbox"), kept, "--profile", "master")
+    manifest = restore_quickly(clips.clip("pillarbox"), kept, "--profile", "master")
     assert (manifest["width"], manifest["height"]) == (640, 480)
     with av.open(str(kept)) as film:
         luma = next(film.decode(video=0)).to_ndarray()[:480]
     assert int(np.ptp(luma[:, :78])) == 0
     assert int(np.ptp(luma[:, 84:556])) > 100
-    manifest = restore(clips.clip("pillarbox"), cropped, "--profile", "master", "--set", "bars=crop")
+    manifest = restore_quickly(clips.clip("pillarbox"), cropped, "--profile", "master", "--set", "bars=crop")
     assert (manifest["width"], manifest["height"]) == (480, 480)
 
 
@@ -115,15 +115,17 @@ def test_a_temporary_folder_may_have_a_long_path(tmp_path: Path, monkeypatch: py
     folder = tmp_path / ("long" * 30)
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    assert restore(clips.clip("rate_25"), tmp_path / "out.mp4")["frames_out"] == len(clips.truth("rate_25").times)
+    assert restore_quickly(clips.clip("rate_25"), tmp_path / "out.mp4")["frames_out"] == len(
+        clips.truth("rate_25").times
+    )
 
 
 def test_the_same_request_again_costs_nothing(tmp_path: Path) -> None:
     """A film that is finished is not changed."""
     output = tmp_path / "out.mp4"
-    restore(clips.clip("rate_25"), output)
+    restore_quickly(clips.clip("rate_25"), output)
     before = output.stat()
-    restore(clips.clip("rate_25"), output)
+    restore_quickly(clips.clip("rate_25"), output)
     assert output.stat() == before
     assert not (tmp_path / ".reelwright").exists()
 

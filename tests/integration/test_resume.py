@@ -19,7 +19,7 @@ from tests.support.commands import errors_of, manifest_of, sha256, start, tree, 
 from tests.support.films import small_film, uneven_film
 
 # Cuts inside batches as well as between them.
-SHOTS = (31, 17, 26, 7, 40, 13, 24)
+SHOTS = (16, 9, 14, 4, 21, 7, 12)
 FRAMES = sum(SHOTS)
 # One worker thread, so that there are many moments between the first and the last segment on a fast machine too.
 OPTIONS = ("--threads", "1")

@@ -29,14 +29,16 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([COMMAND, *map(str, arguments)], **{**pipes, **options})
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
+def wait_until(
+    condition: Callable[[], bool], process: subprocess.Popen[str], poll_seconds: float = _POLL_SECONDS
+) -> bool:
     """Waits for a condition; False when the process ended before it came true."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         if process.poll() is not None:
             return False
         assert time.monotonic() < deadline, "it hangs"
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll_seconds)
     return True
 
 

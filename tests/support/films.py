@@ -18,7 +18,7 @@ from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import SHOT_FRAMES, scene
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared" / "clips"
-_SECONDS = 1.5
+_SECONDS = 1.0
 REAL = ("chaplin", "sintel_with_14_chapters", "bikes")
 
 
@@ -31,7 +31,7 @@ def whole_film(name: str) -> Path:
 
 @cache
 def real_film(name: str) -> Path:
-    """The first 1.5 seconds of a real film, with its packets copied."""
+    """The first second of a real film, with its packets copied."""
     path = clips.clip_folder() / f"real-{name}.mp4"
     with av.open(str(whole_film(name))) as source, av.open(str(path), "w") as target:
         kept = [s for s in source.streams if s.type in {"video", "audio"}]
