@@ -24,6 +24,7 @@ from reelwright.grpc_security import token_metadata
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
 from reelwright.media.picture import Picture
+from reelwright.media.tone import FrameTone
 from reelwright.media.transport import encode_payload
 from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.restore import RestoredFrame
@@ -93,10 +94,17 @@ class FakeRestorer:
         self._before, self.engine, self.check_engine = before, engine, check
 
     def restore(
-        self, picture: Picture, window: FrameWindow | None, work: Work, moved: tuple[float, float] = (0.0, 0.0)
+        self,
+        picture: Picture,
+        window: FrameWindow | None,
+        work: Work,
+        *,
+        moved: tuple[float, float] = (0.0, 0.0),
+        tone: FrameTone | None = None,
     ) -> RestoredFrame:
         assert window is None
         assert moved == (0, 0)
+        assert tone is None
         self._before(picture)
         planes = tuple(plane.repeat(work.scale, 0).repeat(work.scale, 1) for plane in picture.planes)
         size = (picture.width * work.scale, picture.height * work.scale)
