@@ -136,6 +136,20 @@ def test_black_and_white_frames_stay(level: int, count: int) -> None:
     assert np.array_equal(opened(frames, glare=1, shadows=1), frames)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (2, 40), (40, 2), (17, 33)])
+def test_tiny_pictures_are_opened(rows: int, columns: int) -> None:
+    """A picture of a few samples has a tone as well."""
+    frames = np.random.default_rng(1).integers(16, 236, (2, rows, columns), np.uint8)
+    assert opened(frames, glare=1, shadows=1).shape == frames.shape
+
+
+def test_codes_above_the_depth_do_no_harm() -> None:
+    """A damaged picture of ten bits with codes of sixteen is opened and clipped like any other."""
+    wild = np.random.default_rng(2).integers(0, 1 << 16, (48, 64), np.uint16)
+    found = restored(Picture("gray10le", 64, 48, (wild,)), TONE)
+    assert found.picture.planes[0].max() <= 1023
+
+
 def test_a_shot_of_one_frame_is_opened() -> None:
     """One frame is a shot like any other."""
     damaged = crushed(street(1), 1.7)

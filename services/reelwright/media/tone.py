@@ -72,7 +72,7 @@ class ToneChange(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-    brightness: float = Field(ge=-200, le=200)
+    brightness: float = Field(ge=-100, le=100)
     changed: float = Field(ge=0, le=1)
 
 

@@ -86,7 +86,8 @@ def tone_map(luma: Luma, tone: FrameTone, limits: LevelRange) -> ToneMap:
         offset=(offset * span - gain * limits.black).astype(np.float32),
         colour=np.clip(colour, _LEAST_COLOUR, _MOST_COLOUR).astype(np.float32),
         change=ToneChange(
-            brightness=round(100 * float(change.mean()), 3),
+            # A damaged picture may have codes above its depth.
+            brightness=round(100 * min(1.0, max(-1.0, float(change.mean()))), 3),
             changed=round(float((np.abs(change) >= _CHANGED).mean()), 4),
         ),
     )
