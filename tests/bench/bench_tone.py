@@ -57,7 +57,9 @@ def main() -> None:
                 folder.mkdir(parents=True, exist_ok=True)
                 parts = np.vstack([damaged[_FRAMES // 2], result[_FRAMES // 2], truth[_FRAMES // 2]])
                 cv2.imwrite(str(folder / f"{name} {case}.png"), parts)
-    print("\n| damage | region | error there | change | best shot | worst shot | elsewhere | mid-tones | flicker |")
+    print(
+        "\n| damage | region | error there | change | better by 30 % | worst shot | elsewhere | mid-tones | flicker |"
+    )
     for case, results in found.items():
         print(_row(case, results))
     _print_cost()
@@ -89,13 +91,14 @@ def _row(case: str, results: list[Result]) -> str:
 
     before, after = pooled("before", "region"), pooled("after", "region")
     changes = sorted(each.after / each.before - 1 for each in results)
+    good = sum(change <= -0.3 for change in changes)
     elsewhere = f"{pooled('elsewhere_before', None):.1f} to {pooled('elsewhere_after', None):.1f}"
     flicker = [np.mean([getattr(each, name) for each in results]) for name in ("flicker_before", "flicker_after")]
     midtones = max((each.midtones for each in results), key=abs)
     return (
         f"| {case} | {np.mean([each.region for each in results]):.0%} | {before:.1f} to {after:.1f} "
-        f"| {after / before - 1:+.0%} | {changes[0]:+.0%} | {changes[-1]:+.0%} | {elsewhere} | {midtones:+.1f} % "
-        f"| {flicker[0]:.2f} to {flicker[1]:.2f} |"
+        f"| {after / before - 1:+.0%} | {good} of {len(results)} | {changes[-1]:+.0%} | {elsewhere} "
+        f"| {midtones:+.1f} % | {flicker[0]:.2f} to {flicker[1]:.2f} |"
     )
 
 
