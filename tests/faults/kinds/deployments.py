@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
@@ -86,13 +86,15 @@ class _Denial(BaseHTTPRequestHandler):
     """Answers every request as S3 does when the credentials have no access."""
 
     def _deny(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(403)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(_DENIED)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(_DENIED)
+        # A process that is stopped meanwhile closes its connections.
+        with suppress(ConnectionError):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(403)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(_DENIED)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(_DENIED)
 
     do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _deny  # noqa: N815 - names that the library calls
 

@@ -41,7 +41,7 @@ _POLL_RECORDS = 256
 _FETCH_WAIT_MS = 100
 # For a consumer without records that has nothing to resume: ten fetches per second were most of an idle role's work.
 # Partitions that a group gives to a member are fetched only after its open fetch; a listener gets none.
-_IDLE_FETCH_WAIT_MS, _IDLE_LISTENER_FETCH_WAIT_MS = 1000, 5000
+_IDLE_FETCH_WAIT_MS, _IDLE_LISTENER_FETCH_WAIT_MS = 2000, 5000
 _IDLE_AFTER_SECONDS = 5.0
 # Each poll switches between threads several times, so an idle consumer polls when there is a reason. Without a
 # partition there is no fetch to wait for, so the wait is bounded: by this many times as long as a fetch is held.
