@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,23 +151,6 @@ def test_the_dispatcher_answers_health_and_reflection(cluster: Cluster) -> None:
         answer = HealthStub(channel).Check(HealthCheckRequest(service="reelwright.v1.Dispatch"))
         assert answer.status == HealthCheckResponse.SERVING
         assert "reelwright.v1.Dispatch" in ProtoReflectionDescriptorDatabase(channel).get_services()
-
-
-@pytest.mark.parametrize(
-    ("role", "foreign"),
-    [
-        ("dispatcher", {"av", "cv2", "openvino", "torch", "s3fs"}),
-        ("inference", {"av", "torch"}),
-        ("decoder", {"openvino", "torch", "grpc"}),
-        ("encoder", {"openvino", "torch", "grpc"}),
-    ],
-)
-def test_a_role_loads_what_it_needs_and_no_more(role: str, foreign: set[str]) -> None:
-    """The modules of a role import none of the libraries that only other roles need."""
-    loaded = f"reelwright.process.service, reelwright.{role}.entry"
-    script = f"import sys, {loaded}; print(*sorted({foreign!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
 
 
 def test_roles_are_the_four(cluster: Cluster) -> None:

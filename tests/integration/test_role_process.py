@@ -1,7 +1,8 @@
-"""A role's process when one of its threads dies: it says so, stops taking work, and ends for its orchestrator."""
+"""A role's process: what it loads, and that it ends for its orchestrator when one of its threads dies."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -120,3 +121,20 @@ def test_a_dead_thread_ends_a_restoration(tmp_path: Path, capfd: pytest.CaptureF
     assert not output.exists()
     assert run(["restore", str(small_film(240)), "-o", str(output)]) == 0
     assert manifest_of(output)["frames_out"] == 240
+
+
+@pytest.mark.parametrize(
+    ("role", "foreign"),
+    [
+        ("dispatcher", {"av", "cv2", "openvino", "torch", "s3fs"}),
+        ("inference", {"av", "torch"}),
+        ("decoder", {"openvino", "torch", "grpc"}),
+        ("encoder", {"openvino", "torch", "grpc"}),
+    ],
+)
+def test_a_role_loads_what_it_needs_and_no_more(role: str, foreign: set[str]) -> None:
+    """The modules of a role import none of the libraries that only other roles need."""
+    loaded = f"reelwright.process.service, reelwright.{role}.entry"
+    script = f"import sys, {loaded}; print(*sorted({foreign!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

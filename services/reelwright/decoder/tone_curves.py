@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.correction import FrameTone
 from reelwright.media.tone import (
     GRAIN_BINS,
     HIGHLIGHTS,
@@ -22,7 +23,6 @@ from reelwright.media.tone import (
     RATIO_BINS,
     SHADOWS,
     WHITE,
-    FrameTone,
     ToneCounts,
     code_levels,
     count_tone,

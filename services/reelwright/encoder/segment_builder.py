@@ -17,14 +17,13 @@ from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.media.bars import put_back, restored_size
-from reelwright.media.correction import ScenePlace
+from reelwright.media.correction import ScenePlace, ToneChange
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.scene_tracker import SceneTracker
-from reelwright.media.tone import ToneChange
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import FrameDamage, FrameRecord

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reelwright.media.correction import FrameTone
 from reelwright.media.picture import Picture
-from reelwright.media.tone import FrameTone
 from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.frame_windows import FrameWindow

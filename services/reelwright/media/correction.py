@@ -1,4 +1,7 @@
-"""What the decoder's look-ahead says about a frame: where the scene is, and what steadies it."""
+"""What the decoder's look-ahead says about a frame, and what the worker changed by it.
+
+Records and messages have these. The module needs no library for pictures, because every role loads it.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +40,35 @@ class FrameCorrection(ScenePlace):
     offset: float = Field(default=0.0, ge=-1, le=1)
     move_right: float = Field(default=0.0, ge=-256, le=256)
     move_down: float = Field(default=0.0, ge=-256, le=256)
+
+
+class FrameTone(BaseModel):
+    """How the worker opens glare and shadows of a frame. The numbers change slowly along a shot.
+
+    Attributes:
+        white: the shot's white, as a share of the way from black to the format's white.
+        shadows: slope of the shadows' curve at black, less 1; 0 leaves them.
+        highlights: slope of the highlights' curve at white, less 1; 0 leaves them.
+        veil: share of the highlights' light that is taken off their surroundings.
+        detail: by what factor detail may be enhanced at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    white: float = Field(default=1.0, ge=0.25, le=1)
+    shadows: float = Field(default=0.0, ge=0, le=2.9)
+    highlights: float = Field(default=0.0, ge=0, le=2.9)
+    veil: float = Field(default=0.0, ge=0, le=1)
+    detail: float = Field(default=1.0, ge=1, le=4)
+
+
+class ToneChange(BaseModel):
+    """What the worker changed in a frame.
+
+    Attributes:
+        brightness: by how much the mean luma rose, in per cent of the way from black to the shot's white.
+        changed: share of the picture whose luma changed by 1 % of that way or more.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    brightness: float = Field(ge=-100, le=100)
+    changed: float = Field(ge=0, le=1)

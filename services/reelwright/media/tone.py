@@ -12,7 +12,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from reelwright.media.picture import Picture
 
@@ -42,38 +41,6 @@ _BLOCK = 16
 # of its result's absolute values is 6 (2 / pi)^0.5 standard deviations.
 _NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _NOISE_MEAN = 4.787
-
-
-class FrameTone(BaseModel):
-    """How the worker opens glare and shadows of a frame. The numbers change slowly along a shot.
-
-    Attributes:
-        white: the shot's white, as a share of the way from black to the format's white.
-        shadows: slope of the shadows' curve at black, less 1; 0 leaves them.
-        highlights: slope of the highlights' curve at white, less 1; 0 leaves them.
-        veil: share of the highlights' light that is taken off their surroundings.
-        detail: by what factor detail may be enhanced at most.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-    white: float = Field(default=1.0, ge=0.25, le=1)
-    shadows: float = Field(default=0.0, ge=0, le=2.9)
-    highlights: float = Field(default=0.0, ge=0, le=2.9)
-    veil: float = Field(default=0.0, ge=0, le=1)
-    detail: float = Field(default=1.0, ge=1, le=4)
-
-
-class ToneChange(BaseModel):
-    """What the worker changed in a frame.
-
-    Attributes:
-        brightness: by how much the mean luma rose, in per cent of the way from black to the shot's white.
-        changed: share of the picture whose luma changed by 1 % of that way or more.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-    brightness: float = Field(ge=-100, le=100)
-    changed: float = Field(ge=0, le=1)
 
 
 class LevelRange(NamedTuple):

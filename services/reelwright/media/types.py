@@ -10,9 +10,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-from reelwright.media.correction import FrameCorrection
+from reelwright.media.correction import FrameCorrection, FrameTone
 from reelwright.media.picture import Picture
-from reelwright.media.tone import FrameTone
 
 _FRACTION = re.compile(r"-?\d{1,100}(/\d{1,100})?")
 

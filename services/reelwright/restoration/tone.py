@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.tone import GAMMA, HIGHLIGHTS, SHADOWS, FrameTone, LevelRange, ToneChange, bleeding
+from reelwright.media.correction import FrameTone, ToneChange
+from reelwright.media.tone import GAMMA, HIGHLIGHTS, SHADOWS, LevelRange, bleeding
 
 Luma = NDArray[np.float32]
 Field = NDArray[np.float64]
