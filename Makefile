@@ -33,7 +33,7 @@ SEPARATE = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart
 # Programs that Go builds where they are missing.
 TOOLS := .cache/bin
 
-.PHONY: help demo up test coverage e2e again unit check bench quality fuzz conformance faults images \
+.PHONY: help demo up test tests coverage e2e again unit check bench quality fuzz conformance faults images \
 	images-test chart chart-tools e2e-kubernetes protos crds dashboards values constraints clean
 
 help:  ## what there is
@@ -60,7 +60,11 @@ demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4
 up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C stops it
 	$(BIN)/python -m scripts.up
 
-test: $(VENV)/.dev check  ## every check, and every test but those of whole clusters; JOBS=4 for four processes
+# The checks keep one core busy for a minute and a half, so they run beside the tests.
+test: $(VENV)/.dev  ## every check, and every test but those of whole clusters; JOBS=4 for four processes
+	$(MAKE) --no-print-directory --jobs=2 check tests
+
+tests: $(VENV)/.dev
 	$(PYTEST) $(PARALLEL) $(SEPARATE)
 
 coverage: $(VENV)/.dev  ## the tests of `make test`, and the lines that they do not reach

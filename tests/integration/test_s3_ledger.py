@@ -61,7 +61,7 @@ class S3Machine(AttemptMachine):
 def test_attempts_of_a_run_do_not_meet(store: S3Server) -> None:
     """Whatever people and frozen processes do to a run, no attempt changes another one."""
     S3Machine.bucket = store.bucket
-    run_state_machine_as_test(S3Machine, settings=settings(max_examples=10, stateful_step_count=15, deadline=None))
+    run_state_machine_as_test(S3Machine, settings=settings(max_examples=6, stateful_step_count=15, deadline=None))
 
 
 RACER = """
