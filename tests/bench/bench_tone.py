@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from reelwright.decoder.tone_curves import with_tone
-from reelwright.media.correction import FrameTone
+from reelwright.media.frame_correction import FrameTone
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.tone import level_range
+from reelwright.media.tone_measurement import level_range
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.models import resolve_model

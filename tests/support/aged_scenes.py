@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.decoder.look_ahead import look_ahead
-from reelwright.media.correction import FrameCorrection
+from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.picture import Picture
 from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.titles.recipe import Recipe

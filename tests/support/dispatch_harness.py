@@ -23,7 +23,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_security import token_metadata
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
-from reelwright.media.correction import FrameTone
+from reelwright.media.frame_correction import FrameTone
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
 from reelwright.restoration.frame_windows import FrameWindow

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.decoder.tone_curves import with_tone
-from reelwright.media.correction import FrameTone
-from reelwright.media.tone import level_range
+from reelwright.media.frame_correction import FrameTone
+from reelwright.media.tone_measurement import level_range
 from reelwright.media.types import DecodedFrame
 from reelwright.restoration.tone import tone_map
 from reelwright.titles.recipe import Recipe, Tone

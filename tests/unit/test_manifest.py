@@ -21,7 +21,7 @@ from reelwright.ledger.manifest import (
 )
 from reelwright.ledger.records import PlanEnd, ShotDamage
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.correction import ToneChange
+from reelwright.media.frame_correction import ToneChange
 from reelwright.media.types import FrameDamage
 from reelwright.titles.errors import InputError, LedgerError
 from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of

@@ -12,7 +12,7 @@ from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.conversion import corrections_of, frame_from_wire, frame_to_wire
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.steadiness import SteadinessAccount
-from reelwright.media.correction import FrameCorrection, ScenePlace
+from reelwright.media.frame_correction import FrameCorrection, ScenePlace
 from reelwright.media.picture import PIXEL_FORMATS, Picture, pixel_format
 from reelwright.media.types import FrameRecord
 from reelwright.restoration.chroma import enlarge_chroma

@@ -7,7 +7,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from pydantic import BaseModel, ValidationError
 
-from reelwright.media.correction import FrameCorrection, FrameTone, ToneChange
+from reelwright.media.frame_correction import FrameCorrection, FrameTone, ToneChange
 from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
-from reelwright.media.correction import FrameCorrection
+from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.scene_tracker import Placement, SceneTracker
 from reelwright.media.types import DecodedFrame
 from reelwright.titles.recipe import Recipe

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.correction import FrameTone
-from reelwright.media.tone import (
+from reelwright.media.frame_correction import FrameTone
+from reelwright.media.tone_measurement import (
     GRAIN_BINS,
     HIGHLIGHTS,
     LEAST_WHITE,

@@ -17,9 +17,9 @@ from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.media.bars import put_back, restored_size
-from reelwright.media.correction import ScenePlace, ToneChange
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
+from reelwright.media.frame_correction import ScenePlace, ToneChange
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reelwright.media.correction import FrameTone
+from reelwright.media.frame_correction import FrameTone
 from reelwright.media.picture import Picture
 from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine

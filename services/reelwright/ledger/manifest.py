@@ -13,7 +13,7 @@ from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.steadiness import SteadinessAccount
-from reelwright.media.correction import ToneChange
+from reelwright.media.frame_correction import ToneChange
 from reelwright.media.types import FrameDamage, FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError

@@ -27,7 +27,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reelwright.media.correction import ScenePlace, ToneChange
+from reelwright.media.frame_correction import ScenePlace, ToneChange
 from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo, StreamOutcome, TimeBase
 from reelwright.titles.recipe import Recipe, known_recipe
 from reelwright.titles.request import RunRequest

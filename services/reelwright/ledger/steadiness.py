@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from reelwright.ledger.records import SegmentRecord, ShotEntry, ShotSteadiness
-from reelwright.media.correction import ScenePlace
+from reelwright.media.frame_correction import ScenePlace
 
 # What changes within a second is unsteadiness, what takes longer is the scene: half a second on either side.
 _HALF_SECOND = 12

@@ -15,7 +15,7 @@ from reelwright.media.colour import RANGE_FULL
 from reelwright.media.picture import Picture, without_neutral_chroma
 from reelwright.media.sampled_pictures import sampled_pictures
 from reelwright.media.scene_tracker import Placement, SceneTracker
-from reelwright.media.tone import ToneCounts, code_levels, count_tone
+from reelwright.media.tone_measurement import ToneCounts, code_levels, count_tone
 from reelwright.media.types import FrameDamage, SourceInfo
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.window import prepare

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from reelwright.media.correction import ScenePlace
+from reelwright.media.frame_correction import ScenePlace
 from reelwright.media.picture import Picture
 from reelwright.media.registration import Registration, SmallLuma, register, small_luma
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-from reelwright.media.correction import FrameCorrection, FrameTone
+from reelwright.media.frame_correction import FrameCorrection, FrameTone
 from reelwright.media.picture import Picture
 
 _FRACTION = re.compile(r"-?\d{1,100}(/\d{1,100})?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reelwright.media.correction import FrameCorrection
+from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.picture import Picture, Plane, pixel_format
 
 # Rounding is invisible at this depth, while at 8 bits it would leave steps.

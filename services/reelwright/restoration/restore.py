@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.correction import FrameTone, ToneChange
+from reelwright.media.frame_correction import FrameTone, ToneChange
 from reelwright.media.picture import Picture, Plane, pixel_format
-from reelwright.media.tone import level_range
+from reelwright.media.tone_measurement import level_range
 from reelwright.media.types import FrameDamage
 from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma
 from reelwright.restoration.engine import Engine

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.correction import FrameTone, ToneChange
-from reelwright.media.tone import GAMMA, HIGHLIGHTS, SHADOWS, LevelRange, bleeding
+from reelwright.media.frame_correction import FrameTone, ToneChange
+from reelwright.media.tone_measurement import GAMMA, HIGHLIGHTS, SHADOWS, LevelRange, bleeding
 
 Luma = NDArray[np.float32]
 Field = NDArray[np.float64]

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
 from reelwright.ledger.steadiness import steadiness_of
-from reelwright.media.correction import ToneChange
+from reelwright.media.frame_correction import ToneChange
 from reelwright.media.timestamp import timestamp
 from reelwright.media.types import SourceInfo, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Recipe
