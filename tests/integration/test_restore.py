@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import tempfile
 from fractions import Fraction
 from functools import cache
@@ -14,8 +15,10 @@ import pytest
 
 from reelwright.cli.main import run
 from tests.support import clips
+from tests.support.clipmaker import Film, write_film
 from tests.support.films import REAL, gray_in_colour, real_film, small_network
 from tests.support.pyav import in_seconds
+from tests.support.scenes import scene
 
 
 def restore(source: Path, output: Path, *options: str) -> dict[str, object]:
@@ -84,6 +87,21 @@ def test_the_picture_is_larger_by_the_scale(scale: int, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     manifest = restore(clips.clip("rate_25"), output, "--scale", str(scale))
     assert (manifest["width"], manifest["height"]) == (160 * scale, 120 * scale)
+
+
+def test_frames_that_are_closer_than_a_film_can_tell_are_moved_apart(tmp_path: Path) -> None:
+    """Frames of a damaged clock, 7 ns apart, become frames in order, and the manifest says that they were moved."""
+    source, output = tmp_path / "fast.avi", tmp_path / "out.mp4"
+    write_film(source, Film([(Fraction(i, 25), scene(i, width=64, height=48)) for i in range(5)], codec="ffv1"))
+    content = bytearray(source.read_bytes())
+    # The stream header's scale and rate.
+    header = content.index(b"strh")
+    content[header + 28 : header + 36] = struct.pack("<II", 1, 134217753)
+    source.write_bytes(content)
+    manifest = restore_quickly(source, output)
+    assert manifest["frames_in"] == manifest["frames_out"] == len(shown(output)) == 5
+    assert "4 frames had no time of their own" in str(manifest["notes"])
+    assert run(["verify", str(output)]) == 0
 
 
 def test_black_and_white_gets_no_tint(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class VideoDecoder:
             notes.append(f"{self._tracker.silent} packets hold no picture of their own")
         if self._times.shifted:
             notes.append(
-                f"{self._times.shifted} frames had no time of their own, or an earlier one than the last frame"
+                f"{self._times.shifted} frames had no time of their own, or one that is not later than the last frame's"
             )
         notes += self._shape.notes
         if self._walk is not None and self._walk.unknown:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil
 
 from av.video.stream import VideoStream
 
+from reelwright.media.picture_clock import FINEST_SCALE
 from reelwright.media.timestamp import timestamp
 from reelwright.titles.errors import InputError
 
@@ -25,12 +27,14 @@ class FrameTimes:
 
     Attributes:
         end: where the last frame ends; 0 before the first.
-        shifted: how many frames had no time, or one that was not later than the last frame's.
+        shifted: how many frames had no time, or one that was not later than the last frame's in the clock of any film.
     """
 
     def __init__(self, stream: VideoStream, location: str) -> None:
         self._location = location
         self._unit = Fraction(stream.time_base or Fraction(1, 1000))
+        # Frames that are closer would have one time in MP4, which takes no two decoding times that are equal.
+        self._least_step = max(1, ceil(1 / (self._unit * FINEST_SCALE)))
         self._origin: int | None = None
         self._start = stream.start_time or 0
         self._last: int | None = None
@@ -45,7 +49,7 @@ class FrameTimes:
             InputError: it lies further ahead than a film's clock goes in one step.
         """
         wanted = self.end if pts is None else pts
-        assigned = wanted if self._last is None else max(wanted, self._last + 1)
+        assigned = wanted if self._last is None else max(wanted, self._last + self._least_step)
         if self._last is not None and (assigned - self._last) * self._unit > _MAX_STEP_AHEAD:
             raise InputError(
                 f"its clock jumps to {timestamp(assigned * self._unit)}", self.position(self._last), _REMEDY

@@ -20,7 +20,8 @@ from reelwright.titles.errors import InternalError
 _LATEST_START = 60
 # MP4 counts a track's time in whole units of 1/timescale; finer than this keeps sound in place to 0.1 ms.
 _COARSEST_SCALE = 10_000
-_FINEST_SCALE = 100_000_000
+FINEST_SCALE = 100_000_000
+"""Units per second of the finest clock of a film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,8 @@ def film_shift(start: Fraction, earliest: Fraction | None) -> Fraction:
 def timescale(time_base: Fraction) -> int:
     """Units per second for an MP4 track that holds whole units of `time_base` exactly, or to 10 ns at the finest."""
     scale = time_base.denominator
-    if scale > _FINEST_SCALE:
-        return _FINEST_SCALE
+    if scale > FINEST_SCALE:
+        return FINEST_SCALE
     while scale < _COARSEST_SCALE:
         scale *= 2
     return scale
@@ -143,7 +144,7 @@ def timescale(time_base: Fraction) -> int:
 def movie_scale(track: int) -> int:
     """Units per second for an MP4's edits and chapters: whole units of its track's, and milliseconds where they fit."""
     common = lcm(track, 1000)
-    return common if common <= _FINEST_SCALE else track
+    return common if common <= FINEST_SCALE else track
 
 
 def _step(frames: Sequence[FrameRecord], index: int = 0) -> int:
