@@ -69,6 +69,16 @@ class TlsFiles:
         return content
 
 
+def require_pair(certificate: Path | None, key: Path | None) -> None:
+    """Checks that a certificate and its key are both set, or neither.
+
+    Raises:
+        ValueError: one of them is set.
+    """
+    if (certificate is None) != (key is None):
+        raise ValueError("TLS_CERTIFICATE and TLS_KEY belong together: set both or none")
+
+
 class ClientTlsSettings(BaseSettings):
     """Certificates of a client of the dispatcher.
 
@@ -92,8 +102,7 @@ class ClientTlsSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _require_key(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("TLS_CERTIFICATE and TLS_KEY belong together: set both or none")
+        require_pair(self.tls_certificate, self.tls_key)
         if self.tls_certificate is not None and self.tls_ca is None:
             raise ValueError("TLS_CERTIFICATE and TLS_KEY need TLS_CA")
         return self

@@ -154,15 +154,19 @@ def run_campaign(
         _collect(trial, client, result)
         result.foreign_touched = trial.foreign_files.touched()
         if any(not check.identical for check in result.checks.values()):
-            # The store's request log shows which process wrote or removed an object that is missing.
-            shutil.copy(trial.s3.requests_log, findings)
-            names = retry_until_store_answers(lambda: trial.store.names(""))
-            (findings / "objects.txt").write_text("\n".join(names))
+            _save_store_state(trial, findings)
     return result
 
 
 class _StalledError(Exception):
     """No segment is committed any more."""
+
+
+def _save_store_state(trial: TrialCluster, findings: Path) -> None:
+    """Saves the names of the store's objects, and its log, which shows who wrote or removed a missing one."""
+    shutil.copy(trial.s3.requests_log, findings)
+    names = retry_until_store_answers(lambda: trial.store.names(""))
+    (findings / "objects.txt").write_text("\n".join(names))
 
 
 def _save_process_state(trial: TrialCluster, findings: Path) -> None:

@@ -25,6 +25,7 @@ from reelwright.media.tone_measurement import (
     WHITE,
     ToneCounts,
     code_levels,
+    code_range,
     count_tone,
 )
 from reelwright.media.types import DecodedFrame
@@ -136,7 +137,7 @@ def tone_of(counts: ToneCounts, recipe: Recipe, *, full_range: bool) -> FrameTon
 
 def _white(counts: ToneCounts, *, full_range: bool) -> float:
     place = _quantile(counts.levels, WHITE)
-    black, white = (0, 255) if full_range else (16, 235)
+    black, white = code_range(full_range=full_range)
     return (place - 0.5 - black) / (white - black)
 
 

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from reelwright.grpc_security import TlsFiles
+from reelwright.grpc_security import TlsFiles, require_pair
 
 
 class DispatcherSettings(BaseSettings):
@@ -96,8 +96,7 @@ class DispatcherSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _require_key(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("TLS_CERTIFICATE and TLS_KEY belong together: set both or none")
+        require_pair(self.tls_certificate, self.tls_key)
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("TLS_CLIENT_CA needs TLS_CERTIFICATE and TLS_KEY")
         return self

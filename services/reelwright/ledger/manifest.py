@@ -199,7 +199,7 @@ class _ShotSums:
     dusty: int = 0
     sums: Counter[str] = field(default_factory=Counter)
     changed_frames: int = 0
-    changes: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ToneChange.model_fields, 0.0))
+    changes: Counter[str] = field(default_factory=Counter)
 
     def add(self, damage: FrameDamage | None, change: ToneChange | None) -> None:
         if damage is not None:
@@ -208,8 +208,7 @@ class _ShotSums:
             self.sums.update(damage.model_dump(exclude={"dust"}))
         if change is not None:
             self.changed_frames += 1
-            for name in self.changes:
-                self.changes[name] += getattr(change, name)
+            self.changes.update(change.model_dump())
 
     def shot(self, first: int, frames: int, preview: int) -> ShotEntry:
         """The shot of these frames."""

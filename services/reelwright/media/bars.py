@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.picture import Picture, PixelFormat, Plane, pixel_format
+from reelwright.media.picture import Picture, PixelFormat, Plane, eight_bits, pixel_format
 from reelwright.media.types import Bars, VideoInfo
 from reelwright.titles.recipe import Recipe
 
@@ -68,8 +68,8 @@ class _Sample:
         luma = picture.planes[0]
         return cls(
             format=picture.format,
-            rows=_to_8_bit(luma[:, ::wide], depth),
-            columns=_to_8_bit(luma[::high], depth),
+            rows=eight_bits(luma[:, ::wide].copy(), depth),
+            columns=eight_bits(luma[::high].copy(), depth),
             fill_rows=tuple(plane[:, :: _step(plane.shape[1])].copy() for plane in picture.planes),
             fill_columns=tuple(plane[:: _step(plane.shape[0])].copy() for plane in picture.planes),
         )
@@ -87,10 +87,6 @@ class _Sample:
         """8-bit luma of every column, as rows of the result, between the borders above and below."""
         height, count = self.rows.shape[0], self.columns.shape[0]
         return self.columns[-(-top * count // height) : count - -(-bottom * count // height)].T
-
-
-def _to_8_bit(luma: Plane, depth: int) -> Plane:
-    return (luma >> (depth - 8)).astype(np.uint8)
 
 
 def _step(lines: int) -> int:

@@ -105,6 +105,11 @@ class Picture:
         return b"".join(np.ascontiguousarray(plane).tobytes() for plane in self.planes)
 
 
+def eight_bits(plane: Plane, depth: int) -> Plane:
+    """The 8 highest bits of each sample: uint8 of the same shape; the plane itself where it has no more."""
+    return plane if depth == 8 else (plane >> (depth - 8)).astype(np.uint8)
+
+
 def without_chroma(picture: Picture) -> Picture:
     """The luma alone: gray at the same depth."""
     layout = picture.format

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.picture import Picture
+from reelwright.media.picture import Picture, eight_bits
 
 Field = NDArray[np.float64]
 Codes = NDArray[np.uint8]
@@ -78,9 +78,7 @@ def small_luma(picture: Picture) -> SmallLuma:
     rows, columns = luma.shape
     step = 1 if min(rows, columns) < 2 * _LEAST_SIDE else max(2, columns // _COLUMNS)
     step = max(1, min(step, rows // _LEAST_SIDE))
-    whole = luma[: rows // step * step, : columns // step * step]
-    if picture.format.depth > 8:
-        whole = np.asarray(whole >> (picture.format.depth - 8), np.uint8)
+    whole = eight_bits(luma[: rows // step * step, : columns // step * step], picture.format.depth)
     size = (columns // step, rows // step)
     small = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
     levels = cv2.sepFilter2D(small.astype(np.float32), cv2.CV_32F, _KERNEL, _KERNEL)

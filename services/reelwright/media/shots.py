@@ -13,7 +13,7 @@ import numpy as np
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from reelwright.media.picture import Picture
+from reelwright.media.picture import Picture, eight_bits
 
 Item = TypeVar("Item")
 Small = NDArray[np.uint8]
@@ -97,7 +97,7 @@ def _small(picture: Picture) -> Small:
         # The mean of two rows of a large square is close enough to the mean of all. OpenCV is fast for whole multiples.
         rows = luma[: height // k * k : k // 2 if k % 2 == 0 else 1, : width // k * k]
         luma = cv2.resize(rows, (width // k, height // k), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    return np.ascontiguousarray(luma >> (picture.format.depth - 8), np.uint8)
+    return np.ascontiguousarray(eight_bits(luma, picture.format.depth), np.uint8)
 
 
 class _Scores:

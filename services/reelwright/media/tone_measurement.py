@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.picture import Picture
+from reelwright.media.picture import Picture, eight_bits
 
 Levels = NDArray[np.float64]
 
@@ -59,11 +59,17 @@ class LevelRange(NamedTuple):
 
 
 def level_range(depth: int, *, full_range: bool) -> LevelRange:
-    """Where black and white lie at a depth (ITU-R BT.709 in studio range)."""
+    """Where black and white lie at a depth."""
     if full_range:
         return LevelRange(0.0, 1.0)
     step = (1 << (depth - 8)) / ((1 << depth) - 1)
-    return LevelRange(16 * step, 235 * step)
+    black, white = code_range(full_range=False)
+    return LevelRange(black * step, white * step)
+
+
+def code_range(*, full_range: bool) -> tuple[int, int]:
+    """The luma codes of 8 bits for black and for white (ITU-R BT.709 in studio range)."""
+    return (0, 255) if full_range else (16, 235)
 
 
 def bleeding(light: Levels) -> Levels:
@@ -117,9 +123,7 @@ class ToneCounts:
 
 def count_tone(picture: Picture, *, full_range: bool) -> ToneCounts:
     """Measures a picture. Every figure is computed of whole numbers, so that all processors find the same."""
-    luma = picture.planes[0]
-    if picture.format.depth > 8:
-        luma = np.asarray(luma >> (picture.format.depth - 8), np.uint8)
+    luma = eight_bits(picture.planes[0], picture.format.depth)
     rows, columns = luma.shape
     step = max(1, columns // _COLUMNS)
     whole = luma[: max(1, rows // step) * step, : columns // step * step]
@@ -140,7 +144,7 @@ def count_tone(picture: Picture, *, full_range: bool) -> ToneCounts:
 
 def code_levels(*, full_range: bool) -> Levels:
     """The level of each of the 256 luma codes of 8 bits, with the format's white."""
-    black, white = (0, 255) if full_range else (16, 235)
+    black, white = code_range(full_range=full_range)
     return (np.arange(256) - black) / (white - black)
 
 

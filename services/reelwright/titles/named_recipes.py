@@ -14,7 +14,8 @@ def recipe_names() -> list[str]:
 def recipe_text(name: str) -> str | None:
     """A recipe as it is written, with its comments; None if no recipe has this name."""
     packaged = resources.files("reelwright.titles") / "recipes" / f"{name}.toml"
-    return packaged.read_text(encoding="utf-8") if packaged.is_file() else None
+    # A name with a path in it is no recipe that ships.
+    return packaged.read_text(encoding="utf-8") if name in recipe_names() else None
 
 
 def recipe_summary(name: str) -> str:
