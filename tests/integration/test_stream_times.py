@@ -195,6 +195,23 @@ def test_a_trimmed_start(codec: str, profile: str, tmp_path: Path) -> None:
     assert in_time(film)
 
 
+def test_a_damaged_subtitle_at_the_end(tmp_path: Path) -> None:
+    """It is left out and counted, and the others are held against their own times; a shift is still found."""
+    source = source_with(
+        tmp_path / "source.mp4", "mov_text", [(0, 300, "first"), (500, 300, "next"), (1500, 300, "last")]
+    )
+    source.write_bytes(source.read_bytes().replace(b"last", b"\xff\xfe\xff\xfe"))
+    film = make_unrestored_film(source, "master", tmp_path)
+    (outcome,) = settled(film)
+    assert outcome.damaged == 1
+    assert "1 damaged packets left out" in outcome.reason
+    assert in_time(film)
+    (held,) = read_timeline(film.path).streams
+    late = settle_outcomes(film.result.streams, film.result.timed_streams, [held], film.result.shift + Fraction(1, 10))
+    assert late[0].times is not None
+    assert late[0].times.error > late[0].times.tolerance
+
+
 def heard(start: Fraction, samples: np.ndarray, film_time: float, scene_time: float) -> float:
     """Seconds by which the chirp of `scene_time` is heard after `film_time`."""
     wanted = tone(scene_time, 0.1)[0]

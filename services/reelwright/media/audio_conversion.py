@@ -131,7 +131,8 @@ class AudioConversion(StreamWriter):
     def outcome(self) -> StreamOutcome:
         missing = self._edited.lost if self._edited else self._lost
         reason = self._outcome.reason + ("; " if missing else "") + lost(missing)
-        return self._outcome.model_copy(update={"outcome": "converted", "reason": reason, "packets": self._packets})
+        update = {"outcome": "converted", "reason": reason, "packets": self._packets, "damaged": missing}
+        return self._outcome.model_copy(update=update)
 
     def _decoded(self, packet: Packet[Stream]) -> Iterable[AudioFrame]:
         if self._edited is not None:

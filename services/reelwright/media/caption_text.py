@@ -92,6 +92,7 @@ class CaptionText:
                 filter(None, (f"{codec} holds no captions; now {spec.subtitles} subtitles", lost(self.lost)))
             ),
             packets=self.packets,
+            damaged=self.lost,
         )
 
 
@@ -143,7 +144,7 @@ class CaptionTrack(StreamWriter):
         reason = f"{self._spec.suffix[1:]} files hold no caption tracks; now {self._spec.subtitles} subtitles"
         reason = "; ".join(filter(None, (reason, lost(self._text.lost))))
         update = {"outcome": "converted", "reason": reason, "packets": self._text.packets}
-        return self._outcome.model_copy(update=update)
+        return self._outcome.model_copy(update={**update, "damaged": self._text.lost})
 
 
 def _add_track(film: OutputContainer, spec: ProfileSpec) -> SubtitleStream:

@@ -180,8 +180,8 @@ def _frame_ticks(stream: Stream) -> int:
 
 def copied(outcome: StreamOutcome, digest: PayloadDigest, lost_packets: int) -> StreamOutcome:
     """The outcome of a stream that was copied."""
-    update = {"outcome": "copied", "reason": lost(lost_packets), "packets": digest.packets}
-    return outcome.model_copy(update={**update, "sha256": digest.hexdigest()})
+    update = {"outcome": "copied", "reason": lost(lost_packets), "damaged": lost_packets}
+    return outcome.model_copy(update={**update, "packets": digest.packets, "sha256": digest.hexdigest()})
 
 
 def lost(packets: int) -> str:

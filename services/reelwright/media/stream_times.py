@@ -214,8 +214,9 @@ def _error(
     if len(wanted) == len(found):
         worst = max(abs(one - other) for one, other in zip(wanted, found, strict=True))
     else:
-        # Subtitles of one time become one sample in MP4, and damaged packets are left out.
-        worst = max(_distance(found, time) for time in wanted)
+        # Subtitles of one time become one sample in MP4. The packets farthest from the film's are the damaged ones.
+        distances = sorted(_distance(found, time) for time in wanted)
+        worst = distances[max(0, len(distances) - 1 - outcome.damaged)]
     return Fraction(worst, 10**9)
 
 

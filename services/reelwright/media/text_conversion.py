@@ -149,7 +149,7 @@ class TextConversion(StreamWriter):
             reasons.append(f"{self._overlaps.late} subtitles are not in order in the source, and shown late")
         reasons += filter(None, (without_time(self._ends.timeless), lost(self._lost)))
         update = {"outcome": "converted", "reason": "; ".join(reasons), "packets": self._packets}
-        return self._outcome.model_copy(update=update)
+        return self._outcome.model_copy(update={**update, "damaged": self._lost})
 
     def _converted(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         try:

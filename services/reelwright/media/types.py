@@ -291,6 +291,7 @@ class StreamOutcome(_Value):
         outcome: copied, converted or left out.
         reason: why it is not a plain copy, and what is damaged in it, for the person.
         packets: that went into the film.
+        damaged: packets of the source that the film does not hold because they could not be read.
         sha256: of a copy's content, as hex.
         times: of its packets; None for what has no time, or is not in the film.
         not_kept: tags and dispositions that the film's container does not hold.
@@ -304,6 +305,7 @@ class StreamOutcome(_Value):
     outcome: str
     reason: str = ""
     packets: int = 0
+    damaged: int = 0
     sha256: str = ""
     times: StreamTimes | None = None
     not_kept: tuple[str, ...] = ()
