@@ -49,7 +49,11 @@ def make_namespace(name: str) -> None:
 def delete_namespace(name: str) -> None:
     """Deletes a namespace with all that it holds, and waits until it is gone."""
     if "restorations.reelwright.io" in kubectl("get", "customresourcedefinitions", "-o", "name"):
-        # The controller goes with the namespace, so nobody would take off the finalizers.
+        # The controller goes with the namespace, so nobody would take off the finalizers of what is under way. It goes
+        # first, because it would put them on again.
+        kubectl(
+            "-n", name, "delete", "deployments", "-l", "app.kubernetes.io/component=controller", "--cascade=foreground"
+        )
         for held in get(name, "restorations"):
             words = ("patch", "restoration", held["metadata"]["name"], "--type=merge")
             kubectl("-n", name, *words, "-p", '{"metadata": {"finalizers": null}}')

@@ -19,8 +19,8 @@ from tests.support.controller_process import Start, film, run_of
 from tests.support.role_processes import until
 
 _MANY = 500
-# Finalizer, submission, queued, finished: the writes of a title that ends between two looks.
-_WRITES = 4
+# Finalizer, submission, queued, finished, and the finalizer again: the writes of a title that ends between two looks.
+_WRITES = 5
 # Of the order of creation: four titles are worked on at a time, and one that is delayed is tried again a second later.
 _MOST_OVERTAKEN = 60
 

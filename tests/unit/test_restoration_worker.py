@@ -133,8 +133,9 @@ def test_each_turn_is_one_event_and_one_write() -> None:
         worker.work("film")
         worker.work("film")
     assert api.events == ["Submitting", "Queued", "Running", "Finished"]
-    # Record, Queued, Running, Finished, from version 1 on.
-    assert api.documents["film"]["metadata"]["resourceVersion"] == "5"
+    # Record, Queued, Running, Finished, and the finalizer's removal, from version 1 on.
+    assert api.documents["film"]["metadata"]["resourceVersion"] == "6"
+    assert api.documents["film"]["metadata"]["finalizers"] == []
     assert api.documents["film"]["status"]["manifestDigest"].startswith("sha256:")
 
 

@@ -3,7 +3,7 @@
 Each decision is one step, after which everything that it may have changed is looked at again. A step is safe to repeat,
 and what it needs to be found again is written before it is done: a controller may be killed at any instruction. The
 order for a title is: finalizer, run and attempt in the status, submission. For its end: the request (deletion of the
-resource, or the phase Suspended), cancellation, and for a deletion the finalizer.
+resource, or the phase Suspended), cancellation, and for a deletion the finalizer. A title that has ended has none.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def reconcile(facts: RestorationFacts) -> Decision:
     restoration, status = facts.restoration, facts.restoration.status
     if restoration.deleting:
         decision = _delete(facts)
+    elif status.phase == "Finished" or (status.phase == "Failed" and not restoration.spec.suspend):
+        decision = _settle(facts)
     elif FINALIZER not in restoration.metadata.finalizers:
         decision = Decision(AddFinalizer(), status)
     elif facts.trouble is not None:
         decision = _wait_out(facts)
-    elif status.phase == "Finished" or (status.phase == "Failed" and not restoration.spec.suspend):
-        decision = Decision(None, status.model_copy(update={"observed_generation": restoration.metadata.generation}))
     elif restoration.spec.suspend:
         decision = _suspend(facts)
     elif not status.run or status.phase == "Suspended":
@@ -55,6 +55,14 @@ def reconcile(facts: RestorationFacts) -> Decision:
     else:
         decision = _follow(facts)
     return decision
+
+
+def _settle(facts: RestorationFacts) -> Decision:
+    """Leaves an ended title alone, without the finalizer: its namespace can go, and the controller goes with that."""
+    restoration, status = facts.restoration, facts.restoration.status
+    if FINALIZER in restoration.metadata.finalizers:
+        return Decision(RemoveFinalizer(), status)
+    return Decision(None, status.model_copy(update={"observed_generation": restoration.metadata.generation}))
 
 
 def _delete(facts: RestorationFacts) -> Decision:

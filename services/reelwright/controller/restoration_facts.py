@@ -99,7 +99,7 @@ class AddFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFinalizer:
-    """Removes the finalizer, so that Kubernetes can delete the resource."""
+    """Removes the finalizer, so that Kubernetes can delete the resource without the controller."""
 
 
 @dataclass(frozen=True, slots=True)

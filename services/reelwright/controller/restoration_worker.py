@@ -76,7 +76,7 @@ class RestorationWorker:
                     self._write(document, decision.status)
                 return decision.following
             document, facts = self._do(decision.step, document, facts)
-            if isinstance(decision.step, RemoveFinalizer):
+            if isinstance(decision.step, RemoveFinalizer) and facts.restoration.deleting:
                 return "change"
         return "retry"
 
