@@ -183,27 +183,131 @@ def test_whether_the_deadline_holds_is_a_condition(
     assert condition_of(reconcile(facts_of(document, title=title)).status, "DeadlineAtRisk") == expected
 
 
+DEADLINE = NOW + timedelta(hours=2)
+
+
+def forecast_of(outlook: Any, hours: float | None, deadline: Any = DEADLINE) -> FinishForecast:
+    """A forecast of the dispatcher: the film is restored so many hours from now."""
+    finish = (NOW + timedelta(hours=hours)).timestamp() if hours is not None else 0.0
+    return FinishForecast(finish, outlook, "because of the pods", deadline.timestamp())
+
+
 @pytest.mark.parametrize(
-    ("outlook", "expected"),
+    ("forecast", "measured_hours", "eta_hours", "expected"),
     [
-        ("held", ("False", "OnTime")),
-        ("at-risk", ("Unknown", "MorePodsNeeded")),
-        ("missed", ("True", "TooFewPods")),
-        ("", ("Unknown", "NoForecast")),
+        # The forecast of the dispatcher decides, whatever the measured speed says.
+        (forecast_of("held", 1), None, 1, ("False", "OnTime")),
+        (forecast_of("held", 1), 3, 1, ("False", "OnTime")),
+        (forecast_of("at-risk", 3), None, 3, ("Unknown", "MorePodsNeeded")),
+        (forecast_of("at-risk", 3), 1, 3, ("Unknown", "MorePodsNeeded")),
+        (forecast_of("at-risk", None), 1, None, ("Unknown", "MorePodsNeeded")),
+        (forecast_of("missed", 3), 1, 3, ("True", "TooFewPods")),
+        # An outlook on another deadline says nothing about this one; the time does.
+        (forecast_of("held", 3, NOW + timedelta(hours=9)), 1, 3, ("True", "TooFewPods")),
+        (forecast_of("missed", 1, NOW + timedelta(hours=0.5)), 3, 1, ("False", "OnTime")),
+        # Everything is restored, so that only the speed of encoding counts.
+        (forecast_of("held", -0.01), 3, 3, ("True", "TooSlow")),
+        # A dispatcher that knows no time leaves the measured speed.
+        (forecast_of("", None), 3, 3, ("True", "TooSlow")),
+        (forecast_of("", None), 1, 1, ("False", "OnTime")),
+        (forecast_of("", None), None, None, ("Unknown", "NoForecast")),
+        (None, 1, 1, ("False", "OnTime")),
+        (None, None, None, ("Unknown", "NoForecast")),
     ],
 )
-def test_the_forecast_of_the_dispatcher_decides(outlook: Any, expected: tuple[str, str]) -> None:
-    """Whether the deadline holds is said at submission and under way, with the dispatcher's reason."""
-    forecast = FinishForecast(NOW.timestamp() if outlook else 0.0, outlook, "because of the pods")
-    document = document_of(spec={"deadline": (NOW + timedelta(hours=2)).isoformat()}, status=BEGUN)
-    under_way = reconcile(facts_of(document, title=title_of("queued", forecast=forecast))).status
-    new = document_of(spec={"deadline": (NOW + timedelta(hours=2)).isoformat()})
-    submitting = reconcile(facts_of(new, resolution=replace(resolution_of(), forecast=forecast))).step
-    assert isinstance(submitting, WriteStatus)
-    for status in (under_way, submitting.status):
-        found = status.condition("DeadlineAtRisk")
-        assert found is not None
-        assert (found.status, found.reason, found.message) == (*expected, "because of the pods")
+def test_eta_and_deadline_have_one_source(
+    forecast: FinishForecast | None, measured_hours: float | None, eta_hours: float | None, expected: tuple[str, str]
+) -> None:
+    """`eta` and DeadlineAtRisk follow from the same forecast or speed, and never contradict each other."""
+    document = document_of(spec={"deadline": DEADLINE.isoformat()}, status=BEGUN)
+    measured = NOW + timedelta(hours=measured_hours) if measured_hours is not None else None
+    status = reconcile(
+        facts_of(document, title=title_of("running", deadline=DEADLINE.timestamp(), eta=measured, forecast=forecast))
+    ).status
+    assert condition_of(status, "DeadlineAtRisk") == expected
+    assert status.eta == (NOW + timedelta(hours=eta_hours) if eta_hours is not None else None)
+    if status.eta is not None:
+        assert (status.eta > DEADLINE) is (expected[0] != "False")
+
+
+@pytest.mark.parametrize(("seconds", "outlook"), [(-1, "held"), (-29, "held"), (1, "missed"), (29, "missed")])
+def test_an_eta_in_whole_minutes_is_on_the_side_of_the_deadline(seconds: int, outlook: Any) -> None:
+    """A film that is forecast some seconds before or after its deadline is not shown on the other side of it."""
+    for deadline in (DEADLINE, DEADLINE + timedelta(seconds=45)):
+        forecast = FinishForecast(deadline.timestamp() + seconds, outlook, "", deadline.timestamp())
+        document = document_of(spec={"deadline": deadline.isoformat()}, status=BEGUN)
+        title = title_of("running", deadline=deadline.timestamp(), forecast=forecast)
+        eta = reconcile(facts_of(document, title=title)).status.eta
+        assert eta is not None
+        assert (eta > deadline) is (outlook == "missed")
+        assert eta.second == 0
+
+
+@pytest.mark.parametrize(
+    ("outlook", "hours", "expected"),
+    [
+        ("held", 1, ("False", "OnTime")),
+        ("at-risk", 3, ("Unknown", "MorePodsNeeded")),
+        ("missed", 3, ("True", "TooFewPods")),
+        ("", None, ("Unknown", "NoForecast")),
+    ],
+)
+def test_a_deadline_is_judged_at_submission(outlook: Any, hours: float | None, expected: tuple[str, str]) -> None:
+    """The forecast at the submission gives `eta` and the condition, with the dispatcher's reason."""
+    new = document_of(spec={"deadline": DEADLINE.isoformat()})
+    resolution = replace(resolution_of(), forecast=forecast_of(outlook, hours))
+    step = reconcile(facts_of(new, resolution=resolution)).step
+    assert isinstance(step, WriteStatus)
+    found = step.status.condition("DeadlineAtRisk")
+    assert found is not None
+    assert (found.status, found.reason, found.message) == (*expected, "because of the pods")
+    assert step.status.eta == (NOW + timedelta(hours=hours) if hours is not None else None)
+
+
+def document_after(spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A Restoration whose last status had the forecast that only more pods hold its deadline."""
+    document = document_of(spec=spec, status=BEGUN)
+    title = title_of("running", deadline=DEADLINE.timestamp(), forecast=forecast_of("at-risk", 3))
+    status = reconcile(facts_of(document, title=title)).status
+    return document_of(spec=spec, status=status.model_dump(mode="json", by_alias=True, exclude_none=True)) | changes
+
+
+def test_what_was_forecast_stays_while_nothing_can_be_asked() -> None:
+    """While broker or store are away, `eta` and the condition stay what they were, until the deadline has passed."""
+    held = document_after({"deadline": DEADLINE.isoformat()})
+    away = reconcile(facts_of(held, trouble=UNREACHABLE)).status
+    assert condition_of(away, "DeadlineAtRisk") == ("Unknown", "MorePodsNeeded")
+    assert away.eta == NOW + timedelta(hours=3)
+    later = replace(facts_of(held, trouble=UNREACHABLE), now=DEADLINE)
+    assert condition_of(reconcile(later).status, "DeadlineAtRisk") == ("True", "DeadlinePassed")
+
+
+def test_another_deadline_is_compared_with_what_is_known() -> None:
+    """A deadline that is moved while the broker is away is compared with the `eta` that was known last."""
+    held = document_after({"deadline": DEADLINE.isoformat()})
+    held["spec"]["deadline"] = (NOW + timedelta(hours=4)).isoformat()
+    held["metadata"]["generation"] = 2
+    status = reconcile(facts_of(held, trouble=UNREACHABLE)).status
+    assert condition_of(status, "DeadlineAtRisk") == ("False", "OnTime")
+
+
+@pytest.mark.parametrize(
+    ("spec", "state", "expected"),
+    [
+        ({}, "failed", ("True", "Failed")),
+        ({}, "cancelled", ("True", "Cancelled")),
+        ({}, "finished", ("False", "DeadlineHeld")),
+        (STOP, "cancelled", ("Unknown", "Suspended")),
+    ],
+)
+def test_the_end_of_a_title_ends_its_forecast(spec: dict[str, Any], state: str, expected: tuple[str, str]) -> None:
+    """A title that has ended, or is suspended, has no `eta`, and its condition says what became of it."""
+    phase = "Suspended" if spec else "Running"
+    held = document_after({"deadline": DEADLINE.isoformat(), **spec})
+    held["status"]["phase"] = phase
+    status = reconcile(facts_of(held, title=title_of(state))).status
+    assert condition_of(status, "DeadlineAtRisk") == expected
+    assert status.eta is None
 
 
 def test_a_deadline_that_is_taken_away_takes_its_condition_along() -> None:

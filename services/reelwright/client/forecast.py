@@ -60,11 +60,13 @@ class FinishForecast(NamedTuple):
         outlook: whether its deadline holds: `held` by the pods there are, `at-risk` when only more pods can hold it,
             `missed` when as many pods as the pools may have do not; empty without a deadline, or when it is not known.
         reason: one sentence about the outlook, or why the time is not known; may be empty.
+        deadline: Unix seconds of the deadline that the outlook is about; 0 without one.
     """
 
     finish: float
     outlook: Outlook
     reason: str
+    deadline: float
 
 
 class Forecasts:
@@ -165,4 +167,4 @@ def open_forecasts() -> Forecasts:
 
 def _forecast(found: wire.TitleForecast) -> FinishForecast:
     finish = found.finish if found.finish < time.time() + _LONGEST_SECONDS else 0.0
-    return FinishForecast(finish, _OUTLOOKS.get(found.outlook, ""), found.reason)
+    return FinishForecast(finish, _OUTLOOKS.get(found.outlook, ""), found.reason, found.deadline)

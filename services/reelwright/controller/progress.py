@@ -1,4 +1,4 @@
-"""Progress of a title as its Restoration shows it, and whether its deadline holds."""
+"""Progress of a title as its Restoration shows it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from reelwright.client.forecast import FinishForecast
-from reelwright.controller.resources import (
-    ConditionStatus,
-    Counted,
-    NewCondition,
-    Restoration,
-    RestorationSpec,
-    format_time,
-)
+from reelwright.controller.resources import Counted, RestorationSpec
 from reelwright.controller.restoration_facts import RunFacts
 
 # Segments are committed in bursts, so the speed is that of several minutes.
 _WINDOW_SECONDS = 600.0
 # A forecast beyond this says nothing, and RFC 3339 ends with the year 9999.
 _LONGEST_FORECAST_SECONDS = 10 * 365 * 86400.0
-# More pods may come, and then the deadline holds.
-_OUTLOOKS: dict[str, tuple[ConditionStatus, str]] = {
-    "held": ("False", "OnTime"),
-    "at-risk": ("Unknown", "MorePodsNeeded"),
-    "missed": ("True", "TooFewPods"),
-}
 
 
 class SpeedMeter:
@@ -79,7 +65,7 @@ def unix_deadline(spec: RestorationSpec) -> float:
 
 
 def progress_of(title: RunFacts) -> dict[str, Any]:
-    """The fields of a status that show the progress: progress, frames, segments, frames_per_second, eta."""
+    """The fields of a status that show the progress: progress, frames, segments, frames_per_second."""
     run = title.run
     finished = run.state == "finished"
     known = run.frames > 0
@@ -88,66 +74,10 @@ def progress_of(title: RunFacts) -> dict[str, Any]:
         # An estimate may be too low; 100% is for a film that is there.
         "progress": f"{share if finished else min(share, 99)}%",
         "frames": Counted(done=run.frames_committed, total=run.frames) if known else None,
-        "frames_per_second": None,
-        "eta": None,
+        "frames_per_second": None if finished else title.frames_per_second,
     }
     # The outcome of a run holds no segments; those shown last stay.
     if not finished:
         counted = Counted(done=run.segments_committed, total=run.segments_planned)
         fields["segments"] = counted if run.segments_planned else None
-        fields["frames_per_second"], fields["eta"] = title.frames_per_second, title.eta or _forecast_eta(title.forecast)
     return fields
-
-
-def _forecast_eta(forecast: FinishForecast | None) -> datetime | None:
-    """When a title is restored by a forecast, to the minute: each look would change a more exact time."""
-    if forecast is None or not forecast.finish:
-        return None
-    return datetime.fromtimestamp(round(forecast.finish / 60) * 60, UTC)
-
-
-def deadline_condition(
-    restoration: Restoration,
-    eta: datetime | None,
-    now: datetime,
-    forecast: FinishForecast | None = None,
-    *,
-    ended: bool = False,
-) -> list[NewCondition]:
-    """The condition DeadlineAtRisk, in a list; an empty one for a resource without a deadline.
-
-    Args:
-        restoration: the resource.
-        eta: when the film will be done; None while that is not known.
-        now: the present.
-        forecast: the dispatcher's, which knows the other titles and the pods; None if there is none.
-        ended: whether `eta` is when the film was done.
-    """
-    deadline = restoration.spec.deadline
-    if deadline is None:
-        return []
-    status: ConditionStatus
-    shown = format_time(deadline)
-    if deadline <= restoration.metadata.creation_timestamp:
-        message = f"the deadline {shown} was past when this Restoration was created; give a later one"
-        status, reason = "True", "DeadlinePastAtCreation"
-    elif ended and eta is not None:
-        late = eta > deadline
-        status, reason = ("True", "DeadlineMissed") if late else ("False", "DeadlineHeld")
-        message = f"finished at {format_time(eta)}"
-    elif deadline <= now:
-        status, reason, message = "True", "DeadlinePassed", f"the deadline {shown} has passed"
-    elif forecast is not None and forecast.outlook:
-        status, reason = _OUTLOOKS[forecast.outlook]
-        message = forecast.reason
-    elif eta is None:
-        status, reason = "Unknown", "NoForecast"
-        message = (forecast.reason if forecast else "") or "the speed of this title is not known yet"
-    elif eta > deadline:
-        minutes = max(1, round((eta - deadline).total_seconds() / 60))
-        status, reason = "True", "TooSlow"
-        message = f"at its present speed the film is done {minutes} min after the deadline {shown}"
-    else:
-        status, reason = "False", "OnTime"
-        message = f"at its present speed the film is done before {shown}"
-    return [NewCondition("DeadlineAtRisk", status, reason, message)]

@@ -8,13 +8,16 @@ resource, or the phase Suspended), cancellation, and for a deletion the finalize
 
 from __future__ import annotations
 
-from reelwright.controller.progress import deadline_condition, progress_of, unix_deadline
+from reelwright.controller.deadlines import deadline_condition, ended_condition, expect
+from reelwright.controller.progress import progress_of, unix_deadline
 from reelwright.controller.resources import (
     FINALIZER,
+    ConditionStatus,
     NewCondition,
     Restoration,
     RestorationFailure,
     RestorationStatus,
+    format_time,
     set_conditions,
 )
 from reelwright.controller.restoration_facts import (
@@ -86,7 +89,10 @@ def _suspend(facts: RestorationFacts) -> Decision:
         message=message,
         frames_per_second=None,
         eta=None,
-        conditions=[NewCondition("Running", "False", "Suspended", message)],
+        conditions=[
+            NewCondition("Running", "False", "Suspended", message),
+            *ended_condition(restoration, "Unknown", "Suspended", "nothing is restored while it is suspended"),
+        ],
     )
     if status.phase != "Suspended":
         return Decision(WriteStatus(suspended), status)
@@ -106,6 +112,7 @@ def _begin(facts: RestorationFacts) -> Decision:
 def _record(facts: RestorationFacts) -> Decision:
     """Writes run and attempt before the submission, so that a killed controller submits no second time."""
     assert facts.resolution is not None
+    expected = expect(facts.restoration.spec, facts.now, facts.resolution.forecast)
     begun = _updated(
         facts,
         phase="Pending",
@@ -114,12 +121,13 @@ def _record(facts: RestorationFacts) -> Decision:
         run=facts.resolution.request.run,
         attempt=facts.resolution.attempt,
         failure=None,
+        eta=expected.eta,
         start_time=facts.restoration.status.start_time or facts.now,
         completion_time=None,
         conditions=[
             NewCondition("Accepted", "True", "Accepted", "source, output and recipe can be used"),
             NewCondition("Finished", "False", "NotYet"),
-            *deadline_condition(facts.restoration, None, facts.now, facts.resolution.forecast),
+            *deadline_condition(facts.restoration, facts.now, expected),
         ],
     )
     return Decision(WriteStatus(begun), facts.restoration.status)
@@ -151,18 +159,19 @@ def _watch(facts: RestorationFacts, title: RunFacts) -> Decision:
         return Decision(ChangeTitle(title.run.run, *wanted), restoration.status)
     running = title.run.state == "running"
     message = "segments are being restored" if running else "submitted; waits for its turn"
-    progress = progress_of(title)
+    expected = expect(spec, facts.now, title.forecast, title.eta)
     status = _updated(
         facts,
         phase="Running" if running else "Pending",
         reason="Running" if running else "Queued",
         message=message,
         attempt=title.run.attempt,
-        **progress,
+        **progress_of(title),
+        eta=expected.eta,
         conditions=[
             NewCondition("Accepted", "True", "Accepted", "source, output and recipe can be used"),
             NewCondition("Running", "True" if running else "False", "Running" if running else "Queued", message),
-            *deadline_condition(restoration, progress["eta"], facts.now, title.forecast),
+            *deadline_condition(restoration, facts.now, expected),
         ],
     )
     return Decision(None, status, "look")
@@ -170,7 +179,9 @@ def _watch(facts: RestorationFacts, title: RunFacts) -> Decision:
 
 def _finish(facts: RestorationFacts, title: RunFacts) -> Decision:
     message = f"{title.run.frames} frames are restored"
-    ended = facts.restoration.status.completion_time or facts.now
+    ended, deadline = facts.restoration.status.completion_time or facts.now, facts.restoration.spec.deadline
+    late = deadline is not None and ended > deadline
+    held: tuple[ConditionStatus, str] = ("True", "DeadlineMissed") if late else ("False", "DeadlineHeld")
     status = _updated(
         facts,
         phase="Finished",
@@ -178,6 +189,7 @@ def _finish(facts: RestorationFacts, title: RunFacts) -> Decision:
         message=message,
         attempt=title.run.attempt,
         **progress_of(title),
+        eta=None,
         output=title.run.output,
         manifest_digest=title.manifest_digest or None,
         # Pools without a price say nothing about it.
@@ -188,7 +200,7 @@ def _finish(facts: RestorationFacts, title: RunFacts) -> Decision:
             NewCondition("Accepted", "True", "Accepted", "source, output and recipe can be used"),
             NewCondition("Running", "False", "Finished"),
             NewCondition("Finished", "True", "Finished", message),
-            *deadline_condition(facts.restoration, ended, facts.now, ended=True),
+            *ended_condition(facts.restoration, *held, f"finished at {format_time(ended)}"),
         ],
     )
     return Decision(None, status)
@@ -210,6 +222,7 @@ def _fail(facts: RestorationFacts, title: RunFacts) -> Decision:
         conditions=[
             NewCondition("Running", "False", reason),
             NewCondition("Finished", "False", reason, failure.reason),
+            *ended_condition(facts.restoration, "True", reason, "there is no film"),
         ],
     )
     return Decision(None, status)
@@ -226,7 +239,8 @@ def _wait_out(facts: RestorationFacts) -> Decision:
         phase=status.phase or "Pending",
         reason=trouble.reason,
         message=trouble.message,
-        conditions=[condition, *deadline_condition(facts.restoration, status.eta, facts.now)],
+        # What was known last still holds: `eta` stays too.
+        conditions=[condition, *deadline_condition(facts.restoration, facts.now, None)],
     )
     return Decision(None, changed, "retry")
 

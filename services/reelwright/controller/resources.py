@@ -143,7 +143,7 @@ class RestorationStatus(ApiDocument):
         frames: frames that are restored and encoded.
         segments: segments that are restored and encoded.
         frames_per_second: speed of this title, measured.
-        eta: when the film will be done at that speed.
+        eta: when the film is expected, by the dispatcher's forecast, or at that speed where there is no forecast.
         output: where the film is.
         manifest_digest: digest of the film's manifest, which holds those of the film and of every frame.
         cost: what the restoration has cost, in the currency of the pools' prices.
