@@ -10,50 +10,14 @@ from prometheus_client import REGISTRY
 
 from reelwright.bus.events import publish_event
 from reelwright.client.forecast import Forecasts, ForecastSettings
-from reelwright.wire import externalscaler_pb2 as keda
-from reelwright.wire.externalscaler_pb2_grpc import ExternalScalerStub
 from reelwright.wire.forecast_pb2 import ForecastRequest, PlannedTitle
 from reelwright.wire.forecast_pb2_grpc import ForecastStub
 from reelwright.wire.titles_pb2 import Event, TitleFinished, TitleProgress
 from tests.support.dispatch_harness import MODEL, TIMEOUT_SECONDS, DispatchHarness, batch, until
+from tests.support.keda import Keda
 from tests.support.ledgers import request_of
 
 MakeHarness = Callable[..., DispatchHarness]
-
-
-class Keda:
-    """Asks as KEDA does, for one trigger."""
-
-    def __init__(self, h: DispatchHarness, **metadata: str) -> None:
-        self.channel = grpc.insecure_channel(h.dispatcher.scaler_address)
-        self._stub = ExternalScalerStub(self.channel)  # type: ignore[no-untyped-call]
-        self._reference = keda.ScaledObjectRef(name="object", namespace="films", scalerMetadata=metadata)
-
-    def __enter__(self) -> Keda:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.channel.close()
-
-    def active(self) -> bool:
-        """The answer to IsActive."""
-        return bool(self._stub.IsActive(self._reference, timeout=TIMEOUT_SECONDS).result)
-
-    def activity(self) -> grpc.Call:
-        """The answers to StreamIsActive."""
-        return self._stub.StreamIsActive(self._reference, timeout=TIMEOUT_SECONDS)
-
-    def target(self) -> tuple[str, float]:
-        """The metric and its target for each pod."""
-        (spec,) = self._stub.GetMetricSpec(self._reference, timeout=TIMEOUT_SECONDS).metricSpecs
-        return spec.metricName, spec.targetSizeFloat
-
-    def pods(self) -> float:
-        """The value of the metric."""
-        request = keda.GetMetricsRequest(scaledObjectRef=self._reference, metricName="pods")
-        (value,) = self._stub.GetMetrics(request, timeout=TIMEOUT_SECONDS).metricValues
-        assert value.metricValue == value.metricValueFloat
-        return float(value.metricValueFloat)
 
 
 @pytest.fixture
@@ -70,7 +34,7 @@ def tell(h: DispatchHarness, run: str, frames: int) -> None:
 
 def test_a_pool_goes_from_zero_to_work_and_back(h: DispatchHarness) -> None:
     """A title wakes the pool, its pod is kept while it works, and when title and pod are gone nothing is wanted."""
-    with Keda(h, pool="cpu", maxPods="5", scalerAddress="x:1") as scaler:
+    with Keda(h.dispatcher.scaler_address, pool="cpu", maxPods="5", scalerAddress="x:1") as scaler:
         assert (scaler.active(), scaler.pods(), scaler.target()) == (False, 0, ("pods", 1))
         tell(h, "r", 4)
         until(scaler.active, "the title to wake the pool")
@@ -90,7 +54,7 @@ def test_a_pool_goes_from_zero_to_work_and_back(h: DispatchHarness) -> None:
 def test_forecasts_are_asked_for(h: DispatchHarness) -> None:
     """The client has the forecast of a submitted title and of a planned one; none while no dispatcher answers."""
     tell(h, "r", 4)
-    with Keda(h, pool="cpu") as scaler:
+    with Keda(h.dispatcher.scaler_address, pool="cpu") as scaler:
         until(scaler.active, "the title is known")
     forecasts = Forecasts(ForecastSettings(address=h.dispatcher.scaler_address))
     found = forecasts.of("r", 1)
@@ -110,7 +74,7 @@ def test_forecasts_are_asked_for(h: DispatchHarness) -> None:
 
 def test_a_change_is_pushed(h: DispatchHarness) -> None:
     """With a trigger of the kind external-push the first pod does not wait until KEDA asks again."""
-    with Keda(h, pool="cpu") as scaler:
+    with Keda(h.dispatcher.scaler_address, pool="cpu") as scaler:
         answers = scaler.activity()
         assert next(answers).result is False
         tell(h, "r", 4)
@@ -120,7 +84,7 @@ def test_a_change_is_pushed(h: DispatchHarness) -> None:
 
 def test_encoders_are_scaled_by_restored_segments(h: DispatchHarness) -> None:
     """Segments that wait for an encoder want encoders, as many as a pod does at a time each."""
-    with Keda(h, role="encoder", segmentsPerPod="2", maxPods="9") as scaler:
+    with Keda(h.dispatcher.scaler_address, role="encoder", segmentsPerPod="2", maxPods="9") as scaler:
         assert scaler.pods() == 0
         h.start_worker("w")
         h.publish(*(batch("r", segment, 0) for segment in range(5)))
@@ -130,7 +94,7 @@ def test_encoders_are_scaled_by_restored_segments(h: DispatchHarness) -> None:
 def test_a_dispatcher_that_has_just_started_leaves_the_pods_alone(make_harness: MakeHarness) -> None:
     """Before titles and pods are reported to it, it gives no answer, so that KEDA changes nothing."""
     h = make_harness(scaler_address="127.0.0.1:0", scaler_settle_seconds=3600)
-    with Keda(h, pool="cpu") as scaler, pytest.raises(grpc.RpcError) as caught:
+    with Keda(h.dispatcher.scaler_address, pool="cpu") as scaler, pytest.raises(grpc.RpcError) as caught:
         scaler.active()
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
@@ -147,7 +111,7 @@ def test_a_dispatcher_that_has_just_started_leaves_the_pods_alone(make_harness: 
 )
 def test_wrong_metadata_is_named(h: DispatchHarness, metadata: dict[str, str], named: str) -> None:
     """A trigger with a mistake is refused with the key, which KEDA shows in the ScaledObject's events."""
-    with Keda(h, **metadata) as scaler, pytest.raises(grpc.RpcError) as caught:
+    with Keda(h.dispatcher.scaler_address, **metadata) as scaler, pytest.raises(grpc.RpcError) as caught:
         scaler.pods()
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert named in str(caught.value.details())
