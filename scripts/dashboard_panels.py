@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.common import BigValueGraphMode, BigValueTextMode, StackingMode
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
@@ -48,9 +49,9 @@ def rate(name: str, *matchers: str) -> str:
     return f"rate({series(name, *matchers)}[$__rate_interval])"
 
 
-def increase(name: str, *matchers: str) -> str:
-    """How much a counter grew in the time range of the dashboard."""
-    return f"increase({series(name, *matchers)}[$__range])"
+def growth(name: str) -> str:
+    """How much a counter of all processes grew in the time range of the dashboard."""
+    return f"sum(increase({series(name)}[$__range]))"
 
 
 def by_pool(name: str) -> str:
@@ -111,6 +112,11 @@ class Page:
         return JSONEncoder(sort_keys=True, indent=2).encode(self._dashboard.build()) + "\n"
 
 
+def above_zero(expression: str) -> str:
+    """An expression to divide by: without a value where it is 0, so that a panel says nothing instead of infinity."""
+    return f"({expression} > 0)"
+
+
 def number(
     title: str, expression: str, unit: str, description: str, *, red_from: float | None = None, legend: str = ""
 ) -> stat.Panel:
@@ -127,9 +133,18 @@ def number(
         .thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(limits))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .graph_mode(BigValueGraphMode.NONE)
+        .no_value("-")
         .with_target(_target(Query(expression, legend), 0).instant())
     )
     return panel.text_mode(BigValueTextMode.NAME) if legend else panel
+
+
+def count(title: str, counter: str, description: str, *, red_from: float | None = None) -> stat.Panel:
+    """A panel with the events of a counter in the time range.
+
+    Rounded, because Prometheus extrapolates a growth to the ends of its window: one event may read 1.03.
+    """
+    return number(title, growth(counter), units.Short, description, red_from=red_from).decimals(0)
 
 
 def graph(title: str, unit: str, description: str, *queries: Query, stacked: bool = False) -> timeseries.Panel:

@@ -8,7 +8,19 @@ from pathlib import Path
 
 from grafana_foundation_sdk.models import units
 
-from scripts.dashboard_panels import Page, Query, by_pool, graph, increase, number, of_titles, rate, series
+from scripts.dashboard_panels import (
+    Page,
+    Query,
+    above_zero,
+    by_pool,
+    count,
+    graph,
+    growth,
+    number,
+    of_titles,
+    rate,
+    series,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "helm" / "reelwright" / "files" / "dashboards"
 # Frames in an hour of film, at the 24 frames a second of cinema film since 1927.
@@ -16,24 +28,23 @@ _FILM_HOUR_FRAMES = 24 * 3600
 
 _COST = f"sum(max by (namespace, pool) ({series('reelwright_pool_cost_per_hour')}))"
 _RESTORED = f"sum({rate('reelwright_frames_restored_total')})"
-_COST_OF_FILM_HOUR = f"{_COST} / ({_RESTORED} * 3600 / {_FILM_HOUR_FRAMES})"
+_COST_OF_FILM_HOUR = f"{_COST} / ({above_zero(_RESTORED)} * 3600 / {_FILM_HOUR_FRAMES})"
 _COST_OF_DELIVERED_HOUR = (
-    f"3600 * sum({increase('reelwright_film_cost_total')}) / sum({increase('reelwright_film_seconds_total')})"
+    f"3600 * {growth('reelwright_film_cost_total')} / {above_zero(growth('reelwright_film_seconds_total'))}"
 )
 # Seconds of work in a second, for each process that does such work.
 _STAGE_LOAD = (
     f"sum by (stage) ({rate('reelwright_stage_seconds_total')})"
-    f" / count by (stage) ({rate('reelwright_stage_seconds_total')} > 0)"
+    f" / count by (stage) {above_zero(rate('reelwright_stage_seconds_total'))}"
 )
-_ON_TIME = (
-    f"1 - (sum({increase('reelwright_titles_late_total')}) + sum({increase('reelwright_titles_failed_total')}))"
-    f" / (sum({increase('reelwright_titles_finished_total')}) + sum({increase('reelwright_titles_failed_total')}))"
-)
+_LATE, _FAILED, _FINISHED = (growth(f"reelwright_titles_{end}_total") for end in ("late", "failed", "finished"))
+_ON_TIME = f"1 - ({_LATE} + {_FAILED}) / {above_zero(f'({_FINISHED} + {_FAILED})')}"
 
 
 def fleet() -> Page:
     """Throughput, use and cost of the workers."""
-    busy = f"sum({rate('reelwright_worker_busy_seconds_total')}) / sum({series('reelwright_worker_threads')})"
+    threads = above_zero(f"sum({series('reelwright_worker_threads')})")
+    busy = f"sum({rate('reelwright_worker_busy_seconds_total')}) / {threads}"
     return (
         Page("Fleet", "How much the workers restore, how busy they are, how many are wanted and what they cost.")
         .numbers(
@@ -122,30 +133,31 @@ def titles() -> Page:
                 units.Seconds,
                 "Time since its submission.",
             ),
-            number("Time left", f"{left} / {_RESTORED}", units.Seconds, "Until all is restored, at the present speed."),
+            number(
+                "Time left",
+                f"{left} / {above_zero(_RESTORED)}",
+                units.Seconds,
+                "Until all is restored, at the present speed.",
+            ),
             number("On time", _ON_TIME, units.PercentUnit, "Share of the ended titles, in the time range."),
         )
         .numbers(
-            number(
-                "Finished", f"sum({increase('reelwright_titles_finished_total')})", units.Short, "In the time range."
-            ),
-            number(
+            count("Finished", "reelwright_titles_finished_total", "In the time range."),
+            count(
                 "Late",
-                f"sum({increase('reelwright_titles_late_total')})",
-                units.Short,
+                "reelwright_titles_late_total",
                 "Films delivered after their deadline, in the time range.",
                 red_from=1,
             ),
-            number(
+            count(
                 "Failed",
-                f"sum({increase('reelwright_titles_failed_total')})",
-                units.Short,
+                "reelwright_titles_failed_total",
                 "Titles that ended without a film, in the time range.",
                 red_from=1,
             ),
             number(
                 "Cost",
-                f"sum({increase('reelwright_film_cost_total')})",
+                growth("reelwright_film_cost_total"),
                 units.Short,
                 "Of the films delivered, in the time range.",
             ),
@@ -234,7 +246,7 @@ def pipeline() -> Page:
                 "Seconds of each stage per restored frame",
                 units.Seconds,
                 "What a frame costs in each stage.",
-                Query(f"{stages} / on () group_left () {_RESTORED}", "{{stage}}"),
+                Query(f"{stages} / on () group_left () {above_zero(_RESTORED)}", "{{stage}}"),
             ),
             graph(
                 "Records behind",
@@ -278,12 +290,10 @@ def reliability() -> Page:
     return (
         Page("Reliability", "What was lost (nothing), what failed, and what was recovered.")
         .numbers(
-            number("Frames lost", f"sum({increase(lost)})", units.Short, "Must read 0, in the time range.", red_from=1),
-            number("Dead letters", f"sum({increase(dead)})", units.Short, "In the time range.", red_from=1),
-            number(
-                "Quarantined workers", f"sum({increase(quarantined)})", units.Short, "In the time range.", red_from=1
-            ),
-            number("Recovered batches", f"sum({increase(retried)})", units.Short, "Restored again, in the time range."),
+            count("Frames lost", lost, "Must read 0, in the time range.", red_from=1),
+            count("Dead letters", dead, "In the time range.", red_from=1),
+            count("Quarantined workers", quarantined, "In the time range.", red_from=1),
+            count("Recovered batches", retried, "Restored again, in the time range."),
         )
         .graphs(
             graph(

@@ -10,8 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = ROOT / "helm" / "reelwright" / "files" / "dashboards"
+RULES = ROOT / "helm" / "reelwright" / "files" / "alerts.yaml"
 _METRICS = ROOT / "services" / "reelwright" / "telemetry" / "metrics.py"
 # Labels that Prometheus or the Prometheus operator adds to each series of a process.
 _TARGET_LABELS = frozenset({"namespace", "pod", "job", "instance"})
@@ -54,3 +57,27 @@ def dashboard_queries() -> Iterator[tuple[str, dict[str, Any]]]:
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel["targets"]:
                 yield f"{path.stem}: {panel['title']}", target
+
+
+def alerts() -> list[dict[str, Any]]:
+    """The alerts of the chart, as in the file."""
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def selectors(expression: str) -> list[str]:
+    """The metrics of an expression, each with its matchers."""
+    return [name + "{" + matchers + "}" for name, matchers in _SELECTOR.findall(expression)]
+
+
+def with_variables(expression: str, *, namespace: str, window: str) -> str:
+    """An expression of a dashboard as Grafana sends it.
+
+    Args:
+        expression: with Grafana's variables.
+        namespace: the chosen one.
+        window: the range of the dashboard, and of rates, such as `5m`.
+    """
+    for variable, value in {"$namespace": namespace, "$__rate_interval": window, "$__range": window}.items():
+        expression = expression.replace(variable, value)
+    assert "$" not in expression, expression
+    return expression

@@ -13,18 +13,20 @@ import pytest
 import yaml
 
 from reelwright.telemetry.metrics import TITLE_STATES
-from tests.support.promql import ROOT, unknown_names
+from tests.support.promql import ROOT, RULES, alerts, unknown_names
 
-RULES = ROOT / "helm" / "reelwright" / "files" / "alerts.yaml"
-ALERTS: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
-]
+ALERTS = alerts()
 PROMTOOL = shutil.which("promtool")
 # Series as promtool writes them: a first value, a step a minute, and the number of steps.
 FINE = {"reelwright_titles_finished_total": "0+1x400", "reelwright_titles_late_total": "0x400"}
+LOST = {"ReelwrightFramesLost", "ReelwrightFramesLostToday"}
+RUNNING = 'reelwright_titles{state="decoded"}'
+COMMITTED = "reelwright_segments_committed_total"
 CASES: list[tuple[str, dict[str, str], set[str]]] = [
     ("all on time", FINE, set()),
-    ("a lost frame", {**FINE, "reelwright_frames_lost_total": "0x390 1x10"}, {"ReelwrightFramesLost"}),
+    ("a lost frame", {**FINE, "reelwright_frames_lost_total": "0x390 1x10"}, LOST),
+    ("a frame lost before the first scrape", {**FINE, "reelwright_frames_lost_total": "_x390 1x10"}, LOST),
+    ("a frame lost hours ago", {**FINE, "reelwright_frames_lost_total": "0x200 1x200"}, {"ReelwrightFramesLostToday"}),
     (
         "every fifth title late",
         {"reelwright_titles_finished_total": "0+10x400", "reelwright_titles_late_total": "0+2x400"},
@@ -36,16 +38,11 @@ CASES: list[tuple[str, dict[str, str], set[str]]] = [
         {"ReelwrightTitlesLateSlow"},
     ),
     ("late titles of hours ago", {**FINE, "reelwright_titles_late_total": "0+1x200 200x200"}, set()),
-    (
-        "no commit while a title runs",
-        {
-            'reelwright_seconds_since_commit{pod="decoder"}': "0+60x400",
-            # Every role has the metric; that of a role that supervises no title stays at 0.
-            'reelwright_seconds_since_commit{pod="encoder"}': "0x400",
-            'reelwright_titles{state="decoded"}': "1x400",
-        },
-        {"ReelwrightNoCommit"},
-    ),
+    ("no commit while a title runs", {RUNNING: "1x400", COMMITTED: "0+1x360 360x40"}, {"ReelwrightNoCommit"}),
+    ("a title runs without any encoder", {RUNNING: "1x400"}, {"ReelwrightNoCommit"}),
+    ("commits while a title runs", {RUNNING: "1x400", COMMITTED: "0+1x400"}, set()),
+    ("rare commits while a title runs", {RUNNING: "1x400", COMMITTED: "0x370 1x30"}, set()),
+    ("a title that has begun after hours without one", {RUNNING: "0x380 1x20", COMMITTED: "9x400"}, set()),
     ("titles past their deadline", {**FINE, "reelwright_titles_overdue": "0x370 1x30"}, {"ReelwrightTitlesOverdue"}),
     ("failed titles", {**FINE, "reelwright_titles_failed_total": "0x390 5x10"}, {"ReelwrightTitlesFail"}),
     ("a dead letter", {**FINE, "reelwright_dead_letters_total": "0x390 1x10"}, {"ReelwrightDeadLetters"}),
@@ -55,11 +52,7 @@ CASES: list[tuple[str, dict[str, str], set[str]]] = [
         {**FINE, "reelwright_workers_quarantined_total": "0x390 1x10"},
         {"ReelwrightWorkersQuarantined"},
     ),
-    (
-        "no commit without titles",
-        {"reelwright_seconds_since_commit": "0+60x400", 'reelwright_titles{state="decoded"}': "0x400"},
-        set(),
-    ),
+    ("no commit without titles", {RUNNING: "0x400", COMMITTED: "9x400"}, set()),
 ]
 
 
