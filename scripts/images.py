@@ -1,6 +1,7 @@
 """`make images`: builds the container images with docker or buildah, whichever this machine has.
 
-`IMAGES_BUILD` names another command that takes the arguments of `docker build`.
+`IMAGES_BUILD` names another command that takes the arguments of `docker build`. `PUSH` names a registry, such as
+`registry.example.com/films`: the images are named for it, too, and pushed.
 """
 
 from __future__ import annotations
@@ -64,15 +65,22 @@ def _git(*words: str) -> str:
 
 
 def main(images: list[str]) -> None:
-    """Builds the named images, all of them if none is named, with the tag IMAGES_TAG or the version."""
+    """Builds the named images, or all, with the tag IMAGES_TAG or the version, and pushes them to PUSH if it is set."""
     command, tag = builder(), os.environ.get("IMAGES_TAG", __version__)
+    registry = os.environ.get("PUSH", "").rstrip("/")
     if not command:
         sys.exit("make images: neither docker nor buildah is here; install one, or name a command in IMAGES_BUILD")
     if unknown := set(images) - set(IMAGES):
         sys.exit(f"make images: no image {', '.join(sorted(unknown))}; known: {', '.join(IMAGES)}")
+    if registry and command[0] not in {"docker", "buildah"}:
+        sys.exit("make images: PUSH needs docker or buildah; push the images with the tools of IMAGES_BUILD")
     for image in images or IMAGES:
+        local = f"reelwright/{image}:{tag}"
         subprocess.run([*command, *arguments(image, tag)], check=True)
-        print(f"reelwright/{image}:{tag}", flush=True)
+        if registry:
+            subprocess.run([command[0], "tag", local, f"{registry}/{local}"], check=True)
+            subprocess.run([command[0], "push", f"{registry}/{local}"], check=True)
+        print(f"{registry}/{local}" if registry else local, flush=True)
 
 
 if __name__ == "__main__":

@@ -142,8 +142,38 @@ def test_keda_asks_the_dispatcher() -> None:
     assert trigger["type"] == "external"
     assert trigger["metadata"]["scalerAddress"] == "film-dispatcher.films.svc:50052"
     assert trigger["metadata"]["pool"] == "a"
+    # Before its first pod, too, the dispatcher knows which titles a pool may restore.
+    assert trigger["metadata"]["engine"] == "openvino"
+    assert trigger["metadata"]["revision"] == "reelwright/inference-cpu:0.1.0 reel-s"
     # A number here would be put back at each upgrade, against what KEDA has chosen.
     assert "replicas" not in find(made, "Deployment", "inference-a")["spec"]
+
+
+def test_keda_asks_for_encoders() -> None:
+    """Encoders are scaled by the segments that wait at the dispatcher that is asked, a part of all."""
+    made = objects(*GIVEN, "--set=autoscaling.type=keda,encoder.maxReplicas=8,dispatcher.replicas=2")
+    (trigger,) = find(made, "ScaledObject", "encoder")["spec"]["triggers"]
+    wanted = {"role": "encoder", "minPods": "1", "maxPods": "8", "segmentsPerPod": "2"}
+    assert trigger["metadata"] == {"scalerAddress": "film-dispatcher.films.svc:50052", **wanted}
+    assert not [document for document in made if document["kind"] == "TriggerAuthentication"]
+
+
+def test_keda_has_a_certificate_for_mutual_tls() -> None:
+    """With mutual TLS, KEDA trusts the same authority as the workers and shows their certificate."""
+    made = objects(
+        *GIVEN,
+        "--set=autoscaling.type=keda,encoder.maxReplicas=8,grpc.tls.enabled=true,grpc.tls.certManager.enabled=true",
+    )
+    for name in ("inference-cpu", "encoder"):
+        (trigger,) = find(made, "ScaledObject", name)["spec"]["triggers"]
+        assert trigger["metadata"]["enableTLS"] == "true"
+        assert trigger["authenticationRef"] == {"name": "film-scaler"}
+    shown = find(made, "TriggerAuthentication", "scaler")["spec"]["secretTargetRef"]
+    assert {each["parameter"]: (each["name"], each["key"]) for each in shown} == {
+        "caCert": ("film-worker-tls", "ca.crt"),
+        "tlsClientCert": ("film-worker-tls", "tls.crt"),
+        "tlsClientKey": ("film-worker-tls", "tls.key"),
+    }
 
 
 def test_without_keda_a_pool_has_a_fixed_number_or_an_autoscaler() -> None:

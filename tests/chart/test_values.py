@@ -25,6 +25,8 @@ _MISTAKES = {
     "--set=grpc.tls.enabled=true": "grpc.tls.enabled needs certificates: name both Secrets",
     "--set=pools[0].name=a,pools[1].name=a": "two pools have the name a",
     "--set=pools[0].name=a,pools[0].minReplicas=5": "pool a: minReplicas 5 is more than maxReplicas 1",
+    "--set=pools[0].name=a,pools[0].minReplicas=0": "no pool would ever have a pod",
+    "--set=encoder.replicas=3,encoder.maxReplicas=2": "encoder.replicas 3 is more than encoder.maxReplicas 2",
     "--set=pools[0].name=a,pools[0].image=cuda": "pool a: the image cuda needs a GPU",
     "--set=pools[0].name=a,pools[0].engine=torch": "pool a: the image cpu has no engine torch",
     "--set=pools[0].name=a,pools[0].spot=true,pools[0].batchSeconds=60": "batchSeconds 60 needs 140 seconds to stop",

@@ -76,6 +76,19 @@
 {{- $problems = append $problems (printf "pool %s: a HorizontalPodAutoscaler cannot scale to 0 pods: set minReplicas to 1, or autoscaling.type to keda" $pool.name) -}}
 {{- end -}}
 {{- end -}}
+{{- $most := 0 -}}
+{{- range $values.pools -}}
+{{- $pool := include "reelwright.pool" (dict "root" $ "pool" .) | fromYaml -}}
+{{- $most = max $most (ternary $pool.minReplicas $pool.maxReplicas (eq $values.autoscaling.type "none") | int) -}}
+{{- end -}}
+{{- if lt $most 1 -}}
+{{- $problems = append $problems "pools: no pool would ever have a pod, because nothing scales those with minReplicas 0: set minReplicas to 1, or autoscaling.type to keda" -}}
+{{- end -}}
+{{- with $values.encoder -}}
+{{- if and .maxReplicas (lt (int .maxReplicas) (int .replicas)) -}}
+{{- $problems = append $problems (printf "encoder.replicas %d is more than encoder.maxReplicas %d" (int .replicas) (int .maxReplicas)) -}}
+{{- end -}}
+{{- end -}}
 {{- $has := .Capabilities.APIVersions -}}
 {{- if and (eq $values.autoscaling.type "keda") (not ($has.Has "keda.sh/v1alpha1")) -}}
 {{- $problems = append $problems "autoscaling.type is keda, and the cluster has no KEDA: install it (keda.sh/docs), or set autoscaling.type to hpa or none" -}}

@@ -51,6 +51,16 @@ labels:
 {{- mustMergeOverwrite (deepCopy .root.Values.poolDefaults) (deepCopy .pool) | toYaml -}}
 {{- end -}}
 
+{{/* First word of the identity of a pool's engine. Argument: a whole pool. */}}
+{{- define "reelwright.poolEngine" -}}
+{{- ternary (ternary "torch" "openvino" (eq .image "cuda")) .engine (eq .engine "auto") -}}
+{{- end -}}
+
+{{/* Where KEDA and the controller ask a dispatcher. */}}
+{{- define "reelwright.scalerAddress" -}}
+{{- printf "%s-dispatcher.%s.svc:50052" (include "reelwright.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
 {{/* Seconds that a worker of a pool has for its started batches. Argument: a whole pool. */}}
 {{- define "reelwright.drainSeconds" -}}
 {{- mul 2 .batchSeconds -}}
