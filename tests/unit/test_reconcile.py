@@ -10,7 +10,7 @@ import pytest
 
 from reelwright.client.forecast import FinishForecast
 from reelwright.controller.reconcile import needs_title, reconcile
-from reelwright.controller.resources import Restoration, RestorationStatus
+from reelwright.controller.resources import Restoration, RestorationStatus, format_microtime, format_time
 from reelwright.controller.restoration_facts import (
     AddFinalizer,
     CancelTitle,
@@ -351,3 +351,10 @@ def test_transition_times_change_with_the_status_alone() -> None:
 def test_the_ledger_is_asked_only_where_it_decides(document: dict[str, Any], needed: bool) -> None:
     """A title that has ended is not looked at again, so that what is finished costs nothing."""
     assert needs_title(Restoration.model_validate(document)) is needed
+
+
+def test_a_moment_of_an_event_has_microseconds() -> None:
+    """Events of one second have an order; times of a status are whole seconds, as the API server writes them."""
+    moment = NOW + timedelta(microseconds=250_000)
+    assert format_microtime(moment) == "2030-05-01T12:00:00.250000Z"
+    assert format_time(moment) == "2030-05-01T12:00:00Z"

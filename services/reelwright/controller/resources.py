@@ -39,8 +39,8 @@ def format_time(moment: datetime) -> str:
 
 
 def format_microtime(moment: datetime) -> str:
-    """A moment of a Lease or an Event, e.g. 2030-05-01T18:00:00.000000Z: the API's type MicroTime."""
-    return _in_utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A moment of a Lease or an Event, e.g. 2030-05-01T18:00:00.250000Z: the API's type MicroTime."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc), PlainSerializer(format_time, return_type=str)]
