@@ -61,6 +61,7 @@ class CatalogWorker:
         catalogs: the Catalogs as they were seen last.
         restorations: the Restorations.
         writer: writes to Catalogs.
+        created: called with the name of each Restoration that is made.
         settle_seconds: see ControllerSettings.
         may_act: raises an error unless this process leads; asked before each step.
     """
@@ -72,11 +73,12 @@ class CatalogWorker:
         catalogs: ResourceCache,
         restorations: ResourceCache,
         writer: StatusWriter,
+        created: Callable[[str], None],
         settle_seconds: float,
         may_act: Callable[[], None],
     ) -> None:
         self._api, self._catalogs, self._restorations, self._writer = api, catalogs, restorations, writer
-        self._settle_seconds, self._may_act = settle_seconds, may_act
+        self._created, self._settle_seconds, self._may_act = created, settle_seconds, may_act
         self._read: dict[str, _Read] = {}
 
     def work(self, name: str) -> float | None:
@@ -137,6 +139,8 @@ class CatalogWorker:
         self._may_act()
         try:
             self._restorations.put_document(self._api.create(RESTORATIONS, document))
+            # The watch tells of nothing that is in the cache already.
+            self._created(document["metadata"]["name"])
         except ResourceConflict:
             # Made before, by a process that was killed before it saw it.
             return None

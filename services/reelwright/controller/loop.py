@@ -94,6 +94,7 @@ class ControllerService:
             catalogs=self._catalogs,
             restorations=self._restorations,
             writer=catalog_writer,
+            created=partial(self._add_name, RESTORATIONS),
             settle_seconds=settings.settle_seconds,
             may_act=self._check_leading,
         )

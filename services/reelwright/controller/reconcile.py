@@ -203,7 +203,7 @@ def _finish(facts: RestorationFacts, title: RunFacts) -> Decision:
             *ended_condition(facts.restoration, *held, f"finished at {format_time(ended)}"),
         ],
     )
-    return Decision(None, status)
+    return Decision(WriteStatus(status), status)
 
 
 def _fail(facts: RestorationFacts, title: RunFacts) -> Decision:
@@ -225,7 +225,7 @@ def _fail(facts: RestorationFacts, title: RunFacts) -> Decision:
             *ended_condition(facts.restoration, "True", reason, "there is no film"),
         ],
     )
-    return Decision(None, status)
+    return Decision(WriteStatus(status), status)
 
 
 def _wait_out(facts: RestorationFacts) -> Decision:
