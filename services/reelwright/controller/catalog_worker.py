@@ -139,7 +139,7 @@ class CatalogWorker:
         self._may_act()
         try:
             self._restorations.put_document(self._api.create(RESTORATIONS, document))
-            # The watch tells of nothing that is in the cache already.
+            # The watch reports nothing that is in the cache already.
             self._created(document["metadata"]["name"])
         except ResourceConflict:
             # Made before, by a process that was killed before it saw it.
