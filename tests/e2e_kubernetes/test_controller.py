@@ -81,3 +81,19 @@ def test_another_replica_takes_over_from_a_killed_leader(namespace: Namespace, s
     namespace.create("Restoration", "second", film(tmp_path, "second"))
     until(lambda: namespace.condition("second", "Running")[1] == "Queued", "the other one works")
     assert not namespace.lease_holder().startswith(f"{leader.name}_")
+
+
+def test_a_leader_that_stood_still_goes_on(namespace: Namespace, start: Start, tmp_path: Path) -> None:
+    """A frozen leader is replaced; when it goes on and leads again, it serves what was created meanwhile and after."""
+    replicas = [start(), start()]
+    until(namespace.lease_holder, "one leads")
+    frozen = next(each for each in replicas if namespace.lease_holder().startswith(f"{each.name}_"))
+    (other,) = (each for each in replicas if each is not frozen)
+    frozen.freeze()
+    until(lambda: namespace.lease_holder().startswith(f"{other.name}_"), "the other one leads")
+    other.kill()
+    namespace.create("Restoration", "meanwhile", film(tmp_path, "meanwhile"))
+    frozen.thaw()
+    namespace.create("Restoration", "after", film(tmp_path, "after"))
+    titles = ("meanwhile", "after")
+    until(lambda: {namespace.condition(name, "Running")[1] for name in titles} == {"Queued"}, "both are submitted")

@@ -110,7 +110,7 @@ class ControllerService:
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set, then ends the present work and releases the Lease."""
-        metrics.watch_controller(self._restorations.count, self._queue.__len__)
+        metrics.watch_controller(self._restorations.count, self._waiting_keys)
         released = threading.Event()
         election = SupervisedThread("election", lambda: self._election.run(released))
         for number, watcher in enumerate(self._watchers):
@@ -123,12 +123,7 @@ class ControllerService:
         ]
         for worker in workers:
             worker.start()
-        was_leading = False
-        while not stop.wait(_POLL_SECONDS):
-            leading = self._election.leading
-            if leading and not was_leading:
-                self._add_all()
-            was_leading = leading
+        stop.wait()
         self._queue.close()
         for worker in workers:
             worker.join()
@@ -140,16 +135,18 @@ class ControllerService:
     def _serve(self, stop: threading.Event) -> None:
         while not stop.is_set():
             heartbeat()
+            if not self._election.leading:
+                # A Lease may lapse and come back at any moment. What changes meanwhile waits in the queue.
+                with waiting():
+                    stop.wait(_POLL_SECONDS)
+                continue
             with waiting():
                 key = self._queue.take_key(_POLL_SECONDS)
-            if key is None:
-                continue
-            try:
-                # What another replica does is not ours; everything is added when this one leads.
-                if self._election.leading:
+            if key is not None:
+                try:
                     self._work_on(key)
-            finally:
-                self._queue.done(key)
+                finally:
+                    self._queue.done(key)
 
     def _work_on(self, key: _Key) -> None:
         result = "settled"
@@ -168,6 +165,7 @@ class ControllerService:
             self._queue.forget_failures(key)
         except _NotLeading:
             result = "retry"
+            self._queue.add_failed(key)
         except ResourceConflict:
             result = "conflict"
             self._queue.add_failed(key)
@@ -189,12 +187,8 @@ class ControllerService:
         self._wake_catalog(name)
         return 0.0 if following == "retry" else None
 
-    def _add(self, key: _Key) -> None:
-        if self._election.leading:
-            self._queue.add_key(key)
-
     def _add_name(self, kind: ResourceKind, name: str) -> None:
-        self._add(_Key(kind, name))
+        self._queue.add_key(_Key(kind, name))
 
     def _wake_catalog(self, name: str) -> None:
         """Has the catalog of a Restoration look again: one that has ended makes room for the next."""
@@ -203,11 +197,9 @@ class ControllerService:
         if CATALOG_LABEL in labels:
             self._queue.add_after(_Key(CATALOGS, labels[CATALOG_LABEL]), _CATALOG_SECONDS)
 
-    def _add_all(self) -> None:
-        self._queue.clear()
-        for kind, cache in ((RESTORATIONS, self._restorations), (CATALOGS, self._catalogs)):
-            for document in cache.all():
-                self._queue.add_key(_Key(kind, document["metadata"]["name"]))
+    def _waiting_keys(self) -> int:
+        """Keys that this process should be working on. Those of a replica that does not lead are another one's work."""
+        return len(self._queue) if self._election.leading else 0
 
     def _check_leading(self) -> None:
         if not self._election.leading:

@@ -96,15 +96,6 @@ class WorkQueue(Generic[Key]):
                 self._ready[key] = None
                 self._condition.notify()
 
-    def clear(self) -> None:
-        """Drops every key that is not being worked on."""
-        with self._condition:
-            self._ready.clear()
-            self._again.clear()
-            self._due.clear()
-            self._heap.clear()
-            self._failures.clear()
-
     def close(self) -> None:
         """Has every `take` return None at once."""
         with self._condition:
