@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 import yaml
 from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
+from kubernetes.client.exceptions import ApiException, NotFoundException
 
 from scripts.crds import TARGET
 from tests.support.role_processes import free_port, until
@@ -94,8 +94,10 @@ class Namespace:
         for plural in ("catalogs", "restorations"):
             for found in self.find_all(plural):
                 name = found["metadata"]["name"]
-                self.patch(plural, name, {"metadata": {"finalizers": None}})
-                self.delete(plural, name)
+                # A Catalog's Restorations go with it.
+                with suppress(NotFoundException):
+                    self.patch(plural, name, {"metadata": {"finalizers": None}})
+                    self.delete(plural, name)
         self._core.delete_namespace(self.name)
 
     def create(self, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,19 @@ def test_a_key_is_never_worked_on_twice_at_once() -> None:
     assert queue.take_key(0) is None
 
 
+def test_a_returned_key_is_the_next_one() -> None:
+    """A key whose work could not begin goes before those that have waited less."""
+    queue: WorkQueue[str] = WorkQueue(60)
+    for key in ("a", "b"):
+        queue.add_key(key)
+    assert queue.take_key(0) == "a"
+    queue.return_key("a")
+    assert queue.take_key(0) == "b"
+    queue.done("a")
+    queue.add_key("c")
+    assert [queue.take_key(0) for _ in range(3)] == ["a", "c", None]
+
+
 def test_a_delayed_key_comes_when_it_is_due() -> None:
     """The earlier of two delays counts, and an addition without one ends the wait."""
     clock = _Clock()

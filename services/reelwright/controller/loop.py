@@ -165,7 +165,7 @@ class ControllerService:
             self._queue.forget_failures(key)
         except _NotLeading:
             result = "retry"
-            self._queue.add_failed(key)
+            self._queue.return_key(key)
         except ResourceConflict:
             result = "conflict"
             self._queue.add_failed(key)

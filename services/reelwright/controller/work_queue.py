@@ -35,6 +35,7 @@ class WorkQueue(Generic[Key]):
         self._entries = 0
         self._working: set[Key] = set()
         self._again: OrderedDict[Key, None] = OrderedDict()
+        self._returned: set[Key] = set()
         self._failures: Counter[Key] = Counter()
         self._closed = False
         self._condition = threading.Condition()
@@ -56,6 +57,12 @@ class WorkQueue(Generic[Key]):
             self._entries += 1
             heapq.heappush(self._heap, (due, self._entries, key))
             self._condition.notify()
+
+    def return_key(self, key: Key) -> None:
+        """Has a key that was taken be the next one again after `done`, because the work on it could not begin."""
+        with self._condition:
+            self._again[key] = None
+            self._returned.add(key)
 
     def add_failed(self, key: Key) -> float:
         """Adds a key after its next pause; the seconds of that pause."""
@@ -94,6 +101,9 @@ class WorkQueue(Generic[Key]):
                 del self._again[key]
                 self._due.pop(key, None)
                 self._ready[key] = None
+                if key in self._returned:
+                    self._returned.discard(key)
+                    self._ready.move_to_end(key, last=False)
                 self._condition.notify()
 
     def close(self) -> None:
