@@ -225,7 +225,7 @@ def test_a_picture_that_changes_size_is_refused_with_the_time(on_damage: str) ->
 
 @pytest.mark.parametrize("on_damage", ["fail", "conceal"])
 def test_a_clock_that_starts_over_is_refused(on_damage: str) -> None:
-    """Two recordings in one file are two films."""
+    """Two Matroska files in one are two films: players end with the first one."""
     with pytest.raises(InputError, match="starts over"):
         _read(bad_file("restarting"), on_damage=on_damage)
 

@@ -142,8 +142,8 @@ def _doubled(path: Path) -> None:
 
 
 def _restarting(path: Path) -> None:
-    """A file of two recordings, whose times both begin at zero."""
-    path.write_bytes(clip("mpeg2_ps").read_bytes() * 2)
+    """Two Matroska files one behind the other, whose times both begin at zero."""
+    path.write_bytes(clip("bframes_mkv").read_bytes() * 2)
 
 
 _M3U8 = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXTINF:2,\n{target}\n#EXT-X-ENDLIST\n"
@@ -188,7 +188,7 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "growing": ("mkv", _growing),
     "reshaped": ("ts", _reshaped),
     "reshaped_mkv": ("mkv", _reshaped),
-    "restarting": ("mpg", _restarting),
+    "restarting": ("mkv", _restarting),
 }
 
 # Files that `probe` refuses, with words that each error must contain.

@@ -25,6 +25,7 @@ from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.records import PlanEnd, SegmentPlan, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
+from reelwright.media.clock_joins import with_recordings
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.fingerprint import check_held_source
 from reelwright.media.held_files import held
@@ -101,7 +102,7 @@ def decode_title(
 def _opened_title(request: RunRequest, ledger: RunLedger, settings: DecoderSettings, guard: CrashGuard) -> TitleRecord:
     with guard.begin(ledger, "open", "opening of the source") as opening, opening.call():
         check_held_source(request.source)
-        source = _source_info(request, ledger, settings)
+        source = with_recordings(_source_info(request, ledger, settings))
     title = describe_title(request, source)
     ledger.put_title(title)
     return title

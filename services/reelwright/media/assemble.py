@@ -25,6 +25,7 @@ from reelwright.media.continued_clock import ContinuedClock
 from reelwright.media.encode import BITEXACT, output_errors, set_colour
 from reelwright.media.film_chapters import FilmChapters
 from reelwright.media.film_format import FilmFormat, coded_colour
+from reelwright.media.joined_clock import JoinedClock
 from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.segment_packets import SegmentPackets
@@ -97,7 +98,7 @@ def assemble_film(
         timecode = start_timecode(other, source.location, start, film.average_rate)
         if timecode is not None:
             timecode = film_timecode(timecode, start + shift, film.average_rate, spec.container)
-        with output_errors(out), CaptionReader(source.location) as captions:
+        with output_errors(out), CaptionReader(source.location, source.joins or ()) as captions:
             return _Assembly(
                 out, source, other=other, spec=spec, film=film, shift=shift, timecode=timecode, captions=captions
             ).write(first, pending)
@@ -222,8 +223,10 @@ class _Assembly:
             if stream.type in {"audio", "subtitle"}
         }
         clocks = {stream.index: ContinuedClock(stream) for stream in wanted if stream.type == "audio"}
+        joined = JoinedClock(self._source.joins or (), self._main.index)
         for packet in _read(self._other, wanted, self._notes):
             index = packet.stream.index
+            joined.place(packet)
             for placed in clocks[index].placed(packet) if index in clocks else (packet,):
                 yield from self._written(placed, index, others)
         for index, clock in clocks.items():

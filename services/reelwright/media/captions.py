@@ -7,7 +7,7 @@ registered ITU-T T.35 message. Each message belongs to the picture whose packet 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import cast
@@ -19,7 +19,9 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from reelwright.media.container import open_source, packets
+from reelwright.media.joined_clock import JoinedClock
 from reelwright.media.stream_choice import video_stream
+from reelwright.media.types import ClockJoin
 
 _ATSC = b"\xb5\x00\x31GA94"
 _CAPTIONS, _BARS = b"\x03", b"\x06"
@@ -83,17 +85,19 @@ class CaptionReader(AbstractContextManager["CaptionReader"]):
 
     Args:
         location: of the source.
+        joins: where it goes on with another recording.
 
     Attributes:
         found: pictures with captions so far.
         named: other user data that was seen and is not carried.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, joins: Sequence[ClockJoin] = ()) -> None:
         self._open = ExitStack()
         container = self._open.enter_context(open_source(location))
         stream = video_stream(container, location)
         self._codec = stream.codec_context.codec.canonical_name
+        self._clock = JoinedClock(joins, stream.index)
         self._packets = self._read(packets(container, stream)) if self._codec in _CODECS else iter(())
         self._held: dict[int, bytes] = {}
         self._read_to: int | None = None
@@ -121,6 +125,7 @@ class CaptionReader(AbstractContextManager["CaptionReader"]):
     def _read(self, source: Iterator[Packet[VideoStream]]) -> Iterator[bool]:
         try:
             for packet in source:
+                self._clock.place(packet)
                 payload = bytes(packet)
                 self.named |= other_user_data(payload, self._codec)
                 captions = caption_data(payload, self._codec)

@@ -15,17 +15,20 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar, cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.stream import VideoStream
+from av.stream import Stream
 
 from reelwright.media.held_files import check_held
 from reelwright.store.location import open_location
 from reelwright.store.source import Source, open_ranged
 from reelwright.titles.errors import InputError, OneLineError
+
+StreamT = TypeVar("StreamT", bound=Stream)
+"""A kind of stream."""
 
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -195,15 +198,16 @@ def _twin(beside: io.BufferedReader | None) -> io.BufferedReader | None:
     return io.BufferedReader(beside.raw.reopen())
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The stream's packets with data, from the container's present position.
+def packets(container: InputContainer, *streams: StreamT) -> Iterator[Packet[StreamT]]:
+    """The streams' packets with data, from the container's present position.
 
     Raises:
         av.FFmpegError: the container cannot be read at this position; a further call continues after it.
     """
     while True:
         try:
-            yield from (packet for packet in container.demux(stream) if packet.size)
+            found = cast("Iterator[Packet[StreamT]]", container.demux(streams))
+            yield from (packet for packet in found if packet.size)
         except IndexError:
             # PyAV raises this at the first packet of a stream that the header does not list. Such a stream is not read.
             continue

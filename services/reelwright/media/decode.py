@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import av
@@ -16,9 +16,10 @@ from reelwright.media.container import packets
 from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.damage import SliceChecks, damaged
 from reelwright.media.frame_times import FrameTimes
+from reelwright.media.joined_clock import JoinedClock, join_notes
 from reelwright.media.packet_tracking import Expected, PacketTracker, codec_name
 from reelwright.media.sample_shape import SampleShape
-from reelwright.media.types import FrameRecord
+from reelwright.media.types import ClockJoin, FrameRecord
 from reelwright.titles.errors import InputError
 
 # These decoders replace what they cannot read and flag the frame, which keeps later frames closer to the film than
@@ -58,6 +59,7 @@ class VideoDecoder:
         cut: the file is known to end early, so what is broken at its end is left out.
         threads: slice threads; results do not depend on them.
         walk: the file's structure, checked as the film is read.
+        joins: where the file goes on with another recording.
 
     Attributes:
         notes: what was repaired and left out, complete after iteration.
@@ -79,15 +81,18 @@ class VideoDecoder:
         cut: bool = False,
         threads: int = 1,
         walk: ContainerWalk | None = None,
+        joins: Sequence[ClockJoin] = (),
     ) -> None:
         self._container, self._stream, self._conceal, self._walk = container, stream, conceal, walk
         self._times = FrameTimes(stream, location)
+        self._clock, self._joins = JoinedClock(joins, stream.index), joins
         self._tracker = PacketTracker(stream, container.format.name)
         self._slices = SliceChecks() if codec_name(stream) == "ffv1" else None
         self._shape = SampleShape(container, stream)
         self._last: RawFrame | None = None
         self._lost: list[Expected] = []
-        self._seen_key_frame = False
+        # Of the recording at hand: whether a frame of it came out, and its first key frame.
+        self._begun = self._seen_key_frame = False
         self._first_key_pts: int | None = None
         self._gaps: list[str] = []
         self.broke_off = cut
@@ -104,12 +109,13 @@ class VideoDecoder:
     @property
     def notes(self) -> tuple[str, ...]:
         """One sentence for each kind of repair and omission."""
-        notes = list(self._gaps)
+        notes = [*self._gaps, *join_notes(self._joins, self._times.start)]
         if self._tracker.leading:
             seconds = float(self._times.seconds(self._tracker.leading_time))
+            first = "first whole picture" + (" of a recording" if self._joins else "")
             notes.append(
-                f"{self._tracker.leading} packets ({seconds:.3f} s) before the first whole picture were left out: they "
-                "refer to pictures that are not in the file"
+                f"{self._tracker.leading} packets ({seconds:.3f} s) before the {first} were left out: they refer to "
+                "pictures that are not in the file"
             )
         if self._tracker.silent:
             notes.append(f"{self._tracker.silent} packets hold no picture of their own")
@@ -125,25 +131,41 @@ class VideoDecoder:
         return tuple(notes)
 
     def __iter__(self) -> Iterator[RawFrame]:
-        for packet, joined in self._packets_and_joints():
+        for packet, joined, begins in self._packets_and_joints():
+            if begins:
+                yield from self._recording_ended()
             for frame in self._decoded(packet, joined=joined):
                 yield from self._placed(frame)
         self._lost += self._damage_or_nothing(self._tracker.never_came_out())
         if self._last is not None and not self.broke_off:
             yield from self._concealed(self._last.frame)
 
-    def _packets_and_joints(self) -> Iterator[tuple[Packet[VideoStream] | None, bool]]:
-        """The stream's packets, each with whether a key frame follows soon; then None to flush the decoder."""
-        held: deque[Packet[VideoStream]] = deque()
-        for packet in self._packets():
-            held.append(packet)
-            if len(held) > _JOINT:
-                yield held.popleft(), any(later.is_keyframe for later in held)
-        while held:
-            yield held.popleft(), any(later.is_keyframe for later in held)
-        yield None, False
+    def _recording_ended(self) -> Iterator[RawFrame]:
+        """Empties the decoder: pictures of the next recording do not refer to this one's."""
+        for frame in self._decoded(None, joined=False):
+            yield from self._placed(frame)
+        self._stream.codec_context.flush_buffers()
+        self._lost += self._damage_or_nothing(self._tracker.end_recording())
+        self._begun = self._seen_key_frame = False
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
+    def _packets_and_joints(self) -> Iterator[tuple[Packet[VideoStream] | None, bool, bool]]:
+        """The stream's packets; then None to flush the decoder.
+
+        Each comes with whether a key frame or another recording follows soon, and whether it begins another recording.
+        """
+        held: deque[tuple[Packet[VideoStream], bool]] = deque()
+        for entry in self._packets():
+            held.append(entry)
+            if len(held) > _JOINT:
+                packet, begins = held.popleft()
+                yield packet, any(later.is_keyframe or joined for later, joined in held), begins
+        while held:
+            packet, begins = held.popleft()
+            yield packet, any(later.is_keyframe or joined for later, joined in held), begins
+        yield None, False, False
+
+    def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
+        """The stream's packets, each with whether it begins another recording."""
         failures, position = 0, 0
         while failures < _MAX_DEMUX_FAILURES:
             try:
@@ -151,10 +173,11 @@ class VideoDecoder:
                     failures = 0
                     position = packet.pos or position
                     self._check_structure(packet.pos)
+                    begins = self._clock.place(packet)
                     # Before each part that an edit list keeps, the packets since its key frame come once more.
                     if not packet.is_discard:
                         self._times.check_decoding_time(packet.dts)
-                    yield packet
+                    yield packet, begins
                 break
             except (av.FFmpegError, OSError):
                 failures += 1
@@ -208,7 +231,7 @@ class VideoDecoder:
         self._lost += self._damage_or_nothing(lost)
         if entry is None:
             return
-        unreferenced = self._last is None and frame.pict_type != PictureType.I
+        unreferenced = not self._begun and frame.pict_type != PictureType.I
         if unreferenced and codec_name(self._stream) in _NEEDS_INTRA:
             self._tracker.leave_out(entry)
             return
@@ -224,7 +247,7 @@ class VideoDecoder:
 
     def _is_leading(self, entry: Expected) -> bool:
         """Whether a packet that does not decode refers to frames before the beginning of a stream cut in mid-GOP."""
-        if self._last is not None:
+        if self._begun:
             return False
         if not self._seen_key_frame:
             return True
@@ -237,6 +260,7 @@ class VideoDecoder:
         self._lost = []
 
     def _timed(self, frame: av.VideoFrame, entry: Expected, *, concealed: bool) -> RawFrame:
+        self._begun = True
         pts = self._times.assign_pts(entry.pts, entry.duration)
         self._last = RawFrame(frame, FrameRecord(pts=pts, duration=entry.duration, concealed=concealed))
         return self._last

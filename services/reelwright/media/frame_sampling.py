@@ -12,6 +12,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from reelwright.media.container import ReadBound, packets
+from reelwright.media.types import SourceInfo
 
 # Positions in the film, and consecutive frames at each: enough to meet several scenes and to judge motion.
 _POSITIONS = 24
@@ -28,10 +29,7 @@ def sampling_bound(width: int, height: int) -> ReadBound:
 def sample_runs(
     container: InputContainer,
     stream: VideoStream,
-    *,
-    frames: int,
-    start: int,
-    duration: Fraction,
+    info: SourceInfo,
     bound: ReadBound,
 ) -> Iterator[Iterator[av.VideoFrame]]:
     """Runs of consecutive whole frames, from positions spread evenly over the film; all frames of a short one.
@@ -41,11 +39,10 @@ def sample_runs(
     Args:
         container: the open source, at its beginning.
         stream: its film.
-        frames: how many there are, about; 0 when unknown.
-        start: PTS of the first.
-        duration: of the film in seconds; 0 when unknown.
+        info: what is known about it so far.
         bound: of the container's reading; once it is reached, the runs are empty.
     """
+    frames, start, duration = info.video.frames_estimate, info.video.start_pts, Fraction(info.duration)
     if frames <= _POSITIONS * _RUN or not duration:
         whole = _decoded(container, stream, bound)
         for _ in range(_POSITIONS):
@@ -55,7 +52,11 @@ def sample_runs(
     for position in range(_POSITIONS):
         target = start + int(ticks * position / _POSITIONS)
         try:
-            container.seek(target, stream=stream)
+            if info.joins:
+                # A time may be in several recordings.
+                container.seek(info.size * position // _POSITIONS, unsupported_byte_offset=True)
+            else:
+                container.seek(target, stream=stream)
         except (av.FFmpegError, OSError):
             return
         yield islice(_decoded(container, stream, bound), _RUN)

@@ -74,9 +74,14 @@ class FrameTimes:
             )
         self._last_dts = dts
 
+    @property
+    def start(self) -> Fraction:
+        """The first frame's time in seconds; where the stream starts, before there was a frame."""
+        return (self._start if self._origin is None else self._origin) * self._unit
+
     def time_of(self, pts: int) -> str:
         """A time as people read it, counted from the first frame."""
-        return timestamp((pts - (self._start if self._origin is None else self._origin)) * self._unit)
+        return timestamp(pts * self._unit - self.start)
 
     def seconds(self, ticks: int) -> Fraction:
         """A span of time in seconds."""

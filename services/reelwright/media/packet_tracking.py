@@ -123,6 +123,12 @@ class PacketTracker:
         """The damaged ones among the packets that gave no frame until the decoder's end."""
         return self._damaged_among([heapq.heappop(self._open)[3] for _ in range(len(self._open))])
 
+    def end_recording(self) -> list[Expected]:
+        """The same, where another recording follows: what comes before that one's first frame is no damage."""
+        lost = self.never_came_out()
+        self._started, self._last_dts = False, None
+        return lost
+
     def _earliest(self, frame: av.VideoFrame) -> tuple[list[Expected], Expected | None]:
         # No decoder holds back more than its reordering depth, so what is older than that gave no picture.
         overdue = len(self._open) - self._context.reorder_depth - 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from reelwright.media.bars import detect_bars
 from reelwright.media.captions import has_caption_data
 from reelwright.media.chroma_siting import chroma_siting
+from reelwright.media.clock_joins import Recordings, read_recordings
 from reelwright.media.container import ReadBound, open_file, open_source
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
@@ -26,11 +27,12 @@ from reelwright.media.formats import colour_of, conversion, luma_of, picture_of
 from reelwright.media.frame_sampling import sample_runs, sampling_bound
 from reelwright.media.hdr import hdr_of
 from reelwright.media.hevc_layers import hevc_layer_notes
+from reelwright.media.joined_clock import join_notes
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.programmes import other_programmes, read_programmes, teletext
 from reelwright.media.stream_choice import film_streams, single_pictures, video_stream
-from reelwright.media.types import Bars, Chapter, SourceInfo, StreamInfo, VideoInfo
+from reelwright.media.types import Bars, Chapter, ClockJoin, SourceInfo, StreamInfo, VideoInfo
 from reelwright.titles.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from av.container.core import Chapter as SourceChapter
 
 _MAX_RATE = 1000
+# Bytes. Of a larger file the joins are found when it is restored: reading it to its end would take long.
+_READ_WHOLE = 256 << 20
 _CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d\.\d{1,9})")
 
 
@@ -51,14 +55,16 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
     with open_file(location) as handle:
         missing, extras = missing_bytes(handle), unknown_parts(handle)
         size = handle.seek(0, 2)
+    large = size > _READ_WHOLE
+    recordings = Recordings() if large else read_recordings(location, size)
     with open_source(location) as container:
         stream = video_stream(container, location)
         limits.check_size(stream.codec_context.width, stream.codec_context.height, location)
-        first = _first_frame(container, stream, location)
+        first = _first_frame(container, stream, location, recordings.joins)
         limits.check_size(first.frame.width, first.frame.height, location)
         dynamic = check_dolby_vision(stream, location)
         chosen = conversion(first.frame.format.name)
-        duration = _duration(container, stream, first)
+        duration = recordings.duration or _duration(container, stream, first)
         video = _video(stream, first, duration, dynamic)
         info = SourceInfo(
             location=location,
@@ -69,10 +75,11 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
             streams=tuple(_stream(other) for other in container.streams if other.index != stream.index),
             chapters=tuple(_chapter(chapter) for chapter in container.chapters()),
             metadata=dict(container.metadata),
+            joins=None if large else recordings.joins,
         )
         other_parts = _other_parts(container, stream, location)
     bound = sampling_bound(video.width, video.height)
-    fields, bars, captions = _sampled(info, duration, bound)
+    fields, bars, captions = _sampled(info, bound)
     notes = [chosen.note] if chosen.note else []
     if bound.reached:
         notes.append("its index leads to places without a picture: fields and borders were measured in fewer places")
@@ -84,6 +91,7 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
         notes.append(f"the file is cut off: {missing} bytes are missing at its end")
     notes += extras
     notes += other_parts
+    notes += join_notes(recordings.joins, video.start_pts * video.time_base)
     notes += [f"its {name} metadata is not carried" for name in video.hdr.dynamic]
     video = video.model_copy(update={"field_order": fields.order, "field_evidence": fields.evidence, "bars": bars})
     return info.model_copy(update={"video": video, "notes": tuple(notes)})
@@ -111,8 +119,8 @@ def _other_parts(container: InputContainer, stream: VideoStream, location: str) 
     return notes
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, location: str) -> RawFrame:
-    first = next(iter(VideoDecoder(container, stream, location, conceal=True)), None)
+def _first_frame(container: InputContainer, stream: VideoStream, location: str, joins: Sequence[ClockJoin]) -> RawFrame:
+    first = next(iter(VideoDecoder(container, stream, location, conceal=True, joins=joins)), None)
     if first is None:
         raise InputError(
             "its video stream holds not one frame that decodes", location, "give a file whose film is in it"
@@ -200,7 +208,7 @@ def _chapter(chapter: SourceChapter) -> Chapter:
     )
 
 
-def _sampled(info: SourceInfo, duration: Fraction, bound: ReadBound) -> tuple[FieldFinding, Bars, bool]:
+def _sampled(info: SourceInfo, bound: ReadBound) -> tuple[FieldFinding, Bars, bool]:
     """Field order, borders and whether there are captions, from frames all over the film.
 
     Holds one whole frame at a time.
@@ -210,9 +218,7 @@ def _sampled(info: SourceInfo, duration: Fraction, bound: ReadBound) -> tuple[Fi
 
     def last_of_runs(container: InputContainer, stream: VideoStream) -> Iterator[Picture]:
         nonlocal captions
-        for run in sample_runs(
-            container, stream, frames=video.frames_estimate, start=video.start_pts, duration=duration, bound=bound
-        ):
+        for run in sample_runs(container, stream, info, bound):
             fields.begin_run()
             last: av.VideoFrame | None = None
             for frame in run:

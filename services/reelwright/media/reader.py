@@ -53,6 +53,7 @@ class FrameReader:
                 cut=missing > 0,
                 threads=self._threads,
                 walk=ContainerWalk(beside),
+                joins=self._info.joins or (),
             )
             yield from self._numbered(self._pictures(self._whole(decoder)))
             self.notes = decoder.notes

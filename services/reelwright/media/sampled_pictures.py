@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 from reelwright.media.container import open_source
 from reelwright.media.formats import picture_of
@@ -24,15 +23,7 @@ def sampled_pictures(info: SourceInfo) -> Iterator[list[Picture]]:
     video = info.video
     bound = sampling_bound(video.width, video.height)
     with open_source(info.location, bound=bound) as container:
-        runs = sample_runs(
-            container,
-            video_stream(container, info.location),
-            frames=video.frames_estimate,
-            start=video.start_pts,
-            duration=Fraction(info.duration),
-            bound=bound,
-        )
-        for run in runs:
+        for run in sample_runs(container, video_stream(container, info.location), info, bound):
             pictures = [
                 picture_of(frame, video.bars)
                 for frame in run

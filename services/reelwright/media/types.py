@@ -182,6 +182,23 @@ class Chapter(_Value):
     title: str
 
 
+class ClockJoin(_Value):
+    """Where a file goes on with another recording, whose clock starts over or is hours ahead.
+
+    Attributes:
+        time: when the recording begins on the continued clock, in seconds.
+        clock: when it begins on its own clock, in seconds.
+        offset: seconds from a time that the file states in this recording to the continued clock.
+        positions: where the file holds the recording's first packet of a stream, in bytes, by stream index. A stream
+            that is not in it begins with the picture; one whose clock goes on is given the file's size.
+    """
+
+    time: Rational
+    clock: Rational
+    offset: Rational
+    positions: dict[int, int]
+
+
 class SourceInfo(_Value):
     """What `probe` found in a file.
 
@@ -195,6 +212,8 @@ class SourceInfo(_Value):
         chapters: in the film's order.
         metadata: of the container, by key.
         notes: what a person should know about the file.
+        joins: the recordings behind the first one, in the file's order; None for a large file that was not read to its
+            end yet (see `media.clock_joins.with_recordings`).
     """
 
     location: str
@@ -206,6 +225,7 @@ class SourceInfo(_Value):
     chapters: tuple[Chapter, ...] = ()
     metadata: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+    joins: tuple[ClockJoin, ...] | None = ()
 
 
 class FrameRecord(_Value):
