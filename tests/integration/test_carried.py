@@ -12,6 +12,7 @@ import pytest
 from av.packet import Packet
 from av.stream import Disposition
 
+from reelwright.cli.main import run
 from reelwright.media.captions import caption_data, with_captions
 from reelwright.media.finished_film import missing_copies, read_timeline
 from reelwright.media.hdr import hdr_of
@@ -21,6 +22,7 @@ from reelwright.media.tags import lost_tags
 from reelwright.titles.errors import InputError
 from tests.support import mp4_edit
 from tests.support.carried_clips import CUES, captioned, tagged, write_hdr, write_timed
+from tests.support.commands import manifest_of
 from tests.support.pyav import in_seconds
 from tests.support.stream_clips import write_film
 from tests.support.unrestored_films import UnrestoredFilm, make_unrestored_film
@@ -191,6 +193,21 @@ def test_every_tag_is_kept_or_listed(profile: str, tmp_path: Path) -> None:
     outcome = settled(film)
     assert ("source" in outcome.not_kept, "disposition comment" in outcome.not_kept) == (not held[0], not held[1])
     assert "title" not in outcome.not_kept
+
+
+def test_a_lost_tag_of_the_picture_is_listed(tmp_path: Path) -> None:
+    """MP4 holds no artist of a track; the manifest says so of the picture's tags, as of those of sound."""
+    source, output = tmp_path / "source.mkv", tmp_path / "film.mp4"
+    with av.open(str(write_timed(tmp_path / "plain.mkv", "", Fraction(25)))) as plain, av.open(str(source), "w") as out:
+        target = out.add_stream_from_template(plain.streams.video[0])
+        target.metadata.update({"artist": "A. Person", "title": "The Picture"})
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = target
+                out.mux(packet)
+    assert run(["restore", str(source), "-o", str(output)]) == 0
+    notes = [note for note in manifest_of(output)["notes"] if "tags" in note]
+    assert notes == ["tags of the picture that this mp4 file does not hold: artist"]
 
 
 def settled(film: UnrestoredFilm) -> Any:

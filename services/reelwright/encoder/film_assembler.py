@@ -287,5 +287,7 @@ def _container_losses(title: TitleRecord, assembled: AssembledFilm, timeline: Fi
     suffix = profile_spec(title.request.recipe.profile).suffix[1:]
     if lost := lost_tags(title.source.metadata, timeline.tags):
         yield f"tags that this {suffix} file does not hold: {', '.join(lost)}"
+    if lost := lost_tags(assembled.picture_tags, timeline.picture_tags):
+        yield f"tags of the picture that this {suffix} file does not hold: {', '.join(lost)}"
     if assembled.timecode is not None and timeline.timecode != str(assembled.timecode):
         yield f"{suffix} files hold no timecode at this frame rate: it began at {assembled.timecode}"

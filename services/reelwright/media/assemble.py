@@ -20,7 +20,8 @@ from reelwright.media import matroska
 from reelwright.media.caption_copy import CaptionCopy
 from reelwright.media.captions import CaptionReader
 from reelwright.media.chroma_siting import film_siting
-from reelwright.media.container import open_source
+from reelwright.media.container import open_file, open_source
+from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.continued_clock import ContinuedClock
 from reelwright.media.encode import BITEXACT, output_errors, set_colour
 from reelwright.media.film_chapters import FilmChapters
@@ -53,6 +54,7 @@ class AssembledFilm:
         streams: what became of the source's other streams.
         chapters: how many the film has.
         notes: sentences for the person: what is not as in the source, and why.
+        picture_tags: of the source's picture.
         timed_streams: the source's sound and subtitles as they were read, by index; the film is checked against them.
         timecode: as the film should hold it; None where the source has none.
     """
@@ -64,6 +66,7 @@ class AssembledFilm:
     streams: tuple[StreamOutcome, ...]
     chapters: int
     notes: tuple[str, ...]
+    picture_tags: Mapping[str, str]
     timed_streams: Mapping[int, TimedStream]
     timecode: Timecode | None
 
@@ -224,7 +227,7 @@ class _Assembly:
         }
         clocks = {stream.index: ContinuedClock(stream) for stream in wanted if stream.type == "audio"}
         joined = JoinedClock(self._source.joins or (), self._main.index)
-        for packet in _read(self._other, wanted, self._notes):
+        for packet in _read(self._other, wanted, self._source.location, self._notes):
             index = packet.stream.index
             joined.place(packet)
             for placed in clocks[index].placed(packet) if index in clocks else (packet,):
@@ -267,17 +270,25 @@ class _Assembly:
             streams=(*captions.outcomes(self._main.index), *others.outcomes()),
             chapters=len(self._chapters.chapters),
             notes=tuple(self._notes),
+            picture_tags=dict(self._main.metadata),
             timed_streams=self._timed,
             timecode=self._timecode,
         )
 
 
-def _read(source: InputContainer, wanted: list[Stream], notes: list[str]) -> Iterator[Packet[Stream]]:
+def _read(source: InputContainer, wanted: list[Stream], location: str, notes: list[str]) -> Iterator[Packet[Stream]]:
     if not wanted:
         return
+    position = 0
     try:
-        yield from (packet for packet in source.demux(wanted) if packet.size)
+        for packet in source.demux(wanted):
+            if packet.size:
+                position = packet.pos or position
+                yield packet
     except av.FFmpegError as error:
+        with open_file(location) as handle:
+            if not ContainerWalk(handle).film_follows(position):
+                return
         notes.append(f"the source's other streams could not be read to their end: {error.strerror}")
 
 

@@ -55,6 +55,8 @@ _CONTAINERS = (
 )
 # So large that the cost of a call of Python is small; a power of two near the distance by which demuxers seek.
 _READ_BYTES = 256 << 10
+# Sound that begins late in a transport or program stream is looked for in 48 MiB and 100 seconds, in microseconds.
+_LATE_SOUND = {"probesize": str(48 << 20), "analyzeduration": "100000000", "scan_all_pmts": "1"}
 _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a still image"),
@@ -171,25 +173,36 @@ def open_source(
         head = handle.read(512)
         handle.seek(0)
         source = _Bytes(handle, bound)
+        options = {
+            "format_whitelist": ",".join(_CONTAINERS),
+            "protocol_whitelist": "none",
+            "ignore_editlist": "0" if edits else "1",
+        }
         with source.raise_failure():
             try:
-                container = av.open(
-                    source,
-                    "r",
-                    container_options={
-                        "format_whitelist": ",".join(_CONTAINERS),
-                        "protocol_whitelist": "none",
-                        "ignore_editlist": "0" if edits else "1",
-                    },
-                    metadata_errors="replace",
-                    buffer_size=_READ_BYTES,
-                    io_open=_refuse,
-                )
+                container = _opened(source, options)
+                if any(not stream.sample_rate for stream in container.streams.audio):
+                    container.close()
+                    handle.seek(0)
+                    container = _opened(source, {**options, **_LATE_SOUND})
             except (av.FFmpegError, OSError, ValueError, RuntimeError):
                 raise _unreadable(location, head) from None
+            if bound:
+                bound.renew()
             with container:
                 _refuse_stills(container, location)
                 yield container
+
+
+def _opened(source: _Bytes, options: dict[str, str]) -> InputContainer:
+    return av.open(
+        source,
+        "r",
+        container_options=options,
+        metadata_errors="replace",
+        buffer_size=_READ_BYTES,
+        io_open=_refuse,
+    )
 
 
 def _twin(beside: io.BufferedReader | None) -> io.BufferedReader | None:

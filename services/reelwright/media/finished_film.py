@@ -40,6 +40,7 @@ class FilmTimeline:
         chapters: how many there are.
         streams: the sound and subtitles that it holds, in order.
         tags: of the film.
+        picture_tags: of its picture.
         timecode: of the picture; empty for none.
     """
 
@@ -52,6 +53,7 @@ class FilmTimeline:
     chapters: int
     streams: tuple[TimedStream, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    picture_tags: Mapping[str, str] = field(default_factory=dict)
     timecode: str = ""
 
 
@@ -110,6 +112,7 @@ def read_timeline(path: str | Path) -> FilmTimeline:
             chapters=len(container.chapters()),
             streams=tuple(others.values()),
             tags=dict(container.metadata),
+            picture_tags=dict(tags),
             timecode=next((value for key, value in tags.items() if key.lower() == "timecode"), ""),
         )
 

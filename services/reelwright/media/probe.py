@@ -187,7 +187,7 @@ def _video(stream: VideoStream, first: RawFrame, duration: Fraction, dynamic: se
 def _stream(stream: Stream) -> StreamInfo:
     context: Any = stream.codec_context
     details = ""
-    if isinstance(stream, AudioStream) and context is not None:
+    if isinstance(stream, AudioStream) and context is not None and stream.sample_rate:
         details = f"{stream.sample_rate} Hz, {stream.layout.name}"
     return StreamInfo(
         index=stream.index,

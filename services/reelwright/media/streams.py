@@ -123,6 +123,9 @@ class StreamPlanner:
         return self._add_subtitles(cast("SubtitleStream", stream), outcome)
 
     def _add_audio(self, stream: AudioStream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
+        if not stream.sample_rate:
+            reason = "no packet of it was found in the first 100 seconds and 48 MiB, so that its format is not known"
+            return outcome.model_copy(update={"reason": reason})
         edits = EditList.of(stream, self.location)
         in_place = edits.starts_at + round(self.shift / Fraction(stream.time_base or 1)) <= 0
         edited = edits.needs_decoding(
