@@ -45,8 +45,13 @@ class Recordings:
     duration: Fraction = Fraction(0)
 
 
+def may_be_joined(container: InputContainer) -> bool:
+    """Whether the container is one whose clock may start over within a file."""
+    return bool(Flags(container.format.flags) & Flags.ts_discont)
+
+
 def read_recordings(location: str, size: int) -> Recordings:
-    """Reads a file whose container has a clock that may start over to its end; others have one recording.
+    """Reads a file to its end, in which there may be several recordings.
 
     Args:
         location: of the file.
@@ -56,8 +61,6 @@ def read_recordings(location: str, size: int) -> Recordings:
         InputError: the file cannot be read.
     """
     with open_source(location) as container:
-        if not Flags(container.format.flags) & Flags.ts_discont:
-            return Recordings()
         picture, sound = _clocks(container, location)
     joins = tuple(_joins(picture, sound, size))
     if not joins:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from reelwright.media.bars import detect_bars
 from reelwright.media.captions import has_caption_data
 from reelwright.media.chroma_siting import chroma_siting
-from reelwright.media.clock_joins import Recordings, read_recordings
+from reelwright.media.clock_joins import Recordings, may_be_joined, read_recordings
 from reelwright.media.container import ReadBound, open_file, open_source
 from reelwright.media.container_integrity import missing_bytes, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
@@ -55,11 +55,11 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
     with open_file(location) as handle:
         missing, extras = missing_bytes(handle), unknown_parts(handle)
         size = handle.seek(0, 2)
-    large = size > _READ_WHOLE
-    recordings = Recordings() if large else read_recordings(location, size)
     with open_source(location) as container:
         stream = video_stream(container, location)
         limits.check_size(stream.codec_context.width, stream.codec_context.height, location)
+        joinable, large = may_be_joined(container), size > _READ_WHOLE
+        recordings = read_recordings(location, size) if joinable and not large else Recordings()
         first = _first_frame(container, stream, location, recordings.joins)
         limits.check_size(first.frame.width, first.frame.height, location)
         dynamic = check_dolby_vision(stream, location)
@@ -75,7 +75,7 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
             streams=tuple(_stream(other) for other in container.streams if other.index != stream.index),
             chapters=tuple(_chapter(chapter) for chapter in container.chapters()),
             metadata=dict(container.metadata),
-            joins=None if large else recordings.joins,
+            joins=None if joinable and large else recordings.joins,
         )
         other_parts = _other_parts(container, stream, location)
     bound = sampling_bound(video.width, video.height)
