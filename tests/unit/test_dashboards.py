@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.dashboards import generate
-from tests.support.promql import DASHBOARDS, dashboard_queries, unknown_names
+from tests.support.promql import DASHBOARDS, dashboard_queries, known_metrics, unknown_names, with_variables
+
+PROMTOOL = shutil.which("promtool")
 
 
 def test_generated_dashboards_are_current(tmp_path: Path) -> None:
@@ -26,6 +32,29 @@ def test_dashboards_query_metrics_that_exist() -> None:
         assert unknown_names(target["expr"]) == [], panel
         for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
             assert unknown_names(f"sum by ({label}) ({target['expr']})") == [], panel
+
+
+@pytest.mark.skipif(PROMTOOL is None and "CI" not in os.environ, reason="needs promtool")
+def test_an_idle_cluster_shows_no_infinity(tmp_path: Path) -> None:
+    """With every metric at 0, no query gives NaN or infinity: a panel that divides by nothing says nothing."""
+    series = [
+        {"series": name + "{" + ", ".join(f'{label}="x"' for label in ("namespace", *labels)) + "}", "values": "0x60"}
+        for name, labels in known_metrics().items()
+    ]
+    queries = [with_variables(target["expr"], namespace="x", window="5m") for _, target in dashboard_queries()]
+    asked = [
+        {
+            "expr": f"count(({query}) != ({query}) or abs({query}) == Inf) or vector(0)",
+            "eval_time": "60m",
+            "exp_samples": [{"labels": "{}", "value": 0}],
+        }
+        for query in queries
+    ]
+    path = tmp_path / "test.yaml"
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
+    path.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [test]}))
+    done = subprocess.run([str(PROMTOOL), "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_each_series_is_of_the_chosen_namespaces() -> None:
