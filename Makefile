@@ -34,7 +34,7 @@ SEPARATE = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart
 TOOLS := .cache/bin
 
 .PHONY: help demo up test tests coverage e2e again unit check bench quality fuzz conformance faults images \
-	images-test chart chart-tools e2e-kubernetes protos crds dashboards values constraints clean
+	images-test chart chart-tools e2e-kubernetes protos crds dashboards dashboards-pictures values constraints clean
 
 help:  ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -103,8 +103,8 @@ conformance: $(VENV)/.dev  ## what each profile carries of each kind of stream: 
 faults: $(VENV)/.dev  ## kill, cut, fill and corrupt: make faults FAULTS=1000 SEED=7; HOSTILE=1 forges messages and sends foreign requests
 	$(BIN)/python -m tests.faults $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(HOSTILE),--hostile)
 
-images: $(VENV)/.local  ## build the container images with docker or buildah: make images ONLY="media inference-cpu"
-	$(BIN)/python -m scripts.images $(ONLY)
+images: $(VENV)/.local  ## build the container images with docker or buildah: make images ONLY="media inference-cpu" PUSH=REGISTRY
+	PUSH=$(PUSH) $(BIN)/python -m scripts.images $(ONLY)
 
 images-test: $(VENV)/.dev  ## build two images, look into them, and run roles in them
 	$(PYTEST) tests/images
@@ -128,6 +128,9 @@ crds: $(VENV)/.dev  ## generate the chart's CustomResourceDefinitions
 
 dashboards: $(VENV)/.dev  ## generate the chart's Grafana dashboards from scripts/dashboards.py
 	$(BIN)/python -m scripts.dashboards
+
+dashboards-pictures: $(VENV)/.dev  ## draw the dashboards for the docs from a run of a cluster: five minutes, needs Prometheus
+	$(BIN)/python -m tests.dashboards
 
 values: $(VENV)/.dev  ## generate the README of the chart from the comments of its values
 	$(BIN)/python -m scripts.values_table
