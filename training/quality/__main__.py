@@ -76,23 +76,25 @@ def main() -> None:
         for case in cases
         for piece in pieces
     ]
-    intro = _intro(given.model.stem, given.frames, len(pieces))
 
     def write(results: Results) -> None:
+        measured = {name for figures in results.figures.values() for name in figures}
+        intro = _intro(given.model.stem, given.frames, sorted(measured))
         (given.docs / "quality.md").write_text(page(results, intro))
 
     given.docs.mkdir(parents=True, exist_ok=True)
     collect(jobs, given.processes, given.docs / "images/quality", write)
 
 
-def _intro(model: str, frames: int, pieces: int) -> str:
+def _intro(model: str, frames: int, pieces: list[str]) -> str:
     machine = f"{os.cpu_count()} cores ({platform.machine()}, {instruction_set()})"
     return f"""\
-`make quality` writes this page. Means over {pieces} moving pieces that no weight was trained on, {frames} adjacent
-frames of each, with 95 % confidence intervals over the pieces (bootstrap). PSNR-Y, SSIM, VMAF and XPSNR are differences
-to bicubic. Flicker is the change between adjacent frames along the motion of the truth, root mean square in levels of
-255. `ours` is `{model}` without grain put back (`grain.keep` 0). Each of FFmpeg's denoisers is told the strength of the
-grain. Networks run on luma. Made on {machine}, without a GPU."""
+`make quality` writes this page; `--treatments` and `--pieces` choose a part of it. Means over {len(pieces)} moving
+pieces that no weight was trained on ({", ".join(pieces)}), {frames} adjacent frames of each, with 95 % confidence
+intervals over the pieces (bootstrap). PSNR-Y, SSIM, VMAF and XPSNR are differences to bicubic. Flicker is the change
+between adjacent frames along the motion of the truth, root mean square in levels of 255. `ours` is `{model}` without
+grain put back (`grain.keep` 0). Each of FFmpeg's denoisers is told the strength of the grain. Networks run on luma. Made
+on {machine}, without a GPU."""
 
 
 if __name__ == "__main__":
