@@ -93,8 +93,8 @@ def _intro(model: str, frames: int, pieces: list[str]) -> str:
 pieces that no weight was trained on ({", ".join(pieces)}), {frames} adjacent frames of each, with 95 % confidence
 intervals over the pieces (bootstrap). PSNR-Y, SSIM, VMAF and XPSNR are differences to bicubic. Flicker is the change
 between adjacent frames along the motion of the truth, root mean square in levels of 255. `ours` is `{model}` without
-grain put back (`grain.keep` 0). Each of FFmpeg's denoisers is told the strength of the grain. Networks run on luma. Made
-on {machine}, without a GPU."""
+grain put back (`grain.keep` 0). Each of FFmpeg's denoisers is told the strength of the grain. Networks run on luma.
+Made on {machine}, without a GPU."""
 
 
 if __name__ == "__main__":
