@@ -142,7 +142,14 @@ def _doubled(path: Path) -> None:
 
 
 def _restarting(path: Path) -> None:
-    """Two Matroska files one behind the other, whose times both begin at zero."""
+    """Two live recordings in Matroska one behind the other, whose times both begin at zero. They state no length."""
+    data = bytearray(clip("bframes_mkv").read_bytes())
+    at = data.index(b"\x18\x53\x80\x67") + 4
+    data[at : at + 8] = b"\x01" + b"\xff" * 7
+    path.write_bytes(data * 2)
+
+
+def _second_matroska(path: Path) -> None:
     path.write_bytes(clip("bframes_mkv").read_bytes() * 2)
 
 
@@ -189,6 +196,7 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "reshaped": ("ts", _reshaped),
     "reshaped_mkv": ("mkv", _reshaped),
     "restarting": ("mkv", _restarting),
+    "second_matroska": ("mkv", _second_matroska),
 }
 
 # Files that `probe` refuses, with words that each error must contain.
@@ -206,6 +214,7 @@ REFUSED: dict[str, str] = {
     "sound_wav": "no picture",
     "sound_with_cover": "no picture",
     "no_frames": "not one frame",
+    "second_matroska": "another Matroska file begins at byte",
     "no_moov": "moov",
     "tiny": "16x16",
     "huge": "8000x6000",

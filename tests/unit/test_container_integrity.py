@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from reelwright.media.container_integrity import ContainerWalk, missing_bytes, unknown_parts
 from reelwright.media.ebml import CHAPTERS, write_element
+from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip
+from tests.support.scenes import scene
 
 
 @pytest.mark.parametrize(
@@ -70,6 +74,26 @@ def test_bytes_behind_the_film_are_named_and_no_damage(name: str, trailer: str) 
     (note,) = unknown_parts(file)
     assert note.startswith(f"{len(extra)} bytes behind the film")
     assert word in note
+
+
+@pytest.mark.parametrize("name", ["rate_25", "yuv422p10_prores", "bframes_mkv"])
+def test_a_second_file_behind_the_first_is_named(name: str) -> None:
+    """Players show the first of two files that were joined as they are, and so does the film."""
+    data = clip(name).read_bytes()
+    file = io.BytesIO(data + data)
+    assert missing_bytes(file) == 0
+    assert unknown_parts(file) == (f"{len(data)} bytes behind the film are not part of it (another file)",)
+
+
+def test_a_second_asf_file_behind_the_first_is_named(tmp_path: Path) -> None:
+    """The objects of an ASF file state their sizes, so the second header is found without reading the frames."""
+    path = tmp_path / "film.asf"
+    write_film(path, Film([(Fraction(i, 25), scene(i)) for i in range(5)], codec="wmv2"))
+    data = path.read_bytes()
+    assert unknown_parts(io.BytesIO(data)) == ()
+    assert unknown_parts(io.BytesIO(data + data)) == (
+        f"{len(data)} bytes behind the film are not part of it (another file)",
+    )
 
 
 @pytest.mark.parametrize("trailer", _TRAILERS)

@@ -15,6 +15,8 @@ from reelwright.media.matroska_chain import MatroskaChain, has_ordered_chapters,
 from reelwright.media.riff import RiffChain, is_avi, riff_extras, riff_missing
 
 _EBML = EBML.to_bytes(4)
+# GUID of the header object, which begins an ASF file (Advanced Systems Format specification, 10.1).
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 # Top-level boxes of ISO/IEC 14496-12 and QuickTime. The film needs the first group to be whole.
 _NEEDED_BOXES = {b"ftyp", b"styp", b"sidx", b"moov", b"mdat", b"moof", b"mfra"}
 _OTHER_BOXES = {
@@ -116,6 +118,18 @@ def missing_bytes(handle: IO[bytes]) -> int:
     return max(0, _boxes(handle, size)[1] - size) if _is_mp4(head) else 0
 
 
+def second_matroska(handle: IO[bytes]) -> int | None:
+    """Where another Matroska file begins behind a whole one; None where none does.
+
+    FFmpeg reads on into it, and its clock starts over.
+    """
+    end = segment_end(handle) if _beginning(handle)[1].startswith(_EBML) else None
+    if end is None:
+        return None
+    handle.seek(end)
+    return end if handle.read(len(_EBML)) == _EBML else None
+
+
 def unknown_parts(handle: IO[bytes]) -> tuple[str, ...]:
     """Sentences that name what lies in a whole file beside the film: unknown elements, and bytes behind its end."""
     size, head = _beginning(handle)
@@ -127,6 +141,8 @@ def unknown_parts(handle: IO[bytes]) -> tuple[str, ...]:
         names, end = riff_extras(handle, size)
     elif _is_mp4(head):
         names, end = _boxes(handle, size)
+    elif head.startswith(_ASF[: len(head)]):
+        end = _asf_end(handle, size)
     notes = [f"parts of the file that are not known here were stepped over: {', '.join(names)}"] if names else []
     if head.startswith(_EBML) and has_ordered_chapters(handle):
         notes.append("its chapters are ordered: players show parts of it in another order, the film keeps the file's")
@@ -157,7 +173,7 @@ def _described(handle: IO[bytes], at: int) -> str:
         return "zeros"
     if data.startswith((b"ID3", b"TAG", b"APETAGEX")):
         return "a tag of the ID3 or APE kind"
-    if data.startswith((b"RIFF", _EBML)):
+    if data.startswith((b"RIFF", _EBML, _ASF)) or data[4:8] == b"ftyp":
         return "another file"
     return "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:256]) else "unknown data"
 
@@ -170,9 +186,12 @@ def _boxes(handle: IO[bytes], size: int) -> tuple[tuple[str, ...], int]:
     """Names of unknown top-level boxes, and the offset where the last box ends that belongs to the film.
 
     Bytes that are no box, and an unknown box that is longer than the file, end the film: text and tags of other
-    formats look like that.
+    formats look like that. So does a second file behind a whole one, which players ignore; of fragmented files they
+    play on.
     """
     names: dict[str, None] = {}
+    seen: set[bytes] = set()
+    second: int | None = None
     at = 0
     for _ in range(_MAX_BOXES):
         handle.seek(at)
@@ -187,9 +206,27 @@ def _boxes(handle: IO[bytes], size: int) -> tuple[tuple[str, ...], int]:
         is_box = len(header) >= 8 and length >= 8 and all(0x20 <= byte < 0x7F for byte in name)
         if not is_box or (at + length > size and name not in _NEEDED_BOXES):
             return tuple(names), min(at, size)
+        if name == b"ftyp" and second is None and {b"moov", b"mdat"} <= seen:
+            second = at
         if name not in _NEEDED_BOXES | _OTHER_BOXES:
             names[name.decode()] = None
+        seen.add(name)
         at += length
         if at >= size:
             break
-    return tuple(names), at
+    return tuple(names), at if second is None or b"moof" in seen else second
+
+
+def _asf_end(handle: IO[bytes], size: int) -> int:
+    """Where a second ASF file begins, by the sizes of the first one's objects; the file's size where none is seen."""
+    at = 0
+    for _ in range(_MAX_BOXES):
+        handle.seek(at)
+        header = handle.read(24)
+        if at and header.startswith(_ASF):
+            return at
+        length = int.from_bytes(header[16:24], "little")
+        if len(header) < 24 or length < 24:
+            break
+        at += length
+    return size

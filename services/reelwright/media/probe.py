@@ -18,7 +18,7 @@ from reelwright.media.captions import has_caption_data
 from reelwright.media.chroma_siting import chroma_siting
 from reelwright.media.clock_joins import Recordings, may_be_joined, read_recordings
 from reelwright.media.container import ReadBound, open_file, open_source
-from reelwright.media.container_integrity import missing_bytes, unknown_parts
+from reelwright.media.container_integrity import missing_bytes, second_matroska, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
 from reelwright.media.dolby_vision import check_dolby_vision
@@ -53,8 +53,11 @@ def probe(location: str, limits: Limits | None = None) -> SourceInfo:
     """
     limits = limits or Limits()
     with open_file(location) as handle:
-        missing, extras = missing_bytes(handle), unknown_parts(handle)
+        missing, extras, second = missing_bytes(handle), unknown_parts(handle), second_matroska(handle)
         size = handle.seek(0, 2)
+    if second is not None:
+        what = f"another Matroska file begins at byte {second}, and its clock starts over"
+        raise InputError(what, location, "split it there")
     with open_source(location) as container:
         stream = video_stream(container, location)
         limits.check_size(stream.codec_context.width, stream.codec_context.height, location)
