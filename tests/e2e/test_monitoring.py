@@ -31,6 +31,9 @@ _QUERIES = [
 ]
 
 
+_FIRING = {"ReelwrightTitlesLateFast", "ReelwrightTitlesLateSlow", "ReelwrightDeadLetters"}
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What happened to a cluster under the eyes of Prometheus.
@@ -39,11 +42,13 @@ class Run:
         prometheus: the server.
         idle: Unix seconds at which nothing had happened yet and no worker was known, as with pools at 0 pods.
         end: Unix seconds at which everything had happened.
+        firing: names of the alerts that fired by then.
     """
 
     prometheus: Prometheus
     idle: float
     end: float
+    firing: set[str]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,9 @@ def run(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathFacto
             prometheus.scrape([*others, worker, cluster.start("decoder")])
             _disturb(cluster, prometheus, worker)
             until(lambda: _counted(prometheus) == (1, 1, 1), "Prometheus has seen the end of the titles")
-            yield Run(prometheus, idle, time.time())
+            # Rules are evaluated a moment after the samples came.
+            until(lambda: _firing(prometheus) >= _FIRING, "the alerts fire")
+            yield Run(prometheus, idle, time.time(), _firing(prometheus))
 
 
 def _submit(cluster: Cluster) -> None:
@@ -101,6 +108,10 @@ def _counted(prometheus: Prometheus) -> tuple[float, ...]:
     """Titles that were late, titles that failed, and dead letters, as Prometheus knows them."""
     names = ("titles_late", "titles_failed", "dead_letters")
     return tuple(sum(value for _, value in prometheus.query(f"reelwright_{name}_total")) for name in names)
+
+
+def _firing(prometheus: Prometheus) -> set[str]:
+    return {rule["name"] for rule in prometheus.rules() if rule["state"] == "firing"}
 
 
 @pytest.mark.parametrize(
@@ -144,5 +155,4 @@ def test_an_alert_is_evaluated(run: Run, alert: dict[str, str]) -> None:
 
 def test_the_alerts_of_what_happened_fire(run: Run) -> None:
     """A late film and a dead letter fire their alerts, and no other alert fires."""
-    firing = {rule["name"] for rule in run.prometheus.rules() if rule["state"] == "firing"}
-    assert firing == {"ReelwrightTitlesLateFast", "ReelwrightTitlesLateSlow", "ReelwrightDeadLetters"}
+    assert run.firing == _FIRING
