@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException, NotFoundException
 
 from scripts.crds import TARGET
+from tests.support.optional import optional_program
 from tests.support.role_processes import free_port, until
 
 _START_SECONDS = 300.0
@@ -174,14 +174,8 @@ class Namespace:
 
 
 def _program(name: str) -> str:
-    kept = Path(os.environ.get("TESTBED_HOME", Path.home() / ".cache" / "testbed")) / "bin" / name
-    found = shutil.which(name) or (str(kept) if kept.exists() else None)
-    if found is None:
-        message = f"needs {name}, or a cluster in KUBECONFIG"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
+    kept = Path(os.environ.get("TESTBED_HOME", Path.home() / ".cache" / "testbed")) / "bin"
+    return optional_program(name, kept, instead="a cluster in KUBECONFIG")
 
 
 def _start(folder: Path, program: str, *options: str) -> subprocess.Popen[bytes]:

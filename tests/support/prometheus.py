@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -15,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
 import yaml
 
+from tests.support.optional import optional_program
 from tests.support.promql import RULES
 from tests.support.role_processes import Process, free_port, until
 
@@ -42,11 +40,6 @@ class Prometheus:
     """
 
     def __init__(self, folder: Path, processes: Iterable[Process], scrape_seconds: int = 1) -> None:
-        binary = shutil.which("prometheus")
-        if binary is None:
-            if "CI" in os.environ:
-                pytest.fail("prometheus is not installed")
-            pytest.skip("prometheus is not installed")
         self._targets, self._address = folder / "targets.json", f"127.0.0.1:{free_port()}"
         self._scraped = tuple(processes)
         self._write_targets()
@@ -59,7 +52,7 @@ class Prometheus:
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
         command = [
-            binary,
+            optional_program("prometheus"),
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
             f"--web.listen-address={self._address}",

@@ -34,6 +34,12 @@ def test_dashboards_query_metrics_that_exist() -> None:
             assert unknown_names(f"sum by ({label}) ({target['expr']})") == [], panel
 
 
+def test_every_query_is_whole_with_namespace_and_window() -> None:
+    """A query has no other variables than those that Grafana fills in."""
+    for panel, target in dashboard_queries():
+        assert "$" not in with_variables(target["expr"], namespace="x", window="5m"), panel
+
+
 @pytest.mark.skipif(PROMTOOL is None and "CI" not in os.environ, reason="needs promtool")
 def test_an_idle_cluster_shows_no_infinity(tmp_path: Path) -> None:
     """With every metric at 0, no query gives NaN or infinity: a panel that divides by nothing says nothing."""

@@ -51,7 +51,8 @@ def expect(
     if forecast is not None and (measured is None or not 0 < forecast.finish <= now.timestamp()):
         # An outlook on another deadline is that of another Restoration, or of the spec before its last change.
         if forecast.outlook and forecast.deadline == unix_deadline(spec):
-            return Expectation(_shown(forecast.finish, spec.deadline), *_OUTLOOKS[forecast.outlook], forecast.reason)
+            eta = _shown(forecast.finish, spec.deadline) if forecast.finish else None
+            return Expectation(eta, *_OUTLOOKS[forecast.outlook], forecast.reason)
         if forecast.finish:
             return _compared(_shown(forecast.finish, spec.deadline), spec.deadline, "TooFewPods")
     if measured is not None:
@@ -95,8 +96,7 @@ def ended_condition(restoration: Restoration, status: ConditionStatus, reason: s
     return [NewCondition("DeadlineAtRisk", status, reason, message)] if restoration.spec.deadline else []
 
 
-def _compared(eta: datetime | None, deadline: datetime | None, reason_if_late: str) -> Expectation:
-    assert eta is not None
+def _compared(eta: datetime, deadline: datetime | None, reason_if_late: str) -> Expectation:
     if deadline is None:
         return Expectation(eta, "Unknown", "NoDeadline", "")
     if eta <= deadline:
@@ -106,14 +106,12 @@ def _compared(eta: datetime | None, deadline: datetime | None, reason_if_late: s
     return Expectation(eta, "True", reason_if_late, message)
 
 
-def _shown(finish: float, deadline: datetime | None) -> datetime | None:
-    """The time of a forecast as a status shows it; None if it is not known.
+def _shown(finish: float, deadline: datetime | None) -> datetime:
+    """The time of a forecast as a status shows it.
 
     In whole minutes, because each look changes a more exact time and would write it. The minute is on the same side of
     the deadline as the forecast.
     """
-    if not finish:
-        return None
     exact = datetime.fromtimestamp(finish, UTC)
     shown = datetime.fromtimestamp(round(finish / 60) * 60, UTC)
     if deadline is not None and exact <= deadline < shown:
