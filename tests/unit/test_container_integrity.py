@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reelwright.media.container_integrity import ContainerWalk, missing_bytes, unknown_parts
+from reelwright.media.container_integrity import ContainerWalk, missing_bytes, second_matroska, unknown_parts
 from reelwright.media.ebml import CHAPTERS, write_element
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip
@@ -94,6 +94,31 @@ def test_a_second_asf_file_behind_the_first_is_named(tmp_path: Path) -> None:
     assert unknown_parts(io.BytesIO(data + data)) == (
         f"{len(data)} bytes behind the film are not part of it (another file)",
     )
+
+
+def test_a_second_matroska_file_is_found_where_the_first_one_ends(tmp_path: Path) -> None:
+    """A damaged size that leads behind the end of every file is no error."""
+    data = bytearray(clip("bframes_mkv").read_bytes())
+    assert second_matroska(io.BytesIO(data)) is None
+    assert second_matroska(io.BytesIO(data + data)) == len(data)
+    at = data.index(b"\x18\x53\x80\x67") + 4
+    data[at : at + 8] = b"\x01" + b"\xff" * 6 + b"\xfe"
+    path = tmp_path / "film.mkv"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        assert second_matroska(file) is None
+
+
+@pytest.mark.parametrize("length", [0, 1, (1 << 64) - 1])
+def test_an_asf_object_with_a_damaged_size_is_no_error(length: int, tmp_path: Path) -> None:
+    """A size of nothing, or one that leads behind the end of every file, ends the search for a second file."""
+    path = tmp_path / "film.asf"
+    write_film(path, Film([(Fraction(i, 25), scene(i)) for i in range(5)], codec="wmv2"))
+    data = bytearray(path.read_bytes())
+    data[16:24] = length.to_bytes(8, "little")
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        assert unknown_parts(file) == ()
 
 
 @pytest.mark.parametrize("trailer", _TRAILERS)

@@ -123,8 +123,9 @@ def second_matroska(handle: IO[bytes]) -> int | None:
 
     FFmpeg reads on into it, and its clock starts over.
     """
-    end = segment_end(handle) if _beginning(handle)[1].startswith(_EBML) else None
-    if end is None:
+    size, head = _beginning(handle)
+    end = segment_end(handle) if head.startswith(_EBML) else None
+    if end is None or end >= size:
         return None
     handle.seek(end)
     return end if handle.read(len(_EBML)) == _EBML else None
@@ -226,7 +227,8 @@ def _asf_end(handle: IO[bytes], size: int) -> int:
         if at and header.startswith(_ASF):
             return at
         length = int.from_bytes(header[16:24], "little")
-        if len(header) < 24 or length < 24:
+        # A damaged size may be smaller than the object's own header, or lead behind the file.
+        if length < len(header) or at + length >= size:
             break
         at += length
     return size
