@@ -31,7 +31,7 @@ from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import UnavailableError, UnusableMessage
-from reelwright.wire.frames_pb2 import DamageInfo, RestoredBatch
+from reelwright.wire.frames_pb2 import DamageInfo, FidelityInfo, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from tests.support.commands import TIMEOUT_SECONDS
 from tests.support.dispatch_harness import until
@@ -211,6 +211,21 @@ def test_a_batch_has_a_measurement_for_each_frame(halo_frames: int, measured: in
         record = builder.encode_batch(right)
     assert record is not None
     assert len(record.damage) == (BATCH_FRAMES if halo_frames else 0)
+
+
+@pytest.mark.parametrize("measured", [1, BATCH_FRAMES - 1, BATCH_FRAMES + 4])
+def test_fidelity_is_measured_in_each_frame_or_in_none(measured: int, tmp_path: Path) -> None:
+    """Another number of measurements is refused; a segment that an earlier version restored in part has none."""
+    with builder_of(tmp_path, EncoderBudget(codecs=1, bytes_held=0)) as builder:
+        wrong, whole, without = (batch(RUNS[0], 0, number, last=number == 1) for number in (0, 0, 1))
+        wrong.fidelity.extend([FidelityInfo()] * measured)
+        with pytest.raises(UnusableMessage, match=f"^{measured} frames measured, the batch has"):
+            builder.encode_batch(wrong)
+        whole.fidelity.extend([FidelityInfo()] * BATCH_FRAMES)
+        assert builder.encode_batch(whole) is None
+        record = builder.encode_batch(without)
+    assert record is not None
+    assert record.fidelity == ()
 
 
 def test_a_segment_costs_what_its_batches_cost(tmp_path: Path) -> None:

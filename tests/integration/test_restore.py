@@ -8,6 +8,7 @@ import tempfile
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -107,7 +108,9 @@ def test_frames_that_are_closer_than_a_film_can_tell_are_moved_apart(tmp_path: P
 def test_black_and_white_gets_no_tint(tmp_path: Path) -> None:
     """Every chroma sample of a restored black-and-white film is exactly neutral."""
     output = tmp_path / "out.mkv"
-    restore(gray_in_colour(), output, "--profile", "master")
+    manifest = restore(gray_in_colour(), output, "--profile", "master")
+    shots = cast("list[dict[str, Any]]", manifest["shots"])
+    assert [shot["fidelity"]["tint"] for shot in shots] == [0] * len(shots)
     with av.open(str(output)) as film:
         for frame in film.decode(video=0):
             samples = frame.to_ndarray()
@@ -171,6 +174,20 @@ def test_no_flicker_is_added() -> None:
     source, (output, _) = real_film("chaplin"), restored_real_film("chaplin")
     difference = np.array(brightness(output)) - np.array(brightness(source))
     assert float(np.abs(difference).max()) < 0.75
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_film_has_a_certificate(name: str) -> None:
+    """Each shot agrees with its source: the same colour and brightness, and detail within reason."""
+    _, manifest = restored_real_film(name)
+    for shot in cast("list[dict[str, Any]]", manifest["shots"]):
+        found = shot["fidelity"]
+        assert abs(found["brightness"]) <= 0.5 / 100 * 219
+        assert found["coarse_difference"] < 1
+        assert found["unsupported"] < 1
+        assert found["tint"] < 1
+        assert abs(found["flicker_after"] - found["flicker_before"]) < 0.1
+        assert shot["first_frame"] <= found["worst_frame"] < shot["first_frame"] + shot["frames"]
 
 
 def brightness(path: Path) -> list[float]:

@@ -8,10 +8,19 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ValidationError
 
 from reelwright.media.frame_correction import FrameCorrection, FrameTone, ToneChange
+from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
-from reelwright.wire.frames_pb2 import CorrectionInfo, DamageInfo, FrameBatch, FrameInfo, ToneChangeInfo, ToneInfo
+from reelwright.wire.frames_pb2 import (
+    CorrectionInfo,
+    DamageInfo,
+    FidelityInfo,
+    FrameBatch,
+    FrameInfo,
+    ToneChangeInfo,
+    ToneInfo,
+)
 from reelwright.wire.titles_pb2 import TitleRequest
 
 Figures = TypeVar("Figures", bound=BaseModel)
@@ -95,6 +104,20 @@ def tone_change_from_wire(message: ToneChangeInfo) -> ToneChange:
         CorruptPayload: a figure is not within its range.
     """
     return _figures(message, ToneChange, "change of tone")
+
+
+def fidelity_to_wire(fidelity: FrameFidelity) -> FidelityInfo:
+    """How a frame agrees with its source as a message."""
+    return FidelityInfo(**fidelity.model_dump())
+
+
+def fidelity_from_wire(message: FidelityInfo) -> FrameFidelity:
+    """A message's measurement as the pipeline handles it.
+
+    Raises:
+        CorruptPayload: a figure is not within its range.
+    """
+    return _figures(message, FrameFidelity, "measured fidelity")
 
 
 def damage_to_wire(damage: FrameDamage) -> DamageInfo:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reelwright.bus.batch_limits import check_frame_count
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import damage_from_wire, frame_from_wire, tone_change_from_wire
+from reelwright.bus.conversion import damage_from_wire, fidelity_from_wire, frame_from_wire, tone_change_from_wire
 from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.crash_guard import GuardedWork
@@ -20,6 +20,7 @@ from reelwright.media.bars import put_back, restored_size
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
 from reelwright.media.frame_correction import ScenePlace, ToneChange
+from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
@@ -149,6 +150,7 @@ class SegmentBuilder:
         self._damage: list[FrameDamage] = []
         self._scene: list[ScenePlace] = []
         self._tone_changes: list[ToneChange] = []
+        self._fidelity: list[FrameFidelity] = []
         self._tracker = SceneTracker()
         self._first_frame = 0
         self._seconds = {"restoration": 0.0, "encode": 0.0}
@@ -188,6 +190,7 @@ class SegmentBuilder:
                     pictures = decode_payload(ready.payload, content)
                     damage = [damage_from_wire(message) for message in ready.damage]
                     tone_changes = [tone_change_from_wire(message) for message in ready.tone_changes]
+                    fidelity = [fidelity_from_wire(message) for message in ready.fidelity]
                     records = [frame_from_wire(info) for info in ready.frames]
                 except CorruptPayload:
                     self._buffer.discard_next()
@@ -195,6 +198,7 @@ class SegmentBuilder:
                 self._encode_pictures(ready, records, pictures)
             self._damage += damage
             self._tone_changes += tone_changes
+            self._fidelity += fidelity
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
 
@@ -209,6 +213,8 @@ class SegmentBuilder:
         opened = len(batch.frames) if self._title.request.recipe.tone.opens else 0
         if len(batch.tone_changes) != opened:
             raise UnusableMessage(f"{len(batch.tone_changes)} changes of tone, the batch must have {opened}")
+        if len(batch.fidelity) not in {0, len(batch.frames)}:
+            raise UnusableMessage(f"{len(batch.fidelity)} frames measured, the batch has {len(batch.frames)}")
         found = (payload.pix_fmt, payload.width, payload.height)
         if found != wanted:
             raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")
@@ -260,6 +266,8 @@ class SegmentBuilder:
             damage=tuple(self._damage),
             scene=tuple(self._scene),
             tone_changes=tuple(self._tone_changes),
+            # A worker of an earlier version measures nothing, so what others measured would have no place.
+            fidelity=tuple(self._fidelity) if len(self._fidelity) == len(self._frames) else (),
         )
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)

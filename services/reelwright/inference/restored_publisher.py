@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import damage_to_wire, tone_change_to_wire
+from reelwright.bus.conversion import damage_to_wire, fidelity_to_wire, tone_change_to_wire
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed, BusFull
 from reelwright.bus.topics import RESTORED, segment_key
@@ -80,6 +80,7 @@ class RestoredPublisher:
             message.damage.extend(damage_to_wire(frame.damage) for frame in restored if frame.damage is not None)
             changes = [frame.tone_change for frame in restored if frame.tone_change is not None]
             message.tone_changes.extend(map(tone_change_to_wire, changes))
+            message.fidelity.extend(fidelity_to_wire(frame.fidelity) for frame in restored if frame.fidelity)
             self._publish_when_room(message, is_wanted)
 
     def _codec_of(self, run: str, picture: Picture) -> str:

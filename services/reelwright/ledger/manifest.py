@@ -6,21 +6,38 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.shot_fidelity import ShotFidelitySums
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.frame_correction import ToneChange
+from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.types import FrameDamage, FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 from reelwright.titles.identity import engine_matches
 
-MeasuredFrame = tuple[FrameRecord, FrameDamage | None, ToneChange | None]
-"""A frame, what was measured in it, and what opening glare and shadows changed."""
+
+class MeasuredFrame(NamedTuple):
+    """A frame and what was measured in it.
+
+    Attributes:
+        record: the frame.
+        damage: what was measured in the source; None when nothing was.
+        change: what opening glare and shadows changed; None when they were left.
+        fidelity: how the restored frame agrees with the source; None when it was not measured.
+    """
+
+    record: FrameRecord
+    damage: FrameDamage | None = None
+    change: ToneChange | None = None
+    fidelity: FrameFidelity | None = None
+
 
 # A short title on a cheap pod costs a few thousandths of a unit.
 _COST_DIGITS = 6
@@ -102,11 +119,13 @@ class _FrameAccount:
             self.steadiness.add(record)
             measured = record.damage or (None,) * len(record.frames)
             changes = record.tone_changes or (None,) * len(record.frames)
-            for frame, damage, change in zip(record.frames, measured, changes, strict=True):
-                if frame.concealed:
+            fidelity = record.fidelity or (None,) * len(record.frames)
+            for found in zip(record.frames, measured, changes, fidelity, strict=True):
+                frame = MeasuredFrame(*found)
+                if frame.record.concealed:
                     self.concealed.append(len(self.source_pts))
-                self.source_pts.append(frame.pts)
-                yield frame, damage, change
+                self.source_pts.append(frame.record.pts)
+                yield frame
 
 
 def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
@@ -171,14 +190,14 @@ def shots_of(frames: Iterable[MeasuredFrame]) -> Iterator[ShotEntry]:
     """
     first, count, preview = 0, 0, 0
     sums = _ShotSums()
-    for index, (frame, damage, change) in enumerate(frames):
-        if frame.shot_start and count:
+    for index, frame in enumerate(frames):
+        if frame.record.shot_start and count:
             yield sums.shot(first, count, preview)
             first, count, preview = index, 0, index
             sums = _ShotSums()
         count += 1
-        preview = index if frame.preview else preview
-        sums.add(damage, change)
+        preview = index if frame.record.preview else preview
+        sums.add(index, frame)
     if count:
         yield sums.shot(first, count, preview)
 
@@ -193,6 +212,7 @@ class _ShotSums:
         sums: sum of each figure of FrameDamage but dust.
         changed_frames: number of frames whose tone was changed.
         changes: sum of each figure of ToneChange.
+        fidelity: what was measured in the restored frames.
     """
 
     frames: int = 0
@@ -200,8 +220,11 @@ class _ShotSums:
     sums: Counter[str] = field(default_factory=Counter)
     changed_frames: int = 0
     changes: Counter[str] = field(default_factory=Counter)
+    fidelity: ShotFidelitySums = field(default_factory=ShotFidelitySums)
 
-    def add(self, damage: FrameDamage | None, change: ToneChange | None) -> None:
+    def add(self, index: int, frame: MeasuredFrame) -> None:
+        damage, change = frame.damage, frame.change
+        self.fidelity.add(index, frame.fidelity, frame.record.correction)
         if damage is not None:
             self.frames += 1
             self.dusty += damage.dust > 0
@@ -218,7 +241,14 @@ class _ShotSums:
             damage = ShotDamage(**means, dust_frames=round(self.dusty / self.frames, 4))
         if self.changed_frames:
             change = ToneChange(**{name: round(sum_ / self.changed_frames, 4) for name, sum_ in self.changes.items()})
-        return ShotEntry(first_frame=first, frames=frames, preview_frame=preview, damage=damage, tone_change=change)
+        return ShotEntry(
+            first_frame=first,
+            frames=frames,
+            preview_frame=preview,
+            damage=damage,
+            tone_change=change,
+            fidelity=self.fidelity.shot(),
+        )
 
 
 def worst_time_error(
@@ -296,6 +326,8 @@ def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]
             raise LedgerError(f"{where}: {len(record.damage)} measurements for {len(record.frames)} frames")
         if len(record.tone_changes) not in {0, len(record.frames)}:
             raise LedgerError(f"{where}: {len(record.tone_changes)} changes of tone for {len(record.frames)} frames")
+        if len(record.fidelity) not in {0, len(record.frames)}:
+            raise LedgerError(f"{where}: {len(record.fidelity)} frames measured of {len(record.frames)}")
         if len(record.scene) not in {0, len(record.frames)}:
             raise LedgerError(f"{where}: {len(record.scene)} places of the scene for {len(record.frames)} frames")
         if not plan.first_frame == record.first_frame == frames:

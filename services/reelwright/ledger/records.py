@@ -27,7 +27,9 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from reelwright.ledger.shot_fidelity import ShotFidelity
 from reelwright.media.frame_correction import ScenePlace, ToneChange
+from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo, StreamOutcome, TimeBase
 from reelwright.titles.recipe import Recipe, known_recipe
 from reelwright.titles.request import RunRequest
@@ -198,6 +200,8 @@ class SegmentRecord(VersionedDocument):
             source, counted anew from the segment's first frame; empty when the recipe steadies nothing.
         tone_changes: what opening glare and shadows changed in each of the frames, in order; empty when the recipe
             opens neither.
+        fidelity: how each of the frames agrees with its source, in order; empty when a worker of an earlier version
+            restored some of them.
     """
 
     segment: int
@@ -213,6 +217,7 @@ class SegmentRecord(VersionedDocument):
     damage: tuple[FrameDamage, ...] = ()
     scene: tuple[ScenePlace, ...] = ()
     tone_changes: tuple[ToneChange, ...] = ()
+    fidelity: tuple[FrameFidelity, ...] = ()
 
 
 class ShotSteadiness(BaseModel):
@@ -281,6 +286,7 @@ class ShotEntry(BaseModel):
         steadiness: before and after; None when the recipe steadies nothing, or the shot is too short to be measured.
         tone_change: what opening glare and shadows changed in its frames, the mean of each figure; None when the recipe
             opens neither.
+        fidelity: how its frames agree with the source; None when a part of it was not measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -291,6 +297,7 @@ class ShotEntry(BaseModel):
     damage: ShotDamage | None = None
     steadiness: ShotSteadiness | None = None
     tone_change: ToneChange | None = None
+    fidelity: ShotFidelity | None = None
 
 
 class Manifest(BaseModel):

@@ -1,5 +1,7 @@
 """Restores one frame in a chain of steps over its window: align, measure, repair, enlarge, tone, grain, quantise.
 
+At the end the result is measured against the source.
+
 Each step is a pure function in a module of its own. A linear filter enlarges chroma.
 """
 
@@ -12,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.frame_correction import FrameTone, ToneChange
+from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.picture import Picture, Plane, pixel_format
 from reelwright.media.tone_measurement import level_range
 from reelwright.media.types import FrameDamage
+from reelwright.restoration.alignment import Codes
 from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.enlarge import enlarge
+from reelwright.restoration.fidelity import Reference, measure_fidelity, repaired_share, tint_of
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import kept_grain
 from reelwright.restoration.quantise import code_gain, quantise
@@ -41,11 +46,32 @@ class RestoredFrame:
         picture: the result.
         damage: what was measured in the source; None with a network that reads single frames.
         tone_change: what opening glare and shadows changed; None when they were left.
+        fidelity: how it agrees with the source.
     """
 
     picture: Picture
     damage: FrameDamage | None
     tone_change: ToneChange | None = None
+    fidelity: FrameFidelity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _RepairedFrame:
+    """A frame's luma without its dust, in [0, 1], and what was found beside it.
+
+    Attributes:
+        luma: (H, W) float32.
+        inputs: what the network reads beside it; None for a network that reads single frames, as the rest.
+        damage: what was measured.
+        scratch: see `Reference`.
+        share: of the samples that were replaced.
+    """
+
+    luma: Luma
+    inputs: NetworkInput | None = None
+    damage: FrameDamage | None = None
+    scratch: Codes | None = None
+    share: float = 0.0
 
 
 class Restorer:
@@ -85,11 +111,13 @@ class Restorer:
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
         gain = code_gain(source, target, full_range=full_range)
-        luma, inputs, damage = self._repaired(picture, window)
-        toned = None if tone is None else tone_map(luma, tone, level_range(source.depth, full_range=full_range))
-        restored = self._enlarged(luma, inputs, toned)
-        restored *= np.float32(gain * ((1 << source.depth) - 1))
-        luma = move(restored, moved[0] * self._scale, moved[1] * self._scale)
+        found = self._repaired(picture, window)
+        toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
+        enlarged = self._enlarged(found.luma, found.inputs, toned)
+        # Measured before it is scaled in place.
+        measure = _fidelity_of(found, enlarged, toned)
+        enlarged *= np.float32(gain * ((1 << source.depth) - 1))
+        luma = move(enlarged, moved[0] * self._scale, moved[1] * self._scale)
         planes: list[Plane] = [quantise(luma, target)]
         if target.planes == 3:
             for chroma in picture.planes[1:] or (None, None):
@@ -110,20 +138,25 @@ class Restorer:
                         )
                     )
         change = None if toned is None else toned.change
-        return RestoredFrame(Picture(out_pix_fmt, *size, tuple(planes)), damage, change)
+        restored = Picture(out_pix_fmt, *size, tuple(planes))
+        fidelity = measure.model_copy(update={"tint": tint_of(picture, restored, gain)})
+        return RestoredFrame(restored, found.damage, change, fidelity)
 
-    def _repaired(
-        self, picture: Picture, window: FrameWindow | None
-    ) -> tuple[Luma, NetworkInput | None, FrameDamage | None]:
-        """Luma in [0, 1] without its dust, what the network reads beside it, and what was measured."""
+    def _repaired(self, picture: Picture, window: FrameWindow | None) -> _RepairedFrame:
         luma = picture.planes[0].astype(np.float32)
         luma *= np.float32(1 / ((1 << picture.format.depth) - 1))
         if not self._engine.halo_frames:
-            return luma, None, None
+            return _RepairedFrame(luma)
         window = window or FrameWindows([picture], 0, [True]).window(0)
         prepared = prepare(window.codes, window.small)
-        luma = repair_luma(luma, window.codes[MIDDLE], prepared.frames[MIDDLE])
-        return luma, prepared.network_input(), prepared.measurement.summary()
+        codes, repaired = window.codes[MIDDLE], prepared.frames[MIDDLE]
+        return _RepairedFrame(
+            repair_luma(luma, codes, repaired),
+            prepared.network_input(),
+            prepared.measurement.summary(),
+            prepared.measurement.scratch,
+            repaired_share(codes, repaired, luma.shape),
+        )
 
     def _enlarged(self, luma: Luma, inputs: NetworkInput | None, toned: ToneMap | None) -> Luma:
         """Luma enlarged, with its tone and grain, in the same unit."""
@@ -135,3 +168,9 @@ class Restorer:
         if grain is not None:
             restored += grain
         return restored
+
+
+def _fidelity_of(found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None) -> FrameFidelity:
+    """What is measured of enlarged luma, without the tint."""
+    opened = found.luma if toned is None else toned.apply(found.luma.copy())
+    return measure_fidelity(Reference(found.luma, opened, found.share, found.scratch), enlarged)

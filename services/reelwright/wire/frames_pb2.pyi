@@ -129,7 +129,7 @@ class FrameBatch(_message.Message):
     def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., halo_corrections: _Optional[_Iterable[_Union[CorrectionInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "attempt")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "fidelity", "attempt")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +143,7 @@ class RestoredBatch(_message.Message):
     DAMAGE_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     TONE_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    FIDELITY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
@@ -157,8 +158,9 @@ class RestoredBatch(_message.Message):
     damage: _containers.RepeatedCompositeFieldContainer[DamageInfo]
     cost: float
     tone_changes: _containers.RepeatedCompositeFieldContainer[ToneChangeInfo]
+    fidelity: _containers.RepeatedCompositeFieldContainer[FidelityInfo]
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., fidelity: _Optional[_Iterable[_Union[FidelityInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class ToneChangeInfo(_message.Message):
     __slots__ = ("brightness", "changed")
@@ -167,6 +169,34 @@ class ToneChangeInfo(_message.Message):
     brightness: float
     changed: float
     def __init__(self, brightness: _Optional[float] = ..., changed: _Optional[float] = ...) -> None: ...
+
+class FidelityInfo(_message.Message):
+    __slots__ = ("difference", "coarse_difference", "invention", "invention_finest", "unsupported", "level_before", "level_after", "grain_before", "grain_after", "tint", "repaired", "scratched")
+    DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    COARSE_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    INVENTION_FIELD_NUMBER: _ClassVar[int]
+    INVENTION_FINEST_FIELD_NUMBER: _ClassVar[int]
+    UNSUPPORTED_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_AFTER_FIELD_NUMBER: _ClassVar[int]
+    GRAIN_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    GRAIN_AFTER_FIELD_NUMBER: _ClassVar[int]
+    TINT_FIELD_NUMBER: _ClassVar[int]
+    REPAIRED_FIELD_NUMBER: _ClassVar[int]
+    SCRATCHED_FIELD_NUMBER: _ClassVar[int]
+    difference: float
+    coarse_difference: float
+    invention: float
+    invention_finest: float
+    unsupported: float
+    level_before: float
+    level_after: float
+    grain_before: float
+    grain_after: float
+    tint: float
+    repaired: float
+    scratched: float
+    def __init__(self, difference: _Optional[float] = ..., coarse_difference: _Optional[float] = ..., invention: _Optional[float] = ..., invention_finest: _Optional[float] = ..., unsupported: _Optional[float] = ..., level_before: _Optional[float] = ..., level_after: _Optional[float] = ..., grain_before: _Optional[float] = ..., grain_after: _Optional[float] = ..., tint: _Optional[float] = ..., repaired: _Optional[float] = ..., scratched: _Optional[float] = ...) -> None: ...
 
 class DamageInfo(_message.Message):
     __slots__ = ("grain", "grain_size", "blockiness", "sharpness", "dust")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
 
 from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
+from reelwright.ledger.shot_fidelity import ShotFidelity
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.frame_correction import ToneChange
 from reelwright.media.timestamp import timestamp
@@ -129,11 +131,18 @@ def tone_sentence(change: ToneChange) -> str:
     return f"brightness {change.brightness:+.1f} %, {100 * change.changed:.0f} % of the picture changed"
 
 
+def fidelity_sentence(found: ShotFidelity) -> str:
+    """How a shot agrees with its source, e.g. `differs by 1.4 levels from the source, new detail 2.3 levels`."""
+    invention = math.hypot(found.invention, found.invention_finest)
+    return f"differs by {found.difference:.1f} levels from the source, new detail {invention:.1f} levels"
+
+
 def shot_sentence(shot: ShotEntry) -> str:
     """What was measured in a shot, in words; empty when nothing was."""
     words = [damage_sentence(shot.damage)] if shot.damage else []
     words += [steadiness_sentence(shot.steadiness)] if shot.steadiness else []
     words += [tone_sentence(shot.tone_change)] if shot.tone_change else []
+    words += [fidelity_sentence(shot.fidelity)] if shot.fidelity else []
     return ", ".join(words)
 
 

@@ -1,0 +1,152 @@
+"""How each shot of a film agrees with its source, from what the workers measured in its frames."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict
+
+from reelwright.media.frame_correction import FrameCorrection
+from reelwright.media.frame_fidelity import FrameFidelity
+
+# Figures whose mean over the shot is kept.
+_MEANS = (
+    "difference",
+    "coarse_difference",
+    "invention",
+    "invention_finest",
+    "unsupported",
+    "grain_before",
+    "grain_after",
+    "repaired",
+    "scratched",
+)
+# Levels of independent flicker have this variance, less the mean of both neighbours.
+_VARIANCE = 1.5
+# In black film a level more or less is nothing.
+_LEAST_LEVEL = 8.0
+
+
+class ShotFidelity(BaseModel):
+    """How a shot agrees with its source: means over its frames, unless it says otherwise. `FrameFidelity` has the rest.
+
+    Attributes:
+        difference: root mean square of the restored luma made small less the source's, in levels.
+        coarse_difference: the same of the means over 8x8 samples.
+        invention: root mean square of detail that the source cannot confirm, one octave above the source's, in levels.
+        invention_finest: the same in the octave above that.
+        unsupported: root mean square of new detail where the source has none, in levels.
+        grain_before: standard deviation of the source's noise, in levels.
+        grain_after: the same of the restored luma made small.
+        repaired: share of the samples that were replaced as dust.
+        scratched: share of the samples that were changed on lasting vertical lines.
+        tint: the largest of its frames.
+        brightness: by how many levels the mean luma rose.
+        flicker_before: root mean square of a frame's mean luma less that of its neighbours, in per cent of it.
+        flicker_after: the same in the restored frames.
+        worst_frame: index in the title of the frame with the most `unsupported` and `coarse_difference` together.
+        worst: what it has of both together, in levels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    difference: float
+    coarse_difference: float
+    invention: float
+    invention_finest: float
+    unsupported: float
+    grain_before: float
+    grain_after: float
+    repaired: float
+    scratched: float
+    tint: float
+    brightness: float
+    flicker_before: float
+    flicker_after: float
+    worst_frame: int
+    worst: float
+
+
+def departure(found: FrameFidelity | ShotFidelity) -> float:
+    """How far a frame departs from its source, in levels: what it adds without support, and what it contradicts."""
+    return math.hypot(found.unsupported, found.coarse_difference)
+
+
+@dataclass(slots=True)
+class _Flicker:
+    """How the mean luma of frames in a row changes, without what changes evenly, as a fade does."""
+
+    total: float = 0.0
+    _count: int = 0
+    _squares: float = 0.0
+    _latest: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+
+    def add(self, level: float) -> None:
+        self.total += level
+        self._count += 1
+        self._latest.append(level)
+        if len(self._latest) == 3:
+            before, middle, after = self._latest
+            self._squares += (middle - (before + after) / 2) ** 2
+
+    def per_cent(self) -> float:
+        if self._count < 3:
+            return 0.0
+        level = max(self.total / self._count, _LEAST_LEVEL)
+        return round(math.sqrt(self._squares / (self._count - 2) / _VARIANCE) / level * 100, 3)
+
+
+@dataclass(slots=True)
+class ShotFidelitySums:
+    """Sums over the frames of a shot, which are added in order.
+
+    Attributes:
+        frames: number of frames.
+        missing: whether one of them was not measured.
+    """
+
+    frames: int = 0
+    missing: bool = False
+    _sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_MEANS, 0.0))
+    _tint: float = 0.0
+    _worst: tuple[float, int] = (-1.0, 0)
+    _before: _Flicker = field(default_factory=_Flicker)
+    _after: _Flicker = field(default_factory=_Flicker)
+
+    def add(self, index: int, found: FrameFidelity | None, correction: FrameCorrection | None) -> None:
+        """Adds the next frame.
+
+        Args:
+            index: of the frame in the title.
+            found: what was measured in it.
+            correction: how its light was evened out before; None when it was not.
+        """
+        self.frames += 1
+        if found is None:
+            self.missing = True
+            return
+        for name in _MEANS:
+            self._sums[name] += getattr(found, name)
+        self._tint = max(self._tint, found.tint)
+        # Of equal frames the first one counts.
+        self._worst = max(self._worst, (departure(found), -index))
+        gain, offset = (1.0, 0.0) if correction is None else (correction.gain, correction.offset)
+        self._before.add((found.level_before - 255 * offset) / gain)
+        self._after.add(found.level_after)
+
+    def shot(self) -> ShotFidelity | None:
+        """The shot of these frames; None when one of them was not measured."""
+        if self.missing or not self.frames:
+            return None
+        worst, frame = self._worst
+        return ShotFidelity(
+            **{name: round(total / self.frames, 6) for name, total in self._sums.items()},
+            tint=self._tint,
+            brightness=round((self._after.total - self._before.total) / self.frames, 3),
+            flicker_before=self._before.per_cent(),
+            flicker_after=self._after.per_cent(),
+            worst_frame=-frame,
+            worst=round(worst, 3),
+        )
