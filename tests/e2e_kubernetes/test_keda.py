@@ -17,8 +17,8 @@ pytestmark = pytest.mark.timeout(1400)
 _NAMESPACE = "reelwright-keda"
 _SHORT_FRAMES = 120
 _LONG_TITLES = 4
-# What a pod would take for the long titles. The dispatcher plans late work for a minute, and a first pod has worked for a
-# part of a minute when the autoscaler looks again. So three pods are wanted, however fast the machine is.
+# What one pod would take for the long titles. The dispatcher plans late work for a minute, and a first pod has worked
+# for a part of a minute when the autoscaler looks again. So three pods are wanted, however fast the machine is.
 _LONG_SECONDS = 180
 _SCALING = (
     "--set=autoscaling.type=keda,autoscaling.pollingInterval=2,autoscaling.cooldownPeriod=5",
@@ -71,7 +71,7 @@ def restore_until_no_worker_is_left(release: Release, *titles: Title) -> int:
 
 
 def test_as_many_workers_come_as_the_work_needs(scaled: Release, figure: Callable[[str], None]) -> None:
-    """A short title brings one worker, three minutes of work bring several; then all go, and no batch is restored twice."""
+    """A short title brings one worker, three minutes of work several; then all go, and no batch is restored twice."""
     short = scaled.title("keda-short", _SHORT_FRAMES)
     assert restore_until_no_worker_is_left(scaled, short) == 1
     speed = scaled.metric("dispatcher", "reelwright_pod_frames_per_second", pool="cpu")
@@ -80,9 +80,10 @@ def test_as_many_workers_come_as_the_work_needs(scaled: Release, figure: Callabl
     most = restore_until_no_worker_is_left(scaled, *titles)
     assert 1 < most <= 3
     decoded, restored = scaled.records("frames.v1.standard"), scaled.records("restored.v1")
+    start = scaled.metric("dispatcher", "reelwright_pod_start_seconds", pool="cpu")
     figure(
-        f"KEDA: a pod restores {speed:.1f} frames a second; no worker, 1, none, {most}, none for {_SHORT_FRAMES} and "
-        f"{_LONG_TITLES} x {frames} frames; {decoded} batches decoded and {restored} restored"
+        f"KEDA: a pod starts in {start:.0f} s and restores {speed:.1f} frames a second; {_SHORT_FRAMES} frames bring 1 "
+        f"worker, {_LONG_TITLES} x {frames} bring {most}; {decoded} batches decoded and {restored} restored"
     )
     assert restored == decoded
     assert scaled.metric("dispatcher", "reelwright_batches_retried_total") == 0

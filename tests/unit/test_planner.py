@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY
 
 from reelwright.dispatcher.forecast_service import ForecastService
 from reelwright.dispatcher.planner import Planner, ScaledPool
+from reelwright.dispatcher.pod_starts import PodStarts
 from reelwright.wire.forecast_pb2 import OUTLOOK_AT_RISK, OUTLOOK_HELD, OUTLOOK_MISSED, PlannedTitle, TitleForecast
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleFinished, TitleProgress
 from tests.support.schedulers import SchedulerHarness, batch
@@ -117,6 +118,59 @@ def test_a_pod_on_its_way_is_not_asked_for_twice() -> None:
     assert first.reason == "deadline"
     h.pass_time(25)
     assert abs(h.planner.pods(CPU).pods - first.pods) <= 1
+
+
+def start_seconds(h: PlannerHarness) -> float:
+    """Seconds from now until a new pod of the pool `cpu` has restored its first batch."""
+    (state,) = h.planner.pool_states()
+    return state.start_seconds
+
+
+def test_the_start_of_a_pod_is_measured_from_its_request() -> None:
+    """The answer that asks for a pod begins its start; each measured start counts half beside what was known."""
+    h = PlannerHarness()
+    h.progress("r", 1000)
+    h.planner.pods(CPU)
+    h.pass_time(10)
+    h.planner.pods(CPU)
+    assert start_seconds(h) == 20
+    h.connect("w", pool="cpu")
+    h.planner.pods(CPU)
+    assert start_seconds(h) == 20
+    assert REGISTRY.get_sample_value("reelwright_pod_start_seconds", {"pool": "cpu"}) == 30
+    h.pass_time(1)
+    assert REGISTRY.get_sample_value("reelwright_pod_start_seconds", {"pool": "cpu"}) == 20
+
+
+def test_only_pods_that_were_asked_for_measure_a_start() -> None:
+    """A pod that replaces another one, a worker that connects again, and a request that is taken back say nothing."""
+    h = PlannerHarness()
+    h.progress("r", 1000)
+    first = h.connect("first", pool="cpu")
+    h.planner.pods(CPU)
+    h.pass_time(5)
+    h.connect("rollout", pool="cpu")
+    h.pass_time(5)
+    h.scheduler.disconnect_worker(first)
+    h.pass_time(5)
+    h.connect("first", pool="cpu")
+    h.planner.pods(CPU)
+    assert start_seconds(h) == 30
+    starts = PodStarts()
+    starts.request(2, 0.0)
+    starts.request(1, 10.0)
+    starts.request(2, 100.0)
+    starts.see(["a", "b"], 60.0, 130.0)
+    # 130 s, then 30 s.
+    assert starts.seconds(60.0) == (60 + 130) / 2 / 2 + 30 / 2
+
+
+def test_a_start_that_took_hours_says_little() -> None:
+    """A pod for which there was no machine counts as the longest start that would still have been expected."""
+    starts = PodStarts()
+    starts.request(1, 0.0)
+    starts.see(["a"], 60.0, 7200.0)
+    assert starts.seconds(60.0) == (60 + 3 * 60 + 60) / 2
 
 
 def test_work_goes_to_the_next_pool_when_pods_do_not_come() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from reelwright.dispatcher.connected_worker import ConnectedWorker
 from reelwright.dispatcher.decisions import BatchFinished, Decision, LeaseGranted
+from reelwright.dispatcher.pod_starts import PodStarts, failed_after
 from reelwright.dispatcher.pods_wanted import PodsWanted, PoolState, TitleLoad, pods_wanted
 from reelwright.dispatcher.pool_speeds import PoolSpeeds
 from reelwright.dispatcher.queued_batch import QueuedBatch
@@ -29,9 +30,6 @@ _PEAK_SECONDS = 60.0
 _FORGET_POOL_SECONDS = 600.0
 # What is known of a pool without pods may be wrong: its model may have been replaced. A pod that is started finds out.
 _FORGET_WORKER_SECONDS = 3600.0
-# Pods that have not come after this multiple of their start time, and a minute, do not count on.
-_FAILED_STARTS = 3.0
-_FAILED_SECONDS = 60.0
 _ENDED = frozenset({"title_finished", "title_failed", "title_cancelled"})
 
 
@@ -44,7 +42,7 @@ class ScaledPool:
         min_pods: least number of pods.
         max_pods: largest number of pods.
         price_per_hour: of a pod.
-        start_seconds: from the request for a pod until it connects, an estimate: the dispatcher cannot measure it.
+        start_seconds: from the request for a pod until it connects; an estimate, until starts have been measured.
         engine: the first word of the engine's identity, e.g. `openvino`; empty if that is not known.
         revision: anything that changes with the pool's engine or model, such as the tag of its image.
     """
@@ -68,6 +66,7 @@ class _PoolRecord:
         busy_at: when it last held or restored a batch.
         short_since: since when it has fewer pods than wanted; None while it has enough.
         seen: models and engine of its last worker, when it was seen, and the revision of the pool then.
+        starts: how long its pods take to come.
     """
 
     scaled: ScaledPool | None = None
@@ -75,6 +74,7 @@ class _PoolRecord:
     busy_at: float = -math.inf
     short_since: float | None = None
     seen: tuple[frozenset[str], str, float, str] | None = None
+    starts: PodStarts = field(default_factory=PodStarts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,10 @@ class Planner:
                 record.busy_at = now
         streams = {worker.stream for worker in connected}
         self._first_leases = {stream: at for stream, at in self._first_leases.items() if stream in streams}
+        self._see_workers(now)
         for pool, record in list(self._pools.items()):
+            if record.scaled:
+                metrics.POD_START_SECONDS.labels(pool=pool).set(record.starts.seconds(record.scaled.start_seconds))
             if record.asked_at < now - _FORGET_POOL_SECONDS:
                 record.scaled = None
                 if not record.seen or record.seen[2] < now - _FORGET_WORKER_SECONDS:
@@ -180,6 +183,8 @@ class Planner:
         now = self._clock()
         record = self._pools.setdefault(pool.name, _PoolRecord())
         record.scaled, record.asked_at = pool, now
+        # A worker that has just connected was asked for before this call.
+        self._see_workers(now)
         states = self.pool_states()
         answer = pods_wanted(states, self.loads(states))[pool.name]
         (state,) = [each for each in states if each.name == pool.name]
@@ -187,6 +192,7 @@ class Planner:
             record.short_since = None
         elif record.short_since is None:
             record.short_since = now
+        record.starts.request(answer.pods - state.pods, now)
         metrics.set_pods_wanted(pool.name, answer.pods, answer.reason)
         return answer
 
@@ -243,6 +249,14 @@ class Planner:
             self.speeds.record_first_batch(hello.pool, now - first)
             self._first_leases[worker.stream] = None
 
+    def _see_workers(self, now: float) -> None:
+        names: dict[str, list[str]] = {}
+        for worker in self._scheduler.connected_workers():
+            names.setdefault(worker.hello.pool, []).append(worker.name)
+        for pool, record in self._pools.items():
+            if record.scaled:
+                record.starts.see(names.get(pool, []), record.scaled.start_seconds, now)
+
     def _state(self, name: str, workers: list[ConnectedWorker]) -> PoolState:
         now, record, pods = self._clock(), self._pools.get(name) or _PoolRecord(), len(workers)
         # A pool that nobody scales has the pods that it has.
@@ -252,7 +266,7 @@ class Planner:
             max_pods=pods,
             price_per_hour=max((worker.hello.price_per_hour for worker in workers), default=0.0),
         )
-        start = scaled.start_seconds + self.speeds.first_batch_seconds(name)
+        start = record.starts.seconds(scaled.start_seconds) + self.speeds.first_batch_seconds(name)
         waited = 0.0 if record.short_since is None else now - record.short_since
         return PoolState(
             name=name,
@@ -269,7 +283,7 @@ class Planner:
             )
             or 1,
             idle_seconds=now - record.busy_at,
-            fails_to_start=waited > _FAILED_STARTS * start + _FAILED_SECONDS,
+            fails_to_start=waited > failed_after(start),
         )
 
     def _load(

@@ -33,6 +33,11 @@ PODS_WANTED = Gauge("reelwright_pods_wanted", "Pods that a pool should have, and
 POD_FRAMES_PER_SECOND = Gauge(
     "reelwright_pod_frames_per_second", "Frames that a pod of a pool restores in a second while it works.", ["pool"]
 )
+POD_START_SECONDS = Gauge(
+    "reelwright_pod_start_seconds",
+    "Seconds from the request for a pod of a pool until it connects, as measured; at first the pool's estimate.",
+    ["pool"],
+)
 POOL_COST_PER_HOUR = Gauge(
     "reelwright_pool_cost_per_hour", "Sum of the prices per hour of the connected workers, by pool.", ["pool"]
 )
