@@ -85,6 +85,7 @@ _CLASS_RULES: dict[type[BaseModel], list[Schema]] = {
         _rule("self.output.contains('{name}')", "output must contain {name}, so that each title has its own location"),
     ],
 }
+_MODEL_FORM = "the name of a model that ships, or sha256: and the hash of one in the store"
 _FIELD_RULES: dict[tuple[type[BaseModel], str], list[Schema]] = {
     (RestorationSpec, "source"): [_rule(_FILE_LOCATION, f"source is not the location of a film: {_LOCATION_FORM}")],
     (RestorationSpec, "output"): [_rule(_FILE_LOCATION, f"output is not the location of a film: {_LOCATION_FORM}")],
@@ -97,7 +98,7 @@ _FIELD_RULES: dict[tuple[type[BaseModel], str], list[Schema]] = {
     (TitleTemplate, "recipe"): [
         _rule("self.matches('^[a-z0-9-]+$')", "recipe is the name of a recipe that ships, such as archive or faithful")
     ],
-    (Recipe, "model"): [_rule("!self.contains('/')", "model is the name of a model that ships, not a path")],
+    (Recipe, "model"): [_rule("!self.contains('/')", f"model is {_MODEL_FORM}")],
 }
 # The API server estimates what a rule costs at most, and text without a limit costs too much.
 _LIMITS: dict[tuple[type[BaseModel], str], Schema] = {(Recipe, "model"): {"maxLength": 253}}

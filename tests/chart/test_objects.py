@@ -149,6 +149,16 @@ def test_keda_asks_the_dispatcher() -> None:
     assert "replicas" not in find(made, "Deployment", "inference-a")["spec"]
 
 
+def test_a_pool_serves_a_network_of_the_store() -> None:
+    """Workers get the name of the network, and KEDA tells the dispatcher its hash, before a pod is there."""
+    name = f"sha256:{'0' * 64}"
+    made = objects(*GIVEN, f"--set=autoscaling.type=keda,pools[0].name=own,pools[0].model={name}")
+    (container,) = find(made, "Deployment", "inference-own")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "REELWRIGHT_INFERENCE_MODEL", "value": name} in container["env"]
+    (trigger,) = find(made, "ScaledObject", "inference-own")["spec"]["triggers"]
+    assert trigger["metadata"]["modelSha256"] == "0" * 64
+
+
 def test_keda_asks_for_encoders() -> None:
     """Encoders are scaled by the segments that wait at the dispatcher that is asked, a part of all."""
     made = objects(*GIVEN, "--set=autoscaling.type=keda,encoder.maxReplicas=8,dispatcher.replicas=2")

@@ -29,6 +29,8 @@ _MISTAKES = {
     "--set=encoder.replicas=3,encoder.maxReplicas=2": "encoder.replicas 3 is more than encoder.maxReplicas 2",
     "--set=pools[0].name=a,pools[0].image=cuda": "pool a: the image cuda needs a GPU",
     "--set=pools[0].name=a,pools[0].engine=torch": "pool a: the image cpu has no engine torch",
+    "--set=pools[0].name=a,pools[0].model=s3://films/mine.safetensors": "or the name that `reelwright models add FILE`",
+    "--set=pools[0].name=a,pools[0].model=sha256:12": "pool a: model sha256:12 is no network",
     "--set=pools[0].name=a,pools[0].spot=true,pools[0].batchSeconds=60": "batchSeconds 60 needs 140 seconds to stop",
     "--set=settings.REELWRIGHT_BUS_PASSWORD=x": "settings.REELWRIGHT_BUS_PASSWORD is a secret",
     "--set=pools[0].name=a,pools[0].settings.AWS_SECRET_ACCESS_KEY=x": "AWS_SECRET_ACCESS_KEY is a secret",

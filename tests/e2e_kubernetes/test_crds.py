@@ -37,7 +37,10 @@ TEMPLATE = {"output": "s3://films/restored/{name}.mp4"}
             'spec.overrides.scale: Unsupported value: 5: supported values: \\"2\\", \\"3\\", \\"4\\"',
         ),
         ({"overrides": {"grain": {"keep": 2}}}, "spec.overrides.grain.keep in body should be less than or equal to 1"),
-        ({"overrides": {"model": "/etc/x.safetensors"}}, "model is the name of a model that ships, not a path"),
+        (
+            {"overrides": {"model": "/etc/x.safetensors"}},
+            "model is the name of a model that ships, or sha256: and the hash of one in the store",
+        ),
         ({"class": "urgent"}, 'spec.class: Unsupported value: \\"urgent\\"'),
         ({"deadline": "tomorrow"}, "spec.deadline in body must be of type date-time"),
         ({"suspend": "yes"}, "spec.suspend in body must be of type boolean"),

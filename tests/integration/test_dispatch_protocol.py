@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -28,6 +29,7 @@ from reelwright.inference import worker
 from reelwright.inference.entry import create as create_worker
 from reelwright.inference.held_lease import HeldLease
 from reelwright.inference.lease_pool import LeasePool
+from reelwright.restoration.stored_models import fetched_model
 from reelwright.titles.errors import ModelError, UnavailableError
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import Failure, Receipt, Release, Stalled, WorkerMessage
@@ -259,4 +261,4 @@ def test_a_worker_without_its_model_does_not_start(monkeypatch: pytest.MonkeyPat
     """A worker whose model does not exist ends with a ModelError before it asks for work."""
     monkeypatch.setenv("REELWRIGHT_INFERENCE_MODEL", "no-such-model")
     with pytest.raises(ModelError, match="no-such-model"):
-        create_worker(LocalBus(), ClaimCheck(None, 1 << 30))
+        create_worker(LocalBus(), ClaimCheck(None, 1 << 30), partial(fetched_model, root="memory://ledger"))

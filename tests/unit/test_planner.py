@@ -201,6 +201,16 @@ def test_a_pool_gets_only_titles_that_it_can_restore() -> None:
     assert h.planner.pods(changed) == (0, "idle")
 
 
+def test_a_pool_of_a_model_in_the_store_waits_for_its_titles() -> None:
+    """A pool without pods whose model's hash is known is started for titles of that model alone."""
+    h = PlannerHarness()
+    mine = ScaledPool(name="mine", model_sha256="a" * 64, engine="openvino")
+    h.progress("r", 1000, model_sha256="b" * 64)
+    assert h.planner.pods(mine) == (0, "idle")
+    h.progress("s", 1000, model_sha256="a" * 64)
+    assert h.planner.pods(mine) == (1, "unmeasured")
+
+
 def test_batches_of_a_decoder_that_tells_nothing_count() -> None:
     """A decoder of an earlier version reports no title; what it publishes is work all the same."""
     h = PlannerHarness()

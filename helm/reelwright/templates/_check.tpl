@@ -62,6 +62,9 @@
 {{- if and (eq $pool.image "cuda") (eq $pool.engine "openvino") -}}
 {{- $problems = append $problems (printf "pool %s: the image cuda has no engine openvino: use image cpu, or engine torch" $pool.name) -}}
 {{- end -}}
+{{- if or (contains "://" $pool.model) (and (hasPrefix "sha256:" $pool.model) (not (regexMatch "^sha256:[0-9a-f]{64}$" $pool.model))) -}}
+{{- $problems = append $problems (printf "pool %s: model %s is no network: give the name of one that ships, or the name that `reelwright models add FILE` prints, sha256: and 64 hex digits" $pool.name $pool.model) -}}
+{{- end -}}
 {{- if and $pool.gpu.resourceName $pool.gpu.resourceClaimTemplateName -}}
 {{- $problems = append $problems (printf "pool %s: gpu.resourceName and gpu.resourceClaimTemplateName are two ways to the same GPU: set one of them" $pool.name) -}}
 {{- end -}}

@@ -42,7 +42,6 @@ _COMMANDS = {
     "probe": probe,
     "recipes": recipes,
     "recommend": recommend,
-    "models": models,
     "age": age,
     "serve": serve,
     "submit": submit,
@@ -51,7 +50,7 @@ _COMMANDS = {
 }
 for _name, _module in _COMMANDS.items():
     app.command(_name)(_module.command)
-for _group in (topics, dead_letters, runs):
+for _group in (models, topics, dead_letters, runs):
     app.add_typer(_group.app)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.protocol import Bus
 from reelwright.bus.settings import BusSettings
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
+from reelwright.restoration.models import ModelFile, resolve_model
+from reelwright.restoration.stored_models import described_model, fetched_model, is_stored
 from reelwright.settings import read_settings
 from reelwright.store.retry import NO_RETRY, RetryPolicy
 from reelwright.store.settings import StoreSettings
@@ -58,6 +60,29 @@ def open_ledger(retry: RetryPolicy = NO_RETRY) -> OpenLedger:
     """
     settings = read_settings(StoreSettings)
     return partial(RunLedger, settings.root, retry=retry, allowed=settings.allowed_locations)
+
+
+def open_models(retry: RetryPolicy = NO_RETRY) -> Callable[[str], AbstractContextManager[ModelFile]]:
+    """Returns a function that gets a network by its name; see `restoration.stored_models.fetched_model`.
+
+    Args:
+        retry: how long to retry while the store is unavailable.
+
+    Raises:
+        UserError: as `ledger_root`.
+    """
+    return partial(fetched_model, root=ledger_root(), retry=retry)
+
+
+def find_model(name: str) -> ModelFile:
+    """What is known of a network; no store is needed for one that is not in it.
+
+    Raises:
+        ModelError: there is no such network, or it cannot be used.
+        UnavailableError: the store does not answer.
+        UserError: as `ledger_root`.
+    """
+    return described_model(name, ledger_root()) if is_stored(name) else resolve_model(name)
 
 
 def open_claims(retry: RetryPolicy = NO_RETRY) -> ClaimCheck:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import reelwright
+from reelwright.client.connection import find_model
 from reelwright.ledger.delivery import MANIFEST_SUFFIX, REPORT_SUFFIX, check_suffix
 from reelwright.ledger.records import SourceProbe
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.held_files import held
 from reelwright.media.probe import probe
 from reelwright.media.toolchain import toolchain_identity
-from reelwright.restoration.models import ModelFile, resolve_model
+from reelwright.restoration.models import ModelFile
 from reelwright.store.location import open_location
 from reelwright.store.output_guard import guard_output
 from reelwright.titles.errors import InputError, UserError
@@ -53,6 +54,7 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> Reso
         InputError: the source is missing, no film, or has changed meanwhile.
         ModelError: no such model.
         OutputError: see `check_output`.
+        UnavailableError: the store of the source or of the model does not answer.
     """
     source, opened = _address(source, InputError), open_location(output)
     output = opened.address(opened.path)
@@ -61,7 +63,7 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> Reso
         found = probe(source)
     check_output(source, output, recipe.profile)
     request = title_request(
-        source, output, recipe=recipe, model=resolve_model(recipe.model), engine=engine, fingerprint=fingerprint
+        source, output, recipe=recipe, model=find_model(recipe.model), engine=engine, fingerprint=fingerprint
     )
     # How much work the title is must be known before a decoder opens the source.
     video = found.video

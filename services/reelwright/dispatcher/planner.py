@@ -45,6 +45,7 @@ class ScaledPool:
         start_seconds: from the request for a pod until it connects; an estimate, until starts have been measured.
         engine: the first word of the engine's identity, e.g. `openvino`; empty if that is not known.
         revision: anything that changes with the pool's engine or model, such as the tag of its image.
+        model_sha256: of the pool's model, as hex; empty if that is not known.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ScaledPool:
     start_seconds: float = 60.0
     engine: str = ""
     revision: str = ""
+    model_sha256: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -315,7 +317,7 @@ class Planner:
         return frozenset(able)
 
     def _can_restore(self, name: str, model_sha256: str, engine: str) -> bool:
-        """Whether a pool may restore a title: by its workers, by its last one, or unless its engine is another one."""
+        """Whether a pool may restore a title: by its workers, by its last one, or by what KEDA says of it."""
         record = self._pools.get(name)
         if record is None:
             return False
@@ -323,6 +325,8 @@ class Planner:
         if record.seen and record.seen[3] == revision and self._clock() - record.seen[2] < _FORGET_WORKER_SECONDS:
             models, own, _, _ = record.seen
             return model_sha256 in models and engine_matches(own, engine)
+        if record.scaled and record.scaled.model_sha256 not in {"", model_sha256}:
+            return False
         known = record.scaled.engine if record.scaled else ""
         # The engine of a title is a whole identity, or words of one.
         wanted = engine.split()

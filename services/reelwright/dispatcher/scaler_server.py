@@ -57,6 +57,7 @@ class _InferenceMetadata(BaseModel):
         start_seconds: from the request for a pod until it connects.
         engine: first word of the engine's identity; empty if it is not known.
         revision: changes with the pool's engine or model.
+        model_sha256: of the pool's model; empty if it is not known.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -68,6 +69,7 @@ class _InferenceMetadata(BaseModel):
     start_seconds: float = Field(default=60.0, ge=0, alias="startSeconds", allow_inf_nan=False)
     engine: str = ""
     revision: str = ""
+    model_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", alias="modelSha256")
 
 
 class _EncoderMetadata(BaseModel):
@@ -161,6 +163,7 @@ class ExternalScaler(ExternalScalerServicer):
                 start_seconds=pool.start_seconds,
                 engine=pool.engine,
                 revision=pool.revision,
+                model_sha256=pool.model_sha256,
             )
         ).pods
 

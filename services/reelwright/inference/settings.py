@@ -28,7 +28,8 @@ class InferenceSettings(ClientTlsSettings):
         pool: its pool: workers of a pool have the same engine, model and kind of machine, and
             are scaled together.
         price_per_hour: what an hour of the worker's pod costs, in your currency; films and metrics tell the cost.
-        model: the network it serves: the name of a packaged one, or a safetensors file.
+        model: the network it serves: the name of a packaged one, a safetensors file, or `sha256:` and the hash of one
+            in the store.
         engine: what runs the network.
         threads: CPU threads of the network; all cores when not set.
         parallel: batches restored at the same time, each by one thread.

@@ -42,6 +42,7 @@ def create(role: str, bus: Bus | None, retry: RetryPolicy) -> Role:
 
     Raises:
         UserError: a setting, a model or the ledger's location must be corrected.
+        UnavailableError: the process must stop while it waits for the store.
     """
     if bus is None:
         from reelwright.controller.entry import create as create_controller
@@ -51,12 +52,12 @@ def create(role: str, bus: Bus | None, retry: RetryPolicy) -> Role:
         from reelwright.dispatcher.entry import create as create_dispatcher
 
         return create_dispatcher(bus)
-    from reelwright.client.connection import open_claims, open_ledger
+    from reelwright.client.connection import open_claims, open_ledger, open_models
 
     if role == "inference":
         from reelwright.inference.entry import create as create_inference
 
-        return create_inference(bus, open_claims(retry))
+        return create_inference(bus, open_claims(retry), open_models(retry))
     if role == "decoder":
         from reelwright.decoder.entry import create as create_decoder
 

@@ -108,8 +108,13 @@ class _Process:
             raise
 
     def _work_until_stopped(self) -> None:
-        with naming_variables(f"REELWRIGHT_{self._role.upper()}_"):
-            self._work = create(self._role, self._bus, self._retry)
+        try:
+            with naming_variables(f"REELWRIGHT_{self._role.upper()}_"):
+                self._work = create(self._role, self._bus, self._retry)
+        except UnavailableError:
+            if not self._stop.is_set():
+                raise
+            return
         self._lacks = ""
         log.info("role running")
         try:
@@ -130,7 +135,7 @@ class _Process:
         if self._stop.is_set():
             return "stopping"
         if self._lacks or self._work is None:
-            return self._lacks
+            return self._retry.trouble or self._lacks
         if self._bus is not None and not self._bus.connected:
             return "the bus does not answer"
         return self._retry.trouble or ("" if self._work.ready else UNREADY[self._role])

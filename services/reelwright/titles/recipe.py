@@ -58,7 +58,8 @@ class Recipe(BaseModel):
 
     Attributes:
         scale: enlargement of the picture's width and height.
-        model: a packaged model's name or the path of a safetensors file.
+        model: a packaged model's name, the path of a safetensors file, or `sha256:` and the hash of one in the
+            cluster's store.
         profile: codec and container of the film.
         grain: what happens to the grain.
         deinterlace: `auto` detects interlaced sources; the frame rate is kept either way.
