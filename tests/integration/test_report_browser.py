@@ -14,13 +14,19 @@ from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.frame_fidelity import FrameFidelity
 from tests.support.browser import Page, browser
-from tests.support.ledgers import RUN, film_of, planned, put_run, title_of, video_of
+from tests.support.ledgers import RUN, fidelity_of, film_of, planned, put_run, title_of, video_of
 
 HOSTILE = "</title><script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SHOTS = 12
 STAGE = "JSON.parse(JSON.stringify(document.getElementById('stage').getBoundingClientRect()))"
+
+
+def measured(index: int) -> FrameFidelity:
+    """Frame 37, in the eighth shot, is the worst."""
+    return fidelity_of(difference=1 + index % 5, unsupported=3 if index == 37 else 0.5, grain_before=4, grain_after=2)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     title = title_of(video=video_of(160, 120))
     title = title.model_copy(update={"source": title.source.model_copy(update={"metadata": {"title": HOSTILE}})})
     frames = planned([5] * SHOTS)
-    put_run(ledger, folder, title, frames, segment=24)
+    put_run(ledger, folder, title, frames, segment=24, fidelity=measured)
     film = str(folder / "film.mp4")
     write_report(build_manifest(ledger, film_of(len(frames), seconds={"assemble": 1.0})), ledger, film)
     return Path(report_location(film))
@@ -91,6 +97,16 @@ def test_a_script_in_the_title_is_shown_and_not_run(page: Page) -> None:
     assert page.evaluate("document.title") != "taken"
 
 
+def test_the_certificate_leads_to_the_worst_shot(page: Page) -> None:
+    """The curves are drawn with every cut, and the first button of the list shows the worst shot."""
+    assert page.evaluate("document.querySelector('.curve path').getAttribute('d').split('M').length") == SHOTS
+    height = "document.querySelector('.curve .after').getBoundingClientRect().height"
+    assert page.evaluate(height) > 20
+    assert page.evaluate("document.querySelector('.worst tbody td small').textContent") == "frame 37"
+    page.evaluate("document.querySelector('.worst button').click()")
+    assert current_shot(page) == "8"
+
+
 def test_the_pointer_drags_the_divider(page: Page) -> None:
     """The pixels between the old and the new position change from source to restored."""
     assert split(page) == 50
@@ -131,7 +147,7 @@ def test_shots_are_selected_by_clicks_and_keys(page: Page) -> None:
         "(document.querySelector('.shot[aria-current=true]').dataset)"
     )
     shown = page.evaluate("document.getElementById('where').textContent")
-    assert shown == f"Shot {SHOTS - 1} of {SHOTS}, frame 52, 00:00:02.080"
+    assert shown.startswith(f"Shot {SHOTS - 1} of {SHOTS}, frame 52, 00:00:02.080: differs by")
 
 
 def test_magnified_pictures_are_moved_by_the_pointer(page: Page) -> None:

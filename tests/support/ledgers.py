@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import cv2
 import numpy as np
 
-from reelwright.ledger.manifest import FilmFacts
-from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, SourceProbe, TitleRecord
+from reelwright.ledger.manifest import FilmFacts, build_manifest
+from reelwright.ledger.records import Manifest, PlanEnd, SegmentPlan, SegmentRecord, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.types import FrameRecord, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
@@ -130,10 +132,11 @@ def put_run(
     segment: int = 5,
     toolchains: Sequence[str] = ("av-1",),
     cost: float = 0.0,
+    fidelity: Callable[[int], FrameFidelity | None] = lambda _: None,
 ) -> None:
     """Puts a run whose segments of `segment` frames are committed, with previews, by these toolchains in turn.
 
-    Each segment has cost `cost`.
+    Each segment has cost `cost`; `fidelity` gives what was measured in the frame of an index, or None throughout.
     """
     ledger.put_request(title.request)
     ledger.put_title(title)
@@ -152,9 +155,26 @@ def put_run(
             "frame_digests": ("aa",) * len(part),
             "toolchain": toolchains[number % len(toolchains)],
             "cost": cost,
+            "fidelity": tuple(found for found in map(fidelity, range(first, first + len(part))) if found is not None),
         }
         ledger.commit_segment(record_of(number).model_copy(update=fields))
     ledger.put_plan_end(PlanEnd(segments=-(-len(frames) // segment), frames=len(frames), seconds={"decode": 1.5}))
+
+
+def fidelity_of(**figures: float) -> FrameFidelity:
+    """A frame with these figures; the others are 0."""
+    return FrameFidelity(**{**dict.fromkeys(FrameFidelity.model_fields, 0.0), **figures})
+
+
+def manifest_of_shots(
+    shots: Sequence[int],
+    fidelity: Callable[[int], FrameFidelity | None] = lambda _: fidelity_of(unsupported=1),
+) -> Manifest:
+    """The manifest of a film with shots of these lengths, with what was measured in the frame of each index."""
+    with TemporaryDirectory() as folder:
+        ledger, frames = RunLedger(folder, RUN), planned(shots)
+        put_run(ledger, Path(folder), title_of(), frames, segment=1000, fidelity=fidelity)
+        return build_manifest(ledger, film_of(len(frames)))
 
 
 def film_of(frames: int, **more: object) -> FilmFacts:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.manifest import (
-    MeasuredFrame,
     build_manifest,
     film_duration,
     read_manifest,
@@ -20,6 +19,7 @@ from reelwright.ledger.manifest import (
     worst_time_error,
     write_manifest,
 )
+from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import PlanEnd, ShotDamage
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.frame_correction import ToneChange

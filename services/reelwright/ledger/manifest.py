@@ -6,38 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from reelwright.ledger.delivery import manifest_location
+from reelwright.ledger.edits import EditAccount, is_deinterlaced
+from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.ledger.shot_fidelity import ShotFidelitySums
+from reelwright.ledger.shot_fidelity import CurveAccount, ShotFidelitySums
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.frame_correction import ToneChange
-from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.types import FrameDamage, FrameRecord, StreamOutcome
+from reelwright.media.types import StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 from reelwright.titles.identity import engine_matches
-
-
-class MeasuredFrame(NamedTuple):
-    """A frame and what was measured in it.
-
-    Attributes:
-        record: the frame.
-        damage: what was measured in the source; None when nothing was.
-        change: what opening glare and shadows changed; None when they were left.
-        fidelity: how the restored frame agrees with the source; None when it was not measured.
-    """
-
-    record: FrameRecord
-    damage: FrameDamage | None = None
-    change: ToneChange | None = None
-    fidelity: FrameFidelity | None = None
-
 
 # A short title on a cheap pod costs a few thousandths of a unit.
 _COST_DIGITS = 6
@@ -97,7 +80,11 @@ class _FrameAccount:
         engines: that restored a segment.
         cost: what their restoration cost.
         steadiness: how steady each shot was and is.
+        edits: what was done to which frames.
+        curves: how each frame agrees with its source.
     """
+
+    edits: EditAccount
 
     source_pts: list[int] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
@@ -107,6 +94,7 @@ class _FrameAccount:
     engines: set[str] = field(default_factory=set)
     cost: float = 0.0
     steadiness: SteadinessAccount = field(default_factory=SteadinessAccount)
+    curves: CurveAccount = field(default_factory=CurveAccount)
 
     def collect(self, records: Iterable[SegmentRecord]) -> Iterator[MeasuredFrame]:
         """Yields the records' frames with what was measured in them, and collects what the manifest needs."""
@@ -122,6 +110,8 @@ class _FrameAccount:
             fidelity = record.fidelity or (None,) * len(record.frames)
             for found in zip(record.frames, measured, changes, fidelity, strict=True):
                 frame = MeasuredFrame(*found)
+                self.edits.add(len(self.source_pts), frame)
+                self.curves.add(frame.fidelity)
                 if frame.record.concealed:
                     self.concealed.append(len(self.source_pts))
                 self.source_pts.append(frame.record.pts)
@@ -138,12 +128,13 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
     title, end = ledger.title(), ledger.plan_end()
     if title is None or end is None:
         raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
-    account = _FrameAccount()
+    recipe, video = title.request.recipe, title.source.video
+    account = _FrameAccount(edits=EditAccount(recipe, is_deinterlaced(recipe, video)))
     found = list(shots_of(account.collect(_checked_records(ledger, end))))
     steadiness = account.steadiness.shots()
     shots = tuple(shot.model_copy(update={"steadiness": each}) for shot, each in zip(found, steadiness, strict=True))
     source_pts = tuple(account.source_pts)
-    _check_times(ledger.run, film, source_pts, title.source.video.time_base)
+    _check_times(ledger.run, film, source_pts, video.time_base)
     for spent in (film.seconds, end.seconds):
         account.seconds.update(spent)
     # Documents of version 0.1 name no toolchain.
@@ -154,7 +145,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         engine=_only_engine(ledger, account.engines),
         model_sha256=title.request.model_sha256,
         toolchains=toolchains,
-        recipe=title.request.recipe,
+        recipe=recipe,
         source=title.source,
         source_fingerprint=title.request.fingerprint,
         film=film.name,
@@ -176,6 +167,8 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         chapters=film.chapters,
         timecode=film.timecode,
         shots=shots,
+        edits=account.edits.steps(),
+        frame_fidelity=account.curves.whole(),
         seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
         cost=round(account.cost, _COST_DIGITS),
         notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else [])),

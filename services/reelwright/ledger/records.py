@@ -27,7 +27,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reelwright.ledger.shot_fidelity import ShotFidelity
+from reelwright.ledger.edits import EditStep
+from reelwright.ledger.shot_fidelity import FrameCurves, ShotFidelity
 from reelwright.media.frame_correction import ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo, StreamOutcome, TimeBase
@@ -332,6 +333,8 @@ class Manifest(BaseModel):
         chapters: number of chapters in the film.
         timecode: at which the film starts, as hh:mm:ss:ff; empty without a timecode.
         shots: the film's shots in order.
+        edits: what was done to which frames.
+        frame_fidelity: how each frame agrees with its source; None when a frame was not measured.
         seconds: wall seconds per stage, summed over threads.
         cost: of the restoration of its frames: the price of the workers' pods for the time it took, in the operator's
             currency. Time in which pods waited is not counted, nor work that was lost and done again.
@@ -368,6 +371,8 @@ class Manifest(BaseModel):
     chapters: int
     timecode: str = ""
     shots: tuple[ShotEntry, ...]
+    edits: tuple[EditStep, ...] = ()
+    frame_fidelity: FrameCurves | None = None
     seconds: dict[str, float]
     cost: float = 0.0
     notes: tuple[str, ...] = ()

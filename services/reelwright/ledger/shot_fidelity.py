@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
@@ -69,9 +70,86 @@ class ShotFidelity(BaseModel):
     worst: float
 
 
+def film_fidelity(shots: Iterable[tuple[ShotFidelity | None, int]]) -> ShotFidelity | None:
+    """How a film agrees with its source, from that of its shots, each with its number of frames.
+
+    Means are weighted by frames, flicker by their squares. None when no shot was measured.
+    """
+    known = [(found, frames) for found, frames in shots if found is not None]
+    if not known:
+        return None
+    total = sum(frames for _, frames in known)
+
+    def mean(name: str, power: int = 1) -> float:
+        powers = sum(getattr(found, name) ** power * frames for found, frames in known)
+        return round(float((powers / total) ** (1 / power)), 6)
+
+    worst = max((found for found, _ in known), key=lambda found: found.worst)
+    return ShotFidelity(
+        **{name: mean(name) for name in (*_MEANS, "brightness")},
+        flicker_before=mean("flicker_before", 2),
+        flicker_after=mean("flicker_after", 2),
+        tint=max(found.tint for found, _ in known),
+        worst_frame=worst.worst_frame,
+        worst=worst.worst,
+    )
+
+
 def departure(found: FrameFidelity | ShotFidelity) -> float:
     """How far a frame departs from its source, in levels: what it adds without support, and what it contradicts."""
     return math.hypot(found.unsupported, found.coarse_difference)
+
+
+class FrameCurves(BaseModel):
+    """The figures of `FrameFidelity` for each frame of a film in order, as whole numbers, so that they are small.
+
+    Levels are hundredths, mean luma tenths of a level, shares millionths.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    difference: tuple[int, ...]
+    coarse_difference: tuple[int, ...]
+    invention: tuple[int, ...]
+    invention_finest: tuple[int, ...]
+    unsupported: tuple[int, ...]
+    level_before: tuple[int, ...]
+    level_after: tuple[int, ...]
+    grain_before: tuple[int, ...]
+    grain_after: tuple[int, ...]
+    tint: tuple[int, ...]
+    repaired: tuple[int, ...]
+    scratched: tuple[int, ...]
+
+
+CURVE_UNITS = {
+    **dict.fromkeys(FrameCurves.model_fields, 0.01),
+    **dict.fromkeys(("level_before", "level_after"), 0.1),
+    **dict.fromkeys(("repaired", "scratched"), 1e-6),
+}
+"""What one unit of each figure of `FrameCurves` is."""
+
+
+@dataclass(slots=True)
+class CurveAccount:
+    """Collects the figures of a film's frames, which are added in order."""
+
+    _curves: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in CURVE_UNITS})
+    _missing: bool = False
+
+    def add(self, found: FrameFidelity | None) -> None:
+        """Adds the next frame; None for one that was not measured."""
+        if found is None or self._missing:
+            self._missing = True
+            return
+        for name, values in self._curves.items():
+            values.append(round(getattr(found, name) / CURVE_UNITS[name]))
+
+    def whole(self) -> FrameCurves | None:
+        """The figures of all frames; None when a frame was not measured."""
+        if self._missing:
+            return None
+        return FrameCurves(**{name: tuple(values) for name, values in self._curves.items()})
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
 
+from reelwright.ledger.edits import is_deinterlaced
 from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
 from reelwright.ledger.shot_fidelity import ShotFidelity
@@ -47,7 +48,7 @@ def comparison(manifest: Manifest) -> list[tuple[str, str, str]]:
         ("Pixels", _pixels(video), _pixels(video)),
         ("Video", f"{video.codec}, {video.source_pix_fmt}", f"{_CODECS[manifest.recipe.profile]}, {manifest.pix_fmt}"),
         ("Rate", rate(manifest), rate(manifest)),
-        ("Scan", scan, "progressive" if _deinterlaced(manifest) else scan),
+        ("Scan", scan, "progressive" if is_deinterlaced(manifest.recipe, manifest.source.video) else scan),
         ("Length", timestamp(Fraction(source.duration)), timestamp(film_duration(manifest))),
         ("Chapters", str(len(source.chapters)), str(manifest.chapters)),
         ("Container", _container(source), PurePosixPath(manifest.film).suffix.removeprefix(".").lower()),
@@ -186,11 +187,6 @@ def _container(source: SourceInfo) -> str:
     return suffix if suffix in names else names[0]
 
 
-def _deinterlaced(manifest: Manifest) -> bool:
-    choice = manifest.recipe.deinterlace
-    return choice == "on" or (choice == "auto" and manifest.source.video.field_order != "progressive")
-
-
 def _grain(recipe: Recipe) -> tuple[str, str]:
     if recipe.grain.keep == 0:
         return "Grain removed", "The grain and noise that the network removed was not added back."
@@ -214,7 +210,7 @@ def _tone(recipe: Recipe, change: ToneChange) -> tuple[str, str]:
 def _scan(manifest: Manifest) -> tuple[str, str]:
     order = manifest.source.video.field_order
     found = f"The source is {_FIELDS.get(order, order)}"
-    if not _deinterlaced(manifest):
+    if not is_deinterlaced(manifest.recipe, manifest.source.video):
         return "Fields unchanged", f"{found}; it was not deinterlaced."
     if order == "telecine":
         return (

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
+from reelwright.ledger.report.certificate import curves, edit_rows, worst_shots
 from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.timestamp import time_span, timestamp
@@ -97,6 +98,9 @@ def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
         aspect=float(_aspect(manifest, ledger)),
         shown=len(shown),
         shots=_views(manifest, ledger, shown),
+        curves=list(curves(manifest)),
+        worst=worst_shots(manifest),
+        edits=list(edit_rows(manifest)),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         style_hash=_csp_hash(style),

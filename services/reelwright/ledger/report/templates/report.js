@@ -114,6 +114,13 @@
     showShot(to, true);
   });
 
+  // Of a film with more shots than are shown, the shot before it that is shown.
+  document.querySelectorAll("[data-goto]").forEach((button) => button.addEventListener("click", () => {
+    const later = shots.findIndex((shot) => Number(shot.dataset.shot) > Number(button.dataset.goto));
+    showShot((later < 0 ? shots.length : later) - 1);
+    viewer.scrollIntoView({ block: "start" });
+  }));
+
   stage.style.setProperty("--aspect", viewer.dataset.aspect);
   showSplit();
   showView();
