@@ -190,6 +190,26 @@ def test_a_real_film_has_a_certificate(name: str) -> None:
         assert shot["first_frame"] <= found["worst_frame"] < shot["first_frame"] + shot["frames"]
 
 
+def test_past_a_limit_the_film_falls_back_and_says_so(tmp_path: Path) -> None:
+    """Frames past a limit of the recipe keep it, edit list and note name them; without limits the film is the same."""
+    film, (_, manifest) = real_film("chaplin"), restored_real_film("chaplin")
+    assert not any(step["step"] == "limits" for step in cast("list[dict[str, Any]]", manifest["edits"]))
+    free = restore(film, tmp_path / "free.mp4", *set_limits(255))
+    assert free["frame_digests"] == manifest["frame_digests"]
+    found = cast("dict[str, Any]", restore(film, tmp_path / "limited.mp4", *set_limits(0.02)))
+    (limits,) = (step for step in found["edits"] if step["step"] == "limits")
+    frames = sum(last - first + 1 for first, last, _ in limits["ranges"])
+    assert 0 < frames < found["frames_out"]
+    assert found["frame_digests"] != manifest["frame_digests"]
+    assert max(found["frame_fidelity"]["unsupported"]) <= 2
+    assert [note for note in found["notes"] if note.startswith(f"in {frames} frames of 1 shot the network's work went")]
+
+
+def set_limits(levels: float) -> tuple[str, ...]:
+    """Options that set the limits."""
+    return ("--set", f"limits.unsupported={levels}", "--set", "limits.coarse_difference=255")
+
+
 def brightness(path: Path) -> list[float]:
     """Mean luma code value of every frame."""
     with av.open(str(path)) as film:

@@ -58,6 +58,9 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
     toned = sum(frame.HasField("tone") for frame in batch.frames)
     if OPENING.intersection(work.recipe_keys) and toned != len(batch.frames):
         raise UnusableMessage(f"a batch of {len(batch.frames)} frames, {toned} of them with their tone")
+    if work.HasField("limits") and not (work.limits.unsupported >= 0 and work.limits.coarse_difference >= 0):
+        limits = f"{work.limits.unsupported:g} and {work.limits.coarse_difference:g}"
+        raise UnusableMessage(f"the batch has limits of {limits} levels, from 0")
     if not 0 <= work.grain_keep <= 1:
         raise UnusableMessage(f"the batch asks for grain {work.grain_keep}, from 0 to 1")
 

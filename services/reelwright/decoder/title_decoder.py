@@ -41,7 +41,7 @@ from reelwright.telemetry import metrics
 from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.request import RunRequest
-from reelwright.wire.frames_pb2 import FrameBatch, Work
+from reelwright.wire.frames_pb2 import FrameBatch, LimitsInfo, Work
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitlePlanned
 
 PREVIEW_WIDTH = 1280
@@ -181,6 +181,7 @@ class SegmentPublisher:
             model=recipe.model,
             model_sha256=request.model_sha256,
             grain_keep=recipe.grain.keep,
+            limits=LimitsInfo(**recipe.limits.model_dump()),
             recipe_keys=recipe.changed_keys(),
             pix_fmt=title.out_pix_fmt,
             full_range=title.source.video.colour.range == RANGE_FULL,

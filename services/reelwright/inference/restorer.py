@@ -8,6 +8,7 @@ from reelwright.media.frame_correction import FrameTone
 from reelwright.media.picture import Picture
 from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.engine import Engine
+from reelwright.restoration.fidelity_limits import FidelityLimits
 from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.restore import RestoredFrame, Restorer
@@ -77,7 +78,10 @@ class PictureRestorer:
         """
         if unknown := set(work.recipe_keys).difference(recipe_keys()):
             raise RecipeError(f"unknown key {min(unknown)!r}", "recipe", "upgrade this worker")
-        restorer = Restorer(self._engine, work.scale, work.grain_keep)
+        limits = None
+        if work.HasField("limits"):
+            limits = FidelityLimits(work.limits.unsupported, work.limits.coarse_difference)
+        restorer = Restorer(self._engine, work.scale, work.grain_keep, limits)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(
             picture,

@@ -21,6 +21,7 @@ _ACTIONS = {
     "repair": "c2pa.enhanced",
     "enlarge": "c2pa.resized",
     "scratches": "c2pa.enhanced",
+    "limits": "c2pa.enhanced",
     "tone": "c2pa.adjustedColor",
     "grain": "c2pa.enhanced",
     "stabilise": "c2pa.orientation",

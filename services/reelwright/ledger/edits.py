@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
@@ -40,6 +41,7 @@ UNITS = {
     "repair": "share of the samples that were replaced as dust",
     "enlarge": "factor of width and height",
     "scratches": "share of the samples that were changed on lasting vertical lines",
+    "limits": "share of the network's work that was taken back",
     "tone": "share of the samples that were changed by 1 % or more",
     "grain": "share of the removed grain that was not added back",
     "stabilise": "samples of the source by which the picture was moved",
@@ -49,6 +51,11 @@ UNITS = {
 def is_deinterlaced(recipe: Recipe, video: VideoInfo) -> bool:
     """Whether a film's frames were deinterlaced, or matched back to whole frames."""
     return recipe.deinterlace == "on" or (recipe.deinterlace == "auto" and video.field_order != "progressive")
+
+
+def limited_frames(edits: Iterable[EditStep]) -> int:
+    """In how many frames a limit of the recipe took some of the network's work back."""
+    return sum(last - first + 1 for step in edits if step.step == "limits" for first, last, _ in step.ranges)
 
 
 @dataclass(slots=True)
@@ -112,7 +119,7 @@ class EditAccount:
             move = math.hypot(correction.move_right, correction.move_down)
             found["stabilise"] = move if move >= _LEAST_MOVE else 0.0
         if fidelity is not None:
-            found |= {"repair": fidelity.repaired, "scratches": fidelity.scratched}
+            found |= {"repair": fidelity.repaired, "scratches": fidelity.scratched, "limits": fidelity.held_back}
         elif frame.damage is not None:
             found["repair"] = frame.damage.dust
         if frame.change is not None:

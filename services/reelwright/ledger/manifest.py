@@ -10,7 +10,7 @@ from fractions import Fraction
 from pydantic import ValidationError
 
 from reelwright.ledger.delivery import manifest_location
-from reelwright.ledger.edits import EditAccount, is_deinterlaced
+from reelwright.ledger.edits import EditAccount, EditStep, is_deinterlaced, limited_frames
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
@@ -139,6 +139,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         account.seconds.update(spent)
     # Documents of version 0.1 name no toolchain.
     toolchains = tuple(sorted((account.toolchains | {title.toolchain}) - {""}))
+    edits = account.edits.steps()
     return Manifest(
         run=ledger.run,
         version=title.version,
@@ -167,12 +168,28 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         chapters=film.chapters,
         timecode=film.timecode,
         shots=shots,
-        edits=account.edits.steps(),
+        edits=edits,
         frame_fidelity=account.curves.whole(),
         seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
         cost=round(account.cost, _COST_DIGITS),
-        notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else [])),
+        notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else []), *_limited_notes(shots, edits)),
     )
+
+
+def _limited_notes(shots: Sequence[ShotEntry], edits: Sequence[EditStep]) -> list[str]:
+    """What the limits of the recipe did, as a sentence; none when they did nothing."""
+    frames = limited_frames(edits)
+    if not frames:
+        return []
+    count = sum(shot.fidelity is not None and shot.fidelity.held_back > 0 for shot in shots)
+    counted = [
+        f"{number} {word if number == 1 else word + 's'}" for number, word in ((frames, "frame"), (count, "shot"))
+    ]
+    note = (
+        f"in {' of '.join(counted)} the network's work went past a limit of the recipe, and less of it was used; "
+        "the edit list names the frames"
+    )
+    return [note]
 
 
 def shots_of(frames: Iterable[MeasuredFrame]) -> Iterator[ShotEntry]:

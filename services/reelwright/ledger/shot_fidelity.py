@@ -23,6 +23,7 @@ _MEANS = (
     "grain_after",
     "repaired",
     "scratched",
+    "held_back",
 )
 # Levels of independent flicker have this variance, less the mean of both neighbours.
 _VARIANCE = 1.5
@@ -43,6 +44,7 @@ class ShotFidelity(BaseModel):
         grain_after: the same of the restored luma made small.
         repaired: share of the samples that were replaced as dust.
         scratched: share of the samples that were changed on lasting vertical lines.
+        held_back: share of the network's work that a limit of the recipe took back.
         tint: the largest of its frames.
         brightness: by how many levels the mean luma rose.
         flicker_before: root mean square of a frame's mean luma less that of its neighbours, in per cent of it.
@@ -62,6 +64,7 @@ class ShotFidelity(BaseModel):
     grain_after: float
     repaired: float
     scratched: float
+    held_back: float = 0.0
     tint: float
     brightness: float
     flicker_before: float
@@ -120,12 +123,13 @@ class FrameCurves(BaseModel):
     tint: tuple[int, ...]
     repaired: tuple[int, ...]
     scratched: tuple[int, ...]
+    held_back: tuple[int, ...] = ()
 
 
 CURVE_UNITS = {
     **dict.fromkeys(FrameCurves.model_fields, 0.01),
     **dict.fromkeys(("level_before", "level_after"), 0.1),
-    **dict.fromkeys(("repaired", "scratched"), 1e-6),
+    **dict.fromkeys(("repaired", "scratched", "held_back"), 1e-6),
 }
 """What one unit of each figure of `FrameCurves` is."""
 

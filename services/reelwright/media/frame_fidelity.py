@@ -31,6 +31,7 @@ class FrameFidelity(BaseModel):
         repaired: share of the samples that were replaced as dust.
         scratched: share of the samples that lie on a thin vertical line that lasts, and lost at least two levels of it.
             Lines of a scene that stands still are among them.
+        held_back: share of the network's work that a limit of the recipe took back; the others are figures after it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -46,3 +47,4 @@ class FrameFidelity(BaseModel):
     tint: float = Field(ge=0, le=4096)
     repaired: float = Field(ge=0, le=1)
     scratched: float = Field(ge=0, le=1)
+    held_back: float = Field(default=0.0, ge=0, le=1)

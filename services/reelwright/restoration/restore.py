@@ -23,6 +23,7 @@ from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutra
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.enlarge import enlarge
 from reelwright.restoration.fidelity import Reference, measure_fidelity, repaired_share, tint_of
+from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import kept_grain
 from reelwright.restoration.quantise import code_gain, quantise
@@ -81,10 +82,11 @@ class Restorer:
         engine: runs the network.
         scale: factor by which width and height grow: 2, 3 or 4.
         grain_keep: share of the removed grain that is added back, 0 to 1.
+        limits: how far a frame may depart from its source; None for as far as it does.
     """
 
-    def __init__(self, engine: Engine, scale: int, grain_keep: float) -> None:
-        self._engine, self._scale, self._grain_keep = engine, scale, grain_keep
+    def __init__(self, engine: Engine, scale: int, grain_keep: float, limits: FidelityLimits | None = None) -> None:
+        self._engine, self._scale, self._grain_keep, self._limits = engine, scale, grain_keep, limits
 
     def restore(
         self,
@@ -115,7 +117,7 @@ class Restorer:
         toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
         enlarged = self._enlarged(found.luma, found.inputs, toned)
         # Measured before it is scaled in place.
-        measure = _fidelity_of(found, enlarged, toned)
+        measured = self._measured(found, enlarged, toned)
         enlarged *= np.float32(gain * ((1 << source.depth) - 1))
         luma = move(enlarged, moved[0] * self._scale, moved[1] * self._scale)
         planes: list[Plane] = [quantise(luma, target)]
@@ -139,7 +141,7 @@ class Restorer:
                     )
         change = None if toned is None else toned.change
         restored = Picture(out_pix_fmt, *size, tuple(planes))
-        fidelity = measure.model_copy(update={"tint": tint_of(picture, restored, gain)})
+        fidelity = measured.model_copy(update={"tint": tint_of(picture, restored, gain)})
         return RestoredFrame(restored, found.damage, change, fidelity)
 
     def _repaired(self, picture: Picture, window: FrameWindow | None) -> _RepairedFrame:
@@ -169,8 +171,13 @@ class Restorer:
             restored += grain
         return restored
 
-
-def _fidelity_of(found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None) -> FrameFidelity:
-    """What is measured of enlarged luma, without the tint."""
-    opened = found.luma if toned is None else toned.apply(found.luma.copy())
-    return measure_fidelity(Reference(found.luma, opened, found.share, found.scratch), enlarged)
+    def _measured(self, found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None) -> FrameFidelity:
+        """How enlarged luma agrees with the source, without the tint; past a limit the luma is changed in place."""
+        opened = found.luma if toned is None else toned.apply(found.luma.copy())
+        reference = Reference(found.luma, opened, found.share, found.scratch)
+        measured = measure_fidelity(reference, enlarged)
+        held_back = 0.0 if self._limits is None else self._limits.held_back(measured)
+        if held_back == 0:
+            return measured
+        hold_back(enlarged, opened, held_back)
+        return measure_fidelity(reference, enlarged).model_copy(update={"held_back": held_back})

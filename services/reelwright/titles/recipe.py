@@ -53,6 +53,19 @@ class Tone(BaseModel):
         return self.glare > 0 or self.shadows > 0
 
 
+class RecipeLimits(BaseModel):
+    """How far a frame may depart from its source, in 8-bit levels. Past a limit less of the network's detail is used.
+
+    Attributes:
+        unsupported: root mean square of new detail where the source has none.
+        coarse_difference: root mean square of the restored luma less the source's, over 8x8 samples.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    unsupported: float = Field(default=8.0, ge=0.0, le=255.0)
+    coarse_difference: float = Field(default=12.0, ge=0.0, le=255.0)
+
+
 class Recipe(BaseModel):
     """A resolved recipe.
 
@@ -70,6 +83,7 @@ class Recipe(BaseModel):
         deflicker: `on` evens out light that changes from frame to frame within a shot.
         stabilise: `on` takes back how the film moved in the gate, within a shot.
         tone: what happens to dark and bright parts of the picture.
+        limits: how far a frame may depart from its source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +97,7 @@ class Recipe(BaseModel):
     deflicker: Literal["off", "on"] = "off"
     stabilise: Literal["off", "on"] = "off"
     tone: Tone = Tone()
+    limits: RecipeLimits = RecipeLimits()
 
     @property
     def steadies(self) -> bool:

@@ -79,7 +79,7 @@ class Payload(_message.Message):
     def __init__(self, pix_fmt: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., frames: _Optional[int] = ..., codec: _Optional[str] = ..., digest: _Optional[bytes] = ..., inline: _Optional[bytes] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
-    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y", "recipe_keys")
+    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y", "limits", "recipe_keys")
     SCALE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,7 @@ class Work(_message.Message):
     FULL_RANGE_FIELD_NUMBER: _ClassVar[int]
     CHROMA_X_FIELD_NUMBER: _ClassVar[int]
     CHROMA_Y_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     RECIPE_KEYS_FIELD_NUMBER: _ClassVar[int]
     scale: int
     model: str
@@ -97,8 +98,17 @@ class Work(_message.Message):
     full_range: bool
     chroma_x: float
     chroma_y: float
+    limits: LimitsInfo
     recipe_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., recipe_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., limits: _Optional[_Union[LimitsInfo, _Mapping]] = ..., recipe_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LimitsInfo(_message.Message):
+    __slots__ = ("unsupported", "coarse_difference")
+    UNSUPPORTED_FIELD_NUMBER: _ClassVar[int]
+    COARSE_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    unsupported: float
+    coarse_difference: float
+    def __init__(self, unsupported: _Optional[float] = ..., coarse_difference: _Optional[float] = ...) -> None: ...
 
 class FrameBatch(_message.Message):
     __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "work", "payload", "halo_before", "halo_after", "halo_corrections", "attempt")
@@ -171,7 +181,7 @@ class ToneChangeInfo(_message.Message):
     def __init__(self, brightness: _Optional[float] = ..., changed: _Optional[float] = ...) -> None: ...
 
 class FidelityInfo(_message.Message):
-    __slots__ = ("difference", "coarse_difference", "invention", "invention_finest", "unsupported", "level_before", "level_after", "grain_before", "grain_after", "tint", "repaired", "scratched")
+    __slots__ = ("difference", "coarse_difference", "invention", "invention_finest", "unsupported", "level_before", "level_after", "grain_before", "grain_after", "tint", "repaired", "scratched", "held_back")
     DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     COARSE_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     INVENTION_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +194,7 @@ class FidelityInfo(_message.Message):
     TINT_FIELD_NUMBER: _ClassVar[int]
     REPAIRED_FIELD_NUMBER: _ClassVar[int]
     SCRATCHED_FIELD_NUMBER: _ClassVar[int]
+    HELD_BACK_FIELD_NUMBER: _ClassVar[int]
     difference: float
     coarse_difference: float
     invention: float
@@ -196,7 +207,8 @@ class FidelityInfo(_message.Message):
     tint: float
     repaired: float
     scratched: float
-    def __init__(self, difference: _Optional[float] = ..., coarse_difference: _Optional[float] = ..., invention: _Optional[float] = ..., invention_finest: _Optional[float] = ..., unsupported: _Optional[float] = ..., level_before: _Optional[float] = ..., level_after: _Optional[float] = ..., grain_before: _Optional[float] = ..., grain_after: _Optional[float] = ..., tint: _Optional[float] = ..., repaired: _Optional[float] = ..., scratched: _Optional[float] = ...) -> None: ...
+    held_back: float
+    def __init__(self, difference: _Optional[float] = ..., coarse_difference: _Optional[float] = ..., invention: _Optional[float] = ..., invention_finest: _Optional[float] = ..., unsupported: _Optional[float] = ..., level_before: _Optional[float] = ..., level_after: _Optional[float] = ..., grain_before: _Optional[float] = ..., grain_after: _Optional[float] = ..., tint: _Optional[float] = ..., repaired: _Optional[float] = ..., scratched: _Optional[float] = ..., held_back: _Optional[float] = ...) -> None: ...
 
 class DamageInfo(_message.Message):
     __slots__ = ("grain", "grain_size", "blockiness", "sharpness", "dust")

@@ -1,0 +1,124 @@
+"""A frame that departs too far from its source uses less of the network's work, and says so."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reelwright.bus.batch_limits import check_batch
+from reelwright.media.picture import Picture
+from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.fidelity_limits import FidelityLimits
+from reelwright.restoration.models import resolve_model
+from reelwright.restoration.restore import RestoredFrame, Restorer
+from reelwright.titles.errors import UnusableMessage
+from reelwright.titles.recipe import Recipe, RecipeLimits, load_recipe
+from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, LimitsInfo, Payload, Work
+from tests.support.films import small_network
+from tests.support.ledgers import fidelity_of
+from tests.support.scenes import scene
+
+DEFAULT = FidelityLimits(**RecipeLimits().model_dump())
+
+
+class Inventing:
+    """An engine that adds a pattern of so many levels to a bicubic enlargement, and lightens it by as many.
+
+    Args:
+        levels: of the pattern.
+    """
+
+    identity, halo_frames = "inventing", 0
+    scales: tuple[int, ...] = (2, 3, 4)
+
+    def __init__(self, levels: float) -> None:
+        self._levels = np.float32(levels / 255)
+
+    def upscale(self, luma: NDArray[np.float32], window: object, scale: int) -> NDArray[np.float32]:
+        """A bicubic enlargement with the pattern."""
+        assert window is None
+        enlarged = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        y, x = np.indices(enlarged.shape)
+        return np.asarray(enlarged + self._levels * (2 - 2 * ((x + y) % 2)), np.float32)
+
+
+GREY = Picture("gray12le", 64, 48, (np.full((48, 64), 1600, np.uint16),))
+
+
+def restored(levels: float, limits: FidelityLimits | None, picture: Picture = GREY) -> RestoredFrame:
+    return Restorer(Inventing(levels), 2, 0.0, limits).restore(picture, "gray12le")
+
+
+@pytest.mark.parametrize(
+    ("unsupported", "difference", "share"),
+    [(3, 5, 0), (4, 5, 0), (8, 5, 0.5), (4, 10, 0.5), (8, 20, 0.75), (12, 5, 0.6667), (4.002, 0, 0.0005)],
+)
+def test_as_much_is_held_back_as_the_limit_needs(unsupported: float, difference: float, share: float) -> None:
+    """The figure that is further past its limit decides; the share is rounded up."""
+    found = fidelity_of(unsupported=unsupported, coarse_difference=difference)
+    assert FidelityLimits(4, 5).held_back(found) == share
+
+
+def test_with_a_limit_of_nothing_nothing_is_left() -> None:
+    """A limit of 0 takes all of the network's work back, if there is any."""
+    assert FidelityLimits(0, 9).held_back(fidelity_of(unsupported=0.1)) == 1
+    assert FidelityLimits(0, 0).held_back(fidelity_of()) == 0
+    plain = restored(6, FidelityLimits(0, 0)).picture.planes[0]
+    assert np.array_equal(plain, restored(0, None).picture.planes[0])
+
+
+@pytest.mark.parametrize("limits", [FidelityLimits(2, 100), FidelityLimits(100, 2)])
+def test_a_frame_past_a_limit_keeps_it(limits: FidelityLimits) -> None:
+    """A third of the work is left, in the picture as in its figures; the frame says how much was taken back."""
+    found, full, plain = restored(6, limits), restored(6, None), restored(0, None)
+    assert found.fidelity is not None
+    assert full.fidelity is not None
+    assert (full.fidelity.unsupported, full.fidelity.coarse_difference, full.fidelity.held_back) == (6, 6, 0)
+    assert found.fidelity.held_back == pytest.approx(2 / 3, abs=2e-4)
+    assert found.fidelity.unsupported == found.fidelity.coarse_difference == pytest.approx(2, abs=0.01)
+    base = plain.picture.planes[0].astype(int)
+    left, all_of_it = found.picture.planes[0] - base, full.picture.planes[0] - base
+    assert left.max() == pytest.approx(all_of_it.max() / 3, abs=1)
+
+
+def test_near_the_limit_nothing_jumps() -> None:
+    """Just below and just above a limit the frames are nearly the same."""
+    below, above = (restored(levels, FidelityLimits(4, 100)).picture.planes[0].astype(int) for levels in (3.99, 4.01))
+    assert np.abs(above - below).max() <= 1
+
+
+@pytest.mark.parametrize("model", ["reel-s", "small"])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_default_limits_change_no_bit(model: str, scale: int) -> None:
+    """Neither of the network that ships nor of one with random weights."""
+    engine = create_engine("auto", resolve_model(str(small_network()) if model == "small" else model), threads=1)
+    for index in (0, 24):
+        picture = scene(index, "gray", 96, 80)
+        limited = Restorer(engine, scale, 0.4, DEFAULT).restore(picture, "gray")
+        assert np.array_equal(
+            limited.picture.planes[0], Restorer(engine, scale, 0.4).restore(picture, "gray").picture.planes[0]
+        )
+        assert limited.fidelity is not None
+        assert limited.fidelity.held_back == 0
+
+
+def test_the_recipe_writes_its_limits_only_when_they_are_others() -> None:
+    """So processes that do not know the keys take the titles that do not use them, and recipes keep their identity."""
+    assert "limits" not in load_recipe("faithful").canonical()
+    assert Recipe().changed_keys() == []
+    used = load_recipe("faithful", {"limits.unsupported": "0.5"})
+    assert used.changed_keys() == ["limits.unsupported"]
+    assert '"limits":{"unsupported":0.5}' in used.canonical()
+
+
+@pytest.mark.parametrize("wrong", [{"unsupported": -1}, {"coarse_difference": float("nan")}])
+def test_a_batch_with_limits_that_are_none_is_refused(wrong: dict[str, float]) -> None:
+    """Before anything of it is decoded; a batch without limits is of an earlier decoder."""
+    payload = Payload(pix_fmt="gray", width=8, height=8, frames=1)
+    batch = FrameBatch(run="r1", frames=[FrameInfo()], payload=payload, work=Work(scale=2))
+    check_batch(batch, 1 << 20)
+    batch.work.limits.CopyFrom(LimitsInfo(**wrong))
+    with pytest.raises(UnusableMessage, match="the batch has limits of"):
+        check_batch(batch, 1 << 20)
