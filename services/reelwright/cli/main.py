@@ -12,9 +12,11 @@ from reelwright import __version__
 from reelwright.cli import (
     age,
     cancel,
+    compare,
     dead_letters,
     models,
     probe,
+    qc,
     recipes,
     recommend,
     restore,
@@ -39,6 +41,8 @@ app = typer.Typer(
 _COMMANDS = {
     "restore": restore,
     "verify": verify,
+    "qc": qc,
+    "compare": compare,
     "probe": probe,
     "recipes": recipes,
     "recommend": recommend,

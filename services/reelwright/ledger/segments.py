@@ -20,7 +20,7 @@ RECORD_NAME = re.compile(r"([0-9]{6,})\.json")
 FILE_NAME = re.compile(r"([0-9]{6,})-([0-9a-f]{12})\.mkv")
 _READ_BYTES = 1 << 20
 # What may differ between two encodings of the same restored frames. `frame_digests` may not.
-_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "cost", "toolchain", "damage"}
+_MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "cost", "toolchain", "damage", "fidelity"}
 
 
 class SegmentFolder:

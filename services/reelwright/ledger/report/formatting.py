@@ -138,6 +138,42 @@ def fidelity_sentence(found: ShotFidelity) -> str:
     return f"differs by {found.difference:.1f} levels from the source, new detail {invention:.1f} levels"
 
 
+def qc_sentence(shot: ShotEntry) -> str:
+    """How a shot departs from the source, e.g. `frame 15 departs 0.39 levels, differs 0.51, new detail 2.19, ...`."""
+    found = shot.fidelity
+    if found is None:
+        return "not measured"
+    held = f", {found.held_back:.0%} held back".replace("%", " %") if found.held_back else ""
+    return (
+        f"frame {found.worst_frame} departs {found.worst:.2f} levels, differs {found.difference:.2f}, new detail "
+        f"{math.hypot(found.invention, found.invention_finest):.2f}, grain {found.grain_before:.1f} to "
+        f"{found.grain_after:.1f}, brightness {found.brightness:+.2f}{held}"
+    )
+
+
+def comparison_sentence(one: ShotFidelity, other: ShotFidelity) -> str:
+    """How far two films of one source depart from it in a shot, e.g. `departs 0.39 and 0.52 levels, differs ...`."""
+    pairs = [
+        ("departs", one.worst, other.worst),
+        ("differs", one.difference, other.difference),
+        ("new detail", *(math.hypot(each.invention, each.invention_finest) for each in (one, other))),
+        ("without support", one.unsupported, other.unsupported),
+        ("grain left", one.grain_after, other.grain_after),
+        ("flicker", one.flicker_after, other.flicker_after),
+        ("tint", one.tint, other.tint),
+    ]
+    return ", ".join(f"{name} {a:.2f} and {b:.2f}" for name, a, b in pairs)
+
+
+def judgement_of(manifest: Manifest, shot: int) -> str:
+    """What a person said last about a shot, in words; empty when nobody did."""
+    said = [each for each in manifest.judgements if each.shot == shot]
+    if not said:
+        return ""
+    remark = f": {said[-1].remark}" if said[-1].remark else ""
+    return f"{'accepted' if said[-1].accepted else 'not accepted'} {said[-1].at}{remark}"
+
+
 def shot_sentence(shot: ShotEntry) -> str:
     """What was measured in a shot, in words; empty when nothing was."""
     words = [damage_sentence(shot.damage)] if shot.damage else []

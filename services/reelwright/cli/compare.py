@@ -1,0 +1,54 @@
+"""`reelwright compare`: two films of one source, shot by shot."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from reelwright.cli.options import JsonOption
+from reelwright.cli.output import print_notice, print_result
+
+
+def command(
+    one: Annotated[str, typer.Argument(metavar="A", help="A restored film; its manifest lies beside it.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another restoration of the same source.")],
+    most: Annotated[
+        float | None,
+        typer.Option(
+            "--most", metavar="LEVELS", help="Exit code 1 when a shot of B departs so much further from the source."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two films of one source shot by shot, by what was measured in their frames."""
+    from reelwright.ledger.comparison import compare
+    from reelwright.ledger.manifest import read_manifest
+    from reelwright.ledger.report.formatting import comparison_sentence, frame_time
+
+    first = read_manifest(one)
+    shots = compare(first, read_manifest(other))
+    if as_json:
+        print_result(
+            json.dumps(
+                [
+                    {
+                        **{key: getattr(shot, key) for key in ("number", "first_frame", "frames", "further")},
+                        "a": shot.one.model_dump(),
+                        "b": shot.other.model_dump(),
+                    }
+                    for shot in shots
+                ],
+                indent=2,
+            )
+        )
+    else:
+        for shot in shots:
+            at = frame_time(first, shot.first_frame)
+            print_result(f"shot {shot.number:<5} {at}  {comparison_sentence(shot.one, shot.other)}")
+    further = [shot for shot in shots if most is not None and shot.further > most]
+    if further:
+        numbers = ", ".join(str(shot.number) for shot in further)
+        print_notice(f"{other} departs over {most:g} levels further from the source in shot {numbers}")
+        raise typer.Exit(1)

@@ -1,0 +1,48 @@
+"""What a person says about a shot, in the manifest of its film."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from reelwright.ledger.delivery import manifest_location
+from reelwright.ledger.judgement import Judgement
+from reelwright.ledger.manifest import read_manifest
+from reelwright.ledger.records import Manifest
+from reelwright.store.folder import parent_folder
+from reelwright.titles.errors import InputError
+
+
+def accept_shot(film: str, shot: int, remark: str) -> Judgement:
+    """Writes into a film's manifest that a person accepts a shot.
+
+    Args:
+        film: its location.
+        shot: number of the shot, from 1.
+        remark: of the person; may be empty.
+
+    Raises:
+        InputError: no whole manifest lies beside the film, or it has no such shot.
+        OutputError: the manifest cannot be written.
+    """
+    check_shot(read_manifest(film), film, shot)
+    folder, name = parent_folder(manifest_location(film))
+    data = folder.read(name)
+    assert data is not None, "the manifest was read a moment ago"
+    # As JSON: what a later version wrote into the manifest stays.
+    document = json.loads(data)
+    judgement = Judgement(shot=shot, accepted=True, remark=remark, at=datetime.now(UTC).isoformat(timespec="seconds"))
+    document["judgements"] = [*document.get("judgements", ()), judgement.model_dump()]
+    folder.replace(name, json.dumps(document, separators=(",", ":")).encode())
+    return judgement
+
+
+def check_shot(manifest: Manifest, film: str, shot: int) -> None:
+    """Refuses a shot that a film does not have.
+
+    Raises:
+        InputError: the film has no shot of that number.
+    """
+    if not 1 <= shot <= len(manifest.shots):
+        what = f"no shot {shot}: the film has {len(manifest.shots)}"
+        raise InputError(what, film, "`reelwright qc` lists the shots, counted from 1")

@@ -1,0 +1,113 @@
+"""Worst shots, judgements and comparisons of films, on the command line."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reelwright.cli.main import run
+from tests.support import clips
+from tests.support.commands import manifest_of
+from tests.support.films import small_film, small_network, uneven_film
+
+SHOTS = (10, 7, 9, 1)
+
+
+@cache
+def film(*settings: str) -> Path:
+    """A film with shots of these lengths, restored once with these settings."""
+    output = clips.clip_folder() / f"judged-{'-'.join(settings) or 'plain'}" / "film.mp4"
+    output.parent.mkdir()
+    options = [f"--set={setting}" for setting in (f"model={small_network()}", *settings)]
+    assert run(["restore", str(uneven_film(*SHOTS)), "-o", str(output), *options]) == 0
+    return output
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
+    """What a command prints."""
+    capsys.readouterr()
+    assert run([str(argument) for argument in arguments]) == code
+    out, err = capsys.readouterr()
+    return out + err
+
+
+def test_the_worst_shots_are_listed_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line per shot, in the order of the worst frame of each; `--most` bounds them."""
+    lines = printed(capsys, "qc", film()).splitlines()
+    shots = manifest_of(film())["shots"]
+    worst = sorted(range(len(SHOTS)), key=lambda index: -shots[index]["fidelity"]["worst"])
+    assert [int(line.split()[1]) for line in lines] == [index + 1 for index in worst]
+    assert all(" departs " in line for line in lines)
+    assert printed(capsys, "qc", film(), "--most", 1).splitlines() == lines[:1]
+    listed = json.loads(printed(capsys, "qc", film(), "--json"))
+    assert [each["shot"] for each in listed] == [index + 1 for index in worst]
+
+
+def test_a_judgement_stays_in_the_manifest(capsys: pytest.CaptureFixture[str]) -> None:
+    """An accepted shot is listed as such, nothing else in the manifest changes, and the film is verified still."""
+    before = manifest_of(film())
+    assert "shot 2" in printed(capsys, "qc", film(), "--shot", 2, "--accept", "looked at in motion")
+    after: dict[str, Any] = manifest_of(film())
+    (judgement,) = after["judgements"]
+    assert (judgement["shot"], judgement["accepted"], judgement["remark"]) == (2, True, "looked at in motion")
+    assert {key: value for key, value in after.items() if key != "judgements"} == {
+        key: value for key, value in before.items() if key != "judgements"
+    }
+    (line,) = (line for line in printed(capsys, "qc", film()).splitlines() if line.startswith("shot 2 "))
+    assert line.endswith(": looked at in motion")
+    assert run(["verify", str(film())]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--shot", "5", "--accept", ""), "no shot 5: the film has 4"),
+        (("--shot", "0", "--accept", ""), "no shot 0: the film has 4"),
+        (("--shot", "1"), "--shot and --accept belong together"),
+    ],
+)
+def test_a_judgement_of_nothing_is_refused(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shot that the film does not have, and a shot without a judgement."""
+    assert said in printed(capsys, "qc", film(), *arguments, code=2)
+
+
+def test_the_c2pa_definition_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """As JSON, with an action for each step of the edit list."""
+    found = json.loads(printed(capsys, "qc", film(), "--c2pa"))
+    steps = [step["step"] for step in manifest_of(film())["edits"]]
+    actions = found["assertions"][0]["data"]["actions"]
+    assert [action["description"].partition(":")[0] for action in actions[1:]] == steps
+
+
+def test_two_films_of_a_source_are_compared_shot_by_shot(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line per shot with the figures of both; `--most` fails when the second film departs further by more."""
+    one, other = film(), film("grain.keep=0")
+    lines = printed(capsys, "compare", one, other).splitlines()
+    assert [int(line.split()[1]) for line in lines] == [1, 2, 3, 4]
+    shots = json.loads(printed(capsys, "compare", one, other, "--json"))
+    assert all(shot["b"]["difference"] > shot["a"]["difference"] for shot in shots)
+    least = min(abs(shot["further"]) for shot in shots)
+    worse = [str(shot["number"]) for shot in shots if shot["further"] > least / 2]
+    code = 1 if worse else 0
+    found = printed(capsys, "compare", one, other, "--most", least / 2, code=code)
+    assert not worse or f"in shot {', '.join(worse)}" in found
+    assert "departs over" not in printed(capsys, "compare", one, one, "--most", 0)
+
+
+def test_films_that_cannot_be_compared_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of another source, and one that was not measured; the line says what to do."""
+    other = tmp_path / "other.mp4"
+    assert run(["restore", str(small_film(4)), "-o", str(other), f"--set=model={small_network()}"]) == 0
+    assert "made from another source" in printed(capsys, "compare", film(), other, code=2)
+    manifest = other.with_name("other.mp4.manifest.json")
+    document = json.loads(manifest.read_text())
+    document["shots"][0]["fidelity"] = document["frame_fidelity"] = None
+    manifest.write_text(json.dumps(document))
+    assert "shot 1 was not measured" in printed(capsys, "compare", other, other, code=2)
+    assert "were not measured" in printed(capsys, "qc", other)
