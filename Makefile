@@ -33,7 +33,7 @@ SEPARATE = --ignore=tests/e2e --ignore=tests/e2e_kubernetes --ignore=tests/chart
 # Programs that Go builds where they are missing.
 TOOLS := .cache/bin
 
-.PHONY: help demo up test tests coverage e2e again unit check bench quality fuzz conformance faults images \
+.PHONY: help demo up test tests coverage e2e again unit check bench quality gallery fuzz conformance faults images \
 	images-test chart chart-tools e2e-kubernetes protos crds dashboards dashboards-pictures values constraints clean
 
 help:  ## what there is
@@ -92,6 +92,9 @@ bench: $(VENV)/.dev  ## speed, memory and frames on this machine
 
 quality: $(VENV)/.dev  ## what networks do for moving film, and their peers: writes docs/quality.md, about half an hour
 	$(BIN)/python -m training.quality
+
+gallery: $(VENV)/.dev  ## pictures of what each step does: writes docs/gallery.md, about two minutes
+	$(BIN)/python -m tests.gallery $(ONLY)
 
 fuzz: $(VENV)/.dev  ## mutated films, until N or from FIRST to N: make fuzz N=20000; RESTORE=1 restores and verifies each
 	REELWRIGHT_FUZZ=$(or $(N),20000) REELWRIGHT_FUZZ_FIRST=$(or $(FIRST),0) REELWRIGHT_FUZZ_RESTORE=$(RESTORE) \

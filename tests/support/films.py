@@ -17,7 +17,7 @@ from tests.support import clips
 from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import SHOT_FRAMES, scene
 
-_SHARED = Path(__file__).resolve().parents[3] / "shared" / "clips"
+SHARED_CLIPS = Path(__file__).resolve().parents[3] / "shared" / "clips"
 _SECONDS = 1.0
 REAL = ("chaplin", "sintel_with_14_chapters", "bikes")
 
@@ -25,7 +25,7 @@ REAL = ("chaplin", "sintel_with_14_chapters", "bikes")
 @cache
 def whole_film(name: str) -> Path:
     """A complete real film: the shared one of that name, or the clip of the demo if there is none."""
-    shared = _SHARED / f"{name}.mp4"
+    shared = SHARED_CLIPS / f"{name}.mp4"
     return shared if shared.exists() else fetch_clip()
 
 

@@ -1,0 +1,1 @@
+"""Draws the pictures of docs/gallery.md and writes the page: `make gallery`."""
