@@ -1,7 +1,8 @@
 """Writes weights as safetensors: `python -m training.export RUN.pt reel-s.safetensors`.
 
-With `--undamaged OTHER` the file also holds a second weight set, for undamaged film; with `--also OTHER` it also holds
-a network of the same shape that enlarges by another factor, with its sets. Each is a checkpoint of `training.train`,
+With `--undamaged OTHER` the file also holds a second weight set, for undamaged film; with `--detail OTHER` a set for
+detail that was trained on from the first; with `--also OTHER` also a network of the same shape that enlarges by another
+factor, with its sets. Each is a checkpoint of `training.train`,
 whose averaged weights count, or a safetensors file.
 """
 
@@ -18,7 +19,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
-from reelwright.restoration.weight_sets import UNDAMAGED, NetworkWeights, scale_prefix, split_scales
+from reelwright.restoration.weight_sets import DETAIL, UNDAMAGED, NetworkWeights, scale_prefix, split_scales
 from reelwright.restoration.window_network import WindowNetwork
 
 
@@ -63,6 +64,7 @@ def write(target: Path, first: NetworkWeights[Tensor], *others: NetworkWeights[T
             raise SystemExit(f"{target}: the networks must differ in their scale and in nothing else")
         for prefix, tensor_set in zip(("", UNDAMAGED), weights.sets, strict=False):
             tensors |= {own + prefix + name: tensor for name, tensor in tensor_set.items()}
+        tensors |= {own + DETAIL + name: tensor for name, tensor in (weights.detail or {}).items()}
     arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.write_bytes(save(arrays, first.network.to_metadata()))
@@ -75,9 +77,23 @@ def join(damaged: NetworkWeights[Tensor], undamaged: NetworkWeights[Tensor]) -> 
     Raises:
         SystemExit: they are of two networks.
     """
-    if damaged.network != undamaged.network:
-        raise SystemExit("the weight sets for damaged and for undamaged film are of two networks")
-    return NetworkWeights(damaged.network, [damaged.sets[0], undamaged.sets[0]])
+    _check_shape(damaged, undamaged)
+    return replace(damaged, sets=[damaged.sets[0], undamaged.sets[0]])
+
+
+def with_detail(weights: NetworkWeights[Tensor], detail: NetworkWeights[Tensor]) -> NetworkWeights[Tensor]:
+    """A network with the first weight set of another one of its shape as its set for detail.
+
+    Raises:
+        SystemExit: they are of two networks.
+    """
+    _check_shape(weights, detail)
+    return replace(weights, detail=detail.sets[0])
+
+
+def _check_shape(one: NetworkWeights[Tensor], other: NetworkWeights[Tensor]) -> None:
+    if one.network != other.network:
+        raise SystemExit(f"weight sets of two networks: {one.network} and {other.network}")
 
 
 def main() -> None:
@@ -86,11 +102,14 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--undamaged", type=Path, help="the weight set for undamaged film")
+    parser.add_argument("--detail", type=Path, help="the weight set for detail of damaged film")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     given = parser.parse_args()
     found = read(given.weights)
     if given.undamaged:
         found = join(found, read(given.undamaged))
+    if given.detail:
+        found = with_detail(found, read(given.detail))
     write(given.target, found, *(read(path) for path in given.also))
 
 

@@ -26,7 +26,7 @@ from training.batches import Batch, draw_batch
 from training.damage import Kind
 from training.export import read
 from training.gains import Gains
-from training.losses import charbonnier, decibels, squared_errors
+from training.losses import charbonnier, decibels, lost_detail, squared_errors
 from training.muon import Muon
 from training.samples import SampleFiles
 
@@ -45,6 +45,7 @@ class Plan:
         warm_up: steps over which it rises.
         squared: share of the steps, at the end, that minimise squared error in dB instead of the Charbonnier error.
         seed: of the weights at the start and of the order of samples.
+        detail: weight of `losses.lost_detail` beside the error in dB; 0 leaves it out.
     """
 
     steps: int
@@ -54,6 +55,7 @@ class Plan:
     warm_up: int = 150
     squared: float = 0.9
     seed: int = 1
+    detail: float = 0.0
 
     def share_at(self, step: int) -> float:
         """The share of the highest learning rate at a step: linear warm-up under half a cosine."""
@@ -100,6 +102,8 @@ class Training:
             loss = charbonnier(restored, truth, scale)
         else:
             loss = decibels(squares)
+            if self.plan.detail:
+                loss = loss + self.plan.detail * lost_detail(restored, truth, scale)
         self.net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)
@@ -232,6 +236,9 @@ def main() -> None:
     parser.add_argument(
         "--rates", type=float, default=1.0, help="factor of both learning rates; 0.1 to go on from weights"
     )
+    parser.add_argument(
+        "--detail", type=float, default=0.0, help="weight of lost detail in the loss; 0.01 for the sharp set"
+    )
     names = [kind.name.lower() for kind in Kind]
     parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to learn from; all by default")
     given = parser.parse_args()
@@ -240,7 +247,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    plan = Plan(given.steps)
+    plan = Plan(given.steps, detail=given.detail)
     plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
     weights = None
     if given.weights:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reelwright.restoration.enlarge import add_detail, enlarge
+from reelwright.restoration.enlarge import add_residual, enlarge
 from reelwright.restoration.window_network import NetworkInput
 
 Luma = NDArray[np.float32]
@@ -58,11 +58,11 @@ def test_other_scales_keep_every_sample_at_its_place(scales: tuple[int, ...], sc
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_detail_is_added_to_the_bicubic_enlargement(scale: int) -> None:
-    """Detail of an extended frame is added where the frame is, and neither argument is changed."""
-    luma, detail = ramp()[:33], np.full((40 * scale, 52 * scale), 0.25, np.float32)
-    found = add_detail(luma, detail, scale)
+def test_the_residual_is_added_to_the_bicubic_enlargement(scale: int) -> None:
+    """The residual of an extended frame is added where the frame is, and neither argument is changed."""
+    luma, residual = ramp()[:33], np.full((40 * scale, 52 * scale), 0.25, np.float32)
+    found = add_residual(luma, residual, scale)
     bicubic = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     assert np.array_equal(found, bicubic + np.float32(0.25))
     assert np.array_equal(luma, ramp()[:33])
-    assert (detail == 0.25).all()
+    assert (residual == 0.25).all()

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from reelwright.restoration.restore import Restorer
-from tests.support.windows import codes, panned
+from tests.support.windows import codes, panned, texture
 from training.metrics import psnr
 from training.quality import ffmpeg
 from training.quality.dirt import Dirt
-from training.quality.measures import BANDS, Figures, band_energies, flicker, grain_kept, tint
+from training.quality.measures import BANDS, Figures, band_energies, detail_kept, flicker, grain_kept, tint
 from training.quality.page import Results, best_peer, page
 from training.quality.sheets import write_sheet
 from training.quality.statistics import mean
@@ -35,7 +35,7 @@ class Enlarging:
 
 def figures(value: float) -> Figures:
     """Figures that all rise with one value."""
-    return Figures(30 + value, 0.8 + value / 100, 60 + value, 31 + value, 4 - value)
+    return Figures(30 + value, 0.8 + value / 100, 60 + value, 31 + value, 4 - value, 0.5 + value / 10)
 
 
 def test_an_interval_holds_the_mean_and_is_the_same_each_time() -> None:
@@ -53,6 +53,17 @@ def test_motion_is_no_flicker() -> None:
     assert flicker(truth, truth) < 1
     unsteady = truth + np.array([0, 0.02, 0], np.float32)[:, None, None]
     assert flicker(unsteady, truth) == pytest.approx(0.02 * 255, rel=0.1)
+
+
+def test_detail_counts_where_it_is_in_the_truth() -> None:
+    """Weakened detail counts by its strength, added noise next to nothing, and a picture without detail as 0."""
+    truth = texture(128, 160, 3)
+    blurred = cv2.GaussianBlur(truth, (0, 0), 8)
+    noise = np.random.default_rng(2).normal(0, 0.03, truth.shape).astype(np.float32)
+    assert detail_kept(truth, truth) == pytest.approx(1)
+    assert detail_kept(blurred + (truth - blurred) * np.float32(0.6), truth) == pytest.approx(0.6, abs=0.02)
+    assert detail_kept(truth + noise, truth) == pytest.approx(1, abs=0.1)
+    assert detail_kept(blurred, truth) < 0.02
 
 
 def test_bands_split_the_energy_by_frequency() -> None:
@@ -108,8 +119,8 @@ def test_a_sheet_has_its_parts_side_by_side(tmp_path: Path) -> None:
     write_sheet(tmp_path / "sheets" / "a.jpg", parts, (10, 20))
     found = cv2.imread(str(tmp_path / "sheets" / "a.jpg"), cv2.IMREAD_GRAYSCALE)
     assert found is not None
-    assert found.shape == (200, 3 * 230 + 2 * 4)
-    assert [round(float(found[:, 10 + 234 * i : 220 + 234 * i].mean())) for i in range(3)] == [40, 120, 200]
+    assert found.shape == (200, 3 * 190 + 2 * 4)
+    assert [round(float(found[:, 10 + 194 * i : 180 + 194 * i].mean())) for i in range(3)] == [40, 120, 200]
 
 
 def test_ffmpeg_denoises_and_compares() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from training.clips import Motion, draw_clip
 from training.codecs import Codec, compress
 from training.damage import Damage, Kind, apply, draw_damage, grained, shrink
 from training.dataset import Photograph
+from training.losses import lost_detail
 from training.muon import orthonormal
 from training.samples import SampleFiles, make, sample_type
 from training.train import Plan, train
@@ -55,6 +57,19 @@ def test_a_third_of_the_clips_is_undamaged() -> None:
     kinds = [draw_damage(rng).kind for _ in range(1000)]
     assert kinds.count(Kind.CLEAN_AREA) + kinds.count(Kind.CLEAN_BICUBIC) > 330
     assert min(kinds.count(kind) for kind in Kind) > 100
+
+
+def test_a_loss_of_detail_is_seen_whatever_its_place() -> None:
+    """A blurred picture has lost detail, more of it the more it is blurred; the truth and a shifted truth have not."""
+    picture = texture(96, 96, 1) / np.float32(255)
+    truth = torch.from_numpy(picture)[None, None]
+    lost = {
+        sigma: float(lost_detail(torch.from_numpy(cv2.GaussianBlur(picture, (0, 0), sigma))[None, None], truth, 2))
+        for sigma in (0.5, 1.0, 2.0)
+    }
+    assert lost_detail(truth, truth, 2) == 0
+    assert float(lost_detail(truth.roll(1, dims=3), truth, 2)) < lost[1.0] / 2
+    assert lost[0.5] < lost[1.0] < lost[2.0]
 
 
 def test_motion_is_exact() -> None:

@@ -1,4 +1,4 @@
-"""Two weight sets in one file: for damaged and for undamaged film."""
+"""Several weight sets in one file: for damaged film, for its detail, and for undamaged film."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reelwright.restoration.weight_sets import NetworkWeights, undamaged_share
 from reelwright.restoration.window_network import NetworkInput, WindowNetwork
 from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError
-from training.export import join, read, write
+from training.export import join, read, with_detail, write
 
 SMALL = WindowNetwork(channels=8, layers=3)
 CLEAN, MIDDLE, GRAINY = 0.5, 2.5, 6.0
@@ -80,10 +80,31 @@ def test_an_engine_mixes_the_sets_by_the_grain(name: str, files: dict[str, Path]
     assert np.abs(found["both", MIDDLE] - mean).max() < 1e-5
 
 
-def test_a_file_with_half_a_second_set_is_refused(files: dict[str, Path]) -> None:
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_detail_blends_the_weights_for_damaged_film(
+    name: str, share: float, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """A share of the set for detail is the network whose weights lie so far between the two; undamaged film stays."""
+    damaged, sharp = (weights_of(SMALL, seed).sets[0] for seed in (0, 2))
+    blended, all_of_them = tmp_path / "blended.safetensors", tmp_path / "all.safetensors"
+    between = {key: tensor + (sharp[key] - tensor) * share for key, tensor in damaged.items()}
+    write(blended, NetworkWeights(SMALL, [between]))
+    write(all_of_them, with_detail(read(files["both"]), NetworkWeights(SMALL, [sharp])))
+    engine, wanted, both = (engine_of(name, file) for file in (all_of_them, blended, files["both"]))
+    grainy, clean = (replace(window_of(grain), detail=share) for grain in (GRAINY, CLEAN))
+    found = engine.upscale(known_picture(), grainy, 2)
+    assert np.abs(found - wanted.upscale(known_picture(), grainy, 2)).max() < 1e-6
+    assert (np.abs(found - both.upscale(known_picture(), grainy, 2)).max() > 0.02) == (share > 0)
+    assert np.array_equal(engine.upscale(known_picture(), clean, 2), both.upscale(known_picture(), clean, 2))
+
+
+@pytest.mark.parametrize("lacking", ["undamaged.conv1.bias", "detail.conv1.bias"])
+def test_a_file_with_half_a_second_set_is_refused(lacking: str, files: dict[str, Path]) -> None:
     """A second set that lacks a tensor is one line that says so, and no engine is made."""
+    write(files["both"], with_detail(read(files["both"]), weights_of(SMALL, 2)))
     tensors = load_file(files["both"])
-    del tensors["undamaged.conv1.bias"]
+    del tensors[lacking]
     save_file(tensors, files["both"], SMALL.to_metadata())
     with pytest.raises(ModelError, match="tensors are not those"):
         resolve_model(str(files["both"]))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE
+from reelwright.titles.recipe import load_recipe
 from training import material
 from training.quality import ffmpeg
 from training.quality.single_frame import SingleFrame
@@ -24,6 +25,9 @@ Restore = Callable[[Codes], Luma]
 Method = Callable[[Codes, Sequence[int]], list[Luma]]
 """Restores frames of a clip (n, H, W) uint8: those of these numbers, which have two frames before and after them."""
 
+# The share of the weight set for detail in the default recipe.
+_DETAIL = load_recipe().detail
+OURS, OURS_WITH_DETAIL = "ours", f"ours, detail {_DETAIL:g}"
 # Real-ESRGAN's compact network for video.
 _REAL_ESRGAN, _REAL_ESRGAN_SCALE = "realesr-animevideov3.pth", 4
 # FFmpeg's denoisers see so many frames before and after those that are compared: `atadenoise` averages nine.
@@ -44,14 +48,16 @@ def methods(engine: Engine, scale: int, grain: float) -> dict[str, Method]:
         found[name] = per_window(single(SingleFrame(path)))
     for name, graph in ffmpeg.denoisers(grain).items():
         found[f"{name} + bicubic"] = partial(_denoised, graph=graph, scale=scale)
-    found["ours"] = per_window(partial(restore_window, engine, scale))
+    found[OURS] = per_window(partial(restore_window, engine, scale))
+    found[OURS_WITH_DETAIL] = per_window(partial(restore_window, engine, scale, detail=_DETAIL))
     return found
 
 
-def restore_window(engine: Engine, scale: int, window: Codes) -> Luma:
+def restore_window(engine: Engine, scale: int, window: Codes, detail: float = 0.0) -> Luma:
     """The middle frame of a window (5, H, W) uint8, repaired, restored and enlarged, without grain put back."""
     prepared = prepare(window)
-    return engine.upscale(prepared.frames[MIDDLE].astype(np.float32) / np.float32(255), prepared.network_input(), scale)
+    luma = prepared.frames[MIDDLE].astype(np.float32) / np.float32(255)
+    return engine.upscale(luma, prepared.network_input(detail), scale)
 
 
 def peer_files(scale: int) -> dict[str, Path]:

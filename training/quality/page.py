@@ -8,6 +8,7 @@ from math import isnan
 
 from training.quality.dirt import Dirt
 from training.quality.measures import BANDS, Figures
+from training.quality.methods import OURS, OURS_WITH_DETAIL
 from training.quality.statistics import mean
 
 Case = tuple[int, str]
@@ -21,7 +22,7 @@ _TREATMENTS = {
     "bicubic": "Undamaged, made smaller by a bicubic kernel",
     "codec": "H.264 of crf 26 alone, made smaller by area averaging",
 }
-_BASE, _OURS = "bicubic", "ours"
+_BASE = "bicubic"
 
 
 @dataclass
@@ -81,12 +82,14 @@ the largest difference between their channels. Through `reelwright` they are run
 _ALIGNMENT = """\
 Grain of 8 levels and JPEG 80, at the source's size, without a network: PSNR in dB of the middle frame, of the plain
 mean of five frames, and of the aligned frames' mean weighted by agreement."""
-_SHEETS = "Parts at 1:1, from left to right: bicubic, the peer with the highest PSNR-Y there, ours, the truth."
+_SHEETS = """\
+Parts at 1:1, from left to right: bicubic, the peer with the highest PSNR-Y there, ours, ours with `detail`, the
+truth."""
 
 
 def best_peer(pieces: Mapping[str, Mapping[str, Figures]]) -> str:
     """The method other than bicubic and ours with the highest mean PSNR over the pieces."""
-    names = [name for name in next(iter(pieces.values())) if name not in {_BASE, _OURS}]
+    names = [name for name in next(iter(pieces.values())) if name not in {_BASE, OURS, OURS_WITH_DETAIL}]
     return max(names, key=lambda name: sum(found[name].psnr for found in pieces.values()))
 
 
@@ -103,9 +106,10 @@ def _means(pieces: Mapping[str, Mapping[str, Figures]]) -> str:
                 f"{mean([mine.vmaf - base.vmaf for mine, base in pairs]):+.1f}",
                 f"{mean([mine.xpsnr - base.xpsnr for mine, base in pairs]):+.2f}",
                 f"{mean([mine.flicker for mine in own]):.2f}",
+                f"{mean([mine.detail for mine in own]):.2f}",
             )
         )
-    return _table(("", "PSNR-Y, dB", "SSIM", "VMAF", "XPSNR, dB", "flicker, levels"), rows)
+    return _table(("", "PSNR-Y, dB", "SSIM", "VMAF", "XPSNR, dB", "flicker, levels", "detail"), rows)
 
 
 def _by_piece(pieces: Mapping[str, Mapping[str, Figures]]) -> str:
@@ -118,14 +122,14 @@ def _by_piece(pieces: Mapping[str, Mapping[str, Figures]]) -> str:
 
 
 def _dirt(found: Mapping[str, Mapping[str, Dirt]]) -> str:
-    ours = found[_OURS]
+    ours = found[OURS]
     rows = [(piece, f"{d.repaired:.1%}", f"{d.changed:.3%}", f"{d.gone:.1%}") for piece, d in ours.items()]
     for name, pieces in found.items():
         repaired, changed, gone = (
             mean(known) if (known := [value for value in values if not isnan(value)]) else None
             for values in zip(*pieces.values(), strict=True)
         )
-        own = f"{changed:.3%}" if name == _OURS and changed else ""
+        own = f"{changed:.3%}" if name == OURS and changed else ""
         shares = [f"{share:.1%}" if share else "" for share in (repaired, gone)]
         rows.append((f"mean, {name}", shares[0], own, shares[1]))
     return _table(("ours", "dust repaired", "clean pixels changed", "scratch energy gone"), rows)

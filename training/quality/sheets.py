@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 Luma = NDArray[np.float32]
 
-# Rows and columns of each part; four of them stay readable on a page.
-_PART = (200, 230)
+# Rows and columns of each part; five of them stay readable on a page.
+_PART = (200, 190)
 _GAP, _QUALITY = 4, 85
 
 

@@ -63,6 +63,8 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
         raise UnusableMessage(f"the batch has limits of {limits} levels, from 0")
     if not 0 <= work.grain_keep <= 1:
         raise UnusableMessage(f"the batch asks for grain {work.grain_keep}, from 0 to 1")
+    if not 0 <= work.detail <= 1:
+        raise UnusableMessage(f"the batch asks for detail {work.detail}, from 0 to 1")
 
 
 def check_frame_count(frames: int, payload: Payload, halo_frames: int = 0) -> None:

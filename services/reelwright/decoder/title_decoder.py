@@ -182,6 +182,7 @@ class SegmentPublisher:
             model_sha256=request.model_sha256,
             grain_keep=recipe.grain.keep,
             limits=LimitsInfo(**recipe.limits.model_dump()),
+            detail=recipe.detail,
             recipe_keys=recipe.changed_keys(),
             pix_fmt=title.out_pix_fmt,
             full_range=title.source.video.colour.range == RANGE_FULL,

@@ -66,7 +66,7 @@ class PictureRestorer:
         Args:
             picture: the active area of the frame.
             window: the frame with its neighbours, for a model with `halo_frames`.
-            work: enlargement, share of grain kept, pixel format and range of the result.
+            work: enlargement, shares of grain and detail, pixel format and range of the result.
             moved: samples of `picture` by which the result is moved to the right and down.
             tone: how glare and shadows are opened; None leaves them.
 
@@ -81,7 +81,7 @@ class PictureRestorer:
         limits = None
         if work.HasField("limits"):
             limits = FidelityLimits(work.limits.unsupported, work.limits.coarse_difference)
-        restorer = Restorer(self._engine, work.scale, work.grain_keep, limits)
+        restorer = Restorer(self._engine, work.scale, work.grain_keep, detail=work.detail, limits=limits)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(
             picture,

@@ -38,13 +38,13 @@ def enlarge(engine: Engine, luma: Luma, window: NetworkInput | None, scale: int)
     return np.asarray(cv2.resize(enlarged, size, interpolation=method), np.float32)
 
 
-def mixed_detail(
+def mixed_residual(
     networks: Mapping[int, NetworkWeights[Any]],
     scale: int,
     luma: Luma,
     *,
     figures: NDArray[np.float32],
-    detail: Callable[[int, int], Luma],
+    residual: Callable[[int, int], Luma],
 ) -> Luma:
     """What the networks of a file add to the bicubic enlargement of a frame, their weight sets mixed.
 
@@ -57,31 +57,32 @@ def mixed_detail(
         scale: of the enlargement, one of theirs.
         luma: (H, W) float32, extended as by `window_network.input_planes`.
         figures: (4,) float32, see `measurement.Measurement.figures`.
-        detail: the detail by the weight set of this number of the network of a scale, (scale * H, scale * W) float32.
+        residual: the residual by the weight set of this number of the network of a scale, (scale * H, scale * W)
+            float32.
 
     Returns:
         (scale * H, scale * W) float32.
     """
-    sets: list[Callable[[], Luma]] = [partial(detail, scale, number) for number in range(len(networks[scale].sets))]
+    sets: list[Callable[[], Luma]] = [partial(residual, scale, number) for number in range(len(networks[scale].sets))]
     smallest = min(networks)
     if len(sets) == 1 and len(networks[smallest].sets) > 1:
-        sets.append(lambda: _further(luma, detail(smallest, 1), smallest, scale))
+        sets.append(lambda: _further(luma, residual(smallest, 1), smallest, scale))
     return mix(sets, figures)
 
 
-def _further(luma: Luma, detail: Luma, smaller: int, scale: int) -> Luma:
-    """The result of a network of a smaller scale, enlarged further, as detail over the bicubic enlargement."""
+def _further(luma: Luma, residual: Luma, smaller: int, scale: int) -> Luma:
+    """The result of a network of a smaller scale, enlarged further, as residual over the bicubic enlargement."""
     size = (luma.shape[1] * scale, luma.shape[0] * scale)
-    further = cv2.resize(add_detail(luma, detail, smaller), size, interpolation=cv2.INTER_LANCZOS4)
+    further = cv2.resize(add_residual(luma, residual, smaller), size, interpolation=cv2.INTER_LANCZOS4)
     return np.asarray(further - cv2.resize(luma, size, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def add_detail(luma: Luma, detail: Luma, scale: int) -> Luma:
-    """The result of a `reel` network: its detail added to the bicubic enlargement by OpenCV's kernel (a = -0.75).
+def add_residual(luma: Luma, residual: Luma, scale: int) -> Luma:
+    """The result of a `reel` network: its residual added to the bicubic enlargement by OpenCV's kernel (a = -0.75).
 
     Args:
         luma: (H, W) float32 in [0, 1], repaired.
-        detail: float32, at least (scale * H, scale * W); what lies beyond belongs to the extension by
+        residual: float32, at least (scale * H, scale * W); what lies beyond belongs to the extension by
             `window_network.input_planes` and is left out.
         scale: enlargement of the network.
 
@@ -90,5 +91,5 @@ def add_detail(luma: Luma, detail: Luma, scale: int) -> Luma:
     """
     rows, columns = (side * scale for side in luma.shape)
     enlarged = np.asarray(cv2.resize(luma, (columns, rows), interpolation=cv2.INTER_CUBIC), np.float32)
-    enlarged += detail[:rows, :columns]
+    enlarged += residual[:rows, :columns]
     return enlarged

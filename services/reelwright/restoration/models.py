@@ -109,7 +109,7 @@ def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, 
         shapes = {name: value["shape"] for name, value in tensors.items()}
         networks = split_scales(network, shapes)
         for weights in networks.values():
-            for tensor_set in weights.sets:
+            for tensor_set in weights.sets if weights.detail is None else [*weights.sets, weights.detail]:
                 # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
                 if len(tensor_set) != 2 * network.layers + 4 or tensor_set != weights.network.shapes():
                     raise ValueError("unexpected tensors")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from openvino import opset13 as ops
 from safetensors.numpy import load_file
 
 from reelwright.restoration.engine import Precision, format_identity
-from reelwright.restoration.enlarge import add_detail, mixed_detail
+from reelwright.restoration.enlarge import add_residual, mixed_residual
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
-from reelwright.restoration.weight_sets import split_scales
+from reelwright.restoration.weight_sets import blend, detail_share, split_scales
 from reelwright.restoration.window_network import (
     DIFFERENCE_GAIN,
     FIGURES,
@@ -31,9 +31,13 @@ from reelwright.restoration.window_network import (
     input_planes,
 )
 
-# Compiled networks that are kept, one for each scale, weight set and tile size. A worker sees titles of many sizes, and
-# each takes memory.
+# Compiled networks that are kept, one for each scale, weight set, share of detail and tile size. A worker sees titles
+# of many sizes, and each takes memory.
 _MAX_COMPILED = 6
+
+
+# Scale, number of the weight set, share of detail, rows and columns of a tile.
+_Compiled = tuple[int, int, float, tuple[int, int]]
 
 
 class OpenVinoEngine:
@@ -59,9 +63,10 @@ class OpenVinoEngine:
         assert model.network is not None
         stored = {name: tensor.astype(np.float32) for name, tensor in load_file(str(model.path)).items()}
         self._networks = split_scales(model.network, stored)
+        self._tensors = lru_cache(_MAX_COMPILED)(self._blend)
         self._options = compile_options(threads, streams, precision)
         self._streams, self._largest = streams, largest
-        self._requests: dict[tuple[int, int, tuple[int, int]], queue.LifoQueue[Any]] = {}
+        self._requests: dict[_Compiled, queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
         self.identity = format_identity("openvino", resolve_precision(precision), model)
         self.scales, self.halo_frames = tuple(self._networks), MIDDLE
@@ -70,23 +75,27 @@ class OpenVinoEngine:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         assert window is not None, "the network reads a window"
         planes = input_planes(luma, window)
-        detail = partial(self._detail, planes, window.figures)
-        mixed = mixed_detail(self._networks, scale, planes[0][0], figures=window.figures, detail=detail)
-        return add_detail(luma, mixed, scale)
+        residual = partial(self._residual, planes, window)
+        mixed = mixed_residual(self._networks, scale, planes[0][0], figures=window.figures, residual=residual)
+        return add_residual(luma, mixed, scale)
 
-    def _detail(self, planes: list[Planes], figures: NDArray[np.float32], scale: int, number: int) -> Luma:
-        """The detail by one of the weight sets of a scale's network."""
+    def _blend(self, scale: int, number: int, detail: float) -> dict[str, NDArray[np.float32]]:
+        return blend(self._networks[scale], number, detail)
+
+    def _residual(self, planes: list[Planes], window: NetworkInput, scale: int, number: int) -> Luma:
+        """The residual by one of the weight sets of a scale's network."""
         network = self._networks[scale].network
-        factors = channel_factors(self._networks[scale].sets[number], figures)
-        constants = [figures.reshape(1, -1, 1, 1), factors.reshape(1, -1, 1, 1)]
+        share = detail_share(self._networks[scale], number, window.detail)
+        factors = channel_factors(self._tensors(scale, number, share), window.figures)
+        constants = [window.figures.reshape(1, -1, 1, 1), factors.reshape(1, -1, 1, 1)]
 
         def run(tile: list[Planes]) -> Luma:
-            return self._infer(scale, number, [*(planes[None] for planes in tile), *constants])
+            return self._infer(scale, number, share, [*(planes[None] for planes in tile), *constants])
 
         return run_tiled(planes, run, scale=scale, halo=network.halo, multiple=network.unshuffle, largest=self._largest)
 
-    def _infer(self, scale: int, number: int, inputs: list[NDArray[Any]]) -> Luma:
-        pool = self._pool(scale, number, (inputs[0].shape[2], inputs[0].shape[3]))
+    def _infer(self, scale: int, number: int, detail: float, inputs: list[NDArray[Any]]) -> Luma:
+        pool = self._pool((scale, number, detail, (inputs[0].shape[2], inputs[0].shape[3])))
         request = pool.get()
         try:
             result = request.infer(dict(enumerate(inputs)), share_inputs=True)[0]
@@ -94,13 +103,13 @@ class OpenVinoEngine:
         finally:
             pool.put(request)
 
-    def _pool(self, scale: int, number: int, shape: tuple[int, int]) -> queue.LifoQueue[Any]:
+    def _pool(self, key: _Compiled) -> queue.LifoQueue[Any]:
         """The requests of a scale's weight set for tiles of one size."""
-        key = (scale, number, shape)
+        scale, number, detail, shape = key
         with self._lock:
             if key not in self._requests:
                 weights = self._networks[scale]
-                graph = build_graph(weights.network, weights.sets[number], shape)
+                graph = build_graph(weights.network, self._tensors(scale, number, detail), shape)
                 compiled = ov.Core().compile_model(graph, "CPU", self._options)
                 pool: queue.LifoQueue[Any] = queue.LifoQueue()
                 for _ in range(self._streams):
@@ -141,7 +150,7 @@ def build_graph(network: WindowNetwork, weights: Mapping[str, NDArray[np.float32
     agreement = ops.parameter([1, FRAMES - 1, *half], np.uint8, name="agreement")
     figures = ops.parameter([1, FIGURES, 1, 1], np.float32, name="figures")
     factors = ops.parameter([1, sum(network.widths), 1, 1], np.float32, name="factors")
-    # The same arithmetic as WindowNet.detail; integers are folded before they are converted, which moves a quarter of
+    # The same arithmetic as WindowNet.residual; integers are folded before they are converted, which moves a quarter of
     # the bytes.
     folded = [ops.space_to_depth(plane, "depth_first", network.unshuffle) for plane in (luma, differences, maps)]
     centre = ops.constant(np.float32(0.5))

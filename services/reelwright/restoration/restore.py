@@ -82,11 +82,21 @@ class Restorer:
         engine: runs the network.
         scale: factor by which width and height grow: 2, 3 or 4.
         grain_keep: share of the removed grain that is added back, 0 to 1.
+        detail: share of the network's weight set for detail, 0 to 1.
         limits: how far a frame may depart from its source; None for as far as it does.
     """
 
-    def __init__(self, engine: Engine, scale: int, grain_keep: float, limits: FidelityLimits | None = None) -> None:
-        self._engine, self._scale, self._grain_keep, self._limits = engine, scale, grain_keep, limits
+    def __init__(
+        self,
+        engine: Engine,
+        scale: int,
+        grain_keep: float,
+        *,
+        detail: float = 0.0,
+        limits: FidelityLimits | None = None,
+    ) -> None:
+        self._engine, self._scale, self._grain_keep = engine, scale, grain_keep
+        self._detail, self._limits = detail, limits
 
     def restore(
         self,
@@ -154,7 +164,7 @@ class Restorer:
         codes, repaired = window.codes[MIDDLE], prepared.frames[MIDDLE]
         return _RepairedFrame(
             repair_luma(luma, codes, repaired),
-            prepared.network_input(),
+            prepared.network_input(self._detail),
             prepared.measurement.summary(),
             prepared.measurement.scratch,
             repaired_share(codes, repaired, luma.shape),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from reelwright.restoration.engine import Precision, format_identity
-from reelwright.restoration.enlarge import add_detail, mixed_detail
+from reelwright.restoration.enlarge import add_residual, mixed_residual
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
-from reelwright.restoration.weight_sets import split_scales
-from reelwright.restoration.window_network import MIDDLE, NetworkInput, WindowNetwork, input_planes
+from reelwright.restoration.weight_sets import blend, detail_share, split_scales
+from reelwright.restoration.window_network import MIDDLE, NetworkInput, input_planes
 from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError, one_line
 
@@ -29,6 +29,8 @@ _Call = Callable[[list[Tensor], Tensor | None], Tensor]
 _OTHER_HALO = 32
 # A multiple of the window sizes of the window-based architectures that spandrel supports.
 _OTHER_MULTIPLE = 16
+# Networks that are kept, one for each scale, weight set and share of detail.
+_MAX_LOADED = 6
 
 
 class TorchEngine:
@@ -55,32 +57,34 @@ class TorchEngine:
         self._lock = threading.Lock()
         self.identity = format_identity("torch", resolve_precision(precision), model, device_name())
         if model.network is not None:
-            self._networks = split_scales(model.network, load_file(str(model.path)))
-            self._calls = {
-                scale: [self._load_reel(found.network, weights) for weights in found.sets]
-                for scale, found in self._networks.items()
-            }
-            self.halo_frames = MIDDLE
+            stored = {name: tensor.float() for name, tensor in load_file(str(model.path)).items()}
+            self._networks = split_scales(model.network, stored)
+            self._call = lru_cache(_MAX_LOADED)(self._load_reel)
+            self.scales, self.halo_frames = tuple(self._networks), MIDDLE
             self._halo, self._multiple = model.network.halo, model.network.unshuffle
         else:
-            scale, call = self._load_with_spandrel(model)
-            self._calls, self.halo_frames = {scale: [call]}, 0
+            scale, self._other = self._load_with_spandrel(model)
+            self.scales, self.halo_frames = (scale,), 0
             self._halo, self._multiple = _OTHER_HALO, _OTHER_MULTIPLE
-        self.scales = tuple(self._calls)
 
     def upscale(self, luma: Luma, window: NetworkInput | None, scale: int) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         if not self.halo_frames:
-            return np.ascontiguousarray(self._detail([luma[None]], None, scale, 0), np.float32)
+            return np.ascontiguousarray(self._tiled([luma[None]], self._other, None, scale), np.float32)
         assert window is not None, "the network reads a window"
         planes = input_planes(luma, window)
-        detail = partial(self._detail, planes, torch.from_numpy(window.figures)[None])
-        mixed = mixed_detail(self._networks, scale, planes[0][0], figures=window.figures, detail=detail)
-        return add_detail(luma, mixed, scale)
+        residual = partial(self._residual, planes, window)
+        mixed = mixed_residual(self._networks, scale, planes[0][0], figures=window.figures, residual=residual)
+        return add_residual(luma, mixed, scale)
 
-    def _detail(self, planes: list[Planes], figures: Tensor | None, scale: int, number: int) -> Luma:
-        """The result of one of a scale's networks: the detail, or with another family the whole picture."""
-        run = partial(self._run, self._calls[scale][number], figures=figures)
+    def _residual(self, planes: list[Planes], window: NetworkInput, scale: int, number: int) -> Luma:
+        """The residual by one of the weight sets of a scale's network."""
+        call = self._call(scale, number, detail_share(self._networks[scale], number, window.detail))
+        return self._tiled(planes, call, torch.from_numpy(window.figures)[None], scale)
+
+    def _tiled(self, planes: list[Planes], call: _Call, figures: Tensor | None, scale: int) -> Luma:
+        """The result of a network: the residual, or with another family the whole picture."""
+        run = partial(self._run, call, figures=figures)
         return run_tiled(planes, run, scale=scale, halo=self._halo, multiple=self._multiple, largest=self._largest)
 
     def _run(self, call: _Call, tile: list[Planes], figures: Tensor | None = None) -> Luma:
@@ -88,9 +92,9 @@ class TorchEngine:
             tensors = [torch.from_numpy(planes[None]).to(self._device) for planes in tile]
             return np.asarray(call(tensors, figures).float().cpu().numpy()[0, 0], np.float32)
 
-    def _load_reel(self, network: WindowNetwork, weights: dict[str, Tensor]) -> _Call:
-        net = WindowNet(network)
-        net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    def _load_reel(self, scale: int, number: int, detail: float) -> _Call:
+        net = WindowNet(self._networks[scale].network)
+        net.load_state_dict(blend(self._networks[scale], number, detail))
         net.eval().to(self._device)
         # The small net stays in float32: it costs nothing.
         for layer in net.convolutions:
@@ -100,7 +104,7 @@ class TorchEngine:
             assert figures is not None
             luma, *codes = tile
             differences, maps, agreement = (planes.float() * (1 / 255) for planes in codes)
-            return net.detail(luma, differences, maps, agreement, figures.to(self._device))
+            return net.residual(luma, differences, maps, agreement, figures.to(self._device))
 
         return call
 

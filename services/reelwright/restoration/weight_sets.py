@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ from reelwright.restoration.window_network import SCALES, WindowNetwork
 Luma = NDArray[np.float32]
 Tensor = TypeVar("Tensor")
 
-# Names of the tensors of the second set begin so.
-UNDAMAGED = "undamaged."
+# Names of the tensors of the set for undamaged film, and of that for detail, begin so.
+UNDAMAGED, DETAIL = "undamaged.", "detail."
 # `Measurement.figures` up to which a frame counts as undamaged, and from which on as damaged: grain of 1.75 and 3.25
 # levels. On six of seven pieces the sets gained alike between 2 and 3.5 levels (`python -m training.weight_sets`).
 _UNDAMAGED_BELOW, _DAMAGED_FROM = 1.75 / 16, 3.25 / 16
@@ -35,10 +35,12 @@ class NetworkWeights(Generic[Tensor]):
     Attributes:
         network: its shape.
         sets: its weight sets: that for damaged film, then that for undamaged film where there is one.
+        detail: the weight set for detail of damaged film, which is blended with the first of `sets`, if there is one.
     """
 
     network: WindowNetwork
     sets: list[dict[str, Tensor]]
+    detail: dict[str, Tensor] | None = None
 
 
 def scale_prefix(scale: int) -> str:
@@ -55,19 +57,45 @@ def split_scales(network: WindowNetwork, tensors: Mapping[str, Tensor]) -> dict[
     """
     others = {scale: scale_prefix(scale) for scale in SCALES if scale != network.scale}
     first = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(others.values()))}
-    found = {network.scale: NetworkWeights(network, split_sets(first))}
+    found = {network.scale: _weights_of(network, first)}
     for scale, prefix in others.items():
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if own:
-            found[scale] = NetworkWeights(replace(network, scale=scale), split_sets(own))
+            found[scale] = _weights_of(replace(network, scale=scale), own)
     return dict(sorted(found.items()))
 
 
-def split_sets(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The weight sets of one network: that for damaged film, then that for undamaged film where there is one."""
-    damaged = {name: tensor for name, tensor in tensors.items() if not name.startswith(UNDAMAGED)}
-    undamaged = {name.removeprefix(UNDAMAGED): t for name, t in tensors.items() if name.startswith(UNDAMAGED)}
-    return [damaged, undamaged] if undamaged else [damaged]
+def _weights_of(network: WindowNetwork, tensors: Mapping[str, Tensor]) -> NetworkWeights[Tensor]:
+    named = {prefix: _without(prefix, tensors) for prefix in (UNDAMAGED, DETAIL)}
+    damaged = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(named))}
+    sets = [damaged, named[UNDAMAGED]] if named[UNDAMAGED] else [damaged]
+    return NetworkWeights(network, sets, named[DETAIL] or None)
+
+
+def _without(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def blend(weights: NetworkWeights[Any], number: int, detail: float) -> dict[str, Any]:
+    """One of a network's weight sets, that for damaged film blended with the set for detail.
+
+    Weights can be blended where one set was trained on from the other (for networks that enlarge pictures: ESRGAN,
+    arXiv:1809.00219, section 3.4).
+
+    Args:
+        weights: the network.
+        number: of the set in `NetworkWeights.sets`.
+        detail: share of the set for detail, 0 to 1.
+    """
+    tensors, share = weights.sets[number], detail_share(weights, number, detail)
+    if not share or weights.detail is None:
+        return tensors
+    return {name: tensor + (weights.detail[name] - tensor) * share for name, tensor in tensors.items()}
+
+
+def detail_share(weights: NetworkWeights[Any], number: int, detail: float) -> float:
+    """The share of the set for detail that changes this weight set: `detail`, or 0 where it changes nothing."""
+    return 0.0 if number or weights.detail is None else detail
 
 
 def undamaged_share(figures: NDArray[np.float32]) -> float:
@@ -84,7 +112,7 @@ def mix(sets: Sequence[Callable[[], Luma]], figures: NDArray[np.float32]) -> Lum
     """The result of a network's sets for one frame; a set whose share is zero does not run.
 
     Args:
-        sets: for each of `split_sets`, what makes its result: (rows, columns) float32.
+        sets: for each of `NetworkWeights.sets`, what makes its result: (rows, columns) float32.
         figures: (4,) float32, see `measurement.Measurement.figures`.
     """
     share = undamaged_share(figures) if len(sets) > 1 else 0.0

@@ -27,13 +27,17 @@ class PreparedWindow:
     agreement: Codes
     measurement: Measurement
 
-    def network_input(self) -> NetworkInput:
-        """What the network reads beside the middle frame's luma."""
+    def network_input(self, detail: float = 0.0) -> NetworkInput:
+        """What the network reads beside the middle frame's luma.
+
+        Args:
+            detail: share of the weight set for detail, 0 to 1.
+        """
         middle = self.frames[MIDDLE]
         others = [self.frames[i] for i in range(FRAMES) if i != MIDDLE]
         differences = np.stack([cv2.subtract(frame, middle, dtype=cv2.CV_8S) for frame in others])
         maps = np.stack([self.measurement.dust, self.measurement.scratch])
-        return NetworkInput(differences.astype(np.int8), maps, self.agreement, self.measurement.figures())
+        return NetworkInput(differences.astype(np.int8), maps, self.agreement, self.measurement.figures(), detail)
 
 
 def prepare(window: Window, small: Window | None = None) -> PreparedWindow:

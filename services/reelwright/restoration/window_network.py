@@ -47,12 +47,14 @@ class NetworkInput:
         maps: (2, H, W) uint8: dust, and scratches around 128.
         agreement: (4, H // 2, W // 2) uint8, see `alignment.AlignedWindow`.
         figures: (4,) float32, see `measurement.Measurement.figures`.
+        detail: share of the weight set for detail, 0 to 1; a network without such a set ignores it.
     """
 
     differences: NDArray[np.int8]
     maps: NDArray[np.uint8]
     agreement: NDArray[np.uint8]
     figures: NDArray[np.float32]
+    detail: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from reelwright.restoration.window_network import (
 
 
 class WindowNet(nn.Module):
-    """A window to the middle frame's detail over a bicubic enlargement."""
+    """A window to the residual: what is added to the bicubic enlargement of its middle frame."""
 
     def __init__(self, network: WindowNetwork) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class WindowNet(nn.Module):
         return [layer for layer in self.children() if isinstance(layer, nn.Conv2d)]
 
     def forward(self, frames: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor) -> Tensor:
-        """The detail to add to `enlarge(frames, scale)`.
+        """The residual to add to `enlarge(frames, scale)`.
 
         Args:
             frames: (N, 5, H, W) in [0, 1], aligned, the middle one repaired.
@@ -49,9 +49,9 @@ class WindowNet(nn.Module):
         middle = frames[:, MIDDLE : MIDDLE + 1]
         # What a neighbour adds is its small difference; as large as the picture itself, it is learnt sooner.
         others = [frames[:, i : i + 1] for i in range(FRAMES) if i != MIDDLE]
-        return self.detail(middle, torch.cat(others, dim=1) - middle, maps, agreement, figures)
+        return self.residual(middle, torch.cat(others, dim=1) - middle, maps, agreement, figures)
 
-    def detail(  # noqa: PLR0917 - the inputs of the network, in the order of `input_planes`
+    def residual(  # noqa: PLR0917 - the inputs of the network, in the order of `input_planes`
         self, middle: Tensor, differences: Tensor, maps: Tensor, agreement: Tensor, figures: Tensor
     ) -> Tensor:
         """As `forward`, from the middle frame (N, 1, H, W) and the neighbours' differences to it (N, 4, H, W).
@@ -71,8 +71,8 @@ class WindowNet(nn.Module):
         features = torch.cat([pixels, agreement, planes], dim=1).to(dtype)
         for layer, scale in zip(hidden, scales[:-1], strict=True):
             features = functional.relu(layer(features) * scale)
-        detail: Tensor = functional.pixel_shuffle(last(features) * scales[-1], fold * self.network.scale)
-        return detail
+        residual: Tensor = functional.pixel_shuffle(last(features) * scales[-1], fold * self.network.scale)
+        return residual
 
 
 def enlarge(frames: Tensor, scale: int) -> Tensor:

@@ -84,6 +84,8 @@ class Recipe(BaseModel):
         stabilise: `on` takes back how the film moved in the gate, within a shot.
         tone: what happens to dark and bright parts of the picture.
         limits: how far a frame may depart from its source.
+        detail: share of the model's weight set for detail, 0 to 1: how far texture and fine lines are brought to the
+            strength that they would have in an undamaged film. A model without such a set ignores it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +100,8 @@ class Recipe(BaseModel):
     stabilise: Literal["off", "on"] = "off"
     tone: Tone = Tone()
     limits: RecipeLimits = RecipeLimits()
+    # 0 is what the absence of the key means to versions that do not know it; recipes that ship name their own.
+    detail: float = Field(default=0.0, ge=0.0, le=1.0)
 
     @property
     def steadies(self) -> bool:

@@ -79,7 +79,7 @@ class Payload(_message.Message):
     def __init__(self, pix_fmt: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., frames: _Optional[int] = ..., codec: _Optional[str] = ..., digest: _Optional[bytes] = ..., inline: _Optional[bytes] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
-    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y", "limits", "recipe_keys")
+    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y", "limits", "recipe_keys", "detail")
     SCALE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +90,7 @@ class Work(_message.Message):
     CHROMA_Y_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     RECIPE_KEYS_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     scale: int
     model: str
     model_sha256: str
@@ -100,7 +101,8 @@ class Work(_message.Message):
     chroma_y: float
     limits: LimitsInfo
     recipe_keys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., limits: _Optional[_Union[LimitsInfo, _Mapping]] = ..., recipe_keys: _Optional[_Iterable[str]] = ...) -> None: ...
+    detail: float
+    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., limits: _Optional[_Union[LimitsInfo, _Mapping]] = ..., recipe_keys: _Optional[_Iterable[str]] = ..., detail: _Optional[float] = ...) -> None: ...
 
 class LimitsInfo(_message.Message):
     __slots__ = ("unsupported", "coarse_difference")
