@@ -237,7 +237,7 @@ def main() -> None:
         "--rates", type=float, default=1.0, help="factor of both learning rates; 0.1 to go on from weights"
     )
     parser.add_argument(
-        "--detail", type=float, default=0.0, help="weight of lost detail in the loss; 0.01 for the sharp set"
+        "--detail", type=float, default=0.0, help="weight of lost detail in the loss; 0.06 for the set for detail"
     )
     names = [kind.name.lower() for kind in Kind]
     parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to learn from; all by default")

@@ -57,7 +57,7 @@ def test_motion_is_no_flicker() -> None:
 
 def test_detail_counts_where_it_is_in_the_truth() -> None:
     """Weakened detail counts by its strength, added noise next to nothing, and a picture without detail as 0."""
-    truth = texture(128, 160, 3)
+    truth = texture(128, 160, 3) / np.float32(255)
     blurred = cv2.GaussianBlur(truth, (0, 0), 8)
     noise = np.random.default_rng(2).normal(0, 0.03, truth.shape).astype(np.float32)
     assert detail_kept(truth, truth) == pytest.approx(1)
