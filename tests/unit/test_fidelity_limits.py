@@ -48,7 +48,7 @@ GREY = Picture("gray12le", 64, 48, (np.full((48, 64), 1600, np.uint16),))
 
 
 def restored(levels: float, limits: FidelityLimits | None, picture: Picture = GREY) -> RestoredFrame:
-    return Restorer(Inventing(levels), 2, 0.0, limits).restore(picture, "gray12le")
+    return Restorer(Inventing(levels), 2, 0.0, limits=limits).restore(picture, "gray12le")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_the_default_limits_change_no_bit(model: str, scale: int) -> None:
     engine = create_engine("auto", resolve_model(str(small_network()) if model == "small" else model), threads=1)
     for index in (0, 24):
         picture = scene(index, "gray", 96, 80)
-        limited = Restorer(engine, scale, 0.4, DEFAULT).restore(picture, "gray")
+        limited = Restorer(engine, scale, 0.4, limits=DEFAULT).restore(picture, "gray")
         assert np.array_equal(
             limited.picture.planes[0], Restorer(engine, scale, 0.4).restore(picture, "gray").picture.planes[0]
         )

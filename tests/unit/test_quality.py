@@ -58,10 +58,11 @@ def test_motion_is_no_flicker() -> None:
 def test_detail_counts_where_it_is_in_the_truth() -> None:
     """Weakened detail counts by its strength, added noise next to nothing, and a picture without detail as 0."""
     truth = texture(128, 160, 3) / np.float32(255)
-    blurred = cv2.GaussianBlur(truth, (0, 0), 8)
+    blurred = np.asarray(cv2.GaussianBlur(truth, (0, 0), 8), np.float32)
     noise = np.random.default_rng(2).normal(0, 0.03, truth.shape).astype(np.float32)
     assert detail_kept(truth, truth) == pytest.approx(1)
-    assert detail_kept(blurred + (truth - blurred) * np.float32(0.6), truth) == pytest.approx(0.6, abs=0.02)
+    weakened = np.asarray(blurred + (truth - blurred) * 0.6, np.float32)
+    assert detail_kept(weakened, truth) == pytest.approx(0.6, abs=0.02)
     assert detail_kept(truth + noise, truth) == pytest.approx(1, abs=0.1)
     assert detail_kept(blurred, truth) < 0.02
 
