@@ -19,7 +19,14 @@ from safetensors import safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
-from reelwright.restoration.weight_sets import DETAIL, UNDAMAGED, NetworkWeights, scale_prefix, split_scales
+from reelwright.restoration.weight_sets import (
+    DETAIL,
+    DETAIL_SHARE,
+    UNDAMAGED,
+    NetworkWeights,
+    scale_prefix,
+    split_scales,
+)
 from reelwright.restoration.window_network import WindowNetwork
 
 
@@ -50,8 +57,16 @@ def read(path: Path, scale: int | None = None) -> NetworkWeights[Tensor]:
     return found
 
 
-def write(target: Path, first: NetworkWeights[Tensor], *others: NetworkWeights[Tensor]) -> None:
+def write(
+    target: Path, first: NetworkWeights[Tensor], *others: NetworkWeights[Tensor], detail_share: float = 0.0
+) -> None:
     """Writes networks that differ in their scale as `target`, whole or not at all.
+
+    Args:
+        target: a safetensors file.
+        first: the network that the file's metadata describe.
+        others: those of other scales.
+        detail_share: share of their sets for detail where a recipe names none, 0 to 1.
 
     Raises:
         SystemExit: they differ in more, or two have the same scale.
@@ -67,7 +82,7 @@ def write(target: Path, first: NetworkWeights[Tensor], *others: NetworkWeights[T
         tensors |= {own + DETAIL + name: tensor for name, tensor in (weights.detail or {}).items()}
     arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.write_bytes(save(arrays, first.network.to_metadata()))
+    draft.write_bytes(save(arrays, first.network.to_metadata() | {DETAIL_SHARE: f"{detail_share:g}"}))
     draft.replace(target)
 
 
@@ -103,6 +118,7 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--undamaged", type=Path, help="the weight set for undamaged film")
     parser.add_argument("--detail", type=Path, help="the weight set for detail of damaged film")
+    parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     given = parser.parse_args()
     found = read(given.weights)
@@ -110,7 +126,7 @@ def main() -> None:
         found = join(found, read(given.undamaged))
     if given.detail:
         found = with_detail(found, read(given.detail))
-    write(given.target, found, *(read(path) for path in given.also))
+    write(given.target, found, *(read(path) for path in given.also), detail_share=given.detail_share)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_a_broken_engine_is_found(upscale: Callable[[Luma], Luma], words: str) -
 
 def test_a_model_without_a_known_result_is_checked_roughly(tmp_path: Path) -> None:
     """For a user's model the mean brightness decides."""
-    model = ModelFile("mine", tmp_path / "mine.safetensors", "00" * 32, None, ())
+    model = ModelFile("mine", tmp_path / "mine.safetensors", "00" * 32, None, (), 0.0)
     check_engine(Broken(enlarged), model)
     for wrong in (lambda luma: enlarged(luma) * 0, lambda luma: enlarged(luma) * np.float32("nan")):
         with pytest.raises(DefectiveWorker, match="mean"):

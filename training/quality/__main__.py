@@ -18,7 +18,7 @@ from reelwright.restoration.models import resolve_model
 from reelwright.restoration.processor import instruction_set
 from training import material
 from training.quality.jobs import Job, measure
-from training.quality.methods import OURS, OURS_WITH_DETAIL
+from training.quality.methods import OURS, OURS_WITHOUT_DETAIL
 from training.quality.page import Results, best_peer, page
 from training.quality.sheets import write_sheet
 
@@ -51,7 +51,7 @@ def collect(jobs: list[Job], processes: int, sheets: Path, progress: Callable[[R
             if found.sheet:
                 file = f"{job.treatment}-x{job.scale}-{name}.jpg"
                 peer = best_peer({name: found.figures})
-                shown = {which: found.sheet[which] for which in ("bicubic", peer, OURS, OURS_WITH_DETAIL, "truth")}
+                shown = {which: found.sheet[which] for which in ("bicubic", peer, OURS_WITHOUT_DETAIL, OURS, "truth")}
                 write_sheet(sheets / file, shown, SHEETS[*case, name])
                 results.sheets[file] = f"x{job.scale}, {job.treatment}, {name}: {', '.join(shown)}"
             progress(results)
@@ -94,8 +94,8 @@ def _intro(model: str, frames: int, pieces: list[str]) -> str:
 pieces that no weight was trained on ({", ".join(pieces)}), {frames} adjacent frames of each, with 95 % confidence
 intervals over the pieces (bootstrap). PSNR-Y, SSIM, VMAF and XPSNR are differences to bicubic. Flicker is the change
 between adjacent frames along the motion of the truth, root mean square in levels of 255. Detail is the share of the
-truth's fine detail that is there, at its place. `ours` is `{model}` without grain put back (`grain.keep` 0); `detail`
-is the recipe's key. Each of FFmpeg's denoisers is told the strength of the grain. Networks run on luma.
+truth's fine detail that is there, at its place. `ours` is `{model}` without grain put back (`grain.keep` 0). Each of
+FFmpeg's denoisers is told the strength of the grain. Networks run on luma.
 Made on {machine}, without a GPU."""
 
 

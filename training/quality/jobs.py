@@ -115,7 +115,7 @@ def _prepare_process() -> None:
 
 @cache
 def _methods(model: Path, scale: int, grain: float) -> dict[str, Method]:
-    return methods(_engine(model), scale, grain)
+    return methods(_engine(model), scale, grain, resolve_model(str(model)).detail)
 
 
 @cache

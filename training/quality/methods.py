@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE
-from reelwright.titles.recipe import load_recipe
 from training import material
 from training.quality import ffmpeg
 from training.quality.single_frame import SingleFrame
@@ -25,22 +24,22 @@ Restore = Callable[[Codes], Luma]
 Method = Callable[[Codes, Sequence[int]], list[Luma]]
 """Restores frames of a clip (n, H, W) uint8: those of these numbers, which have two frames before and after them."""
 
-# The share of the weight set for detail in the default recipe.
-_DETAIL = load_recipe().detail
-OURS, OURS_WITH_DETAIL = "ours", f"ours, detail {_DETAIL:g}"
+# Ours with the share of detail that its file names, and without.
+OURS, OURS_WITHOUT_DETAIL = "ours", "ours, detail 0"
 # Real-ESRGAN's compact network for video.
 _REAL_ESRGAN, _REAL_ESRGAN_SCALE = "realesr-animevideov3.pth", 4
 # FFmpeg's denoisers see so many frames before and after those that are compared: `atadenoise` averages nine.
 _AROUND = 4
 
 
-def methods(engine: Engine, scale: int, grain: float) -> dict[str, Method]:
+def methods(engine: Engine, scale: int, grain: float, detail: float) -> dict[str, Method]:
     """Everything that can run here, bicubic first and ours last.
 
     Args:
         engine: runs our networks.
         scale: enlargement.
         grain: levels of grain in the film, which FFmpeg's denoisers are told; ours measures it.
+        detail: share of the weight set for detail.
     """
     found: dict[str, Method] = {"bicubic": per_window(bicubic(scale))}
     found["Lanczos"] = per_window(partial(_enlarged, scale=scale, kernel=cv2.INTER_LANCZOS4))
@@ -48,8 +47,8 @@ def methods(engine: Engine, scale: int, grain: float) -> dict[str, Method]:
         found[name] = per_window(single(SingleFrame(path)))
     for name, graph in ffmpeg.denoisers(grain).items():
         found[f"{name} + bicubic"] = partial(_denoised, graph=graph, scale=scale)
-    found[OURS] = per_window(partial(restore_window, engine, scale))
-    found[OURS_WITH_DETAIL] = per_window(partial(restore_window, engine, scale, detail=_DETAIL))
+    found[OURS_WITHOUT_DETAIL] = per_window(partial(restore_window, engine, scale))
+    found[OURS] = per_window(partial(restore_window, engine, scale, detail=detail))
     return found
 
 

@@ -8,7 +8,7 @@ from math import isnan
 
 from training.quality.dirt import Dirt
 from training.quality.measures import BANDS, Figures
-from training.quality.methods import OURS, OURS_WITH_DETAIL
+from training.quality.methods import OURS, OURS_WITHOUT_DETAIL
 from training.quality.statistics import mean
 
 Case = tuple[int, str]
@@ -83,13 +83,13 @@ _ALIGNMENT = """\
 Grain of 8 levels and JPEG 80, at the source's size, without a network: PSNR in dB of the middle frame, of the plain
 mean of five frames, and of the aligned frames' mean weighted by agreement."""
 _SHEETS = """\
-Parts at 1:1, from left to right: bicubic, the peer with the highest PSNR-Y there, ours, ours with `detail`, the
-truth."""
+Parts at 1:1, from left to right: bicubic, the peer with the highest PSNR-Y there, ours with
+`detail` 0, ours, the truth."""
 
 
 def best_peer(pieces: Mapping[str, Mapping[str, Figures]]) -> str:
     """The method other than bicubic and ours with the highest mean PSNR over the pieces."""
-    names = [name for name in next(iter(pieces.values())) if name not in {_BASE, OURS, OURS_WITH_DETAIL}]
+    names = [name for name in next(iter(pieces.values())) if name not in {_BASE, OURS, OURS_WITHOUT_DETAIL}]
     return max(names, key=lambda name: sum(found[name].psnr for found in pieces.values()))
 
 

@@ -81,7 +81,8 @@ class PictureRestorer:
         limits = None
         if work.HasField("limits"):
             limits = FidelityLimits(work.limits.unsupported, work.limits.coarse_difference)
-        restorer = Restorer(self._engine, work.scale, work.grain_keep, detail=work.detail, limits=limits)
+        detail = work.detail if work.HasField("detail") else self._model.detail
+        restorer = Restorer(self._engine, work.scale, work.grain_keep, detail=detail, limits=limits)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(
             picture,

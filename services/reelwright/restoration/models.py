@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reelwright.restoration.weight_sets import split_scales
+from reelwright.restoration.weight_sets import DETAIL_SHARE, split_scales
 from reelwright.restoration.window_network import MIDDLE, WindowNetwork
 from reelwright.titles.errors import ModelError
 
@@ -33,6 +33,7 @@ class ModelFile:
         sha256: digest of the file, in hex.
         network: its layers; None for another family than `reel`, which the torch engine loads through spandrel.
         scales: the enlargements that it has weights for, ascending; () for another family.
+        detail: share of its weight set for detail where a recipe names none, 0 to 1.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelFile:
     sha256: str
     network: WindowNetwork | None
     scales: tuple[int, ...]
+    detail: float
 
     @property
     def halo_frames(self) -> int:
@@ -92,8 +94,10 @@ def _load(name: str, path: Path) -> ModelFile:
     return ModelFile(name, path, sha256, *_network(header, path))
 
 
-def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, tuple[int, ...]]:
-    """The `reel` network in a file and the scales that it has weights for; None and () for another family.
+def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, tuple[int, ...], float]:
+    """The `reel` network in a file, the scales that it has weights for and its share of detail.
+
+    For another family None, () and 0.
 
     Raises:
         ModelError: the file names a `reel` network and does not hold exactly its tensors.
@@ -104,7 +108,7 @@ def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, 
             raise ModelError("a network of version 0.1, which reads single frames", str(path), "train it again")
         network = WindowNetwork.from_metadata(metadata)
         if network is None:
-            return None, ()
+            return None, (), 0.0
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
         shapes = {name: value["shape"] for name, value in tensors.items()}
         networks = split_scales(network, shapes)
@@ -115,10 +119,13 @@ def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, 
                     raise ValueError("unexpected tensors")
         if not {value["dtype"] for value in tensors.values()} <= _DTYPES:
             raise ValueError("unexpected dtype")
+        detail = float(metadata.get(DETAIL_SHARE, "0"))
+        if not 0 <= detail <= 1:
+            raise ValueError("unexpected share of detail")
     except (ValueError, TypeError, KeyError):
         what = "its tensors are not those of the reel network it names"
         raise ModelError(what, str(path), "export it again") from None
-    return network, tuple(networks)
+    return network, tuple(networks), detail
 
 
 def _header(path: Path) -> dict[str, Any]:

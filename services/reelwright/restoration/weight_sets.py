@@ -23,6 +23,8 @@ Tensor = TypeVar("Tensor")
 
 # Names of the tensors of the set for undamaged film, and of that for detail, begin so.
 UNDAMAGED, DETAIL = "undamaged.", "detail."
+# In the metadata of a file: the share of the set for detail where a recipe names none, as a decimal number.
+DETAIL_SHARE = "detail"
 # `Measurement.figures` up to which a frame counts as undamaged, and from which on as damaged: grain of 1.75 and 3.25
 # levels. On six of seven pieces the sets gained alike between 2 and 3.5 levels (`python -m training.weight_sets`).
 _UNDAMAGED_BELOW, _DAMAGED_FROM = 1.75 / 16, 3.25 / 16

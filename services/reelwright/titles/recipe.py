@@ -85,7 +85,8 @@ class Recipe(BaseModel):
         tone: what happens to dark and bright parts of the picture.
         limits: how far a frame may depart from its source.
         detail: share of the model's weight set for detail, 0 to 1: how far texture and fine lines are brought to the
-            strength that they would have in an undamaged film. A model without such a set ignores it.
+            strength that they would have in an undamaged film; None for the share that the model's file names. A model
+            without such a set ignores it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,8 +101,7 @@ class Recipe(BaseModel):
     stabilise: Literal["off", "on"] = "off"
     tone: Tone = Tone()
     limits: RecipeLimits = RecipeLimits()
-    # 0 is what the absence of the key means to versions that do not know it; recipes that ship name their own.
-    detail: float = Field(default=0.0, ge=0.0, le=1.0)
+    detail: float | None = Field(default=None, ge=0.0, le=1.0)
 
     @property
     def steadies(self) -> bool:
