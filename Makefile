@@ -54,8 +54,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(call install,local$(comma)torch$(comma)cluster$(comma)controller$(comma)tracing$(comma)dev)
 	@touch $@ $(VENV)/.local $(VENV)/.cluster
 
-demo: $(VENV)/.local  ## age a clip to a 1940s print and restore it; FILM=my.mp4 restores yours
-	$(BIN)/python scripts/demo.py $(FILM)
+demo: $(VENV)/.local  ## age a clip to a 1940s print, restore it, show both side by side; FILM=my.mp4 restores yours
+	$(BIN)/python -m scripts.demo $(FILM)
 
 up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C stops it
 	$(BIN)/python -m scripts.up
