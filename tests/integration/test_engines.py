@@ -91,16 +91,16 @@ def test_many_frame_sizes_in_turn_give_correct_results() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(found, wanted * 2, strict=True))
 
 
-def test_bf16_differs_by_less_than_two_levels() -> None:
-    """bf16 changes no sample by two 8-bit levels, and the mean sample by less than a tenth."""
+def test_bf16_differs_by_less_than_three_levels() -> None:
+    """bf16 changes no sample by three 8-bit levels, and the mean sample by less than a quarter."""
     inputs = frame()
     exact, fast = (
         OpenVinoEngine(REEL_S, threads=2, streams=1, precision=precision).upscale(*inputs, 2)
         for precision in PRECISIONS
     )
     deviation = np.abs(fast - exact) * 255
-    assert deviation.max() < 2
-    assert deviation.mean() < 0.1
+    assert deviation.max() < 3
+    assert deviation.mean() < 0.25
 
 
 def test_the_network_restores_better_than_bicubic() -> None:
