@@ -37,12 +37,13 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 
 
 def test_the_worst_shots_are_listed_first(capsys: pytest.CaptureFixture[str]) -> None:
     """One line per shot, in the order of the worst frame of each; `--most` bounds them."""
-    lines = printed(capsys, "qc", film()).splitlines()
+    *lines, hint = printed(capsys, "qc", film()).splitlines()
     shots = manifest_of(film())["shots"]
     worst = sorted(range(len(SHOTS)), key=lambda index: -shots[index]["fidelity"]["worst"])
     assert [int(line.split()[1]) for line in lines] == [index + 1 for index in worst]
     assert all(" departs " in line for line in lines)
-    assert printed(capsys, "qc", film(), "--most", 1).splitlines() == lines[:1]
+    assert f"redo {film()} --shot {worst[0] + 1} --set" in hint
+    assert printed(capsys, "qc", film(), "--most", 1).splitlines() == [lines[0], hint]
     listed = json.loads(printed(capsys, "qc", film(), "--json"))
     assert [each["shot"] for each in listed] == [index + 1 for index in worst]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated
 
 import typer
 
 from reelwright.cli.options import JsonOption
-from reelwright.cli.output import print_notice, print_result
+from reelwright.cli.output import print_notice, print_result, print_status
 from reelwright.titles.errors import UserError
 
 
@@ -49,3 +50,6 @@ def command(
     for each in worst:
         judged = judgement_of(manifest, each.number)
         print_result(f"shot {each.number:<5} {each.at}  {qc_sentence(each.shot)}{f', {judged}' if judged else ''}")
+    if worst:
+        again = f"reelwright redo {shlex.quote(film)} --shot {worst[0].number} --set KEY=VALUE"
+        print_status(f"restore a shot again: {again}")

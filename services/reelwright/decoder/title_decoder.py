@@ -40,6 +40,7 @@ from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
 from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watchdog import heartbeat
+from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, LimitsInfo, Work
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitlePlanned
@@ -122,7 +123,7 @@ def _publish_segments(
         recipe, full_range = title.request.recipe, video.colour.range == RANGE_FULL
         steadied = look_ahead(_measured(decoded, seconds), recipe, frame_bytes)
         toned = with_tone(steadied, recipe, frame_bytes, full_range=full_range)
-        stream = batches(toned, *_segment_and_batch_length(title), halo_frames)
+        stream = batches(toned, *segment_and_batch_length(title), halo_frames)
         for number, segment in groupby(stream, key=lambda batch: batch.segment):
             with span("decode segment", run=title.request.run, segment=number):
                 count = publisher.publish_segment(number, segment)
@@ -144,6 +145,28 @@ def describe_title(request: RunRequest, source: SourceInfo) -> TitleRecord:
         out_pix_fmt=out_pix_fmt(request.recipe.profile, source.video.pix_fmt),
         out_width=width,
         out_height=height,
+    )
+
+
+def work_of(title: TitleRecord, recipe: Recipe) -> Work:
+    """How frames of a title are restored.
+
+    Args:
+        title: the title.
+        recipe: the title's, or that of a shot that has one for itself.
+    """
+    return Work(
+        scale=recipe.scale,
+        model=recipe.model,
+        model_sha256=title.request.model_sha256,
+        grain_keep=recipe.grain.keep,
+        limits=LimitsInfo(**recipe.limits.model_dump()),
+        detail=recipe.detail,
+        recipe_keys=recipe.changed_keys(),
+        pix_fmt=title.out_pix_fmt,
+        full_range=title.source.video.colour.range == RANGE_FULL,
+        chroma_x=title.source.video.chroma_siting[0],
+        chroma_y=title.source.video.chroma_siting[1],
     )
 
 
@@ -176,19 +199,7 @@ class SegmentPublisher:
         # Headers and not fields, because a batch depends on source and recipe alone.
         self._headers = {"deadline": f"{request.deadline:.0f}"} if request.deadline else {}
         self._engine = ""
-        self._work = Work(
-            scale=recipe.scale,
-            model=recipe.model,
-            model_sha256=request.model_sha256,
-            grain_keep=recipe.grain.keep,
-            limits=LimitsInfo(**recipe.limits.model_dump()),
-            detail=recipe.detail,
-            recipe_keys=recipe.changed_keys(),
-            pix_fmt=title.out_pix_fmt,
-            full_range=title.source.video.colour.range == RANGE_FULL,
-            chroma_x=title.source.video.chroma_siting[0],
-            chroma_y=title.source.video.chroma_siting[1],
-        )
+        self._work = work_of(title, recipe)
 
     def publish_segment(self, number: int, stream: Iterator[BatchFrames]) -> int:
         """Publishes a segment and writes its plan. Of a committed segment only the plan is written.
@@ -282,7 +293,8 @@ def _source_info(request: RunRequest, ledger: RunLedger, settings: DecoderSettin
     return probe(request.source, settings.limits)
 
 
-def _segment_and_batch_length(title: TitleRecord) -> tuple[int, int]:
+def segment_and_batch_length(title: TitleRecord) -> tuple[int, int]:
+    """The largest numbers of frames per segment and per batch of a title."""
     video = title.source.video
     source_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
     restored_bytes = pixel_format(title.out_pix_fmt).frame_bytes(title.out_width, title.out_height)

@@ -233,7 +233,7 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
         assembled = assemble_film(path, _segments(ledger, end, folder), source=title.source, spec=spec, film=film)
         check_held_source(title.source.location)
-        facts = _film_facts(path, title, end, assembled, seconds=time.perf_counter() - started)
+        facts = film_facts(path, title, end, assembled, seconds=time.perf_counter() - started)
         # Counted here, from the film's own packets: the manifest of such a film is refused, and the title fails.
         metrics.FRAMES_LOST.inc(max(0, end.frames - len(facts.pts)))
         manifest = build_manifest(ledger, facts)
@@ -262,7 +262,16 @@ def _segments(ledger: RunLedger, end: PlanEnd, scratch: Path) -> Iterator[Segmen
             path.unlink()
 
 
-def _film_facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFilm, *, seconds: float) -> FilmFacts:
+def film_facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: AssembledFilm, *, seconds: float) -> FilmFacts:
+    """What the manifest says about an assembled film.
+
+    Args:
+        path: the film.
+        title: what it is.
+        end: the totals of its plan.
+        assembled: what was made.
+        seconds: that it took.
+    """
     timeline = read_timeline(path)
     return FilmFacts(
         name=PurePath(title.request.output).name,

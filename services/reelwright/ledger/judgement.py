@@ -1,4 +1,4 @@
-"""What a person said about a shot of a finished film."""
+"""What a person said about a shot of a finished film, and had done again."""
 
 from __future__ import annotations
 
@@ -20,4 +20,20 @@ class Judgement(BaseModel):
     shot: int
     accepted: bool
     remark: str
+    at: str
+
+
+class Redoing(BaseModel):
+    """A shot that was restored again.
+
+    Attributes:
+        shot: its number, from 1.
+        settings: that it has for itself since then, texts of the form `KEY=VALUE`.
+        at: when, as ISO 8601 in UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    shot: int
+    settings: tuple[str, ...]
     at: str

@@ -172,11 +172,11 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         frame_fidelity=account.curves.whole(),
         seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
         cost=round(account.cost, _COST_DIGITS),
-        notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else []), *_limited_notes(shots, edits)),
+        notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else []), *limited_notes(shots, edits)),
     )
 
 
-def _limited_notes(shots: Sequence[ShotEntry], edits: Sequence[EditStep]) -> list[str]:
+def limited_notes(shots: Sequence[ShotEntry], edits: Sequence[EditStep]) -> list[str]:
     """What the limits of the recipe did, as a sentence; none when they did nothing."""
     frames = limited_frames(edits)
     if not frames:

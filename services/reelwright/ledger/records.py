@@ -28,7 +28,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reelwright.ledger.edits import EditStep
-from reelwright.ledger.judgement import Judgement
+from reelwright.ledger.judgement import Judgement, Redoing
 from reelwright.ledger.shot_fidelity import FrameCurves, ShotFidelity
 from reelwright.media.frame_correction import ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
@@ -337,6 +337,7 @@ class Manifest(BaseModel):
         edits: what was done to which frames.
         frame_fidelity: how each frame agrees with its source; None when a frame was not measured.
         judgements: what people said about its shots, in the order of time.
+        redone: shots that were restored again with settings of their own, in the order of time.
         seconds: wall seconds per stage, summed over threads.
         cost: of the restoration of its frames: the price of the workers' pods for the time it took, in the operator's
             currency. Time in which pods waited is not counted, nor work that was lost and done again.
@@ -376,6 +377,7 @@ class Manifest(BaseModel):
     edits: tuple[EditStep, ...] = ()
     frame_fidelity: FrameCurves | None = None
     judgements: tuple[Judgement, ...] = ()
+    redone: tuple[Redoing, ...] = ()
     seconds: dict[str, float]
     cost: float = 0.0
     notes: tuple[str, ...] = ()

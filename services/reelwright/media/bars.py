@@ -144,6 +144,11 @@ def restored_size(video: VideoInfo, recipe: Recipe) -> tuple[int, int]:
     return (video.width - bars.left - bars.right) * recipe.scale, (video.height - bars.top - bars.bottom) * recipe.scale
 
 
+def film_bars(video: VideoInfo, recipe: Recipe) -> Bars:
+    """The borders of the finished film's pictures."""
+    return _scaled(video.bars, recipe.scale) if recipe.bars == "keep" and video.bars.any else Bars()
+
+
 def put_back(restored: Picture, video: VideoInfo, recipe: Recipe) -> Picture:
     """The restored active area inside its borders, where the recipe keeps them.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from reelwright.media.captions import caption_digest
 from reelwright.media.container import open_source
 from reelwright.media.damage import SliceChecks
 from reelwright.media.formats import picture_of
+from reelwright.media.picture import Picture
 from reelwright.media.stream_choice import video_stream
 from reelwright.media.stream_copy import PayloadDigest
 from reelwright.media.stream_times import PacketTimes, TimedStream
@@ -140,6 +141,29 @@ def frame_digests(path: str | Path, threads: int = 0) -> Iterator[str]:
                 for frame in packet.decode():
                     yield picture_of(frame, Bars()).digest()
                     count += 1
+        except av.FFmpegError as error:
+            raise CorruptPayload(f"{path}: frame {count} does not decode: {error.strerror}") from None
+
+
+def pictures_of(path: Path, wanted: Container[int], bars: Bars) -> Iterator[tuple[int, Picture]]:
+    """Some of a film's decoded pictures without their borders, each with its index.
+
+    Args:
+        path: the film.
+        wanted: indices of the frames.
+        bars: the borders, in samples of the film.
+
+    Raises:
+        InputError: not a film that can be opened.
+        CorruptPayload: a frame does not decode.
+    """
+    with open_source(str(path)) as container:
+        count = 0
+        try:
+            for frame in container.decode(video_stream(container, str(path))):
+                if count in wanted:
+                    yield count, picture_of(frame, bars)
+                count += 1
         except av.FFmpegError as error:
             raise CorruptPayload(f"{path}: frame {count} does not decode: {error.strerror}") from None
 

@@ -161,6 +161,17 @@ def merge_recipe(name_or_path: str, overrides: dict[str, Any], where: str = "rec
     return parse_recipe(document, where)
 
 
+def with_setting(recipe: Recipe, key: str, text: str) -> Recipe:
+    """A recipe with another value of a dotted key, as `--set` writes it.
+
+    Raises:
+        RecipeError: see `load_recipe`.
+    """
+    document = recipe.model_dump(mode="json")
+    _assign(document, key, _value(key, text))
+    return parse_recipe(document, where="--set")
+
+
 def known_recipe(document: object) -> object:
     """What this version knows of the recipe in a manifest; for reading about a film, never for restoring one.
 

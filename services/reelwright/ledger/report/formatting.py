@@ -73,6 +73,12 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "Steadied", f"{steadiness_sentence(steadiness).capitalize()}, averaged over the film."
     if change := tone_change_of(manifest.shots):
         yield _tone(recipe, change)
+    if manifest.redone:
+        settings: dict[int, list[str]] = {}
+        for each in manifest.redone:
+            settings.setdefault(each.shot, []).extend(each.settings)
+        words = "; ".join(f"shot {shot} with {', '.join(known)}" for shot, known in sorted(settings.items()))
+        yield "Shots restored again", f"{words.capitalize()}."
     if video.field_order != "progressive" or recipe.deinterlace == "on":
         yield _scan(manifest)
     if video.bars.any:

@@ -1,0 +1,176 @@
+"""Restores one shot of a finished film again, and puts it into the film.
+
+The film's other segments are taken out of it as they are. The segments that show a part of the shot are restored anew,
+their other frames by the recipe that made them, and must come out as the manifest says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import reelwright
+from reelwright.decoder.title_decoder import describe_title
+from reelwright.encoder.film_assembler import film_facts
+from reelwright.ledger.acceptance import check_shot
+from reelwright.ledger.delivery import report_location
+from reelwright.ledger.edits import EditAccount, is_deinterlaced
+from reelwright.ledger.judgement import Redoing
+from reelwright.ledger.locks import run_lock
+from reelwright.ledger.manifest import FilmFacts, read_manifest, write_manifest
+from reelwright.ledger.records import Manifest, PlanEnd, SegmentPlan, TitleRecord
+from reelwright.ledger.redone_shot import with_shot
+from reelwright.ledger.report.page import write_report
+from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.segments import file_sha256
+from reelwright.local.job import make_job
+from reelwright.local.redone_segments import RedoneSegments
+from reelwright.local.shot_recipes import shot_recipes
+from reelwright.media.assemble import assemble_film
+from reelwright.media.bars import film_bars
+from reelwright.media.film_format import film_format
+from reelwright.media.film_segments import taken_out
+from reelwright.media.finished_film import pictures_of
+from reelwright.media.held_files import held
+from reelwright.media.jpeg import jpeg
+from reelwright.media.picture_clock import SegmentInput
+from reelwright.media.profiles import profile_spec
+from reelwright.media.toolchain import toolchain_identity
+from reelwright.store.scratch import scratch_folder
+from reelwright.telemetry.progress import ProgressMeter
+from reelwright.titles.errors import InputError
+
+_PREVIEW_WIDTH = 1280
+
+
+def redo_shot(
+    film: Path,
+    shot: int,
+    settings: Sequence[str],
+    *,
+    engine: str = "auto",
+    threads: int | None = None,
+    on_progress: Callable[[ProgressMeter], None] = lambda _: None,
+) -> Manifest:
+    """Restores a shot again and replaces film, manifest and report.
+
+    Args:
+        film: the film; its manifest lies beside it, and its source where the manifest says.
+        shot: number of the shot, from 1.
+        settings: of the shot, texts of the form `KEY=VALUE`.
+        engine: auto, openvino or torch.
+        threads: CPU threads of the network; all cores if None.
+        on_progress: called after each batch.
+
+    Returns:
+        The film's new manifest.
+
+    Raises:
+        InputError: the film is not that of its manifest, has no such shot or was made by another version or engine, or
+            its source is gone or another one.
+        RecipeError: a setting is none of a single shot.
+        OutputError: the film cannot be replaced.
+        UnavailableError: a disk is full.
+    """
+    with run_lock(film.with_name(f".{film.name}.redo.lock")):
+        try:
+            return _redone(film, shot, settings, engine=engine, threads=threads, on_progress=on_progress)
+        finally:
+            film.with_name(f".{film.name}.redo.lock").unlink(missing_ok=True)
+
+
+def _redone(
+    film: Path,
+    shot: int,
+    settings: Sequence[str],
+    *,
+    engine: str,
+    threads: int | None,
+    on_progress: Callable[[ProgressMeter], None],
+) -> Manifest:
+    manifest = read_manifest(str(film))
+    check_shot(manifest, str(film), shot)
+    recipes = shot_recipes(manifest, shot - 1, settings)
+    _check_film(film, manifest)
+    job = make_job(manifest.source.location, film, recipe=manifest.recipe, engine=engine, threads=threads)
+    _check_maker(film, manifest, fingerprint=job.request.fingerprint, engine=job.request.engine)
+    title = describe_title(job.request, manifest.source)
+    with (
+        held(job.request.source, job.request.fingerprint),
+        scratch_folder("redo", film.parent) as folder,
+    ):
+        made = RedoneSegments(title, manifest, shot - 1, recipes, job=job, folder=folder)
+        made.restore(on_progress)
+        draft = folder / film.name
+        facts = _assembled(film, draft, title, made)
+        recipe = recipes[shot - 1]
+        account = EditAccount(recipe, is_deinterlaced(recipe, manifest.source.video))
+        result = with_shot(manifest, made.shot(), account, facts)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        redone = Redoing(shot=shot, settings=tuple(settings), at=at)
+        result = result.model_copy(update={"redone": (*manifest.redone, redone)})
+        ledger = _previews(RunLedger(str(folder / "ledger"), manifest.run), result, draft, made)
+        write_report(result, ledger, str(draft), folder)
+        Path(report_location(str(draft))).replace(report_location(str(film)))
+        draft.replace(film)
+        write_manifest(result, str(film))
+    return result
+
+
+def _check_film(film: Path, manifest: Manifest) -> None:
+    if not film.is_file():
+        raise InputError("no such file", str(film), "give a film on a disk of this machine")
+    if file_sha256(film) != manifest.film_sha256:
+        raise InputError("not the film of its manifest", str(film), "restore the film again")
+    if any(stream.kind == "captions" and stream.packets for stream in manifest.streams):
+        raise InputError("its pictures hold captions, which would be doubled", str(film), "restore the film again")
+
+
+def _check_maker(film: Path, manifest: Manifest, *, fingerprint: str, engine: str) -> None:
+    remedy = "restore the film again"
+    if fingerprint != manifest.source_fingerprint:
+        where = manifest.source.location
+        raise InputError("not the source that the film was made from", where, "put that source back")
+    if manifest.version != reelwright.__version__:
+        made = f"made by version {manifest.version}, this is {reelwright.__version__}"
+        raise InputError(made, str(film), remedy)
+    if manifest.toolchains != (toolchain_identity(manifest.recipe.profile),):
+        raise InputError("made with other versions of the libraries", str(film), remedy)
+    if manifest.engine != engine:
+        raise InputError(f"made with engine {manifest.engine}, this is {engine}", str(film), remedy)
+
+
+def _assembled(film: Path, draft: Path, title: TitleRecord, made: RedoneSegments) -> FilmFacts:
+    """Writes the film with the new segments."""
+    started = time.perf_counter()
+    spec, video = profile_spec(title.request.recipe.profile), title.source.video
+    parts = taken_out(film, made.segments, draft.parent, rate=video.average_rate, reorder=spec.reorder)
+
+    def inputs() -> Iterator[SegmentInput]:
+        for number, path in parts:
+            yield SegmentInput(made.files.get(number, path), made.records[number])
+            path.unlink()
+
+    form = film_format(video, title.out_width, title.out_height, title.out_pix_fmt)
+    assembled = assemble_film(draft, inputs(), source=title.source, spec=spec, film=form)
+    end = PlanEnd(segments=len(made.segments), frames=sum(map(len, made.segments)))
+    return replace(film_facts(draft, title, end, assembled, seconds=time.perf_counter() - started), name=film.name)
+
+
+def _previews(ledger: RunLedger, manifest: Manifest, film: Path, made: RedoneSegments) -> RunLedger:
+    """The ledger with what the report reads of it: the plan, and the previews of source and film."""
+    places = {}
+    for number, frames in enumerate(made.segments):
+        records = tuple(made.records[number])
+        ledger.put_plan(SegmentPlan(segment=number, first_frame=frames.start, frames=records, source_digest=""))
+        places.update({frame: (number, frame - frames.start) for frame in frames})
+    wanted = {shot.preview_frame for shot in manifest.shots}
+    for frame, image in made.previews.items():
+        ledger.put_source_preview(*places[frame], image)
+    video = manifest.source.video
+    for frame, picture in pictures_of(film, wanted, film_bars(video, manifest.recipe)):
+        ledger.put_restored_preview(*places[frame], jpeg(picture, video.colour, _PREVIEW_WIDTH))
+    return ledger

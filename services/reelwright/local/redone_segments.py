@@ -1,0 +1,212 @@
+"""Restores the segments of a film anew that show a part of one shot."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import chain, groupby
+from pathlib import Path
+
+from reelwright.decoder.look_ahead import look_ahead
+from reelwright.decoder.segmenter import BatchFrames, batches
+from reelwright.decoder.title_decoder import PREVIEW_WIDTH, segment_and_batch_length, work_of
+from reelwright.decoder.tone_curves import with_tone
+from reelwright.inference.restorer import PictureRestorer
+from reelwright.ledger.measured_frame import MeasuredFrame
+from reelwright.ledger.records import Manifest, SegmentRecord, TitleRecord
+from reelwright.ledger.redone_shot import RestoredShot
+from reelwright.ledger.steadiness import SteadinessAccount
+from reelwright.local.job import RestorationJob
+from reelwright.media.bars import put_back
+from reelwright.media.colour import RANGE_FULL
+from reelwright.media.encode import SegmentEncoder
+from reelwright.media.film_format import film_format
+from reelwright.media.frame_correction import FrameCorrection, ScenePlace
+from reelwright.media.jpeg import jpeg
+from reelwright.media.picture import Picture, pixel_format, without_chroma, without_neutral_chroma
+from reelwright.media.profiles import profile_spec
+from reelwright.media.reader import FrameReader
+from reelwright.media.scene_tracker import SceneTracker
+from reelwright.media.types import DecodedFrame, FrameRecord
+from reelwright.restoration.deflicker import even_light
+from reelwright.restoration.engine_factory import create_engine
+from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
+from reelwright.restoration.restore import RestoredFrame
+from reelwright.telemetry.progress import ProgressMeter
+from reelwright.titles.errors import InputError
+from reelwright.titles.recipe import Recipe
+
+_UNCHANGED = FrameCorrection()
+
+
+class RedoneSegments:
+    """Reads a film's source once, and restores the segments that show a part of a shot.
+
+    Args:
+        title: what the film is.
+        manifest: of the film.
+        shot: index of the shot, from 0.
+        recipes: of the shots that have one for themselves, by index; the others have the film's.
+        job: model, engine and threads.
+        folder: where the new segments go.
+
+    Attributes:
+        segments: the frames of every segment, in order.
+        records: the records of those frames.
+        files: the encoded files of the segments that were restored, by number.
+        previews: the source's previews as JPEG, by frame.
+    """
+
+    def __init__(
+        self,
+        title: TitleRecord,
+        manifest: Manifest,
+        shot: int,
+        recipes: dict[int, Recipe],
+        *,
+        job: RestorationJob,
+        folder: Path,
+    ) -> None:
+        self._title, self._manifest, self._shot, self._recipes = title, manifest, shot, recipes
+        self._video, self._recipe = title.source.video, title.request.recipe
+        entry = manifest.shots[shot]
+        self._frames = range(entry.first_frame, entry.first_frame + entry.frames)
+        self._starts = [each.first_frame for each in manifest.shots]
+        self._folder, self._threads = folder / "new", job.threads
+        self._folder.mkdir()
+        engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
+        self._restorer = PictureRestorer(engine, job.model)
+        self._measured: list[MeasuredFrame] = []
+        self._digests: list[str] = []
+        self._steadiness, self._before = SteadinessAccount(), 0
+        self.segments: list[range] = []
+        self.records: list[list[FrameRecord]] = []
+        self.files: dict[int, Path] = {}
+        self.previews: dict[int, bytes] = {}
+
+    def restore(self, on_progress: Callable[[ProgressMeter], None]) -> None:
+        """Reads the source to its end.
+
+        Raises:
+            InputError: it does not read as the manifest says, or frames of other shots come out differently.
+        """
+        meter = ProgressMeter(self._manifest.frames_in)
+        reader = FrameReader(self._title.source, self._recipe)
+        lengths = segment_and_batch_length(self._title)
+        with closing(frame for frame in reader) as decoded, ThreadPoolExecutor(self._threads) as pool:
+            stream = batches(self._prepared(decoded), *lengths, self._restorer.halo_frames)
+            for number, segment in groupby(stream, key=lambda batch: batch.segment):
+                self._read(number, list(segment), pool)
+                meter.advance(len(self.segments[-1]))
+                on_progress(meter)
+        records = list(chain.from_iterable(self.records))
+        times = tuple(record.pts for record in records)
+        starts = [index for index, record in enumerate(records) if record.shot_start]
+        if times != self._manifest.source_pts or starts != self._starts:
+            where = self._title.source.location
+            raise InputError("its frames are not those of the manifest", where, "restore the film again")
+
+    def shot(self) -> RestoredShot:
+        """The shot, after `restore`."""
+        return RestoredShot(
+            index=self._shot,
+            frames=tuple(self._measured),
+            digests=tuple(self._digests),
+            steadiness=self._steadiness.shots()[self._before],
+        )
+
+    def _recipe_of(self, frame: int) -> Recipe:
+        return self._recipes.get(bisect_right(self._starts, frame) - 1, self._recipe)
+
+    def _prepared(self, decoded: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
+        """The frames with what the look-ahead says about them, each shot by its recipe."""
+        video = self._video
+        size = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
+        for shot, frames in groupby(decoded, key=lambda frame: bisect_right(self._starts, frame.index) - 1):
+            recipe = self._recipes.get(shot, self._recipe)
+            steadied = look_ahead(frames, recipe, size)
+            yield from with_tone(steadied, recipe, size, full_range=video.colour.range == RANGE_FULL)
+
+    def _read(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
+        frames = [frame for part in parts for frame in part.frames]
+        self.segments.append(range(frames[0].index, frames[-1].index + 1))
+        self.records.append([frame.record for frame in frames])
+        wanted = {shot.preview_frame for shot in self._manifest.shots}
+        for frame in frames:
+            if frame.index in wanted:
+                self.previews[frame.index] = jpeg(frame.picture, self._video.colour, PREVIEW_WIDTH)
+        if any(frame.index in self._frames for frame in frames):
+            self._restore_segment(number, parts, pool)
+
+    def _restore_segment(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
+        title, records = self._title, self.records[number]
+        path = self._folder / f"{number:06d}.mkv"
+        film = film_format(self._video, title.out_width, title.out_height, title.out_pix_fmt)
+        encoder = SegmentEncoder(path, profile_spec(self._recipe.profile), film)
+        tracker, scene = SceneTracker(), list[ScenePlace]()
+        steadies = self._recipe_of(self._frames.start).steadies
+        for part in parts:
+            for frame, restored in zip(part.frames, self._restored(part, pool), strict=True):
+                if steadies:
+                    placed = tracker.place(restored.picture, shot_start=frame.record.shot_start)
+                    scene.append(placed.in_source(self._recipe.scale))
+                picture = put_back(restored.picture, self._video, self._recipe)
+                encoder.add(picture)
+                self._account(frame, restored, picture.digest())
+        encoder.finish()
+        self.files[number] = path
+        self._add_steadiness(number, records, scene)
+
+    def _add_steadiness(self, number: int, records: list[FrameRecord], scene: list[ScenePlace]) -> None:
+        first = self.segments[number].start
+        if len(self.files) == 1:
+            # Shots of this segment that come before, of which the first may have begun in an earlier segment.
+            starts = [index for index, record in enumerate(records) if record.shot_start or index == 0]
+            self._before = sum(first + index < self._frames.start for index in starts)
+        self._steadiness.add(
+            SegmentRecord(
+                segment=number,
+                first_frame=first,
+                frames=tuple(records),
+                frame_digests=(),
+                file_sha256="",
+                file_bytes=0,
+                engine=self._manifest.engine,
+                seconds={},
+                scene=tuple(scene),
+            )
+        )
+
+    def _account(self, frame: DecodedFrame, restored: RestoredFrame, digest: str) -> None:
+        if frame.index in self._frames:
+            measured = (restored.damage, restored.tone_change, restored.fidelity)
+            self._measured.append(MeasuredFrame(frame.record, *measured))
+            self._digests.append(digest)
+        elif digest != self._manifest.frame_digests[frame.index]:
+            what = f"frame {frame.index}, of another shot, came out differently than before"
+            raise InputError(what, self._manifest.film, "restore the film again")
+
+    def _restored(self, part: BatchFrames, pool: ThreadPoolExecutor) -> Iterator[RestoredFrame]:
+        frames = (*part.before, *part.frames, *part.after)
+        pictures = [frame.picture for frame in frames]
+        # As the decoder publishes a batch.
+        if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in part.frames):
+            pictures = [without_chroma(picture) for picture in pictures]
+        full_range = self._video.colour.range == RANGE_FULL
+        for index, frame in enumerate(frames):
+            if self._recipe_of(frame.index).deflicker == "on":
+                correction = frame.record.correction or _UNCHANGED
+                pictures[index] = even_light(pictures[index], correction, full_range=full_range)
+        own = pictures[len(part.before) : len(part.before) + len(part.frames)]
+        windows: list[FrameWindow | None] = [None] * len(own)
+        if self._restorer.halo_frames:
+            made = FrameWindows(pictures, len(part.before), [frame.record.shot_start for frame in part.frames])
+            windows = [made.window(number) for number in range(len(own))]
+        return pool.map(self._restored_frame, part.frames, own, windows)
+
+    def _restored_frame(self, frame: DecodedFrame, picture: Picture, window: FrameWindow | None) -> RestoredFrame:
+        work, correction = work_of(self._title, self._recipe_of(frame.index)), frame.record.correction or _UNCHANGED
+        moved = (correction.move_right, correction.move_down)
+        return self._restorer.restore(picture, window, work, moved=moved, tone=frame.record.tone)
