@@ -56,6 +56,22 @@ def test_grain_is_linear_in_its_share() -> None:
     assert np.abs(half - (clean + full) / 2).max() < 1e-6
 
 
+def test_a_scratch_is_no_grain() -> None:
+    """A scratch that was removed does not come back with the grain, and the grain over it does."""
+    luma, clean = source_and_clean(0.5)
+    scratched = luma.copy()
+    scratched[:, 60] += 0.1
+    scratch = np.full(luma.shape, 128, np.uint8)
+    scratch[:, 60] = 220
+    without, found = kept_grain(clean, luma, 1.0), kept_grain(clean, scratched, 1.0, scratch)
+    assert without is not None
+    assert found is not None
+    line, before = (reduced(grain)[20:-20, 60] for grain in (found, without))
+    assert abs(float(line.mean())) < 0.01
+    assert float(line.std()) == pytest.approx(float(before.std()), rel=0.1)
+    assert np.array_equal(found[:, :100], without[:, :100])
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("size", [0.0, 0.5, 1.0])
 def test_all_grain_has_the_sources_energy_in_each_band(size: float, scale: int) -> None:

@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.restoration.alignment import Codes
+from reelwright.restoration.measurement import NO_SCRATCH
+
 Luma = NDArray[np.float32]
 
 # Enlarging by OpenCV's cubic kernel (a = -0.75) and averaging back loses fine grain: at the highest frequency 0.69 to
@@ -18,16 +21,23 @@ _TAPS = {
 }
 _KERNELS = {scale: np.array([*reversed(taps[1:]), *taps], np.float32) for scale, taps in _TAPS.items()}
 
+# How far from `NO_SCRATCH` a scratch begins and is certain: two and four levels. Along so many rows it is the same, and
+# grain averages out.
+_BEGINS, _CERTAIN = 16, 32
+_SCRATCH_ROWS = 33
 
-def kept_grain(clean: Luma, luma: Luma, keep: float) -> Luma | None:
+
+def kept_grain(clean: Luma, luma: Luma, keep: float, scratch: Codes | None = None) -> Luma | None:
     """The share that is kept of the grain that the network removed.
 
-    The removed grain is the difference between `luma` and `clean` reduced to its size; it is enlarged again.
+    The removed grain is the difference between `luma` and `clean` reduced to its size, without what was removed of
+    scratches; it is enlarged again.
 
     Args:
         clean: (scale * H, scale * W) float32, the enlargement without grain.
         luma: (H, W) float32, the source in [0, 1], without its dust.
         keep: the share, 0 to 1.
+        scratch: (H, W) or larger uint8, see `measurement.scratch_map`; None where it was not measured.
 
     Returns:
         What is to be added to `clean`, in its size; None for nothing.
@@ -36,6 +46,17 @@ def kept_grain(clean: Luma, luma: Luma, keep: float) -> Luma | None:
         return None
     rows, columns = luma.shape
     removed = luma - cv2.resize(clean, (columns, rows), interpolation=cv2.INTER_AREA)
+    if scratch is not None:
+        removed -= _scratches(removed, scratch[:rows, :columns])
     kernel = _KERNELS[clean.shape[0] // rows] * np.float32(keep**0.5)
     sharpened = cv2.sepFilter2D(removed, -1, kernel, kernel)
     return np.asarray(cv2.resize(sharpened, clean.shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _scratches(removed: Luma, scratch: Codes) -> Luma:
+    """What was removed of scratches: along a lasting line, what is alike in all its rows; (H, W) float32."""
+    height = cv2.absdiff(scratch, np.full_like(scratch, NO_SCRATCH))
+    # The columns beside a line are its soft edges, and the map is their opposite there.
+    height = cv2.dilate(height, np.ones((1, 3), np.uint8)).astype(np.float32)
+    share = np.clip((height - _BEGINS) / (_CERTAIN - _BEGINS), 0, 1)
+    return np.asarray(cv2.blur(removed, (1, _SCRATCH_ROWS)) * share, np.float32)

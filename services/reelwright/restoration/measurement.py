@@ -25,7 +25,7 @@ _TRIMMED_SHARE, _TRIMMED_MEAN = 0.7, 0.4736
 # Side of the square, in pixels, on which block codecs transform.
 _BLOCK = 8
 _SCRATCH_ROWS, _SCRATCH_COLUMNS, _SCRATCH_STEPS = 33, 9, 8
-_NO_SCRATCH = 128
+NO_SCRATCH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ def scratch_map(window: Window) -> Codes:
         frame = window[index].astype(np.float32)
         lines += frame - cv2.blur(frame, (_SCRATCH_COLUMNS, 1))
     steps = cv2.blur(lines, (1, _SCRATCH_ROWS)) * np.float32(_SCRATCH_STEPS / 3)
-    return np.asarray(np.clip(np.rint(_NO_SCRATCH + steps), 0, 255), np.uint8)
+    return np.asarray(np.clip(np.rint(NO_SCRATCH + steps), 0, 255), np.uint8)
 
 
 def _histogram(codes: cv2.typing.MatLike) -> NDArray[np.float64]:

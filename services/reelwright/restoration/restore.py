@@ -125,7 +125,7 @@ class Restorer:
         gain = code_gain(source, target, full_range=full_range)
         found = self._repaired(picture, window)
         toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
-        enlarged = self._enlarged(found.luma, found.inputs, toned)
+        enlarged = self._enlarged(found, toned)
         # Measured before it is scaled in place.
         measured = self._measured(found, enlarged, toned)
         enlarged *= np.float32(gain * ((1 << source.depth) - 1))
@@ -170,10 +170,10 @@ class Restorer:
             repaired_share(codes, repaired, luma.shape),
         )
 
-    def _enlarged(self, luma: Luma, inputs: NetworkInput | None, toned: ToneMap | None) -> Luma:
+    def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None) -> Luma:
         """Luma enlarged, with its tone and grain, in the same unit."""
-        restored = enlarge(self._engine, luma, inputs, self._scale)
-        grain = kept_grain(restored, luma, self._grain_keep)
+        restored = enlarge(self._engine, found.luma, found.inputs, self._scale)
+        grain = kept_grain(restored, found.luma, self._grain_keep, found.scratch)
         if toned is not None:
             restored = toned.apply(restored)
         # Grain comes after the tone, so that no shadow that is opened lifts it.
