@@ -101,6 +101,21 @@ def test_two_films_of_a_source_are_compared_shot_by_shot(capsys: pytest.CaptureF
     assert "departs over" not in printed(capsys, "compare", one, one, "--most", 0)
 
 
+def test_the_report_of_two_films_shows_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A row per shot with the figures of both, a picture of each film per shot, and curves with a line of each."""
+    page = tmp_path / "page.html"
+    printed(capsys, "compare", film(), film("grain.keep=0"), "--report", page)
+    text = page.read_text()
+    assert text.count('data-before="data:image/jpeg') == text.count('data-after="data:image/jpeg') == len(SHOTS)
+    assert ">A</span>" in text
+    assert ">B</span>" in text
+    compared = text.partition('id="compared"')[2].partition("</table>")[0]
+    assert compared.count("data-goto") == len(SHOTS)
+    curves = text.partition('id="certificate"')[2].partition("Worst shots")[0]
+    assert curves.count('class="before"') == curves.count('class="after"') == curves.count("<figure")
+    assert "is the source itself" in printed(capsys, "compare", film(), film(), "--report", film(), code=2)
+
+
 def test_films_that_cannot_be_compared_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Of another source, and one that was not measured; the line says what to do."""
     other = tmp_path / "other.mp4"

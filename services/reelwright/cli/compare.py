@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,12 +21,16 @@ def command(
             "--most", metavar="LEVELS", help="Exit code 1 when a shot of B departs so much further from the source."
         ),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page with both films side by side to this file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two films of one source shot by shot, by what was measured in their frames."""
     from reelwright.ledger.comparison import compare
     from reelwright.ledger.manifest import read_manifest
     from reelwright.ledger.report.formatting import comparison_sentence, frame_time
+    from reelwright.local.comparison_report import write_report
 
     first = read_manifest(one)
     shots = compare(first, read_manifest(other))
@@ -47,6 +52,9 @@ def command(
         for shot in shots:
             at = frame_time(first, shot.first_frame)
             print_result(f"shot {shot.number:<5} {at}  {comparison_sentence(shot.one, shot.other)}")
+    if report is not None:
+        write_report(Path(one), Path(other), report)
+        print_notice(f"report  {report}")
     further = [shot for shot in shots if most is not None and shot.further > most]
     if further:
         numbers = ", ".join(str(shot.number) for shot in further)

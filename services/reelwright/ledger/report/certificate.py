@@ -23,6 +23,15 @@ _CURVES = {
     "Mean brightness before and after": ("level_before", "level_after"),
     "Tint": ("tint",),
 }
+_COMPARED = {
+    "Differs from the source": "difference",
+    "New detail, which the source cannot confirm": "invention",
+    "The same, of a quarter of a sample": "invention_finest",
+    "New detail where the source has none": "unsupported",
+    "Grain that is left": "grain_after",
+    "Mean brightness": "level_after",
+    "Tint": "tint",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +75,25 @@ def curves(manifest: Manifest) -> Iterator[Curve]:
     found = manifest.frame_fidelity
     if found is None or not found.difference:
         return
-    cuts = _cuts(manifest)
     for name, figures in _CURVES.items():
         lines = [_decimated(found, figure) for figure in figures]
         shown = [line for figure, line in zip(figures, lines, strict=True) if any(line) or figure.endswith("before")]
-        if not any(map(any, shown)):
-            continue
-        top = max(_LEAST_TOP, *(value for line in shown for value in line))
-        points = tuple(_points(line, top) for line in shown)
-        yield Curve(name, points, top, cuts, _POINTS, _HEIGHT)
+        yield from _drawn(manifest, name, shown)
+
+
+def compared_curves(one: Manifest, other: Manifest) -> Iterator[Curve]:
+    """The curves of two films of one source with the same shots, the first film's line first."""
+    films = (one.frame_fidelity, other.frame_fidelity)
+    for name, figure in _COMPARED.items():
+        yield from _drawn(one, name, [_decimated(found, figure) for found in films if found is not None])
+
+
+def _drawn(manifest: Manifest, name: str, lines: Sequence[Sequence[float]]) -> Iterator[Curve]:
+    """A curve of these lines; none when all of them are 0 throughout."""
+    if any(map(any, lines)):
+        top = max(_LEAST_TOP, *(value for line in lines for value in line))
+        points = tuple(_points(line, top) for line in lines)
+        yield Curve(name, points, top, _cuts(manifest), _POINTS, _HEIGHT)
 
 
 def worst_shots(manifest: Manifest, most: int = WORST_SHOTS) -> list[WorstShot]:

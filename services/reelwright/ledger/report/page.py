@@ -14,13 +14,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.environment import TemplateStream
 from markupsafe import Markup
 
+from reelwright.ledger.comparison import compare
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
-from reelwright.ledger.report.certificate import curves, edit_rows, worst_shots
+from reelwright.ledger.report.certificate import compared_curves, curves, edit_rows, worst_shots
 from reelwright.ledger.report.images import Budget, shape_of
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.timestamp import time_span, timestamp
+from reelwright.store.failures import output_error
 from reelwright.store.folder import parent_folder
 from reelwright.store.scratch import scratch_folder
 
@@ -73,7 +75,28 @@ def write_report(manifest: Manifest, ledger: RunLedger, film: str, scratch: Path
         folder.upload(name, page)
 
 
-def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
+def write_comparison(one: Manifest, other: Manifest, ledger: RunLedger, page: Path) -> None:
+    """Writes the report of a film compared with another one of its source.
+
+    Args:
+        one: the other film's manifest.
+        other: the film's manifest.
+        ledger: holds pictures of `one` as previews of the source, and those of `other` as previews of the film.
+        page: where the report goes.
+
+    Raises:
+        InputError: see `ledger.comparison.compare`.
+        OutputError: it cannot be written.
+        UnavailableError: the disk is full.
+    """
+    try:
+        with page.open("wb") as stream:
+            _page(other, ledger, one).dump(stream, encoding="utf-8")
+    except OSError as error:
+        raise output_error(error, str(page)) from None
+
+
+def _page(manifest: Manifest, ledger: RunLedger, compared: Manifest | None = None) -> TemplateStream:
     environment = Environment(
         loader=PackageLoader("reelwright.ledger.report"),
         autoescape=True,
@@ -98,7 +121,10 @@ def _page(manifest: Manifest, ledger: RunLedger) -> TemplateStream:
         aspect=float(_aspect(manifest, ledger)),
         shown=len(shown),
         shots=_views(manifest, ledger, shown),
-        curves=list(curves(manifest)),
+        curves=list(compared_curves(compared, manifest) if compared else curves(manifest)),
+        compared=compare(compared, manifest) if compared else [],
+        names=("A", "B") if compared else ("Source", "Restored"),
+        other=compared,
         worst=worst_shots(manifest),
         edits=list(edit_rows(manifest)),
         style=Markup(style),  # noqa: S704 - our own file
