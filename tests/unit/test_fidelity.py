@@ -105,7 +105,7 @@ def test_strips_change_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     sharper += (sharper - cv2.GaussianBlur(sharper, (0, 0), 1)) * np.float32(0.8)
     at_once = measured(detailed(), sharper)
     assert at_once.invention > 0.3
-    monkeypatch.setattr(fidelity, "_STRIP", 5 * 4 * COLUMNS)
+    monkeypatch.setitem(fidelity._STRIPS, 2, 5 * 4 * COLUMNS)
     for name, value in measured(detailed(), sharper):
         assert value == pytest.approx(getattr(at_once, name), abs=0.002), name
 

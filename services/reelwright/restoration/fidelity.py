@@ -23,8 +23,8 @@ Luma = NDArray[np.float32]
 
 _UNIT = 16
 _COARSE, _BLOCK = 8, 16
-# Samples of the restored picture that are compared at a time, and rows of the source that a bicubic kernel reaches.
-_STRIP, _CUBIC_REACH = 1 << 16, 2
+# Samples of the restored picture that are compared at a time, by scale; rows of the source that a bicubic kernel takes.
+_STRIPS, _CUBIC_REACH = {2: 1 << 17, 3: 1 << 18, 4: 1 << 18}, 2
 # Immerkaer's mask (Computer Vision and Image Understanding 64(2), 1996) sees noise and no edges. The mean of its
 # result's absolute values is 6 (2 / pi)^0.5 standard deviations.
 _NOISE_TAPS = np.array([1, -2, 1], np.float32)
@@ -76,7 +76,8 @@ def measure_fidelity(reference: Reference, restored: Luma) -> FrameFidelity:
         restored: (scale * H, scale * W) float32, with its tone and grain, in the unit of the reference.
     """
     rows, columns = reference.luma.shape
-    before, toned = _sixteenths(reference.luma), _sixteenths(reference.toned)
+    before = _sixteenths(reference.luma)
+    toned = before if reference.toned is reference.luma else _sixteenths(reference.toned)
     small = _sixteenths(cv2.resize(restored, (columns, rows), interpolation=cv2.INTER_AREA))
     difference = cv2.subtract(small, toned)
     invention = _invention_of(reference.toned, restored)
@@ -119,7 +120,8 @@ def _invention_of(reference: Luma, restored: Luma) -> _Invention:
     energy = np.empty((rows, columns), np.float32)
     sums = np.zeros(3)
     # Strips that stay in the processor's cache: with large new arrays most of the time would go into their pages.
-    step = max(1, _STRIP // (columns * (restored.shape[0] // rows) ** 2))
+    scale = restored.shape[0] // rows
+    step = max(1, _STRIPS[scale] // (columns * scale**2))
     for first in range(0, rows, step):
         last = min(rows, first + step)
         sums += _invented(reference, restored, range(first, last), energy[first:last])
