@@ -18,8 +18,8 @@ _NAMESPACE = "reelwright-keda"
 _SHORT_FRAMES = 120
 _LONG_TITLES = 4
 # What one pod would take for the long titles. The dispatcher plans late work for a minute, and a first pod has worked
-# for a part of a minute when the autoscaler looks again. So three pods are wanted, however fast the machine is.
-_LONG_SECONDS = 180
+# for a part of a minute when the autoscaler looks again. So another pod is wanted, however fast the machine is.
+_LONG_SECONDS = 120
 _SCALING = (
     "--set=autoscaling.type=keda,autoscaling.pollingInterval=2,autoscaling.cooldownPeriod=5",
     "--set=autoscaling.scaleDownSeconds=0,pools[0].name=cpu,pools[0].minReplicas=0,pools[0].maxReplicas=3",
@@ -71,7 +71,7 @@ def restore_until_no_worker_is_left(release: Release, *titles: Title) -> int:
 
 
 def test_as_many_workers_come_as_the_work_needs(scaled: Release, figure: Callable[[str], None]) -> None:
-    """A short title brings one worker, three minutes of work several; then all go, and no batch is restored twice."""
+    """A short title brings one worker, two minutes of work several; then all go, and no batch is restored twice."""
     short = scaled.title("keda-short", _SHORT_FRAMES)
     assert restore_until_no_worker_is_left(scaled, short) == 1
     speed = scaled.metric("dispatcher", "reelwright_pod_frames_per_second", pool="cpu")

@@ -94,7 +94,8 @@ class KubernetesApi:
             if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
                 config.load_incluster_config(configuration)
             else:
-                config.load_kube_config(client_configuration=configuration)
+                # The library itself reads the variable only when it is imported.
+                config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=configuration)
         except (config.ConfigException, OSError) as error:
             raise UserError(f"no cluster is known: {error}", "KUBECONFIG", "run in a pod, or set it") from None
         # The work queue repeats what fails; repeats in the client would multiply the time until that.
