@@ -16,7 +16,7 @@ from tests.support import clips
 from tests.support.carried_clips import captioned
 from tests.support.clipmaker import Film, write_film
 from tests.support.commands import manifest_of
-from tests.support.films import REAL, real_film, small_network, uneven_film
+from tests.support.films import REAL, real_film, small_network, uneven_film, unsteady_film
 from tests.support.scenes import SHOT_FRAMES, scene
 
 # Cuts inside segments, a shot that is longer than a segment, and a last shot of one frame.
@@ -118,6 +118,20 @@ def test_a_real_film_can_be_redone(name: str, tmp_path: Path) -> None:
     assert other["fidelity"]["difference"] <= one["fidelity"]["difference"]
     assert other["fidelity"]["grain_after"] >= one["fidelity"]["grain_after"]
     assert run(["verify", str(film)]) == 0
+
+
+def test_a_redone_shot_is_what_its_settings_make(tmp_path: Path) -> None:
+    """A film of one shot, redone with other settings, is the film that is restored with them, to the bit."""
+    settings = ("stabilise=on", "deflicker=on", "limits.unsupported=0.5", "detail=0.5", "tone.glare=0.5")
+    redone, whole = tmp_path / "redone.mp4", tmp_path / "whole.mp4"
+    for film, options in ((redone, ()), (whole, settings)):
+        sets = [f"--set={setting}" for setting in (f"model={small_network()}", *options)]
+        assert run(["restore", str(unsteady_film(60)), "-o", str(film), *sets]) == 0
+    found, wanted = redo(redone, 1, *settings), manifest_of(whole)
+    assert redone.read_bytes() == whole.read_bytes()
+    for name in ("shots", "edits", "frame_fidelity", "notes"):
+        assert found[name] == wanted[name]
+    assert "Shots restored again" in redone.with_name("redone.mp4.report.html").read_text()
 
 
 def test_a_shot_keeps_what_it_was_given_before(tmp_path: Path) -> None:
