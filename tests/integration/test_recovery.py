@@ -197,7 +197,7 @@ def test_a_dropped_frame_is_counted_and_fails_the_title(tmp_path: Path) -> None:
             pictures = decode_payload(batch.payload, batch.payload.inline)
             batch.payload.CopyFrom(encode_payload(pictures[:-1], "raw"))
             del batch.frames[-1]
-            del batch.damage[-1]
+            del batch.damage[-1], batch.fidelity[-1]
         return batch.SerializeToString()
 
     lost = REGISTRY.get_sample_value("reelwright_frames_lost_total")
