@@ -35,6 +35,7 @@ def frame_to_wire(record: FrameRecord) -> FrameInfo:
         shot_start=record.shot_start,
         preview=record.preview,
         concealed=record.concealed,
+        duplicate=record.duplicate,
         correction=correction,
         tone=None if record.tone is None else ToneInfo(**record.tone.model_dump()),
     )
@@ -52,6 +53,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
         shot_start=info.shot_start,
         preview=info.preview,
         concealed=info.concealed,
+        duplicate=info.duplicate,
         correction=correction_from_wire(info.correction) if info.HasField("correction") else None,
         tone=tone_of(info),
     )

@@ -27,6 +27,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
 from reelwright.media.clock_joins import with_recordings
 from reelwright.media.colour import RANGE_FULL
+from reelwright.media.duplicates import with_duplicates
 from reelwright.media.fingerprint import check_held_source
 from reelwright.media.held_files import held
 from reelwright.media.jpeg import jpeg
@@ -121,7 +122,7 @@ def _publish_segments(
         video = title.source.video
         frame_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
         recipe, full_range = title.request.recipe, video.colour.range == RANGE_FULL
-        steadied = look_ahead(_measured(decoded, seconds), recipe, frame_bytes)
+        steadied = look_ahead(with_duplicates(_measured(decoded, seconds)), recipe, frame_bytes)
         toned = with_tone(steadied, recipe, frame_bytes, full_range=full_range)
         stream = batches(toned, *segment_and_batch_length(title), halo_frames)
         for number, segment in groupby(stream, key=lambda batch: batch.segment):

@@ -75,6 +75,7 @@ class _FrameAccount:
         source_pts: of each frame, in the source's time base.
         digests: SHA-256 of each restored frame, as hex.
         concealed: indices of the frames that replace damaged ones.
+        duplicates: indices of the frames that repeat the one before.
         seconds: time of each stage.
         toolchains: that encoded a segment.
         engines: that restored a segment.
@@ -89,6 +90,7 @@ class _FrameAccount:
     source_pts: list[int] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     concealed: list[int] = field(default_factory=list)
+    duplicates: list[int] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
     toolchains: set[str] = field(default_factory=set)
     engines: set[str] = field(default_factory=set)
@@ -114,6 +116,8 @@ class _FrameAccount:
                 self.curves.add(frame.fidelity)
                 if frame.record.concealed:
                     self.concealed.append(len(self.source_pts))
+                if frame.record.duplicate:
+                    self.duplicates.append(len(self.source_pts))
                 self.source_pts.append(frame.record.pts)
                 yield frame
 
@@ -158,6 +162,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         frames_in=end.frames,
         frames_out=len(film.pts),
         concealed=tuple(account.concealed),
+        duplicates=tuple(account.duplicates),
         truncated_at=end.truncated_at,
         time_base=film.time_base,
         pts=tuple(film.pts),

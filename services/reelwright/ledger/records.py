@@ -23,9 +23,10 @@ Both previews of a pair show the same area of the picture. docs/ledger.md descri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.main import IncEx
 
 from reelwright.ledger.edits import EditStep
 from reelwright.ledger.judgement import Judgement, Redoing
@@ -159,10 +160,17 @@ class SegmentPlan(VersionedDocument):
         source_digest: SHA-256 over the samples of the pictures (without bars) in order, as hex.
     """
 
+    # Earlier versions mark no duplicates, and a run may be begun by one and continued by another.
+    MAY_DIFFER: ClassVar[IncEx] = {"frames": {"__all__": {"duplicate"}}}
+
     segment: int
     first_frame: int
     frames: tuple[FrameRecord, ...]
     source_digest: str
+
+    def content(self) -> dict[str, Any]:
+        """What another plan of the same segment agrees with."""
+        return self.model_dump(exclude=self.MAY_DIFFER)
 
 
 class PlanEnd(VersionedDocument):
@@ -324,6 +332,8 @@ class Manifest(BaseModel):
         frames_in: frames that were read from the source.
         frames_out: frames in the film; always equal to `frames_in`.
         concealed: indices of the frames that replace one that did not decode.
+        duplicates: indices of the frames that repeat the one before (see `media.duplicates`); empty in manifests of
+            earlier versions.
         truncated_at: PTS at which an incomplete source ended, in the source's time base; None for a complete source.
         time_base: seconds per unit of `pts`.
         pts: of each frame, as the film's container holds them.
@@ -364,6 +374,7 @@ class Manifest(BaseModel):
     frames_in: int
     frames_out: int
     concealed: tuple[int, ...]
+    duplicates: tuple[int, ...] = ()
     truncated_at: int | None
     time_base: TimeBase
     pts: tuple[int, ...]

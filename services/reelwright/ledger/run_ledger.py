@@ -189,7 +189,7 @@ class RunLedger:
 
     def put_plan(self, plan: SegmentPlan) -> None:
         """Writes a segment's plan; LedgerError when another plan of the segment is there."""
-        self._documents.create_once(_plan_name(plan.segment), plan)
+        self._documents.create_once(_plan_name(plan.segment), plan, plan.MAY_DIFFER)
 
     def plan(self, segment: int) -> SegmentPlan | None:
         """A segment's plan; None before it is decoded."""
@@ -283,7 +283,7 @@ class RunLedger:
         if earlier is None or self._segments.read_record(plan.segment) is not None:
             return True
         known = earlier.plan(plan.segment)
-        return known is not None and not any(differing_keys(plan.model_dump(), known.model_dump()))
+        return known is not None and not any(differing_keys(plan.content(), known.content()))
 
     @contextmanager
     def film_draft(self, name: str, scratch: Path) -> Iterator[Path]:

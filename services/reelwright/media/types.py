@@ -237,6 +237,7 @@ class FrameRecord(_Value):
         shot_start: the first frame of a shot.
         preview: the report shows this frame for its shot. Plans written before 0.1.0 call this field `sample`.
         concealed: the frame replaces one that did not decode (recipe: on_damage = conceal).
+        duplicate: the frame repeats the one before it, of the same shot (see `media.duplicates`).
         correction: what steadies the frame; None when the recipe steadies nothing.
         tone: how glare and shadows are opened; None when the recipe opens neither.
     """
@@ -246,6 +247,7 @@ class FrameRecord(_Value):
     shot_start: bool = False
     preview: bool = Field(default=False, validation_alias=AliasChoices("preview", "sample"))
     concealed: bool = False
+    duplicate: bool = False
     correction: FrameCorrection | None = None
     tone: FrameTone | None = None
 

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +15,7 @@ class FrameInfo(_message.Message):
     CONCEALED_FIELD_NUMBER: _ClassVar[int]
     CORRECTION_FIELD_NUMBER: _ClassVar[int]
     TONE_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
@@ -22,7 +23,8 @@ class FrameInfo(_message.Message):
     concealed: bool
     correction: CorrectionInfo
     tone: ToneInfo
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ...) -> None: ...
+    duplicate: bool
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ...) -> None: ...
 
 class ToneInfo(_message.Message):
     __slots__ = ("white", "shadows", "highlights", "veil", "detail")

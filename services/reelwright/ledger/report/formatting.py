@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
 
+from reelwright.ledger.duplicates import duplicates_sentence
 from reelwright.ledger.edits import is_deinterlaced
 from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
@@ -83,6 +84,8 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield _scan(manifest)
     if video.bars.any:
         yield _bars(recipe, video)
+    if manifest.duplicates:
+        yield "Repeated frames", _duplicates(manifest)
     if manifest.concealed:
         count = len(manifest.concealed)
         yield (
@@ -260,6 +263,11 @@ def _scan(manifest: Manifest) -> tuple[str, str]:
             f"{found}. The original frames were rebuilt from the fields; their number was kept.",
         )
     return "Deinterlaced", f"{found}. Its frame rate was kept."
+
+
+def _duplicates(manifest: Manifest) -> str:
+    found = duplicates_sentence(manifest.duplicates, manifest.frames_in, manifest.source.video.average_rate)
+    return f"{found} They were restored like the others."
 
 
 def _bars(recipe: Recipe, video: VideoInfo) -> tuple[str, str]:
