@@ -125,8 +125,8 @@ EXHIBITS = (
         "scratches",
         "Scratches",
         "A dark scratch through the whole picture. From left to right: bicubic, restored with `grain.keep` 0 and"
-        " 0.4, the original. The network takes the scratch out, a faint line remains. What was taken out counts as"
-        " grain, so `grain.keep` 0.4 brings much of the scratch back.",
+        " 0.4, the original. With 0 a faint line remains. With 0.4 a weak dark line remains among the grain that is put"
+        " back: what lies beside the middle of the scratch counts as grain.",
         partial(_aged, preset="print-1910", number=140, part=Part(60, 30, 220, 320), recipes=_GRAIN[:2]),
     ),
     Exhibit(
