@@ -24,6 +24,7 @@ from reelwright.restoration.weight_sets import (
     DETAIL_SHARE,
     UNDAMAGED,
     NetworkWeights,
+    blend,
     scale_prefix,
     split_scales,
 )
@@ -96,14 +97,21 @@ def join(damaged: NetworkWeights[Tensor], undamaged: NetworkWeights[Tensor]) -> 
     return replace(damaged, sets=[damaged.sets[0], undamaged.sets[0]])
 
 
-def with_detail(weights: NetworkWeights[Tensor], detail: NetworkWeights[Tensor]) -> NetworkWeights[Tensor]:
+def with_detail(
+    weights: NetworkWeights[Tensor], detail: NetworkWeights[Tensor], reach: float = 1.0
+) -> NetworkWeights[Tensor]:
     """A network with the first weight set of another one of its shape as its set for detail.
+
+    Args:
+        weights: the network.
+        detail: of its shape, trained on from its first set.
+        reach: how far from the first set towards `detail` the set for detail lies, 0 to 1.
 
     Raises:
         SystemExit: they are of two networks.
     """
     _check_shape(weights, detail)
-    return replace(weights, detail=detail.sets[0])
+    return replace(weights, detail=blend(replace(weights, detail=detail.sets[0]), 0, reach))
 
 
 def _check_shape(one: NetworkWeights[Tensor], other: NetworkWeights[Tensor]) -> None:
@@ -118,6 +126,7 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--undamaged", type=Path, help="the weight set for undamaged film")
     parser.add_argument("--detail", type=Path, help="the weight set for detail of damaged film")
+    parser.add_argument("--detail-reach", type=float, default=1.0, help="how far towards it the recipe's 1 lies")
     parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     given = parser.parse_args()
@@ -125,7 +134,7 @@ def main() -> None:
     if given.undamaged:
         found = join(found, read(given.undamaged))
     if given.detail:
-        found = with_detail(found, read(given.detail))
+        found = with_detail(found, read(given.detail), given.detail_reach)
     write(given.target, found, *(read(path) for path in given.also), detail_share=given.detail_share)
 
 
