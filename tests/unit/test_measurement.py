@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from reelwright.restoration.alignment import align
-from reelwright.restoration.measurement import Measurement, measure
-from reelwright.restoration.repair import repair
+from reelwright.restoration.measurement import Measurement
+from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import MIDDLE
 from tests.support.windows import Codes, Field, codes, grainy, panned
 from training import artefacts
@@ -18,7 +17,7 @@ from training import artefacts
 
 def measured(window: Codes) -> Measurement:
     """What is measured on a window."""
-    return measure(align(window), window)
+    return prepare(window).measurement
 
 
 @pytest.mark.parametrize("sigma", [2.0, 5.0, 10.0])
@@ -71,8 +70,7 @@ def test_dust_of_one_frame_is_found_and_repaired(sigma: float, monkeypatch: pyte
         clean, dirty = codes(film)[MIDDLE].astype(np.float32), film / 255
         artefacts.dust(dirty[MIDDLE], np.random.default_rng(seed), 5)
         window = codes(np.asarray(dirty * 255, np.float32))
-        aligned = align(window)
-        repaired = repair(aligned.frames, measure(aligned, window).dust)
+        repaired = prepare(window).frames[MIDDLE]
         hit = np.abs(window[MIDDLE] - clean) > 12
         before += float(np.square(window[MIDDLE] - clean)[hit].sum())
         after += float(np.square(repaired - clean)[hit].sum())
@@ -93,8 +91,7 @@ def test_clean_moving_scenes_are_left_alone(sigma: float) -> None:
     changed = []
     for seed in range(6):
         window = codes(grainy(moving_object(panned((3.1, 1.2), seed=seed)), sigma, 0.5))
-        aligned = align(window)
-        repaired = repair(aligned.frames, measure(aligned, window).dust)
+        repaired = prepare(window).frames[MIDDLE]
         changed.append((np.abs(repaired.astype(np.int16) - window[MIDDLE]) > 4).mean())
     assert np.mean(changed) <= 0.001
 

@@ -18,15 +18,15 @@ def test_where_no_dust_was_measured_nothing_changes() -> None:
     assert np.array_equal(repair_luma(luma.copy(), frames[MIDDLE], repaired), luma)
 
 
-def test_dust_is_replaced_by_the_mean_of_its_neighbours_in_time() -> None:
-    """Certain dust becomes the mean of both adjacent frames, and pixels away from it stay."""
+def test_dust_is_replaced_by_the_median_of_its_neighbours_in_time() -> None:
+    """Certain dust becomes the median of the four neighbours, one of them dusty, and pixels away from it stay."""
     frames = codes(panned((0, 0), rows=48, columns=64))
-    frames[MIDDLE - 1, 20:24, 30:34], frames[MIDDLE + 1, 20:24, 30:34] = 100, 110
-    frames[MIDDLE, 20:24, 30:34] = 250
+    for frame, value in zip(frames, (104, 100, 250, 110, 255), strict=True):
+        frame[20:24, 30:34] = value
     dust = np.zeros((48, 64), np.uint8)
     dust[20:24, 30:34] = 255
     repaired = repair(frames, dust)
-    assert (repaired[20:24, 30:34] == 105).all()
+    assert (repaired[20:24, 30:34] == 107).all()
     changed = repaired != frames[MIDDLE]
     assert not changed[:18].any()
     assert not changed[26:].any()

@@ -47,10 +47,12 @@ class AlignedWindow:
         frames: (5, H, W) uint8; the middle frame is untouched, the others are warped onto it.
         agreement: (4, H // 2, W // 2) uint8, one map per neighbour in the order of time; 255 where the warped
             neighbour equals the middle frame, near 0 where it shows something else.
+        flows: (4, H // 2, W // 2, 2) float32, `half_flow` to each neighbour; 0 for a stand-in.
     """
 
     frames: Codes
     agreement: Codes
+    flows: Flow
 
 
 def align(window: Window, small: Window | None = None) -> AlignedWindow:
@@ -70,13 +72,17 @@ def align(window: Window, small: Window | None = None) -> AlignedWindow:
     aligned = np.empty((FRAMES, rows, columns), np.uint8)
     aligned[MIDDLE] = middle
     agreement = np.empty((FRAMES - 1, rows // 2, columns // 2), np.uint8)
+    flows = np.zeros((FRAMES - 1, rows // 2, columns // 2, 2), np.float32)
     for slot, index in enumerate(i for i in range(FRAMES) if i != MIDDLE):
         neighbour = window[index]
         # A stand-in is the middle frame itself: there is nothing to warp.
-        same = np.array_equal(neighbour, middle)
-        aligned[index] = neighbour if same else warp(neighbour, flow(small[MIDDLE], small[index]))
+        if np.array_equal(neighbour, middle):
+            aligned[index] = neighbour
+        else:
+            flows[slot] = half_flow(small[MIDDLE], small[index])
+            aligned[index] = warp(neighbour, _enlarged(flows[slot]))
         agreement[slot] = agreement_map(middle, aligned[index])
-    return AlignedWindow(aligned, agreement)
+    return AlignedWindow(aligned, agreement, flows)
 
 
 def flow(target: Codes, source: Codes) -> Flow:
@@ -89,10 +95,13 @@ def flow(target: Codes, source: Codes) -> Flow:
     Returns:
         (2 * h, 2 * w, 2) float32: right and down, in pixels of the full size.
     """
+    return _enlarged(half_flow(target, source))
+
+
+def half_flow(target: Codes, source: Codes) -> Flow:
+    """The same at half the size: (h, w, 2) float32, in pixels of that size."""
     # OpenCV's stubs forget that the first guess may be None.
-    half = _estimator().calc(target, source, None)  # type: ignore[call-overload]
-    full = cv2.resize(half, (target.shape[1] * 2, target.shape[0] * 2), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.add(full, full, full), np.float32)
+    return np.asarray(_estimator().calc(target, source, None), np.float32)  # type: ignore[call-overload]
 
 
 def warp(frame: Codes, displacement: Flow) -> Codes:
@@ -129,6 +138,11 @@ def flow_luma(frame: Codes) -> Codes:
     """Half-size, slightly blurred luma, on which flows are computed; (H // 2, W // 2) uint8."""
     half = cv2.resize(frame, (frame.shape[1] // 2, frame.shape[0] // 2), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.GaussianBlur(half, (0, 0), _FLOW_BLUR), np.uint8)
+
+
+def _enlarged(half: Flow) -> Flow:
+    full = cv2.resize(half, (half.shape[1] * 2, half.shape[0] * 2), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(full, full, full), np.float32)
 
 
 @lru_cache(maxsize=4)

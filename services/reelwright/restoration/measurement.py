@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from reelwright.media.types import FrameDamage
 from reelwright.restoration.alignment import AlignedWindow, Codes, Window
-from reelwright.restoration.dust import CERTAIN_DUST, dust_map
+from reelwright.restoration.dust import CERTAIN_DUST
 from reelwright.restoration.window_network import MIDDLE
 
 # Grain of this many levels is 1 for the network.
@@ -28,6 +29,23 @@ _SCRATCH_ROWS, _SCRATCH_COLUMNS, _SCRATCH_STEPS = 33, 9, 8
 NO_SCRATCH = 128
 
 
+class GrainMeasurement(NamedTuple):
+    """Grain of a frame.
+
+    Attributes:
+        sigma: standard deviation in levels.
+        size: correlation between adjacent pixels, 0 to 1.
+    """
+
+    sigma: float
+    size: float
+
+    @property
+    def smooth(self) -> float:
+        """Sigma after binomial smoothing, which leaves 3/8 of it of white grain and nearly all of coarse grain's."""
+        return self.sigma * (0.4 + 0.5 * self.size)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """The damage of the middle frame of a window.
@@ -37,7 +55,7 @@ class Measurement:
         grain_size: correlation of grain between adjacent pixels, 0 to 1; 0 is white noise.
         blockiness: excess of the gradient at the borders of 8x8 blocks over that elsewhere, 0 to 1.
         sharpness: energy of the finest detail relative to that of detail twice as large, 0 to 1.
-        dust: (H, W) uint8, how far a speck stands out from both adjacent frames: 0 for none, `dust.CERTAIN_DUST` at the
+        dust: (H, W) uint8, how far a speck stands out from its neighbours: 0 for none, `dust.CERTAIN_DUST` at the
             threshold, 255 from twice of it on.
         scratch: (H, W) uint8, how far a thin vertical line stands out; 128 is none, above is brighter, below darker.
     """
@@ -65,25 +83,30 @@ class Measurement:
         )
 
 
-def measure(aligned: AlignedWindow, window: Window) -> Measurement:
+def measure(aligned: AlignedWindow, window: Window, grain: GrainMeasurement, dust: Codes) -> Measurement:
     """Measures the middle frame of a window.
 
     Args:
         aligned: the window in the geometry of its middle frame.
         window: five frames (H, W) uint8, as they were before: scratches keep their place while the scene moves.
+        grain: see `measure_grain`.
+        dust: (H, W) uint8, see `dust.Dust`.
     """
-    frames, middle = aligned.frames, aligned.frames[MIDDLE]
-    neighbours = _neighbours(frames)
-    grain = grain_sigma(frames, neighbours)
-    size = grain_size(frames, neighbours)
+    middle = aligned.frames[MIDDLE]
     return Measurement(
-        grain=grain,
-        grain_size=size,
+        grain=grain.sigma,
+        grain_size=grain.size,
         blockiness=blockiness(middle),
         sharpness=sharpness(middle),
-        dust=dust_map(frames, grain, size),
+        dust=dust,
         scratch=scratch_map(window),
     )
+
+
+def measure_grain(frames: Codes) -> GrainMeasurement:
+    """Measures the grain of aligned frames, (5, H, W) uint8; 0 where none of them is a neighbour of the middle one."""
+    neighbours = _neighbours(frames)
+    return GrainMeasurement(grain_sigma(frames, neighbours), grain_size(frames, neighbours))
 
 
 def grain_sigma(frames: Codes, neighbours: Sequence[int]) -> float:

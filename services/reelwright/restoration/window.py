@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from reelwright.restoration.alignment import Codes, Window, align
-from reelwright.restoration.measurement import Measurement, measure
+from reelwright.restoration.alignment import Codes, Window, align, flow_luma
+from reelwright.restoration.dust import find_dust
+from reelwright.restoration.measurement import Measurement, measure, measure_grain
 from reelwright.restoration.repair import repair
 from reelwright.restoration.window_network import FRAMES, MIDDLE, NetworkInput
 
@@ -47,8 +48,11 @@ def prepare(window: Window, small: Window | None = None) -> PreparedWindow:
         window: five frames (H, W) uint8 luma in the order of time, H and W even and at least 32.
         small: `alignment.flow_luma` of the five frames, for a caller that has it; made here otherwise.
     """
+    small = [flow_luma(frame) for frame in window] if small is None else small
     aligned = align(window, small)
-    measurement = measure(aligned, window)
-    frames = aligned.frames.copy()
-    frames[MIDDLE] = repair(aligned.frames, measurement.dust)
+    grain = measure_grain(aligned.frames)
+    dust = find_dust(window, aligned, small, grain.smooth)
+    measurement = measure(aligned, window, grain, dust.map)
+    frames = dust.frames.copy()
+    frames[MIDDLE] = repair(dust.frames, dust.map)
     return PreparedWindow(frames, aligned.agreement, measurement)

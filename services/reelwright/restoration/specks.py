@@ -1,0 +1,146 @@
+"""Places where the middle frame of a window stands out from its neighbours, and what is measured on them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelwright.restoration.alignment import Codes
+
+Labels = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+# The weaker rim of a speck belongs to it from this share of the threshold on.
+_RIM = 0.5
+# Pixels around a speck over which the ring around it is measured.
+_RING = 4
+_MOST = 65_535
+_BOX = np.ones((3, 3), np.uint8)
+
+
+class RankedFrames(NamedTuple):
+    """Smoothed frames (H, W) uint8, and at each pixel the values of the four neighbours in order."""
+
+    before: Codes
+    middle: Codes
+    after: Codes
+    values: tuple[Codes, Codes, Codes, Codes]
+
+    @classmethod
+    def of(cls, frames: Codes) -> RankedFrames:
+        """Of aligned frames, (5, H, W) uint8."""
+        first, before, middle, after, last = (
+            np.asarray(cv2.GaussianBlur(frame, (3, 3), 0), np.uint8) for frame in frames
+        )
+        low, high = cv2.min(first, before), cv2.max(first, before)
+        other_low, other_high = cv2.min(after, last), cv2.max(after, last)
+        inner, other_inner = cv2.max(low, other_low), cv2.min(high, other_high)
+        values = (
+            cv2.min(low, other_low),
+            cv2.min(inner, other_inner),
+            cv2.max(inner, other_inner),
+            cv2.max(high, other_high),
+        )
+        return cls(before, middle, after, tuple(np.asarray(each, np.uint8) for each in values))  # type: ignore[arg-type]
+
+    def spike(self) -> Codes:
+        """How far the middle frame stands out from three neighbours."""
+        low, high = self.values[1:3]
+        return np.asarray(cv2.max(cv2.subtract(self.middle, high), cv2.subtract(low, self.middle)), np.uint8)
+
+    def apart(self) -> Codes:
+        """How far three neighbours lie apart, without the one that differs most."""
+        first, second, third, fourth = self.values
+        return np.asarray(cv2.min(cv2.subtract(fourth, second), cv2.subtract(third, first)), np.uint8)
+
+    def scene(self) -> Codes:
+        """The median of the neighbours."""
+        return np.asarray(cv2.addWeighted(self.values[1], 0.5, self.values[2], 0.5, 0), np.uint8)
+
+
+class Specks(NamedTuple):
+    """Connected places that stand out.
+
+    Attributes:
+        field: (H, W) int32, the label of each pixel, 0 for none; also labels that are not in `labels`.
+        boxes: (all labels, 5) int32: left, top, width, height, area.
+        labels: (specks,) those that pass the threshold.
+        pixels: (n,) flat indices of all their pixels.
+        owners: (n,) for each pixel the index of its speck in `labels`.
+        heights: (n,) uint8, how far each pixel stands out.
+    """
+
+    field: Labels
+    boxes: Labels
+    labels: NDArray[np.intp]
+    pixels: NDArray[np.intp]
+    owners: NDArray[np.intp]
+    heights: Codes
+
+    def only(self, wanted: NDArray[np.bool_]) -> Specks:
+        """Some of the specks; `wanted` is (specks,)."""
+        kept = wanted[self.owners]
+        owners = np.asarray((np.cumsum(wanted) - 1)[self.owners[kept]], np.intp)
+        return self._replace(
+            labels=self.labels[wanted], pixels=self.pixels[kept], owners=owners, heights=self.heights[kept]
+        )
+
+    def mask(self) -> Codes:
+        """(H, W) uint8, 255 on the specks."""
+        found = np.zeros(self.field.shape, np.uint8)
+        found.ravel()[self.pixels] = 255
+        return found
+
+    def height(self) -> Floats:
+        """How far each speck stands out on average, (specks,)."""
+        return _means(self.owners, self.heights, self.labels.size)
+
+    def top(self) -> Floats:
+        """How far each speck stands out at most, (specks,)."""
+        found = np.zeros(self.labels.size)
+        np.maximum.at(found, self.owners, self.heights)
+        return found
+
+    def means(self, values: Codes) -> Floats:
+        """The mean of a field (H, W) over each speck."""
+        return _means(self.owners, values.ravel()[self.pixels], self.labels.size)
+
+    def means_around(self, values: Codes) -> Floats:
+        """The mean of a field (H, W) over the ring around each speck; where rings meet, one of the specks has it."""
+        numbers = np.zeros(self.field.shape, np.uint16)
+        numbers.ravel()[self.pixels] = self.owners + 1
+        ring = np.asarray(cv2.dilate(numbers, np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)), np.uint16)
+        ring[cv2.dilate((self.field > 0).astype(np.uint8), _BOX) > 0] = 0
+        pixels = np.flatnonzero(ring)
+        return _means(ring.ravel()[pixels].astype(np.intp) - 1, values.ravel()[pixels], self.labels.size)
+
+
+def find_specks(spike: Codes, threshold: float) -> Specks:
+    """The connected places that pass the threshold somewhere, with their weaker rim.
+
+    None where there are more than 65,535, the most that OpenCV's filters can number: that is no dust.
+
+    Args:
+        spike: (H, W) uint8, how far each pixel stands out.
+        threshold: levels.
+    """
+    rim = cv2.threshold(spike, threshold * _RIM, 255, cv2.THRESH_BINARY)[1]
+    count, field, boxes, _ = cv2.connectedComponentsWithStats(rim, connectivity=8)
+    high = np.zeros(count, np.bool_)
+    high[np.asarray(field)[spike > threshold]] = True
+    if np.count_nonzero(high) > _MOST:
+        high[:] = False
+    order = np.cumsum(high) - 1
+    labels = np.asarray(field, np.int32)
+    pixels = np.flatnonzero(high[labels])
+    owners = np.asarray(order[labels.ravel()[pixels]], np.intp)
+    return Specks(labels, np.asarray(boxes, np.int32), np.flatnonzero(high), pixels, owners, spike.ravel()[pixels])
+
+
+def _means(owners: NDArray[np.intp], values: NDArray[np.generic], count: int) -> Floats:
+    """The mean of the values of each of `count` owners; 0 where one has none."""
+    sums, counts = np.bincount(owners, values, count), np.bincount(owners, minlength=count)
+    return np.asarray(sums / np.maximum(counts, 1), np.float64)
