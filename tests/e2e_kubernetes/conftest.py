@@ -3,6 +3,9 @@
 TESTBED is a folder with the commands `cluster`, `images` and `keda`, which bring up a Kubernetes on this machine, build
 images for it and load them. Without it, the current context is used, KUBERNETES_LOAD is a command that loads an image
 into its nodes (`kind load docker-image`), and nothing is loaded if that is not set either.
+
+KUBERNETES_UNTIL, in Unix seconds, is when the last test may begin. Those that come later are skipped, and the summary
+names them.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +83,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Prints the figures."""
     for line in config.stash.get(_FIGURES, []):
         terminalreporter.write_line(line)
+
+
+def pytest_runtest_setup() -> None:
+    """Begins no test after KUBERNETES_UNTIL."""
+    if time.time() > float(os.environ.get("KUBERNETES_UNTIL", "inf")):
+        pytest.skip("no time is left (KUBERNETES_UNTIL)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
