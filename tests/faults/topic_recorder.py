@@ -60,7 +60,12 @@ class TopicRecorder:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._record_topics, name="recorder", daemon=True)
         self._producer = KafkaProducer(
-            bootstrap_servers=bootstrap, acks="all", max_request_size=_REQUEST_BYTES, delivery_timeout_ms=120_000
+            bootstrap_servers=bootstrap,
+            acks="all",
+            max_request_size=_REQUEST_BYTES,
+            delivery_timeout_ms=120_000,
+            # An idempotent producer publishes nothing more once the broker has refused a message.
+            enable_idempotence=False,
         )
 
     def __enter__(self) -> TopicRecorder:
