@@ -71,6 +71,8 @@ def run(kafka: KafkaServer, s3: S3Server, tmp_path_factory: pytest.TempPathFacto
             prometheus.scrape([*others, worker])
             _submit(cluster)
             prometheus.wait_for_scrapes()
+            # It takes batches and finishes none: a fast one would be done before it is killed.
+            worker.freeze()
             # Started after the submissions: a busy machine could end the first title before the second one comes.
             prometheus.scrape([*others, worker, cluster.start("decoder")])
             _disturb(cluster, prometheus, worker)
@@ -88,7 +90,7 @@ def _submit(cluster: Cluster) -> None:
 
 
 def _disturb(cluster: Cluster, prometheus: Prometheus, worker: Process) -> None:
-    """Kills the worker at work, sends a record that is no batch, and starts the worker again."""
+    """Kills the worker with its batches, sends a record that is no batch, and starts the worker again."""
     (dispatcher,) = [process for process in cluster.processes if process.role == "dispatcher"]
     until(lambda: dispatcher.metric("reelwright_batches_leased"), "the worker has batches")
     worker.kill()
