@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from reelwright.media.frame_correction import FrameTone
+from reelwright.media.frame_correction import FrameCorrection, FrameTone
 from reelwright.media.picture import Picture
 from reelwright.restoration.chroma import DEFAULT_SITING
+from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.fidelity_limits import FidelityLimits
-from reelwright.restoration.frame_windows import FrameWindow
+from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.restoration.self_test import check_engine
@@ -93,3 +94,31 @@ class PictureRestorer:
             moved=moved,
             tone=tone,
         )
+
+
+def lit_frames(
+    pictures: Sequence[Picture],
+    lights: Sequence[FrameCorrection | None],
+    *,
+    before: int,
+    shot_starts: Sequence[bool],
+    full_range: bool,
+    halo_frames: int,
+) -> Iterator[tuple[Picture, FrameWindow | None]]:
+    """The frames of a batch as `PictureRestorer.restore` takes them, each with its window, made when it is asked for.
+
+    Args:
+        pictures: of the batch, those of its halo frames before and after among them.
+        lights: by what the light of each picture is evened out; None leaves it.
+        before: number of halo frames before the batch's own.
+        shot_starts: of each of its own frames, whether a shot starts there.
+        full_range: whether code values use the whole depth.
+        halo_frames: see `PictureRestorer.halo_frames`; without any there are no windows.
+    """
+    lit = [
+        picture if light is None else even_light(picture, light, full_range=full_range)
+        for picture, light in zip(pictures, lights, strict=True)
+    ]
+    windows = FrameWindows(lit, before, list(shot_starts)) if halo_frames else None
+    for number in range(len(shot_starts)):
+        yield lit[before + number], windows.window(number) if windows else None

@@ -21,11 +21,9 @@ from reelwright.inference.dispatcher_session import DispatcherSession
 from reelwright.inference.held_lease import HeldLease
 from reelwright.inference.lease_pool import LeasePool
 from reelwright.inference.restored_publisher import BatchAbandoned, RestoredPublisher
-from reelwright.inference.restorer import PictureRestorer
+from reelwright.inference.restorer import PictureRestorer, lit_frames
 from reelwright.inference.settings import InferenceSettings
 from reelwright.media.transport import decode_payload
-from reelwright.restoration.deflicker import even_light
-from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
@@ -253,25 +251,22 @@ class InferenceWorker:
             pictures = decode_payload(batch.payload, lease.content)
             corrections = corrections_of(batch)
             tones = [tone_of(frame) for frame in batch.frames]
-        if "deflicker" in batch.work.recipe_keys:
-            full_range = batch.work.full_range
-            pictures = [even_light(*pair, full_range=full_range) for pair in zip(pictures, corrections, strict=True)]
-        own = range(batch.halo_before, batch.halo_before + len(batch.frames))
-        windows = None
-        if self._restorer.halo_frames:
-            windows = FrameWindows(pictures, batch.halo_before, [frame.shot_start for frame in batch.frames])
-        restored = []
+        frames = lit_frames(
+            pictures,
+            corrections if "deflicker" in batch.work.recipe_keys else [None] * len(pictures),
+            before=batch.halo_before,
+            shot_starts=[frame.shot_start for frame in batch.frames],
+            full_range=batch.work.full_range,
+            halo_frames=self._restorer.halo_frames,
+        )
+        own, restored = corrections[batch.halo_before :][: len(batch.frames)], []
         with metrics.timed("restoration"):
-            for number, index in enumerate(own):
+            for (picture, window), correction, tone in zip(frames, own, tones, strict=True):
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 heartbeat()
-                window = windows.window(number) if windows else None
-                correction = corrections[index]
                 moved = (correction.move_right, correction.move_down)
-                restored.append(
-                    self._restorer.restore(pictures[index], window, batch.work, moved=moved, tone=tones[number])
-                )
+                restored.append(self._restorer.restore(picture, window, batch.work, moved=moved, tone=tone))
         return restored
 
     def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame]) -> None:

@@ -13,7 +13,7 @@ from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.segmenter import BatchFrames, batches
 from reelwright.decoder.title_decoder import PREVIEW_WIDTH, segment_and_batch_length, work_of
 from reelwright.decoder.tone_curves import with_tone
-from reelwright.inference.restorer import PictureRestorer
+from reelwright.inference.restorer import PictureRestorer, lit_frames
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, SegmentRecord, TitleRecord
 from reelwright.ledger.redone_shot import RestoredShot
@@ -30,9 +30,8 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.types import DecodedFrame, FrameRecord
-from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.engine_factory import create_engine
-from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
+from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError
@@ -194,19 +193,22 @@ class RedoneSegments:
         # As the decoder publishes a batch.
         if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in part.frames):
             pictures = [without_chroma(picture) for picture in pictures]
-        full_range = self._video.colour.range == RANGE_FULL
-        for index, frame in enumerate(frames):
-            if self._recipe_of(frame.index).deflicker == "on":
-                correction = frame.record.correction or _UNCHANGED
-                pictures[index] = even_light(pictures[index], correction, full_range=full_range)
-        own = pictures[len(part.before) : len(part.before) + len(part.frames)]
-        windows: list[FrameWindow | None] = [None] * len(own)
-        if self._restorer.halo_frames:
-            made = FrameWindows(pictures, len(part.before), [frame.record.shot_start for frame in part.frames])
-            windows = [made.window(number) for number in range(len(own))]
-        return pool.map(self._restored_frame, part.frames, own, windows)
+        lit = lit_frames(
+            pictures,
+            [self._light(frame) for frame in frames],
+            before=len(part.before),
+            shot_starts=[frame.record.shot_start for frame in part.frames],
+            full_range=self._video.colour.range == RANGE_FULL,
+            halo_frames=self._restorer.halo_frames,
+        )
+        return pool.map(self._restored_frame, part.frames, lit)
 
-    def _restored_frame(self, frame: DecodedFrame, picture: Picture, window: FrameWindow | None) -> RestoredFrame:
+    def _light(self, frame: DecodedFrame) -> FrameCorrection | None:
+        is_evened = self._recipe_of(frame.index).deflicker == "on"
+        return frame.record.correction or _UNCHANGED if is_evened else None
+
+    def _restored_frame(self, frame: DecodedFrame, lit: tuple[Picture, FrameWindow | None]) -> RestoredFrame:
+        picture, window = lit
         work, correction = work_of(self._title, self._recipe_of(frame.index)), frame.record.correction or _UNCHANGED
         moved = (correction.move_right, correction.move_down)
         return self._restorer.restore(picture, window, work, moved=moved, tone=frame.record.tone)
