@@ -2,7 +2,7 @@
 
 With `--undamaged OTHER` the file also holds a second weight set, for undamaged film; with `--detail OTHER` a set for
 detail that was trained on from the first; with `--also OTHER` also a network of the same shape that enlarges by another
-factor, with its sets. Each is a checkpoint of `training.train`,
+factor, with its sets, in place of those that the first file has. Each is a checkpoint of `training.train`,
 whose averaged weights count, or a safetensors file.
 """
 
@@ -31,6 +31,25 @@ from reelwright.restoration.weight_sets import (
 from reelwright.restoration.window_network import WindowNetwork
 
 
+def read_all(path: Path) -> dict[int, NetworkWeights[Tensor]]:
+    """The networks of a checkpoint or a safetensors file by their scale, with their weight sets; its first one first.
+
+    Raises:
+        SystemExit: the file is no reel network.
+    """
+    if path.suffix != ".safetensors":
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        network = WindowNetwork(**state["network"])
+        return {network.scale: NetworkWeights(network, [state["average"]])}
+    with safe_open(path, "pt") as file:
+        described = WindowNetwork.from_metadata(file.metadata() or {})
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
+    if described is None:
+        raise SystemExit(f"{path} is no reel network on windows")
+    networks = split_scales(described, weights)
+    return {described.scale: networks.pop(described.scale), **networks}
+
+
 def read(path: Path, scale: int | None = None) -> NetworkWeights[Tensor]:
     """A network of a checkpoint or a safetensors file, with its weight sets.
 
@@ -41,18 +60,8 @@ def read(path: Path, scale: int | None = None) -> NetworkWeights[Tensor]:
     Raises:
         SystemExit: the file holds no such reel network.
     """
-    if path.suffix == ".safetensors":
-        with safe_open(path, "pt") as file:
-            network = WindowNetwork.from_metadata(file.metadata() or {})
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
-        if network is None:
-            raise SystemExit(f"{path} is no reel network on windows")
-        networks = split_scales(network, weights)
-    else:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        network = WindowNetwork(**state["network"])
-        networks = {network.scale: NetworkWeights(network, [state["average"]])}
-    found = networks.get(scale or network.scale)
+    networks = read_all(path)
+    found = networks.get(scale or next(iter(networks)))
     if found is None:
         raise SystemExit(f"{path} holds no network that enlarges by {scale}")
     return found
@@ -130,12 +139,12 @@ def main() -> None:
     parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     given = parser.parse_args()
-    found = read(given.weights)
+    found, *others = read_all(given.weights).values()
     if given.undamaged:
         found = join(found, read(given.undamaged))
     if given.detail:
         found = with_detail(found, read(given.detail), given.detail_reach)
-    write(given.target, found, *(read(path) for path in given.also), detail_share=given.detail_share)
+    write(given.target, found, *([read(path) for path in given.also] or others), detail_share=given.detail_share)
 
 
 if __name__ == "__main__":
