@@ -1,9 +1,9 @@
 """Writes weights as safetensors: `python -m training.export RUN.pt reel-s.safetensors`.
 
-With `--undamaged OTHER` the file also holds a second weight set, for undamaged film; with `--detail OTHER` a set for
-detail that was trained on from the first; with `--also OTHER` also a network of the same shape that enlarges by another
-factor, with its sets, in place of those that the first file has. Each is a checkpoint of `training.train`,
-whose averaged weights count, or a safetensors file.
+With `--undamaged OTHER` the file also holds a second weight set, for undamaged film: that of OTHER if it has one, or
+else its first. With `--detail OTHER` it holds a set for detail that was trained on from the first; with `--also OTHER`
+also the weight sets for another scale, in place of those that the first file has (`--also-scale` says which of
+OTHER's). Each is a checkpoint of `training.train`, whose averaged weights count, or a safetensors file.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from reelwright.restoration.weight_sets import (
     DETAIL_SHARE,
     UNDAMAGED,
     NetworkWeights,
+    WeightSet,
     blend,
     scale_prefix,
     split_scales,
 )
-from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window_network import SCALES, WindowNetwork, networks_from_metadata, networks_to_metadata
 
 
 def read_all(path: Path) -> dict[int, NetworkWeights[Tensor]]:
-    """The networks of a checkpoint or a safetensors file by their scale, with their weight sets; its first one first.
+    """The weight sets of a checkpoint or a safetensors file by their scale; its first one first.
 
     Raises:
         SystemExit: the file is no reel network.
@@ -40,18 +41,19 @@ def read_all(path: Path) -> dict[int, NetworkWeights[Tensor]]:
     if path.suffix != ".safetensors":
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         network = WindowNetwork(**state["network"])
-        return {network.scale: NetworkWeights(network, [state["average"]])}
+        return {network.scale: NetworkWeights([WeightSet(network, state["average"])])}
     with safe_open(path, "pt") as file:
-        described = WindowNetwork.from_metadata(file.metadata() or {})
+        described = networks_from_metadata(file.metadata() or {})
         weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
-    if described is None:
+    if not described:
         raise SystemExit(f"{path} is no reel network on windows")
     networks = split_scales(described, weights)
-    return {described.scale: networks.pop(described.scale), **networks}
+    first = described[""].scale
+    return {first: networks.pop(first), **networks}
 
 
 def read(path: Path, scale: int | None = None) -> NetworkWeights[Tensor]:
-    """A network of a checkpoint or a safetensors file, with its weight sets.
+    """The weight sets for a scale of a checkpoint or a safetensors file.
 
     Args:
         path: the file.
@@ -70,62 +72,64 @@ def read(path: Path, scale: int | None = None) -> NetworkWeights[Tensor]:
 def write(
     target: Path, first: NetworkWeights[Tensor], *others: NetworkWeights[Tensor], detail_share: float = 0.0
 ) -> None:
-    """Writes networks that differ in their scale as `target`, whole or not at all.
+    """Writes weight sets for one scale or several as `target`, whole or not at all.
 
     Args:
         target: a safetensors file.
-        first: the network that the file's metadata describe.
-        others: those of other scales.
+        first: those whose tensors have no prefix for their scale.
+        others: those for other scales.
         detail_share: share of their sets for detail where a recipe names none, 0 to 1.
 
     Raises:
-        SystemExit: they differ in more, or two have the same scale.
+        SystemExit: two are for one scale.
     """
     tensors: dict[str, Tensor] = {}
+    networks: dict[str, WindowNetwork] = {}
     for weights in (first, *others):
-        own = "" if weights is first else scale_prefix(weights.network.scale)
-        fitting = weights.network == replace(first.network, scale=weights.network.scale)
-        if not fitting or (own and weights.network.scale == first.network.scale):
-            raise SystemExit(f"{target}: the networks must differ in their scale and in nothing else")
-        for prefix, tensor_set in zip(("", UNDAMAGED), weights.sets, strict=False):
-            tensors |= {own + prefix + name: tensor for name, tensor in tensor_set.items()}
+        scale = weights.network.scale
+        own = "" if weights is first else scale_prefix(scale)
+        if own and scale in {first.network.scale, *(other.network.scale for other in others if other is not weights)}:
+            raise SystemExit(f"{target}: two networks enlarge by {scale}")
+        # A file names the shapes that do not follow from its first one.
+        expected = replace(first.network, scale=scale)
+        for prefix, weight_set in zip(("", UNDAMAGED), weights.sets, strict=False):
+            if not own + prefix or weight_set.network != expected:
+                networks[own + prefix] = expected = weight_set.network
+            tensors |= {own + prefix + name: tensor for name, tensor in weight_set.tensors.items()}
         tensors |= {own + DETAIL + name: tensor for name, tensor in (weights.detail or {}).items()}
     arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.write_bytes(save(arrays, first.network.to_metadata() | {DETAIL_SHARE: f"{detail_share:g}"}))
+    draft.write_bytes(save(arrays, networks_to_metadata(networks) | {DETAIL_SHARE: f"{detail_share:g}"}))
     draft.replace(target)
 
 
 def join(damaged: NetworkWeights[Tensor], undamaged: NetworkWeights[Tensor]) -> NetworkWeights[Tensor]:
-    """A network with the first weight sets of two of one shape, the second one's for undamaged film.
+    """The first weight set of one for damaged film, and for undamaged film the last of another, of any shape.
 
     Raises:
-        SystemExit: they are of two networks.
+        SystemExit: they are for two scales.
     """
-    _check_shape(damaged, undamaged)
-    return replace(damaged, sets=[damaged.sets[0], undamaged.sets[0]])
+    if damaged.network.scale != undamaged.network.scale:
+        raise SystemExit("weight sets for two scales")
+    return replace(damaged, sets=[damaged.sets[0], undamaged.sets[-1]])
 
 
 def with_detail(
     weights: NetworkWeights[Tensor], detail: NetworkWeights[Tensor], reach: float = 1.0
 ) -> NetworkWeights[Tensor]:
-    """A network with the first weight set of another one of its shape as its set for detail.
+    """Weight sets with the first one of others as their set for detail.
 
     Args:
-        weights: the network.
-        detail: of its shape, trained on from its first set.
+        weights: those for one scale.
+        detail: of the shape of their first set, and trained on from it.
         reach: how far from the first set towards `detail` the set for detail lies, 0 to 1.
 
     Raises:
         SystemExit: they are of two networks.
     """
-    _check_shape(weights, detail)
-    return replace(weights, detail=blend(replace(weights, detail=detail.sets[0]), 0, reach))
-
-
-def _check_shape(one: NetworkWeights[Tensor], other: NetworkWeights[Tensor]) -> None:
-    if one.network != other.network:
-        raise SystemExit(f"weight sets of two networks: {one.network} and {other.network}")
+    if weights.network != detail.network:
+        raise SystemExit(f"weight sets of two networks: {weights.network} and {detail.network}")
+    return replace(weights, detail=blend(replace(weights, detail=detail.sets[0].tensors), 0, reach))
 
 
 def main() -> None:
@@ -138,13 +142,19 @@ def main() -> None:
     parser.add_argument("--detail-reach", type=float, default=1.0, help="how far towards it the recipe's 1 lies")
     parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
+    parser.add_argument("--also-scale", type=int, choices=SCALES, help="which of theirs; the first of each by default")
     given = parser.parse_args()
     found, *others = read_all(given.weights).values()
     if given.undamaged:
         found = join(found, read(given.undamaged))
     if given.detail:
         found = with_detail(found, read(given.detail), given.detail_reach)
-    write(given.target, found, *([read(path) for path in given.also] or others), detail_share=given.detail_share)
+    write(
+        given.target,
+        found,
+        *([read(path, given.also_scale) for path in given.also] or others),
+        detail_share=given.detail_share,
+    )
 
 
 if __name__ == "__main__":

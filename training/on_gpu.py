@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reelwright.restoration.weight_sets import NetworkWeights
+from reelwright.restoration.weight_sets import NetworkWeights, WeightSet
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch
@@ -223,7 +223,7 @@ class Session:
         print(", ".join(f"{len(pool.kinds)} samples x{scale}" for scale, pool in self.pools.items()), flush=True)
         for name, training in self.trainings.items():
             print(f"  {name}: {training.steps} steps: {training.gains()}", flush=True)
-            weights = NetworkWeights(training.recipe.network, [training.average.state_dict()])
+            weights = NetworkWeights([WeightSet(training.recipe.network, training.average.state_dict())])
             write(self._runs / f"{name}.safetensors", weights)
 
 

@@ -252,7 +252,8 @@ def main() -> None:
     weights = None
     if given.weights:
         stored = read(given.weights, given.scale)
-        network, weights = stored.network, stored.sets[1 if given.undamaged else 0]
+        chosen = stored.sets[1 if given.undamaged else 0]
+        network, weights = chosen.network, chosen.tensors
         # Weights that were trained before are past the Charbonnier error.
         plan = replace(plan, squared=1.0)
     kinds = [Kind[name.upper()] for name in given.kinds]

@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, sets in chosen.items():
             file = Path(folder) / f"{name}.safetensors"
-            write(file, NetworkWeights(found.network, sets))
+            write(file, NetworkWeights(sets))
             engine = create_engine("openvino", resolve_model(str(file)), threads=given.threads, precision="fp32")
             methods[name] = partial(restore_window, engine, scale)
     for quality in (0, 80):

@@ -46,12 +46,13 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, {os.cpu_count()} CPU cores; matrix product {peak / 1e12:.0f} TFLOP/s")
     for name in given.models:
         model = resolve_model(name)
-        assert model.network is not None, "only networks on windows"
-        macs = sum(np.prod(shape) for shape in model.network.shapes().values() if len(shape) == 4) / 4
+        assert model.networks, "only networks on windows"
+        network = model.networks[""]
+        macs = sum(np.prod(shape) for shape in network.shapes().values() if len(shape) == 4) / 4
         print(f"{name}: {macs / 1000:.0f} kMAC for each pixel of the source; {deviation(model)}")
         threads = os.cpu_count() or 1
         for rows, columns in SIZES:
-            plain, captured = network_rates(model.network, rows, columns)
+            plain, captured = network_rates(network, rows, columns)
             share = captured * 2 * macs * rows * columns / peak
             print(f"  {columns}x{rows}: network {plain:.0f} frames/s, captured {captured:.0f}, {share:.0%} of the peak")
             print(f"    whole chain on {threads} threads {chain_rate(model, rows, columns, threads):.1f}", flush=True)

@@ -167,7 +167,7 @@ def test_a_network_of_another_family_restores_through_torch() -> None:
     if not SPAN.exists():
         pytest.skip("the weights are not on this machine")
     model = resolve_model(str(SPAN))
-    assert model.network is None
+    assert not model.networks
     with pytest.raises(ModelError, match="--engine torch"):
         create_engine("openvino", model)
     engine = create_engine("auto", model, threads=2)

@@ -14,7 +14,7 @@ from reelwright.cli.main import run
 from reelwright.restoration import openvino_engine
 from reelwright.restoration.engine import Precision
 from reelwright.restoration.engine_factory import create_engine
-from reelwright.restoration.models import ModelFile, resolve_model
+from reelwright.restoration.models import ModelFile, list_models, resolve_model
 from reelwright.restoration.self_test import check_engine
 from reelwright.restoration.window_network import NetworkInput
 from reelwright.titles.errors import DefectiveWorker
@@ -62,12 +62,13 @@ def test_restore_with_a_broken_engine_ends(
     assert "self-test failed: RuntimeError: out of memory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("model", list_models(), ids=lambda model: str(model.name))
 @pytest.mark.parametrize(("name", "precision"), [("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16")])
-def test_every_sound_engine_passes(name: str, precision: Precision) -> None:
-    """The packaged network passes with each engine and precision."""
+def test_every_sound_engine_passes(name: str, precision: Precision, model: ModelFile) -> None:
+    """The packaged networks pass with each engine and precision."""
     if name == "torch":
         pytest.importorskip("torch")
-    check_engine(create_engine(name, REEL_S, precision=precision), REEL_S)
+    check_engine(create_engine(name, model, precision=precision), model)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_broken_engine_is_found(upscale: Callable[[Luma], Luma], words: str) -
 
 def test_a_model_without_a_known_result_is_checked_roughly(tmp_path: Path) -> None:
     """For a user's model the mean brightness decides."""
-    model = ModelFile("mine", tmp_path / "mine.safetensors", "00" * 32, None, (), 0.0)
+    model = ModelFile("mine", tmp_path / "mine.safetensors", "00" * 32, {}, (), 0.0)
     check_engine(Broken(enlarged), model)
     for wrong in (lambda luma: enlarged(luma) * 0, lambda luma: enlarged(luma) * np.float32("nan")):
         with pytest.raises(DefectiveWorker, match="mean"):

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window_network import WindowNetwork, networks_to_metadata
 from scripts.demo import fetch_clip
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film
@@ -85,7 +85,7 @@ def small_network() -> Path:
     network, path = WindowNetwork(channels=8, layers=3), clips.clip_folder() / "small.safetensors"
     rng = np.random.default_rng(0)
     tensors = {name: rng.normal(0, 0.02, shape).astype(np.float32) for name, shape in network.shapes().items()}
-    save_file(tensors, path, network.to_metadata())
+    save_file(tensors, path, networks_to_metadata({"": network}))
     return path
 
 

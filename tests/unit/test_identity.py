@@ -61,10 +61,10 @@ def test_run_id_depends_on_source_recipe_model_toolchain_and_engine_alone() -> N
     assert len(others) == 6
 
 
-CPU = "openvino-2026.4.1 fp32 cpu avx2 reel-s@0123456789ab"
+CPU = "openvino-2026.4.1+chain.2 fp32 cpu avx2 reel-s@0123456789ab"
 
 
-@pytest.mark.parametrize("wanted", ["", "openvino", "fp32 openvino", "openvino-2026.4.1", "avx2", CPU])
+@pytest.mark.parametrize("wanted", ["", "openvino", "fp32 openvino", "openvino-2026.4.1+chain.2", "avx2", CPU])
 def test_an_engine_is_wanted_by_words_of_its_identity(wanted: str) -> None:
     """An engine matches the words of its identity in any order, its name alone, and no words at all."""
     assert engine_matches(CPU, wanted)
@@ -76,9 +76,11 @@ def test_an_engine_is_wanted_by_words_of_its_identity(wanted: str) -> None:
         "torch",
         "open",
         "openvino-2026",
+        "openvino-2026.4.1",
         "bf16",
         "avx",
         CPU.replace("4.1", "4.2"),
+        CPU.replace("chain.2", "chain.1"),
         CPU.replace("fp32", "bf16"),
         CPU.replace("avx2", "avx512"),
         CPU.replace("cpu", "nvidia-h100"),
@@ -86,6 +88,6 @@ def test_an_engine_is_wanted_by_words_of_its_identity(wanted: str) -> None:
     ],
 )
 def test_an_engine_that_differs_in_a_word_is_another(wanted: str) -> None:
-    """An engine of another runtime, version, precision, device, instruction set or model does not match."""
+    """An engine of another runtime, version, chain, precision, device, instruction set or model does not match."""
     assert not engine_matches(CPU, wanted)
     assert not engine_matches("", wanted)

@@ -13,8 +13,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from reelwright.restoration.engine_factory import create_engine, engine_identity
-from reelwright.restoration.models import list_models, resolve_model
-from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.models import ModelFile, list_models, resolve_model
+from reelwright.restoration.self_test import known_result_file
+from reelwright.restoration.window_network import WindowNetwork, networks_to_metadata
 from reelwright.titles.errors import ModelError
 
 REEL_S = resolve_model("reel-s")
@@ -27,12 +28,18 @@ def line(caught: pytest.ExceptionInfo[ModelError]) -> str:
     return text
 
 
+@pytest.mark.parametrize("model", list_models(), ids=lambda model: str(model.name))
+def test_every_packaged_network_has_a_card_and_known_results(model: ModelFile) -> None:
+    """A card says what it does, and workers know what each of its scales gives."""
+    assert model.card.startswith(f"# {model.name}\n")
+    assert all(known_result_file(model, scale).exists() for scale in model.scales)
+
+
 def test_a_packaged_network_is_described_without_a_runtime() -> None:
     """Name, file, digest, layers and card are known before the network is loaded."""
     assert "reel-s" in [model.name for model in list_models()]
     assert len(REEL_S.sha256) == 64
-    assert REEL_S.network is not None
-    assert REEL_S.network.halo == REEL_S.network.layers * REEL_S.network.unshuffle
+    assert REEL_S.networks[""].halo == REEL_S.networks[""].layers * REEL_S.networks[""].unshuffle
     assert "PSNR" in REEL_S.card
 
 
@@ -140,9 +147,9 @@ def test_a_reel_network_of_the_user_is_loaded_by_its_path(tmp_path: Path) -> Non
     """A safetensors file with the metadata of the `reel` family is used like a packaged one, with its own digest."""
     network, path = WindowNetwork(channels=4, layers=3), tmp_path / "tiny.safetensors"
     tensors = {name: np.zeros(shape, np.float32) for name, shape in network.shapes().items()}
-    save_file(tensors, str(path), network.to_metadata())
+    save_file(tensors, str(path), networks_to_metadata({"": network}))
     model = resolve_model(str(path))
-    assert (model.name, model.network, model.card) == ("tiny", network, "")
+    assert (model.name, model.networks, model.card) == ("tiny", {"": network}, "")
     assert model.sha256[:12] in engine_identity("openvino", model)
 
 

@@ -95,7 +95,8 @@ def test_the_best_peer_is_neither_the_base_nor_ours() -> None:
         name: {"bicubic": figures(3), "weak": figures(1), "strong": figures(2), "ours": figures(4)}
         for name in ("a", "b")
     }
-    assert best_peer(pieces) == "strong"
+    assert best_peer(pieces) == ["strong"]
+    assert best_peer({piece: {"bicubic": found["bicubic"]} for piece, found in pieces.items()}) == []
 
 
 def test_the_page_tells_every_method_and_piece() -> None:

@@ -38,7 +38,7 @@ def test_a_network_is_found_by_its_hash(root: str, tmp_path: Path) -> None:
     assert name == f"sha256:{own.sha256}"
     with fetched_model(name, root) as model:
         assert model.path.read_bytes() == own.path.read_bytes()
-        assert (model.sha256, model.network, model.scales) == (own.sha256, own.network, own.scales)
+        assert (model.sha256, model.networks, model.scales) == (own.sha256, own.networks, own.scales)
     described = described_model(name, root)
     assert (described.sha256, described.halo_frames) == (own.sha256, own.halo_frames)
 

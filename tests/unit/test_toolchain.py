@@ -27,7 +27,7 @@ from reelwright.titles.recipe import Profile
 
 _PROFILES = get_args(Profile)
 # Changes only together with PLAN_RULES.
-_PLANS = {1: "05af43ac781e"}
+_PLANS = {2: "05af43ac781e"}
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.self_test import known_picture, known_window
-from reelwright.restoration.weight_sets import NetworkWeights, undamaged_share
-from reelwright.restoration.window_network import NetworkInput, WindowNetwork
+from reelwright.restoration.weight_sets import NetworkWeights, WeightSet, undamaged_share
+from reelwright.restoration.window_network import NetworkInput, WindowNetwork, networks_to_metadata
 from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError
 from training.export import join, read, with_detail, write
@@ -38,9 +38,9 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 def weights_of(network: WindowNetwork, seed: int = 0) -> NetworkWeights[Tensor]:
-    """A network with random weights."""
+    """Random weights of one network."""
     torch.manual_seed(seed)
-    return NetworkWeights(network, [WindowNet(network).state_dict()])
+    return NetworkWeights([WeightSet(network, WindowNet(network).state_dict())])
 
 
 def engine_of(name: str, file: Path) -> Engine:
@@ -86,11 +86,11 @@ def test_detail_blends_the_weights_for_damaged_film(
     name: str, share: float, files: dict[str, Path], tmp_path: Path
 ) -> None:
     """A share of the set for detail is the network whose weights lie so far between the two; undamaged film stays."""
-    damaged, sharp = (weights_of(SMALL, seed).sets[0] for seed in (0, 2))
+    damaged, sharp = (weights_of(SMALL, seed).sets[0].tensors for seed in (0, 2))
     blended, all_of_them = tmp_path / "blended.safetensors", tmp_path / "all.safetensors"
     between = {key: tensor + (sharp[key] - tensor) * share for key, tensor in damaged.items()}
-    write(blended, NetworkWeights(SMALL, [between]))
-    write(all_of_them, with_detail(read(files["both"]), NetworkWeights(SMALL, [sharp])))
+    write(blended, NetworkWeights([WeightSet(SMALL, between)]))
+    write(all_of_them, with_detail(read(files["both"]), NetworkWeights([WeightSet(SMALL, sharp)])))
     engine, wanted, both = (engine_of(name, file) for file in (all_of_them, blended, files["both"]))
     grainy, clean = (replace(window_of(grain), detail=share) for grain in (GRAINY, CLEAN))
     found = engine.upscale(known_picture(), grainy, 2)
@@ -105,15 +105,48 @@ def test_a_file_with_half_a_second_set_is_refused(lacking: str, files: dict[str,
     write(files["both"], with_detail(read(files["both"]), weights_of(SMALL, 2)))
     tensors = load_file(files["both"])
     del tensors[lacking]
-    save_file(tensors, files["both"], SMALL.to_metadata())
+    save_file(tensors, files["both"], networks_to_metadata({"": SMALL}))
     with pytest.raises(ModelError, match="tensors are not those"):
         resolve_model(str(files["both"]))
 
 
-def test_sets_of_two_networks_are_not_joined(files: dict[str, Path]) -> None:
-    """Weights of another shape are refused."""
+def test_sets_for_two_scales_are_not_joined(files: dict[str, Path]) -> None:
+    """A set for another scale is refused, and a set for detail of another shape."""
+    with pytest.raises(SystemExit, match="two scales"):
+        join(read(files["damaged"]), weights_of(replace(SMALL, scale=4)))
     with pytest.raises(SystemExit, match="two networks"):
-        join(read(files["damaged"]), weights_of(WindowNetwork(channels=4, layers=3)))
+        with_detail(read(files["damaged"]), weights_of(WindowNetwork(channels=4, layers=3)))
+
+
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_each_set_may_have_a_network_of_its_own(name: str, files: dict[str, Path], tmp_path: Path) -> None:
+    """Sets with other numbers of channels and layers, in one file, give what files with one of them give."""
+    large, deep = WindowNetwork(channels=12, layers=5), WindowNetwork(channels=4, layers=4, scale=4)
+    ours, fours, mixed = (tmp_path / f"{each}.safetensors" for each in ("large", "deep", "mixed"))
+    write(ours, weights_of(large, 4))
+    write(fours, join(weights_of(deep, 5), weights_of(replace(SMALL, scale=4), 6)))
+    write(mixed, join(read(ours), read(files["both"])), read(fours))
+    assert set(resolve_model(str(mixed)).networks.values()) == {large, SMALL, deep, replace(SMALL, scale=4)}
+    engine = engine_of(name, mixed)
+    for file, grain, scale in (
+        (ours, GRAINY, 2),
+        (files["undamaged"], CLEAN, 2),
+        (fours, GRAINY, 4),
+        (fours, CLEAN, 4),
+    ):
+        alone = engine_of(name, file).upscale(known_picture(), window_of(grain), scale)
+        assert np.array_equal(engine.upscale(known_picture(), window_of(grain), scale), alone)
+
+
+def test_a_file_that_describes_networks_it_has_no_name_for_is_refused(files: dict[str, Path]) -> None:
+    """A network under an unknown prefix, or one that enlarges by another factor than its prefix says, is one line."""
+    for prefix, network in (("x5.", SMALL), ("x4.", SMALL)):
+        metadata = networks_to_metadata({"": SMALL, prefix: network})
+        tensors = load_file(files["damaged"])
+        tensors |= {f"x4.{key}": tensor for key, tensor in tensors.items()}
+        save_file(tensors, files["both"], metadata)
+        with pytest.raises(ModelError, match="tensors are not those"):
+            resolve_model(str(files["both"]))
 
 
 @pytest.mark.parametrize("name", ["openvino", "torch"])
@@ -160,14 +193,15 @@ def test_a_file_with_half_a_network_of_another_scale_is_refused(files: dict[str,
         tensors | {"x5.conv1.bias": tensors["conv1.bias"]},
         tensors | {"x2.a": tensors["conv1.bias"]},
     ):
-        save_file(wrong, whole, SMALL.to_metadata())
+        save_file(wrong, whole, networks_to_metadata({"": SMALL}))
         with pytest.raises(ModelError, match="tensors are not those"):
             resolve_model(str(whole))
 
 
-def test_networks_of_one_file_differ_in_their_scale_alone(tmp_path: Path) -> None:
-    """Two networks of one scale, or of different depth, are refused and no file is written."""
-    for other in (SMALL, WindowNetwork(channels=8, layers=4, scale=4)):
-        with pytest.raises(SystemExit, match="differ in their scale"):
-            write(tmp_path / "new.safetensors", weights_of(SMALL), weights_of(other))
+def test_networks_of_one_file_differ_in_their_scale(tmp_path: Path) -> None:
+    """Two networks of one scale are refused and no file is written."""
+    four = weights_of(replace(SMALL, scale=4))
+    for others in ([weights_of(SMALL)], [four, weights_of(replace(SMALL, scale=4), 1)]):
+        with pytest.raises(SystemExit, match="two networks enlarge by"):
+            write(tmp_path / "new.safetensors", weights_of(SMALL), *others)
     assert not (tmp_path / "new.safetensors").exists()

@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
-from reelwright.restoration.weight_sets import NetworkWeights
-from reelwright.restoration.window_network import MIDDLE, WindowNetwork
+from reelwright.restoration.weight_sets import NetworkWeights, WeightSet
+from reelwright.restoration.window_network import (
+    MIDDLE,
+    WindowNetwork,
+    networks_from_metadata,
+    networks_to_metadata,
+)
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from tests.support.windows import codes, grainy, panned
 from training.export import read, write
@@ -30,7 +35,7 @@ def restored(file: Path, window: NDArray[np.uint8]) -> NDArray[np.float32]:
 def test_a_network_starts_as_bicubic(tmp_path: Path) -> None:
     """Before its first step a network changes no film by more than rounding."""
     window, network = codes(panned((2, 1), rows=64, columns=96)), WindowNetwork()
-    write(tmp_path / "net.safetensors", NetworkWeights(network, [start(WindowNet(network)).state_dict()]))
+    write(tmp_path / "net.safetensors", NetworkWeights([WeightSet(network, start(WindowNet(network)).state_dict())]))
     assert np.array_equal(restored(tmp_path / "net.safetensors", window), bicubic(2)(window))
 
 
@@ -51,22 +56,24 @@ def test_an_exported_network_gives_what_the_checkpoint_gives(tmp_path: Path) -> 
     write(tmp_path / "net.safetensors", read(tmp_path / "run.pt"))
     exported, averaged = read(tmp_path / "net.safetensors"), training.average.state_dict()
     assert exported.network == SMALL
-    assert all(torch.equal(exported.sets[0][name], tensor) for name, tensor in averaged.items())
+    assert all(torch.equal(exported.sets[0].tensors[name], tensor) for name, tensor in averaged.items())
     window = codes(grainy(panned((2, 1), rows=64, columns=96), 6))
     assert np.abs(restored(tmp_path / "net.safetensors", window) - bicubic(2)(window)).max() > 0.01
 
 
 def test_a_description_survives_its_file() -> None:
-    """Metadata give the network back, and those of another family give none."""
-    assert WindowNetwork.from_metadata(SMALL.to_metadata()) == SMALL
-    assert WindowNetwork.from_metadata({}) is None
+    """Metadata give the networks back, each with its own shape, and those of another family give none."""
+    for networks in ({"": SMALL}, {"": SMALL, "x4.": WindowNetwork(channels=4, layers=5, scale=4)}):
+        assert networks_from_metadata(networks_to_metadata(networks)) == networks
+    assert networks_from_metadata({}) == {}
 
 
-@pytest.mark.parametrize("text", ['{"channels": 0}', '{"unshuffle": 3}', '{"scale": 7}', '{"colour": 1}'])
-def test_an_impossible_description_is_refused(text: str) -> None:
-    """A file of this family that describes no such network is an error."""
+@pytest.mark.parametrize("key", ["network", "networks"])
+@pytest.mark.parametrize("text", ['{"channels": 0}', '{"unshuffle": 3}', '{"scale": 7}', '{"x4.": 1}', "[1]", "{"])
+def test_an_impossible_description_is_refused(key: str, text: str) -> None:
+    """A file of this family that describes no such networks is an error."""
     with pytest.raises(ValueError, match="no such reel network"):
-        WindowNetwork.from_metadata({**SMALL.to_metadata(), "network": text})
+        networks_from_metadata({**networks_to_metadata({"": SMALL}), key: text})
 
 
 def test_no_pixel_beyond_the_halo_reaches_a_result() -> None:

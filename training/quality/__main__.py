@@ -50,8 +50,8 @@ def collect(jobs: list[Job], processes: int, sheets: Path, progress: Callable[[R
                     results.dirt.setdefault(method, {})[name] = dirt
             if found.sheet:
                 file = f"{job.treatment}-x{job.scale}-{name}.jpg"
-                peer = best_peer({name: found.figures})
-                shown = {which: found.sheet[which] for which in ("bicubic", peer, OURS_WITHOUT_DETAIL, OURS, "truth")}
+                peers = best_peer({name: found.figures})
+                shown = {which: found.sheet[which] for which in ("bicubic", *peers, OURS_WITHOUT_DETAIL, OURS, "truth")}
                 write_sheet(sheets / file, shown, SHEETS[*case, name])
                 results.sheets[file] = f"x{job.scale}, {job.treatment}, {name}: {', '.join(shown)}"
             progress(results)
@@ -65,15 +65,17 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=3, help="adjacent frames of each piece")
     parser.add_argument("--pieces", nargs="+", default=[piece.name for piece in material.PIECES])
     parser.add_argument("--treatments", nargs="+", choices=material.TREATMENTS, default=list(material.TREATMENTS))
+    parser.add_argument("--scales", nargs="+", type=int, help="enlargements; all of the file's networks by default")
+    parser.add_argument("--no-peers", action="store_true", help="bicubic and the networks of the file alone")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder of the page and its images")
     given = parser.parse_args()
     pieces = [piece for piece in material.PIECES if piece.name in given.pieces]
-    scales = resolve_model(str(given.model)).scales
+    scales = given.scales or resolve_model(str(given.model)).scales
     # What is measured apart from the treatments needs no second scale.
     cases = [(scales[0], ""), *((scale, treatment) for treatment in given.treatments for scale in scales)]
     jobs = [
-        Job(given.model, piece, given.frames, *case, sheet=(*case, piece.name) in SHEETS)
+        Job(given.model, piece, given.frames, *case, (*case, piece.name) in SHEETS, not given.no_peers)
         for case in cases
         for piece in pieces
     ]

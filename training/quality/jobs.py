@@ -20,14 +20,14 @@ from training import material
 from training.damage import Damage, Kind
 from training.quality.dirt import Dirt, dirt_of
 from training.quality.measures import Figures, aligned_gain, channel_spread, figures_of, grain_kept, tint
-from training.quality.methods import Luma, Method, methods, peer_files, window_of
+from training.quality.methods import BASE, OURS, OURS_WITHOUT_DETAIL, Luma, Method, methods, peer_files, window_of
 from training.quality.single_frame import SingleFrame
 
 _SEED = 5
 # Grain of the film that dirt is added to; see `material.dirtied`.
 _DIRTY_GRAIN = 4.0
 # Methods on single frames do nothing to dirt.
-_DIRT_METHODS = ("bicubic", "atadenoise + bicubic", "ours")
+_DIRT_METHODS = (BASE, "atadenoise + bicubic", OURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Job:
         scale: enlargement.
         treatment: of `material.TREATMENTS`; the empty text measures dirt, grain and alignment.
         sheet: whether a frame of each method is wanted.
+        peers: whether others than bicubic and ours are measured.
     """
 
     model: Path
@@ -49,6 +50,7 @@ class Job:
     scale: int
     treatment: str
     sheet: bool
+    peers: bool
 
 
 @dataclass
@@ -85,7 +87,7 @@ def measure(job: Job) -> Found | None:
     damage = material.TREATMENTS[job.treatment]
     film = material.treat(clip, damage, _SEED, job.scale)
     truth, figures, sheet = clip[numbers[0] : numbers[-1] + 1], {}, {}
-    for name, restore in _methods(job.model, job.scale, damage.grain).items():
+    for name, restore in _methods(job, damage.grain).items():
         restored = restore(film, numbers)
         figures[name] = figures_of(restored, truth)
         if job.sheet:
@@ -97,8 +99,8 @@ def measure(job: Job) -> Found | None:
 
 def _measure_apart(job: Job, clip: Luma, numbers: list[int]) -> Found:
     film, scale = material.dirtied(clip, _SEED, job.scale), job.scale
-    compared = _methods(job.model, scale, _DIRTY_GRAIN)
-    dirt = {name: dirt_of(compared[name], film, numbers, scale) for name in _DIRT_METHODS}
+    compared = _methods(job, _DIRTY_GRAIN)
+    dirt = {name: dirt_of(compared[name], film, numbers, scale) for name in _DIRT_METHODS if name in compared}
     grainy, plain = (material.treat(clip, Damage(Kind.FILM, lens=0.8, grain=grain), _SEED, scale) for grain in (8, 0))
     middle = numbers[len(numbers) // 2]
     grain = grain_kept(Restorer(_engine(job.model), scale, 1.0), window_of(grainy, middle), window_of(plain, middle))
@@ -113,8 +115,13 @@ def _prepare_process() -> None:
     cv2.setNumThreads(1)
 
 
+def _methods(job: Job, grain: float) -> dict[str, Method]:
+    found = _all_methods(job.model, job.scale, grain)
+    return {name: found[name] for name in found if job.peers or name in {BASE, OURS, OURS_WITHOUT_DETAIL}}
+
+
 @cache
-def _methods(model: Path, scale: int, grain: float) -> dict[str, Method]:
+def _all_methods(model: Path, scale: int, grain: float) -> dict[str, Method]:
     return methods(_engine(model), scale, grain, resolve_model(str(model)).detail)
 
 
@@ -131,6 +138,6 @@ def _reduced(frame: Luma, scale: int) -> Luma:
 def _tints(job: Job, window: NDArray[np.uint8]) -> dict[str, float]:
     luma = window[MIDDLE].astype(np.float32) / np.float32(255)
     found = {"ours": tint(Restorer(_engine(job.model), job.scale, 0.4), window)}
-    for name, path in peer_files(job.scale).items():
+    for name, path in peer_files(job.scale).items() if job.peers else ():
         found[name] = channel_spread(SingleFrame(path).enlarge, luma)
     return found

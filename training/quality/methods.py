@@ -24,6 +24,8 @@ Restore = Callable[[Codes], Luma]
 Method = Callable[[Codes, Sequence[int]], list[Luma]]
 """Restores frames of a clip (n, H, W) uint8: those of these numbers, which have two frames before and after them."""
 
+# What all gains are over.
+BASE = "bicubic"
 # Ours with the share of detail that its file names, and without.
 OURS, OURS_WITHOUT_DETAIL = "ours", "ours, detail 0"
 # Real-ESRGAN's compact network for video.
@@ -41,7 +43,7 @@ def methods(engine: Engine, scale: int, grain: float, detail: float) -> dict[str
         grain: levels of grain in the film, which FFmpeg's denoisers are told; ours measures it.
         detail: share of the weight set for detail.
     """
-    found: dict[str, Method] = {"bicubic": per_window(bicubic(scale))}
+    found: dict[str, Method] = {BASE: per_window(bicubic(scale))}
     found["Lanczos"] = per_window(partial(_enlarged, scale=scale, kernel=cv2.INTER_LANCZOS4))
     for name, path in peer_files(scale).items():
         found[name] = per_window(single(SingleFrame(path)))

@@ -14,12 +14,17 @@ from reelwright.restoration.window_network import NetworkInput
 
 Precision = Literal["auto", "fp32", "bf16"]
 
+CHAIN_RULES = 2
+"""Version of the steps around the network (align, measure, repair, tone, grain, quantise). Incremented when a change of
+the code gives any frame other samples, so that workers of two versions never make parts of one film."""
+
 
 class Engine(Protocol):
     """Runs the networks of one model. Thread-safe: several frames may be computed at the same time.
 
     Attributes:
-        identity: runtime, version, precision, device, processor and model: everything that may change a pixel.
+        identity: runtime, version, chain rules, precision, device, processor and model: everything that may change a
+            pixel.
         scales: enlargements of its networks, ascending.
         halo_frames: frames before and after each frame that they read; 0 for a network on single frames.
     """
@@ -43,7 +48,7 @@ class Engine(Protocol):
 
 
 def format_identity(runtime: str, precision: str, model: ModelFile, device: str = "cpu") -> str:
-    """Writes an engine's identity, e.g. `openvino-2026.4.1 fp32 cpu avx2 reel-s@0123456789ab`.
+    """Writes an engine's identity, e.g. `openvino-2026.4.1+chain.2 fp32 cpu avx2 reel-s@0123456789ab`.
 
     Args:
         runtime: the library.
@@ -52,5 +57,7 @@ def format_identity(runtime: str, precision: str, model: ModelFile, device: str 
         device: `cpu`, or the name of the GPU. The processor is named in any case: it computes the enlargement that the
             network's result is added to.
     """
-    version, device = metadata.version(runtime), "-".join(device.lower().split())
+    # One word, because N-1 matches identities word by word: with one more it would take this one for its own.
+    version = f"{metadata.version(runtime)}+chain.{CHAIN_RULES}"
+    device = "-".join(device.lower().split())
     return f"{runtime}-{version} {precision} {device} {instruction_set()} {model.name}@{model.sha256[:12]}"

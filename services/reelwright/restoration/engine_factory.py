@@ -56,16 +56,16 @@ def _choose(name: str, model: ModelFile) -> str:
     if name not in {"auto", "openvino", "torch"}:
         raise ModelError(f"no engine named {name!r}", "--engine", "known: auto, openvino, torch")
     chosen = name if name != "auto" else _best(model)
-    if chosen == "openvino" and model.network is None:
+    if chosen == "openvino" and not model.networks:
         raise ModelError("not a reel network", str(model.path), "use --engine torch, which loads it through spandrel")
-    needed = [chosen] if model.network is not None else [chosen, "spandrel"]
+    needed = [chosen] if model.networks else [chosen, "spandrel"]
     if any(util.find_spec(runtime) is None for runtime in needed):
         raise ModelError(f"the {chosen} engine is not installed", model.name, f"pip install 'reelwright[{chosen}]'")
     return chosen
 
 
 def _best(model: ModelFile) -> str:
-    if model.network is None:
+    if not model.networks:
         return "torch"
     if any(Path(device).exists() for device in _GPU_DEVICES) and util.find_spec("torch") is not None:
         import torch  # noqa: PLC0415 - optional runtime

@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reelwright.restoration.weight_sets import DETAIL_SHARE, split_scales
-from reelwright.restoration.window_network import MIDDLE, WindowNetwork
+from reelwright.restoration.weight_sets import DETAIL_SHARE, WeightSet, network_prefixes, split_scales
+from reelwright.restoration.window_network import MIDDLE, WindowNetwork, networks_from_metadata
 from reelwright.titles.errors import ModelError
 
 # The limit of the reference implementation of safetensors.
@@ -31,7 +31,8 @@ class ModelFile:
         name: its name in a recipe.
         path: its safetensors file.
         sha256: digest of the file, in hex.
-        network: its layers; None for another family than `reel`, which the torch engine loads through spandrel.
+        networks: its networks, see `networks_from_metadata`; none for another family than `reel`, which the torch
+            engine loads through spandrel.
         scales: the enlargements that it has weights for, ascending; () for another family.
         detail: share of its weight set for detail where a recipe names none, 0 to 1.
     """
@@ -39,14 +40,14 @@ class ModelFile:
     name: str
     path: Path
     sha256: str
-    network: WindowNetwork | None
+    networks: dict[str, WindowNetwork]
     scales: tuple[int, ...]
     detail: float
 
     @property
     def halo_frames(self) -> int:
         """Frames before and after each frame that the network reads; 0 for a network on single frames."""
-        return MIDDLE if self.network is not None else 0
+        return MIDDLE if self.networks else 0
 
     @property
     def card(self) -> str:
@@ -91,13 +92,13 @@ def _load(name: str, path: Path) -> ModelFile:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(error.strerror or "cannot be read", str(path), "check the file") from None
-    return ModelFile(name, path, sha256, *_network(header, path))
+    return ModelFile(name, path, sha256, *_networks(header, path))
 
 
-def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, tuple[int, ...], float]:
-    """The `reel` network in a file, the scales that it has weights for and its share of detail.
+def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwork], tuple[int, ...], float]:
+    """The `reel` networks in a file, the scales that it has weights for and its share of detail.
 
-    For another family None, () and 0.
+    For another family none, () and 0.
 
     Raises:
         ModelError: the file names a `reel` network and does not hold exactly its tensors.
@@ -106,17 +107,18 @@ def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, 
         metadata = dict(header.get("__metadata__", {}))
         if metadata.get("architecture") == _EARLIER:
             raise ModelError("a network of version 0.1, which reads single frames", str(path), "train it again")
-        network = WindowNetwork.from_metadata(metadata)
-        if network is None:
-            return None, (), 0.0
+        networks = networks_from_metadata(metadata)
+        if not networks:
+            return {}, (), 0.0
+        if not networks.keys() <= network_prefixes():
+            raise ValueError("unexpected networks")
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
         shapes = {name: value["shape"] for name, value in tensors.items()}
-        networks = split_scales(network, shapes)
-        for weights in networks.values():
-            for tensor_set in weights.sets if weights.detail is None else [*weights.sets, weights.detail]:
-                # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
-                if len(tensor_set) != 2 * network.layers + 4 or tensor_set != weights.network.shapes():
-                    raise ValueError("unexpected tensors")
+        by_scale = split_scales(networks, shapes)
+        for scale, weights in by_scale.items():
+            detail_set = [] if weights.detail is None else [WeightSet(weights.network, weights.detail)]
+            for weight_set in [*weights.sets, *detail_set]:
+                _check_set(weight_set, scale)
         if not {value["dtype"] for value in tensors.values()} <= _DTYPES:
             raise ValueError("unexpected dtype")
         detail = float(metadata.get(DETAIL_SHARE, "0"))
@@ -125,7 +127,16 @@ def _network(header: dict[str, Any], path: Path) -> tuple[WindowNetwork | None, 
     except (ValueError, TypeError, KeyError):
         what = "its tensors are not those of the reel network it names"
         raise ModelError(what, str(path), "export it again") from None
-    return network, tuple(networks), detail
+    return networks, tuple(by_scale), detail
+
+
+def _check_set(weights: WeightSet[list[int]], scale: int) -> None:
+    """Raises ValueError unless the set has the shapes of its network, and that enlarges by `scale`."""
+    # Compare the number first: `shapes` would allocate as many entries as the file claims layers.
+    if len(weights.tensors) != 2 * weights.network.layers + 4 or weights.tensors != weights.network.shapes():
+        raise ValueError("unexpected tensors")
+    if weights.network.scale != scale:
+        raise ValueError("unexpected scale")
 
 
 def _header(path: Path) -> dict[str, Any]:

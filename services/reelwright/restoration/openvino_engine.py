@@ -60,9 +60,9 @@ class OpenVinoEngine:
         precision: Precision,
         largest: tuple[int, int] = (MAX_ROWS, MAX_COLUMNS),
     ) -> None:
-        assert model.network is not None
+        assert model.networks
         stored = {name: tensor.astype(np.float32) for name, tensor in load_file(str(model.path)).items()}
-        self._networks = split_scales(model.network, stored)
+        self._networks = split_scales(model.networks, stored)
         self._tensors = lru_cache(_MAX_COMPILED)(self._blend)
         self._options = compile_options(threads, streams, precision)
         self._streams, self._largest = streams, largest
@@ -84,7 +84,7 @@ class OpenVinoEngine:
 
     def _residual(self, planes: list[Planes], window: NetworkInput, scale: int, number: int) -> Luma:
         """The residual by one of the weight sets of a scale's network."""
-        network = self._networks[scale].network
+        network = self._networks[scale].sets[number].network
         share = detail_share(self._networks[scale], number, window.detail)
         factors = channel_factors(self._tensors(scale, number, share), window.figures)
         constants = [window.figures.reshape(1, -1, 1, 1), factors.reshape(1, -1, 1, 1)]
@@ -109,7 +109,7 @@ class OpenVinoEngine:
         with self._lock:
             if key not in self._requests:
                 weights = self._networks[scale]
-                graph = build_graph(weights.network, self._tensors(scale, number, detail), shape)
+                graph = build_graph(weights.sets[number].network, self._tensors(scale, number, detail), shape)
                 compiled = ov.Core().compile_model(graph, "CPU", self._options)
                 pool: queue.LifoQueue[Any] = queue.LifoQueue()
                 for _ in range(self._streams):

@@ -56,21 +56,23 @@ class TorchEngine:
         # One frame at a time, because torch uses the whole device for a frame.
         self._lock = threading.Lock()
         self.identity = format_identity("torch", resolve_precision(precision), model, device_name())
-        if model.network is not None:
+        if model.networks:
             stored = {name: tensor.float() for name, tensor in load_file(str(model.path)).items()}
-            self._networks = split_scales(model.network, stored)
+            self._networks = split_scales(model.networks, stored)
             self._call = lru_cache(_MAX_LOADED)(self._load_reel)
             self.scales, self.halo_frames = tuple(self._networks), MIDDLE
-            self._halo, self._multiple = model.network.halo, model.network.unshuffle
         else:
             scale, self._other = self._load_with_spandrel(model)
             self.scales, self.halo_frames = (scale,), 0
-            self._halo, self._multiple = _OTHER_HALO, _OTHER_MULTIPLE
 
     def upscale(self, luma: Luma, window: NetworkInput | None, scale: int) -> Luma:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         if not self.halo_frames:
-            return np.ascontiguousarray(self._tiled([luma[None]], self._other, None, scale), np.float32)
+            run = partial(self._run, self._other, figures=None)
+            whole = run_tiled(
+                [luma[None]], run, scale=scale, halo=_OTHER_HALO, multiple=_OTHER_MULTIPLE, largest=self._largest
+            )
+            return np.ascontiguousarray(whole, np.float32)
         assert window is not None, "the network reads a window"
         planes = input_planes(luma, window)
         residual = partial(self._residual, planes, window)
@@ -79,21 +81,18 @@ class TorchEngine:
 
     def _residual(self, planes: list[Planes], window: NetworkInput, scale: int, number: int) -> Luma:
         """The residual by one of the weight sets of a scale's network."""
+        network = self._networks[scale].sets[number].network
         call = self._call(scale, number, detail_share(self._networks[scale], number, window.detail))
-        return self._tiled(planes, call, torch.from_numpy(window.figures)[None], scale)
+        run = partial(self._run, call, figures=torch.from_numpy(window.figures)[None])
+        return run_tiled(planes, run, scale=scale, halo=network.halo, multiple=network.unshuffle, largest=self._largest)
 
-    def _tiled(self, planes: list[Planes], call: _Call, figures: Tensor | None, scale: int) -> Luma:
-        """The result of a network: the residual, or with another family the whole picture."""
-        run = partial(self._run, call, figures=figures)
-        return run_tiled(planes, run, scale=scale, halo=self._halo, multiple=self._multiple, largest=self._largest)
-
-    def _run(self, call: _Call, tile: list[Planes], figures: Tensor | None = None) -> Luma:
+    def _run(self, call: _Call, tile: list[Planes], figures: Tensor | None) -> Luma:
         with self._lock, torch.inference_mode():
             tensors = [torch.from_numpy(planes[None]).to(self._device) for planes in tile]
             return np.asarray(call(tensors, figures).float().cpu().numpy()[0, 0], np.float32)
 
     def _load_reel(self, scale: int, number: int, detail: float) -> _Call:
-        net = WindowNet(self._networks[scale].network)
+        net = WindowNet(self._networks[scale].sets[number].network)
         net.load_state_dict(blend(self._networks[scale], number, detail))
         net.eval().to(self._device)
         # The small net stays in float32: it costs nothing.

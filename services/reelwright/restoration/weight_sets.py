@@ -1,6 +1,6 @@
-"""The weights of a file: a network for each scale, and for each of them a set for damaged and one for undamaged film.
+"""The weights of a file: for each scale a set for damaged and one for undamaged film, each with its network's shape.
 
-The two sets of a network are mixed by the grain that was measured. One set for both is a compromise: trained alike, a
+The two sets of a scale are mixed by the grain that was measured. One set for both is a compromise: trained alike, a
 set for undamaged film alone gained 1.2 dB more there, and sharpened no film that was never sharp. The results are mixed
 and not the weights, since two trainings end in places between which nothing works. The share is a continuous function
 of the frame's own measurement: it is the same in every batch, segment and worker, and no picture changes abruptly when
@@ -31,18 +31,35 @@ _UNDAMAGED_BELOW, _DAMAGED_FROM = 1.75 / 16, 3.25 / 16
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkWeights(Generic[Tensor]):
-    """One of the networks in a file.
+class WeightSet(Generic[Tensor]):
+    """Weights, and the shape of the network that they are for.
 
     Attributes:
-        network: its shape.
-        sets: its weight sets: that for damaged film, then that for undamaged film where there is one.
-        detail: the weight set for detail of damaged film, which is blended with the first of `sets`, if there is one.
+        network: the shape.
+        tensors: by name, as in `WindowNetwork.shapes`.
     """
 
     network: WindowNetwork
-    sets: list[dict[str, Tensor]]
+    tensors: dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkWeights(Generic[Tensor]):
+    """The weight sets of a file for one scale.
+
+    Attributes:
+        sets: that for damaged film, then that for undamaged film where there is one.
+        detail: the tensors for detail of damaged film, which are blended with those of the first of `sets`, if there
+            are any.
+    """
+
+    sets: list[WeightSet[Tensor]]
     detail: dict[str, Tensor] | None = None
+
+    @property
+    def network(self) -> WindowNetwork:
+        """The shape of the network for damaged film."""
+        return self.sets[0].network
 
 
 def scale_prefix(scale: int) -> str:
@@ -50,28 +67,42 @@ def scale_prefix(scale: int) -> str:
     return f"x{scale}."
 
 
-def split_scales(network: WindowNetwork, tensors: Mapping[str, Tensor]) -> dict[int, NetworkWeights[Tensor]]:
-    """The networks in a file by their scale, ascending. They differ in the scale alone.
+def network_prefixes() -> set[str]:
+    """The prefixes of tensors whose network a file may describe."""
+    return {scale + kind for scale in ("", *map(scale_prefix, SCALES)) for kind in ("", UNDAMAGED)}
+
+
+def split_scales(
+    networks: Mapping[str, WindowNetwork], tensors: Mapping[str, Tensor]
+) -> dict[int, NetworkWeights[Tensor]]:
+    """The weight sets in a file by their scale, ascending.
 
     Args:
-        network: the one that the file's metadata describe; its tensors have no `scale_prefix`.
+        networks: see `window_network.networks_from_metadata`. A scale that is not named has the first network with that
+            scale, a set for undamaged film the network for damaged film of its scale.
         tensors: all tensors of the file by name.
     """
+    network = networks[""]
     others = {scale: scale_prefix(scale) for scale in SCALES if scale != network.scale}
     first = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(others.values()))}
-    found = {network.scale: _weights_of(network, first)}
+    found = {network.scale: _weights_of(network, networks.get(UNDAMAGED), first)}
     for scale, prefix in others.items():
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if own:
-            found[scale] = _weights_of(replace(network, scale=scale), own)
+            damaged = networks.get(prefix, replace(network, scale=scale))
+            found[scale] = _weights_of(damaged, networks.get(prefix + UNDAMAGED), own)
     return dict(sorted(found.items()))
 
 
-def _weights_of(network: WindowNetwork, tensors: Mapping[str, Tensor]) -> NetworkWeights[Tensor]:
+def _weights_of(
+    network: WindowNetwork, undamaged: WindowNetwork | None, tensors: Mapping[str, Tensor]
+) -> NetworkWeights[Tensor]:
     named = {prefix: _without(prefix, tensors) for prefix in (UNDAMAGED, DETAIL)}
     damaged = {name: tensor for name, tensor in tensors.items() if not name.startswith(tuple(named))}
-    sets = [damaged, named[UNDAMAGED]] if named[UNDAMAGED] else [damaged]
-    return NetworkWeights(network, sets, named[DETAIL] or None)
+    sets = [WeightSet(network, damaged)]
+    if named[UNDAMAGED]:
+        sets.append(WeightSet(undamaged or network, named[UNDAMAGED]))
+    return NetworkWeights(sets, named[DETAIL] or None)
 
 
 def _without(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -79,17 +110,17 @@ def _without(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def blend(weights: NetworkWeights[Any], number: int, detail: float) -> dict[str, Any]:
-    """One of a network's weight sets, that for damaged film blended with the set for detail.
+    """The tensors of a weight set, those for damaged film blended with those for detail.
 
     Weights can be blended where one set was trained on from the other (for networks that enlarge pictures: ESRGAN,
     arXiv:1809.00219, section 3.4).
 
     Args:
-        weights: the network.
+        weights: the weight sets of a scale.
         number: of the set in `NetworkWeights.sets`.
         detail: share of the set for detail, 0 to 1.
     """
-    tensors, share = weights.sets[number], detail_share(weights, number, detail)
+    tensors, share = weights.sets[number].tensors, detail_share(weights, number, detail)
     if not share or weights.detail is None:
         return tensors
     return {name: tensor + (weights.detail[name] - tensor) * share for name, tensor in tensors.items()}
@@ -111,7 +142,7 @@ def undamaged_share(figures: NDArray[np.float32]) -> float:
 
 
 def mix(sets: Sequence[Callable[[], Luma]], figures: NDArray[np.float32]) -> Luma:
-    """The result of a network's sets for one frame; a set whose share is zero does not run.
+    """The result of a scale's sets for one frame; a set whose share is zero does not run.
 
     Args:
         sets: for each of `NetworkWeights.sets`, what makes its result: (rows, columns) float32.

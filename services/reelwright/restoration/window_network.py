@@ -97,30 +97,49 @@ class WindowNetwork:
         found["factors.weight"], found["factors.bias"] = [sum(self.widths), CONDITION], [sum(self.widths)]
         return found
 
-    def to_metadata(self) -> dict[str, str]:
-        """The safetensors metadata that says what the tensors are."""
-        return {"architecture": ARCHITECTURE, "network": json.dumps(asdict(self), sort_keys=True)}
-
     @classmethod
-    def from_metadata(cls, metadata: dict[str, str]) -> WindowNetwork | None:
-        """The network that a file's metadata describes; None when the file is not of this family.
+    def from_fields(cls, fields: Mapping[str, Any]) -> WindowNetwork:
+        """The network that a file's metadata describe.
 
         Raises:
-            ValueError: the file says it is of this family but not which network.
+            ValueError: there is no such network.
         """
-        if metadata.get("architecture") != ARCHITECTURE:
-            return None
         try:
-            fields = dict(json.loads(metadata["network"]))
             network = cls(**fields)
             # A description is complete; what it leaves out is not guessed.
             sound = fields == asdict(network) and network.channels > 0 and network.layers > 1
             sound = sound and network.unshuffle == 2 and network.scale in SCALES
-        except (KeyError, TypeError):
+        except TypeError:
             sound = False
         if not sound:
             raise ValueError("no such reel network")
         return network
+
+
+def networks_to_metadata(networks: Mapping[str, WindowNetwork]) -> dict[str, str]:
+    """The safetensors metadata that say what the tensors of a file are.
+
+    Args:
+        networks: that of the tensors without a prefix, under "", and those of other shapes by their tensors' prefix.
+    """
+    fields = {prefix: asdict(network) for prefix, network in networks.items()}
+    metadata = {"architecture": ARCHITECTURE, "network": json.dumps(fields.pop(""), sort_keys=True)}
+    return metadata | ({"networks": json.dumps(fields, sort_keys=True)} if fields else {})
+
+
+def networks_from_metadata(metadata: Mapping[str, str]) -> dict[str, WindowNetwork]:
+    """The networks that a file's metadata describe, as in `networks_to_metadata`; none for a file of another family.
+
+    Raises:
+        ValueError: the file says it is of this family but not which networks.
+    """
+    if metadata.get("architecture") != ARCHITECTURE:
+        return {}
+    try:
+        described = {**json.loads(metadata.get("networks", "{}")), "": json.loads(metadata["network"])}
+        return {prefix: WindowNetwork.from_fields(fields) for prefix, fields in described.items()}
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("no such reel network") from None
 
 
 def channel_factors(tensors: Mapping[str, NDArray[np.float32]], figures: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,9 +10,10 @@ from typing import IO, Self
 
 from reelwright.titles.recipe import Recipe
 
-PLAN_RULES = 1
-"""Version of the rules by which shots, segments, batches and corrections follow from a source. Incremented when a
-change of the code gives any source another plan, so that no run has parts that were made by different rules."""
+PLAN_RULES = 2
+"""Version of the rules by which shots, segments, batches and corrections follow from a source, and segments and film
+from restored frames. Incremented when a change of the code gives any source another plan or any film other bytes, so
+that no run has parts that were made by different rules."""
 
 # These ranges distinguish any two films in practice, and are few enough to read from an object store.
 _EDGE = 4 << 20
@@ -116,7 +117,7 @@ def engine_matches(identity: str, wanted: str) -> bool:
     Two whole identities match only when they are equal, because all have the same number of words.
 
     Args:
-        identity: of the engine, e.g. `openvino-2026.4.1 fp32 cpu avx2 reel-s@0123456789ab`.
+        identity: of the engine, e.g. `openvino-2026.4.1+chain.2 fp32 cpu avx2 reel-s@0123456789ab`.
         wanted: words that the identity must have, in any order. A name without its version, such as `openvino`, is
             enough. The empty text wants nothing.
     """
