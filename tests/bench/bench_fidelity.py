@@ -31,7 +31,7 @@ def main() -> None:
     pictures = film()
     window = FrameWindows(pictures, 2, [True]).window(0)
     luma = pictures[2].planes[0].astype(np.float32) / np.float32(255)
-    reference = Reference(luma, luma, 0.0, np.full(luma.shape, 128, np.uint8))
+    reference = Reference(luma, luma, None, np.full(luma.shape, 128, np.uint8))
     for scale in (2, 3, 4):
         restorer = Restorer(create_engine("auto", resolve_model("reel-s"), threads=1), scale, 0.4)
         spent = []

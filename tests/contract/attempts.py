@@ -38,9 +38,9 @@ class AttemptContract:
         for segment in (0, 1):
             put_file(first, tmp_path, segment, b"film")
             first.commit_segment(record_of(segment))
-            first.put_restored_preview(segment, 0, b"restored")
+            first.put_restored_picture(segment, 0, b"restored")
             first.put_plan(plan_of(segment))
-        first.put_source_preview(0, 0, b"source")
+        first.put_source_picture(0, 0, b"source")
         first.put_outcome(FAILED)
         second = first.at(2)
         assert second.committed_segments() == set()
@@ -60,7 +60,7 @@ class AttemptContract:
             assert third.is_committed(segment)
             assert third.segment(segment) == record_of(segment)
             assert third.segment_file(record_of(segment), tmp_path).read_bytes() == b"film"
-        assert (third.source_preview(0, 0), third.restored_preview(0, 0)) == (b"source", b"restored")
+        assert (third.source_picture(0, 0), third.restored_picture(0, 0)) == (b"source", b"restored")
         assert third.agrees_with_adopted(plan_of(0))
         assert not third.agrees_with_adopted(plan_of(0, digest="other"))
         assert third.agrees_with_adopted(plan_of(2, digest="other"))

@@ -26,12 +26,14 @@ from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.segment_builder import SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
+from reelwright.ledger.report.images import mask_codes
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.picture import Picture
+from reelwright.media.repair_mask import mask_picture
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import UnavailableError, UnusableMessage
-from reelwright.wire.frames_pb2 import DamageInfo, FidelityInfo, RestoredBatch
+from reelwright.wire.frames_pb2 import CropInfo, DamageInfo, FidelityInfo, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from tests.support.commands import TIMEOUT_SECONDS
 from tests.support.dispatch_harness import until
@@ -194,6 +196,34 @@ def test_copies_of_a_waiting_batch_take_no_memory(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob("payloads/*/*"))
         assert budget.reserve_bytes(size)
         assert not budget.reserve_bytes(1)
+
+
+@pytest.mark.parametrize("wrong_part", ["crop", "size", "count"])
+def test_what_the_report_shows_lies_in_the_picture(wrong_part: str, tmp_path: Path) -> None:
+    """A crop beyond the picture, and masks of another size or number than the previews, are refused."""
+    with builder_of(tmp_path, EncoderBudget(codecs=1, bytes_held=0)) as builder:
+        wrong, right = (batch(RUNS[0], 0, 0, last=True) for _ in range(2))
+        mask = mask_picture(np.eye(SIZE // 2, dtype=np.uint8))
+        for message in (wrong, right):
+            message.frames[0].preview = True
+            message.frames[0].crop.CopyFrom(CropInfo(left=8, width=SIZE // 2 - 8, height=SIZE // 2))
+            message.repair_masks.CopyFrom(encode_payload([mask], "zstd"))
+        if wrong_part == "crop":
+            wrong.frames[0].crop.left = 9
+        elif wrong_part == "size":
+            wrong.repair_masks.width *= 2
+        else:
+            wrong.frames[1].preview = True
+        with pytest.raises(UnusableMessage, match=r"^a crop that is not in|^1 repair masks"):
+            builder.encode_batch(wrong)
+        assert builder.encode_batch(right) is not None
+    ledger = RunLedger(str(tmp_path), RUNS[0])
+    stored = ledger.restored_picture(0, 0, "mask")
+    assert stored is not None
+    codes = mask_codes(stored)
+    assert codes is not None
+    assert np.array_equal(codes, mask.planes[0])
+    assert ledger.restored_picture(0, 0, "motion") is not None
 
 
 @pytest.mark.parametrize(

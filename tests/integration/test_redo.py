@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,15 @@ def packets(film: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
+def shown_in_report(film: Path) -> list[str]:
+    """The repair masks and the source's motion strips of a film's report, with the words beside them."""
+    text = Path(f"{film}.report.html").read_text()
+    masks = re.findall(r'data-repaired="([^"]+)" data-mask="([^"]*)"', text)
+    strips = re.findall(r'data-motion="([0-9]+)".*?<img src="([^"]+)" alt="([^"]+)"', text, re.DOTALL)
+    assert (len(masks), len(strips)) == (len(SHOTS), len(SHOTS))
+    return [*chain.from_iterable(masks), *chain.from_iterable(strips)]
+
+
 def frames_of(shot: int) -> range:
     first = sum(SHOTS[: shot - 1])
     return range(first, first + SHOTS[shot - 1])
@@ -87,10 +98,11 @@ def test_a_film_redone_by_its_own_settings_is_the_same(tmp_path: Path) -> None:
     """Redone as it was, every shot gives the same film to the bit, and the same figures."""
     settings = ("tone.glare=0.6", "deflicker=on", "stabilise=on", "grain.keep=0.4")
     film = copied(restored("web", *settings), tmp_path)
-    before, content = manifest_of(film), film.read_bytes()
+    before, content, shown = manifest_of(film), film.read_bytes(), shown_in_report(film)
     for shot in range(1, len(SHOTS) + 1):
         after = redo(film, shot, "grain.keep=0.4")
         assert film.read_bytes() == content
+        assert shown_in_report(film) == shown
         assert {key: value for key, value in after.items() if key != "redone"} == {
             key: value for key, value in before.items() if key != "redone"
         }

@@ -15,8 +15,9 @@ from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.frame_fidelity import FrameFidelity
+from reelwright.media.repair_mask import DUST
 from tests.support.browser import Page, browser
-from tests.support.ledgers import RUN, fidelity_of, film_of, planned, put_run, title_of, video_of
+from tests.support.ledgers import RUN, fidelity_of, film_of, planned, put_run, title_of, video_of, with_crops
 
 HOSTILE = "</title><script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
 DESKTOP, PHONE = (1280, 800), (390, 844)
@@ -36,8 +37,11 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ledger = RunLedger(str(folder / "ledger"), RUN)
     title = title_of(video=video_of(160, 120))
     title = title.model_copy(update={"source": title.source.model_copy(update={"metadata": {"title": HOSTILE}})})
-    frames = planned([5] * SHOTS)
-    put_run(ledger, folder, title, frames, segment=24, fidelity=measured)
+    frames = with_crops(planned([5] * SHOTS))
+    dust = np.zeros((120, 160), np.uint8)
+    dust[30:60, 60:100] = DUST
+    masks = {37: dust, 32: np.zeros_like(dust)}
+    put_run(ledger, folder, title, frames, segment=24, fidelity=measured, masks=masks)
     film = str(folder / "film.mp4")
     write_report(build_manifest(ledger, film_of(len(frames), seconds={"assemble": 1.0})), ledger, film)
     return Path(report_location(film))
@@ -83,9 +87,11 @@ def strip(page: Page, center: float) -> NDArray[np.int64]:
 def test_it_opens_offline_with_every_picture(page: Page, html: Path) -> None:
     """All pictures decode, the page requests nothing else, and the console has no errors."""
     sizes = page.evaluate(
-        "Promise.all([...document.images].map(image => image.decode().then(() => image.naturalWidth)))"
+        "Promise.all([...document.images].filter(image => image.id !== 'mask')"
+        ".map(image => image.decode().then(() => image.naturalWidth)))"
     )
-    assert len(sizes) == SHOTS + 2
+    # A thumbnail and two motion strips of each shot, and the two pictures that are compared.
+    assert len(sizes) == 3 * SHOTS + 2
     assert min(sizes) > 0
     assert page.requests() == [html.as_uri()]
     assert page.console_errors() == []
@@ -105,6 +111,47 @@ def test_the_certificate_leads_to_the_worst_shot(page: Page) -> None:
     assert page.evaluate("document.querySelector('.worst tbody td small').textContent") == "frame 37"
     page.evaluate("document.querySelector('.worst button').click()")
     assert current_shot(page) == "8"
+
+
+def test_repairs_are_shown_over_the_picture(page: Page) -> None:
+    """The switch draws the mask of the shot that is shown, where it is in the frame, and says how much it is."""
+    page.evaluate("document.querySelector('.worst button').click()")
+    before = page.screenshot()
+    page.evaluate("document.getElementById('repairs').click()")
+    page.evaluate("document.getElementById('mask').decode()")
+    changed = np.abs(page.screenshot().astype(int) - before).max(axis=2) > 40
+    box: dict[str, Any] = page.evaluate(STAGE)
+
+    def drawn(x: float, y: float) -> bool:
+        column, row = round(box["x"] + x * box["width"]), round(box["y"] + y * box["height"])
+        return bool(changed[row, column])
+
+    assert [drawn(x, 0.37) for x in (0.3, 0.4, 0.6, 0.7)] == [False, True, True, False]
+    assert "; repaired: dust 6.2 % of the samples" in page.evaluate("document.getElementById('where').textContent")
+    page.evaluate("document.querySelectorAll('.shot')[6].click()")
+    assert page.evaluate("document.getElementById('mask').hidden") is True
+    assert page.evaluate("document.getElementById('where').textContent").endswith("; nothing repaired in this frame")
+    page.evaluate("document.querySelectorAll('.shot')[2].click()")
+    assert page.evaluate("document.getElementById('repairs').disabled") is True
+
+
+def test_each_of_the_worst_shots_shows_how_it_moves(page: Page) -> None:
+    """Its frames lie side by side, the source's above the restored ones, with the command that restores it again."""
+    shown = page.evaluate("[...document.querySelectorAll('.motion')].map(figure => figure.dataset.motion)")
+    assert shown == page.evaluate("[...document.querySelectorAll('.worst [data-goto]')].map(b => b.dataset.goto)")
+    figure = "document.querySelector('.motion[data-motion=\"5\"]')"
+    assert "frames 22 to 24" in page.evaluate(f"{figure}.textContent")
+    # Frame 24 is of another segment.
+    sizes = page.evaluate(
+        f"[...{figure}.querySelectorAll('img')].map(image => [image.naturalWidth, image.naturalHeight])"
+    )
+    assert sizes == [[3 * 32, 24], [3 * 64, 48]]
+    boxes = page.evaluate(f"[...{figure}.querySelectorAll('img')].map(image => image.getBoundingClientRect().toJSON())")
+    assert boxes[0]["width"] == boxes[1]["width"]
+    assert boxes[0]["bottom"] <= boxes[1]["top"]
+    for number in shown:
+        command = f"document.querySelector('.motion[data-motion=\"{number}\"] code').textContent"
+        assert page.evaluate(command) == f"reelwright redo film.mp4 --shot {number} --set KEY=VALUE"
 
 
 def test_the_pointer_drags_the_divider(page: Page) -> None:

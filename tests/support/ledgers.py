@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from uuid import uuid4
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reelwright.ledger.manifest import FilmFacts, build_manifest
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentPlan, SegmentRecord, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.types import FrameRecord, SourceInfo, VideoInfo
+from reelwright.media.motion_strip import MotionStrips
+from reelwright.media.picture import Picture
+from reelwright.media.repair_mask import mask_picture, mask_png
+from reelwright.media.types import ColourInfo, Crop, FrameRecord, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 
 RUN = "0123456789abcdef0123"
+# What the motion strips of `with_crops` show.
+SHOWN = Crop(left=8, top=0, width=32, height=24)
 
 
 def plan_of(segment: int = 0, digest: str = "d0") -> SegmentPlan:
@@ -124,6 +132,11 @@ def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[FrameR
     )
 
 
+def with_crops(frames: Sequence[FrameRecord]) -> tuple[FrameRecord, ...]:
+    """The frames, all of them in motion strips."""
+    return tuple(frame.model_copy(update={"crop": SHOWN}) for frame in frames)
+
+
 def put_run(
     ledger: RunLedger,
     folder: Path,
@@ -133,10 +146,12 @@ def put_run(
     toolchains: Sequence[str] = ("av-1",),
     cost: float = 0.0,
     fidelity: Callable[[int], FrameFidelity | None] = lambda _: None,
+    masks: Mapping[int, NDArray[np.uint8]] = MappingProxyType({}),
 ) -> None:
     """Puts a run whose segments of `segment` frames are committed, with previews, by these toolchains in turn.
 
     Each segment has cost `cost`; `fidelity` gives what was measured in the frame of an index, or None throughout.
+    Frames with a crop are in motion strips. `masks` are the repair masks of previews, by index.
     """
     ledger.put_request(title.request)
     ledger.put_title(title)
@@ -146,8 +161,11 @@ def put_run(
         ledger.put_plan(SegmentPlan(segment=number, first_frame=first, frames=part, source_digest="d0"))
         for offset in (offset for offset, frame in enumerate(part) if frame.preview):
             index = first + offset
-            ledger.put_source_preview(number, offset, preview_of(index, video.width, video.height))
-            ledger.put_restored_preview(number, offset, preview_of(index, title.out_width, title.out_height))
+            ledger.put_source_picture(number, offset, preview_of(index, video.width, video.height))
+            ledger.put_restored_picture(number, offset, preview_of(index, title.out_width, title.out_height))
+            if index in masks:
+                ledger.put_restored_picture(number, offset, mask_png(mask_picture(masks[index])), "mask")
+        _put_motion(ledger, number, part, title.request.recipe.scale)
         put_file(ledger, folder, number, b"film")
         fields = {
             "first_frame": first,
@@ -159,6 +177,17 @@ def put_run(
         }
         ledger.commit_segment(record_of(number).model_copy(update=fields))
     ledger.put_plan_end(PlanEnd(segments=-(-len(frames) // segment), frames=len(frames), seconds={"decode": 1.5}))
+
+
+def _put_motion(ledger: RunLedger, number: int, part: Sequence[FrameRecord], scale: int) -> None:
+    """Puts strips of flat crops, each frame with a shade of its own."""
+    for times, put in ((1, ledger.put_source_picture), (scale, ledger.put_restored_picture)):
+        motion = MotionStrips(ColourInfo(range=2), times, partial(put, number, kind="motion"))
+        for offset, record in enumerate(part):
+            size = (times * (SHOWN.left + SHOWN.width), times * (SHOWN.top + SHOWN.height))
+            plane = np.full(size[::-1], 40 * (record.pts % 6), np.uint8)
+            motion.add(offset, record, Picture("gray", *size, (plane,)))
+        motion.end()
 
 
 def fidelity_of(**figures: float) -> FrameFidelity:

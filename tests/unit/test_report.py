@@ -21,7 +21,7 @@ import tests.support.ledgers
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import build_manifest
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness, TitleRecord
-from reelwright.ledger.report import formatting, page
+from reelwright.ledger.report import formatting, page, shot_pictures
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.run_ledger import RunLedger
@@ -249,7 +249,7 @@ def test_a_page_of_heavy_pictures_keeps_to_its_budget(tmp_path: Path, monkeypatc
     """The whole file, with markup, stays within its share of 40 MB."""
     shots, page_itself = 60, 40_000
     left = shots * BUDGET_BYTES * 7 // 10 // page.MOST_SHOTS
-    monkeypatch.setattr(page, "Budget", partial(Budget, left=left))
+    monkeypatch.setattr(shot_pictures, "Budget", partial(Budget, left=left))
     monkeypatch.setattr(tests.support.ledgers, "preview_of", lambda *_: heavy_preview())
     document = report(tmp_path, shots=(2,) * shots)
     assert len(document.shots) == shots

@@ -9,11 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from reelwright.media.frame_correction import FrameCorrection, FrameTone, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.types import FrameDamage, FrameRecord
+from reelwright.media.types import Crop, FrameDamage, FrameRecord
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import (
     CorrectionInfo,
+    CropInfo,
     DamageInfo,
     FidelityInfo,
     FrameBatch,
@@ -38,6 +39,7 @@ def frame_to_wire(record: FrameRecord) -> FrameInfo:
         duplicate=record.duplicate,
         correction=correction,
         tone=None if record.tone is None else ToneInfo(**record.tone.model_dump()),
+        crop=None if record.crop is None else CropInfo(**record.crop.model_dump()),
     )
 
 
@@ -45,7 +47,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
     """A message's frame as the pipeline handles it.
 
     Raises:
-        CorruptPayload: a figure of its correction or tone is not within its range.
+        CorruptPayload: a figure of its correction, tone or crop is not within its range.
     """
     return FrameRecord(
         pts=info.pts,
@@ -56,6 +58,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
         duplicate=info.duplicate,
         correction=correction_from_wire(info.correction) if info.HasField("correction") else None,
         tone=tone_of(info),
+        crop=_figures(info.crop, Crop, "crop") if info.HasField("crop") else None,
     )
 
 

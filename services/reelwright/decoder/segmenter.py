@@ -77,7 +77,7 @@ def batches(
     pending: list[DecodedFrame] = []
     before: tuple[DecodedFrame, ...] = ()
     after: tuple[DecodedFrame, ...] = ()
-    for frame, earlier, later in _with_neighbours(frames, halo_frames):
+    for frame, earlier, later in with_neighbours(frames, halo_frames):
         longest = min(segment_frames, FIRST_SEGMENT_MAX_FRAMES) if segment == 0 else segment_frames
         ends = in_segment >= longest or (frame.record.shot_start and in_segment >= min(SEGMENT_MIN_FRAMES, longest))
         if pending and (ends or len(pending) == batch_frames):
@@ -96,7 +96,7 @@ def batches(
         yield BatchFrames(segment=segment, number=number, frames=tuple(pending), last=True, before=before, after=after)
 
 
-def _with_neighbours(
+def with_neighbours(
     frames: Iterable[DecodedFrame], count: int
 ) -> Iterator[tuple[DecodedFrame, tuple[DecodedFrame, ...], tuple[DecodedFrame, ...]]]:
     """Yields each frame with up to `count` frames of its shot before it and as many after it, in order."""

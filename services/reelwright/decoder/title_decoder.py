@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import groupby
 
 import reelwright
@@ -18,6 +19,7 @@ from reelwright.bus.topics import FRAMES, segment_key
 from reelwright.decoder.guarded_frames import guarded_frames
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.look_ahead import look_ahead
+from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.tone_curves import with_tone
@@ -31,6 +33,7 @@ from reelwright.media.duplicates import with_duplicates
 from reelwright.media.fingerprint import check_held_source
 from reelwright.media.held_files import held
 from reelwright.media.jpeg import jpeg
+from reelwright.media.motion_strip import MotionStrips
 from reelwright.media.picture import pixel_format, without_chroma, without_neutral_chroma
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
@@ -124,7 +127,7 @@ def _publish_segments(
         recipe, full_range = title.request.recipe, video.colour.range == RANGE_FULL
         steadied = look_ahead(with_duplicates(_measured(decoded, seconds)), recipe, frame_bytes)
         toned = with_tone(steadied, recipe, frame_bytes, full_range=full_range)
-        stream = batches(toned, *segment_and_batch_length(title), halo_frames)
+        stream = batches(with_motion_crops(toned), *segment_and_batch_length(title), halo_frames)
         for number, segment in groupby(stream, key=lambda batch: batch.segment):
             with span("decode segment", run=title.request.run, segment=number):
                 count = publisher.publish_segment(number, segment)
@@ -221,6 +224,8 @@ class SegmentPublisher:
             self._engine = self._ledger.engine()
         sha = hashlib.sha256()
         frames: list[FrameRecord] = []
+        put = partial(self._ledger.put_source_picture, number, kind="motion")
+        motion = MotionStrips(self._title.source.video.colour, 1, put)
         first = 0
         for batch in stream:
             if self._window.closed:
@@ -229,11 +234,11 @@ class SegmentPublisher:
             for frame in batch.frames:
                 for plane in frame.picture.planes:
                     sha.update(plane.data)
-                if frame.record.preview and publish:
-                    image = jpeg(frame.picture, self._title.source.video.colour, PREVIEW_WIDTH)
-                    self._ledger.put_source_preview(number, len(frames), image)
+                if publish:
+                    self._put_pictures(number, len(frames), frame, motion)
                 frames.append(frame.record)
             if batch.last:
+                motion.end()
                 # Written before the last batch is published, so that a committed segment always has its plan.
                 plan = SegmentPlan(
                     segment=number, first_frame=first, frames=tuple(frames), source_digest=sha.hexdigest()
@@ -244,6 +249,13 @@ class SegmentPublisher:
             if publish:
                 self._publish_batch(batch)
         return len(frames)
+
+    def _put_pictures(self, number: int, offset: int, frame: DecodedFrame, motion: MotionStrips) -> None:
+        """Writes what the report shows of a frame."""
+        if frame.record.preview:
+            image = jpeg(frame.picture, self._title.source.video.colour, PREVIEW_WIDTH)
+            self._ledger.put_source_picture(number, offset, image)
+        motion.add(offset, frame.record, frame.picture)
 
     def _reject_adopted(self, number: int) -> None:
         """Has a segment made again that an earlier attempt had made of other pictures."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from reelwright.bus.batch_limits import check_frame_count
@@ -22,8 +23,10 @@ from reelwright.media.film_format import film_format
 from reelwright.media.frame_correction import ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.jpeg import jpeg
+from reelwright.media.motion_strip import MotionStrips
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
+from reelwright.media.repair_mask import mask_png
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
@@ -152,6 +155,10 @@ class SegmentBuilder:
         self._tone_changes: list[ToneChange] = []
         self._fidelity: list[FrameFidelity] = []
         self._tracker = SceneTracker()
+        scale, colour = self._title.request.recipe.scale, self._title.source.video.colour
+        self._motion = MotionStrips(
+            colour, scale, partial(self._ledger.put_restored_picture, self._number, kind="motion")
+        )
         self._first_frame = 0
         self._seconds = {"restoration": 0.0, "encode": 0.0}
         self._cost = 0.0
@@ -192,9 +199,11 @@ class SegmentBuilder:
                     tone_changes = [tone_change_from_wire(message) for message in ready.tone_changes]
                     fidelity = [fidelity_from_wire(message) for message in ready.fidelity]
                     records = [frame_from_wire(info) for info in ready.frames]
+                    masks = self._masks(ready)
                 except CorruptPayload:
                     self._buffer.discard_next()
                     raise
+                self._put_masks(records, masks)
                 self._encode_pictures(ready, records, pictures)
             self._damage += damage
             self._tone_changes += tone_changes
@@ -215,6 +224,7 @@ class SegmentBuilder:
             raise UnusableMessage(f"{len(batch.tone_changes)} changes of tone, the batch must have {opened}")
         if len(batch.fidelity) not in {0, len(batch.frames)}:
             raise UnusableMessage(f"{len(batch.fidelity)} frames measured, the batch has {len(batch.frames)}")
+        self._check_shown(batch)
         found = (payload.pix_fmt, payload.width, payload.height)
         if found != wanted:
             raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")
@@ -222,6 +232,33 @@ class SegmentBuilder:
             raise UnusableMessage(f"a cost of {batch.cost:g}, which is a number from 0")
         if batch.batch >= _MAX_BATCHES:
             raise UnusableMessage(f"batch {batch.batch} of a segment, which has at most {_MAX_BATCHES}")
+
+    def _check_shown(self, batch: RestoredBatch) -> None:
+        """As `_check`, for what the report shows of the batch."""
+        width, height = (side // self._title.request.recipe.scale for side in self._size)
+        for info in batch.frames:
+            crop = info.crop
+            if info.HasField("crop") and not (
+                0 < crop.width <= width - crop.left and 0 < crop.height <= height - crop.top
+            ):
+                raise UnusableMessage(f"a crop that is not in a picture of {width}x{height}")
+        if batch.HasField("repair_masks"):
+            masks, previews = batch.repair_masks, sum(info.preview for info in batch.frames)
+            kind = (masks.pix_fmt, masks.width, masks.height)
+            if (*kind, masks.frames) != ("gray", width, height, previews):
+                raise UnusableMessage(f"{masks.frames} repair masks of {_shown(kind)} for {previews} previews")
+
+    def _masks(self, batch: RestoredBatch) -> list[Picture]:
+        """The repair masks of a batch; none when it has none. Raises CorruptPayload."""
+        if not batch.HasField("repair_masks"):
+            return []
+        content = self._claims.load(batch.repair_masks, batch.run, batch.segment, batch.attempt)
+        return decode_payload(batch.repair_masks, content)
+
+    def _put_masks(self, records: list[FrameRecord], masks: list[Picture]) -> None:
+        previews = [index for index, record in enumerate(records) if record.preview]
+        for index, mask in zip(previews, masks, strict=False):
+            self._ledger.put_restored_picture(self._number, len(self._frames) + index, mask_png(mask), "mask")
 
     def _encode_pictures(self, batch: RestoredBatch, records: list[FrameRecord], pictures: list[Picture]) -> None:
         started = time.perf_counter()
@@ -234,7 +271,8 @@ class SegmentBuilder:
             encoder.add(picture)
             if record.preview:
                 image = jpeg(restored, video.colour, PREVIEW_WIDTH)
-                self._ledger.put_restored_preview(self._number, len(self._frames), image)
+                self._ledger.put_restored_picture(self._number, len(self._frames), image)
+            self._motion.add(len(self._frames), record, restored)
             if recipe.steadies:
                 placement = self._tracker.place(restored, shot_start=record.shot_start)
                 self._scene.append(placement.in_source(recipe.scale))
@@ -250,6 +288,7 @@ class SegmentBuilder:
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()
         with self._work.call():
+            self._motion.end()
             self._open_encoder().finish()
         self._seconds["encode"] += time.perf_counter() - started
         record = SegmentRecord(

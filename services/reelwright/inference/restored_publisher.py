@@ -11,6 +11,7 @@ from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed, BusFull
 from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.media.picture import Picture
+from reelwright.media.repair_mask import Codes, mask_picture
 from reelwright.media.transport import choose_codec, encode_payload
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
@@ -20,6 +21,8 @@ from reelwright.wire.frames_pb2 import FrameBatch, Payload, RestoredBatch
 # How soon a publisher that waits for room on the bus notices that its batch was abandoned.
 _PUBLISH_SECONDS = 0.2
 _MAX_CODECS = 16
+# Masks are small beside pictures. Larger ones go to the store, so that the message has room for pictures.
+_MOST_MASK_BYTES = 16 << 10
 
 
 class BatchAbandoned(InternalError):
@@ -81,7 +84,18 @@ class RestoredPublisher:
             changes = [frame.tone_change for frame in restored if frame.tone_change is not None]
             message.tone_changes.extend(map(tone_change_to_wire, changes))
             message.fidelity.extend(fidelity_to_wire(frame.fidelity) for frame in restored if frame.fidelity)
+            if masks := [frame.mask for frame in restored if frame.mask is not None]:
+                message.repair_masks.CopyFrom(self._coded_masks(batch, masks))
             self._publish_when_room(message, is_wanted)
+
+    def _coded_masks(self, batch: FrameBatch, masks: Sequence[Codes]) -> Payload:
+        payload = encode_payload([mask_picture(mask) for mask in masks], "zstd")
+        if len(payload.inline) <= _MOST_MASK_BYTES:
+            return payload
+        try:
+            return self._claims.store(payload, batch.run, batch.segment, batch.attempt)
+        except UnavailableError:
+            raise BatchAbandoned from None
 
     def _codec_of(self, run: str, picture: Picture) -> str:
         if self._codec != "auto":

@@ -61,6 +61,7 @@ class PictureRestorer:
         *,
         moved: tuple[float, float] = (0.0, 0.0),
         tone: FrameTone | None = None,
+        masked: bool = False,
     ) -> RestoredFrame:
         """Restores a frame.
 
@@ -70,6 +71,7 @@ class PictureRestorer:
             work: enlargement, shares of grain and detail, pixel format and range of the result.
             moved: samples of `picture` by which the result is moved to the right and down.
             tone: how glare and shadows are opened; None leaves them.
+            masked: whether to tell which samples the repair changed.
 
         Returns:
             A picture `work.scale` times as wide and high, in `work.pix_fmt`, and what was measured.
@@ -93,6 +95,7 @@ class PictureRestorer:
             siting=siting,
             moved=moved,
             tone=tone,
+            masked=masked,
         )
 
 

@@ -260,13 +260,15 @@ class InferenceWorker:
             halo_frames=self._restorer.halo_frames,
         )
         own, restored = corrections[batch.halo_before :][: len(batch.frames)], []
+        shown = [frame.preview for frame in batch.frames]
         with metrics.timed("restoration"):
-            for (picture, window), correction, tone in zip(frames, own, tones, strict=True):
+            for (picture, window), correction, tone, masked in zip(frames, own, tones, shown, strict=True):
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 heartbeat()
                 moved = (correction.move_right, correction.move_down)
-                restored.append(self._restorer.restore(picture, window, batch.work, moved=moved, tone=tone))
+                found = self._restorer.restore(picture, window, batch.work, moved=moved, tone=tone, masked=masked)
+                restored.append(found)
         return restored
 
     def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame]) -> None:

@@ -10,7 +10,7 @@ from reelwright.ledger.segments import FILE_NAME, RECORD_NAME
 from reelwright.store.folder import Folder
 from reelwright.store.local import TEMPORARY_NAME
 
-_PREVIEW_NAME = re.compile(r"[0-9]{6,}-[0-9]+\.jpg")
+_PREVIEW_NAME = re.compile(r"[0-9]{6,}-[0-9]+(-motion)?\.(jpg|png)")
 _FILM_NAME = re.compile(r"film\.[0-9a-z]+" + f"({re.escape(MANIFEST_SUFFIX)}|{re.escape(REPORT_SUFFIX)})?")
 _PRUNED = {
     "plan": (RECORD_NAME, re.compile(r"end\.json"), _PREVIEW_NAME, TEMPORARY_NAME),

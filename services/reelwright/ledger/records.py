@@ -10,8 +10,11 @@ The first attempt of a run has the folder RUN itself, a later one RUN/attempts/0
     RUN/plan/000007.json          SegmentPlan                                               (decoder)
     RUN/plan/end.json             PlanEnd                                                   (decoder, last)
     RUN/plan/000007-18.jpg        preview: the segment's frame 18 of the source             (decoder)
+    RUN/plan/000007-18-motion.jpg the shot's motion strip from that frame on                (decoder)
     RUN/segments/000007-HASH.mkv  encoded frames, named by 12 digits of their SHA-256       (encoder)
     RUN/segments/000007-18.jpg    preview: the same frame restored                          (encoder)
+    RUN/segments/000007-18.png    repair mask: which of its samples were changed            (encoder)
+    RUN/segments/000007-18-motion.jpg the same motion strip restored                        (encoder)
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
     RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
     RUN/marks/encode-000007-ID    WorkMark, while dangerous work is under way               (decoder, encoder)
@@ -160,8 +163,8 @@ class SegmentPlan(VersionedDocument):
         source_digest: SHA-256 over the samples of the pictures (without bars) in order, as hex.
     """
 
-    # Earlier versions mark no duplicates, and a run may be begun by one and continued by another.
-    MAY_DIFFER: ClassVar[IncEx] = {"frames": {"__all__": {"duplicate"}}}
+    # Earlier versions mark no duplicates and no crops, and a run may be begun by one and continued by another.
+    MAY_DIFFER: ClassVar[IncEx] = {"frames": {"__all__": {"duplicate", "crop"}}}
 
     segment: int
     first_frame: int

@@ -27,7 +27,7 @@ from reelwright.ledger.records import (
     TitleRecord,
 )
 from reelwright.ledger.run_index import RunIndex
-from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
+from reelwright.ledger.segments import RECORD_NAME, PictureKind, SegmentFolder, picture_name
 from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.folder import Folder
@@ -207,23 +207,23 @@ class RunLedger:
         """The plan's totals; None before the source is read to its end."""
         return self._documents.read("plan/end.json", PlanEnd)
 
-    def put_source_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
-        """Writes the source frame at `offset` in a segment, for the report."""
-        self._folder.create(_preview_name(segment, offset), jpeg)
+    def put_source_picture(self, segment: int, offset: int, data: bytes, kind: PictureKind = "preview") -> None:
+        """Writes a picture of the source frame at `offset` in a segment, for the report."""
+        self._folder.create(f"plan/{picture_name(segment, offset, kind)}", data)
 
-    def source_preview(self, segment: int, offset: int) -> bytes | None:
-        """A source preview as JPEG; None when there is none."""
-        name = _preview_name(segment, offset)
+    def source_picture(self, segment: int, offset: int, kind: PictureKind = "preview") -> bytes | None:
+        """What `put_source_picture` wrote; None when there is none."""
+        name = f"plan/{picture_name(segment, offset, kind)}"
         return self._folder.read(name) or self._of_holder(segment, lambda earlier: earlier._folder.read(name))
 
-    def put_restored_preview(self, segment: int, offset: int, jpeg: bytes) -> None:
-        """Writes the same frame restored."""
-        self._segments.put_preview(segment, offset, jpeg)
+    def put_restored_picture(self, segment: int, offset: int, data: bytes, kind: PictureKind = "preview") -> None:
+        """Writes a picture of the same frame restored, or what was repaired in it."""
+        self._segments.put_picture(segment, offset, data, kind)
 
-    def restored_preview(self, segment: int, offset: int) -> bytes | None:
-        """A restored preview as JPEG; None when there is none."""
-        own = self._segments.preview(segment, offset)
-        return own or self._of_holder(segment, lambda earlier: earlier._segments.preview(segment, offset))
+    def restored_picture(self, segment: int, offset: int, kind: PictureKind = "preview") -> bytes | None:
+        """What `put_restored_picture` wrote; None when there is none."""
+        own = self._segments.picture(segment, offset, kind)
+        return own or self._of_holder(segment, lambda earlier: earlier._segments.picture(segment, offset, kind))
 
     def put_segment_file(self, segment: int, local: Path) -> None:
         """Copies an encoded segment here, named by its content; `commit_segment` says which content counts."""
@@ -394,7 +394,3 @@ class OpenLedger(Protocol):
 
 def _plan_name(segment: int) -> str:
     return f"plan/{SegmentNumber(segment):06d}.json"
-
-
-def _preview_name(segment: int, offset: int) -> str:
-    return f"plan/{SegmentNumber(segment):06d}-{offset:d}.jpg"

@@ -40,8 +40,8 @@ def write_report(one: Path, other: Path, page: Path) -> None:
         frames = tuple(FrameRecord(pts=pts, duration=0) for pts in second.source_pts)
         ledger.put_plan(SegmentPlan(segment=0, first_frame=0, frames=frames, source_digest=""))
         for put, film, manifest in (
-            (ledger.put_source_preview, one, first),
-            (ledger.put_restored_preview, other, second),
+            (ledger.put_source_picture, one, first),
+            (ledger.put_restored_picture, other, second),
         ):
             for frame, image in _previews(film, manifest, {shot.preview_frame for shot in second.shots}):
                 put(0, frame, image)

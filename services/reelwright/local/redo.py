@@ -21,29 +21,25 @@ from reelwright.ledger.edits import EditAccount, is_deinterlaced
 from reelwright.ledger.judgement import Redoing
 from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import FilmFacts, read_manifest, write_manifest
-from reelwright.ledger.records import Manifest, PlanEnd, SegmentPlan, TitleRecord
+from reelwright.ledger.records import Manifest, PlanEnd, TitleRecord
 from reelwright.ledger.redone_shot import with_shot
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.local.job import make_job
+from reelwright.local.redone_pictures import put_pictures
 from reelwright.local.redone_segments import RedoneSegments
 from reelwright.local.shot_recipes import shot_recipes
 from reelwright.media.assemble import assemble_film
-from reelwright.media.bars import film_bars
 from reelwright.media.film_format import film_format
 from reelwright.media.film_segments import taken_out
-from reelwright.media.finished_film import pictures_of
 from reelwright.media.held_files import held
-from reelwright.media.jpeg import jpeg
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError
-
-_PREVIEW_WIDTH = 1280
 
 
 def redo_shot(
@@ -112,7 +108,8 @@ def _redone(
         at = datetime.now(UTC).isoformat(timespec="seconds")
         redone = Redoing(shot=shot, settings=tuple(settings), at=at)
         result = result.model_copy(update={"redone": (*manifest.redone, redone)})
-        ledger = _previews(RunLedger(str(folder / "ledger"), manifest.run), result, draft, made)
+        ledger = RunLedger(str(folder / "ledger"), manifest.run)
+        put_pictures(ledger, result, draft, made)
         write_report(result, ledger, str(draft), folder)
         Path(report_location(str(draft))).replace(report_location(str(film)))
         draft.replace(film)
@@ -158,19 +155,3 @@ def _assembled(film: Path, draft: Path, title: TitleRecord, made: RedoneSegments
     assembled = assemble_film(draft, inputs(), source=title.source, spec=spec, film=form)
     end = PlanEnd(segments=len(made.segments), frames=sum(map(len, made.segments)))
     return replace(film_facts(draft, title, end, assembled, seconds=time.perf_counter() - started), name=film.name)
-
-
-def _previews(ledger: RunLedger, manifest: Manifest, film: Path, made: RedoneSegments) -> RunLedger:
-    """The ledger with what the report reads of it: the plan, and the previews of source and film."""
-    places = {}
-    for number, frames in enumerate(made.segments):
-        records = tuple(made.records[number])
-        ledger.put_plan(SegmentPlan(segment=number, first_frame=frames.start, frames=records, source_digest=""))
-        places.update({frame: (number, frame - frames.start) for frame in frames})
-    wanted = {shot.preview_frame for shot in manifest.shots}
-    for frame, image in made.previews.items():
-        ledger.put_source_preview(*places[frame], image)
-    video = manifest.source.video
-    for frame, picture in pictures_of(film, wanted, film_bars(video, manifest.recipe)):
-        ledger.put_restored_preview(*places[frame], jpeg(picture, video.colour, _PREVIEW_WIDTH))
-    return ledger

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain, groupby
 from pathlib import Path
 
 from reelwright.decoder.look_ahead import look_ahead
+from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches
 from reelwright.decoder.title_decoder import PREVIEW_WIDTH, segment_and_batch_length, work_of
 from reelwright.decoder.tone_curves import with_tone
@@ -17,6 +18,7 @@ from reelwright.inference.restorer import PictureRestorer, lit_frames
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, SegmentRecord, TitleRecord
 from reelwright.ledger.redone_shot import RestoredShot
+from reelwright.ledger.report.certificate import WORST_SHOTS, worst_shots
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.local.job import RestorationJob
 from reelwright.media.bars import put_back
@@ -25,9 +27,11 @@ from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
 from reelwright.media.jpeg import jpeg
+from reelwright.media.motion_strip import MotionStrips
 from reelwright.media.picture import Picture, pixel_format, without_chroma, without_neutral_chroma
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
+from reelwright.media.repair_mask import Codes
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.restoration.engine_factory import create_engine
@@ -56,6 +60,9 @@ class RedoneSegments:
         records: the records of those frames.
         files: the encoded files of the segments that were restored, by number.
         previews: the source's previews as JPEG, by frame.
+        motion: its motion strips as JPEG, by the first frame in them, of the worst shots.
+        masks: the repair masks of the previews of the same shots, by frame.
+        worst: the shots that the report may list as the worst, by index.
     """
 
     def __init__(
@@ -84,6 +91,10 @@ class RedoneSegments:
         self.records: list[list[FrameRecord]] = []
         self.files: dict[int, Path] = {}
         self.previews: dict[int, bytes] = {}
+        self.motion: dict[int, bytes] = {}
+        self.masks: dict[int, Codes] = {}
+        # The shot that is redone may leave the list, and another one come in for it.
+        self.worst = {shot, *(each.number - 1 for each in worst_shots(manifest, WORST_SHOTS + 1))}
 
     def restore(self, on_progress: Callable[[ProgressMeter], None]) -> None:
         """Reads the source to its end.
@@ -95,7 +106,7 @@ class RedoneSegments:
         reader = FrameReader(self._title.source, self._recipe)
         lengths = segment_and_batch_length(self._title)
         with closing(frame for frame in reader) as decoded, ThreadPoolExecutor(self._threads) as pool:
-            stream = batches(self._prepared(decoded), *lengths, self._restorer.halo_frames)
+            stream = batches(with_motion_crops(self._prepared(decoded)), *lengths, self._restorer.halo_frames)
             for number, segment in groupby(stream, key=lambda batch: batch.segment):
                 self._read(number, list(segment), pool)
                 meter.advance(len(self.segments[-1]))
@@ -116,14 +127,17 @@ class RedoneSegments:
             steadiness=self._steadiness.shots()[self._before],
         )
 
+    def _shot_of(self, frame: int) -> int:
+        return bisect_right(self._starts, frame) - 1
+
     def _recipe_of(self, frame: int) -> Recipe:
-        return self._recipes.get(bisect_right(self._starts, frame) - 1, self._recipe)
+        return self._recipes.get(self._shot_of(frame), self._recipe)
 
     def _prepared(self, decoded: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
         """The frames with what the look-ahead says about them, each shot by its recipe."""
         video = self._video
         size = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
-        for shot, frames in groupby(decoded, key=lambda frame: bisect_right(self._starts, frame.index) - 1):
+        for shot, frames in groupby(decoded, key=lambda frame: self._shot_of(frame.index)):
             recipe = self._recipes.get(shot, self._recipe)
             steadied = look_ahead(frames, recipe, size)
             yield from with_tone(steadied, recipe, size, full_range=video.colour.range == RANGE_FULL)
@@ -133,11 +147,32 @@ class RedoneSegments:
         self.segments.append(range(frames[0].index, frames[-1].index + 1))
         self.records.append([frame.record for frame in frames])
         wanted = {shot.preview_frame for shot in self._manifest.shots}
+        motion = MotionStrips(self._video.colour, 1, self.motion.__setitem__)
         for frame in frames:
             if frame.index in wanted:
                 self.previews[frame.index] = jpeg(frame.picture, self._video.colour, PREVIEW_WIDTH)
+            if self._shot_of(frame.index) in self.worst:
+                motion.add(frame.index, frame.record, frame.picture)
+        motion.end()
+        shown = {self._manifest.shots[each].preview_frame for each in self.worst}
+        for part in parts:
+            if shown.intersection(frame.index for frame in part.frames):
+                self._mask(part, shown, pool)
         if any(frame.index in self._frames for frame in frames):
             self._restore_segment(number, parts, pool)
+
+    def _mask(self, part: BatchFrames, shown: Container[int], pool: ThreadPoolExecutor) -> None:
+        """Finds what was repaired in some frames, by restoring them anew."""
+        frames, lit = [], []
+        for frame, window in zip(part.frames, self._lit(part), strict=True):
+            if frame.index in shown:
+                frames.append(frame)
+                lit.append(window)
+        for frame, restored in zip(frames, pool.map(self._restored_frame, frames, lit), strict=True):
+            if restored.mask is not None:
+                self.masks[frame.index] = restored.mask
+            if frame.index not in self._frames:
+                self._check_same(frame, put_back(restored.picture, self._video, self._recipe).digest())
 
     def _restore_segment(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
         title, records = self._title, self.records[number]
@@ -183,17 +218,24 @@ class RedoneSegments:
             measured = (restored.damage, restored.tone_change, restored.fidelity)
             self._measured.append(MeasuredFrame(frame.record, *measured))
             self._digests.append(digest)
-        elif digest != self._manifest.frame_digests[frame.index]:
+        else:
+            self._check_same(frame, digest)
+
+    def _check_same(self, frame: DecodedFrame, digest: str) -> None:
+        if digest != self._manifest.frame_digests[frame.index]:
             what = f"frame {frame.index}, of another shot, came out differently than before"
             raise InputError(what, self._manifest.film, "restore the film again")
 
     def _restored(self, part: BatchFrames, pool: ThreadPoolExecutor) -> Iterator[RestoredFrame]:
+        return pool.map(self._restored_frame, part.frames, self._lit(part))
+
+    def _lit(self, part: BatchFrames) -> Iterator[tuple[Picture, FrameWindow | None]]:
         frames = (*part.before, *part.frames, *part.after)
         pictures = [frame.picture for frame in frames]
         # As the decoder publishes a batch.
         if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in part.frames):
             pictures = [without_chroma(picture) for picture in pictures]
-        lit = lit_frames(
+        return lit_frames(
             pictures,
             [self._light(frame) for frame in frames],
             before=len(part.before),
@@ -201,7 +243,6 @@ class RedoneSegments:
             full_range=self._video.colour.range == RANGE_FULL,
             halo_frames=self._restorer.halo_frames,
         )
-        return pool.map(self._restored_frame, part.frames, lit)
 
     def _light(self, frame: DecodedFrame) -> FrameCorrection | None:
         is_evened = self._recipe_of(frame.index).deflicker == "on"
@@ -211,4 +252,6 @@ class RedoneSegments:
         picture, window = lit
         work, correction = work_of(self._title, self._recipe_of(frame.index)), frame.record.correction or _UNCHANGED
         moved = (correction.move_right, correction.move_down)
-        return self._restorer.restore(picture, window, work, moved=moved, tone=frame.record.tone)
+        return self._restorer.restore(
+            picture, window, work, moved=moved, tone=frame.record.tone, masked=frame.record.preview
+        )

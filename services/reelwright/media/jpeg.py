@@ -21,11 +21,16 @@ def jpeg(picture: Picture, colour: ColourInfo, max_width: int) -> bytes:
     """The picture as a JPEG file, at most `max_width` columns wide. The colour tags say what its code values mean."""
     width = min(max_width, picture.width)
     height = max(1, round(picture.height * width / picture.width))
-    image = _gray(picture, colour) if picture.format.planes == 1 else _bgr(picture, colour)
+    image = displayed(picture, colour)
     if width < picture.width:
         image = cast("_Image", cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
     _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return coded.tobytes()
+
+
+def displayed(picture: Picture, colour: ColourInfo) -> _Image:
+    """The picture as a screen shows it: (H, W, 3) uint8, BGR, or (H, W) uint8 for one plane. See `jpeg`."""
+    return _gray(picture, colour) if picture.format.planes == 1 else _bgr(picture, colour)
 
 
 def _bgr(picture: Picture, colour: ColourInfo) -> _Image:

@@ -228,6 +228,22 @@ class SourceInfo(_Value):
     joins: tuple[ClockJoin, ...] | None = ()
 
 
+class Crop(_Value):
+    """A part of a picture without its bars, in samples of the source.
+
+    Attributes:
+        left: columns to the left of it.
+        top: rows above it.
+        width: its columns.
+        height: its rows.
+    """
+
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
 class FrameRecord(_Value):
     """What the pipeline knows about a frame apart from its picture.
 
@@ -240,6 +256,7 @@ class FrameRecord(_Value):
         duplicate: the frame repeats the one before it, of the same shot (see `media.duplicates`).
         correction: what steadies the frame; None when the recipe steadies nothing.
         tone: how glare and shadows are opened; None when the recipe opens neither.
+        crop: the report shows this part of the frame in the motion strip of its shot; None when it shows none.
     """
 
     pts: int
@@ -250,6 +267,7 @@ class FrameRecord(_Value):
     duplicate: bool = False
     correction: FrameCorrection | None = None
     tone: FrameTone | None = None
+    crop: Crop | None = None
 
 
 class FrameDamage(_Value):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.picture import Picture, Plane
+from reelwright.media.repair_mask import DUST, SCRATCH
 from reelwright.restoration.alignment import Codes
 
 Luma = NDArray[np.float32]
@@ -45,27 +46,50 @@ class Reference:
     Attributes:
         luma: (H, W) float32, after deflickering, without its dust.
         toned: (H, W) float32, the same with its tone opened; `luma` itself where it is left.
-        repaired: share of its samples that were replaced as dust.
+        repaired: (H, W) uint8, `repaired_samples`; None when no neighbours were read.
         scratch: (H, W) or larger, uint8, `measurement.Measurement.scratch`; None when no neighbours were read.
     """
 
     luma: Luma
     toned: Luma
-    repaired: float
+    repaired: Codes | None
     scratch: Codes | None
 
 
-def repaired_share(codes: Codes, repaired: Codes, shape: tuple[int, int]) -> float:
-    """Share of a frame's samples that were replaced as dust.
+def repaired_samples(codes: Codes, repaired: Codes, shape: tuple[int, int]) -> Codes:
+    """Which of a frame's samples were replaced as dust.
 
     Args:
         codes: (H, W) uint8, the frame.
         repaired: (H, W) uint8, the same repaired.
         shape: rows and columns of the frame; what lies beyond is an extension.
+
+    Returns:
+        (H, W) uint8 of this shape: by how much, 0 for those that were left.
     """
     rows, columns = shape
-    changed = cv2.absdiff(codes[:rows, :columns], repaired[:rows, :columns])
-    return cv2.countNonZero(changed) / (rows * columns)
+    return np.asarray(cv2.absdiff(codes[:rows, :columns], repaired[:rows, :columns]), np.uint8)
+
+
+def repair_mask(reference: Reference, restored: Luma) -> Codes:
+    """Which samples the repair changed; the shares that `measure_fidelity` finds are counted by the same rules.
+
+    Args:
+        reference: the frame.
+        restored: as of `measure_fidelity`.
+
+    Returns:
+        (H, W) uint8: sums of `DUST` and `SCRATCH`.
+    """
+    rows, columns = reference.luma.shape
+    mask = np.zeros((rows, columns), np.uint8)
+    if reference.repaired is not None:
+        mask[reference.repaired > 0] = DUST
+    small = _sixteenths(cv2.resize(restored, (columns, rows), interpolation=cv2.INTER_AREA))
+    scratched = _scratched(reference.scratch, cv2.subtract(small, _sixteenths(reference.toned)))
+    if scratched is not None:
+        mask[np.asarray(scratched) > 0] += SCRATCH
+    return mask
 
 
 def measure_fidelity(reference: Reference, restored: Luma) -> FrameFidelity:
@@ -95,8 +119,8 @@ def measure_fidelity(reference: Reference, restored: Luma) -> FrameFidelity:
     return FrameFidelity(
         **{name: round(value, _DIGITS) for name, value in figures.items()},
         tint=0.0,
-        repaired=round(reference.repaired, 6),
-        scratched=round(_scratched(reference.scratch, difference), 6),
+        repaired=_share(reference.repaired),
+        scratched=_share(_scratched(reference.scratch, difference)),
     )
 
 
@@ -194,19 +218,23 @@ def _means(plane: Plane) -> NDArray[np.float64]:
     return np.array(parts, np.float64)
 
 
-def _scratched(scratch: Codes | None, difference: cv2.typing.MatLike) -> float:
+def _share(mask: cv2.typing.MatLike | None) -> float:
+    return 0.0 if mask is None else round(cv2.countNonZero(mask) / mask.size, 6)
+
+
+def _scratched(scratch: Codes | None, difference: cv2.typing.MatLike) -> cv2.typing.MatLike | None:
+    """The samples that were changed on lasting lines, 255 each; None for none."""
     if scratch is None:
-        return 0.0
+        return None
     rows, columns = difference.shape
     line = scratch[:rows, :columns]
     bright = cv2.inRange(line, (_NO_LINE + _LINE_STEPS,), (255,))
     dark = cv2.inRange(line, (0,), (_NO_LINE - _LINE_STEPS,))
     if not (cv2.countNonZero(bright) or cv2.countNonZero(dark)):
-        return 0.0
+        return None
     darker = cv2.inRange(difference, (-_MOST,), (-_CHANGED,))
     brighter = cv2.inRange(difference, (_CHANGED,), (_MOST,))
-    removed = cv2.bitwise_or(cv2.bitwise_and(bright, darker), cv2.bitwise_and(dark, brighter))
-    return cv2.countNonZero(removed) / difference.size
+    return cv2.bitwise_or(cv2.bitwise_and(bright, darker), cv2.bitwise_and(dark, brighter))
 
 
 def _noise(luma: cv2.typing.MatLike) -> float:

@@ -22,7 +22,7 @@ from reelwright.restoration.alignment import Codes
 from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.enlarge import enlarge
-from reelwright.restoration.fidelity import Reference, measure_fidelity, repaired_share, tint_of
+from reelwright.restoration.fidelity import Reference, measure_fidelity, repair_mask, repaired_samples, tint_of
 from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import kept_grain
@@ -48,12 +48,15 @@ class RestoredFrame:
         damage: what was measured in the source; None with a network that reads single frames.
         tone_change: what opening glare and shadows changed; None when they were left.
         fidelity: how it agrees with the source.
+        mask: (H, W) uint8, which samples of the source the repair changed, see `fidelity.repair_mask`; None when it was
+            not asked for, and with a network that reads single frames.
     """
 
     picture: Picture
     damage: FrameDamage | None
     tone_change: ToneChange | None = None
     fidelity: FrameFidelity | None = None
+    mask: Codes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,14 @@ class _RepairedFrame:
         inputs: what the network reads beside it; None for a network that reads single frames, as the rest.
         damage: what was measured.
         scratch: see `Reference`.
-        share: of the samples that were replaced.
+        repaired: see `Reference`.
     """
 
     luma: Luma
     inputs: NetworkInput | None = None
     damage: FrameDamage | None = None
     scratch: Codes | None = None
-    share: float = 0.0
+    repaired: Codes | None = None
 
 
 class Restorer:
@@ -108,6 +111,7 @@ class Restorer:
         siting: tuple[float, float] = DEFAULT_SITING,
         moved: tuple[float, float] = (0.0, 0.0),
         tone: FrameTone | None = None,
+        masked: bool = False,
     ) -> RestoredFrame:
         """Restores a frame; the result is `scale` times as wide and high.
 
@@ -119,6 +123,7 @@ class Restorer:
             siting: where the first chroma sample of `picture` lies (see `enlarge_chroma`).
             moved: samples of `picture` by which the result is moved to the right and down.
             tone: how glare and shadows are opened; None leaves them.
+            masked: whether to tell which samples the repair changed.
         """
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
@@ -127,7 +132,7 @@ class Restorer:
         toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
         enlarged = self._enlarged(found, toned)
         # Measured before it is scaled in place.
-        measured = self._measured(found, enlarged, toned)
+        measured, mask = self._measured(found, enlarged, toned, masked=masked)
         enlarged *= np.float32(gain * ((1 << source.depth) - 1))
         luma = move(enlarged, moved[0] * self._scale, moved[1] * self._scale)
         planes: list[Plane] = [quantise(luma, target)]
@@ -152,7 +157,7 @@ class Restorer:
         change = None if toned is None else toned.change
         restored = Picture(out_pix_fmt, *size, tuple(planes))
         fidelity = measured.model_copy(update={"tint": tint_of(picture, restored, gain)})
-        return RestoredFrame(restored, found.damage, change, fidelity)
+        return RestoredFrame(restored, found.damage, change, fidelity, mask)
 
     def _repaired(self, picture: Picture, window: FrameWindow | None) -> _RepairedFrame:
         luma = picture.planes[0].astype(np.float32)
@@ -167,7 +172,7 @@ class Restorer:
             prepared.network_input(self._detail),
             prepared.measurement.summary(),
             prepared.measurement.scratch,
-            repaired_share(codes, repaired, luma.shape),
+            repaired_samples(codes, repaired, luma.shape),
         )
 
     def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None) -> Luma:
@@ -181,13 +186,19 @@ class Restorer:
             restored += grain
         return restored
 
-    def _measured(self, found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None) -> FrameFidelity:
-        """How enlarged luma agrees with the source, without the tint; past a limit the luma is changed in place."""
+    def _measured(
+        self, found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None, *, masked: bool
+    ) -> tuple[FrameFidelity, Codes | None]:
+        """How enlarged luma agrees with the source, without the tint; past a limit the luma is changed in place.
+
+        Beside it the mask of `RestoredFrame`.
+        """
         opened = found.luma if toned is None else toned.apply(found.luma.copy())
-        reference = Reference(found.luma, opened, found.share, found.scratch)
+        reference = Reference(found.luma, opened, found.repaired, found.scratch)
         measured = measure_fidelity(reference, enlarged)
         held_back = 0.0 if self._limits is None else self._limits.held_back(measured)
-        if held_back == 0:
-            return measured
-        hold_back(enlarged, opened, held_back)
-        return measure_fidelity(reference, enlarged).model_copy(update={"held_back": held_back})
+        if held_back:
+            hold_back(enlarged, opened, held_back)
+            measured = measure_fidelity(reference, enlarged).model_copy(update={"held_back": held_back})
+        known = masked and found.repaired is not None
+        return measured, repair_mask(reference, enlarged) if known else None

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
@@ -16,6 +16,7 @@ class FrameInfo(_message.Message):
     CORRECTION_FIELD_NUMBER: _ClassVar[int]
     TONE_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    CROP_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
@@ -24,7 +25,20 @@ class FrameInfo(_message.Message):
     correction: CorrectionInfo
     tone: ToneInfo
     duplicate: bool
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ...) -> None: ...
+    crop: CropInfo
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ...) -> None: ...
+
+class CropInfo(_message.Message):
+    __slots__ = ("left", "top", "width", "height")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    left: int
+    top: int
+    width: int
+    height: int
+    def __init__(self, left: _Optional[int] = ..., top: _Optional[int] = ..., width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
 
 class ToneInfo(_message.Message):
     __slots__ = ("white", "shadows", "highlights", "veil", "detail")
@@ -143,7 +157,7 @@ class FrameBatch(_message.Message):
     def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., halo_corrections: _Optional[_Iterable[_Union[CorrectionInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "fidelity", "attempt")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "fidelity", "attempt", "repair_masks")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -159,6 +173,7 @@ class RestoredBatch(_message.Message):
     TONE_CHANGES_FIELD_NUMBER: _ClassVar[int]
     FIDELITY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REPAIR_MASKS_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
     batch: int
@@ -174,7 +189,8 @@ class RestoredBatch(_message.Message):
     tone_changes: _containers.RepeatedCompositeFieldContainer[ToneChangeInfo]
     fidelity: _containers.RepeatedCompositeFieldContainer[FidelityInfo]
     attempt: int
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., fidelity: _Optional[_Iterable[_Union[FidelityInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
+    repair_masks: Payload
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., fidelity: _Optional[_Iterable[_Union[FidelityInfo, _Mapping]]] = ..., attempt: _Optional[int] = ..., repair_masks: _Optional[_Union[Payload, _Mapping]] = ...) -> None: ...
 
 class ToneChangeInfo(_message.Message):
     __slots__ = ("brightness", "changed")

@@ -192,6 +192,12 @@ def shot_sentence(shot: ShotEntry) -> str:
     return ", ".join(words)
 
 
+def repair_sentence(dust: float, scratched: float) -> str:
+    """What the repair changed in a frame, as shares of its samples, in words, e.g. `dust 0.12 % of the samples`."""
+    found = [f"{name} {100 * share:.2g} %" for name, share in (("dust", dust), ("lasting lines", scratched)) if share]
+    return f"repaired: {', '.join(found)} of the samples" if found else "nothing repaired in this frame"
+
+
 def stream_description(stream: StreamOutcome) -> str:
     """A stream's codec and language, without those that are unknown."""
     codec = "" if stream.codec == stream.kind else stream.codec

@@ -7,7 +7,8 @@
   const zooms = [...document.querySelectorAll("[data-zoom]")];
   // The part of the picture in view: magnification, and the picture's corner as a share of the stage.
   const view = { zoom: 1, x: 0, y: 0 };
-  let current = 0;
+  const mask = byId("mask"), repairs = byId("repairs");
+  let current = 0, showsRepairs = false;
 
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
@@ -34,6 +35,15 @@
     showView();
   }
 
+  function showRepairs() {
+    const { mask: source, repaired } = shots[current].dataset, known = repaired !== undefined;
+    repairs.disabled = !known;
+    repairs.title = known ? repaired : "Only the worst shots have it";
+    repairs.setAttribute("aria-pressed", String(known && showsRepairs));
+    mask.hidden = !(known && showsRepairs && source);
+    if (mask.hidden) mask.removeAttribute("src"); else mask.src = source;
+  }
+
   function showShot(index, focus = false) {
     current = clamp(index, 0, shots.length - 1);
     const shot = shots[current], data = shot.dataset;
@@ -48,7 +58,8 @@
       other.tabIndex = other === shot ? 0 : -1;
       other.setAttribute("aria-current", String(other === shot));
     });
-    where.textContent = `Shot ${data.shot} of ${viewer.dataset.shots}, frame ${Number(data.frame).toLocaleString("en")}, ${data.at}${data.damage ? `: ${data.damage}` : ""}`;
+    where.textContent = `Shot ${data.shot} of ${viewer.dataset.shots}, frame ${Number(data.frame).toLocaleString("en")}, ${data.at}${data.damage ? `: ${data.damage}` : ""}${data.repaired ? `; ${data.repaired}` : ""}`;
+    showRepairs();
     byId("previous").disabled = current === 0;
     byId("next").disabled = current === shots.length - 1;
     const strip = byId("strip"), item = shot.parentElement;
@@ -104,6 +115,7 @@
     showSplit();
   });
   zooms.forEach((button) => button.addEventListener("click", () => zoomTo(Number(button.dataset.zoom))));
+  repairs.addEventListener("click", () => { showsRepairs = !showsRepairs; showRepairs(); });
   byId("previous").addEventListener("click", () => showShot(current - 1));
   byId("next").addEventListener("click", () => showShot(current + 1));
   shots.forEach((shot, index) => shot.addEventListener("click", () => showShot(index)));
