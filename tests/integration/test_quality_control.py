@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,12 @@ def test_the_worst_shots_are_listed_first(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_judgement_stays_in_the_manifest(capsys: pytest.CaptureFixture[str]) -> None:
     """An accepted shot is listed as such, nothing else in the manifest changes, and the film is verified still."""
-    before = manifest_of(film())
+    before, page = manifest_of(film()), Path(f"{film()}.report.html")
+    plain = page.read_text()
     assert "shot 2" in printed(capsys, "qc", film(), "--shot", 2, "--accept", "looked at in motion")
+    written = page.read_text()
+    assert "<td>accepted</td><td>looked at in motion</td>" in written
+    assert without_judgements(written) == without_judgements(plain)
     after: dict[str, Any] = manifest_of(film())
     (judgement,) = after["judgements"]
     assert (judgement["shot"], judgement["accepted"], judgement["remark"]) == (2, True, "looked at in motion")
@@ -61,6 +66,32 @@ def test_a_judgement_stays_in_the_manifest(capsys: pytest.CaptureFixture[str]) -
     (line,) = (line for line in printed(capsys, "qc", film()).splitlines() if line.startswith("shot 2 "))
     assert line.endswith(": looked at in motion")
     assert run(["verify", str(film())]) == 0
+
+
+def without_judgements(page: str) -> tuple[str, str]:
+    """What stands in a report before and after the judgements."""
+    before, _, rest = page.partition("<!-- judgements -->")
+    return before, rest.partition("<!-- end of judgements -->")[2]
+
+
+def test_judgements_in_a_report_are_all_there_and_text(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Later ones come below earlier ones, markup in a remark is text, and a film without its report is judged, too."""
+    copy = tmp_path / "film.mp4"
+    for path in film("grain.keep=0").parent.iterdir():
+        shutil.copy(path, tmp_path)
+    page = Path(f"{copy}.report.html")
+    printed(capsys, "qc", copy, "--shot", 1, "--accept", "<!-- end of judgements --><script>")
+    printed(capsys, "qc", copy, "--shot", 3, "--accept", "")
+    text = page.read_text()
+    assert text.count("<!-- end of judgements -->") == 1
+    first, second = (text.index(f'data-goto="{shot}">{shot}</button></th><td>00:00:0') for shot in (1, 3))
+    assert text.index('id="judgements"') < first < text.index("&lt;script&gt;") < second
+    page.write_text("a report of an earlier version")
+    assert "no place" in printed(capsys, "qc", copy, "--shot", 2, "--accept", "")
+    assert page.read_text() == "a report of an earlier version"
+    page.unlink()
+    assert "no place" in printed(capsys, "qc", copy, "--shot", 2, "--accept", "")
+    assert [each["shot"] for each in manifest_of(copy)["judgements"]] == [1, 3, 2, 2]
 
 
 @pytest.mark.parametrize(

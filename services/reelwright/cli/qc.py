@@ -18,7 +18,8 @@ def command(
     most: Annotated[int, typer.Option("--most", min=1, help="List at most so many shots.")] = 20,
     shot: Annotated[int | None, typer.Option("--shot", help="The shot to accept, counted from 1.")] = None,
     accept: Annotated[
-        str | None, typer.Option("--accept", metavar="REMARK", help="Write into the manifest that you accept --shot.")
+        str | None,
+        typer.Option("--accept", metavar="REMARK", help="Write down that you accept --shot, with a remark."),
     ] = None,
     c2pa: Annotated[bool, typer.Option("--c2pa", help="Print what was done as a C2PA manifest definition.")] = False,
     as_json: JsonOption = False,
@@ -33,8 +34,9 @@ def command(
     if (shot is None) != (accept is None):
         raise UserError("--shot and --accept belong together", "reelwright qc", "give both, or neither")
     if shot is not None and accept is not None:
-        accept_shot(film, shot, accept)
-        print_notice(f"shot {shot} of {film} accepted")
+        reported = accept_shot(film, shot, accept)
+        where = "" if reported else "; its report has no place for it, the manifest has it"
+        print_notice(f"shot {shot} of {film} accepted{where}")
         return
     manifest = read_manifest(film)
     if c2pa:

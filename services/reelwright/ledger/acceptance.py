@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
-from reelwright.ledger.delivery import manifest_location
+from reelwright.ledger.delivery import manifest_location, report_location
 from reelwright.ledger.judgement import Judgement
 from reelwright.ledger.manifest import read_manifest
 from reelwright.ledger.records import Manifest
+from reelwright.ledger.report.page import with_judgements
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError
 
 
-def accept_shot(film: str, shot: int, remark: str) -> Judgement:
-    """Writes into a film's manifest that a person accepts a shot.
+def accept_shot(film: str, shot: int, remark: str) -> bool:
+    """Writes into a film's manifest that a person accepts a shot, and then into its report.
+
+    After an interruption in between, the next judgement writes both into the report.
 
     Args:
         film: its location.
         shot: number of the shot, from 1.
         remark: of the person; may be empty.
 
+    Returns:
+        Whether the report has it; false when there is none, or one of an earlier version.
+
     Raises:
         InputError: no whole manifest lies beside the film, or it has no such shot.
-        OutputError: the manifest cannot be written.
+        OutputError: manifest or report cannot be written.
     """
     check_shot(read_manifest(film), film, shot)
     folder, name = parent_folder(manifest_location(film))
@@ -34,7 +41,12 @@ def accept_shot(film: str, shot: int, remark: str) -> Judgement:
     judgement = Judgement(shot=shot, accepted=True, remark=remark, at=datetime.now(UTC).isoformat(timespec="seconds"))
     document["judgements"] = [*document.get("judgements", ()), judgement.model_dump()]
     folder.replace(name, json.dumps(document, separators=(",", ":")).encode())
-    return judgement
+    report = PurePosixPath(report_location(film)).name
+    page = folder.read(report)
+    changed = None if page is None else with_judgements(page.decode(), read_manifest(film))
+    if changed is not None:
+        folder.replace(report, changed.encode())
+    return changed is not None
 
 
 def check_shot(manifest: Manifest, film: str, shot: int) -> None:

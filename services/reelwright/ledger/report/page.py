@@ -26,6 +26,8 @@ from reelwright.store.scratch import scratch_folder
 
 # With more shots the pictures would be too small to judge, so only evenly spaced shots are shown.
 MOST_SHOTS = 2000
+# Around what `with_judgements` replaces.
+_MARKERS = ("<!-- judgements -->", "<!-- end of judgements -->")
 
 
 def write_report(manifest: Manifest, ledger: RunLedger, film: str, scratch: Path | None = None) -> None:
@@ -71,43 +73,66 @@ def write_comparison(one: Manifest, other: Manifest, ledger: RunLedger, page: Pa
         raise output_error(error, str(page)) from None
 
 
-def _page(manifest: Manifest, ledger: RunLedger, compared: Manifest | None = None) -> TemplateStream:
-    environment = Environment(
+def with_judgements(page: str, manifest: Manifest) -> str | None:
+    """The text of a film's report with the judgements of its manifest in it, and nothing else changed.
+
+    Returns:
+        None when the report is of an earlier version, which has no place for them.
+    """
+    # Everything that a person or a source wrote is escaped in the page, so the first marker is ours.
+    before, begin, rest = page.partition(_MARKERS[0])
+    _, end, after = rest.partition(_MARKERS[1])
+    if not end:
+        return None
+    part = _environment().get_template("judgements.html.j2").render(m=manifest, formatting=formatting)
+    return f"{before}{begin}\n{part}{end}{after}"
+
+
+def _environment() -> Environment:
+    return Environment(
         loader=PackageLoader("reelwright.ledger.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _page(manifest: Manifest, ledger: RunLedger, compared: Manifest | None = None) -> TemplateStream:
     shown, worst = spaced(manifest.shots, MOST_SHOTS), worst_shots(manifest)
     pictures = ShotPictures(manifest, ledger, shown, () if compared else worst)
     style, script = _asset("report.css"), _asset("report.js")
     distinct = len(set(manifest.pts))
-    return environment.get_template("report.html.j2").stream(
-        m=manifest,
-        title=formatting.title_of(manifest),
-        formatting=formatting,
-        time_span=time_span,
-        timestamp=timestamp,
-        rows=formatting.comparison(manifest),
-        steps=formatting.processing_steps(manifest),
-        lost=max(0, manifest.frames_in - distinct),
-        doubled=max(0, manifest.frames_out - distinct),
-        complete=manifest.frames_in == manifest.frames_out == distinct,
-        aspect=float(pictures.aspect),
-        shown=len(shown),
-        shots=pictures.shots(),
-        motion=pictures.motion(),
-        curves=list(compared_curves(compared, manifest) if compared else curves(manifest)),
-        compared=compare(compared, manifest) if compared else [],
-        names=("A", "B") if compared else ("Source", "Restored"),
-        other=compared,
-        worst=worst,
-        edits=list(edit_rows(manifest)),
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        style_hash=_csp_hash(style),
-        script_hash=_csp_hash(script),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .stream(
+            m=manifest,
+            title=formatting.title_of(manifest),
+            formatting=formatting,
+            markers=[Markup(marker) for marker in _MARKERS],  # noqa: S704 - our own text
+            time_span=time_span,
+            timestamp=timestamp,
+            rows=formatting.comparison(manifest),
+            steps=formatting.processing_steps(manifest),
+            lost=max(0, manifest.frames_in - distinct),
+            doubled=max(0, manifest.frames_out - distinct),
+            complete=manifest.frames_in == manifest.frames_out == distinct,
+            aspect=float(pictures.aspect),
+            shown=len(shown),
+            shots=pictures.shots(),
+            motion=pictures.motion(),
+            curves=list(compared_curves(compared, manifest) if compared else curves(manifest)),
+            compared=compare(compared, manifest) if compared else [],
+            names=("A", "B") if compared else ("Source", "Restored"),
+            other=compared,
+            worst=worst,
+            edits=list(edit_rows(manifest)),
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            style_hash=_csp_hash(style),
+            script_hash=_csp_hash(script),
+        )
     )
 
 
