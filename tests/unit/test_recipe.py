@@ -9,7 +9,7 @@ import pytest
 from reelwright.cli.main import run
 from reelwright.titles.errors import RecipeError
 from reelwright.titles.named_recipes import recipe_names, recipe_summary
-from reelwright.titles.recipe import Tone, load_recipe, recipe_keys
+from reelwright.titles.recipe import Recipe, Tone, load_recipe, recipe_keys
 
 
 def test_every_shipped_recipe_is_valid() -> None:
@@ -18,6 +18,18 @@ def test_every_shipped_recipe_is_valid() -> None:
     assert {"archive", "clean", "faithful", "war-film", "home-movie-8mm"} <= set(names)
     assert len({load_recipe(name).canonical() for name in names}) == len(names)
     assert all(20 < len(recipe_summary(name)) < 110 and recipe_summary(name).endswith(".") for name in names)
+
+
+def test_a_look_takes_a_tenth_of_the_film() -> None:
+    """The recipe `preview` restores one second of ten; old recipes keep their form, and no part is a whole period."""
+    preview = load_recipe("preview")
+    assert (preview.excerpt.period, preview.excerpt.length, preview.excerpt.frames(1000)) == (10, 1, 100)
+    assert "excerpt.period" in preview.changed_keys()
+    assert "excerpt" not in Recipe().canonical()
+    assert Recipe().excerpt.frames(1000) == 1000
+    for wrong in ("1", "2", "4000"):
+        with pytest.raises(RecipeError, match="excerpt"):
+            load_recipe("faithful", {"excerpt.length": "2", "excerpt.period": wrong})
 
 
 def test_the_archives_recipe_changes_nothing_beside_the_restoration() -> None:

@@ -68,7 +68,10 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> Reso
     # How much work the title is must be known before a decoder opens the source.
     video = found.video
     request = request.model_copy(
-        update={"frames_estimate": max(0, video.frames_estimate), "frame_pixels": video.width * video.height}
+        update={
+            "frames_estimate": max(0, recipe.excerpt.frames(video.frames_estimate)),
+            "frame_pixels": video.width * video.height,
+        }
     )
     return ResolvedTitle(
         request, SourceProbe(source=found, version=reelwright.__version__, toolchain=request.toolchain)

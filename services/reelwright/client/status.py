@@ -139,7 +139,7 @@ def unfinished_status(ledger: RunLedger, request: RunRequest) -> RunStatus:
     status, title = _queued(request), ledger.title()
     if title is None:
         return status
-    status.state, estimate = "running", title.source.video.frames_estimate
+    status.state, estimate = "running", request.recipe.excerpt.frames(title.source.video.frames_estimate)
     committed, end = ledger.committed_segments(), ledger.plan_end()
     status.planned = end is not None
     status.segments_committed = len(committed)

@@ -111,7 +111,8 @@ def _progress_event(title: TitleState, ledger: RunLedger) -> Event:
     known = None if progress.waiting else ledger.title()
     if known is not None:
         video, end = known.source.video, ledger.plan_end()
-        progress.frames = end.frames if end is not None else max(0, video.frames_estimate)
+        estimate = max(0, request.recipe.excerpt.frames(video.frames_estimate))
+        progress.frames = end.frames if end is not None else estimate
         progress.frame_pixels = video.width * video.height
         progress.frames_committed = count_committed_frames(ledger, ledger.committed_segments())
         progress.engine = ledger.engine() or request.engine

@@ -231,7 +231,14 @@ def assemble_title(ledger: RunLedger, scratch: Path | None) -> Manifest:
         metrics.timed("assemble"),
     ):
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
-        assembled = assemble_film(path, _segments(ledger, end, folder), source=title.source, spec=spec, film=film)
+        assembled = assemble_film(
+            path,
+            _segments(ledger, end, folder),
+            source=title.source,
+            spec=spec,
+            film=film,
+            pictures_only=not title.request.recipe.excerpt.whole,
+        )
         check_held_source(title.source.location)
         facts = film_facts(path, title, end, assembled, seconds=time.perf_counter() - started)
         # Counted here, from the film's own packets: the manifest of such a film is refused, and the title fails.

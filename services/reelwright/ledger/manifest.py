@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.edits import EditAccount, EditStep, is_deinterlaced, limited_frames
+from reelwright.ledger.excerpts import excerpt_notes
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.shot_fidelity import CurveAccount, ShotFidelitySums
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.frame_correction import ToneChange
-from reelwright.media.types import StreamOutcome
+from reelwright.media.types import FrameRecord, StreamOutcome
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError, LedgerError
 from reelwright.titles.identity import engine_matches
@@ -76,6 +77,7 @@ class _FrameAccount:
         digests: SHA-256 of each restored frame, as hex.
         concealed: indices of the frames that replace damaged ones.
         duplicates: indices of the frames that repeat the one before.
+        excerpts: of an excerpt, see `Manifest`.
         seconds: time of each stage.
         toolchains: that encoded a segment.
         engines: that restored a segment.
@@ -91,12 +93,14 @@ class _FrameAccount:
     digests: list[str] = field(default_factory=list)
     concealed: list[int] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
+    excerpts: list[tuple[int, int]] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
     toolchains: set[str] = field(default_factory=set)
     engines: set[str] = field(default_factory=set)
     cost: float = 0.0
     steadiness: SteadinessAccount = field(default_factory=SteadinessAccount)
     curves: CurveAccount = field(default_factory=CurveAccount)
+    _skipped: int = 0
 
     def collect(self, records: Iterable[SegmentRecord]) -> Iterator[MeasuredFrame]:
         """Yields the records' frames with what was measured in them, and collects what the manifest needs."""
@@ -118,8 +122,16 @@ class _FrameAccount:
                     self.concealed.append(len(self.source_pts))
                 if frame.record.duplicate:
                     self.duplicates.append(len(self.source_pts))
+                self._add_part(frame.record)
                 self.source_pts.append(frame.record.pts)
                 yield frame
+
+    def _add_part(self, record: FrameRecord) -> None:
+        if self.edits.recipe.excerpt.whole:
+            return
+        if not self.excerpts or record.skipped != self._skipped:
+            self.excerpts.append((len(self.source_pts), record.pts + record.skipped))
+        self._skipped = record.skipped
 
 
 def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
@@ -167,6 +179,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         time_base=film.time_base,
         pts=tuple(film.pts),
         source_pts=source_pts,
+        excerpts=tuple(account.excerpts),
         lossless=film.lossless,
         frame_digests=tuple(account.digests),
         streams=film.streams,
@@ -177,7 +190,12 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         frame_fidelity=account.curves.whole(),
         seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
         cost=round(account.cost, _COST_DIGITS),
-        notes=(*film.notes, *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else []), *limited_notes(shots, edits)),
+        notes=(
+            *film.notes,
+            *excerpt_notes(recipe.excerpt),
+            *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else []),
+            *limited_notes(shots, edits),
+        ),
     )
 
 

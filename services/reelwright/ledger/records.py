@@ -340,7 +340,8 @@ class Manifest(BaseModel):
         truncated_at: PTS at which an incomplete source ended, in the source's time base; None for a complete source.
         time_base: seconds per unit of `pts`.
         pts: of each frame, as the film's container holds them.
-        source_pts: of the same frames, in the source's time base.
+        source_pts: of the same frames, in the source's time base; of an excerpt less what was left out before each.
+        excerpts: of an excerpt each part's first frame and its time in the source; empty for a whole film.
         lossless: decoding the film gives pictures with `frame_digests`.
         frame_digests: SHA-256 of each restored picture's samples, as hex.
         streams: what became of each of the source's other streams.
@@ -382,6 +383,7 @@ class Manifest(BaseModel):
     time_base: TimeBase
     pts: tuple[int, ...]
     source_pts: tuple[int, ...]
+    excerpts: tuple[tuple[int, int], ...] = ()
     lossless: bool
     frame_digests: tuple[str, ...]
     streams: tuple[StreamOutcome, ...]

@@ -152,6 +152,9 @@ def _assembled(film: Path, draft: Path, title: TitleRecord, made: RedoneSegments
             path.unlink()
 
     form = film_format(video, title.out_width, title.out_height, title.out_pix_fmt)
-    assembled = assemble_film(draft, inputs(), source=title.source, spec=spec, film=form)
+    excerpt = title.request.recipe.excerpt
+    assembled = assemble_film(
+        draft, inputs(), source=title.source, spec=spec, film=form, pictures_only=not excerpt.whole
+    )
     end = PlanEnd(segments=len(made.segments), frames=sum(map(len, made.segments)))
     return replace(film_facts(draft, title, end, assembled, seconds=time.perf_counter() - started), name=film.name)

@@ -72,7 +72,9 @@ def run_job(
         job = replace(job, request=request)
         # The decoder uses this instead of probing the source again.
         ledger.put_title(describe_title(request, source))
-        meter = ProgressMeter(source.video.frames_estimate or None, _committed_frames(ledger))
+        meter = ProgressMeter(
+            request.recipe.excerpt.frames(source.video.frames_estimate) or None, _committed_frames(ledger)
+        )
         try:
             restore_here(job, _ticker(meter, on_progress))
         except InputError:

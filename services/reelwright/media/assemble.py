@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -72,7 +72,13 @@ class AssembledFilm:
 
 
 def assemble_film(
-    out: Path, segments: Iterable[SegmentInput], *, source: SourceInfo, spec: ProfileSpec, film: FilmFormat
+    out: Path,
+    segments: Iterable[SegmentInput],
+    *,
+    source: SourceInfo,
+    spec: ProfileSpec,
+    film: FilmFormat,
+    pictures_only: bool = False,
 ) -> AssembledFilm:
     """Writes the film to `out`: every frame at its source's time, the other streams interleaved.
 
@@ -84,6 +90,7 @@ def assemble_film(
         source: what probe found; its location is read again for the other streams.
         spec: the film's profile.
         film: its format.
+        pictures_only: for an excerpt: sound, subtitles, captions, chapters, timecode and attached files are left out.
 
     Raises:
         OutputError: the film cannot be written.
@@ -98,10 +105,11 @@ def assemble_film(
         earliest = None if other.start_time is None else Fraction(other.start_time, av.time_base)
         start = first.frames[0].pts * film.time_base
         shift = film_shift(start, earliest)
-        timecode = start_timecode(other, source.location, start, film.average_rate)
+        timecode = None if pictures_only else start_timecode(other, source.location, start, film.average_rate)
         if timecode is not None:
             timecode = film_timecode(timecode, start + shift, film.average_rate, spec.container)
-        with output_errors(out), CaptionReader(source.location, source.joins or ()) as captions:
+        reader = nullcontext() if pictures_only else CaptionReader(source.location, source.joins or ())
+        with output_errors(out), reader as captions:
             return _Assembly(
                 out, source, other=other, spec=spec, film=film, shift=shift, timecode=timecode, captions=captions
             ).write(first, pending)
@@ -118,7 +126,7 @@ class _Assembly:
         film: FilmFormat,
         shift: Fraction,
         timecode: Timecode | None,
-        captions: CaptionReader,
+        captions: CaptionReader | None,
     ) -> None:
         self._out, self._source, self._other = out, source, other
         self._spec, self._film, self._shift, self._timecode = spec, film, shift, timecode
@@ -131,7 +139,9 @@ class _Assembly:
         self._siting = film_siting(film.pix_fmt)
         self._completed_later = spec.container == "matroska" and (anamorphic or static or bool(self._siting))
         self._caption_reader = captions
-        self._chapters = FilmChapters.of(source, shift)
+        # Without captions the film has nothing but its picture.
+        self._pictures_only = captions is None
+        self._chapters = FilmChapters((), 0, shift) if captions is None else FilmChapters.of(source, shift)
         self._timed: dict[int, TimedStream] = {}
 
     def write(self, first: SegmentInput, pending: Iterator[SegmentInput]) -> AssembledFilm:
@@ -146,7 +156,10 @@ class _Assembly:
             planner = StreamPlanner(
                 location=self._source.location, film=container, spec=self._spec, shift=self._shift, length=length
             )
-            others = planner.add_streams(self._other, self._main)
+            if self._pictures_only:
+                others = planner.leave_out(self._other, self._main)
+            else:
+                others = planner.add_streams(self._other, self._main)
             captions = CaptionCopy(
                 self._caption_reader, container, location=self._source.location, codec=codec, spec=self._spec
             )

@@ -21,7 +21,7 @@ class CaptionCopy:
     """Writes each picture's captions, and says what became of them.
 
     Args:
-        reader: reads the source's captions.
+        reader: reads the source's captions; None for a film that has none of them.
         film: gets a subtitle track where its picture's codec holds no captions; its header is not written yet.
         location: of the source.
         codec: of the film's picture.
@@ -29,10 +29,10 @@ class CaptionCopy:
     """
 
     def __init__(
-        self, reader: CaptionReader, film: OutputContainer, *, location: str, codec: str, spec: ProfileSpec
+        self, reader: CaptionReader | None, film: OutputContainer, *, location: str, codec: str, spec: ProfileSpec
     ) -> None:
         self._reader, self._codec, self._spec = reader, codec, spec
-        self._text = add_caption_text(film, location, codec, spec)
+        self._text = None if reader is None else add_caption_text(film, location, codec, spec)
         self._subtitles: list[Packet[Stream]] = []
         self._pictures, self._sha = 0, hashlib.sha256()
 
@@ -43,7 +43,7 @@ class CaptionCopy:
             packet: with its times in the film; called in decoding order.
             source_pts: of the source's picture, in the source's time base.
         """
-        captions = self._reader.of_picture(source_pts)
+        captions = None if self._reader is None else self._reader.of_picture(source_pts)
         if captions and self._text:
             time = Fraction(cast("int", packet.pts)) * packet.time_base
             self._subtitles += self._text.add(captions, time)
@@ -67,7 +67,7 @@ class CaptionCopy:
 
     def outcomes(self, index: int) -> Iterator[StreamOutcome]:
         """What became of the captions in the source's stream `index`; nothing where it has none."""
-        found = self._reader.found
+        found = 0 if self._reader is None else self._reader.found
         if not found:
             return
         outcome = StreamOutcome(index=index, kind="captions", codec="eia_608", outcome="left out")
@@ -84,4 +84,4 @@ class CaptionCopy:
 
     def notes(self) -> list[str]:
         """A sentence for each kind of user data beside the captions that the film does not hold."""
-        return [f"the picture's {name} is not carried" for name in sorted(self._reader.named)]
+        return [f"the picture's {name} is not carried" for name in sorted(self._reader.named if self._reader else ())]

@@ -9,6 +9,7 @@ from reelwright.media.container_integrity import ContainerWalk, missing_bytes
 from reelwright.media.damage import cut_short
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.deinterlace import deinterlaced
+from reelwright.media.excerpts import excerpted
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
@@ -22,7 +23,7 @@ class FrameReader:
 
     Args:
         info: what `probe` found.
-        recipe: decides on fields (`deinterlace`), borders (`bars`) and damage (`on_damage`).
+        recipe: decides on fields (`deinterlace`), borders (`bars`), damage (`on_damage`) and parts (`excerpt`).
         threads: decoder threads; results do not depend on them.
 
     Attributes:
@@ -61,9 +62,10 @@ class FrameReader:
 
     def _whole(self, frames: Iterable[RawFrame]) -> Iterable[RawFrame]:
         order, choice = self._info.video.field_order, self._recipe.deinterlace
-        if choice == "off" or (choice == "auto" and order == "progressive"):
-            return frames
-        return deinterlaced(frames, order)
+        excerpt, unit = self._recipe.excerpt, self._info.video.time_base
+        if choice == "on" or (choice == "auto" and order != "progressive"):
+            frames = deinterlaced(frames, order)
+        return frames if excerpt.whole else excerpted(frames, excerpt, unit)
 
     def _pictures(self, frames: Iterable[RawFrame]) -> Iterator[tuple[RawFrame, Picture]]:
         for raw in frames:
@@ -71,5 +73,8 @@ class FrameReader:
 
     def _numbered(self, pictures: Iterable[tuple[RawFrame, Picture]]) -> Iterator[DecodedFrame]:
         paired = (((raw, picture), picture) for raw, picture in pictures)
-        for index, ((raw, picture), starts) in enumerate(with_shots(paired)):
+        skipped = 0
+        for index, ((raw, picture), cut) in enumerate(with_shots(paired)):
+            # No frame may read across what was left out.
+            starts, skipped = cut or raw.record.skipped != skipped, raw.record.skipped
             yield DecodedFrame(index, raw.record.model_copy(update={"shot_start": starts}), picture)

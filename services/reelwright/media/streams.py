@@ -96,6 +96,12 @@ class StreamPlanner:
                 writers[stream.index] = result
         return OtherStreams(writers, tuple(settled))
 
+    def leave_out(self, source: InputContainer, main: VideoStream) -> OtherStreams:
+        """Leaves out everything besides `main`, as an excerpt does."""
+        streams = [each for each in source.streams if each.index != main.index and not _is_chapter_text(each, source)]
+        update = {"reason": "an excerpt has pictures only"}
+        return OtherStreams({}, tuple(self._left_out(each).model_copy(update=update) for each in streams))
+
     def _left_out(self, stream: Stream) -> StreamOutcome:
         """The outcome of a stream that the film's container does not hold."""
         return StreamOutcome(

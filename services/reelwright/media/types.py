@@ -248,7 +248,7 @@ class FrameRecord(_Value):
     """What the pipeline knows about a frame apart from its picture.
 
     Attributes:
-        pts: in the source's video time base; strictly increasing through a title.
+        pts: in the source's video time base; strictly increasing through a title. Of an excerpt less `skipped`.
         duration: in the same units, 0 when unknown.
         shot_start: the first frame of a shot.
         preview: the report shows this frame for its shot. Plans written before 0.1.0 call this field `sample`.
@@ -256,6 +256,7 @@ class FrameRecord(_Value):
         duplicate: the frame repeats the one before it, of the same shot (see `media.duplicates`).
         correction: what steadies the frame; None when the recipe steadies nothing.
         tone: how glare and shadows are opened; None when the recipe opens neither.
+        skipped: how much of the source was left out before the frame (recipe: excerpt), in the same units.
         crop: the report shows this part of the frame in the motion strip of its shot; None when it shows none.
     """
 
@@ -267,6 +268,7 @@ class FrameRecord(_Value):
     duplicate: bool = False
     correction: FrameCorrection | None = None
     tone: FrameTone | None = None
+    skipped: int = 0
     crop: Crop | None = None
 
 

@@ -9,10 +9,10 @@ import json
 import operator
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reelwright.titles.errors import RecipeError
 from reelwright.titles.named_recipes import recipe_names, recipe_text
@@ -66,6 +66,34 @@ class RecipeLimits(BaseModel):
     coarse_difference: float = Field(default=12.0, ge=0.0, le=255.0)
 
 
+class Excerpt(BaseModel):
+    """Which part of a film is restored: the first seconds of each period.
+
+    Attributes:
+        period: seconds from the beginning of a part to that of the next one; 0 restores the whole film.
+        length: seconds of each part, less than a period.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    period: int = Field(default=0, ge=0, le=3600)
+    length: int = Field(default=1, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _leave_something_out(self) -> Self:
+        if 0 < self.period <= self.length:
+            raise ValueError("length must be less than period")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole film is restored."""
+        return self.period == 0
+
+    def frames(self, estimate: int) -> int:
+        """About how many of so many frames of a film are restored."""
+        return estimate if self.whole else estimate * self.length // self.period
+
+
 class Recipe(BaseModel):
     """A resolved recipe.
 
@@ -87,6 +115,7 @@ class Recipe(BaseModel):
         detail: share of the model's weight set for detail, 0 to 1: how far texture and fine lines are brought to the
             strength that they would have in an undamaged film; None for the share that the model's file names. A model
             without such a set ignores it.
+        excerpt: which part of the film is restored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,6 +131,7 @@ class Recipe(BaseModel):
     tone: Tone = Tone()
     limits: RecipeLimits = RecipeLimits()
     detail: float | None = Field(default=None, ge=0.0, le=1.0)
+    excerpt: Excerpt = Excerpt()
 
     @property
     def steadies(self) -> bool:

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop", "skipped")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class FrameInfo(_message.Message):
     TONE_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
@@ -26,7 +27,8 @@ class FrameInfo(_message.Message):
     tone: ToneInfo
     duplicate: bool
     crop: CropInfo
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ...) -> None: ...
+    skipped: int
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ..., skipped: _Optional[int] = ...) -> None: ...
 
 class CropInfo(_message.Message):
     __slots__ = ("left", "top", "width", "height")

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from reelwright.ledger.duplicates import duplicates_sentence
 from reelwright.ledger.edits import is_deinterlaced
+from reelwright.ledger.excerpts import excerpt_steps
 from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
 from reelwright.ledger.shot_fidelity import ShotFidelity
@@ -67,6 +68,7 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
             "source's; no colour was added."
         ),
     )
+    yield from excerpt_steps(recipe.excerpt, len(manifest.excerpts))
     yield _grain(recipe)
     if damage := damage_of(manifest.shots):
         yield "Damage measured", f"{damage_sentence(damage).capitalize()}, averaged over the film."
