@@ -53,6 +53,14 @@ def test_each_step_has_its_strength() -> None:
     }
 
 
+def test_grain_that_was_made_anew_is_said() -> None:
+    """None of the removed grain is back then, and the new grain has its share; without any there is no such step."""
+    frame = MeasuredFrame(planned((1,))[0], None, None, fidelity_of())
+    found = steps([frame], Recipe(grain=Grain(keep=0.25, mode="synthetic")))
+    assert {step: ranges[0][2] for step, ranges in found.items()} == {"enlarge": 2, "grain": 1, "synthesis": 0.25}
+    assert "synthesis" not in steps([frame], Recipe(grain=Grain(keep=0, mode="synthetic")))
+
+
 def test_steps_that_change_nothing_are_not_listed() -> None:
     """A correction of nothing, tone that changed no sample, and all grain kept."""
     (record,) = planned((1,))

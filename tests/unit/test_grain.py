@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from reelwright.restoration.grain import kept_grain
+from tests.support.grain import band_energies
 from tests.support.windows import grainy, texture
 
 Luma = NDArray[np.float32]
@@ -31,16 +32,6 @@ def source_and_clean(size: float, scale: int = 2) -> tuple[Luma, Luma]:
 def reduced(luma: Luma) -> Luma:
     """Reduced to the source's size by averaging."""
     return np.asarray(cv2.resize(luma, (160, 120), interpolation=cv2.INTER_AREA), np.float32)
-
-
-def band_energies(field: Luma) -> NDArray[np.float64]:
-    """Energy of a field in three octaves of spatial frequency, the finest first."""
-    energies = []
-    for _ in range(3):
-        coarse = cv2.GaussianBlur(field, (0, 0), 1.0)
-        energies.append(float(np.square(field - coarse)[8:-8, 8:-8].mean()))
-        field = np.asarray(cv2.resize(coarse, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
-    return np.array(energies)
 
 
 def test_nothing_kept_is_nothing_added() -> None:

@@ -316,6 +316,7 @@ def test_thinning_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         (Recipe(grain=Grain(keep=0)), {}, "Grain removed"),
         (Recipe(grain=Grain(keep=1)), {}, "All of the film's grain was added back."),
         (Recipe(grain=Grain(keep=0.25)), {}, "25% of the grain kept"),
+        (Recipe(grain=Grain(keep=0.5, mode="synthetic")), {}, "Grain made anew at 50% of its strength"),
         (Recipe(scale=4), {}, "Enlarged 4×"),
         (Recipe(model="/models/mine.safetensors"), {}, "The model mine.safetensors restored"),
         (Recipe(), {"field_order": "tff"}, "Deinterlaced The source is interlaced, top field first."),

@@ -224,7 +224,7 @@ def test_a_worker_refuses_work_by_a_key_that_it_does_not_know() -> None:
     restorer = PictureRestorer(Unused(), resolve_model("reel-s"))  # type: ignore[arg-type]
     work = frames_pb2.Work(scale=2, pix_fmt="gray", recipe_keys=["grain.keep", "fading.contrast"])
     with pytest.raises(RecipeError, match=r"'fading\.contrast'"):
-        restorer.restore(Picture("gray", 0, 0, ()), None, work)
+        restorer.restore(Picture("gray", 0, 0, ()), None, work, frame=0)
 
 
 def test_only_keys_that_differ_from_the_default_must_be_known() -> None:

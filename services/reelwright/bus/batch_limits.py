@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from reelwright.titles.errors import UnusableMessage
-from reelwright.wire.frames_pb2 import FrameBatch, Payload
+from reelwright.titles.recipe import GrainMode
+from reelwright.wire.frames_pb2 import FrameBatch, Payload, Work
 
 # Several times what the decoder puts into a batch and around it.
 MAX_FRAMES = 64
@@ -61,8 +64,14 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
     if work.HasField("limits") and not (work.limits.unsupported >= 0 and work.limits.coarse_difference >= 0):
         limits = f"{work.limits.unsupported:g} and {work.limits.coarse_difference:g}"
         raise UnusableMessage(f"the batch has limits of {limits} levels, from 0")
+    _check_shares(work)
+
+
+def _check_shares(work: Work) -> None:
     if not 0 <= work.grain_keep <= 1:
         raise UnusableMessage(f"the batch asks for grain {work.grain_keep}, from 0 to 1")
+    if work.grain_mode not in {"", *get_args(GrainMode)}:
+        raise UnusableMessage(f"the batch asks for grain of the mode {work.grain_mode!r}")
     if not 0 <= work.detail <= 1:
         raise UnusableMessage(f"the batch asks for detail {work.detail}, from 0 to 1")
 

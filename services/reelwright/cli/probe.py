@@ -43,6 +43,7 @@ def command(
     for note in info.notes:
         print_result(f"  note      {note}")
     print_result(
-        f"would become {width}x{height}, {resolved.profile}, by {resolved.model}, grain kept {resolved.grain.keep:g}, "
+        f"would become {width}x{height}, {resolved.profile}, by {resolved.model}, grain kept {resolved.grain.keep:g} "
+        f"({resolved.grain.mode}), "
         f"bars: {resolved.bars}, deinterlace: {resolved.deinterlace}, damage: {resolved.on_damage}"
     )

@@ -44,6 +44,7 @@ from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
 from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watchdog import heartbeat
+from reelwright.titles.identity import grain_seed
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, LimitsInfo, Work
@@ -164,6 +165,8 @@ def work_of(title: TitleRecord, recipe: Recipe) -> Work:
         model=recipe.model,
         model_sha256=title.request.model_sha256,
         grain_keep=recipe.grain.keep,
+        grain_mode=recipe.grain.mode,
+        grain_seed=grain_seed(title.request.fingerprint),
         limits=LimitsInfo(**recipe.limits.model_dump()),
         detail=recipe.detail,
         recipe_keys=recipe.changed_keys(),

@@ -11,6 +11,7 @@ from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.fidelity_limits import FidelityLimits
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
+from reelwright.restoration.grain import GrainWanted
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.restoration.self_test import check_engine
@@ -59,6 +60,7 @@ class PictureRestorer:
         window: FrameWindow | None,
         work: Work,
         *,
+        frame: int,
         moved: tuple[float, float] = (0.0, 0.0),
         tone: FrameTone | None = None,
         masked: bool = False,
@@ -69,6 +71,7 @@ class PictureRestorer:
             picture: the active area of the frame.
             window: the frame with its neighbours, for a model with `halo_frames`.
             work: enlargement, shares of grain and detail, pixel format and range of the result.
+            frame: its number in the title.
             moved: samples of `picture` by which the result is moved to the right and down.
             tone: how glare and shadows are opened; None leaves them.
             masked: whether to tell which samples the repair changed.
@@ -85,12 +88,14 @@ class PictureRestorer:
         if work.HasField("limits"):
             limits = FidelityLimits(work.limits.unsupported, work.limits.coarse_difference)
         detail = work.detail if work.HasField("detail") else self._model.detail
-        restorer = Restorer(self._engine, work.scale, work.grain_keep, detail=detail, limits=limits)
+        grain = GrainWanted(work.grain_keep, is_synthetic=work.grain_mode == "synthetic", seed=work.grain_seed)
+        restorer = Restorer(self._engine, work.scale, grain, detail=detail, limits=limits)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(
             picture,
             work.pix_fmt,
             window=window,
+            frame=frame,
             full_range=work.full_range,
             siting=siting,
             moved=moved,

@@ -262,12 +262,15 @@ class InferenceWorker:
         own, restored = corrections[batch.halo_before :][: len(batch.frames)], []
         shown = [frame.preview for frame in batch.frames]
         with metrics.timed("restoration"):
-            for (picture, window), correction, tone, masked in zip(frames, own, tones, shown, strict=True):
+            rows = zip(frames, own, tones, shown, strict=True)
+            for frame, ((picture, window), correction, tone, masked) in enumerate(rows, start=batch.first_frame):
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 heartbeat()
                 moved = (correction.move_right, correction.move_down)
-                found = self._restorer.restore(picture, window, batch.work, moved=moved, tone=tone, masked=masked)
+                found = self._restorer.restore(
+                    picture, window, batch.work, frame=frame, moved=moved, tone=tone, masked=masked
+                )
                 restored.append(found)
         return restored
 

@@ -24,6 +24,7 @@ _ACTIONS = {
     "limits": "c2pa.enhanced",
     "tone": "c2pa.adjustedColor",
     "grain": "c2pa.enhanced",
+    "synthesis": "c2pa.enhanced",
     "stabilise": "c2pa.orientation",
 }
 _LABEL = "org.reelwright.certificate"

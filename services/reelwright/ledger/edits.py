@@ -44,6 +44,7 @@ UNITS = {
     "limits": "share of the network's work that was taken back",
     "tone": "share of the samples that were changed by 1 % or more",
     "grain": "share of the removed grain that was not added back",
+    "synthesis": "share of the grain's strength that was made anew",
     "stabilise": "samples of the source by which the picture was moved",
 }
 
@@ -113,6 +114,8 @@ class EditAccount:
             "enlarge": float(recipe.scale),
             "grain": 1 - recipe.grain.keep,
         }
+        if recipe.grain.mode != "residual" and recipe.grain.keep:
+            found |= {"grain": 1.0, "synthesis": recipe.grain.keep}
         if correction is not None:
             light = abs((correction.gain - 1) * correction.level + 255 * correction.offset)
             found["deflicker"] = light if light >= _LEAST_LIGHT else 0.0

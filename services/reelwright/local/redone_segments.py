@@ -253,5 +253,11 @@ class RedoneSegments:
         work, correction = work_of(self._title, self._recipe_of(frame.index)), frame.record.correction or _UNCHANGED
         moved = (correction.move_right, correction.move_down)
         return self._restorer.restore(
-            picture, window, work, moved=moved, tone=frame.record.tone, masked=frame.record.preview
+            picture,
+            window,
+            work,
+            frame=frame.index,
+            moved=moved,
+            tone=frame.record.tone,
+            masked=frame.record.preview,
         )

@@ -10,6 +10,7 @@ from reelwright.titles.recipe import Recipe, nearest, with_setting
 
 SHOT_KEYS = (
     "grain.keep",
+    "grain.mode",
     "detail",
     "deflicker",
     "stabilise",

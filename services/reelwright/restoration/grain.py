@@ -1,6 +1,8 @@
-"""The step that puts grain back."""
+"""The step that puts grain back, and what of it the other modes use."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -27,11 +29,23 @@ _BEGINS, _CERTAIN = 16, 32
 _SCRATCH_ROWS = 33
 
 
-def kept_grain(clean: Luma, luma: Luma, keep: float, scratch: Codes | None = None) -> Luma | None:
-    """The share that is kept of the grain that the network removed.
+@dataclass(frozen=True, slots=True)
+class GrainWanted:
+    """What is added of the grain that the network removed.
 
-    The removed grain is the difference between `luma` and `clean` reduced to its size, without what was removed of
-    scratches; it is enlarged again.
+    Attributes:
+        keep: the share, 0 to 1.
+        is_synthetic: whether it is made anew instead of added back.
+        seed: of the title, 0 to 2^64 - 1.
+    """
+
+    keep: float
+    is_synthetic: bool = False
+    seed: int = 0
+
+
+def kept_grain(clean: Luma, luma: Luma, keep: float, scratch: Codes | None = None) -> Luma | None:
+    """The share that is kept of the grain that the network removed, enlarged.
 
     Args:
         clean: (scale * H, scale * W) float32, the enlargement without grain.
@@ -44,13 +58,43 @@ def kept_grain(clean: Luma, luma: Luma, keep: float, scratch: Codes | None = Non
     """
     if keep == 0:
         return None
-    rows, columns = luma.shape
-    removed = luma - cv2.resize(clean, (columns, rows), interpolation=cv2.INTER_AREA)
+    return enlarged_grain(removed_grain(reduced(clean, luma.shape), luma, scratch), clean.shape, keep)
+
+
+def reduced(clean: Luma, shape: tuple[int, ...]) -> Luma:
+    """An enlargement averaged to the source's (rows, columns), float32."""
+    return np.asarray(cv2.resize(clean, shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
+
+
+def removed_grain(small: Luma, luma: Luma, scratch: Codes | None = None) -> Luma:
+    """The grain that the network removed: what the source has more, without what was removed of scratches.
+
+    Args:
+        small: (H, W) float32, the enlargement without grain, `reduced`.
+        luma: see `kept_grain`.
+        scratch: see `kept_grain`.
+
+    Returns:
+        (H, W) float32.
+    """
+    removed = luma - small
     if scratch is not None:
+        rows, columns = luma.shape
         removed -= _scratches(removed, scratch[:rows, :columns])
-    kernel = _KERNELS[clean.shape[0] // rows] * np.float32(keep**0.5)
-    sharpened = cv2.sepFilter2D(removed, -1, kernel, kernel)
-    return np.asarray(cv2.resize(sharpened, clean.shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+    return removed
+
+
+def enlarged_grain(grain: Luma, shape: tuple[int, ...], keep: float) -> Luma:
+    """A share of grain, enlarged so that averaging back gives it again.
+
+    Args:
+        grain: (H, W) float32.
+        shape: rows and columns of the enlargement.
+        keep: the share, above 0.
+    """
+    kernel = _KERNELS[shape[0] // grain.shape[0]] * np.float32(keep**0.5)
+    sharpened = cv2.sepFilter2D(grain, -1, kernel, kernel)
+    return np.asarray(cv2.resize(sharpened, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _scratches(removed: Luma, scratch: Codes) -> Luma:

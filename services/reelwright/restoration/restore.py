@@ -25,10 +25,11 @@ from reelwright.restoration.enlarge import enlarge
 from reelwright.restoration.fidelity import Reference, measure_fidelity, repair_mask, repaired_samples, tint_of
 from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
-from reelwright.restoration.grain import kept_grain
+from reelwright.restoration.grain import GrainWanted
 from reelwright.restoration.quantise import code_gain, quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move
+from reelwright.restoration.synthetic_grain import added_grain
 from reelwright.restoration.tone import ToneMap, tone_map
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import MIDDLE, NetworkInput
@@ -84,7 +85,7 @@ class Restorer:
     Args:
         engine: runs the network.
         scale: factor by which width and height grow: 2, 3 or 4.
-        grain_keep: share of the removed grain that is added back, 0 to 1.
+        grain: what is added of the removed grain, or its share, 0 to 1.
         detail: share of the network's weight set for detail, 0 to 1.
         limits: how far a frame may depart from its source; None for as far as it does.
     """
@@ -93,12 +94,13 @@ class Restorer:
         self,
         engine: Engine,
         scale: int,
-        grain_keep: float,
+        grain: GrainWanted | float,
         *,
         detail: float = 0.0,
         limits: FidelityLimits | None = None,
     ) -> None:
-        self._engine, self._scale, self._grain_keep = engine, scale, grain_keep
+        self._engine, self._scale = engine, scale
+        self._grain_wanted = grain if isinstance(grain, GrainWanted) else GrainWanted(grain)
         self._detail, self._limits = detail, limits
 
     def restore(
@@ -107,6 +109,7 @@ class Restorer:
         out_pix_fmt: str,
         *,
         window: FrameWindow | None = None,
+        frame: int = 0,
         full_range: bool = False,
         siting: tuple[float, float] = DEFAULT_SITING,
         moved: tuple[float, float] = (0.0, 0.0),
@@ -119,6 +122,7 @@ class Restorer:
             picture: the frame without its black bars.
             out_pix_fmt: pixel format of the result. If it has chroma and `picture` has none, the chroma is neutral.
             window: the frame with its neighbours; None for the only frame of a shot.
+            frame: its number in the title, which seeds grain that is made anew.
             full_range: whether code values use the whole depth (full range) or the studio range.
             siting: where the first chroma sample of `picture` lies (see `enlarge_chroma`).
             moved: samples of `picture` by which the result is moved to the right and down.
@@ -130,7 +134,7 @@ class Restorer:
         gain = code_gain(source, target, full_range=full_range)
         found = self._repaired(picture, window)
         toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
-        enlarged = self._enlarged(found, toned)
+        enlarged = self._enlarged(found, toned, frame)
         # Measured before it is scaled in place.
         measured, mask = self._measured(found, enlarged, toned, masked=masked)
         enlarged *= np.float32(gain * ((1 << source.depth) - 1))
@@ -175,10 +179,10 @@ class Restorer:
             repaired_samples(codes, repaired, luma.shape),
         )
 
-    def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None) -> Luma:
+    def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None, frame: int) -> Luma:
         """Luma enlarged, with its tone and grain, in the same unit."""
         restored = enlarge(self._engine, found.luma, found.inputs, self._scale)
-        grain = kept_grain(restored, found.luma, self._grain_keep, found.scratch)
+        grain = added_grain(restored, found.luma, found.scratch, self._grain_wanted, frame=frame)
         if toned is not None:
             restored = toned.apply(restored)
         # Grain comes after the tone, so that no shadow that is opened lifts it.

@@ -105,6 +105,18 @@ def run_id(fingerprint: str, recipe: Recipe, *, model_sha256: str, toolchain: st
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def grain_seed(fingerprint: str) -> int:
+    """The seed of grain that is made anew, 0 to 2^64 - 1.
+
+    It is the source's and not the run's: a shot that is restored again with other settings has the grain that a film
+    with these settings has.
+
+    Args:
+        fingerprint: `content_fingerprint` of the source.
+    """
+    return int.from_bytes(hashlib.sha256(f"grain\n{fingerprint}".encode()).digest()[:8], "big")
+
+
 def is_run(name: str) -> bool:
     """Whether a text has the form of the names that `run_id` makes."""
     return _MADE_NAME.fullmatch(name) is not None

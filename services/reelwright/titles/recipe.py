@@ -22,6 +22,7 @@ from reelwright.titles.named_recipes import recipe_names, recipe_text
 _FIRST_KEYS = frozenset({"scale", "model", "profile", "grain.keep", "deinterlace", "bars", "on_damage"})
 
 Profile = Literal["web", "master", "hevc10", "av1", "prores"]
+GrainMode = Literal["residual", "synthetic"]
 
 
 class Grain(BaseModel):
@@ -29,10 +30,13 @@ class Grain(BaseModel):
 
     Attributes:
         keep: share of the removed grain that is added back, 0 to 1.
+        mode: `residual` adds back what the network removed; `synthetic` adds grain that is made anew, as strong, large
+            and correlated as that was.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     keep: float = Field(default=0.4, ge=0.0, le=1.0)
+    mode: GrainMode = "residual"
 
 
 class Tone(BaseModel):
@@ -243,7 +247,8 @@ def parse_recipe(document: dict[str, Any], where: str = "recipe", unknown_key: s
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
         if first["type"] == "extra_forbidden":
-            remedy = unknown_key or nearest(key, recipe_keys())
+            inner = list(first["input"]) if isinstance(first["input"], dict) else []
+            remedy = unknown_key or nearest(".".join([key, *map(str, inner[:1])]), recipe_keys())
             raise RecipeError(f"unknown key {key!r}", where, remedy) from None
         raise RecipeError(f"{key}: {first['msg']} (got {first['input']!r})", where, "correct the value") from None
 
