@@ -1,7 +1,7 @@
 """Looks ahead while decoding: measures each frame's place and light in its shot, and says how to steady it.
 
 A frame's correction depends on the frames of its shot up to a fixed number of frames after it, and so on the source
-alone. A decoder that takes over a title reads it from the start and finds the same numbers.
+alone. A decoder that takes over a title begins at a shot and finds the same numbers.
 """
 
 from __future__ import annotations

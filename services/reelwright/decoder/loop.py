@@ -24,6 +24,7 @@ from reelwright.decoder.title_table import TitleState, TitleTable
 from reelwright.ledger.attempts import fail_attempt
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger
+from reelwright.media.seeking import SeekFailed
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.tracing import TRACEPARENT, span
@@ -178,6 +179,9 @@ class DecoderService:
                 segments = self._decode(title)
             except BusClosed:
                 log.info("bus closed, decode stopped")
+            except SeekFailed as error:
+                log.warning("reading from the start", reason=str(error))
+                self._titles.forbid_seeking(title)
             except Exception as error:  # noqa: BLE001 - any error fails the title, never the service
                 if is_temporary(error) and (self._settings.retry_unavailable or title.window.closed):
                     log.warning("decode postponed", reason=str(error))
@@ -210,6 +214,7 @@ class DecoderService:
             window=window,
             settings=self._settings,
             guard=self._guard,
+            may_seek=title.may_seek,
         )
 
     def _fail_title(self, title: TitleState, error: Exception) -> None:

@@ -63,17 +63,26 @@ def lengths(frame_bytes_in: int, frame_bytes_out: int) -> tuple[int, int]:
 
 
 def batches(
-    frames: Iterable[DecodedFrame], segment_frames: int, batch_frames: int, halo_frames: int = 0
+    frames: Iterable[DecodedFrame],
+    segment_frames: int,
+    batch_frames: int,
+    halo_frames: int = 0,
+    *,
+    segment: int = 0,
+    in_segment: int = 0,
 ) -> Iterator[BatchFrames]:
     """Yields the batches of a title in order and holds one batch with its halo frames in memory.
 
     Args:
-        frames: the title's frames in presentation order.
+        frames: the title's frames in presentation order. From a later frame on that starts a shot, they give the same
+            batches of all segments that begin behind it.
         segment_frames: most frames per segment.
         batch_frames: most frames per batch.
         halo_frames: most halo frames before and after a batch. Batches and segments do not depend on it.
+        segment: number of the first frame's segment.
+        in_segment: number of frames of that segment that are left out before it.
     """
-    segment = number = in_segment = in_shot = 0
+    number = in_shot = 0
     pending: list[DecodedFrame] = []
     before: tuple[DecodedFrame, ...] = ()
     after: tuple[DecodedFrame, ...] = ()

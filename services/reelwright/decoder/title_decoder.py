@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import groupby
 
@@ -16,12 +16,13 @@ from reelwright.bus.events import publish_event
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import FRAMES, segment_key
-from reelwright.decoder.guarded_frames import guarded_frames
+from reelwright.decoder.guarded_frames import guarded_frames, sought_frames
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
+from reelwright.decoder.takeover import Takeover, decoder_identity, find_takeover
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.records import PlanEnd, SegmentPlan, SourceProbe, TitleRecord
@@ -38,17 +39,22 @@ from reelwright.media.picture import pixel_format, without_chroma, without_neutr
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
 from reelwright.media.reader import FrameReader
+from reelwright.media.seeking import SeekFailed
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import encode_payload
 from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
 from reelwright.telemetry import metrics
+from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.tracing import span
 from reelwright.telemetry.watchdog import heartbeat
+from reelwright.titles.errors import LedgerError
 from reelwright.titles.identity import grain_seed
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, LimitsInfo, Work
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitlePlanned
+
+log = get_logger(__name__)
 
 PREVIEW_WIDTH = 1280
 
@@ -62,6 +68,7 @@ def decode_title(
     window: InFlightWindow,
     settings: DecoderSettings,
     guard: CrashGuard,
+    may_seek: bool = True,
 ) -> int | None:
     """Publishes every segment of a title that is not committed yet and writes the title's plan.
 
@@ -73,6 +80,7 @@ def decode_title(
         window: limits the segments in flight; the pass stops when it is closed.
         settings: the decoder's.
         guard: of this process, against frames that kill it.
+        may_seek: the reading may begin at a later frame than the first.
 
     Returns:
         How many segments the title has, 0 if its film is copied; None, without a plan end, when the window was closed
@@ -83,6 +91,7 @@ def decode_title(
         OutputError: the output must not be written.
         RestorationFailed: opening or decoding it has killed too many decoders.
         LedgerError: the plan in the ledger is not this source's.
+        SeekFailed: the reading did not begin at the first frame and was not proven to be the same.
         UnavailableError: the source's store does not answer, or the ledger's store does not and the retries have ended.
     """
     # Before hours of work; the encoder checks again before it delivers.
@@ -94,7 +103,10 @@ def decode_title(
     with held(request.source, request.fingerprint):
         title = _opened_title(request, ledger, settings, guard)
         publisher = SegmentPublisher(title, ledger, bus=bus, claims=claims, window=window, codec=settings.codec)
-        end = _publish_segments(title, publisher, ledger=ledger, window=window, guard=guard)
+        takeover = find_takeover(ledger, window.committed, decoder_identity(title)) if may_seek else None
+        if takeover:
+            log.info("reading from a later frame", frame=takeover.point.index, segment=takeover.segment)
+        end = _publish_segments(title, publisher, takeover, ledger=ledger, window=window, guard=guard)
         if end is None:
             return None
         # The assembler opens the source again; a plan is complete only for a source that is still there.
@@ -115,28 +127,59 @@ def _opened_title(request: RunRequest, ledger: RunLedger, settings: DecoderSetti
 
 
 def _publish_segments(
-    title: TitleRecord, publisher: SegmentPublisher, *, ledger: RunLedger, window: InFlightWindow, guard: CrashGuard
+    title: TitleRecord,
+    publisher: SegmentPublisher,
+    takeover: Takeover | None,
+    *,
+    ledger: RunLedger,
+    window: InFlightWindow,
+    guard: CrashGuard,
 ) -> PlanEnd | None:
-    """Publishes the segments of a title; the plan's totals, or None when the window was closed."""
-    reader = FrameReader(title.source, title.request.recipe)
+    """Publishes the segments of a title, from `takeover` on; the plan's totals, or None when the window was closed."""
+    reader = FrameReader(title.source, title.request.recipe, start=takeover.point if takeover else None)
     seconds = {"decode": 0.0}
-    segments = frames = 0
-    with closing(guarded_frames(reader, ledger, guard)) as decoded:
+    segments, frames = (takeover.segment, takeover.first_frame) if takeover else (0, 0)
+    source = sought_frames(reader, ledger, guard) if takeover else reader
+    with closing(guarded_frames(source, ledger, guard, takeover.point.index if takeover else 0)) as decoded:
         halo_frames = title.request.halo_frames
         video = title.source.video
         frame_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
         recipe, full_range = title.request.recipe, video.colour.range == RANGE_FULL
         steadied = look_ahead(with_duplicates(_measured(decoded, seconds)), recipe, frame_bytes)
         toned = with_tone(steadied, recipe, frame_bytes, full_range=full_range)
-        stream = batches(with_motion_crops(toned), *segment_and_batch_length(title), halo_frames)
+        stream = batches(
+            with_motion_crops(toned),
+            *segment_and_batch_length(title),
+            halo_frames,
+            segment=takeover.point_segment if takeover else 0,
+            in_segment=takeover.point_offset if takeover else 0,
+        )
         for number, segment in groupby(stream, key=lambda batch: batch.segment):
-            with span("decode segment", run=title.request.run, segment=number):
-                count = publisher.publish_segment(number, segment)
             if window.closed:
                 return None
+            if takeover and number < takeover.segment:
+                continue
+            with span("decode segment", run=title.request.run, segment=number), _unproven(takeover):
+                count = publisher.publish_segment(number, segment, reader)
+            if window.closed:
+                return None
+            if takeover and number == takeover.segment:
+                # Its plan was found again.
+                metrics.FRAMES_SOUGHT_PAST.inc(takeover.point.index)
             segments, frames = number + 1, frames + count
     notes, cut = tuple(reader.notes), reader.truncated_at
     return PlanEnd(segments=segments, frames=frames, truncated_at=cut, notes=notes, seconds=seconds)
+
+
+@contextmanager
+def _unproven(takeover: Takeover | None) -> Iterator[None]:
+    """Has a reading that took over, and differs from the ledger, made from the start."""
+    try:
+        yield
+    except LedgerError as error:
+        if takeover is None:
+            raise
+        raise SeekFailed(str(error)) from error
 
 
 def describe_title(request: RunRequest, source: SourceInfo) -> TitleRecord:
@@ -207,13 +250,15 @@ class SegmentPublisher:
         self._headers = {"deadline": f"{request.deadline:.0f}"} if request.deadline else {}
         self._engine = ""
         self._work = work_of(title, recipe)
+        self._identity = decoder_identity(title)
 
-    def publish_segment(self, number: int, stream: Iterator[BatchFrames]) -> int:
+    def publish_segment(self, number: int, stream: Iterator[BatchFrames], reader: FrameReader) -> int:
         """Publishes a segment and writes its plan. Of a committed segment only the plan is written.
 
         Args:
             number: of the segment.
             stream: its batches; all of them are read.
+            reader: of the title's frames; it tells whether another reading may begin at the segment.
 
         Returns:
             The number of frames in it; not all of them when the window was closed meanwhile.
@@ -244,7 +289,11 @@ class SegmentPublisher:
                 motion.end()
                 # Written before the last batch is published, so that a committed segment always has its plan.
                 plan = SegmentPlan(
-                    segment=number, first_frame=first, frames=tuple(frames), source_digest=sha.hexdigest()
+                    segment=number,
+                    first_frame=first,
+                    frames=tuple(frames),
+                    source_digest=sha.hexdigest(),
+                    seekable_by=self._identity if reader.seekable else "",
                 )
                 self._ledger.put_plan(plan)
                 if not publish and not self._ledger.agrees_with_adopted(plan):

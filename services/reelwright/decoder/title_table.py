@@ -39,6 +39,7 @@ class TitleState:
         checked_at: when the ledger was last read for it, on the same clock; 0 to have it read at once.
         refusals: passes in a row that ended because a store refused access to the source.
         ended: the ledger has an outcome.
+        may_seek: a pass may begin at a later frame than the first (see `decoder.takeover`).
     """
 
     request: RunRequest
@@ -55,6 +56,7 @@ class TitleState:
     checked_at: float = 0.0
     refusals: int = 0
     ended: bool = False
+    may_seek: bool = True
 
     @property
     def run(self) -> str:
@@ -208,6 +210,11 @@ class TitleTable:
             # Of a pass that published a segment the source was allowed for a while.
             title.refusals = 1 if title.window.used else title.refusals + 1
             return title.refusals
+
+    def forbid_seeking(self, title: TitleState) -> None:
+        """Has each further pass begin at the title's first frame."""
+        with self._lock:
+            title.may_seek = False
 
     def mark_ended(self, title: TitleState) -> None:
         """Notes that the ledger has an outcome; no other pass begins."""

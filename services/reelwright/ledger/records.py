@@ -29,7 +29,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic.main import IncEx
 
 from reelwright.ledger.edits import EditStep
 from reelwright.ledger.judgement import Judgement, Redoing
@@ -161,15 +160,17 @@ class SegmentPlan(VersionedDocument):
         first_frame: index of its first frame in the title.
         frames: its frames in presentation order.
         source_digest: SHA-256 over the samples of the pictures (without bars) in order, as hex.
+        seekable_by: identity of the decoders that may begin a reading at its shot (`decoder.takeover`); empty for none.
     """
 
     # Earlier versions mark no duplicates and no crops, and a run may be begun by one and continued by another.
-    MAY_DIFFER: ClassVar[IncEx] = {"frames": {"__all__": {"duplicate", "crop"}}}
+    MAY_DIFFER: ClassVar[dict[str, Any]] = {"frames": {"__all__": {"duplicate", "crop"}}, "seekable_by": True}
 
     segment: int
     first_frame: int
     frames: tuple[FrameRecord, ...]
     source_digest: str
+    seekable_by: str = ""
 
     def content(self) -> dict[str, Any]:
         """What another plan of the same segment agrees with."""

@@ -13,6 +13,7 @@ from typing import IO, Protocol
 from reelwright.media.ebml import EBML
 from reelwright.media.matroska_chain import MatroskaChain, has_ordered_chapters, segment_end
 from reelwright.media.riff import RiffChain, is_avi, riff_extras, riff_missing
+from reelwright.telemetry.watchdog import heartbeat
 
 _EBML = EBML.to_bytes(4)
 # GUID of the header object, which begins an ASF file (Advanced Systems Format specification, 10.1).
@@ -77,6 +78,8 @@ class ContainerWalk:
             return False
         target = self._size if offset is None else min(offset, self._size)
         while self._at < target:
+            # A reading that begins in the middle walks to there in one call.
+            heartbeat()
             following = self._chain.step(self._at)
             # One byte more than there is: the padding of an AVI's last chunk, which nothing needs.
             if following is None or following > self._size + 1:

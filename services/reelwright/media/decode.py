@@ -19,6 +19,7 @@ from reelwright.media.frame_times import FrameTimes
 from reelwright.media.joined_clock import JoinedClock, join_notes
 from reelwright.media.packet_tracking import Expected, PacketTracker, codec_name
 from reelwright.media.sample_shape import SampleShape
+from reelwright.media.seeking import KeyFrames
 from reelwright.media.types import ClockJoin, FrameRecord
 from reelwright.titles.errors import InputError
 
@@ -60,6 +61,7 @@ class VideoDecoder:
         threads: slice threads; results do not depend on them.
         walk: the file's structure, checked as the film is read.
         joins: where the file goes on with another recording.
+        origin: PTS of the title's first frame, if the container was moved to another one.
 
     Attributes:
         notes: what was repaired and left out, complete after iteration.
@@ -82,9 +84,10 @@ class VideoDecoder:
         threads: int = 1,
         walk: ContainerWalk | None = None,
         joins: Sequence[ClockJoin] = (),
+        origin: int | None = None,
     ) -> None:
         self._container, self._stream, self._conceal, self._walk = container, stream, conceal, walk
-        self._times = FrameTimes(stream, location)
+        self._times = FrameTimes(stream, location, origin)
         self._clock, self._joins = JoinedClock(joins, stream.index), joins
         self._tracker = PacketTracker(stream, container.format.name)
         self._slices = SliceChecks() if codec_name(stream) == "ffv1" else None
@@ -95,6 +98,10 @@ class VideoDecoder:
         self._begun = self._seen_key_frame = False
         self._first_key_pts: int | None = None
         self._gaps: list[str] = []
+        self._key_frames = KeyFrames(container, stream)
+        self._reorder_depth = stream.codec_context.reorder_depth
+        # Damage was met, or packets that an edit list cuts off.
+        self._disturbed = False
         self.broke_off = cut
         stream.codec_context.options = _options(stream)
         # Frame threads report an error with a later packet, so only slices are decoded in parallel.
@@ -129,6 +136,18 @@ class VideoDecoder:
                 f"parts of the file that are not known here were stepped over: {', '.join(self._walk.unknown)}"
             )
         return tuple(notes)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether a reading that begins at a key frame of what was read so far gives the same frames as this one.
+
+        It does where nothing was repaired or left out, and where no packet changed what the decoder does with later
+        ones. Once false, it stays so.
+        """
+        repaired = self._disturbed or self.broke_off or self._joins or self.notes
+        # Some decoders raise it when they meet a picture out of order.
+        same_order = self._stream.codec_context.reorder_depth == self._reorder_depth
+        return not repaired and same_order and self._key_frames.stand_alone
 
     def __iter__(self) -> Iterator[RawFrame]:
         for packet, joined, begins in self._packets_and_joints():
@@ -177,6 +196,8 @@ class VideoDecoder:
                     # Before each part that an edit list keeps, the packets since its key frame come once more.
                     if not packet.is_discard:
                         self._times.check_decoding_time(packet.dts)
+                    self._disturbed |= packet.is_discard
+                    self._key_frames.watch(packet)
                     yield packet, begins
                 break
             except (av.FFmpegError, OSError):
@@ -268,6 +289,7 @@ class VideoDecoder:
     def _damage_or_nothing(self, lost: list[Expected]) -> list[Expected]:
         if lost and not self._conceal:
             raise self._damage(lost[0].pts)
+        self._disturbed |= bool(lost)
         return lost
 
     def _damage(self, pts: int | None) -> InputError:

@@ -24,18 +24,19 @@ class FrameTimes:
     Args:
         stream: the stream that is decoded.
         location: the source's name, for errors.
+        origin: PTS of the title's first frame, if another one is read first.
 
     Attributes:
         end: where the last frame ends; 0 before the first.
         shifted: how many frames had no time, or one that was not later than the last frame's in the clock of any film.
     """
 
-    def __init__(self, stream: VideoStream, location: str) -> None:
+    def __init__(self, stream: VideoStream, location: str, origin: int | None = None) -> None:
         self._location = location
         self._unit = Fraction(stream.time_base or Fraction(1, 1000))
         # Frames that are closer would have one time in MP4, which takes no two decoding times that are equal.
         self._least_step = max(1, ceil(1 / (self._unit * FINEST_SCALE)))
-        self._origin: int | None = None
+        self._origin = origin
         self._start = stream.start_time or 0
         self._last: int | None = None
         self._last_dts: int | None = None

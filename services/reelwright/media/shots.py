@@ -34,7 +34,8 @@ _WIDTH = 160
 def with_shots(items: Iterable[tuple[Item, Picture]]) -> Iterator[tuple[Item, bool]]:
     """Each item, with whether its picture starts a shot. The first picture always does.
 
-    Four items are held back, because the decision needs the next four pictures. It depends on the pictures only.
+    Four items are held back, because the decision needs the next four pictures. It depends on the pictures only, and
+    behind a cut on those from the cut on: no other cut follows for so long that scores and flashes before it count.
     """
     scores, judge = _Scores(), _Judge()
     window: deque[tuple[Item, Small, float]] = deque()

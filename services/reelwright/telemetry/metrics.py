@@ -19,6 +19,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 BUILD_INFO = Gauge("reelwright_build_info", "Always 1; the labels are the version and the role.", ["version", "role"])
 
 FRAMES_DECODED = Counter("reelwright_frames_decoded", "Frames read from sources.")
+FRAMES_SOUGHT_PAST = Counter(
+    "reelwright_frames_sought_past", "Frames of committed segments that a decoder which took over did not read again."
+)
 FRAMES_RESTORED = Counter("reelwright_frames_restored", "Frames restored and accepted by the bus.")
 FRAMES_ENCODED = Counter("reelwright_frames_encoded", "Frames handed to a video encoder.")
 FRAMES_LOST = Counter(

@@ -21,6 +21,7 @@ ReelwrightError
 
 Errors that one package raises and handles itself are defined there, and derive from this tree:
 
+- `media/seeking.py`: SeekFailed (internal, temporary)
 - `bus/protocol.py`: BusFull (an UnavailableError), MessageTooLarge (a BrokerError), BusClosed (internal)
 - `inference/restored_publisher.py`: BatchAbandoned (internal, temporary)
 - `encoder/segment_builder.py`: ForeignEngine (internal, temporary)
