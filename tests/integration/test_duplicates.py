@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelwright.bus.conversion import frame_from_wire, frame_numbers, frame_to_wire
 from reelwright.cli.main import run
 from reelwright.media.picture import Picture
+from reelwright.media.repeats import MOST_REPEATS, folded, unfolded
+from reelwright.media.types import DecodedFrame, FrameRecord
+from reelwright.restoration.restore import RestoredFrame, Restorer
+from reelwright.wire.frames_pb2 import FrameBatch
 from tests.support.aged_scenes import shot
 from tests.support.clipmaker import Film, write_film
-from tests.support.commands import manifest_of
+from tests.support.commands import manifest_of, sha256, start, wait_until
 from tests.support.films import small_network
 
 
@@ -35,3 +46,89 @@ def test_repeats_are_named_beside_the_film(tmp_path: Path) -> None:
     report = Path(f"{output}.report.html").read_text()
     assert "10 of 40 frames repeat the one before, every 4th" in report
     assert "made at about 18.0 frames per second" in report
+
+
+def restored(source: Path, output: Path, *settings: str) -> dict[str, Any]:
+    """The manifest of a film of this source."""
+    options = [f"--set={each}" for each in (f"model={small_network()}", *settings)]
+    assert run(["restore", str(source), "-o", str(output), *options]) == 0
+    return manifest_of(output)
+
+
+def test_repeats_are_restored_once_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each shows the restored frame before it, to the bit, at its own time, and nothing else is another."""
+    source = tmp_path / "slowed.mkv"
+    known = film_with_repeats(source)
+    restorations = 0
+    restore = Restorer.restore
+
+    def counted(*arguments: Any, **more: Any) -> RestoredFrame:
+        nonlocal restorations
+        restorations += 1
+        return restore(*arguments, **more)
+
+    monkeypatch.setattr(Restorer, "restore", counted)
+    settings = ("duplicates=restore-once", "deflicker=on", "tone.glare=0.5")
+    found = restored(source, tmp_path / "film.mkv", "profile=master", *settings)
+    assert restorations == 30
+    digests, others = found["frame_digests"], [index for index in range(40) if index not in known]
+    assert all(digests[index] == digests[index - 1] for index in known)
+    assert len({digests[index] for index in others}) == len(others)
+    assert (found["duplicates"], found["frames_in"], found["frames_out"]) == (known, 40, 40)
+    assert found["pts"] == [round(index * 1000 / 24) for index in range(40)]
+    (rows,) = (step["ranges"] for step in found["edits"] if step["step"] == "repeat")
+    assert [row[:2] for row in rows] == [[index, index] for index in known]
+    assert len(found["frame_fidelity"]["difference"]) == 40
+    assert run(["verify", str(tmp_path / "film.mkv")]) == 0
+    assert "restored once" in (tmp_path / "film.mkv.report.html").read_text()
+    # The nineteenth frame that repeats none, and the five after it.
+    assert "frames 24 to 30" in (tmp_path / "film.mkv.report.html").read_text()
+    assert run(["redo", str(tmp_path / "film.mkv"), "--shot", "1", "--set", "grain.keep=0"]) == 2
+
+
+def test_a_film_of_repeats_is_that_of_its_other_frames(tmp_path: Path) -> None:
+    """Restored once, its other frames are those of a film that never had the repeats, whatever batches there are."""
+    frames = shot(30, pan=[2.0 * index for index in range(30)], grain=2).frames[:, :96, :128]
+    digests = []
+    repeated = [index - index // 4 - (index % 4 == 3) for index in range(40)]
+    for name, shown in (("with", repeated), ("without", list(range(30)))):
+        pictures = [Picture("gray", 128, 96, (frames[index].copy(),)) for index in shown]
+        shots = [(Fraction(index, 24), picture) for index, picture in enumerate(pictures)]
+        write_film(tmp_path / f"{name}.mkv", Film(shots, Fraction(24), codec="ffv1"))
+        digests.append(restored(tmp_path / f"{name}.mkv", tmp_path / f"{name}.film.mp4", "duplicates=restore-once"))
+    assert len(digests[0]["frame_digests"]) == 40
+    several = [digest for index, digest in enumerate(digests[0]["frame_digests"]) if index % 4 != 3]
+    assert several == digests[1]["frame_digests"]
+
+
+def test_a_killed_restoration_of_repeats_goes_on(tmp_path: Path) -> None:
+    """After SIGKILL the other segments are made, and the film is that of an undisturbed restoration to the bit."""
+    source, output = tmp_path / "slowed.mkv", tmp_path / "film.mp4"
+    film_with_repeats(source)
+    options = [f"--set=model={small_network()}", "--set=duplicates=restore-once", "--threads=1"]
+    process = start("restore", source, "-o", output, *options)
+    assert wait_until(lambda: any(tmp_path.glob(".reelwright/*/segments/[0-9]*.json")), process)
+    process.kill()
+    process.communicate()
+    assert not output.exists()
+    for film in (output, tmp_path / "undisturbed.mp4"):
+        assert run(["restore", str(source), "-o", str(film), *options]) == 0
+    assert sha256(output) == sha256(tmp_path / "undisturbed.mp4")
+    assert manifest_of(output)["frames_out"] == 40
+
+
+@given(st.lists(st.booleans(), max_size=60))
+def test_folded_frames_unfold_to_what_they_were(repeats: list[bool]) -> None:
+    """No frame is lost, and each that is left carries at most so many."""
+    picture = Picture("gray", 2, 2, (np.zeros((2, 2), np.uint8),))
+    records = [
+        FrameRecord(pts=index, duration=index % 3, shot_start=index == 0, duplicate=index > 0 and repeat)
+        for index, repeat in enumerate(repeats)
+    ]
+    found = [each.record for each in folded(DecodedFrame(i, record, picture) for i, record in enumerate(records))]
+    assert [record for each in found for record in unfolded(each)] == records
+    assert all(len(each.repeats) <= MOST_REPEATS for each in found)
+    assert all(frame_from_wire(frame_to_wire(each)) == each for each in found)
+    if found:
+        batch = FrameBatch(first_frame=7, frames=[frame_to_wire(each) for each in found])
+        assert frame_numbers(batch) == [7 + each.pts for each in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from reelwright.media.frame_correction import FrameCorrection, FrameTone, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.types import Crop, FrameDamage, FrameRecord
+from reelwright.media.types import Crop, FrameDamage, FrameRecord, Repeat
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import (
@@ -19,6 +20,7 @@ from reelwright.wire.frames_pb2 import (
     FidelityInfo,
     FrameBatch,
     FrameInfo,
+    RepeatInfo,
     ToneChangeInfo,
     ToneInfo,
 )
@@ -38,6 +40,7 @@ def frame_to_wire(record: FrameRecord) -> FrameInfo:
         concealed=record.concealed,
         duplicate=record.duplicate,
         skipped=record.skipped,
+        repeats=[RepeatInfo(**repeat.model_dump()) for repeat in record.repeats],
         correction=correction,
         tone=None if record.tone is None else ToneInfo(**record.tone.model_dump()),
         crop=None if record.crop is None else CropInfo(**record.crop.model_dump()),
@@ -58,10 +61,17 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
         concealed=info.concealed,
         duplicate=info.duplicate,
         skipped=info.skipped,
+        repeats=tuple(_figures(each, Repeat, "repeat") for each in info.repeats),
         correction=correction_from_wire(info.correction) if info.HasField("correction") else None,
         tone=tone_of(info),
         crop=_figures(info.crop, Crop, "crop") if info.HasField("crop") else None,
     )
+
+
+def frame_numbers(batch: FrameBatch) -> list[int]:
+    """The index in the title of each frame of a batch; a frame's repeats come between it and the next one."""
+    lengths = [1 + len(info.repeats) for info in batch.frames]
+    return list(accumulate(lengths[:-1], initial=int(batch.first_frame)))
 
 
 def correction_to_wire(correction: FrameCorrection) -> CorrectionInfo:

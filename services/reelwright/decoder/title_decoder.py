@@ -39,6 +39,7 @@ from reelwright.media.picture import pixel_format, without_chroma, without_neutr
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
 from reelwright.media.reader import FrameReader
+from reelwright.media.repeats import folded, unfolded
 from reelwright.media.seeking import SeekFailed
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import encode_payload
@@ -145,7 +146,9 @@ def _publish_segments(
         video = title.source.video
         frame_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
         recipe, full_range = title.request.recipe, video.colour.range == RANGE_FULL
-        steadied = look_ahead(with_duplicates(_measured(decoded, seconds)), recipe, frame_bytes)
+        marked = with_duplicates(_measured(decoded, seconds))
+        distinct = folded(marked) if recipe.duplicates == "restore-once" else marked
+        steadied = look_ahead(distinct, recipe, frame_bytes)
         toned = with_tone(steadied, recipe, frame_bytes, full_range=full_range)
         stream = batches(
             with_motion_crops(toned),
@@ -284,7 +287,7 @@ class SegmentPublisher:
                     sha.update(plane.data)
                 if publish:
                     self._put_pictures(number, len(frames), frame, motion)
-                frames.append(frame.record)
+                frames += unfolded(frame.record)
             if batch.last:
                 motion.end()
                 # Written before the last batch is published, so that a committed segment always has its plan.

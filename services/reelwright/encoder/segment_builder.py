@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from reelwright.bus.batch_limits import check_frame_count
 from reelwright.bus.claim_check import ClaimCheck
@@ -27,6 +29,7 @@ from reelwright.media.motion_strip import MotionStrips
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.repair_mask import mask_png
+from reelwright.media.repeats import MOST_REPEATS, unfolded
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
@@ -37,6 +40,8 @@ from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import CorruptPayload, InternalError, UnusableMessage
 from reelwright.titles.identity import engine_matches
 from reelwright.wire.frames_pb2 import RestoredBatch
+
+Figures = TypeVar("Figures")
 
 PREVIEW_WIDTH = 1280
 # Many times what the decoder makes of a segment.
@@ -203,11 +208,10 @@ class SegmentBuilder:
                 except CorruptPayload:
                     self._buffer.discard_next()
                     raise
-                self._put_masks(records, masks)
-                self._encode_pictures(ready, records, pictures)
-            self._damage += damage
-            self._tone_changes += tone_changes
-            self._fidelity += fidelity
+                self._encode_pictures(ready, records, pictures, iter(masks))
+            self._damage += _repeated(damage, records)
+            self._tone_changes += _repeated(tone_changes, records)
+            self._fidelity += _repeated(fidelity, records)
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
 
@@ -238,6 +242,8 @@ class SegmentBuilder:
         width, height = (side // self._title.request.recipe.scale for side in self._size)
         for info in batch.frames:
             crop = info.crop
+            if len(info.repeats) > MOST_REPEATS:
+                raise UnusableMessage(f"a frame with {len(info.repeats)} repeats, at most {MOST_REPEATS}")
             if info.HasField("crop") and not (
                 0 < crop.width <= width - crop.left and 0 < crop.height <= height - crop.top
             ):
@@ -255,12 +261,9 @@ class SegmentBuilder:
         content = self._claims.load(batch.repair_masks, batch.run, batch.segment, batch.attempt)
         return decode_payload(batch.repair_masks, content)
 
-    def _put_masks(self, records: list[FrameRecord], masks: list[Picture]) -> None:
-        previews = [index for index, record in enumerate(records) if record.preview]
-        for index, mask in zip(previews, masks, strict=False):
-            self._ledger.put_restored_picture(self._number, len(self._frames) + index, mask_png(mask), "mask")
-
-    def _encode_pictures(self, batch: RestoredBatch, records: list[FrameRecord], pictures: list[Picture]) -> None:
+    def _encode_pictures(
+        self, batch: RestoredBatch, records: list[FrameRecord], pictures: list[Picture], masks: Iterator[Picture]
+    ) -> None:
         started = time.perf_counter()
         if not self._frames:
             self._first_frame = batch.first_frame
@@ -268,22 +271,32 @@ class SegmentBuilder:
         recipe, video = self._title.request.recipe, self._title.source.video
         for record, restored in zip(records, pictures, strict=True):
             picture = put_back(restored, video, recipe)
-            encoder.add(picture)
-            if record.preview:
-                image = jpeg(restored, video.colour, PREVIEW_WIDTH)
-                self._ledger.put_restored_picture(self._number, len(self._frames), image)
-            self._motion.add(len(self._frames), record, restored)
+            self._put_shown(record, restored, masks)
+            shown = unfolded(record)
+            for _ in shown:
+                encoder.add(picture)
             if recipe.steadies:
                 placement = self._tracker.place(restored, shot_start=record.shot_start)
-                self._scene.append(placement.in_source(recipe.scale))
-            self._frames.append(record)
-            self._digests.append(picture.digest())
+                self._scene += [placement.in_source(recipe.scale)] * len(shown)
+            self._frames += shown
+            self._digests += [picture.digest()] * len(shown)
         self._seconds["restoration"] += batch.seconds
         self._cost += batch.cost
         elapsed = time.perf_counter() - started
         self._seconds["encode"] += elapsed
         metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
         metrics.FRAMES_ENCODED.inc(len(pictures))
+
+    def _put_shown(self, record: FrameRecord, restored: Picture, masks: Iterator[Picture]) -> None:
+        """Writes what the report shows of the next frame."""
+        offset = len(self._frames)
+        if record.preview:
+            image = jpeg(restored, self._title.source.video.colour, PREVIEW_WIDTH)
+            self._ledger.put_restored_picture(self._number, offset, image)
+            mask = next(masks, None)
+            if mask is not None:
+                self._ledger.put_restored_picture(self._number, offset, mask_png(mask), "mask")
+        self._motion.add(offset, record, restored)
 
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()
@@ -314,6 +327,12 @@ class SegmentBuilder:
         self._committed = True
         metrics.note_commit()
         return committed
+
+
+def _repeated(found: list[Figures], records: list[FrameRecord]) -> Iterator[Figures]:
+    """What was measured in each frame, once more for each of its repeats."""
+    for figures, record in zip(found, records, strict=True) if found else ():
+        yield from (figures,) * (1 + len(record.repeats))
 
 
 def _shown(kind: tuple[str, int, int]) -> str:

@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright import __version__
 from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import corrections_of, tone_of
+from reelwright.bus.conversion import corrections_of, frame_numbers, tone_of
 from reelwright.bus.protocol import Bus, MessageTooLarge
 from reelwright.inference.dispatcher_client import DispatcherClient
 from reelwright.inference.dispatcher_session import DispatcherSession
@@ -262,8 +262,8 @@ class InferenceWorker:
         own, restored = corrections[batch.halo_before :][: len(batch.frames)], []
         shown = [frame.preview for frame in batch.frames]
         with metrics.timed("restoration"):
-            rows = zip(frames, own, tones, shown, strict=True)
-            for frame, ((picture, window), correction, tone, masked) in enumerate(rows, start=batch.first_frame):
+            rows = zip(frame_numbers(batch), frames, own, tones, shown, strict=True)
+            for frame, (picture, window), correction, tone, masked in rows:
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 heartbeat()

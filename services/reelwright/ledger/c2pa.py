@@ -16,6 +16,7 @@ _ENHANCED = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhan
 # The actions of the specification's list, C2PA 2.2, section "Actions".
 _ACTIONS = {
     "conceal": "c2pa.edited",
+    "repeat": "c2pa.edited",
     "deinterlace": "c2pa.enhanced",
     "deflicker": "c2pa.adjustedColor",
     "repair": "c2pa.enhanced",

@@ -37,6 +37,7 @@ class EditStep(BaseModel):
 UNITS = {
     "conceal": "frames that repeat the one before",
     "deinterlace": "frames",
+    "repeat": "frames that show the restored frame before them again",
     "deflicker": "levels by which the mean luma was changed",
     "repair": "share of the samples that were replaced as dust",
     "enlarge": "factor of width and height",
@@ -111,6 +112,7 @@ class EditAccount:
         found = {
             "conceal": float(frame.record.concealed),
             "deinterlace": float(self.deinterlaced),
+            "repeat": float(recipe.duplicates == "restore-once" and frame.record.duplicate),
             "enlarge": float(recipe.scale),
             "grain": 1 - recipe.grain.keep,
         }

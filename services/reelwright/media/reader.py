@@ -51,8 +51,9 @@ class FrameReader:
     @property
     def seekable(self) -> bool:
         """Whether a reading that begins at a shot of what was read so far gives the same frames as this one."""
-        # Where a part of an excerpt begins, shots are cut that the pictures alone do not show.
-        whole = self._recipe.excerpt.whole and not self._deinterlaces
+        # Where a part of an excerpt begins, shots are cut that the pictures alone do not show. Segments of frames that
+        # are restored once end by other numbers of frames than their plans have.
+        whole = self._recipe.excerpt.whole and self._recipe.duplicates == "keep" and not self._deinterlaces
         return whole and self._decoder is not None and self._decoder.seekable
 
     def __iter__(self) -> Iterator[DecodedFrame]:

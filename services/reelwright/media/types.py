@@ -244,6 +244,14 @@ class Crop(_Value):
     height: int = Field(ge=1)
 
 
+class Repeat(_Value):
+    """A frame that shows the picture of the one before it, fields as of `FrameRecord`."""
+
+    pts: int
+    duration: int
+    concealed: bool = False
+
+
 class FrameRecord(_Value):
     """What the pipeline knows about a frame apart from its picture.
 
@@ -257,6 +265,8 @@ class FrameRecord(_Value):
         correction: what steadies the frame; None when the recipe steadies nothing.
         tone: how glare and shadows are opened; None when the recipe opens neither.
         skipped: how much of the source was left out before the frame (recipe: excerpt), in the same units.
+        repeats: the frames directly after it that show its picture and are not handled for themselves (recipe:
+            duplicates); empty in plans and records, which have each frame for itself.
         crop: the report shows this part of the frame in the motion strip of its shot; None when it shows none.
     """
 
@@ -269,6 +279,7 @@ class FrameRecord(_Value):
     correction: FrameCorrection | None = None
     tone: FrameTone | None = None
     skipped: int = 0
+    repeats: tuple[Repeat, ...] = ()
     crop: Crop | None = None
 
 

@@ -120,6 +120,8 @@ class Recipe(BaseModel):
             strength that they would have in an undamaged film; None for the share that the model's file names. A model
             without such a set ignores it.
         excerpt: which part of the film is restored.
+        duplicates: `keep` restores a frame that repeats the one before like any other; `restore-once` shows the
+            restored frame again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,6 +138,7 @@ class Recipe(BaseModel):
     limits: RecipeLimits = RecipeLimits()
     detail: float | None = Field(default=None, ge=0.0, le=1.0)
     excerpt: Excerpt = Excerpt()
+    duplicates: Literal["keep", "restore-once"] = "keep"
 
     @property
     def steadies(self) -> bool:

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop", "skipped")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop", "skipped", "repeats")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class FrameInfo(_message.Message):
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    REPEATS_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
@@ -28,7 +29,18 @@ class FrameInfo(_message.Message):
     duplicate: bool
     crop: CropInfo
     skipped: int
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ..., skipped: _Optional[int] = ...) -> None: ...
+    repeats: _containers.RepeatedCompositeFieldContainer[RepeatInfo]
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ..., skipped: _Optional[int] = ..., repeats: _Optional[_Iterable[_Union[RepeatInfo, _Mapping]]] = ...) -> None: ...
+
+class RepeatInfo(_message.Message):
+    __slots__ = ("pts", "duration", "concealed")
+    PTS_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    CONCEALED_FIELD_NUMBER: _ClassVar[int]
+    pts: int
+    duration: int
+    concealed: bool
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., concealed: _Optional[bool] = ...) -> None: ...
 
 class CropInfo(_message.Message):
     __slots__ = ("left", "top", "width", "height")

@@ -283,6 +283,8 @@ def _scan(manifest: Manifest) -> tuple[str, str]:
 
 def _duplicates(manifest: Manifest) -> str:
     found = duplicates_sentence(manifest.duplicates, manifest.frames_in, manifest.source.video.average_rate)
+    if manifest.recipe.duplicates == "restore-once":
+        return f"{found} They were restored once: the film shows the restored frame again."
     return f"{found} They were restored like the others."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,6 +64,15 @@ class MotionView:
     after: str
 
 
+class _StripPart(NamedTuple):
+    """A part of a motion strip: the segment and the first frame in it, number of frames, and the last one's index."""
+
+    segment: int
+    offset: int
+    frames: int
+    last: int
+
+
 class ShotPictures:
     """The pictures of a film's report, in at most so many bytes as `Budget` has.
 
@@ -114,9 +124,7 @@ class ShotPictures:
             before = self._strip(self._ledger.source_picture, rows)
             after = self._strip(self._ledger.restored_picture, rows)
             if before and after:
-                first = each.shot.preview_frame
-                last = first + sum(count for *_, count in rows) - 1
-                yield MotionView(each.number, first, last, before, after)
+                yield MotionView(each.number, each.shot.preview_frame, rows[-1].last, before, after)
 
     def _mask(self, segment: int, offset: int) -> tuple[str, str]:
         """The mask of a preview, and what it says in words."""
@@ -128,26 +136,27 @@ class ShotPictures:
         shares = [np.count_nonzero(codes & code) / codes.size for code in (DUST, SCRATCH)]
         return uri or "", formatting.repair_sentence(*shares)
 
-    def _rows(self, segment: int, offset: int) -> Iterator[tuple[int, int, int]]:
-        """The parts of the strips of the shot with this preview: segment, first frame in it, number of frames."""
+    def _rows(self, segment: int, offset: int) -> Iterator[_StripPart]:
+        """The parts of the strips of the shot with this preview."""
         begun = False
         while (plan := self._ledger.plan(segment)) is not None:
-            count = 0
-            for frame in plan.frames[offset:]:
-                if frame.crop is None or (begun and frame.preview):
+            count, last, ends = 0, 0, False
+            for index, frame in enumerate(plan.frames[offset:], plan.first_frame + offset):
+                if begun and frame.duplicate and frame.crop is None:
+                    # It shows the frame before once more.
+                    continue
+                if ends := frame.crop is None or (begun and frame.preview):
                     break
-                count, begun = count + 1, True
+                count, last, begun = count + 1, index, True
             if count:
-                yield segment, offset, count
-            if offset + count < len(plan.frames):
+                yield _StripPart(segment, offset, count, last)
+            if ends:
                 return
             # A strip may go on in the next segment.
             segment, offset = segment + 1, 0
 
-    def _strip(
-        self, find: Callable[[int, int, PictureKind], bytes | None], rows: Sequence[tuple[int, int, int]]
-    ) -> str:
-        parts = [(find(segment, offset, "motion"), count) for segment, offset, count in rows]
+    def _strip(self, find: Callable[[int, int, PictureKind], bytes | None], rows: Sequence[_StripPart]) -> str:
+        parts = [(find(row.segment, row.offset, "motion"), row.frames) for row in rows]
         known = [(jpeg, count) for jpeg, count in parts if jpeg is not None]
         if not known or len(known) < len(parts):
             return ""
