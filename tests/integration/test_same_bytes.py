@@ -123,5 +123,7 @@ def test_without_halo_frames_the_borders_would_show(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(segmenter, "BATCH_MAX_FRAMES", 5)
     with_halo = restored(tmp_path / "with")[5]["frame_digests"]
     cut = segmenter.batches
-    monkeypatch.setattr(title_decoder, "batches", lambda frames, segment, batch, _halo: cut(frames, segment, batch))
+    monkeypatch.setattr(
+        title_decoder, "batches", lambda frames, most, batch, _halo, **begin: cut(frames, most, batch, **begin)
+    )
     assert restored(tmp_path / "without")[5]["frame_digests"] != with_halo
