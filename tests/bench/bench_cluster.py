@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,7 @@ from tests.support.films import whole_film
 from tests.support.scenes import scene
 
 # More than the largest restored batch of the bench's film, so that every payload is inline.
-_INLINE_BYTES = 16 << 20
+INLINE_BYTES = 16 << 20
 _MINUTE = 1440  # frames, at 24 a second
 _POLL_SECONDS = 0.2
 # A long film has tens of thousands of files in the ledger.
@@ -37,7 +38,8 @@ _STORE_POLL_SECONDS = 10.0
 
 
 @contextmanager
-def _cluster(**env: str) -> Iterator[Cluster]:
+def cluster_on_servers(**env: str) -> Iterator[Cluster]:
+    """A cluster with one process of each role, on a broker and a store of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="reelwright-bench-") as folder,
         KafkaServer() as kafka,
@@ -48,15 +50,22 @@ def _cluster(**env: str) -> Iterator[Cluster]:
         yield cluster
 
 
-def _restore_in_cluster(cluster: Cluster, source: str, name: str, peaks: Peaks | None = None) -> float:
-    """Restores a film; wall seconds from the start of `reelwright submit` to the outcome."""
+def restore_in_cluster(cluster: Cluster, source: str, name: str, sample: Callable[[], None] | None = None) -> float:
+    """Restores a film; wall seconds from the start of `reelwright submit` to the outcome.
+
+    Args:
+        cluster: with all roles.
+        source: location of the film to restore.
+        name: of the film.
+        sample: called several times a second meanwhile.
+    """
     started = time.monotonic()
     run = cluster.submit(source, cluster.film(name))
     # One client for all requests, because creating it takes longer than a request.
     fs, outcome = cluster.fs, f"{cluster.ledger}/{run}/outcome.json"
     while not fs.exists(outcome):
-        if peaks is not None:
-            peaks.update(cluster)
+        if sample is not None:
+            sample()
         time.sleep(_POLL_SECONDS)
     assert cluster.status(run)["state"] == "finished"
     return time.monotonic() - started
@@ -76,21 +85,21 @@ def cost(times: int = 4, rounds: int = 1) -> None:
         rounds: measurements of each kind.
     """
     threads = {"REELWRIGHT_INFERENCE_THREADS": str(CORES), "REELWRIGHT_INFERENCE_PARALLEL": str(CORES)}
-    kinds = {"inline": {"REELWRIGHT_BUS_INLINE_BYTES": str(_INLINE_BYTES)}, "by claim check": {}}
+    kinds = {"inline": {"REELWRIGHT_BUSINLINE_BYTES": str(INLINE_BYTES)}, "by claim check": {}}
     one_process: list[float] = []
     in_cluster: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"
         write_looped(whole_film("chaplin"), film, times)
         for kind, env in kinds.items():
-            with _cluster(**threads, **env) as cluster:
+            with cluster_on_servers(**threads, **env) as cluster:
                 source = cluster.upload(film)
-                _restore_in_cluster(
+                restore_in_cluster(
                     cluster, cluster.upload(whole_film("chaplin")), "first.mp4"
                 )  # loads what is loaded at first use
                 before = _cpu_seconds(cluster)
                 for turn in range(rounds):
-                    in_cluster[kind].append(_restore_in_cluster(cluster, source, f"{turn}.mp4"))
+                    in_cluster[kind].append(restore_in_cluster(cluster, source, f"{turn}.mp4"))
                     print(f"cluster, payloads {kind}: {in_cluster[kind][-1]:.1f} s", flush=True)
                 used = {name: (value - before[name]) / rounds for name, value in _cpu_seconds(cluster).items()}
                 print("CPU seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in used.items()), flush=True)
@@ -168,8 +177,8 @@ def flat(longest: int = 120) -> None:
             film = Path(folder) / f"{length}.mp4"
             write_looped(minute, film, length)
             found[length] = peaks = Peaks()
-            with _cluster() as cluster:
-                seconds = _restore_in_cluster(cluster, cluster.upload(film), "film.mp4", peaks)
+            with cluster_on_servers() as cluster:
+                seconds = restore_in_cluster(cluster, cluster.upload(film), "film.mp4", partial(peaks.update, cluster))
             print(f"{length} min, {length * _MINUTE} frames of 64x48: {length * _MINUTE / seconds:.0f} fps", flush=True)
     short, long = (found[length] for length in minutes)
     print(f"peak              {minutes[0]:>7} min {minutes[1]:>7} min   ratio")
