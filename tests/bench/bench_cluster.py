@@ -30,7 +30,7 @@ from tests.support.films import whole_film
 from tests.support.scenes import scene
 
 # More than the largest restored batch of the bench's film, so that every payload is inline.
-INLINE_BYTES = 16 << 20
+_INLINE_BYTES = 16 << 20
 _MINUTE = 1440  # frames, at 24 a second
 _POLL_SECONDS = 0.2
 # A long film has tens of thousands of files in the ledger.
@@ -85,7 +85,7 @@ def cost(times: int = 4, rounds: int = 1) -> None:
         rounds: measurements of each kind.
     """
     threads = {"REELWRIGHT_INFERENCE_THREADS": str(CORES), "REELWRIGHT_INFERENCE_PARALLEL": str(CORES)}
-    kinds = {"inline": {"REELWRIGHT_BUSINLINE_BYTES": str(INLINE_BYTES)}, "by claim check": {}}
+    kinds = {"inline": {"REELWRIGHT_BUS_INLINE_BYTES": str(_INLINE_BYTES)}, "by claim check": {}}
     one_process: list[float] = []
     in_cluster: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:

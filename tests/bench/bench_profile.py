@@ -1,7 +1,7 @@
 """Measures where the CPU time of a cluster goes, beside that of one process: `python -m tests.bench.bench_profile`.
 
 Both restore the same film. The operating system counts the CPU time of each process and of each of its threads. For a
-thread that runs Python, py-spy says which part of the code it was in (100 samples a second, without the waiting ones);
+thread that runs Python, py-spy says which part of the code it was in (20 samples a second);
 that divides the thread's CPU time. All other threads are those of FFmpeg, x264, OpenVINO and gRPC.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.bench_cluster import INLINE_BYTES, cluster_on_servers, restore_in_cluster
+from tests.bench.bench_cluster import cluster_on_servers, restore_in_cluster
 from tests.bench.bench_pipeline import CORES, REELWRIGHT, write_looped
 from tests.support.films import whole_film
 from tests.support.role_processes import until
@@ -43,6 +43,8 @@ _NATIVE = {
 }
 _OTHER = "Python: the rest"
 _TURNS = 4
+# Each sample stops the process for a moment.
+_RATE = "20"
 
 Seconds = dict[str, float]
 
@@ -88,7 +90,7 @@ def _one_process(film: Path, folder: Path) -> tuple[Seconds, float]:
 def _cluster(film: Path, folder: Path) -> tuple[Seconds, Seconds, float]:
     """CPU seconds of the parts of a cluster and of its processes, and the film's wall seconds."""
     threads = {"REELWRIGHT_INFERENCE_THREADS": str(CORES), "REELWRIGHT_INFERENCE_PARALLEL": str(CORES)}
-    with cluster_on_servers(**threads, REELWRIGHT_BUS_INLINE_BYTES=str(INLINE_BYTES)) as cluster:
+    with cluster_on_servers(**threads) as cluster:
         # Loads what is loaded at first use.
         restore_in_cluster(cluster, cluster.upload(whole_film("chaplin")), "first.mp4")
         source = cluster.upload(film)
@@ -103,10 +105,11 @@ def _cluster(film: Path, folder: Path) -> tuple[Seconds, Seconds, float]:
         wall = restore_in_cluster(cluster, source, "film.mp4", update)
         by_role = {role: each.parts() for role, each in roles.items()}
         served = {name: _cpu(server) - before[name] for name, server in servers.items()}
-    parts = Counter(served)
+    parts: dict[str, float] = defaultdict(float, served)
     for found in by_role.values():
-        parts.update(found)
-    return dict(parts), served | {role: sum(found.values()) for role, found in by_role.items()}, wall
+        for part, seconds in found.items():
+            parts[part] += seconds
+    return parts, served | {role: sum(found.values()) for role, found in by_role.items()}, wall
 
 
 class _Sampled:
@@ -122,8 +125,19 @@ class _Sampled:
         self._process, self._stacks, self._native = psutil.Process(pid), stacks, native
         self._before, self._threads_before = _cpu(self._process), _thread_cpu(self._process)
         self._threads: dict[int, float] = {}
-        command = [REELWRIGHT.with_name("py-spy"), "record", "--pid", str(pid), "--threads", "--full-filenames"]
-        self._sampler = subprocess.Popen([*command, "--format", "raw", "--output", stacks], stderr=subprocess.DEVNULL)
+        command = [
+            str(REELWRIGHT.with_name("py-spy")),
+            "record",
+            "--pid",
+            str(pid),
+            "--threads",
+            "--full-filenames",
+            "--rate",
+            _RATE,
+        ]
+        self._sampler = subprocess.Popen(
+            [*command, "--format", "raw", "--output", str(stacks)], stderr=subprocess.DEVNULL
+        )
 
     def update(self) -> None:
         """Keeps the CPU time of each thread, because what has ended is not there any more."""
@@ -153,12 +167,12 @@ def _by_part(stacks: str, total: float, threads: Mapping[int, float], native: st
         stack, _, count = line.rpartition(" ")
         thread, *frames = stack.split(";")
         samples[int(thread.partition("(")[2].partition(")")[0].rpartition(" ")[2])][_part(frames)] += int(count)
-    found: Counter[str] = Counter()
-    for thread_id, parts in samples.items():
-        for part, count in parts.items():
-            found[part] += threads.get(thread_id, 0.0) * count / parts.total()
+    found: dict[str, float] = defaultdict(float)
+    for number, parts in samples.items():
+        for part, share in parts.items():
+            found[part] += threads.get(number, 0.0) * share / parts.total()
     found[native] += total - sum(found.values())
-    return dict(found)
+    return found
 
 
 def _part(frames: list[str]) -> str:

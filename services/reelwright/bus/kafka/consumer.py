@@ -42,7 +42,7 @@ _FETCH_WAIT_MS = 100
 # For a consumer without records that has nothing to resume: ten fetches per second were most of an idle role's work.
 # Partitions that a group gives to a member are fetched only after its open fetch; a listener gets none.
 _IDLE_FETCH_WAIT_MS, _IDLE_LISTENER_FETCH_WAIT_MS = 2000, 5000
-_IDLE_AFTER_SECONDS = 5.0
+_IDLE_AFTER_SECONDS = 1.0
 # Each poll switches between threads several times, so an idle consumer polls when there is a reason. Without a
 # partition there is no fetch to wait for, so the wait is bounded: by this many times as long as a fetch is held.
 _IDLE_WAIT_FACTOR = 1.5
@@ -201,6 +201,8 @@ class KafkaBusConsumer(Consumer):
             idle_fetch_wait = _IDLE_LISTENER_FETCH_WAIT_MS if self.group is None else _IDLE_FETCH_WAIT_MS
             # A fetch that is held as long as an answer may take would count as one that never comes.
             idle_fetch_wait = min(idle_fetch_wait, int(self._settings.answer_seconds * 500))
+            # A member that rests for longer than a poll may take would have to leave its group.
+            idle_fetch_wait = min(idle_fetch_wait, int(self._settings.poll_seconds * 500 / _IDLE_WAIT_FACTOR))
             last_busy, assigned, settled = time.monotonic(), consumer.assignment(), True
             while not self._stop.is_set():
                 heartbeat()
