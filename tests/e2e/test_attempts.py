@@ -150,5 +150,5 @@ def test_a_film_that_kills_a_process_fails_and_the_next_one_is_finished(cluster:
     # Each of its segments kills, and workers may restore the batches of the last one first.
     segments = ("0 (frames 0-23)", "1 (frames 24-47)", "2 (frames 48-59)")
     reasons = [f"encoding of segment {segment} ended its process 2 times" for segment in segments]
-    assert any(reason in states["encodes"]["reason"] for reason in reasons), states["encodes"]
+    assert any(reason in states["encodes"]["reason"] for reason in reasons), states["encodes"]["reason"]
     assert cluster.command("verify", cluster.film("good.mp4")).returncode == 0

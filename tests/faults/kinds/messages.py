@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from reelwright.bus.topics import ALL, DEAD_LETTER, EVENTS, FRAMES, RESTORED, TITLES, run_key, segment_key
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleRequest
+from tests.faults.foreign_files import FOREIGN_RUN
 from tests.faults.kinds.kind import instant_kind
 from tests.faults.store_client import retry_until_store_answers
 from tests.faults.topic_recorder import RecordedMessage
@@ -129,7 +130,7 @@ def _remove_payload(trial: TrialCluster, rng: Random) -> None:
 
 
 def _stored_payload(trial: TrialCluster, rng: Random) -> str:
-    payloads = [name for name in trial.store.names(trial.prefix) if "/payloads/" in name]
+    payloads = [name for name in trial.store.names(trial.prefix) if "/payloads/" in name and FOREIGN_RUN not in name]
     return rng.choice(payloads) if payloads else ""
 
 
