@@ -126,7 +126,7 @@ def output_error(error: OSError, where: str) -> OneLineError:
 def _from_errno(number: int, text: str, where: str, kind: type[OneLineError]) -> OneLineError:
     if number in _FULL:
         return UnavailableError(_FULL[number], where, "free some space or choose another location, then run again")
-    # Without an answer of the server, another error of this machine (of a socket, of a clock) says nothing of a file there.
+    # Without an answer of the server, an error of this machine (of a socket, of a clock) says nothing of a file there.
     if number in _TEMPORARY or (number not in _REMEDIES and "://" in where):
         return _no_answer(where)
     what, remedy = _REMEDIES.get(number, (text.lower(), "choose another location"))
