@@ -223,6 +223,11 @@ class KafkaBus(Bus):
             failure: Exception | None = future.exception
         except kafka_errors.KafkaError as error:
             failure = error
+        except RuntimeError:
+            # What the library raises while it waits for a topic and is closed.
+            if not self._closed.is_set():
+                raise
+            raise BusClosed(topic) from None
         finally:
             with self._lock:
                 self._answers.discard(answered)
