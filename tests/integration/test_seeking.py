@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import av
 import pytest
 
 from reelwright.media.probe import probe
@@ -20,7 +19,7 @@ from reelwright.titles.recipe import Excerpt, Recipe
 from tests.support import mp4_edit
 from tests.support.clips import FILMS, clip
 from tests.support.damaged_files import bad_file, broken
-from tests.support.films import REAL, whole_film
+from tests.support.films import REAL, remuxed, whole_film
 
 RECIPE = Recipe()
 # Of whose frames each can be reached, or those before the first key frame that later pictures look behind.
@@ -81,15 +80,7 @@ def test_a_reading_from_any_frame(name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_a_reading_from_the_shots_of_a_real_film(name: str, suffix: str, tmp_path: Path) -> None:
     """Shots included, it has what a reading from the start has, in the film's container and in another one."""
-    path = tmp_path / f"film.{suffix}"
-    with av.open(str(whole_film(name))) as source, av.open(str(path), "w") as target:
-        video = source.streams.video[0]
-        stream = target.add_stream_from_template(video)
-        for packet in source.demux(video):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
-    info = probe(str(path))
+    info = probe(str(remuxed(whole_film(name), tmp_path / f"film.{suffix}")))
     reader = FrameReader(info, RECIPE)
     frames = list(reader)
     assert reader.seekable

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 from prometheus_client import REGISTRY
 
@@ -28,7 +27,7 @@ from tests.support import clips
 from tests.support.clipmaker import Film, write_film
 from tests.support.commands import manifest_of, sha256, start, wait_until
 from tests.support.dispatch_harness import until
-from tests.support.films import small_film, uneven_film, whole_film
+from tests.support.films import remuxed, small_film, uneven_film, whole_film
 from tests.support.pipeline_harness import pipeline_harness, request_for
 from tests.support.scenes import scene
 
@@ -46,18 +45,6 @@ def open_gop_film() -> Path:
     path = clips.clip_folder() / "open-gop-of-five-shots.mp4"
     options = {"bf": "3", "g": "12", "x264-params": "open-gop=1"}
     write_film(path, Film([(clips.F(i, 25), scene(i, "yuv420p", 64, 48)) for i in range(120)], options=options))
-    return path
-
-
-def remuxed(film: Path, path: Path) -> Path:
-    """The picture of a film in another container."""
-    with av.open(str(film)) as source, av.open(str(path), "w") as target:
-        video = source.streams.video[0]
-        stream = target.add_stream_from_template(video)
-        for packet in source.demux(video):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
     return path
 
 

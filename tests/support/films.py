@@ -79,6 +79,18 @@ def uneven_film(*shots: int) -> Path:
     return path
 
 
+def remuxed(film: Path, path: Path) -> Path:
+    """The picture of a film in another container."""
+    with av.open(str(film)) as source, av.open(str(path), "w") as target:
+        video = source.streams.video[0]
+        stream = target.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return path
+
+
 @cache
 def small_network() -> Path:
     """A `reel` network that runs 30 times as fast as `reel-s`, for tests to which only the way of a frame matters."""

@@ -126,6 +126,12 @@ class _FrameAccount:
                 self.source_pts.append(frame.record.pts)
                 yield frame
 
+    def shots(self, records: Iterable[SegmentRecord]) -> tuple[ShotEntry, ...]:
+        """The shots of the records' frames; collects what the manifest needs."""
+        found = list(shots_of(self.collect(records)))
+        pairs = zip(found, self.steadiness.shots(), strict=True)
+        return tuple(shot.model_copy(update={"steadiness": steadiness}) for shot, steadiness in pairs)
+
     def _add_part(self, record: FrameRecord) -> None:
         if self.edits.recipe.excerpt.whole:
             return
@@ -146,11 +152,8 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
     recipe, video = title.request.recipe, title.source.video
     account = _FrameAccount(edits=EditAccount(recipe, is_deinterlaced(recipe, video)))
-    found = list(shots_of(account.collect(_checked_records(ledger, end))))
-    steadiness = account.steadiness.shots()
-    shots = tuple(shot.model_copy(update={"steadiness": each}) for shot, each in zip(found, steadiness, strict=True))
-    source_pts = tuple(account.source_pts)
-    _check_times(ledger.run, film, source_pts, video.time_base)
+    shots = account.shots(_checked_records(ledger, end))
+    _check_times(ledger.run, film, account.source_pts, video.time_base)
     for spent in (film.seconds, end.seconds):
         account.seconds.update(spent)
     # Documents of version 0.1 name no toolchain.
@@ -178,7 +181,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         truncated_at=end.truncated_at,
         time_base=film.time_base,
         pts=tuple(film.pts),
-        source_pts=source_pts,
+        source_pts=tuple(account.source_pts),
         excerpts=tuple(account.excerpts),
         lossless=film.lossless,
         frame_digests=tuple(account.digests),

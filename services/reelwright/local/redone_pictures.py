@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -50,10 +51,7 @@ def _put_restored(
     previews = {shot.preview_frame for shot in manifest.shots}
     pictures = pictures_of(film, previews | moving, film_bars(video, manifest.recipe))
     for segment, found in groupby(pictures, key=lambda each: places[each[0]][0]):
-
-        def put(first: int, image: bytes, segment: int = segment) -> None:
-            ledger.put_restored_picture(segment, first, image, "motion")
-
+        put = partial(ledger.put_restored_picture, segment, kind="motion")
         motion = MotionStrips(video.colour, manifest.recipe.scale, put)
         for frame, picture in found:
             offset = places[frame][1]
