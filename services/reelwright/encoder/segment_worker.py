@@ -159,7 +159,7 @@ class SegmentWorker:
             self._discard_batch(record, segment, error)
 
     def _encode_batch(self, segment: Segment, batch: RestoredBatch) -> None:
-        builder = self._builders.get(segment) or self._start_segment(segment, batch.engine)
+        builder = self._builders.get(segment) or self._start_segment(segment, batch)
         if builder is None:
             self._acknowledge_segment(segment)
             return
@@ -168,17 +168,20 @@ class SegmentWorker:
         if record is not None:
             self._finish_segment(segment, record)
 
-    def _start_segment(self, segment: Segment, engine: str) -> SegmentBuilder | None:
-        """A builder for a segment whose first batch is of an engine; None when the segment needs no encoding."""
+    def _start_segment(self, segment: Segment, batch: RestoredBatch) -> SegmentBuilder | None:
+        """A builder for a segment, from its first batch; None when the segment needs no encoding."""
         ledger = self._ledger(segment.run, segment.attempt)
         if self._is_ended(ledger, segment.number):
             return None
         title = ledger.title()
         if title is None:
             raise UnusableMessage(f"restored frames of run {segment.run}, which the ledger does not know")
-        bound = self._bind_engine(ledger, title.request, engine)
+        bound = self._bind_engine(ledger, title.request, batch.engine)
         plan = ledger.plan(segment.number)
-        frames = f"frames {plan.first_frame}-{plan.first_frame + len(plan.frames) - 1}" if plan else "its frames"
+        # The plan is written when the whole segment is decoded, which its first restored batch may precede.
+        frames = f"with frame {batch.first_frame}"
+        if plan is not None:
+            frames = f"frames {plan.first_frame}-{plan.first_frame + len(plan.frames) - 1}"
         what = f"encoding of segment {segment.number} ({frames})"
         work = self._guard.begin(ledger, f"encode-{segment.number:06d}", what)
         try:
