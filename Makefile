@@ -121,7 +121,7 @@ $(TOOLS)/helm:
 	command -v helm || GOBIN=$(abspath $(TOOLS)) CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@v3.22.0
 
 e2e-kubernetes: $(VENV)/.dev  ## the tests on a real Kubernetes: the current context of kubectl, or TESTBED=FOLDER
-	$(PYTEST) -rP tests/e2e_kubernetes
+	$(PYTEST) -rP --durations=10 tests/e2e_kubernetes
 
 protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 	$(BIN)/python scripts/protos.py
