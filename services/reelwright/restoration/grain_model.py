@@ -19,10 +19,11 @@ Field = NDArray[np.float64]
 
 LEVEL_BINS = 12
 """Ranges of luma in which strength is measured, from 0 to the largest code value."""
+LEVEL_CENTRES = (np.arange(LEVEL_BINS) + 0.5) / LEVEL_BINS
+"""The middle of each range."""
 REACH = 8
 """Grain is correlated over at most so many samples of the source."""
 
-_CENTRES = (np.arange(LEVEL_BINS) + 0.5) / LEVEL_BINS
 # Share of the picture that counts as without detail, and the side of the square over which gradients are averaged.
 _FLAT, _BOX = 0.5, 7
 # A range with fewer samples gets its strength from its neighbours.
@@ -56,7 +57,7 @@ class GrainModel:
     def strength_at(self, level: Luma) -> Luma:
         """Standard deviation at each level, in the level's unit."""
         steps = np.linspace(0, 1, 256)
-        table = np.interp(steps, _CENTRES, self.strength).astype(np.float32)
+        table = np.interp(steps, LEVEL_CENTRES, self.strength).astype(np.float32)
         codes = np.asarray(cv2.convertScaleAbs(np.maximum(level, 0), alpha=255), np.uint8)
         return np.asarray(cv2.LUT(codes, table), np.float32)
 
@@ -159,7 +160,7 @@ def _strength(removed: Luma, bins: NDArray[np.uint8]) -> Field:
     if not known.any():
         return np.full(LEVEL_BINS, _deviation(removed))
     found = [_deviation(part) for part, is_known in zip(parts, known, strict=True) if is_known]
-    return np.interp(_CENTRES, _CENTRES[known], found)
+    return np.interp(LEVEL_CENTRES, LEVEL_CENTRES[known], found)
 
 
 def _deviation(removed: Luma) -> float:
