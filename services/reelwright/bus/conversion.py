@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from reelwright.media.frame_correction import FrameCorrection, FrameTone, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
+from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.types import Crop, FrameDamage, FrameRecord, Repeat
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
@@ -20,6 +21,7 @@ from reelwright.wire.frames_pb2 import (
     FidelityInfo,
     FrameBatch,
     FrameInfo,
+    GrainInfo,
     RepeatInfo,
     ToneChangeInfo,
     ToneInfo,
@@ -135,6 +137,24 @@ def fidelity_from_wire(message: FidelityInfo) -> FrameFidelity:
         CorruptPayload: a figure is not within its range.
     """
     return _figures(message, FrameFidelity, "measured fidelity")
+
+
+def grain_to_wire(grain: FrameGrain) -> GrainInfo:
+    """What was measured of a frame's grain as a message."""
+    return GrainInfo(**grain.model_dump())
+
+
+def grain_from_wire(message: GrainInfo) -> FrameGrain:
+    """A message's grain as the pipeline handles it.
+
+    Raises:
+        CorruptPayload: a figure is not within its range, or one is missing.
+    """
+    try:
+        strength, octaves = tuple(message.strength), tuple(message.octaves)
+        return FrameGrain.model_validate({"strength": strength, "octaves": octaves})
+    except ValidationError as error:
+        raise CorruptPayload(f"measured grain: {error.errors()[0]['msg']}") from None
 
 
 def damage_to_wire(damage: FrameDamage) -> DamageInfo:

@@ -12,18 +12,27 @@ from typing import TypeVar
 
 from reelwright.bus.batch_limits import check_frame_count
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import damage_from_wire, fidelity_from_wire, frame_from_wire, tone_change_from_wire
+from reelwright.bus.conversion import (
+    damage_from_wire,
+    fidelity_from_wire,
+    frame_from_wire,
+    grain_from_wire,
+    tone_change_from_wire,
+)
 from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.crash_guard import GuardedWork
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
-from reelwright.media.bars import put_back, restored_size
+from reelwright.media.av1_film_grain import write_film_grain
+from reelwright.media.bars import black_level, put_back, restored_size
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
+from reelwright.media.film_grain_fit import GrainyFrame, film_grain_of
 from reelwright.media.frame_correction import ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
+from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.jpeg import jpeg
 from reelwright.media.motion_strip import MotionStrips
 from reelwright.media.picture import Picture
@@ -38,7 +47,7 @@ from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import CorruptPayload, InternalError, UnusableMessage
-from reelwright.titles.identity import engine_matches
+from reelwright.titles.identity import engine_matches, grain_seed
 from reelwright.wire.frames_pb2 import RestoredBatch
 
 Figures = TypeVar("Figures")
@@ -159,6 +168,7 @@ class SegmentBuilder:
         self._scene: list[ScenePlace] = []
         self._tone_changes: list[ToneChange] = []
         self._fidelity: list[FrameFidelity] = []
+        self._grain: list[FrameGrain] = []
         self._tracker = SceneTracker()
         scale, colour = self._title.request.recipe.scale, self._title.source.video.colour
         self._motion = MotionStrips(
@@ -203,6 +213,7 @@ class SegmentBuilder:
                     damage = [damage_from_wire(message) for message in ready.damage]
                     tone_changes = [tone_change_from_wire(message) for message in ready.tone_changes]
                     fidelity = [fidelity_from_wire(message) for message in ready.fidelity]
+                    grain = [grain_from_wire(message) for message in ready.grain]
                     records = [frame_from_wire(info) for info in ready.frames]
                     masks = self._masks(ready)
                 except CorruptPayload:
@@ -212,6 +223,7 @@ class SegmentBuilder:
             self._damage += _repeated(damage, records)
             self._tone_changes += _repeated(tone_changes, records)
             self._fidelity += _repeated(fidelity, records)
+            self._grain += _repeated(grain, records)
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
 
@@ -228,6 +240,9 @@ class SegmentBuilder:
             raise UnusableMessage(f"{len(batch.tone_changes)} changes of tone, the batch must have {opened}")
         if len(batch.fidelity) not in {0, len(batch.frames)}:
             raise UnusableMessage(f"{len(batch.fidelity)} frames measured, the batch has {len(batch.frames)}")
+        grainy = len(batch.frames) if self._title.request.recipe.grain.mode == "table" else 0
+        if len(batch.grain) != grainy:
+            raise UnusableMessage(f"grain of {len(batch.grain)} frames, the batch must have it of {grainy}")
         self._check_shown(batch)
         found = (payload.pix_fmt, payload.width, payload.height)
         if found != wanted:
@@ -298,11 +313,27 @@ class SegmentBuilder:
                 self._ledger.put_restored_picture(self._number, offset, mask_png(mask), "mask")
         self._motion.add(offset, record, restored)
 
+    def _write_grain(self) -> None:
+        """Writes the parameters by which players make the grain, if the recipe leaves it to them."""
+        request, video = self._title.request, self._title.source.video
+        if request.recipe.grain.mode != "table":
+            return
+        pairs = zip(self._frames, self._grain, strict=True)
+        grains = film_grain_of(
+            [GrainyFrame(record.shot_start, grain, request.recipe.grain.keep) for record, grain in pairs],
+            request.recipe.scale,
+            seed=grain_seed(request.fingerprint),
+            first_frame=self._first_frame,
+            black=black_level(video, request.recipe),
+        )
+        write_film_grain(self._path, grains)
+
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()
         with self._work.call():
             self._motion.end()
             self._open_encoder().finish()
+            self._write_grain()
         self._seconds["encode"] += time.perf_counter() - started
         record = SegmentRecord(
             segment=self._number,

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import damage_to_wire, fidelity_to_wire, tone_change_to_wire
+from reelwright.bus.conversion import damage_to_wire, fidelity_to_wire, grain_to_wire, tone_change_to_wire
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed, BusFull
 from reelwright.bus.topics import RESTORED, segment_key
@@ -84,6 +84,7 @@ class RestoredPublisher:
             changes = [frame.tone_change for frame in restored if frame.tone_change is not None]
             message.tone_changes.extend(map(tone_change_to_wire, changes))
             message.fidelity.extend(fidelity_to_wire(frame.fidelity) for frame in restored if frame.fidelity)
+            message.grain.extend(grain_to_wire(frame.grain) for frame in restored if frame.grain)
             if masks := [frame.mask for frame in restored if frame.mask is not None]:
                 message.repair_masks.CopyFrom(self._coded_masks(batch, masks))
             self._publish_when_room(message, is_wanted)

@@ -88,7 +88,12 @@ class PictureRestorer:
         if work.HasField("limits"):
             limits = FidelityLimits(work.limits.unsupported, work.limits.coarse_difference)
         detail = work.detail if work.HasField("detail") else self._model.detail
-        grain = GrainWanted(work.grain_keep, is_synthetic=work.grain_mode == "synthetic", seed=work.grain_seed)
+        grain = GrainWanted(
+            0.0 if work.grain_mode == "table" else work.grain_keep,
+            is_synthetic=work.grain_mode == "synthetic",
+            is_measured=work.grain_mode == "table",
+            seed=work.grain_seed,
+        )
         restorer = Restorer(self._engine, work.scale, grain, detail=detail, limits=limits)
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(

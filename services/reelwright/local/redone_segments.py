@@ -21,10 +21,12 @@ from reelwright.ledger.redone_shot import RestoredShot
 from reelwright.ledger.report.certificate import WORST_SHOTS, worst_shots
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.local.job import RestorationJob
-from reelwright.media.bars import put_back
+from reelwright.media.av1_film_grain import write_film_grain
+from reelwright.media.bars import black_level, put_back
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
+from reelwright.media.film_grain_fit import GrainyFrame, film_grain_of
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
 from reelwright.media.jpeg import jpeg
 from reelwright.media.motion_strip import MotionStrips
@@ -39,6 +41,7 @@ from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError
+from reelwright.titles.identity import grain_seed
 from reelwright.titles.recipe import Recipe
 
 _UNCHANGED = FrameCorrection()
@@ -179,7 +182,7 @@ class RedoneSegments:
         path = self._folder / f"{number:06d}.mkv"
         film = film_format(self._video, title.out_width, title.out_height, title.out_pix_fmt)
         encoder = SegmentEncoder(path, profile_spec(self._recipe.profile), film)
-        tracker, scene = SceneTracker(), list[ScenePlace]()
+        tracker, scene, grains = SceneTracker(), list[ScenePlace](), list[GrainyFrame]()
         steadies = self._recipe_of(self._frames.start).steadies
         for part in parts:
             for frame, restored in zip(part.frames, self._restored(part, pool), strict=True):
@@ -189,9 +192,25 @@ class RedoneSegments:
                 picture = put_back(restored.picture, self._video, self._recipe)
                 encoder.add(picture)
                 self._account(frame, restored, picture.digest())
+                if restored.grain is not None:
+                    keep = self._recipe_of(frame.index).grain.keep
+                    grains.append(GrainyFrame(frame.record.shot_start, restored.grain, keep))
         encoder.finish()
+        if self._recipe.grain.mode == "table":
+            self._write_grain(path, grains, self.segments[number].start)
         self.files[number] = path
         self._add_steadiness(number, records, scene)
+
+    def _write_grain(self, path: Path, grains: list[GrainyFrame], first_frame: int) -> None:
+        request = self._title.request
+        found = film_grain_of(
+            grains,
+            self._recipe.scale,
+            seed=grain_seed(request.fingerprint),
+            first_frame=first_frame,
+            black=black_level(self._video, self._recipe),
+        )
+        write_film_grain(path, found)
 
     def _add_steadiness(self, number: int, records: list[FrameRecord], scene: list[ScenePlace]) -> None:
         first = self.segments[number].start

@@ -47,5 +47,9 @@ def _with(recipe: Recipe, settings: Sequence[str]) -> Recipe:
             raise RecipeError(f"{setting!r} is not KEY=VALUE", "--set", "write for example grain.keep=0")
         if key not in SHOT_KEYS:
             raise RecipeError(f"{key!r} is no key of a single shot", "--set", nearest(key, list(SHOT_KEYS)))
-        recipe = with_setting(recipe, key, value)
+        changed = with_setting(recipe, key, value)
+        if (recipe.grain.mode == "table") != (changed.grain.mode == "table"):
+            what = "grain.mode: whether players make the grain is one for the whole film"
+            raise RecipeError(what, "--set", "set grain.keep, or restore the film again")
+        recipe = changed
     return recipe

@@ -149,6 +149,14 @@ def film_bars(video: VideoInfo, recipe: Recipe) -> Bars:
     return _scaled(video.bars, recipe.scale) if recipe.bars == "keep" and video.bars.any else Bars()
 
 
+def black_level(video: VideoInfo, recipe: Recipe) -> int | None:
+    """The level of 255 up to which samples may belong to the film's bars; None for a film without bars."""
+    if recipe.bars != "keep" or not video.bars.any:
+        return None
+    # A lossy codec changes even bars by a level or two.
+    return (video.bars.fill[0] >> (pixel_format(video.pix_fmt).depth - 8)) + 2
+
+
 def put_back(restored: Picture, video: VideoInfo, recipe: Recipe) -> Picture:
     """The restored active area inside its borders, where the recipe keeps them.
 

@@ -36,11 +36,13 @@ class GrainWanted:
     Attributes:
         keep: the share, 0 to 1.
         is_synthetic: whether it is made anew instead of added back.
+        is_measured: whether it is measured, for a player that makes it anew.
         seed: of the title, 0 to 2^64 - 1.
     """
 
     keep: float
     is_synthetic: bool = False
+    is_measured: bool = False
     seed: int = 0
 
 

@@ -8,7 +8,7 @@ one frame, so it depends on the frame's window alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -39,6 +39,7 @@ _SQUARE, _STEP = 248, 31
 # Side of the grid on which a spectrum is computed.
 _GRID = 32
 _KERNEL_ENERGY = 0.998
+_OCTAVE_GRID = 64
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,40 @@ def spectrum_of(correlation: Field, grid: int) -> Field:
     plane[np.ix_(distances, distances)] = quarter[np.ix_(np.abs(distances), np.abs(distances))]
     energy = np.maximum(np.fft.fft2(plane).real, 0)
     return np.asarray(energy / energy.mean())
+
+
+def octave_energies(correlation: Field) -> tuple[float, float, float]:
+    """The energy of grain of strength 1 in three octaves of spatial frequency, the finest first.
+
+    An octave is what a blur of sigma 1 takes away; the next one is that of the blurred field at half its size.
+
+    Args:
+        correlation: as in `GrainModel`.
+    """
+    energy = (_octaves() * spectrum_of(correlation, _OCTAVE_GRID)).mean(axis=(1, 2))
+    return float(energy[0]), float(energy[1]), float(energy[2])
+
+
+@cache
+def _octaves() -> Field:
+    """(3, 64, 64) share of the energy at each frequency that belongs to each octave."""
+    taps = cv2.getGaussianKernel(9, 1.0)
+    blur = np.outer(taps, taps)
+    rest = -blur
+    rest[4, 4] += 1
+    shares, before = [], np.ones((_OCTAVE_GRID, _OCTAVE_GRID), np.complex128)
+    for step in (1, 2, 4):
+        shares.append(np.abs(before * _response(rest, step)) ** 2)
+        before = before * _response(blur, step) * _response(np.full((2, 2), 0.25), step)
+    return np.array(shares)
+
+
+def _response(kernel: Field, step: int) -> NDArray[np.complex128]:
+    """The response of a filter whose taps lie `step` samples apart."""
+    spread = np.zeros((_OCTAVE_GRID, _OCTAVE_GRID))
+    rows, columns = kernel.shape
+    spread[: rows * step : step, : columns * step : step] = kernel
+    return np.asarray(np.fft.fft2(spread))
 
 
 def measure_grain_model(removed: Luma, small: Luma, level: Luma | None = None) -> GrainModel:

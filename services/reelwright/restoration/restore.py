@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from reelwright.media.frame_correction import FrameTone, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
+from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.picture import Picture, Plane, pixel_format
 from reelwright.media.tone_measurement import level_range
 from reelwright.media.types import FrameDamage
@@ -29,7 +30,7 @@ from reelwright.restoration.grain import GrainWanted
 from reelwright.restoration.quantise import code_gain, quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move
-from reelwright.restoration.synthetic_grain import added_grain
+from reelwright.restoration.synthetic_grain import added_grain, measured_grain
 from reelwright.restoration.tone import ToneMap, tone_map
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import MIDDLE, NetworkInput
@@ -51,6 +52,7 @@ class RestoredFrame:
         fidelity: how it agrees with the source.
         mask: (H, W) uint8, which samples of the source the repair changed, see `fidelity.repair_mask`; None when it was
             not asked for, and with a network that reads single frames.
+        grain: what was measured of the grain that was removed; None when that was not wanted.
     """
 
     picture: Picture
@@ -58,6 +60,7 @@ class RestoredFrame:
     tone_change: ToneChange | None = None
     fidelity: FrameFidelity | None = None
     mask: Codes | None = None
+    grain: FrameGrain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Restorer:
         gain = code_gain(source, target, full_range=full_range)
         found = self._repaired(picture, window)
         toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
-        enlarged = self._enlarged(found, toned, frame)
+        enlarged, grain = self._enlarged(found, toned, frame)
         # Measured before it is scaled in place.
         measured, mask = self._measured(found, enlarged, toned, masked=masked)
         enlarged *= np.float32(gain * ((1 << source.depth) - 1))
@@ -161,7 +164,7 @@ class Restorer:
         change = None if toned is None else toned.change
         restored = Picture(out_pix_fmt, *size, tuple(planes))
         fidelity = measured.model_copy(update={"tint": tint_of(picture, restored, gain)})
-        return RestoredFrame(restored, found.damage, change, fidelity, mask)
+        return RestoredFrame(restored, found.damage, change, fidelity, mask, grain)
 
     def _repaired(self, picture: Picture, window: FrameWindow | None) -> _RepairedFrame:
         luma = picture.planes[0].astype(np.float32)
@@ -179,16 +182,20 @@ class Restorer:
             repaired_samples(codes, repaired, luma.shape),
         )
 
-    def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None, frame: int) -> Luma:
-        """Luma enlarged, with its tone and grain, in the same unit."""
+    def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None, frame: int) -> tuple[Luma, FrameGrain | None]:
+        """Luma enlarged, with its tone and grain, in the same unit; beside it the grain of `RestoredFrame`."""
         restored = enlarge(self._engine, found.luma, found.inputs, self._scale)
         grain = added_grain(restored, found.luma, found.scratch, self._grain_wanted, frame=frame)
+        clean, measured = restored, None
         if toned is not None:
+            clean = restored.copy() if self._grain_wanted.is_measured else restored
             restored = toned.apply(restored)
+        if self._grain_wanted.is_measured:
+            measured = measured_grain(clean, found.luma, found.scratch, restored)
         # Grain comes after the tone, so that no shadow that is opened lifts it.
         if grain is not None:
             restored += grain
-        return restored
+        return restored, measured
 
     def _measured(
         self, found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None, *, masked: bool

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.frame_grain import OCTAVE_UNIT, STRENGTH_UNIT, FrameGrain
 from reelwright.restoration.alignment import Codes
 from reelwright.restoration.grain import GrainWanted, enlarged_grain, kept_grain, reduced, removed_grain
-from reelwright.restoration.grain_model import REACH, GrainModel, measure_grain_model
+from reelwright.restoration.grain_model import REACH, GrainModel, measure_grain_model, octave_energies
 
 Luma = NDArray[np.float32]
 
@@ -35,6 +36,28 @@ def added_grain(clean: Luma, luma: Luma, scratch: Codes | None, wanted: GrainWan
     small = reduced(clean, luma.shape)
     model = measure_grain_model(removed_grain(small, luma, scratch), small)
     return enlarged_grain(synthetic_grain(model, small, wanted.seed, frame), clean.shape, wanted.keep)
+
+
+def measured_grain(clean: Luma, luma: Luma, scratch: Codes | None, shown: Luma) -> FrameGrain:
+    """The grain that the network removed from a frame, for a player that makes it anew.
+
+    Args:
+        clean: see `grain.kept_grain`.
+        luma: see `grain.kept_grain`.
+        scratch: see `grain.kept_grain`.
+        shown: (scale * H, scale * W) float32, the luma that the player adds it to; strength goes by its levels.
+    """
+    small = reduced(clean, luma.shape)
+    level = small if shown is clean else reduced(shown, luma.shape)
+    return frame_grain(measure_grain_model(removed_grain(small, luma, scratch), small, level))
+
+
+def frame_grain(model: GrainModel) -> FrameGrain:
+    """A measured grain in whole numbers."""
+    octaves = octave_energies(model.correlation)
+    finest, middle, coarse = (min(max(round(each * OCTAVE_UNIT), 1), OCTAVE_UNIT) for each in octaves)
+    strength = np.minimum(np.rint(model.strength * STRENGTH_UNIT), STRENGTH_UNIT).astype(int)
+    return FrameGrain(strength=tuple(strength.tolist()), octaves=(finest, middle, coarse))
 
 
 def synthetic_grain(model: GrainModel, level: Luma, seed: int, frame: int) -> Luma:

@@ -22,7 +22,11 @@ from reelwright.titles.named_recipes import recipe_names, recipe_text
 _FIRST_KEYS = frozenset({"scale", "model", "profile", "grain.keep", "deinterlace", "bars", "on_damage"})
 
 Profile = Literal["web", "master", "hevc10", "av1", "prores"]
-GrainMode = Literal["residual", "synthetic"]
+GrainMode = Literal["residual", "synthetic", "table"]
+
+
+TABLE_SCALES = (2, 3)
+"""Scales at which AV1's film grain is like the source's: its filter reaches three samples far."""
 
 
 class Grain(BaseModel):
@@ -31,7 +35,8 @@ class Grain(BaseModel):
     Attributes:
         keep: share of the removed grain that is added back, 0 to 1.
         mode: `residual` adds back what the network removed; `synthetic` adds grain that is made anew, as strong, large
-            and correlated as that was.
+            and correlated as that was; `table` leaves it to the player, which makes it anew by parameters in the film
+            (profile `av1`, scale 2 or 3).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -245,7 +250,7 @@ def parse_recipe(document: dict[str, Any], where: str = "recipe", unknown_key: s
         RecipeError: see `load_recipe`.
     """
     try:
-        return Recipe.model_validate(document)
+        recipe = Recipe.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
@@ -254,6 +259,19 @@ def parse_recipe(document: dict[str, Any], where: str = "recipe", unknown_key: s
             remedy = unknown_key or nearest(".".join([key, *map(str, inner[:1])]), recipe_keys())
             raise RecipeError(f"unknown key {key!r}", where, remedy) from None
         raise RecipeError(f"{key}: {first['msg']} (got {first['input']!r})", where, "correct the value") from None
+    _check_table(recipe, where)
+    return recipe
+
+
+def _check_table(recipe: Recipe, where: str) -> None:
+    if recipe.grain.mode != "table":
+        return
+    if recipe.profile != "av1":
+        what = f"grain.mode: the profile {recipe.profile!r} has no table of grain"
+        raise RecipeError(what, where, "set profile to 'av1' or grain.mode to 'synthetic'")
+    if recipe.scale not in TABLE_SCALES:
+        what = f"grain.mode: grain of scale {recipe.scale} is too coarse for AV1's table"
+        raise RecipeError(what, where, "set scale to 2 or 3, or grain.mode to 'synthetic'")
 
 
 def parse_recipe_text(text: str) -> Recipe:

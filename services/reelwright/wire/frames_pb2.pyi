@@ -175,7 +175,7 @@ class FrameBatch(_message.Message):
     def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., halo_corrections: _Optional[_Iterable[_Union[CorrectionInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "fidelity", "attempt", "repair_masks")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "fidelity", "attempt", "repair_masks", "grain")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -192,6 +192,7 @@ class RestoredBatch(_message.Message):
     FIDELITY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     REPAIR_MASKS_FIELD_NUMBER: _ClassVar[int]
+    GRAIN_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
     batch: int
@@ -208,7 +209,16 @@ class RestoredBatch(_message.Message):
     fidelity: _containers.RepeatedCompositeFieldContainer[FidelityInfo]
     attempt: int
     repair_masks: Payload
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., fidelity: _Optional[_Iterable[_Union[FidelityInfo, _Mapping]]] = ..., attempt: _Optional[int] = ..., repair_masks: _Optional[_Union[Payload, _Mapping]] = ...) -> None: ...
+    grain: _containers.RepeatedCompositeFieldContainer[GrainInfo]
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., fidelity: _Optional[_Iterable[_Union[FidelityInfo, _Mapping]]] = ..., attempt: _Optional[int] = ..., repair_masks: _Optional[_Union[Payload, _Mapping]] = ..., grain: _Optional[_Iterable[_Union[GrainInfo, _Mapping]]] = ...) -> None: ...
+
+class GrainInfo(_message.Message):
+    __slots__ = ("strength", "octaves")
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    OCTAVES_FIELD_NUMBER: _ClassVar[int]
+    strength: _containers.RepeatedScalarFieldContainer[int]
+    octaves: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, strength: _Optional[_Iterable[int]] = ..., octaves: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ToneChangeInfo(_message.Message):
     __slots__ = ("brightness", "changed")

@@ -243,6 +243,14 @@ def _container(source: SourceInfo) -> str:
 def _grain(recipe: Recipe) -> tuple[str, str]:
     if recipe.grain.keep == 0:
         return "Grain removed", "The grain and noise that the network removed was not added back."
+    if recipe.grain.mode == "table":
+        return (
+            f"Grain made by the player at {recipe.grain.keep:.0%} of its strength",
+            (
+                "The grain that the network removed is not in the pictures. The film says how strong, large and "
+                "correlated it was, and players make grain like it, at this share of its strength at each level."
+            ),
+        )
     if recipe.grain.mode == "synthetic":
         return (
             f"Grain made anew at {recipe.grain.keep:.0%} of its strength",

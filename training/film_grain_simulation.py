@@ -11,8 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.grain_model import GrainModel
-
 Luma = NDArray[np.float32]
 Field = NDArray[np.float64]
 
@@ -35,15 +33,6 @@ def octaves(field: Luma) -> Field:
         energies.append(float(np.square(field - coarse)[6:-6, 6:-6].mean()))
         field = np.asarray(cv2.resize(coarse, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
     return np.array(energies)
-
-
-def model_octaves(model: GrainModel, count: int) -> Field:
-    """The octaves of measured grain of strength 1, at the source's size, over so many pictures."""
-    reach = model.kernel.shape[0] // 2
-    white = _normal((count, SIZE + 2 * reach, SIZE + 2 * reach), 1)
-    inner = slice(reach, reach + SIZE)
-    pictures = [np.asarray(cv2.filter2D(each, -1, model.kernel), np.float32)[inner, inner] for each in white]
-    return np.asarray(np.mean([octaves(each) for each in pictures], axis=0))
 
 
 def decoded_octaves(coefficients: Field, scale: int, count: int) -> Field:

@@ -1,97 +1,114 @@
-"""Fits the film grain of AV1 to measured grain: the filter of its grain and the strength at each level.
+"""Searches filters of AV1's film grain for grain of many sizes: `python -m training.film_grain_search`.
 
 AV1 filters white noise by an autoregressive filter over the three rows above and the three samples before. Its
 coefficients follow from the correlation of the enlarged grain (the Yule-Walker equations), loaded on the diagonal so
 that they are small. They are whole numbers of a few bits, and rounding alone would move the energy of coarse grain by
-half. So they are moved one by one as long as the spectrum comes closer to the measured one, octave by octave. What a
+half. So they are moved one by one as long as the spectrum comes closer to the wanted one, octave by octave. What a
 decoder makes of them is simulated, and the wanted spectrum is corrected by what comes out too weak or too strong.
+
+This takes seconds for each filter. So the filters that were found ship with the package in
+`media/film_grain_filters.json`, with the octaves that a decoder makes of each, and the encoder chooses among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.av1_film_grain import FilmGrain
-from reelwright.restoration.film_grain_simulation import PLACES, decoded_octaves, model_octaves
 from reelwright.restoration.grain import enlarged_grain
-from reelwright.restoration.grain_model import LEVEL_CENTRES, GrainModel, spectrum_of
+from reelwright.restoration.grain_model import octave_energies, spectrum_of
+from training.film_grain_simulation import PLACES, decoded_octaves
 
 Field = NDArray[np.float64]
 
+TARGET = Path("services/reelwright/media/film_grain_filters.json")
+
+# Standard deviations of the blur that makes the grain, in samples of the source, and by how much its coarse octave is
+# stronger than the blur's.
+_SIZES = (0.2, 0.36, 0.43, 0.48, 0.53, 0.57, 0.61, 0.65, 0.69, 0.74, 0.79, 0.84, 0.9, 0.97, 1.06, 1.2)
+_COARSE = (1.0, 1.25, 1.6)
+_REACH = 16
+
 _GRID, _SPREAD = 64, 10
-_LOAD, _MOVES, _LEAST_GAIN = 3e-2, 200, 1e-7
+_LOAD, _MOVES, _LEAST_GAIN = 3e-2, 60, 1e-6
 _SHIFTS, _STEPS = (6, 7, 8), (-4, -1, 1, 4)
 # Half octaves of spatial frequency, in cycles per sample of the source; what is above was not in the source.
 _EDGES = (0.0, 0.045, 0.0625, 0.09, 0.125, 0.177, 0.25, 0.354, 0.5, 0.7)
 _ABOVE, _ABOVE_WEIGHT, _MOST_GAIN, _GAIN_WEIGHT = 0.01, 0.3, 9.0, 1e-2
-# Standard deviation of the specification's Gaussian sequence at 8 bits, and the most that leaves room for its tails.
-_NOISE, _MOST_NOISE = 32.0, 1.14
-_BLACK = 16
 # Pictures that are simulated, and how often the spectrum is corrected at most, by which share of the error, until the
 # octaves lie so close together; the middle of each octave, in cycles per sample of the source.
-_PICTURES, _ROUNDS, _CORRECTED, _CLOSE = 12, 6, 0.7, 0.03
+_PICTURES, _ROUNDS, _CORRECTED, _CLOSE = 24, 5, 0.7, 0.02
 _MIDDLES = (0.3, 0.13, 0.06)
 
 
-def mean_model(models: Sequence[GrainModel]) -> GrainModel:
-    """The grain of several frames: the mean of their energies and, by energy, of their correlations."""
-    energies = np.array([np.square(model.strength) for model in models])
-    weights = energies.mean(axis=1) + 1e-12
-    correlation = np.average([model.correlation for model in models], axis=0, weights=weights)
-    return GrainModel(np.sqrt(energies.mean(axis=0)), np.asarray(correlation))
+def main() -> None:
+    """Searches the filters of the scales that are named, and writes them in place of the table's."""
+    table: dict[str, list[dict[str, object]]] = json.loads(TARGET.read_text()) if TARGET.exists() else {}
+    for scale in map(int, sys.argv[1:]):
+        table[str(scale)] = [_filter(size, coarse, scale) for size in _SIZES for coarse in _COARSE]
+        rows = ",\n".join(
+            f'"{key}": [\n' + ",\n".join(json.dumps(each, separators=(",", ":")) for each in filters) + "\n]"
+            for key, filters in sorted(table.items())
+        )
+        TARGET.write_text(f"{{\n{rows}\n}}\n")
 
 
-def fit_film_grain(model: GrainModel, scale: int, keep: float, *, spares_black: bool = False) -> FilmGrain:
-    """The film grain of AV1 that is like measured grain after its enlargement; its seed is 0.
-
-    Args:
-        model: the grain, at the size of the source.
-        scale: of the enlargement.
-        keep: share of its strength.
-        spares_black: whether black gets none, because the film has black bars.
-    """
-    coefficients, shift, gain = _fitted(model, scale)
-    noise_shift = next(each for each in range(4) if gain / 2**each <= _MOST_NOISE or each == 3)
-    strength = 255 * keep * model.strength / (_NOISE * gain / 2**noise_shift)
-    scaling_shift = next(each for each in (11, 10, 9, 8) if strength.max() * 2**each <= 255 or each == 8)
-    scalings = np.minimum(np.rint(strength * 2**scaling_shift), 255).astype(int)
-    points = list(zip(np.rint(255 * LEVEL_CENTRES).astype(int).tolist(), scalings.tolist(), strict=True))
-    if spares_black:
-        points[0] = (_BLACK, 0)
-    return FilmGrain(
-        seed=0,
-        points=tuple(points),
-        scaling_shift=scaling_shift,
-        coefficients=tuple(int(each) for each in coefficients),
-        coefficient_shift=shift,
-        noise_shift=noise_shift,
-    )
+def _filter(size: float, coarse: float, scale: int) -> dict[str, object]:
+    correlation = _correlation(size)
+    wanted = np.array(octave_energies(correlation))
+    wanted[-1] *= coarse
+    spectrum = _enlarged(correlation, scale)
+    spectrum = spectrum * np.exp(np.interp(_octave(scale), -np.log(_MIDDLES), [0, 0, np.log(coarse)]))
+    coefficients, shift, octaves = _fitted(spectrum, wanted, scale)
+    ratios = octaves / wanted
+    error = float(np.sqrt(ratios.max() / ratios.min()) - 1)
+    print(f"x{scale}, size {size}, coarse {coarse}: {error:.1%}", flush=True)
+    return {
+        "coefficients": [int(each) for each in coefficients],
+        "shift": shift,
+        "octaves": [round(float(each), 5) for each in octaves],
+    }
 
 
-def _fitted(model: GrainModel, scale: int) -> tuple[Field, int, float]:
-    """Whole coefficients, their shift, and by how much the filter's grain is stronger than grain of strength 1."""
-    spectrum, wanted = _enlarged(model, scale), model_octaves(model, _PICTURES)
-    steps = np.fft.fftfreq(_GRID)
-    octave = -np.log(np.maximum(np.hypot(*np.meshgrid(steps, steps, indexing="ij")) * scale, 1e-3))
+def _correlation(size: float) -> Field:
+    point = np.zeros((2 * _REACH + 1, 2 * _REACH + 1))
+    point[_REACH, _REACH] = 1
+    blur = cv2.GaussianBlur(point, (0, 0), size)
+    found = np.fft.ifft2(np.abs(np.fft.fft2(blur)) ** 2).real
+    return np.asarray(found[:9, :9] / found[0, 0])
+
+
+def _fitted(spectrum: Field, wanted: Field, scale: int) -> tuple[Field, int, Field]:
+    """Whole coefficients, their shift, and the octaves that a decoder makes of noise of strength 1 by them."""
     correction = np.zeros(len(wanted))
-    best: tuple[float, Field, int, float] | None = None
+    best: tuple[float, Field, int, Field] | None = None
     for _ in range(_ROUNDS):
-        target = spectrum * np.exp(np.interp(octave, -np.log(_MIDDLES), correction))
+        target = spectrum * np.exp(np.interp(_octave(scale), -np.log(_MIDDLES), correction))
         coefficients, shift = _refined(target, _yule_walker(target), scale)
-        ratios = np.log(decoded_octaves(coefficients / 2**shift, scale, _PICTURES) / wanted)
+        octaves = decoded_octaves(coefficients / 2**shift, scale, _PICTURES)
+        ratios = np.log(octaves / wanted)
         level, spread = float(ratios.max() + ratios.min()) / 2, float(np.ptp(ratios))
-        if best is None or spread / 2 < best[0]:
-            best = (spread / 2, coefficients, shift, float(np.exp(level / 2)))
+        if best is None or spread < best[0]:
+            best = (spread, coefficients, shift, octaves)
         if spread / 2 < _CLOSE:
             break
         correction -= _CORRECTED * (ratios - level)
     assert best is not None
     return best[1:]
+
+
+@cache
+def _octave(scale: int) -> Field:
+    """Negative logarithm of each frequency, in cycles per sample of the source."""
+    steps = np.fft.fftfreq(_GRID)
+    return np.asarray(-np.log(np.maximum(np.hypot(*np.meshgrid(steps, steps, indexing="ij")) * scale, 1e-3)))
 
 
 @cache
@@ -105,9 +122,9 @@ def _response(scale: int) -> Field:
     return np.asarray(np.abs(np.fft.fft2(spread))[::2, ::2] ** 2 / scale**2)
 
 
-def _enlarged(model: GrainModel, scale: int) -> Field:
+def _enlarged(correlation: Field, scale: int) -> Field:
     """Spectrum of the enlarged grain, (_GRID, _GRID); that of the grain itself has a mean of 1."""
-    source = spectrum_of(model.correlation, _GRID)
+    source = spectrum_of(correlation, _GRID)
     places = np.arange(_GRID) * scale % _GRID
     return np.asarray(source[np.ix_(places, places)] * _response(scale))
 
@@ -125,10 +142,6 @@ def _waves() -> NDArray[np.complex128]:
     steps = np.fft.fftfreq(_GRID)
     down, right = np.meshgrid(steps, steps, indexing="ij")
     return np.array([np.exp(2j * np.pi * (down * place[0] + right * place[1])).ravel() for place in PLACES])
-
-
-def _spectrum(coefficients: Field) -> Field:
-    return np.asarray(1 / np.abs(1 - coefficients @ _waves()) ** 2)
 
 
 @cache
@@ -178,3 +191,8 @@ def _refined(spectrum: Field, coefficients: Field, scale: int) -> tuple[Field, i
         found.append((current, shift, whole))
     _, shift, whole = min(found, key=lambda each: each[:2])
     return whole, shift
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    main()
