@@ -67,6 +67,8 @@ def _fill(message: Any, field: FieldDescriptor, text: str, number: int) -> None:
         setattr(message, field.name, text)
     elif field.type == FieldDescriptor.TYPE_BYTES:
         setattr(message, field.name, text.encode())
+    elif field.is_repeated:
+        getattr(message, field.name).append(number)
     else:
         setattr(message, field.name, field.type == FieldDescriptor.TYPE_BOOL or number)
 
