@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -104,6 +105,17 @@ def test_secrets_are_only_referred_to() -> None:
     dispatcher = pods(made)["StatefulSet film-dispatcher"]
     assert {"secretRef": {"name": "s3"}} not in dispatcher["containers"][0]["envFrom"]
     assert environment(dispatcher)["REELWRIGHT_DISPATCHER_TOKEN"] == {"secretKeyRef": {"name": "token", "key": "token"}}
+
+
+def test_the_stores_authority_is_mounted() -> None:
+    """Every pod that uses the store reads the authority of its certificate from the Secret."""
+    made = pods(objects(*GIVEN, "--set=store.endpoint=https://s3:9000,store.tls.caSecretName=s3-ca"))
+    with_it = {name for name, pod in made.items() if "AWS_CA_BUNDLE" in environment(pod)}
+    assert {name for name in made if not name.startswith(("StatefulSet", "Job"))} == with_it
+    for pod in (made[name] for name in with_it):
+        path = Path(environment(pod)["AWS_CA_BUNDLE"])
+        (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == str(path.parent)]
+        assert {"name": mount["name"], "secret": {"secretName": "s3-ca"}} in pod["volumes"]
 
 
 def test_a_worker_knows_every_dispatcher() -> None:

@@ -21,6 +21,7 @@ _MISTAKES = {
     "--set=bus.securityProtocol=SASL_SSL": "bus.credentials.secretName is empty: name the Secret",
     "--set=bus.credentials.secretName=kafka": "bus.securityProtocol PLAINTEXT does not log in",
     "--set=store.ledger=/films/ledger": "store.volume.existingClaim is empty: name the claim",
+    "--set=store.tls.caSecretName=ca,store.endpoint=http://s3:9000": "store.endpoint is no address that begins with",
     "--set=development.enabled=true": "leave out one of the two",
     "--set=grpc.tls.enabled=true": "grpc.tls.enabled needs certificates: name both Secrets",
     "--set=pools[0].name=a,pools[1].name=a": "two pools have the name a",

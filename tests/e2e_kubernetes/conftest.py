@@ -29,7 +29,7 @@ from tests.support.controller_process import Start
 from tests.support.role_processes import Process, free_port
 
 _IMAGES = ("media", "inference-cpu")
-_ORDER = ("test_release", "test_keda")
+_ORDER = ("test_release", "test_keda", "test_tls")
 _FIGURES = pytest.StashKey[list[str]]()
 NEXT_TAG = f"{__version__}-next"
 """The tag of a second build of the same code, for upgrades."""

@@ -57,6 +57,16 @@ class Title:
         }
 
 
+def source(name: str, frames: int) -> bytes:
+    """The source of a title.
+
+    The name is written into the file, in a box that players ignore. A run depends on its source's content, so titles of
+    different names are different runs, and those with as many frames have the same film.
+    """
+    label = name.encode()
+    return small_film(frames, *_SIZE).read_bytes() + struct.pack(">I4s", 8 + len(label), b"free") + label
+
+
 class Release:
     """A release with a development broker and store in a namespace.
 
@@ -126,16 +136,10 @@ class Release:
         return kubectl("-n", self.namespace, "exec", "-i", "client", "--", *words, given=given, timeout=600)
 
     def title(self, name: str, frames: int) -> Title:
-        """Puts a source into the store.
-
-        The name is written into the file, in a box that players ignore. A run depends on its source's content, so
-        titles of different names are different runs, and those with as many frames have the same film.
-        """
-        label = name.encode()
-        source = small_film(frames, *_SIZE).read_bytes() + struct.pack(">I4s", 8 + len(label), b"free") + label
+        """Puts a source into the store."""
         title = Title(name, frames, f"{FILMS}/sources/{name}.mp4", f"{FILMS}/restored/{name}.mp4")
         script = f"mkdir -p {FILMS}/sources {FILMS}/restored && cat > {title.source}"
-        self.command("sh", "-c", script, given=source)
+        self.command("sh", "-c", script, given=source(name, frames))
         return title
 
     def restore(self, *titles: Title, **spec: Any) -> None:

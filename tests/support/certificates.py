@@ -24,11 +24,12 @@ class Authority:
         self.certificate, self._key = folder / f"{name}.pem", folder / f"{name}.key"
         self._run("-subj", f"/CN={name}", "-keyout", str(self._key), "-out", str(self.certificate))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Issues a certificate for localhost; PEM files of it and of its key."""
+    def issue(self, name: str, *hosts: str) -> tuple[Path, Path]:
+        """Issues a certificate for localhost and further hosts; PEM files of it and of its key."""
+        names = ",".join(["DNS:localhost", "IP:127.0.0.1", *(f"DNS:{host}" for host in hosts)])
         certificate, key = self._folder / f"{self._name}-{name}.pem", self._folder / f"{self._name}-{name}.key"
         self._run(
-            *("-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-subj", f"/CN={name}", "-addext", f"subjectAltName={names}"),
             *("-addext", "basicConstraints=critical,CA:FALSE"),
             *("-CA", str(self.certificate), "-CAkey", str(self._key), "-keyout", str(key), "-out", str(certificate)),
         )

@@ -24,6 +24,9 @@
 {{- if and $folder (not (hasPrefix (printf "%s/" (trimSuffix "/" $values.store.volume.mountPath)) $values.store.ledger)) -}}
 {{- $problems = append $problems (printf "store.ledger is the folder %s, which is not below store.volume.mountPath (%s)" $values.store.ledger $values.store.volume.mountPath) -}}
 {{- end -}}
+{{- if and $values.store.tls.caSecretName (not (hasPrefix "https://" $values.store.endpoint)) -}}
+{{- $problems = append $problems "store.tls.caSecretName is set, and store.endpoint is no address that begins with https://: correct one of the two" -}}
+{{- end -}}
 {{- with $values.grpc.tls -}}
 {{- if and .enabled (not .certManager.enabled) (not (and .dispatcherSecretName .workerSecretName)) -}}
 {{- $problems = append $problems "grpc.tls.enabled needs certificates: name both Secrets, grpc.tls.dispatcherSecretName and grpc.tls.workerSecretName, or set grpc.tls.certManager.enabled=true" -}}

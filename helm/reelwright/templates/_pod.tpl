@@ -21,6 +21,7 @@ Arguments:
 {{- define "reelwright.pod" -}}
 {{- $values := .root.Values -}}
 {{- $claim := and .store (include "reelwright.filmsClaim" .root) -}}
+{{- $authority := and .store $values.store.tls.caSecretName -}}
 metadata:
   labels:
     {{- include "reelwright.labels" . | nindent 4 }}
@@ -109,6 +110,10 @@ spec:
           valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .passwordKey }}}}
         {{- end }}
         {{- end }}
+        {{- if $authority }}
+        - name: AWS_CA_BUNDLE
+          value: /etc/reelwright/store-ca/{{ $values.store.tls.caKey }}
+        {{- end }}
         {{- with .env }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -165,6 +170,9 @@ spec:
         {{- if $claim }}
         - {name: films, mountPath: {{ $values.store.volume.mountPath }}}
         {{- end }}
+        {{- if $authority }}
+        - {name: store-ca, mountPath: /etc/reelwright/store-ca, readOnly: true}
+        {{- end }}
         {{- if $values.bus.tls.caSecretName }}
         - {name: bus-ca, mountPath: /etc/reelwright/bus-ca, readOnly: true}
         {{- end }}
@@ -185,6 +193,9 @@ spec:
     {{- end }}
     {{- if $claim }}
     - {name: films, persistentVolumeClaim: {claimName: {{ $claim }}}}
+    {{- end }}
+    {{- with $authority }}
+    - {name: store-ca, secret: {secretName: {{ . }}}}
     {{- end }}
     {{- with $values.bus.tls.caSecretName }}
     - {name: bus-ca, secret: {secretName: {{ . }}}}
