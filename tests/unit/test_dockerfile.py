@@ -52,9 +52,8 @@ def test_the_dockerfile_passes_a_linter() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("image", _PROGRAMS)
-def test_an_image_has_what_its_roles_import(image: str) -> None:
-    """With the libraries of an image and no others, its roles load, and its engine passes the self-test."""
+def run_in(image: str, program: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program of Python with the libraries of an image and no others, without a GPU."""
     lines = re.sub(r"\\\n", "", (FOLDER / f"{image}.txt").read_text()).splitlines()
     installed = {canonicalize_name(Requirement(line.partition(" --hash")[0]).name) for line in lines}
     absent = [
@@ -62,9 +61,23 @@ def test_an_image_has_what_its_roles_import(image: str) -> None:
         for module, owners in packages_distributions().items()
         if module != "reelwright" and installed.isdisjoint(map(canonicalize_name, owners))
     ]
-    program = _FINDER.format(absent=absent) + _COMMON + _PROGRAMS[image]
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", _FINDER.format(absent=absent) + program]
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+@pytest.mark.parametrize("image", _PROGRAMS)
+def test_an_image_has_what_its_roles_import(image: str) -> None:
+    """With the libraries of an image and no others, its roles load, and its engine passes the self-test."""
+    done = run_in(image, _COMMON + _PROGRAMS[image])
     assert done.returncode == 0, done.stderr
+
+
+def test_the_image_for_gpus_says_that_there_is_no_gpu() -> None:
+    """Where a worker of that image finds no GPU, the error says so."""
+    done = run_in("inference-cuda", _ENGINE.format(engine="auto"))
+    assert done.returncode != 0
+    assert "no usable GPU" in done.stderr.splitlines()[-1]
 
 
 def test_images_are_pushed_to_a_registry(tmp_path: Path) -> None:

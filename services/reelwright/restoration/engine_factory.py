@@ -58,8 +58,11 @@ def _choose(name: str, model: ModelFile) -> str:
     chosen = name if name != "auto" else _best(model)
     if chosen == "openvino" and not model.networks:
         raise ModelError("not a reel network", str(model.path), "use --engine torch, which loads it through spandrel")
+    if name == "auto" and not _is_installed(chosen) and _is_installed("torch"):
+        remedy = "give the process a GPU, choose the engine torch, or pip install 'reelwright[openvino]'"
+        raise ModelError("no usable GPU, and openvino, the engine for processors, is not installed", model.name, remedy)
     needed = [chosen] if model.networks else [chosen, "spandrel"]
-    if any(util.find_spec(runtime) is None for runtime in needed):
+    if not all(map(_is_installed, needed)):
         raise ModelError(f"the {chosen} engine is not installed", model.name, f"pip install 'reelwright[{chosen}]'")
     return chosen
 
@@ -67,9 +70,13 @@ def _choose(name: str, model: ModelFile) -> str:
 def _best(model: ModelFile) -> str:
     if not model.networks:
         return "torch"
-    if any(Path(device).exists() for device in _GPU_DEVICES) and util.find_spec("torch") is not None:
+    if any(Path(device).exists() for device in _GPU_DEVICES) and _is_installed("torch"):
         import torch  # noqa: PLC0415 - optional runtime
 
         if torch.cuda.is_available():
             return "torch"
     return "openvino"
+
+
+def _is_installed(module: str) -> bool:
+    return util.find_spec(module) is not None
