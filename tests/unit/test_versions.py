@@ -191,7 +191,7 @@ def test_a_new_key_that_is_off_is_not_written() -> None:
         parse_recipe_text(next_recipe(look="warm").canonical())
 
 
-NEWER_RECIPE = {**Recipe().model_dump(), "fading": {"contrast": 0.3}}
+NEWER_RECIPE = {**Recipe().model_dump(), "tinting": {"contrast": 0.3}}
 
 
 def test_a_newer_recipe_is_refused_by_its_key(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_newer_recipe_is_refused_by_its_key(tmp_path: Path) -> None:
         inner[change[-1]] = json.dumps(NEWER_RECIPE)
         path.write_text(json.dumps(document))
     for read in (ledger.request, ledger.title):
-        with pytest.raises(RecipeError, match=r"unknown key 'fading'; upgrade") as caught:
+        with pytest.raises(RecipeError, match=r"unknown key 'tinting'; upgrade") as caught:
             read()
         assert "\n" not in str(caught.value)
 
@@ -222,8 +222,8 @@ def test_a_worker_refuses_work_by_a_key_that_it_does_not_know() -> None:
             raise AssertionError(f"restored all the same: {luma}")
 
     restorer = PictureRestorer(Unused(), resolve_model("reel-s"))  # type: ignore[arg-type]
-    work = frames_pb2.Work(scale=2, pix_fmt="gray", recipe_keys=["grain.keep", "fading.contrast"])
-    with pytest.raises(RecipeError, match=r"'fading\.contrast'"):
+    work = frames_pb2.Work(scale=2, pix_fmt="gray", recipe_keys=["grain.keep", "tinting.contrast"])
+    with pytest.raises(RecipeError, match=r"'tinting\.contrast'"):
         restorer.restore(Picture("gray", 0, 0, ()), None, work, frame=0)
 
 
@@ -242,7 +242,7 @@ def test_the_manifest_of_a_later_version_is_read(tmp_path: Path) -> None:
     write_manifest(manifest, film)
     path = Path(f"{film}.manifest.json")
     document = json.loads(path.read_text())
-    document["recipe"] |= {"fading": {"contrast": 0.3}, "profile": "vvc"}
+    document["recipe"] |= {"tinting": {"contrast": 0.3}, "profile": "vvc"}
     document["recipe"]["grain"]["colour"] = 1
     path.write_text(json.dumps(with_additions(document)))
     assert read_manifest(film) == manifest.model_copy(

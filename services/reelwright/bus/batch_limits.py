@@ -42,8 +42,8 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
         max_bytes: most bytes that its pictures may take.
 
     Raises:
-        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, not the corrections or
-            the tone that its recipe needs, or asks for a result that no recipe has.
+        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, not the corrections the
+            tone or the contrast that its recipe needs, or asks for a result that no recipe has.
     """
     payload, work = batch.payload, batch.work
     if max(batch.halo_before, batch.halo_after) > MAX_HALO_FRAMES:
@@ -61,6 +61,9 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
     toned = sum(frame.HasField("tone") for frame in batch.frames)
     if OPENING.intersection(work.recipe_keys) and toned != len(batch.frames):
         raise UnusableMessage(f"a batch of {len(batch.frames)} frames, {toned} of them with their tone")
+    even = sum(frame.HasField("fading") for frame in batch.frames)
+    if "fading" in work.recipe_keys and even != len(batch.frames):
+        raise UnusableMessage(f"a batch of {len(batch.frames)} frames, {even} of them with their contrast")
     if work.HasField("limits") and not (work.limits.unsupported >= 0 and work.limits.coarse_difference >= 0):
         limits = f"{work.limits.unsupported:g} and {work.limits.coarse_difference:g}"
         raise UnusableMessage(f"the batch has limits of {limits} levels, from 0")

@@ -8,7 +8,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from pydantic import BaseModel, ValidationError
 
-from reelwright.media.frame_correction import FrameCorrection, FrameTone, ToneChange
+from reelwright.media.frame_correction import FrameCorrection, FrameFading, FrameTone, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.types import Crop, FrameDamage, FrameRecord, Repeat
@@ -18,6 +18,7 @@ from reelwright.wire.frames_pb2 import (
     CorrectionInfo,
     CropInfo,
     DamageInfo,
+    FadingInfo,
     FidelityInfo,
     FrameBatch,
     FrameInfo,
@@ -45,6 +46,7 @@ def frame_to_wire(record: FrameRecord) -> FrameInfo:
         repeats=[RepeatInfo(**repeat.model_dump()) for repeat in record.repeats],
         correction=correction,
         tone=None if record.tone is None else ToneInfo(**record.tone.model_dump()),
+        fading=None if record.fading is None else FadingInfo(**record.fading.model_dump()),
         crop=None if record.crop is None else CropInfo(**record.crop.model_dump()),
     )
 
@@ -53,7 +55,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
     """A message's frame as the pipeline handles it.
 
     Raises:
-        CorruptPayload: a figure of its correction, tone or crop is not within its range.
+        CorruptPayload: a figure of its correction, tone, fading or crop is not within its range.
     """
     return FrameRecord(
         pts=info.pts,
@@ -66,6 +68,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
         repeats=tuple(_figures(each, Repeat, "repeat") for each in info.repeats),
         correction=correction_from_wire(info.correction) if info.HasField("correction") else None,
         tone=tone_of(info),
+        fading=fading_of(info),
         crop=_figures(info.crop, Crop, "crop") if info.HasField("crop") else None,
     )
 
@@ -109,6 +112,15 @@ def tone_of(info: FrameInfo) -> FrameTone | None:
         CorruptPayload: a figure is not within its range.
     """
     return _figures(info.tone, FrameTone, "tone") if info.HasField("tone") else None
+
+
+def fading_of(info: FrameInfo) -> FrameFading | None:
+    """How lost contrast of a frame is brought back; None when it is left.
+
+    Raises:
+        CorruptPayload: a figure is not within its range.
+    """
+    return _figures(info.fading, FrameFading, "fading") if info.HasField("fading") else None
 
 
 def tone_change_to_wire(change: ToneChange) -> ToneChangeInfo:

@@ -16,6 +16,7 @@ from reelwright.bus.events import publish_event
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus
 from reelwright.bus.topics import FRAMES, segment_key
+from reelwright.decoder.fading import with_fading
 from reelwright.decoder.guarded_frames import guarded_frames, sought_frames
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.look_ahead import look_ahead
@@ -149,7 +150,8 @@ def _publish_segments(
         marked = with_duplicates(_measured(decoded, seconds))
         distinct = folded(marked) if recipe.duplicates == "restore-once" else marked
         steadied = look_ahead(distinct, recipe, frame_bytes)
-        toned = with_tone(steadied, recipe, frame_bytes, full_range=full_range)
+        even = with_fading(steadied, recipe, frame_bytes, full_range=full_range)
+        toned = with_tone(even, recipe, frame_bytes, full_range=full_range)
         stream = batches(
             with_motion_crops(toned),
             *segment_and_batch_length(title),

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.fading import even_contrast
 from reelwright.media.frame_correction import FrameTone
 from reelwright.media.tone_measurement import (
     GRAIN_BINS,
@@ -90,7 +91,11 @@ class _Shot:
 
     def add(self, frame: DecodedFrame) -> None:
         self._held.append(frame)
-        self._counts.append(count_tone(frame.picture, full_range=self._full_range).packed())
+        picture, fading = frame.picture, frame.record.fading
+        if fading is not None:
+            # The worker opens the tone of pictures whose contrast is back.
+            picture = even_contrast(picture, fading, full_range=self._full_range)
+        self._counts.append(count_tone(picture, full_range=self._full_range).packed())
 
     def ready(self) -> Iterator[DecodedFrame]:
         """The frames that have all frames within reach."""

@@ -27,10 +27,12 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.media.av1_film_grain import write_film_grain
 from reelwright.media.bars import black_level, put_back, restored_size
+from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import SegmentEncoder
+from reelwright.media.fading import contrast_points
 from reelwright.media.film_format import film_format
 from reelwright.media.film_grain_fit import GrainyFrame, film_grain_of
-from reelwright.media.frame_correction import ScenePlace, ToneChange
+from reelwright.media.frame_correction import ContrastPoints, ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.jpeg import jpeg
@@ -169,6 +171,7 @@ class SegmentBuilder:
         self._tone_changes: list[ToneChange] = []
         self._fidelity: list[FrameFidelity] = []
         self._grain: list[FrameGrain] = []
+        self._points: list[ContrastPoints] = []
         self._tracker = SceneTracker()
         scale, colour = self._title.request.recipe.scale, self._title.source.video.colour
         self._motion = MotionStrips(
@@ -293,6 +296,9 @@ class SegmentBuilder:
             if recipe.steadies:
                 placement = self._tracker.place(restored, shot_start=record.shot_start)
                 self._scene += [placement.in_source(recipe.scale)] * len(shown)
+            if recipe.fading:
+                points = contrast_points(restored, full_range=video.colour.range == RANGE_FULL)
+                self._points += [points] * len(shown)
             self._frames += shown
             self._digests += [picture.digest()] * len(shown)
         self._seconds["restoration"] += batch.seconds
@@ -349,6 +355,7 @@ class SegmentBuilder:
             damage=tuple(self._damage),
             scene=tuple(self._scene),
             tone_changes=tuple(self._tone_changes),
+            points=tuple(self._points),
             # A worker of an earlier version measures nothing, so what others measured would have no place.
             fidelity=tuple(self._fidelity) if len(self._fidelity) == len(self._frames) else (),
         )

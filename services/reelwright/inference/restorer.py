@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reelwright.media.frame_correction import FrameCorrection, FrameTone
+from reelwright.media.fading import even_contrast
+from reelwright.media.frame_correction import FrameCorrection, FrameFading, FrameTone
 from reelwright.media.picture import Picture
 from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.deflicker import even_light
@@ -112,6 +113,7 @@ class PictureRestorer:
 def lit_frames(
     pictures: Sequence[Picture],
     lights: Sequence[FrameCorrection | None],
+    fadings: Sequence[FrameFading | None],
     *,
     before: int,
     shot_starts: Sequence[bool],
@@ -123,6 +125,8 @@ def lit_frames(
     Args:
         pictures: of the batch, those of its halo frames before and after among them.
         lights: by what the light of each picture is evened out; None leaves it.
+        fadings: by what the contrast of each of its own frames is brought back; None leaves it. It is one for a whole
+            shot, so halo frames have that of the frame beside them.
         before: number of halo frames before the batch's own.
         shot_starts: of each of its own frames, whether a shot starts there.
         full_range: whether code values use the whole depth.
@@ -131,6 +135,12 @@ def lit_frames(
     lit = [
         picture if light is None else even_light(picture, light, full_range=full_range)
         for picture, light in zip(pictures, lights, strict=True)
+    ]
+    after = len(pictures) - before - len(fadings)
+    around = [fadings[0]] * before + list(fadings) + [fadings[-1]] * after
+    lit = [
+        picture if fading is None else even_contrast(picture, fading, full_range=full_range)
+        for picture, fading in zip(lit, around, strict=True)
     ]
     windows = FrameWindows(lit, before, list(shot_starts)) if halo_frames else None
     for number in range(len(shot_starts)):

@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars
 from reelwright import __version__
 from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import corrections_of, frame_numbers, tone_of
+from reelwright.bus.conversion import corrections_of, fading_of, frame_numbers, tone_of
 from reelwright.bus.protocol import Bus, MessageTooLarge
 from reelwright.inference.dispatcher_client import DispatcherClient
 from reelwright.inference.dispatcher_session import DispatcherSession
@@ -251,9 +251,11 @@ class InferenceWorker:
             pictures = decode_payload(batch.payload, lease.content)
             corrections = corrections_of(batch)
             tones = [tone_of(frame) for frame in batch.frames]
+            fadings = [fading_of(frame) for frame in batch.frames]
         frames = lit_frames(
             pictures,
             corrections if "deflicker" in batch.work.recipe_keys else [None] * len(pictures),
+            fadings if "fading" in batch.work.recipe_keys else [None] * len(fadings),
             before=batch.halo_before,
             shot_starts=[frame.shot_start for frame in batch.frames],
             full_range=batch.work.full_range,

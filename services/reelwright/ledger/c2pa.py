@@ -23,6 +23,7 @@ _ACTIONS = {
     "enlarge": "c2pa.resized",
     "scratches": "c2pa.enhanced",
     "limits": "c2pa.enhanced",
+    "fading": "c2pa.adjustedColor",
     "tone": "c2pa.adjustedColor",
     "grain": "c2pa.enhanced",
     "synthesis": "c2pa.enhanced",

@@ -39,6 +39,7 @@ UNITS = {
     "deinterlace": "frames",
     "repeat": "frames that show the restored frame before them again",
     "deflicker": "levels by which the mean luma was changed",
+    "fading": "per cent by which the contrast was raised",
     "repair": "share of the samples that were replaced as dust",
     "enlarge": "factor of width and height",
     "scratches": "share of the samples that were changed on lasting vertical lines",
@@ -123,6 +124,8 @@ class EditAccount:
             found["deflicker"] = light if light >= _LEAST_LIGHT else 0.0
             move = math.hypot(correction.move_right, correction.move_down)
             found["stabilise"] = move if move >= _LEAST_MOVE else 0.0
+        if frame.record.fading is not None:
+            found["fading"] = max(0.0, 100 * (frame.record.fading.gain - 1))
         if fidelity is not None:
             found |= {"repair": fidelity.repaired, "scratches": fidelity.scratched, "limits": fidelity.held_back}
         elif frame.damage is not None:

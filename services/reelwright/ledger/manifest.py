@@ -15,6 +15,7 @@ from reelwright.ledger.excerpts import excerpt_notes
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.shot_contrast import ContrastSums
 from reelwright.ledger.shot_fidelity import CurveAccount, ShotFidelitySums
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.frame_correction import ToneChange
@@ -114,7 +115,8 @@ class _FrameAccount:
             measured = record.damage or (None,) * len(record.frames)
             changes = record.tone_changes or (None,) * len(record.frames)
             fidelity = record.fidelity or (None,) * len(record.frames)
-            for found in zip(record.frames, measured, changes, fidelity, strict=True):
+            points = record.points or (None,) * len(record.frames)
+            for found in zip(record.frames, measured, changes, fidelity, points, strict=True):
                 frame = MeasuredFrame(*found)
                 self.edits.add(len(self.source_pts), frame)
                 self.curves.add(frame.fidelity)
@@ -249,6 +251,7 @@ class _ShotSums:
         changed_frames: number of frames whose tone was changed.
         changes: sum of each figure of ToneChange.
         fidelity: what was measured in the restored frames.
+        contrast: where their dark and bright ends lie.
     """
 
     frames: int = 0
@@ -257,10 +260,12 @@ class _ShotSums:
     changed_frames: int = 0
     changes: Counter[str] = field(default_factory=Counter)
     fidelity: ShotFidelitySums = field(default_factory=ShotFidelitySums)
+    contrast: ContrastSums = field(default_factory=ContrastSums)
 
     def add(self, index: int, frame: MeasuredFrame) -> None:
         damage, change = frame.damage, frame.change
         self.fidelity.add(index, frame.fidelity, frame.record.correction)
+        self.contrast.add(frame)
         if damage is not None:
             self.frames += 1
             self.dusty += damage.dust > 0
@@ -284,6 +289,7 @@ class _ShotSums:
             damage=damage,
             tone_change=change,
             fidelity=self.fidelity.shot(),
+            contrast=self.contrast.shot(),
         )
 
 
@@ -358,20 +364,19 @@ def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]
             raise LedgerError(f"{where}: {'planned' if plan else 'not planned'} but not committed")
         if plan.frames != record.frames or len(record.frame_digests) != len(plan.frames):
             raise LedgerError(f"{where}: the frames encoded are not the frames planned")
-        if len(record.damage) not in {0, len(record.frames)}:
-            raise LedgerError(f"{where}: {len(record.damage)} measurements for {len(record.frames)} frames")
-        if len(record.tone_changes) not in {0, len(record.frames)}:
-            raise LedgerError(f"{where}: {len(record.tone_changes)} changes of tone for {len(record.frames)} frames")
-        if len(record.fidelity) not in {0, len(record.frames)}:
-            raise LedgerError(f"{where}: {len(record.fidelity)} frames measured of {len(record.frames)}")
-        if len(record.scene) not in {0, len(record.frames)}:
-            raise LedgerError(f"{where}: {len(record.scene)} places of the scene for {len(record.frames)} frames")
+        _check_measured(record, where)
         if not plan.first_frame == record.first_frame == frames:
             raise LedgerError(f"{where}: starts at frame {record.first_frame} after {frames} frames")
         frames += len(plan.frames)
         yield record
     if frames != end.frames:
         raise LedgerError(f"run {ledger.run}: {end.frames} frames were read and {frames} restored")
+
+
+def _check_measured(record: SegmentRecord, where: str) -> None:
+    for name in ("damage", "tone_changes", "fidelity", "scene", "points"):
+        if (count := len(getattr(record, name))) not in {0, len(record.frames)}:
+            raise LedgerError(f"{where}: {count} measurements for {len(record.frames)} frames ({name})")
 
 
 def _only_engine(ledger: RunLedger, found: set[str]) -> str:

@@ -32,8 +32,9 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from reelwright.ledger.edits import EditStep
 from reelwright.ledger.judgement import Judgement, Redoing
+from reelwright.ledger.shot_contrast import ShotContrast
 from reelwright.ledger.shot_fidelity import FrameCurves, ShotFidelity
-from reelwright.media.frame_correction import ScenePlace, ToneChange
+from reelwright.media.frame_correction import ContrastPoints, ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo, StreamOutcome, TimeBase
 from reelwright.titles.recipe import Recipe, known_recipe
@@ -216,6 +217,7 @@ class SegmentRecord(VersionedDocument):
             opens neither.
         fidelity: how each of the frames agrees with its source, in order; empty when a worker of an earlier version
             restored some of them.
+        points: dark and bright end of each of the restored frames, in order; empty when the recipe leaves fading.
     """
 
     segment: int
@@ -232,6 +234,7 @@ class SegmentRecord(VersionedDocument):
     scene: tuple[ScenePlace, ...] = ()
     tone_changes: tuple[ToneChange, ...] = ()
     fidelity: tuple[FrameFidelity, ...] = ()
+    points: tuple[ContrastPoints, ...] = ()
 
 
 class ShotSteadiness(BaseModel):
@@ -272,22 +275,6 @@ class ShotDamage(BaseModel):
     dust_frames: float
 
 
-class WorkMark(VersionedDocument):
-    """Work that may kill its process, and is under way or has done so.
-
-    Attributes:
-        host: name of the machine.
-        process: number of the process there.
-        identity: of the process, new for each one: numbers come again, and in a container it is always the same.
-        began: Unix seconds.
-    """
-
-    host: str
-    process: int
-    identity: str = ""
-    began: float
-
-
 class ShotEntry(BaseModel):
     """A shot of the finished film.
 
@@ -301,6 +288,7 @@ class ShotEntry(BaseModel):
         tone_change: what opening glare and shadows changed in its frames, the mean of each figure; None when the recipe
             opens neither.
         fidelity: how its frames agree with the source; None when a part of it was not measured.
+        contrast: before and after; None when the recipe leaves fading.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -312,6 +300,7 @@ class ShotEntry(BaseModel):
     steadiness: ShotSteadiness | None = None
     tone_change: ToneChange | None = None
     fidelity: ShotFidelity | None = None
+    contrast: ShotContrast | None = None
 
 
 class Manifest(BaseModel):

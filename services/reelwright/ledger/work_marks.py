@@ -11,8 +11,24 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from reelwright.ledger.records import WorkMark
 from reelwright.store.folder import Folder
+from reelwright.titles.versions import VersionedDocument
+
+
+class WorkMark(VersionedDocument):
+    """Work that may kill its process, and is under way or has done so.
+
+    Attributes:
+        host: name of the machine.
+        process: number of the process there.
+        identity: of the process, new for each one: numbers come again, and in a container it is always the same.
+        began: Unix seconds.
+    """
+
+    host: str
+    process: int
+    identity: str = ""
+    began: float
 
 
 class WorkMarks:

@@ -9,6 +9,7 @@ from contextlib import closing
 from itertools import chain, groupby
 from pathlib import Path
 
+from reelwright.decoder.fading import with_fading
 from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches
@@ -25,6 +26,7 @@ from reelwright.media.av1_film_grain import write_film_grain
 from reelwright.media.bars import black_level, put_back
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import SegmentEncoder
+from reelwright.media.fading import contrast_points
 from reelwright.media.film_format import film_format
 from reelwright.media.film_grain_fit import GrainyFrame, film_grain_of
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
@@ -140,10 +142,13 @@ class RedoneSegments:
         """The frames with what the look-ahead says about them, each shot by its recipe."""
         video = self._video
         size = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
-        for shot, frames in groupby(decoded, key=lambda frame: self._shot_of(frame.index)):
+        full_range = video.colour.range == RANGE_FULL
+        # Of the whole film, as no shot has a strength of its own and a shot depends on earlier ones.
+        even = with_fading(decoded, self._recipe, size, full_range=full_range)
+        for shot, frames in groupby(even, key=lambda frame: self._shot_of(frame.index)):
             recipe = self._recipes.get(shot, self._recipe)
             steadied = look_ahead(frames, recipe, size)
-            yield from with_tone(steadied, recipe, size, full_range=video.colour.range == RANGE_FULL)
+            yield from with_tone(steadied, recipe, size, full_range=full_range)
 
     def _read(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
         frames = [frame for part in parts for frame in part.frames]
@@ -234,7 +239,11 @@ class RedoneSegments:
 
     def _account(self, frame: DecodedFrame, restored: RestoredFrame, digest: str) -> None:
         if frame.index in self._frames:
-            measured = (restored.damage, restored.tone_change, restored.fidelity)
+            points = None
+            if self._recipe.fading:
+                full_range = self._video.colour.range == RANGE_FULL
+                points = contrast_points(restored.picture, full_range=full_range)
+            measured = (restored.damage, restored.tone_change, restored.fidelity, points)
             self._measured.append(MeasuredFrame(frame.record, *measured))
             self._digests.append(digest)
         else:
@@ -257,6 +266,7 @@ class RedoneSegments:
         return lit_frames(
             pictures,
             [self._light(frame) for frame in frames],
+            [frame.record.fading for frame in part.frames],
             before=len(part.before),
             shot_starts=[frame.record.shot_start for frame in part.frames],
             full_range=self._video.colour.range == RANGE_FULL,

@@ -61,6 +61,43 @@ class FrameTone(BaseModel):
     detail: float = Field(default=1.0, ge=1, le=4)
 
 
+class ContrastPoints(BaseModel):
+    """Where the dark and the bright end of a picture lie, as shares of the way from the format's black to its white.
+
+    Attributes:
+        black: the level that 1 % of the samples are below.
+        white: the level that 99 % of them are below.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    # Code values of studio range reach below black and above white.
+    black: float = Field(ge=-0.1, le=1.2)
+    white: float = Field(ge=-0.1, le=1.2)
+
+
+class FrameFading(ContrastPoints):
+    """How the worker brings back a frame's contrast, beside the frame's own points. It is one for the whole shot.
+
+    Attributes:
+        from_black: the level that becomes `to_black`.
+        from_white: the level that becomes `to_white`.
+        to_black: equal to `from_black` where nothing is changed.
+        to_white: the same of white.
+    """
+
+    from_black: float = Field(ge=-0.1, le=1.2)
+    from_white: float = Field(ge=-0.1, le=1.2)
+    to_black: float = Field(ge=-0.1, le=1.2)
+    to_white: float = Field(ge=-0.1, le=1.2)
+
+    @property
+    def gain(self) -> float:
+        """Factor of the contrast between both points; 1 where nothing is changed."""
+        if (self.from_black, self.from_white) == (self.to_black, self.to_white):
+            return 1.0
+        return (self.to_white - self.to_black) / max(self.from_white - self.from_black, 0.01)
+
+
 class ToneChange(BaseModel):
     """What the worker changed in a frame.
 

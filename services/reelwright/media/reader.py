@@ -52,8 +52,10 @@ class FrameReader:
     def seekable(self) -> bool:
         """Whether a reading that begins at a shot of what was read so far gives the same frames as this one."""
         # Where a part of an excerpt begins, shots are cut that the pictures alone do not show. Segments of frames that
-        # are restored once end by other numbers of frames than their plans have.
-        whole = self._recipe.excerpt.whole and self._recipe.duplicates == "keep" and not self._deinterlaces
+        # are restored once end by other numbers of frames than their plans have. Fading is
+        # measured against earlier shots.
+        recipe = self._recipe
+        whole = recipe.excerpt.whole and recipe.duplicates == "keep" and not recipe.fading and not self._deinterlaces
         return whole and self._decoder is not None and self._decoder.seekable
 
     def __iter__(self) -> Iterator[DecodedFrame]:

@@ -124,11 +124,7 @@ class ToneCounts:
 def count_tone(picture: Picture, *, full_range: bool) -> ToneCounts:
     """Measures a picture. Every figure is computed of whole numbers, so that all processors find the same."""
     luma = eight_bits(picture.planes[0], picture.format.depth)
-    rows, columns = luma.shape
-    step = max(1, columns // _COLUMNS)
-    whole = luma[: max(1, rows // step) * step, : columns // step * step]
-    size = (whole.shape[1] // step, max(1, whole.shape[0] // step))
-    small = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = reduced(luma)
     levels = np.bincount(small.ravel(), minlength=LEVEL_BINS)
     of_white = code_levels(full_range=full_range)
     white = float(of_white[np.searchsorted(np.cumsum(levels), WHITE * small.size)])
@@ -140,6 +136,15 @@ def count_tone(picture: Picture, *, full_range: bool) -> ToneCounts:
     bins = np.floor(light[reached] / veil[reached] * (RATIO_BINS / MOST_RATIO))
     ratios = np.bincount(bins[bins < RATIO_BINS].astype(np.int64), minlength=RATIO_BINS)
     return ToneCounts(levels, ratios, int(reached.sum()), _grain_counts(luma, full_range=full_range))
+
+
+def reduced(luma: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Luma (h, w) of 8 bits at 160 to 319 columns, each sample the mean of a square; a smaller one is not reduced."""
+    rows, columns = luma.shape
+    step = max(1, columns // _COLUMNS)
+    whole = luma[: max(1, rows // step) * step, : columns // step * step]
+    size = (whole.shape[1] // step, max(1, whole.shape[0] // step))
+    return np.asarray(cv2.resize(np.asarray(whole, np.uint8), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def code_levels(*, full_range: bool) -> Levels:

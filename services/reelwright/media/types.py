@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
-from reelwright.media.frame_correction import FrameCorrection, FrameTone
+from reelwright.media.frame_correction import FrameCorrection, FrameFading, FrameTone
 from reelwright.media.picture import Picture
 
 _FRACTION = re.compile(r"-?\d{1,100}(/\d{1,100})?")
@@ -264,6 +264,7 @@ class FrameRecord(_Value):
         duplicate: the frame repeats the one before it, of the same shot (see `media.duplicates`).
         correction: what steadies the frame; None when the recipe steadies nothing.
         tone: how glare and shadows are opened; None when the recipe opens neither.
+        fading: how lost contrast is brought back; None when the recipe leaves it.
         skipped: how much of the source was left out before the frame (recipe: excerpt), in the same units.
         repeats: the frames directly after it that show its picture and are not handled for themselves (recipe:
             duplicates); empty in plans and records, which have each frame for itself.
@@ -278,6 +279,7 @@ class FrameRecord(_Value):
     duplicate: bool = False
     correction: FrameCorrection | None = None
     tone: FrameTone | None = None
+    fading: FrameFading | None = None
     skipped: int = 0
     repeats: tuple[Repeat, ...] = ()
     crop: Crop | None = None

@@ -127,6 +127,8 @@ class Recipe(BaseModel):
         excerpt: which part of the film is restored.
         duplicates: `keep` restores a frame that repeats the one before like any other; `restore-once` shows the
             restored frame again.
+        fading: how far contrast that a shot lost against an earlier shot of the same view is brought back, 0 to 1; 0
+            leaves it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -144,6 +146,7 @@ class Recipe(BaseModel):
     detail: float | None = Field(default=None, ge=0.0, le=1.0)
     excerpt: Excerpt = Excerpt()
     duplicates: Literal["keep", "restore-once"] = "keep"
+    fading: float = Field(default=0.0, ge=0.0, le=1.0)
 
     @property
     def steadies(self) -> bool:

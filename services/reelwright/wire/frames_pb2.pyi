@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop", "skipped", "repeats")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop", "skipped", "repeats", "fading")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class FrameInfo(_message.Message):
     CROP_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     REPEATS_FIELD_NUMBER: _ClassVar[int]
+    FADING_FIELD_NUMBER: _ClassVar[int]
     pts: int
     duration: int
     shot_start: bool
@@ -30,7 +31,8 @@ class FrameInfo(_message.Message):
     crop: CropInfo
     skipped: int
     repeats: _containers.RepeatedCompositeFieldContainer[RepeatInfo]
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ..., skipped: _Optional[int] = ..., repeats: _Optional[_Iterable[_Union[RepeatInfo, _Mapping]]] = ...) -> None: ...
+    fading: FadingInfo
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ..., skipped: _Optional[int] = ..., repeats: _Optional[_Iterable[_Union[RepeatInfo, _Mapping]]] = ..., fading: _Optional[_Union[FadingInfo, _Mapping]] = ...) -> None: ...
 
 class RepeatInfo(_message.Message):
     __slots__ = ("pts", "duration", "concealed")
@@ -67,6 +69,22 @@ class ToneInfo(_message.Message):
     veil: float
     detail: float
     def __init__(self, white: _Optional[float] = ..., shadows: _Optional[float] = ..., highlights: _Optional[float] = ..., veil: _Optional[float] = ..., detail: _Optional[float] = ...) -> None: ...
+
+class FadingInfo(_message.Message):
+    __slots__ = ("black", "white", "from_black", "from_white", "to_black", "to_white")
+    BLACK_FIELD_NUMBER: _ClassVar[int]
+    WHITE_FIELD_NUMBER: _ClassVar[int]
+    FROM_BLACK_FIELD_NUMBER: _ClassVar[int]
+    FROM_WHITE_FIELD_NUMBER: _ClassVar[int]
+    TO_BLACK_FIELD_NUMBER: _ClassVar[int]
+    TO_WHITE_FIELD_NUMBER: _ClassVar[int]
+    black: float
+    white: float
+    from_black: float
+    from_white: float
+    to_black: float
+    to_white: float
+    def __init__(self, black: _Optional[float] = ..., white: _Optional[float] = ..., from_black: _Optional[float] = ..., from_white: _Optional[float] = ..., to_black: _Optional[float] = ..., to_white: _Optional[float] = ...) -> None: ...
 
 class CorrectionInfo(_message.Message):
     __slots__ = ("gain", "offset", "move_right", "move_down", "right", "down", "light", "level")

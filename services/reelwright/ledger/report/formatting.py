@@ -12,6 +12,7 @@ from reelwright.ledger.edits import is_deinterlaced
 from reelwright.ledger.excerpts import excerpt_steps
 from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
+from reelwright.ledger.shot_contrast import ShotContrast, contrast_of
 from reelwright.ledger.shot_fidelity import ShotFidelity
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.frame_correction import ToneChange
@@ -70,12 +71,7 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
     )
     yield from excerpt_steps(recipe.excerpt, len(manifest.excerpts))
     yield _grain(recipe)
-    if damage := damage_of(manifest.shots):
-        yield "Damage measured", f"{damage_sentence(damage).capitalize()}, averaged over the film."
-    if steadiness := steadiness_of(manifest.shots):
-        yield "Steadied", f"{steadiness_sentence(steadiness).capitalize()}, averaged over the film."
-    if change := tone_change_of(manifest.shots):
-        yield _tone(recipe, change)
+    yield from _measured_steps(manifest)
     if manifest.redone:
         settings: dict[int, list[str]] = {}
         for each in manifest.redone:
@@ -95,6 +91,19 @@ def processing_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
             f"{count} {'frame' if count == 1 else 'frames'} of the source did not decode and repeat the frame before.",
         )
     yield "Encoded", f"{_PROFILES[recipe.profile]}."
+
+
+def _measured_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Those of `processing_steps` that were measured before and after."""
+    if damage := damage_of(manifest.shots):
+        yield "Damage measured", f"{damage_sentence(damage).capitalize()}, averaged over the film."
+    if steadiness := steadiness_of(manifest.shots):
+        yield "Steadied", f"{steadiness_sentence(steadiness).capitalize()}, averaged over the film."
+    if change := tone_change_of(manifest.shots):
+        yield _tone(manifest.recipe, change)
+    if contrast := contrast_of((shot.contrast, shot.frames) for shot in manifest.shots):
+        changed = sum(shot.contrast is not None and shot.contrast.gain != 1 for shot in manifest.shots)
+        yield "Contrast", f"Brought back in {changed} of {len(manifest.shots)} shots; {contrast_sentence(contrast)}."
 
 
 def damage_of(shots: Sequence[ShotEntry]) -> ShotDamage | None:
@@ -141,6 +150,14 @@ def tone_change_of(shots: Sequence[ShotEntry]) -> ToneChange | None:
 def tone_sentence(change: ToneChange) -> str:
     """What was changed, in words, e.g. `brightness +1.2 %, 31 % of the picture changed`."""
     return f"brightness {change.brightness:+.1f} %, {100 * change.changed:.0f} % of the picture changed"
+
+
+def contrast_sentence(found: ShotContrast) -> str:
+    """Where dark and bright end lie, in words, e.g. `black 12.1 before and 4.0 % after, white 80.2 before and ...`."""
+    return (
+        f"black {100 * found.black_before:.1f} before and {100 * found.black_after:.1f} % after, "
+        f"white {100 * found.white_before:.1f} before and {100 * found.white_after:.1f} % after"
+    )
 
 
 def fidelity_sentence(found: ShotFidelity) -> str:
@@ -190,6 +207,7 @@ def shot_sentence(shot: ShotEntry) -> str:
     words = [damage_sentence(shot.damage)] if shot.damage else []
     words += [steadiness_sentence(shot.steadiness)] if shot.steadiness else []
     words += [tone_sentence(shot.tone_change)] if shot.tone_change else []
+    words += [contrast_sentence(shot.contrast)] if shot.contrast else []
     words += [fidelity_sentence(shot.fidelity)] if shot.fidelity else []
     return ", ".join(words)
 
