@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from reelwright.bus.conversion import frame_from_wire, frame_numbers, frame_to_wire
 from reelwright.cli.main import run
@@ -69,8 +70,11 @@ def test_repeats_are_restored_once_on_request(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Restorer, "restore", counted)
     settings = ("duplicates=restore-once", "deflicker=on", "tone.glare=0.5")
+    encoded = REGISTRY.get_sample_value("reelwright_frames_encoded_total") or 0.0
     found = restored(source, tmp_path / "film.mkv", "profile=master", *settings)
     assert restorations == 30
+    # By this the progress counts, whose whole has the repeats.
+    assert REGISTRY.get_sample_value("reelwright_frames_encoded_total") == encoded + 40
     digests, others = found["frame_digests"], [index for index in range(40) if index not in known]
     assert all(digests[index] == digests[index - 1] for index in known)
     assert len({digests[index] for index in others}) == len(others)

@@ -306,7 +306,7 @@ class SegmentBuilder:
         elapsed = time.perf_counter() - started
         self._seconds["encode"] += elapsed
         metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
-        metrics.FRAMES_ENCODED.inc(len(pictures))
+        metrics.FRAMES_ENCODED.inc(sum(1 + len(record.repeats) for record in records))
 
     def _put_shown(self, record: FrameRecord, restored: Picture, masks: Iterator[Picture]) -> None:
         """Writes what the report shows of the next frame."""
