@@ -112,6 +112,8 @@ def _start(namespace: str, name: str, port: int, secret: str, container: dict[st
     container |= {
         "name": name,
         "env": [{"name": variable, "value": value} for variable, value in container["env"].items()],
+        # Without a request for processor time it would get what others leave, and all of them wait for it.
+        "resources": {"requests": {"cpu": "250m"}},
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "tls", "mountPath": "/tls"}, {"name": "data", "mountPath": "/data"}],
