@@ -147,6 +147,9 @@ def start_worker(release: Release, name: str, secret: str) -> None:
 def test_a_film_is_restored_over_encrypted_connections(encrypted: Encrypted) -> None:
     """A Restoration becomes a verified film, and the controller gets its forecasts from the dispatcher."""
     restore(encrypted.release, "film")
+    (controller,) = encrypted.release.pods("controller")
+    # It asks at submission, because the title has a deadline, and says so when it gets no answer.
+    assert "no forecast" not in log_of(controller)
 
 
 def test_a_worker_of_another_authority_is_refused(encrypted: Encrypted) -> None:

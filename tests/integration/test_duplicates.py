@@ -21,7 +21,7 @@ from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.wire.frames_pb2 import FrameBatch
 from tests.support.aged_scenes import shot
 from tests.support.clipmaker import Film, write_film
-from tests.support.commands import manifest_of, sha256, start, wait_until
+from tests.support.commands import kill_after_commits, manifest_of, sha256
 from tests.support.films import small_network
 
 
@@ -110,10 +110,7 @@ def test_a_killed_restoration_of_repeats_goes_on(tmp_path: Path) -> None:
     source, output = tmp_path / "slowed.mkv", tmp_path / "film.mp4"
     film_with_repeats(source)
     options = [f"--set=model={small_network()}", "--set=duplicates=restore-once", "--threads=1"]
-    process = start("restore", source, "-o", output, *options)
-    assert wait_until(lambda: any(tmp_path.glob(".reelwright/*/segments/[0-9]*.json")), process)
-    process.kill()
-    process.communicate()
+    kill_after_commits(tmp_path, "restore", source, "-o", output, *options)
     assert not output.exists()
     for film in (output, tmp_path / "undisturbed.mp4"):
         assert run(["restore", str(source), "-o", str(film), *options]) == 0

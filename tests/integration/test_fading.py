@@ -15,7 +15,7 @@ from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.titles.recipe import Recipe
 from tests.support.clipmaker import Film, write_film
-from tests.support.commands import manifest_of, sha256, start, wait_until
+from tests.support.commands import kill_after_commits, manifest_of, sha256
 from tests.support.faded_films import faded
 from tests.support.films import real_film, small_network
 
@@ -82,10 +82,7 @@ def test_a_killed_restoration_goes_on(source: Path, tmp_path: Path) -> None:
     """After SIGKILL the film is that of an undisturbed restoration to the bit."""
     output = tmp_path / "film.mp4"
     options = [f"--set=model={small_network()}", "--set=fading=1", "--threads=1"]
-    process = start("restore", source, "-o", output, *options)
-    assert wait_until(lambda: any(tmp_path.glob(".reelwright/*/segments/[0-9]*.json")), process)
-    process.kill()
-    process.communicate()
+    kill_after_commits(tmp_path, "restore", source, "-o", output, *options)
     assert not output.exists()
     for film in (output, tmp_path / "undisturbed.mp4"):
         assert run(["restore", str(source), "-o", str(film), *options]) == 0

@@ -19,7 +19,7 @@ from reelwright.restoration.grain import reduced
 from reelwright.restoration.grain_model import flat_parts
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film
-from tests.support.commands import errors_of, manifest_of, reelwright, sha256, start, wait_until
+from tests.support.commands import errors_of, kill_after_commits, manifest_of, reelwright, sha256
 from tests.support.films import small_network, uneven_film
 from tests.support.grain import band_energies
 from tests.support.grainy_films import aged_frames
@@ -93,10 +93,7 @@ def test_a_player_makes_the_grain_of_the_source(tmp_path: Path) -> None:
 def test_a_killed_restoration_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     """Segments that are made in another process, at another time, have the same grain."""
     output = tmp_path / "out.mp4"
-    process = start(*command(output))
-    wait_until(lambda: any(tmp_path.glob(".reelwright/*/segments/*.json")), process)
-    process.kill()
-    process.communicate()
+    kill_after_commits(tmp_path, *command(output))
     assert run(command(output)) == 0
     assert sha256(output) == sha256(undisturbed())
     pairs = list(zip(luma_of(output), luma_of(output, grain=False), strict=True))

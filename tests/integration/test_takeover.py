@@ -25,7 +25,7 @@ from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import FrameBatch, RestoredBatch
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film
-from tests.support.commands import manifest_of, sha256, start, wait_until
+from tests.support.commands import kill_after_commits, manifest_of, sha256
 from tests.support.dispatch_harness import until
 from tests.support.films import remuxed, small_film, uneven_film, whole_film
 from tests.support.pipeline_harness import pipeline_harness, request_for
@@ -164,11 +164,7 @@ def test_a_restoration_that_was_killed_does_not_read_what_is_committed_again(tmp
     outputs = tmp_path / "undisturbed.mp4", tmp_path / "out.mp4"
     film, options = small_film(160), ("--threads", "1")
     assert run(["restore", str(film), "-o", str(outputs[0]), *options]) == 0
-    process = start("restore", film, "-o", outputs[1], *options)
-    pattern = ".reelwright/*/segments/[0-9]*.json"
-    assert wait_until(lambda: len(list(tmp_path.glob(pattern))) >= 4, process)
-    process.kill()
-    process.communicate()
+    kill_after_commits(tmp_path, "restore", film, "-o", outputs[1], *options, commits=4)
     before = sought_past()
     assert run(["restore", str(film), "-o", str(outputs[1]), *options]) == 0
     assert sought_past() - before >= 24

@@ -42,6 +42,20 @@ def wait_until(
     return True
 
 
+def kill_after_commits(folder: Path, *arguments: object, commits: int = 1) -> None:
+    """Starts a restoration into a folder, and kills it with SIGKILL when so many segments are committed.
+
+    Args:
+        folder: of the film.
+        arguments: of the command.
+        commits: number of segments.
+    """
+    process = start(*arguments)
+    assert wait_until(lambda: len(list(folder.glob(".reelwright/*/segments/[0-9]*.json"))) >= commits, process)
+    process.kill()
+    process.communicate()
+
+
 def errors_of(stderr: str) -> list[str]:
     """The lines of stderr without the progress lines of a long restoration."""
     return [line for line in stderr.splitlines() if " frames, " not in line]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from reelwright.media.av1_bits import FRAME, SEQUENCE_HEADER, BitReader, packed, units, with_bits
 from reelwright.media.av1_film_grain import FilmGrain, write_film_grain
-from reelwright.media.av1_headers import HeaderReader, Sequence, read_sequence
+from reelwright.media.av1_headers import HeaderReader
+from reelwright.media.av1_sequence import Sequence, read_sequence
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
 from reelwright.media.film_grain_fit import GrainyFrame, film_grain_of, fit_film_grain

@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from reelwright.bus.batch_limits import check_batch
+from reelwright.media.frame_grain import LEVELS
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.grain import GrainWanted, reduced
-from reelwright.restoration.grain_model import LEVEL_BINS, measure_grain_model
+from reelwright.restoration.grain_model import measure_grain_model
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
 from reelwright.restoration.synthetic_grain import added_grain, synthetic_grain, white_noise
@@ -123,7 +124,7 @@ def test_pictures_of_any_size(shape: tuple[int, int]) -> None:
 def test_film_without_grain_gets_none() -> None:
     """Where nothing was removed nothing is made."""
     model = measure_grain_model(np.zeros((ROWS, COLUMNS), np.float32), shades())
-    assert model.strength.tolist() == [0] * LEVEL_BINS
+    assert model.strength.tolist() == [0] * LEVELS
     assert not synthetic_grain(model, shades(), SEED, 0).any()
 
 

@@ -42,7 +42,7 @@ def check_batch(batch: FrameBatch, max_bytes: int) -> None:
         max_bytes: most bytes that its pictures may take.
 
     Raises:
-        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, not the corrections the
+        UnusableMessage: it has no or too many frames, another number of pictures, more bytes, not the corrections, the
             tone or the contrast that its recipe needs, or asks for a result that no recipe has.
     """
     payload, work = batch.payload, batch.work

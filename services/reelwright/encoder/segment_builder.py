@@ -20,18 +20,18 @@ from reelwright.bus.conversion import (
     tone_change_from_wire,
 )
 from reelwright.encoder.encoder_budget import EncoderBudget
+from reelwright.encoder.grain_table import write_grain_table
 from reelwright.encoder.reorder_buffer import ReorderBuffer
 from reelwright.ledger.crash_guard import GuardedWork
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
-from reelwright.media.av1_film_grain import write_film_grain
-from reelwright.media.bars import black_level, put_back, restored_size
+from reelwright.media.bars import put_back, restored_size
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.fading import contrast_points
 from reelwright.media.film_format import film_format
-from reelwright.media.film_grain_fit import GrainyFrame, film_grain_of
+from reelwright.media.film_grain_fit import GrainyFrame
 from reelwright.media.frame_correction import ContrastPoints, ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
@@ -49,7 +49,7 @@ from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import CorruptPayload, InternalError, UnusableMessage
-from reelwright.titles.identity import engine_matches, grain_seed
+from reelwright.titles.identity import engine_matches
 from reelwright.wire.frames_pb2 import RestoredBatch
 
 Figures = TypeVar("Figures")
@@ -321,18 +321,11 @@ class SegmentBuilder:
 
     def _write_grain(self) -> None:
         """Writes the parameters by which players make the grain, if the recipe leaves it to them."""
-        request, video = self._title.request, self._title.source.video
-        if request.recipe.grain.mode != "table":
+        if not self._grain:
             return
-        pairs = zip(self._frames, self._grain, strict=True)
-        grains = film_grain_of(
-            [GrainyFrame(record.shot_start, grain, request.recipe.grain.keep) for record, grain in pairs],
-            request.recipe.scale,
-            seed=grain_seed(request.fingerprint),
-            first_frame=self._first_frame,
-            black=black_level(video, request.recipe),
-        )
-        write_film_grain(self._path, grains)
+        keep, pairs = self._title.request.recipe.grain.keep, zip(self._frames, self._grain, strict=True)
+        frames = [GrainyFrame(record.shot_start, grain, keep) for record, grain in pairs]
+        write_grain_table(self._path, self._title, frames, self._first_frame)
 
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
 from reelwright.ledger.measured_frame import MeasuredFrame
+from reelwright.ledger.shot_means import mean_of
 
 
 class ShotContrast(BaseModel):
@@ -54,20 +55,10 @@ class ContrastSums:
         return ShotContrast(**{name: round(total / self.frames, 4) for name, total in self.sums.items()})
 
 
-def contrast_of(shots: Iterable[tuple[ShotContrast | None, int]]) -> ShotContrast | None:
+def contrast_of(shots: Sequence[tuple[ShotContrast | None, int]]) -> ShotContrast | None:
     """The means over the shots whose contrast was brought back; over all that were measured if it was of none.
 
     Args:
         shots: each shot's contrast and its number of frames.
     """
-    measured = [(contrast, count) for contrast, count in shots if contrast is not None]
-    taken = [(contrast, count) for contrast, count in measured if contrast.gain != 1] or measured
-    if not taken:
-        return None
-    frames = sum(count for _, count in taken)
-    return ShotContrast(
-        **{
-            name: sum(getattr(contrast, name) * count for contrast, count in taken) / frames
-            for name in ShotContrast.model_fields
-        }
-    )
+    return mean_of([each for each in shots if each[0] is not None and each[0].gain != 1]) or mean_of(shots)

@@ -15,6 +15,7 @@ from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches
 from reelwright.decoder.title_decoder import PREVIEW_WIDTH, segment_and_batch_length, work_of
 from reelwright.decoder.tone_curves import with_tone
+from reelwright.encoder.grain_table import write_grain_table
 from reelwright.inference.restorer import PictureRestorer, lit_frames
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, SegmentRecord, TitleRecord
@@ -22,13 +23,12 @@ from reelwright.ledger.redone_shot import RestoredShot
 from reelwright.ledger.report.certificate import WORST_SHOTS, worst_shots
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.local.job import RestorationJob
-from reelwright.media.av1_film_grain import write_film_grain
-from reelwright.media.bars import black_level, put_back
+from reelwright.media.bars import put_back
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.fading import contrast_points
 from reelwright.media.film_format import film_format
-from reelwright.media.film_grain_fit import GrainyFrame, film_grain_of
+from reelwright.media.film_grain_fit import GrainyFrame
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
 from reelwright.media.jpeg import jpeg
 from reelwright.media.motion_strip import MotionStrips
@@ -43,7 +43,6 @@ from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError
-from reelwright.titles.identity import grain_seed
 from reelwright.titles.recipe import Recipe
 
 _UNCHANGED = FrameCorrection()
@@ -201,21 +200,10 @@ class RedoneSegments:
                     keep = self._recipe_of(frame.index).grain.keep
                     grains.append(GrainyFrame(frame.record.shot_start, restored.grain, keep))
         encoder.finish()
-        if self._recipe.grain.mode == "table":
-            self._write_grain(path, grains, self.segments[number].start)
+        if grains:
+            write_grain_table(path, title, grains, self.segments[number].start)
         self.files[number] = path
         self._add_steadiness(number, records, scene)
-
-    def _write_grain(self, path: Path, grains: list[GrainyFrame], first_frame: int) -> None:
-        request = self._title.request
-        found = film_grain_of(
-            grains,
-            self._recipe.scale,
-            seed=grain_seed(request.fingerprint),
-            first_frame=first_frame,
-            black=black_level(self._video, self._recipe),
-        )
-        write_film_grain(path, found)
 
     def _add_steadiness(self, number: int, records: list[FrameRecord], scene: list[ScenePlace]) -> None:
         first = self.segments[number].start

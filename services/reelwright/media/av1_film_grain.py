@@ -15,7 +15,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from reelwright.media.av1_bits import FRAME, FRAME_HEADER, REDUNDANT_HEADER, SEQUENCE_HEADER, packed, units, with_bits
-from reelwright.media.av1_headers import HeaderReader, read_sequence
+from reelwright.media.av1_headers import HeaderReader
+from reelwright.media.av1_sequence import read_sequence
 from reelwright.media.encode import BITEXACT, output_errors
 from reelwright.titles.errors import InternalError
 

@@ -1,8 +1,8 @@
-"""Reads the headers that SVT-AV1 writes for the profile `av1`, to find where their film grain belongs.
+"""Reads the frame headers that SVT-AV1 writes for the profile `av1`, to find where their film grain belongs.
 
-The order of the elements is that of the AV1 specification, sections 5.5 and 5.9. Film grain is the last element of a
-frame's header, so all others are read. What the profile's encoder never writes is refused: scaled references, tiles of
-uneven size, frame numbers, decoder models, lossless frames.
+The order of the elements is that of the AV1 specification, section 5.9. Film grain is the last element of a frame's
+header, so all others are read. What the profile's encoder never writes is refused: scaled references, tiles of uneven
+size, lossless frames.
 """
 
 from __future__ import annotations
@@ -10,31 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reelwright.media.av1_bits import BitReader
+from reelwright.media.av1_sequence import CHOSEN, Sequence, refuse
 
 _KEY, _INTRA_ONLY, _SWITCH = 0, 2, 3
-_SLOTS, _REFERENCES, _NONE, _CHOSEN = 8, 7, 7, 2
+_SLOTS, _REFERENCES, _NONE = 8, 7, 7
 _SEGMENT_FEATURES = ((8, 1), (6, 1), (6, 1), (6, 1), (6, 1), (3, 0), (0, 0), (0, 0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sequence:
-    """What frame headers depend on; names as in section 5.5."""
-
-    width: int
-    height: int
-    large_blocks: bool
-    warped_motion: bool
-    reference_mvs: bool
-    screen_content: int
-    integer_mv: int
-    hint_bits: int
-    superres: bool
-    cdef: bool
-    restoration: bool
-    planes: int
-    subsampled: bool
-    separate_delta: bool
-    grain_position: int
 
 
 @dataclass(slots=True)
@@ -54,72 +34,6 @@ class FrameHeader:
     is_inter: bool = False
     is_shown: bool = True
     shows_existing: bool = False
-
-
-def read_sequence(payload: bytes) -> Sequence:
-    """Reads a sequence header.
-
-    Raises:
-        ValueError: it has what the profile's encoder never writes.
-    """
-    bits = BitReader(payload)
-    profile, _, reduced = bits.read(3), bits.flag(), bits.flag()
-    _refuse(reduced, "a still picture")
-    if bits.flag():
-        bits.read(64)
-        _refuse(bits.flag() or bits.flag(), "a constant rate or a decoder model")
-    delays = bits.flag()
-    for _ in range(bits.read(5) + 1):
-        bits.read(12)
-        if bits.read(5) > 7:
-            bits.read(1)
-        if delays and bits.flag():
-            bits.read(4)
-    widths = bits.read(4) + 1, bits.read(4) + 1
-    width, height = bits.read(widths[0]) + 1, bits.read(widths[1]) + 1
-    _refuse(bits.flag(), "frame numbers")
-    large = bits.flag()
-    bits.read(4)
-    warped = bits.flag()
-    bits.read(1)
-    hints = bits.flag()
-    mvs = bool(bits.read(2) & 1) if hints else False
-    screen = _CHOSEN if bits.flag() else bits.read(1)
-    integer = (_CHOSEN if bits.flag() else bits.read(1)) if screen else _CHOSEN
-    hint_bits = bits.read(3) + 1 if hints else 0
-    superres, cdef, restoration = bits.flag(), bits.flag(), bits.flag()
-    _refuse(profile != 0, "another profile than Main")
-    bits.read(1)
-    mono = bits.flag()
-    if bits.flag():
-        _refuse(bits.read(24) == 0x010D00, "RGB")
-    bits.read(1)
-    separate = False
-    if not mono:
-        bits.read(2)
-        separate = bits.flag()
-    return Sequence(
-        width=width,
-        height=height,
-        large_blocks=large,
-        warped_motion=warped,
-        reference_mvs=mvs,
-        screen_content=screen,
-        integer_mv=integer,
-        hint_bits=hint_bits,
-        superres=superres,
-        cdef=cdef,
-        restoration=restoration,
-        planes=1 if mono else 3,
-        subsampled=not mono,
-        separate_delta=separate,
-        grain_position=bits.position,
-    )
-
-
-def _refuse(is_there: bool, what: str) -> None:
-    if is_there:
-        raise ValueError(f"{what} in an AV1 header")
 
 
 class HeaderReader:
@@ -170,10 +84,10 @@ class _Frame:
         found.is_inter = not intra
         resilient = kind == _SWITCH or (kind == _KEY and shown) or bits.flag()
         frozen = bits.flag()
-        screen = bits.flag() if sequence.screen_content == _CHOSEN else bool(sequence.screen_content)
+        screen = bits.flag() if sequence.screen_content == CHOSEN else bool(sequence.screen_content)
         if screen:
-            self._integer = bits.flag() if sequence.integer_mv == _CHOSEN else bool(sequence.integer_mv)
-        _refuse(kind == _SWITCH or bits.flag(), "another frame size")
+            self._integer = bits.flag() if sequence.integer_mv == CHOSEN else bool(sequence.integer_mv)
+        refuse(kind == _SWITCH or bits.flag(), "another frame size")
         found.hint = bits.read(sequence.hint_bits)
         primary = _NONE if intra or resilient else bits.read(3)
         self.refresh = 255 if kind == _KEY and shown else bits.read(8)
@@ -194,13 +108,13 @@ class _Frame:
         return found
 
     def _size(self) -> None:
-        _refuse(self._sequence.superres and self._bits.flag(), "super-resolution")
+        refuse(self._sequence.superres and self._bits.flag(), "super-resolution")
         if self._bits.flag():
             self._bits.read(32)
 
     def _inter(self, *, resilient: bool) -> None:
         bits, sequence = self._bits, self._sequence
-        _refuse(bool(sequence.hint_bits) and bits.flag(), "short references")
+        refuse(bool(sequence.hint_bits) and bits.flag(), "short references")
         self._references = [bits.read(3) for _ in range(_REFERENCES)]
         self._size()
         self._high_precision = not self._integer and bits.flag()
@@ -218,7 +132,7 @@ class _Frame:
         )
         least = _log2(4096 >> (shift + 2), columns)
         least_tiles = max(least, _log2(4096 * 2304 >> 2 * (shift + 2), rows * columns))
-        _refuse(not bits.flag(), "uneven tiles")
+        refuse(not bits.flag(), "uneven tiles")
         across = self._tile_log2(least, _log2(1, min(columns, 64)))
         down = self._tile_log2(max(0, least_tiles - across), _log2(1, min(rows, 64)))
         if across or down:
@@ -231,7 +145,7 @@ class _Frame:
 
     def _quantisation(self, primary: int) -> None:
         bits, sequence = self._bits, self._sequence
-        _refuse(bits.read(8) == 0, "a lossless frame")
+        refuse(bits.read(8) == 0, "a lossless frame")
         deltas = 0
         if sequence.planes > 1:
             self._delta()

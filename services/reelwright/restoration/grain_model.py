@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.frame_grain import LEVELS
+
 Luma = NDArray[np.float32]
 Field = NDArray[np.float64]
 
-LEVEL_BINS = 12
-"""Ranges of luma in which strength is measured, from 0 to the largest code value."""
-LEVEL_CENTRES = (np.arange(LEVEL_BINS) + 0.5) / LEVEL_BINS
+LEVEL_CENTRES = (np.arange(LEVELS) + 0.5) / LEVELS
 """The middle of each range."""
 REACH = 8
 """Grain is correlated over at most so many samples of the source."""
@@ -47,7 +47,7 @@ class GrainModel:
     """The grain of a frame.
 
     Attributes:
-        strength: (LEVEL_BINS,) standard deviation in the middle of each range, as a share of the largest code value.
+        strength: (LEVELS,) standard deviation in the middle of each range, as a share of the largest code value.
         correlation: (REACH + 1, REACH + 1) correlation of samples that lie so many rows and columns apart, the mean of
             both diagonals; 1 at no distance.
     """
@@ -145,7 +145,7 @@ def measure_grain_model(removed: Luma, small: Luma, level: Luma | None = None) -
         level: (H, W) float32, the luma by which strength is told apart; `small` itself if None.
     """
     flat = flat_parts(small)
-    bins = np.clip((small if level is None else level) * LEVEL_BINS, 0, LEVEL_BINS - 1).astype(np.uint8)
+    bins = np.clip((small if level is None else level) * LEVELS, 0, LEVELS - 1).astype(np.uint8)
     some = slice(None, None, 1 + removed.size // _ENOUGH)
     strength = _strength(removed[some][flat[some]], bins[some][flat[some]])
     if strength.max() == 0:
@@ -189,11 +189,11 @@ def _grainiest(weight: Luma) -> tuple[slice, slice]:
 def _strength(removed: Luma, bins: NDArray[np.uint8]) -> Field:
     """Standard deviation in each range of levels."""
     order = np.argsort(bins, kind="stable")
-    counts = np.bincount(bins, minlength=LEVEL_BINS)
+    counts = np.bincount(bins, minlength=LEVELS)
     parts = np.split(removed[order], np.cumsum(counts)[:-1])
     known = counts >= _LEAST
     if not known.any():
-        return np.full(LEVEL_BINS, _deviation(removed))
+        return np.full(LEVELS, _deviation(removed))
     found = [_deviation(part) for part, is_known in zip(parts, known, strict=True) if is_known]
     return np.interp(LEVEL_CENTRES, LEVEL_CENTRES[known], found)
 

@@ -14,6 +14,7 @@ from reelwright.ledger.manifest import film_duration
 from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
 from reelwright.ledger.shot_contrast import ShotContrast, contrast_of
 from reelwright.ledger.shot_fidelity import ShotFidelity
+from reelwright.ledger.shot_means import mean_of
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.frame_correction import ToneChange
 from reelwright.media.timestamp import timestamp
@@ -101,21 +102,14 @@ def _measured_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "Steadied", f"{steadiness_sentence(steadiness).capitalize()}, averaged over the film."
     if change := tone_change_of(manifest.shots):
         yield _tone(manifest.recipe, change)
-    if contrast := contrast_of((shot.contrast, shot.frames) for shot in manifest.shots):
+    if contrast := contrast_of([(shot.contrast, shot.frames) for shot in manifest.shots]):
         changed = sum(shot.contrast is not None and shot.contrast.gain != 1 for shot in manifest.shots)
         yield "Contrast", f"Brought back in {changed} of {len(manifest.shots)} shots; {contrast_sentence(contrast)}."
 
 
 def damage_of(shots: Sequence[ShotEntry]) -> ShotDamage | None:
     """What was measured in some shots, averaged over their frames; None when nothing was."""
-    measured = [(shot.damage, shot.frames) for shot in shots if shot.damage is not None]
-    if not measured:
-        return None
-    frames = sum(count for _, count in measured)
-    names = ShotDamage.model_fields
-    return ShotDamage(
-        **{name: sum(getattr(damage, name) * count for damage, count in measured) / frames for name in names}
-    )
+    return mean_of([(shot.damage, shot.frames) for shot in shots])
 
 
 def damage_sentence(damage: ShotDamage) -> str:
@@ -135,16 +129,7 @@ def steadiness_sentence(found: ShotSteadiness) -> str:
 
 def tone_change_of(shots: Sequence[ShotEntry]) -> ToneChange | None:
     """What opening glare and shadows changed in some shots, averaged over their frames; None when it was not done."""
-    changed = [(shot.tone_change, shot.frames) for shot in shots if shot.tone_change is not None]
-    if not changed:
-        return None
-    frames = sum(count for _, count in changed)
-    return ToneChange(
-        **{
-            name: sum(getattr(change, name) * count for change, count in changed) / frames
-            for name in ToneChange.model_fields
-        }
-    )
+    return mean_of([(shot.tone_change, shot.frames) for shot in shots])
 
 
 def tone_sentence(change: ToneChange) -> str:
