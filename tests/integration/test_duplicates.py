@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from prometheus_client import REGISTRY
 
 from reelwright.bus.conversion import frame_from_wire, frame_numbers, frame_to_wire
 from reelwright.cli.main import run
+from reelwright.ledger.manifest import read_manifest
 from reelwright.media.picture import Picture
 from reelwright.media.repeats import MOST_REPEATS, folded, unfolded
 from reelwright.media.types import DecodedFrame, FrameRecord
@@ -23,6 +25,7 @@ from tests.support.aged_scenes import shot
 from tests.support.clipmaker import Film, write_film
 from tests.support.commands import kill_after_commits, manifest_of, sha256
 from tests.support.films import small_network
+from tests.support.scenes import SHOT_FRAMES, scene
 
 
 def film_with_repeats(path: Path) -> list[int]:
@@ -87,7 +90,68 @@ def test_repeats_are_restored_once_on_request(tmp_path: Path, monkeypatch: pytes
     assert "restored once" in (tmp_path / "film.mkv.report.html").read_text()
     # The nineteenth frame that repeats none, and the five after it.
     assert "frames 24 to 30" in (tmp_path / "film.mkv.report.html").read_text()
-    assert run(["redo", str(tmp_path / "film.mkv"), "--shot", "1", "--set", "grain.keep=0"]) == 2
+
+
+# Distinct frames of each shot of `film_of_slowed_shots`: a cut inside the first segment, and one inside the second.
+DISTINCT = (9, 30, 12)
+
+
+def film_of_slowed_shots(path: Path) -> list[range]:
+    """Writes a film of these shots, each third frame of which is shown twice; the frames of each shot."""
+    pictures: list[Picture] = []
+    shots = []
+    for number, count in enumerate(DISTINCT):
+        first = len(pictures)
+        for index in range(count):
+            pictures += [scene(number * SHOT_FRAMES + 0.7 * index, "yuv420p", 128, 96)] * (1 + (index % 3 == 2))
+        shots.append(range(first, len(pictures)))
+    timed = [(Fraction(index, 24), picture) for index, picture in enumerate(pictures)]
+    options = {"preset": "medium", "crf": "20"}
+    write_film(path, Film(timed, Fraction(24), pix_fmt="yuv420p", options=options, audio="aac"))
+    return shots
+
+
+def packets(film: Path) -> list[tuple[int, int | None, bytes]]:
+    """A film's packets: stream, time and content."""
+    with av.open(str(film)) as container:
+        return [(packet.stream.index, packet.pts, bytes(packet)) for packet in container.demux() if packet.size]
+
+
+@pytest.mark.parametrize(("profile", "suffix"), [("master", ".mkv"), ("web", ".mp4")])
+def test_a_shot_with_repeats_is_restored_again_alone(
+    profile: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its segments alone are restored, each repeat shows the frame before it at its time, and all else is the same."""
+    source, output = tmp_path / "slowed.mkv", tmp_path / f"film{suffix}"
+    frames = film_of_slowed_shots(source)[2]
+    settings = ("duplicates=restore-once", "deflicker=on", "tone.glare=0.5", f"profile={profile}")
+    restored(source, output, *settings)
+    before, content = read_manifest(str(output)), packets(output)
+    assert len(before.duplicates) == sum(count // 3 for count in DISTINCT)
+    restorations = 0
+    restore = Restorer.restore
+
+    def counted(*arguments: Any, **more: Any) -> RestoredFrame:
+        nonlocal restorations
+        restorations += 1
+        return restore(*arguments, **more)
+
+    monkeypatch.setattr(Restorer, "restore", counted)
+    assert run(["redo", str(output), "--shot", "3", "--set", "grain.keep=0.4"]) == 0
+    # The second segment, and a frame of each shot for its repair mask.
+    assert restorations == sum(DISTINCT) - 24 + 3
+    assert packets(output) == content
+    file = {"film_sha256", "film_bytes", "redone"}
+    assert read_manifest(str(output)).model_dump(exclude=file) == before.model_dump(exclude=file)
+    assert run(["redo", str(output), "--shot", "3", "--set", "grain.keep=1"]) == 0
+    after = read_manifest(str(output))
+    pairs = enumerate(zip(before.frame_digests, after.frame_digests, strict=True))
+    assert [index for index, (one, other) in pairs if one != other] == list(frames)
+    assert all(after.frame_digests[index] == after.frame_digests[index - 1] for index in after.duplicates)
+    kept = ("duplicates", "pts", "source_pts", "frames_out", "streams", "chapters")
+    assert {name: getattr(after, name) for name in kept} == {name: getattr(before, name) for name in kept}
+    assert after.shots[:2] == before.shots[:2]
+    assert run(["verify", str(output)]) == 0
 
 
 def test_a_film_of_repeats_is_that_of_its_other_frames(tmp_path: Path) -> None:

@@ -31,7 +31,6 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import output_size
 from reelwright.media.clock_joins import with_recordings
 from reelwright.media.colour import RANGE_FULL
-from reelwright.media.duplicates import with_duplicates
 from reelwright.media.fingerprint import check_held_source
 from reelwright.media.held_files import held
 from reelwright.media.jpeg import jpeg
@@ -40,7 +39,7 @@ from reelwright.media.picture import pixel_format, without_chroma, without_neutr
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
 from reelwright.media.reader import FrameReader
-from reelwright.media.repeats import folded, unfolded
+from reelwright.media.repeats import restored_frames, unfolded
 from reelwright.media.seeking import SeekFailed
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import encode_payload
@@ -147,9 +146,7 @@ def _publish_segments(
         video = title.source.video
         frame_bytes = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
         recipe, full_range = title.request.recipe, video.colour.range == RANGE_FULL
-        marked = with_duplicates(_measured(decoded, seconds))
-        distinct = folded(marked) if recipe.duplicates == "restore-once" else marked
-        steadied = look_ahead(distinct, recipe, frame_bytes)
+        steadied = look_ahead(restored_frames(_measured(decoded, seconds), recipe), recipe, frame_bytes)
         even = with_fading(steadied, recipe, frame_bytes, full_range=full_range)
         toned = with_tone(even, recipe, frame_bytes, full_range=full_range)
         stream = batches(

@@ -122,8 +122,6 @@ def _check_film(film: Path, manifest: Manifest) -> None:
         raise InputError("no such file", str(film), "give a film on a disk of this machine")
     if file_sha256(film) != manifest.film_sha256:
         raise InputError("not the film of its manifest", str(film), "restore the film again")
-    if manifest.recipe.duplicates != "keep":
-        raise InputError("its repeated frames were restored once, not one by one", str(film), "restore the film again")
     if any(stream.kind == "captions" and stream.packets for stream in manifest.streams):
         raise InputError("its pictures hold captions, which would be doubled", str(film), "restore the film again")
 

@@ -36,6 +36,7 @@ from reelwright.media.picture import Picture, pixel_format, without_chroma, with
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.repair_mask import Codes
+from reelwright.media.repeats import restored_frames, unfolded
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.restoration.engine_factory import create_engine
@@ -143,7 +144,8 @@ class RedoneSegments:
         size = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
         full_range = video.colour.range == RANGE_FULL
         # Of the whole film, as no shot has a strength of its own and a shot depends on earlier ones.
-        even = with_fading(decoded, self._recipe, size, full_range=full_range)
+        handled = restored_frames(decoded, self._recipe)
+        even = with_fading(handled, self._recipe, size, full_range=full_range)
         for shot, frames in groupby(even, key=lambda frame: self._shot_of(frame.index)):
             recipe = self._recipes.get(shot, self._recipe)
             steadied = look_ahead(frames, recipe, size)
@@ -151,8 +153,8 @@ class RedoneSegments:
 
     def _read(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
         frames = [frame for part in parts for frame in part.frames]
-        self.segments.append(range(frames[0].index, frames[-1].index + 1))
-        self.records.append([frame.record for frame in frames])
+        self.records.append([record for frame in frames for record in unfolded(frame.record)])
+        self.segments.append(range(frames[0].index, frames[0].index + len(self.records[-1])))
         wanted = {shot.preview_frame for shot in self._manifest.shots}
         motion = MotionStrips(self._video.colour, 1, self.motion.__setitem__)
         for frame in frames:
@@ -190,15 +192,17 @@ class RedoneSegments:
         steadies = self._recipe_of(self._frames.start).steadies
         for part in parts:
             for frame, restored in zip(part.frames, self._restored(part, pool), strict=True):
+                shown = unfolded(frame.record)
                 if steadies:
                     placed = tracker.place(restored.picture, shot_start=frame.record.shot_start)
-                    scene.append(placed.in_source(self._recipe.scale))
+                    scene += [placed.in_source(self._recipe.scale)] * len(shown)
                 picture = put_back(restored.picture, self._video, self._recipe)
-                encoder.add(picture)
+                for _ in shown:
+                    encoder.add(picture)
                 self._account(frame, restored, picture.digest())
                 if restored.grain is not None:
                     keep = self._recipe_of(frame.index).grain.keep
-                    grains.append(GrainyFrame(frame.record.shot_start, restored.grain, keep))
+                    grains += [GrainyFrame(record.shot_start, restored.grain, keep) for record in shown]
         encoder.finish()
         if grains:
             write_grain_table(path, title, grains, self.segments[number].start)
@@ -232,8 +236,9 @@ class RedoneSegments:
                 full_range = self._video.colour.range == RANGE_FULL
                 points = contrast_points(restored.picture, full_range=full_range)
             measured = (restored.damage, restored.tone_change, restored.fidelity, points)
-            self._measured.append(MeasuredFrame(frame.record, *measured))
-            self._digests.append(digest)
+            shown = unfolded(frame.record)
+            self._measured += [MeasuredFrame(record, *measured) for record in shown]
+            self._digests += [digest] * len(shown)
         else:
             self._check_same(frame, digest)
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from reelwright.media.duplicates import with_duplicates
 from reelwright.media.types import DecodedFrame, FrameRecord, Repeat
+from reelwright.titles.recipe import Recipe
 
 # More than telecine, silent film and drawings have in a row; a frame that repeats after so many is restored again.
 MOST_REPEATS = 8
+
+
+def restored_frames(frames: Iterable[DecodedFrame], recipe: Recipe) -> Iterator[DecodedFrame]:
+    """Yields the frames that are restored; `record.duplicate` says of each whether it repeats the frame before.
+
+    With `duplicates` set to `restore-once` repeats travel with the frame that they repeat, which is of the same shot.
+    """
+    marked = with_duplicates(frames)
+    return folded(marked) if recipe.duplicates == "restore-once" else marked
 
 
 def folded(frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:
