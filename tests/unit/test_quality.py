@@ -109,6 +109,11 @@ def test_the_page_tells_every_method_and_piece() -> None:
     assert "Dust" not in text
     results.dirt["ours"] = {"one": Dirt(0.9, 0.0001, float("nan"))}
     assert "| mean, ours | 90.0% (90.0% to 90.0%) | 0.010% (0.010% to 0.010%) |  |" in page(results, "")
+    results.dirt["peer"] = {"one": Dirt(0.5, 0.02, 0.4)}
+    results.dirt["no repair"] = {"one": Dirt(0.1, float("nan"), 0.2)}
+    text = page(results, "")
+    assert "| mean, peer | 50.0% (50.0% to 50.0%) | 2.000% (2.000% to 2.000%) | 40.0%" in text
+    assert "| mean, no repair | 10.0% (10.0% to 10.0%) |  | 20.0%" in text
     results.dirt["ours"] = {"one": Dirt(0.9, 0.0001, float("nan")), "two": Dirt(0.7, 0.0003, 0.8)}
     assert "| mean, ours | 80.0% (70.0% to 90.0%) | 0.020% (0.010% to 0.030%) | 80.0% (80.0% to 80.0%) |" in page(
         results, ""

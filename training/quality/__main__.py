@@ -17,10 +17,12 @@ from pathlib import Path
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.processor import instruction_set
 from training import material
+from training.peers.environment import PeerMissing, vapoursynth_python
 from training.quality.jobs import Job, measure
 from training.quality.methods import OURS, OURS_WITHOUT_DETAIL
 from training.quality.page import Results, best_peer, page
 from training.quality.sheets import write_sheet
+from training.quality.vapoursynth_filters import check
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Scales, treatments and pieces of the sheets, and where their part begins, in pixels of the truth.
@@ -72,10 +74,11 @@ def main() -> None:
     given = parser.parse_args()
     pieces = [piece for piece in material.PIECES if piece.name in given.pieces]
     scales = given.scales or resolve_model(str(given.model)).scales
+    vapoursynth = None if given.no_peers else _vapoursynth()
     # What is measured apart from the treatments needs no second scale.
     cases = [(scales[0], ""), *((scale, treatment) for treatment in given.treatments for scale in scales)]
     jobs = [
-        Job(given.model, piece, given.frames, *case, (*case, piece.name) in SHEETS, not given.no_peers)
+        Job(given.model, piece, given.frames, *case, (*case, piece.name) in SHEETS, not given.no_peers, vapoursynth)
         for case in cases
         for piece in pieces
     ]
@@ -83,10 +86,30 @@ def main() -> None:
     def write(results: Results) -> None:
         measured = {name for figures in results.figures.values() for name in figures}
         intro = _intro(given.model.stem, given.frames, sorted(measured))
+        if vapoursynth:
+            intro = f"{intro}\n\n{_VAPOURSYNTH}"
         (given.docs / "quality.md").write_text(page(results, intro))
 
     given.docs.mkdir(parents=True, exist_ok=True)
     collect(jobs, given.processes, given.docs / "images/quality", write)
+
+
+def _vapoursynth() -> Path | None:
+    try:
+        python = vapoursynth_python()
+    except PeerMissing as missing:
+        print(f"left out: {missing}", flush=True)
+        return None
+    check(python)
+    return python
+
+
+_VAPOURSYNTH = """\
+`MVTools` is VapourSynth's, from PyPI: the mean of nine motion-compensated frames (Degrain4, blocks of 16 pixels that
+are refined to 8, motion searched on a blurred copy), told the strength of the grain. Against dirt, DeScratch removes
+scratches, then the median of five motion-compensated frames replaces what differs from it by more than 10 levels.
+Versions are in `training/peers/requirements.txt`, settings in `training/peers/filter_clip.py`. The settings were the
+best on three of these pieces (bikes, chaplin, and sintel or city), so that they are a little flattered."""
 
 
 def _intro(model: str, frames: int, pieces: list[str]) -> str:

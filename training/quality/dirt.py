@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan, nan
+from statistics import fmean
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.window import prepare
-from reelwright.restoration.window_network import MIDDLE
 from training import material
-from training.quality.methods import Method, window_of
+from training.quality.methods import DirtMethod
 
 Luma = NDArray[np.float32]
 
@@ -25,7 +25,7 @@ _CHANGED = 4.0
 
 
 class Dirt(NamedTuple):
-    """What became of dirt; shares of 1, nan where the frames have no dirt of that sort.
+    """What became of dirt; shares of 1, nan where the frames have no dirt of that sort or the method is no repair.
 
     Attributes:
         repaired: dust pixels that are repaired.
@@ -38,16 +38,17 @@ class Dirt(NamedTuple):
     gone: float
 
 
-def dirt_of(restore: Method, film: material.Dirtied, numbers: Sequence[int], scale: int) -> Dirt:
+def dirt_of(method: DirtMethod, film: material.Dirtied, numbers: Sequence[int], scale: int) -> Dirt:
     """Restores a film with and without its dirt and compares: what differs in the result is the dirt that is left.
 
     Args:
-        restore: the method.
+        method: what repairs.
         film: the film.
         numbers: of the frames.
         scale: by which the method enlarges.
     """
-    clean, dusty, scratched = (restore(clip, numbers) for clip in (film.clean, film.dusty, film.scratched))
+    clean, dusty, scratched = (method.restore(clip, numbers) for clip in (film.clean, film.dusty, film.scratched))
+    repaired = method.repair(film.clean, numbers) if method.repair else None
     found = []
     for place, number in enumerate(numbers):
         source = film.clean[number].astype(np.float32)
@@ -56,15 +57,19 @@ def dirt_of(restore: Method, film: material.Dirtied, numbers: Sequence[int], sca
         line = film.scratches[number] > _SCRATCHED
         remains = _reduced(scratched[place] - clean[place], scale) * 255
         before = np.square(film.scratched[number] - source)[line].sum()
-        repaired = prepare(window_of(film.clean, number)).frames[MIDDLE]
         found.append(
             (
                 float((np.abs(left[hit]) <= _SEEN).mean()) if hit.any() else np.nan,
-                float((np.abs(repaired - source) > _CHANGED).mean()),
+                float((np.abs(repaired[place] * 255 - source) > _CHANGED).mean()) if repaired else np.nan,
                 1 - float(np.square(remains)[line].sum() / before) if line.any() else np.nan,
             )
         )
-    return Dirt(*(float(value) for value in np.nanmean(found, axis=0)))
+    return Dirt(*(_mean(column) for column in zip(*found, strict=True)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not isnan(value)]
+    return fmean(known) if known else nan
 
 
 def _reduced(field: Luma, scale: int) -> Luma:

@@ -20,14 +20,22 @@ from training import material
 from training.damage import Damage, Kind
 from training.quality.dirt import Dirt, dirt_of
 from training.quality.measures import Figures, aligned_gain, channel_spread, figures_of, grain_kept, tint
-from training.quality.methods import BASE, OURS, OURS_WITHOUT_DETAIL, Luma, Method, methods, peer_files, window_of
+from training.quality.methods import (
+    BASE,
+    OURS,
+    OURS_WITHOUT_DETAIL,
+    Luma,
+    Method,
+    dirt_methods,
+    methods,
+    peer_files,
+    window_of,
+)
 from training.quality.single_frame import SingleFrame
 
 _SEED = 5
 # Grain of the film that dirt is added to; see `material.dirtied`.
 _DIRTY_GRAIN = 4.0
-# Methods on single frames do nothing to dirt.
-_DIRT_METHODS = (BASE, "atadenoise + bicubic", OURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,7 @@ class Job:
         treatment: of `material.TREATMENTS`; the empty text measures dirt, grain and alignment.
         sheet: whether a frame of each method is wanted.
         peers: whether others than bicubic and ours are measured.
+        vapoursynth: the Python that has it; None leaves it out.
     """
 
     model: Path
@@ -51,6 +60,7 @@ class Job:
     treatment: str
     sheet: bool
     peers: bool
+    vapoursynth: Path | None
 
 
 @dataclass
@@ -99,8 +109,8 @@ def measure(job: Job) -> Found | None:
 
 def _measure_apart(job: Job, clip: Luma, numbers: list[int]) -> Found:
     film, scale = material.dirtied(clip, _SEED, job.scale), job.scale
-    compared = _methods(job, _DIRTY_GRAIN)
-    dirt = {name: dirt_of(compared[name], film, numbers, scale) for name in _DIRT_METHODS if name in compared}
+    compared = dirt_methods(_methods(job, _DIRTY_GRAIN), scale, job.vapoursynth)
+    dirt = {name: dirt_of(method, film, numbers, scale) for name, method in compared.items()}
     grainy, plain = (material.treat(clip, Damage(Kind.FILM, lens=0.8, grain=grain), _SEED, scale) for grain in (8, 0))
     middle = numbers[len(numbers) // 2]
     grain = grain_kept(Restorer(_engine(job.model), scale, 1.0), window_of(grainy, middle), window_of(plain, middle))
@@ -116,13 +126,14 @@ def _prepare_process() -> None:
 
 
 def _methods(job: Job, grain: float) -> dict[str, Method]:
-    found = _all_methods(job.model, job.scale, grain)
+    found = _all_methods(job.model, job.scale, grain, job.vapoursynth)
     return {name: found[name] for name in found if job.peers or name in {BASE, OURS, OURS_WITHOUT_DETAIL}}
 
 
 @cache
-def _all_methods(model: Path, scale: int, grain: float) -> dict[str, Method]:
-    return methods(_engine(model), scale, grain, resolve_model(str(model)).detail)
+def _all_methods(model: Path, scale: int, grain: float, vapoursynth: Path | None) -> dict[str, Method]:
+    detail = resolve_model(str(model)).detail
+    return methods(_engine(model), scale, grain=grain, detail=detail, vapoursynth=vapoursynth)
 
 
 @cache

@@ -1,10 +1,11 @@
-"""What is compared: linear filters, networks on one frame, FFmpeg's denoisers before a bicubic filter, and ours."""
+"""What is compared: linear filters, networks on one frame, denoisers of others before both, and ours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from reelwright.restoration.engine import Engine
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 from training import material
-from training.quality import ffmpeg
+from training.quality import ffmpeg, vapoursynth_filters
 from training.quality.single_frame import SingleFrame
 
 Codes = NDArray[np.uint8]
@@ -24,34 +25,73 @@ Restore = Callable[[Codes], Luma]
 Method = Callable[[Codes, Sequence[int]], list[Luma]]
 """Restores frames of a clip (n, H, W) uint8: those of these numbers, which have two frames before and after them."""
 
+
+class DirtMethod(NamedTuple):
+    """A method that does something to dust and scratches.
+
+    Attributes:
+        restore: repairs and enlarges.
+        repair: the same without enlargement; None for a method that is no repair.
+    """
+
+    restore: Method
+    repair: Method | None = None
+
+
 # What all gains are over.
 BASE = "bicubic"
 # Ours with the share of detail that its file names, and without.
 OURS, OURS_WITHOUT_DETAIL = "ours", "ours, detail 0"
+_SPAN = "SPAN"
 # Real-ESRGAN's compact network for video.
 _REAL_ESRGAN, _REAL_ESRGAN_SCALE = "realesr-animevideov3.pth", 4
-# FFmpeg's denoisers see so many frames before and after those that are compared: `atadenoise` averages nine.
+# Denoisers see so many frames before and after those that are compared: `atadenoise` and MVTools average nine.
 _AROUND = 4
 
 
-def methods(engine: Engine, scale: int, grain: float, detail: float) -> dict[str, Method]:
+def methods(
+    engine: Engine, scale: int, *, grain: float, detail: float, vapoursynth: Path | None = None
+) -> dict[str, Method]:
     """Everything that can run here, bicubic first and ours last.
 
     Args:
         engine: runs our networks.
         scale: enlargement.
-        grain: levels of grain in the film, which FFmpeg's denoisers are told; ours measures it.
+        grain: levels of grain in the film, which the denoisers of others are told; ours measures it.
         detail: share of the weight set for detail.
+        vapoursynth: the Python that has it; None leaves it out.
     """
     found: dict[str, Method] = {BASE: per_window(bicubic(scale))}
     found["Lanczos"] = per_window(partial(_enlarged, scale=scale, kernel=cv2.INTER_LANCZOS4))
     for name, path in peer_files(scale).items():
         found[name] = per_window(single(SingleFrame(path)))
     for name, graph in ffmpeg.denoisers(grain).items():
-        found[f"{name} + bicubic"] = partial(_denoised, graph=graph, scale=scale)
+        found[f"{name} + bicubic"] = _around(partial(_by_ffmpeg, graph=graph), partial(enlarge_bicubic, scale=scale))
+    if vapoursynth:
+        degrained = partial(vapoursynth_filters.degrained, python=vapoursynth, grain=grain)
+        found["MVTools + bicubic"] = _around(degrained, partial(enlarge_bicubic, scale=scale))
+        if span := peer_files(scale).get(_SPAN):
+            found[f"MVTools + {_SPAN}"] = _around(degrained, partial(_mean_channel, SingleFrame(span)))
     found[OURS_WITHOUT_DETAIL] = per_window(partial(restore_window, engine, scale))
     found[OURS] = per_window(partial(restore_window, engine, scale, detail=detail))
     return found
+
+
+def dirt_methods(compared: Mapping[str, Method], scale: int, vapoursynth: Path | None) -> dict[str, DirtMethod]:
+    """Those that do something to dirt, bicubic first and ours last.
+
+    Args:
+        compared: of `methods`.
+        scale: enlargement.
+        vapoursynth: the Python that has it; None leaves it out.
+    """
+    found = {name: DirtMethod(compared[name]) for name in (BASE, "atadenoise + bicubic") if name in compared}
+    if vapoursynth:
+        repaired = partial(vapoursynth_filters.repaired, python=vapoursynth)
+        found["DeScratch, compensated median + bicubic"] = DirtMethod(
+            _around(repaired, partial(enlarge_bicubic, scale=scale)), _around(repaired, lambda frame: frame)
+        )
+    return found | {OURS: DirtMethod(compared[OURS], per_window(_repaired))}
 
 
 def restore_window(engine: Engine, scale: int, window: Codes, detail: float = 0.0) -> Luma:
@@ -63,7 +103,7 @@ def restore_window(engine: Engine, scale: int, window: Codes, detail: float = 0.
 
 def peer_files(scale: int) -> dict[str, Path]:
     """The networks of others that are on this machine, by name."""
-    names = {"SPAN": f"span_x{scale}_ch48.safetensors"}
+    names = {_SPAN: f"span_x{scale}_ch48.safetensors"}
     if scale == _REAL_ESRGAN_SCALE:
         names["Real-ESRGAN"] = _REAL_ESRGAN
     paths = {name: material.SHARED.parent / "weights" / file for name, file in names.items()}
@@ -72,12 +112,17 @@ def peer_files(scale: int) -> dict[str, Path]:
 
 def single(network: SingleFrame) -> Restore:
     """A network on one frame, as a method for windows."""
-    return lambda window: network.enlarge(window[MIDDLE].astype(np.float32) / np.float32(255)).mean(axis=0)
+    return lambda window: _mean_channel(network, window[MIDDLE].astype(np.float32) / np.float32(255))
 
 
 def bicubic(scale: int) -> Restore:
     """The enlargement by OpenCV's bicubic kernel that every gain is measured from."""
     return partial(_enlarged, scale=scale, kernel=cv2.INTER_CUBIC)
+
+
+def enlarge_bicubic(luma: Luma, scale: int) -> Luma:
+    """The same of a frame (H, W) float32."""
+    return np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def per_window(restore: Restore) -> Method:
@@ -90,24 +135,29 @@ def window_of(clip: Codes, number: int) -> Codes:
     return np.ascontiguousarray(clip[number - MIDDLE : number - MIDDLE + FRAMES])
 
 
+def _repaired(window: Codes) -> Luma:
+    return np.asarray(prepare(window).frames[MIDDLE].astype(np.float32) / np.float32(255), np.float32)
+
+
 def _enlarged(window: Codes, scale: int, kernel: int) -> Luma:
     middle = window[MIDDLE].astype(np.float32) / np.float32(255)
     return np.asarray(cv2.resize(middle, None, fx=scale, fy=scale, interpolation=kernel), np.float32)
 
 
-def _denoised(clip: Codes, numbers: Sequence[int], graph: str, scale: int) -> list[Luma]:
-    first, last = max(0, min(numbers) - _AROUND), min(len(clip), max(numbers) + _AROUND + 1)
-    clean = ffmpeg.filtered(clip[first:last], graph)
-    return [
-        np.asarray(
-            cv2.resize(
-                clean[number - first].astype(np.float32) / np.float32(255),
-                None,
-                fx=scale,
-                fy=scale,
-                interpolation=cv2.INTER_CUBIC,
-            ),
-            np.float32,
-        )
-        for number in numbers
-    ]
+def _mean_channel(network: SingleFrame, luma: Luma) -> Luma:
+    return np.asarray(network.enlarge(luma).mean(axis=0), np.float32)
+
+
+def _by_ffmpeg(clip: Codes, graph: str) -> Luma:
+    return ffmpeg.filtered(clip, graph).astype(np.float32) / np.float32(255)
+
+
+def _around(filter_clip: Callable[[Codes], Luma], enlarge: Callable[[Luma], Luma]) -> Method:
+    """A filter that sees `_AROUND` frames before and after each, then an enlargement of single frames."""
+
+    def restore(clip: Codes, numbers: Sequence[int]) -> list[Luma]:
+        first, last = max(0, min(numbers) - _AROUND), min(len(clip), max(numbers) + _AROUND + 1)
+        found = filter_clip(clip[first:last])
+        return [enlarge(found[number - first]) for number in numbers]
+
+    return restore

@@ -69,7 +69,7 @@ def page(results: Results, intro: str) -> str:
 
 _DIRT = """\
 Film with grain of 4 levels, JPEG 90, and dust or scratches at known places. Repaired are dust pixels (changed by more
-than 12 levels) of which at most 12 levels are left. Changed are pixels of film without dust that our repair moves by
+than 12 levels) of which at most 12 levels are left. Changed are pixels of film without dust that a repair moves by
 more than 4 levels. Gone is the energy of scratches that is missing afterwards. The thresholds of the dust detection
 were chosen on other shots and on clips from photographs, the last of them with a look at these pieces."""
 _GRAIN = """\
@@ -128,9 +128,8 @@ def _dirt(found: Mapping[str, Mapping[str, Dirt]]) -> str:
             mean(known) if (known := [value for value in values if not isnan(value)]) else None
             for values in zip(*pieces.values(), strict=True)
         )
-        own = f"{changed:.3%}" if name == OURS and changed else ""
         shares = [f"{share:.1%}" if share else "" for share in (repaired, gone)]
-        rows.append((f"mean, {name}", shares[0], own, shares[1]))
+        rows.append((f"mean, {name}", shares[0], f"{changed:.3%}" if changed else "", shares[1]))
     return _table(("ours", "dust repaired", "clean pixels changed", "scratch energy gone"), rows)
 
 
