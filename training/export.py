@@ -1,15 +1,17 @@
 """Writes weights as safetensors: `python -m training.export RUN.pt reel-s.safetensors`.
 
 With `--undamaged OTHER` the file also holds a second weight set, for undamaged film: that of OTHER if it has one, or
-else its first. With `--detail OTHER` it holds a set for detail that was trained on from the first; with `--also OTHER`
-also the weight sets for another scale, in place of those that the first file has (`--also-scale` says which of
-OTHER's). Each is a checkpoint of `training.train`, whose averaged weights count, or a safetensors file.
+else its first. With `--also OTHER` it also holds the weight sets for another scale, in place of those that the first file
+has (`--also-scale` says which of OTHER's). With `--detail OTHER` the network of OTHER's scale gets a set for detail that was
+trained on from its set for damaged film; several files may be named, one for each scale. Each is a checkpoint of
+`training.train`, whose averaged weights count, or a safetensors file.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,21 +117,28 @@ def join(damaged: NetworkWeights[Tensor], undamaged: NetworkWeights[Tensor]) -> 
 
 
 def with_detail(
-    weights: NetworkWeights[Tensor], detail: NetworkWeights[Tensor], reach: float = 1.0
-) -> NetworkWeights[Tensor]:
-    """Weight sets with the first one of others as their set for detail.
+    networks: Sequence[NetworkWeights[Tensor]], detail: NetworkWeights[Tensor], reach: float = 1.0
+) -> list[NetworkWeights[Tensor]]:
+    """Weight sets for several scales, those of one scale with the first set of `detail` as their set for detail.
 
     Args:
-        weights: those for one scale.
-        detail: of the shape of their first set, and trained on from it.
-        reach: how far from the first set towards `detail` the set for detail lies, 0 to 1.
+        networks: those for each scale.
+        detail: of the scale and shape of a first set among them, and trained on from it.
+        reach: how far from that set towards `detail` the set for detail lies, 0 to 1.
 
     Raises:
-        SystemExit: they are of two networks.
+        SystemExit: no first set is of the network of `detail`.
     """
-    if weights.network != detail.network:
-        raise SystemExit(f"weight sets of two networks: {weights.network} and {detail.network}")
-    return replace(weights, detail=blend(replace(weights, detail=detail.sets[0].tensors), 0, reach))
+    if detail.network not in [weights.network for weights in networks]:
+        known = "; ".join(str(weights.network) for weights in networks)
+        raise SystemExit(f"a set for detail of another network: {detail.network}, where there are {known}")
+    tensors = detail.sets[0].tensors
+    return [
+        replace(weights, detail=blend(replace(weights, detail=tensors), 0, reach))
+        if weights.network == detail.network
+        else weights
+        for weights in networks
+    ]
 
 
 def main() -> None:
@@ -138,7 +147,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--undamaged", type=Path, help="the weight set for undamaged film")
-    parser.add_argument("--detail", type=Path, help="the weight set for detail of damaged film")
+    parser.add_argument("--detail", type=Path, nargs="+", default=[], help="weight sets for detail of damaged film")
     parser.add_argument("--detail-reach", type=float, default=1.0, help="how far towards it the recipe's 1 lies")
     parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
@@ -147,14 +156,11 @@ def main() -> None:
     found, *others = read_all(given.weights).values()
     if given.undamaged:
         found = join(found, read(given.undamaged))
-    if given.detail:
-        found = with_detail(found, read(given.detail), given.detail_reach)
-    write(
-        given.target,
-        found,
-        *([read(path, given.also_scale) for path in given.also] or others),
-        detail_share=given.detail_share,
-    )
+    others = [read(path, given.also_scale) for path in given.also] or others
+    networks = [found, *others]
+    for detail in map(read, given.detail):
+        networks = with_detail(networks, detail, given.detail_reach)
+    write(given.target, *networks, detail_share=given.detail_share)
 
 
 if __name__ == "__main__":

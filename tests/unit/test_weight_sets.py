@@ -90,7 +90,7 @@ def test_detail_blends_the_weights_for_damaged_film(
     blended, all_of_them = tmp_path / "blended.safetensors", tmp_path / "all.safetensors"
     between = {key: tensor + (sharp[key] - tensor) * share for key, tensor in damaged.items()}
     write(blended, NetworkWeights([WeightSet(SMALL, between)]))
-    write(all_of_them, with_detail(read(files["both"]), NetworkWeights([WeightSet(SMALL, sharp)])))
+    write(all_of_them, *with_detail([read(files["both"])], NetworkWeights([WeightSet(SMALL, sharp)])))
     engine, wanted, both = (engine_of(name, file) for file in (all_of_them, blended, files["both"]))
     grainy, clean = (replace(window_of(grain), detail=share) for grain in (GRAINY, CLEAN))
     found = engine.upscale(known_picture(), grainy, 2)
@@ -102,7 +102,7 @@ def test_detail_blends_the_weights_for_damaged_film(
 @pytest.mark.parametrize("lacking", ["undamaged.conv1.bias", "detail.conv1.bias"])
 def test_a_file_with_half_a_second_set_is_refused(lacking: str, files: dict[str, Path]) -> None:
     """A second set that lacks a tensor is one line that says so, and no engine is made."""
-    write(files["both"], with_detail(read(files["both"]), weights_of(SMALL, 2)))
+    write(files["both"], *with_detail([read(files["both"])], weights_of(SMALL, 2)))
     tensors = load_file(files["both"])
     del tensors[lacking]
     save_file(tensors, files["both"], networks_to_metadata({"": SMALL}))
@@ -114,8 +114,8 @@ def test_sets_for_two_scales_are_not_joined(files: dict[str, Path]) -> None:
     """A set for another scale is refused, and a set for detail of another shape."""
     with pytest.raises(SystemExit, match="two scales"):
         join(read(files["damaged"]), weights_of(replace(SMALL, scale=4)))
-    with pytest.raises(SystemExit, match="two networks"):
-        with_detail(read(files["damaged"]), weights_of(WindowNetwork(channels=4, layers=3)))
+    with pytest.raises(SystemExit, match="another network"):
+        with_detail([read(files["damaged"])], weights_of(WindowNetwork(channels=4, layers=3)))
 
 
 @pytest.mark.parametrize("name", ["openvino", "torch"])
@@ -205,3 +205,16 @@ def test_networks_of_one_file_differ_in_their_scale(tmp_path: Path) -> None:
         with pytest.raises(SystemExit, match="two networks enlarge by"):
             write(tmp_path / "new.safetensors", weights_of(SMALL), *others)
     assert not (tmp_path / "new.safetensors").exists()
+
+
+def test_each_scale_has_a_set_for_detail_of_its_own(tmp_path: Path) -> None:
+    """A set for detail goes to the network of its scale, and changes what the recipe's `detail` does there alone."""
+    four = weights_of(replace(SMALL, scale=4), 1)
+    plain, detailed = tmp_path / "plain.safetensors", tmp_path / "detailed.safetensors"
+    write(plain, weights_of(SMALL), four)
+    write(detailed, *with_detail([weights_of(SMALL), four], weights_of(replace(SMALL, scale=4), 2)))
+    engine, without = engine_of("openvino", detailed), engine_of("openvino", plain)
+    grainy = replace(window_of(GRAINY), detail=1.0)
+    assert np.array_equal(engine.upscale(known_picture(), grainy, 2), without.upscale(known_picture(), grainy, 2))
+    changed = np.abs(engine.upscale(known_picture(), grainy, 4) - without.upscale(known_picture(), grainy, 4))
+    assert changed.max() > 0.02
