@@ -1,10 +1,10 @@
 """Writes weights as safetensors: `python -m training.export RUN.pt reel-s.safetensors`.
 
 With `--undamaged OTHER` the file also holds a second weight set, for undamaged film: that of OTHER if it has one, or
-else its first. With `--also OTHER` it also holds the weight sets for another scale, in place of those that the first file
-has (`--also-scale` says which of OTHER's). With `--detail OTHER` the network of OTHER's scale gets a set for detail that was
-trained on from its set for damaged film; several files may be named, one for each scale. Each is a checkpoint of
-`training.train`, whose averaged weights count, or a safetensors file.
+else its first. With `--also OTHER` it also holds the weight sets for another scale, in place of those that the first
+file has (`--also-scale` says which of OTHER's). With `--detail OTHER` the network of OTHER's scale gets a set for
+detail that was trained on from its set for damaged film; several files may be named, one for each scale. Each is a
+checkpoint of `training.train`, whose averaged weights count, or a safetensors file.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from training.export import write
 from training.losses import charbonnier, decibels, squared_errors
 from training.muon import Muon
 from training.resident import ResidentSamples
-from training.train import start
+from training.trainer import start
 
 _UNDAMAGED = (Kind.CLEAN_AREA, Kind.CLEAN_BICUBIC, Kind.CODEC)
 _AVERAGE, _CHARBONNIER = 0.999, 0.1

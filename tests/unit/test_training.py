@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from reelwright.restoration.window_network import WindowNetwork
+from reelwright.restoration.window_torch import WindowNet
 from tests.support.windows import codes, decibels, panned, texture
 from training import artefacts
 from training.batches import draw_batch
@@ -19,8 +22,10 @@ from training.damage import Damage, Kind, apply, draw_damage, grained, shrink
 from training.dataset import Photograph
 from training.losses import lost_detail
 from training.muon import orthonormal
+from training.precision import Precision, faster_precision
 from training.samples import SampleFiles, make, sample_type
-from training.train import Plan, train
+from training.train import train
+from training.trainer import Plan, start
 
 
 @pytest.fixture(scope="module")
@@ -178,12 +183,14 @@ def test_a_batch_is_a_function_of_its_number(folder: Path) -> None:
     assert all(array.min() >= 0 and array.max() <= 1 for array in (one.frames, one.maps, one.agreement, one.truth))
 
 
-def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path) -> None:
-    """Six steps at once and three and three give the same weights and averages."""
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path, precision: Precision) -> None:
+    """Six steps at once and three and three give the same weights and averages, in each precision."""
     network, plan = WindowNetwork(channels=8, layers=3), Plan(6, batch=2, warm_up=2)
-    train(folder / "whole.pt", folder, network=network, plan=plan, threads=1)
-    train(folder / "parts.pt", folder, network=network, plan=plan, threads=1, stopped=lambda step: step >= 3)
-    train(folder / "parts.pt", folder, network=network, plan=plan, threads=1)
+    learn = partial(train, samples=folder, network=network, plan=plan, threads=1, precision=precision)
+    learn(folder / "whole.pt")
+    learn(folder / "parts.pt", stopped=lambda step: step >= 3)
+    learn(folder / "parts.pt")
     whole, parts = (torch.load(folder / name, weights_only=True) for name in ("whole.pt", "parts.pt"))
     assert whole["step"] == parts["step"] == 6
     for part in ("net", "average"):
@@ -202,6 +209,16 @@ def test_a_training_may_start_from_finished_weights(folder: Path) -> None:
     begun, moved = (torch.load(folder / f"{steps}.pt", weights_only=True)["net"] for steps in (0, 2))
     assert all(torch.equal(begun[name], weights[name]) for name in weights)
     assert not torch.equal(moved["conv1.weight"], weights["conv1.weight"])
+
+
+def test_the_precision_that_is_measured_leaves_the_network_as_it_is(folder: Path) -> None:
+    """One of the two precisions is chosen, and neither the weights nor their gradients are touched."""
+    net = start(WindowNet(WindowNetwork(channels=8, layers=3)))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    frames, maps, agreement, figures, _ = map(torch.from_numpy, draw_batch(SampleFiles(folder), 2, 1, 0).arrays)
+    assert faster_precision(net, (frames, maps, agreement, figures)) in get_args(Precision)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
 
 
 def test_another_plan_is_refused(folder: Path) -> None:

@@ -22,7 +22,7 @@ from reelwright.restoration.window_torch import WindowNet, enlarge
 from tests.support.windows import codes, grainy, panned
 from training.export import read, write
 from training.quality.methods import bicubic, restore_window
-from training.train import Plan, Training, start
+from training.trainer import Plan, Training, start
 
 SMALL = WindowNetwork(channels=8, layers=3)
 
