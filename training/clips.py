@@ -27,7 +27,7 @@ _LAYER_SHARES = (0.55, 0.3, 0.15)
 _SHAKE_SHARE = 0.3
 # Clips that are themselves soft, as most real film and video is, and how many of those went through a codec too.
 # Trained on sharp photographs alone, a network sharpens what was never sharp: it lost 2.7 dB on a soft piece.
-_SOFT_SHARE, _CODED_SHARE = 0.3, 0.6
+SOFT_SHARE, _CODED_SHARE = 0.3, 0.6
 # Patches flatter than this, in 8-bit standard deviation, teach little and are mostly drawn again.
 _FLAT = 8.0
 
@@ -75,7 +75,9 @@ def draw_motion(rng: np.random.Generator, frames: int, size: int = _SIZE) -> Mot
     )
 
 
-def draw_clip(photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int) -> Field:
+def draw_clip(
+    photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int, *, soft: float = SOFT_SHARE
+) -> Field:
     """A clip; a function of the photographs and the state of `rng`.
 
     Args:
@@ -83,6 +85,7 @@ def draw_clip(photographs: Sequence[Photograph], rng: np.random.Generator, frame
         rng: random numbers.
         frames: an odd number of frames.
         size: rows and columns.
+        soft: share of the clips that are themselves soft.
 
     Returns:
         (frames, size, size) float32 in [0, 1].
@@ -91,16 +94,15 @@ def draw_clip(photographs: Sequence[Photograph], rng: np.random.Generator, frame
     for _ in range(int(rng.choice(3, p=_LAYER_SHARES))):
         front, masks = _layer(photographs, rng, frames, size), _masks(rng, frames, size)
         clip += (front - clip) * masks
-    return _softened(_graded(clip, rng), rng)
+    graded = _graded(clip, rng)
+    return _softened(graded, rng) if rng.random() < soft else graded
 
 
 def _softened(clip: Field, rng: np.random.Generator) -> Field:
-    """Some of the clips as an ordinary camera and codec would have made them; the network's truth is then soft too.
+    """A clip as an ordinary camera and codec would have made it; the network's truth is then soft too.
 
-    They are out of focus, and half of them blurred by motion along a line as well.
+    It is out of focus, and half of such clips are blurred by motion along a line as well.
     """
-    if rng.random() >= _SOFT_SHARE:
-        return clip
     sigma = float(rng.uniform(0.4, 1.6))
     soft = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for frame in clip])
     if rng.random() < 0.5:

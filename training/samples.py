@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FIGURES, FRAMES, MIDDLE
-from training.clips import draw_clip
+from training.clips import SOFT_SHARE, draw_clip
 from training.codecs import to_codes
 from training.damage import Kind, apply, draw_damage
 from training.dataset import FOLDER, Photograph, photographs
@@ -54,11 +54,17 @@ Samples = NDArray[Any]
 
 
 def make(
-    shots: Sequence[Photograph], seed: int, number: int, *, scale: int = 2, kinds: Collection[Kind] = tuple(Kind)
+    shots: Sequence[Photograph],
+    seed: int,
+    number: int,
+    *,
+    scale: int = 2,
+    kinds: Collection[Kind] = tuple(Kind),
+    soft: float = SOFT_SHARE,
 ) -> Samples:
     """The four samples of one clip, a function of the arguments; (4,) of `sample_type(scale)`."""
     rng = np.random.default_rng((seed, number))
-    clip, damage = draw_clip(shots, rng, FRAMES, scale * CLIP), draw_damage(rng, kinds)
+    clip, damage = draw_clip(shots, rng, FRAMES, scale * CLIP, soft=soft), draw_damage(rng, kinds)
     window = apply(clip, damage, rng, scale)
     if rng.random() < _END_SHARE:
         window = _at_an_end(window, rng)
@@ -160,6 +166,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, choices=(2, 4), default=2, help="of the networks that learn from them")
     names = [kind.name.lower() for kind in Kind]
     parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to make; all kinds by default")
+    parser.add_argument("--soft", type=float, default=SOFT_SHARE, help="share of clips that are themselves soft")
     given = parser.parse_args()
     # OpenCV's pool of threads does not survive a fork: it must never start.
     cv2.setNumThreads(1)
@@ -167,7 +174,7 @@ def main() -> None:
     print(f"{len(shots)} photographs", flush=True)
     context = multiprocessing.get_context("fork")
     kinds = [Kind[name.upper()] for name in given.kinds]
-    make_clip = partial(make, shots, given.seed, scale=given.scale, kinds=kinds)
+    make_clip = partial(make, shots, given.seed, scale=given.scale, kinds=kinds, soft=given.soft)
     workers = [
         context.Process(
             target=_append,
