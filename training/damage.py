@@ -80,7 +80,7 @@ def draw_damage(rng: np.random.Generator, kinds: Collection[Kind] = tuple(Kind))
     if kind is Kind.CLEAN_AREA:
         return Damage(kind)
     if kind is Kind.CLEAN_BICUBIC:
-        return Damage(kind, shrinking="bicubic" if rng.random() < 0.7 else "aliased")
+        return Damage(kind, shrinking="bicubic" if rng.random() < 0.88 else "aliased")
     shrinking: Shrinking = ("area", "area", "bicubic", "lanczos", "aliased")[int(rng.integers(5))]
     if kind is Kind.CODEC:
         codec, quality = _draw_codec(rng, gentle=True)

@@ -26,6 +26,7 @@ from training.clips import SOFT_SHARE, draw_clip
 from training.codecs import to_codes
 from training.damage import Kind, apply, draw_damage
 from training.dataset import FOLDER, Photograph, photographs
+from training.recording import recorded
 
 # A clip's frames and the four patches cut from it, in source pixels.
 CLIP, PATCH = 160, 64
@@ -65,6 +66,8 @@ def make(
     """The four samples of one clip, a function of the arguments; (4,) of `sample_type(scale)`."""
     rng = np.random.default_rng((seed, number))
     clip, damage = draw_clip(shots, rng, FRAMES, scale * CLIP, soft=soft), draw_damage(rng, kinds)
+    if damage.kind is not Kind.FILM:
+        clip = recorded(clip, rng)
     window = apply(clip, damage, rng, scale)
     if rng.random() < _END_SHARE:
         window = _at_an_end(window, rng)

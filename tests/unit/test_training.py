@@ -23,6 +23,7 @@ from training.dataset import Photograph
 from training.losses import lost_detail
 from training.muon import orthonormal
 from training.precision import Precision, faster_precision
+from training.recording import recorded
 from training.samples import SampleFiles, make, sample_type
 from training.train import train
 from training.trainer import Plan, start
@@ -165,6 +166,17 @@ def test_samples_may_be_of_some_kinds_alone(photos: list[Photograph]) -> None:
     made = np.concatenate([make(photos, 4, n, scale=4, kinds=kinds) for n in range(8)])
     assert {Kind(kind) for kind in made["kind"]} == kinds
     assert made["truth"].shape[1:] == (256, 256)
+
+
+def test_undamaged_clips_are_recorded_with_their_truth(photos: list[Photograph]) -> None:
+    """The truth of undamaged clips has the grain, blur and codec of a recording; their clip alone has not."""
+    clip = draw_clip(photos, np.random.default_rng(3), 5, 128)
+    changes = [np.abs(recorded(clip, np.random.default_rng(seed)) - clip).mean() for seed in range(16)]
+    assert any(change == 0 for change in changes)
+    assert 0.001 < np.mean(changes) < 0.03
+    whole = {kind: make(photos, 4, 0, kinds={kind}, soft=0) for kind in (Kind.FILM, Kind.CLEAN_AREA)}
+    # The same clip of the same seed: film keeps it as it is, as its truth.
+    assert not np.array_equal(whole[Kind.FILM]["truth"], whole[Kind.CLEAN_AREA]["truth"])
 
 
 def test_a_network_of_another_scale_learns_from_samples_of_its_own(photos: list[Photograph], tmp_path: Path) -> None:

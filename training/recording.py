@@ -1,0 +1,41 @@
+"""What a camera, a film and a codec leave of a scene before anything damages it: the network's truth has it too.
+
+Real pictures have little detail at the grid of pixels, grain of their own, and have been through a codec. A network for
+undamaged film that learns from sharp photographs alone sharpens what was never sharp, and smooths what is grain.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from training.codecs import compress, to_codes
+from training.damage import Field, grained
+
+# Shares of the clips, and the ranges of blur (sigma in pixels of the truth), grain (levels of 255, drawn by its
+# logarithm; size and dependence on tone as in `grained`) and H.264 (crf).
+_SOFT, _BLUR = 0.7, (0.3, 1.1)
+_GRAINY, _GRAIN, _SIZE, _DENSITY = 0.6, (0.4, 6.0), (0.3, 1.2), (0.0, 0.8)
+_CODED, _CRF = 0.6, (12, 26)
+
+
+def recorded(clip: Field, rng: np.random.Generator) -> Field:
+    """A clip as it may have been recorded.
+
+    Args:
+        clip: (frames, rows, columns) float32 in [0, 1].
+        rng: random numbers.
+
+    Returns:
+        The same shape, in [0, 1].
+    """
+    if rng.random() < _SOFT:
+        sigma = float(rng.uniform(*_BLUR))
+        clip = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for frame in clip])
+    if rng.random() < _GRAINY:
+        sigma = float(np.exp(rng.uniform(*np.log(_GRAIN))))
+        size, density = float(rng.uniform(*_SIZE)), float(rng.uniform(*_DENSITY))
+        clip = np.clip(grained(clip, sigma=sigma, size=size, density=density, rng=rng), 0, 1)
+    if rng.random() < _CODED:
+        clip = compress(to_codes(clip), "libx264", int(rng.integers(*_CRF))).astype(np.float32) / np.float32(255)
+    return clip
