@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from tests.bench import bench_model, bench_pipeline, bench_promises
+from tests.bench import bench_model, bench_native, bench_pipeline, bench_promises
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     bench_model.main()
     bench_pipeline.main()
     bench_promises.main()
+    bench_native.main()
 
 
 if __name__ == "__main__":

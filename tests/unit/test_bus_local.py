@@ -59,6 +59,14 @@ def test_values_are_passed_by_reference() -> None:
     assert collect(bus.consumer(["t"], "g"), 1)[0].value is value
 
 
+def test_every_consumer_can_be_woken_at_once() -> None:
+    """A member of a group and a listener both return from their next poll, however long it may wait."""
+    bus = LocalBus()
+    consumers = [bus.consumer(["t"], "g"), bus.listener(["t"])]
+    bus.wake_consumers()
+    assert [consumer.poll(10_000) for consumer in consumers] == [[], []]
+
+
 def test_a_listener_alone_releases_nothing() -> None:
     """Records that only a listener has read are held for the first group, and no longer than that group needs."""
     bus = LocalBus()

@@ -128,12 +128,13 @@ class DispatcherService:
         self._outcome.result()
 
     def run(self, stop: threading.Event) -> None:
-        """Serves until `stop` is set, then drains.
+        """Starts unless it was started, serves until `stop` is set, then drains.
 
         Raises:
             Exception: what ended the dispatcher before `stop` was set.
         """
-        self.start()
+        if not self._address.done():
+            self.start()
         self._outcome.add_done_callback(lambda _: stop.set())
         stop.wait()
         self.close()

@@ -75,7 +75,9 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         dispatcher = DispatcherService(bus, DispatcherSettings(address=address, drain_seconds=0))
         worker_settings = InferenceSettings(dispatcher=address, parallel=job.threads, codec="raw")
         worker = InferenceWorker(bus, claims, PictureRestorer(engine, job.model), worker_settings)
-        stack.callback(_ServiceThread("dispatcher", dispatcher.run, outcomes.put).close)
+        # A worker that connects before the dispatcher listens would wait before its second try.
+        dispatcher.start()
+        stack.callback(_ServiceThread("dispatcher", dispatcher.run, outcomes.put, bus).close)
         worker.start()
         stack.callback(worker.close, 0.0)
 
@@ -87,8 +89,8 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         decoding = DecoderSettings(titles=1, codec="raw", max_crashes=0, retry_unavailable=False)
         encoder = EncoderService(bus, ledger, claims, encoding)
         decoder = DecoderService(bus, ledger, claims, decoding)
-        stack.callback(_ServiceThread("encoder", encoder.run, outcomes.put).close)
-        stack.callback(_ServiceThread("decoder", decoder.run, outcomes.put).close)
+        stack.callback(_ServiceThread("encoder", encoder.run, outcomes.put, bus).close)
+        stack.callback(_ServiceThread("decoder", decoder.run, outcomes.put, bus).close)
         listener = EventListener(bus, outcomes.put)
         stack.callback(listener.close)
         publish_message(bus, TITLES, run_key(job.request.run), request_to_wire(job.request))
@@ -123,14 +125,18 @@ def _check_and_tick(worker: InferenceWorker, tick: Callable[[], None]) -> None:
 class _ServiceThread:
     """Runs the loop of a service on a thread until `close`; an exception that ends the loop is passed on."""
 
-    def __init__(self, name: str, run: Callable[[threading.Event], None], failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, name: str, run: Callable[[threading.Event], None], failed: Callable[[Exception], None], bus: LocalBus
+    ) -> None:
         self._stop = threading.Event()
-        self._run, self._failed = run, failed
+        self._run, self._failed, self._bus = run, failed, bus
         self._thread = SupervisedThread(name, self._main)
         self._thread.start()
 
     def close(self) -> None:
         self._stop.set()
+        # It looks at `_stop` between two polls, which last up to half a second.
+        self._bus.wake_consumers()
         self._thread.join()
 
     def _main(self) -> None:

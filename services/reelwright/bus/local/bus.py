@@ -152,6 +152,13 @@ class LocalBus(Bus, ConsumerHost):
         with self._lock:
             return self._topic(topic).held_bytes
 
+    def wake_consumers(self) -> None:
+        """Has every consumer's poll return, or its next one where none waits; for a caller that stops their service."""
+        with self._lock:
+            members = [member for group in self._groups.values() for member in group.members]
+        for member in members:
+            member.wakeup()
+
     def close(self) -> None:
         """Ends every wait: publishers raise BusClosed, polls return empty."""
         with self._lock:
