@@ -76,8 +76,8 @@ def repaired(clip: vs.VideoNode) -> vs.VideoNode:
 
 
 def _without_scratches(clip: vs.VideoNode) -> vs.VideoNode:
-    # DeScratch takes pictures with chroma alone.
-    neutral = core.std.BlankClip(clip, format=vs.YUV420P8, color=[0, 128, 128])
+    # DeScratch takes pictures with chroma alone; 4:4:4 has no odd sides.
+    neutral = core.std.BlankClip(clip, format=vs.YUV444P8, color=[0, 128, 128])
     colour = core.std.ShufflePlanes([clip, neutral], [0, 1, 2], vs.YUV)
     return core.std.ShufflePlanes(colour.descratch.DeScratch(modeu=0, modev=0, **_SCRATCH), 0, vs.GRAY)
 
