@@ -15,10 +15,11 @@ from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.restoration.engine_factory import create_engine
-from reelwright.restoration.fidelity import Reference, measure_fidelity, tint_of
+from reelwright.restoration.fidelity import Reference, measure_fidelity
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
+from reelwright.restoration.tint import tint_of
 from reelwright.titles.recipe import Recipe
 from tests.support.films import whole_film
 

@@ -11,7 +11,7 @@ from reelwright.ledger.attempts import place_request
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from tests.contract.ledger import FAILED
-from tests.support.ledgers import RUN, plan_of, put_file, record_of, request_of
+from tests.support.ledgers import RUN, plan_of, put_file, record_of, request_of, shown_of
 
 
 class AttemptContract:
@@ -38,9 +38,10 @@ class AttemptContract:
         for segment in (0, 1):
             put_file(first, tmp_path, segment, b"film")
             first.commit_segment(record_of(segment))
-            first.put_restored_picture(segment, 0, b"restored")
+            first.pictures.put_restored(segment, 0, b"restored")
             first.put_plan(plan_of(segment))
-        first.put_source_picture(0, 0, b"source")
+        first.pictures.put_source(0, 0, b"source")
+        first.pictures.put_shown(0, 0, shown_of())
         first.put_outcome(FAILED)
         second = first.at(2)
         assert second.committed_segments() == set()
@@ -60,7 +61,8 @@ class AttemptContract:
             assert third.is_committed(segment)
             assert third.segment(segment) == record_of(segment)
             assert third.segment_file(record_of(segment), tmp_path).read_bytes() == b"film"
-        assert (third.source_picture(0, 0), third.restored_picture(0, 0)) == (b"source", b"restored")
+        assert (third.pictures.source(0, 0), third.pictures.restored(0, 0)) == (b"source", b"restored")
+        assert third.pictures.shown(0, 0) == shown_of()
         assert third.agrees_with_adopted(plan_of(0))
         assert not third.agrees_with_adopted(plan_of(0, digest="other"))
         assert third.agrees_with_adopted(plan_of(2, digest="other"))
@@ -94,8 +96,10 @@ class AttemptContract:
         assert (second.attempt, second.committed_segments()) == (2, set())
         put_file(second, tmp_path, 1, b"film")
         second.commit_segment(record_of(1))
+        first.pictures.put_shown(0, 0, shown_of())
         first.prune()
         assert first.committed_segments() == set()
+        assert first.pictures.shown(0, 0) is None
         assert second.committed_segments() == {1}
         assert second.segment_file(record_of(1), tmp_path).read_bytes() == b"film"
 

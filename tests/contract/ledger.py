@@ -61,18 +61,18 @@ class LedgerContract:
         writer.put_title(title_of())
         writer.put_plan(plan_of(3))
         writer.put_plan_end(PlanEnd(segments=4, frames=8, truncated_at=17))
-        writer.put_source_picture(3, 0, b"before")
-        writer.put_restored_picture(3, 0, b"after")
+        writer.pictures.put_source(3, 0, b"before")
+        writer.pictures.put_restored(3, 0, b"after")
         assert reader.title() == title_of()
         assert reader.plan(3) == plan_of(3)
         assert reader.plan_end() == PlanEnd(segments=4, frames=8, truncated_at=17)
-        assert (reader.source_picture(3, 0), reader.restored_picture(3, 0)) == (b"before", b"after")
+        assert (reader.pictures.source(3, 0), reader.pictures.restored(3, 0)) == (b"before", b"after")
 
     def test_an_empty_ledger_answers_none(self, root: str) -> None:
         """Documents that were never written are None, and nothing is committed."""
         ledger = RunLedger(root, RUN)
         documents = (ledger.title(), ledger.plan(0), ledger.plan_end(), ledger.segment(0))
-        previews = (ledger.source_picture(0, 0), ledger.restored_picture(0, 0))
+        previews = (ledger.pictures.source(0, 0), ledger.pictures.restored(0, 0))
         assert all(document is None for document in (*documents, *previews))
         assert ledger.committed_segments() == set()
         assert not ledger.is_committed(0)
@@ -82,7 +82,7 @@ class LedgerContract:
         ledger = RunLedger(root, RUN)
         ledger.put_plan(plan_of(7))
         put_file(ledger, tmp_path, 7, b"film")
-        ledger.put_restored_picture(7, 0, b"jpeg")
+        ledger.pictures.put_restored(7, 0, b"jpeg")
         assert ledger.committed_segments() == set()
         ledger.commit_segment(record_of(7))
         assert ledger.committed_segments() == {7}

@@ -88,8 +88,10 @@ def test_repeats_are_restored_once_on_request(tmp_path: Path, monkeypatch: pytes
     assert len(found["frame_fidelity"]["difference"]) == 40
     assert run(["verify", str(tmp_path / "film.mkv")]) == 0
     assert "restored once" in (tmp_path / "film.mkv.report.html").read_text()
-    # The nineteenth frame that repeats none, and the five after it.
-    assert "frames 24 to 30" in (tmp_path / "film.mkv.report.html").read_text()
+    # The strip shows frames that repeat none: two on either side of the worst one, in its segment of 24 of them.
+    worst = others.index(found["shots"][0]["fidelity"]["worst_frame"])
+    strip = others[24 * (worst // 24) : 24 * (worst // 24 + 1)][max(0, worst % 24 - 2) : worst % 24 + 3]
+    assert f"frames {strip[0]} to {strip[-1]}" in (tmp_path / "film.mkv.report.html").read_text()
 
 
 # Distinct frames of each shot of `film_of_slowed_shots`: a cut inside the first segment, and one inside the second.
@@ -138,8 +140,10 @@ def test_a_shot_with_repeats_is_restored_again_alone(
 
     monkeypatch.setattr(Restorer, "restore", counted)
     assert run(["redo", str(output), "--shot", "3", "--set", "grain.keep=0.4"]) == 0
-    # The second segment, and a frame of each shot for its repair mask.
-    assert restorations == sum(DISTINCT) - 24 + 3
+    # The second segment, and the worst frames of other shots that are in the first one, for their repair masks.
+    second = [index for index in range(before.frames_in) if index not in before.duplicates][24]
+    worst = [entry.fidelity.worst_frame for entry in before.shots[:2] if entry.fidelity is not None]
+    assert restorations == sum(DISTINCT) - 24 + sum(frame < second for frame in worst)
     assert packets(output) == content
     file = {"film_sha256", "film_bytes", "redone"}
     assert read_manifest(str(output)).model_dump(exclude=file) == before.model_dump(exclude=file)

@@ -7,7 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -198,32 +198,88 @@ def test_copies_of_a_waiting_batch_take_no_memory(tmp_path: Path) -> None:
         assert not budget.reserve_bytes(1)
 
 
-@pytest.mark.parametrize("wrong_part", ["crop", "size", "count"])
-def test_what_the_report_shows_lies_in_the_picture(wrong_part: str, tmp_path: Path) -> None:
-    """A crop beyond the picture, and masks of another size or number than the previews, are refused."""
+def with_worst(message: RestoredBatch, departures: list[float]) -> RestoredBatch:
+    """The batch with its second frame as the worst one of its shot, beside frames that depart by so many levels."""
+    side = SIZE // 2
+    mask = np.eye(side, dtype=np.uint8)
+    message.worst.add(frame=1, before=1, strip=2, crop=CropInfo(left=8, width=side - 8, height=side))
+    for name, pictures in (
+        ("worst_pictures", [Picture("gray", side, side, (mask * 200,))]),
+        ("worst_crops", [Picture("gray", side - 8, side, (mask[:, 8:] * 200,))] * 2),
+        ("worst_masks", [mask_picture(mask)]),
+    ):
+        getattr(message, name).CopyFrom(encode_payload(pictures, "zstd"))
+    message.fidelity.extend(FidelityInfo(unsupported=each) for each in departures)
+    return message
+
+
+def beyond_the_picture(message: RestoredBatch) -> None:
+    message.worst[0].crop.left = 9
+
+
+def beyond_the_batch(message: RestoredBatch) -> None:
+    message.worst[0].frame = BATCH_FRAMES
+
+
+def longer_strip(message: RestoredBatch) -> None:
+    message.worst[0].strip = 3
+
+
+def longer_than_any(message: RestoredBatch) -> None:
+    message.worst[0].before, message.worst[0].strip = 3, 4
+
+
+def larger_mask(message: RestoredBatch) -> None:
+    message.worst_masks.width *= 2
+
+
+def other_format(message: RestoredBatch) -> None:
+    message.worst_pictures.pix_fmt = "yuv444p"
+
+
+def two_of_one_frame(message: RestoredBatch) -> None:
+    message.worst.append(message.worst[0])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        beyond_the_picture,
+        beyond_the_batch,
+        longer_strip,
+        longer_than_any,
+        larger_mask,
+        other_format,
+        two_of_one_frame,
+    ],
+)
+def test_what_the_report_shows_lies_in_the_picture(spoil: Callable[[RestoredBatch], None], tmp_path: Path) -> None:
+    """Parts beyond the picture, and pictures of another size, format or number than they must have, are refused."""
     with builder_of(tmp_path, EncoderBudget(codecs=1, bytes_held=0)) as builder:
-        wrong, right = (batch(RUNS[0], 0, 0, last=True) for _ in range(2))
-        mask = mask_picture(np.eye(SIZE // 2, dtype=np.uint8))
-        for message in (wrong, right):
-            message.frames[0].preview = True
-            message.frames[0].crop.CopyFrom(CropInfo(left=8, width=SIZE // 2 - 8, height=SIZE // 2))
-            message.repair_masks.CopyFrom(encode_payload([mask], "zstd"))
-        if wrong_part == "crop":
-            wrong.frames[0].crop.left = 9
-        elif wrong_part == "size":
-            wrong.repair_masks.width *= 2
-        else:
-            wrong.frames[1].preview = True
-        with pytest.raises(UnusableMessage, match=r"^a crop that is not in|^1 repair masks"):
+        wrong, right = (with_worst(batch(RUNS[0], 0, 0, last=True), [0, 2, 1, 1]) for _ in range(2))
+        spoil(wrong)
+        with pytest.raises(UnusableMessage, match=r"crop|worst|strip"):
             builder.encode_batch(wrong)
         assert builder.encode_batch(right) is not None
-    ledger = RunLedger(str(tmp_path), RUNS[0])
-    stored = ledger.restored_picture(0, 0, "mask")
-    assert stored is not None
-    codes = mask_codes(stored)
+    shown = RunLedger(str(tmp_path), RUNS[0]).pictures.shown(0, 1)
+    assert shown is not None
+    assert (shown.first, shown.last, shown.frames) == (0, 1, 2)
+    codes = mask_codes(shown.mask)
     assert codes is not None
-    assert np.array_equal(codes, mask.planes[0])
-    assert ledger.restored_picture(0, 0, "motion") is not None
+    assert np.array_equal(codes, np.eye(SIZE // 2))
+
+
+def test_a_worst_frame_that_waits_goes_to_the_store(tmp_path: Path) -> None:
+    """Without a codec and without room in memory its pictures are in the store until its segment is encoded."""
+    budget = EncoderBudget(codecs=0, bytes_held=0)
+    with builder_of(tmp_path, budget) as builder:
+        assert builder.encode_batch(with_worst(batch(RUNS[0], 0, 1), [0, 2, 1, 1])) is None
+        assert len(list(tmp_path.rglob("payloads/*/*"))) == 4
+        assert builder.encode_batch(with_worst(batch(RUNS[0], 0, 0), [0, 3, 1, 1])) is None
+        assert builder.encode_batch(with_worst(batch(RUNS[0], 0, 2), [0, 1, 1, 1])) is not None
+    pictures = RunLedger(str(tmp_path), RUNS[0]).pictures
+    assert pictures.shown(0, 1) is not None
+    assert pictures.shown(0, BATCH_FRAMES + 1) is None
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from reelwright.cli.main import run
+from reelwright.ledger.report.formatting import difference_sentence
 from tests.support import clips
 from tests.support.commands import manifest_of
 from tests.support.films import small_film, small_network, uneven_film
@@ -144,7 +151,71 @@ def test_the_report_of_two_films_shows_both(capsys: pytest.CaptureFixture[str], 
     assert compared.count("data-goto") == len(SHOTS)
     curves = text.partition('id="certificate"')[2].partition("Worst shots")[0]
     assert curves.count('class="before"') == curves.count('class="after"') == curves.count("<figure")
+    # Each shot shows the frame in which the films differ most, the shots that do first.
+    numbers = [int(each) for each in re.findall(r'data-motion="([0-9]+)"', text)]
+    assert sorted(numbers) == [1, 2, 3, 4]
+    levels = differences(film(), film("grain.keep=0"))
+    shots, first, most = manifest_of(film())["shots"], 0, []
+    for number, entry in enumerate(shots, 1):
+        part = levels[first : first + entry["frames"]]
+        worst = first + int(np.argmax([np.sqrt((each.astype(float) ** 2).mean()) for each in part]))
+        (shown,) = re.findall(rf'data-shot="{number}" data-frame="([0-9]+)"', text)
+        assert int(shown) == worst
+        strip = range(max(first, worst - 2), min(first + entry["frames"], worst + 3))
+        assert f'alt="Frames {strip[0]} to {strip[-1]} of A"' in text
+        shares = [(levels[worst] >= 4).mean(), (levels[worst] <= -4).mean()]
+        assert difference_sentence(*shares) in text
+        most.append(np.sqrt((levels[worst].astype(float) ** 2).mean()))
+        first += entry["frames"]
+    assert numbers == sorted(numbers, key=lambda number: -most[number - 1])
+    assert "redo" not in text.partition("Where the films differ most")[2].partition("</section>")[0]
     assert "is the source itself" in printed(capsys, "compare", film(), film(), "--report", film(), code=2)
+
+
+def differences(one: Path, other: Path) -> list[NDArray[np.int16]]:
+    """By how many levels the luma of a film is above that of another, both as small as their source, frame by frame."""
+    lumas = []
+    for path in (one, other):
+        with av.open(str(path)) as container:
+            pictures = [frame.to_ndarray()[: frame.height] for frame in container.decode(video=0)]
+        lumas.append([cv2.resize(each, (64, 48), interpolation=cv2.INTER_AREA).astype(np.int16) for each in pictures])
+    return [after - before for before, after in zip(*lumas, strict=True)]
+
+
+def test_films_that_are_alike_show_no_differences(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A film compared with itself has its pictures, and nothing is marked."""
+    page = tmp_path / "page.html"
+    printed(capsys, "compare", film(), film(), "--report", page)
+    text = page.read_text()
+    assert text.count('data-before="data:image/jpeg') == len(SHOTS)
+    assert "data-marked" not in text.partition("<script>")[0]
+    assert "data-motion" not in text
+
+
+def test_a_film_that_is_cut_short_has_no_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One line names the film and the frame that it does not have."""
+    copy = tmp_path / "film.mp4"
+    for path in film("grain.keep=0").parent.iterdir():
+        shutil.copy(path, tmp_path)
+    shutil.copy(small_film(4), copy)
+    assert "frame 4 is missing" in printed(capsys, "compare", film(), copy, "--report", tmp_path / "page.html", code=2)
+
+
+def test_films_of_two_scales_are_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The strips of both show the same part of the source, each in its own size."""
+    page = tmp_path / "page.html"
+    printed(capsys, "compare", film(), film("scale=3"), "--report", page)
+    strips = re.findall(r'class="frames"><img src="([^"]+)".*?<img src="([^"]+)"', page.read_text())
+    assert len(strips) == len(SHOTS)
+    for pair in strips:
+        (rows, columns), (more, wider) = (shape_of_uri(each) for each in pair)
+        assert (rows * 3, columns * 3) == (more * 2, wider * 2)
+
+
+def shape_of_uri(uri: str) -> tuple[int, int]:
+    found = cv2.imdecode(np.frombuffer(base64.b64decode(uri.partition(",")[2]), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert found is not None
+    return found.shape[0], found.shape[1]
 
 
 def test_films_that_cannot_be_compared_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

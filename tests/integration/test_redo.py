@@ -60,7 +60,7 @@ def packets(film: Path) -> list[bytes]:
 def shown_in_report(film: Path) -> list[str]:
     """The repair masks and the source's motion strips of a film's report, with the words beside them."""
     text = Path(f"{film}.report.html").read_text()
-    masks = re.findall(r'data-repaired="([^"]+)" data-mask="([^"]*)"', text)
+    masks = re.findall(r'data-marked="([^"]+)" data-mask="([^"]*)"', text)
     strips = re.findall(r'data-motion="([0-9]+)".*?<img src="([^"]+)" alt="([^"]+)"', text, re.DOTALL)
     assert (len(masks), len(strips)) == (len(SHOTS), len(SHOTS))
     return [*chain.from_iterable(masks), *chain.from_iterable(strips)]

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.report.page import write_report
+from reelwright.ledger.records import Manifest
+from reelwright.ledger.report.page import write_comparison, write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.repair_mask import DUST
 from tests.support.browser import Page, browser
-from tests.support.ledgers import RUN, fidelity_of, film_of, planned, put_run, title_of, video_of, with_crops
+from tests.support.ledgers import RUN, fidelity_of, film_of, planned, put_run, title_of, video_of
 
 HOSTILE = "</title><script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
 DESKTOP, PHONE = (1280, 800), (390, 844)
@@ -26,24 +27,30 @@ STAGE = "JSON.parse(JSON.stringify(document.getElementById('stage').getBoundingC
 
 
 def measured(index: int) -> FrameFidelity:
-    """Frame 37, in the eighth shot, is the worst."""
-    return fidelity_of(difference=1 + index % 5, unsupported=3 if index == 37 else 0.5, grain_before=4, grain_after=2)
+    """Frame 37, in the eighth shot, is the worst; frame 24, which begins a segment, is that of the fifth shot."""
+    unsupported = {37: 3.0, 24: 1.0}.get(index, 0.5)
+    return fidelity_of(difference=1 + index % 5, unsupported=unsupported, grain_before=4, grain_after=2)
+
+
+def restored(folder: Path) -> tuple[Manifest, RunLedger]:
+    """A film with twelve shots, whose title is a script."""
+    ledger = RunLedger(str(folder / "ledger"), RUN)
+    title = title_of(video=video_of(160, 120))
+    title = title.model_copy(update={"source": title.source.model_copy(update={"metadata": {"title": HOSTILE}})})
+    frames = planned([5] * SHOTS)
+    dust = np.zeros((120, 160), np.uint8)
+    dust[30:60, 60:100] = DUST
+    masks = {37: dust, 30: np.zeros_like(dust)}
+    put_run(ledger, folder, title, frames, segment=24, fidelity=measured, masks=masks)
+    return build_manifest(ledger, film_of(len(frames), seconds={"assemble": 1.0})), ledger
 
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a film with twelve shots, whose title is a script."""
+    """The report of that film."""
     folder = tmp_path_factory.mktemp("report & more #1")
-    ledger = RunLedger(str(folder / "ledger"), RUN)
-    title = title_of(video=video_of(160, 120))
-    title = title.model_copy(update={"source": title.source.model_copy(update={"metadata": {"title": HOSTILE}})})
-    frames = with_crops(planned([5] * SHOTS))
-    dust = np.zeros((120, 160), np.uint8)
-    dust[30:60, 60:100] = DUST
-    masks = {37: dust, 32: np.zeros_like(dust)}
-    put_run(ledger, folder, title, frames, segment=24, fidelity=measured, masks=masks)
     film = str(folder / "film.mp4")
-    write_report(build_manifest(ledger, film_of(len(frames), seconds={"assemble": 1.0})), ledger, film)
+    write_report(*restored(folder), film)
     return Path(report_location(film))
 
 
@@ -90,7 +97,7 @@ def test_it_opens_offline_with_every_picture(page: Page, html: Path) -> None:
         "Promise.all([...document.images].filter(image => image.id !== 'mask')"
         ".map(image => image.decode().then(() => image.naturalWidth)))"
     )
-    # A thumbnail and two motion strips of each shot, and the two pictures that are compared.
+    # A thumbnail and two strips of each shot, and the two pictures that are compared.
     assert len(sizes) == 3 * SHOTS + 2
     assert min(sizes) > 0
     assert page.requests() == [html.as_uri()]
@@ -117,7 +124,7 @@ def test_repairs_are_shown_over_the_picture(page: Page) -> None:
     """The switch draws the mask of the shot that is shown, where it is in the frame, and says how much it is."""
     page.evaluate("document.querySelector('.worst button').click()")
     before = page.screenshot()
-    page.evaluate("document.getElementById('repairs').click()")
+    page.evaluate("document.getElementById('marks').click()")
     page.evaluate("document.getElementById('mask').decode()")
     changed = np.abs(page.screenshot().astype(int) - before).max(axis=2) > 40
     box: dict[str, Any] = page.evaluate(STAGE)
@@ -132,7 +139,7 @@ def test_repairs_are_shown_over_the_picture(page: Page) -> None:
     assert page.evaluate("document.getElementById('mask').hidden") is True
     assert page.evaluate("document.getElementById('where').textContent").endswith("; nothing repaired in this frame")
     page.evaluate("document.querySelectorAll('.shot')[2].click()")
-    assert page.evaluate("document.getElementById('repairs').disabled") is True
+    assert page.evaluate("document.getElementById('marks').disabled") is True
 
 
 def test_each_of_the_worst_shots_shows_how_it_moves(page: Page) -> None:
@@ -140,18 +147,40 @@ def test_each_of_the_worst_shots_shows_how_it_moves(page: Page) -> None:
     shown = page.evaluate("[...document.querySelectorAll('.motion')].map(figure => figure.dataset.motion)")
     assert shown == page.evaluate("[...document.querySelectorAll('.worst [data-goto]')].map(b => b.dataset.goto)")
     figure = "document.querySelector('.motion[data-motion=\"5\"]')"
-    assert "frames 22 to 24" in page.evaluate(f"{figure}.textContent")
-    # Frame 24 is of another segment.
+    # Frames before it are of another segment.
+    assert "frames 24 to 24" in page.evaluate(f"{figure}.textContent")
     sizes = page.evaluate(
         f"[...{figure}.querySelectorAll('img')].map(image => [image.naturalWidth, image.naturalHeight])"
     )
-    assert sizes == [[3 * 32, 24], [3 * 64, 48]]
+    assert sizes == [[32, 24], [64, 48]]
     boxes = page.evaluate(f"[...{figure}.querySelectorAll('img')].map(image => image.getBoundingClientRect().toJSON())")
     assert boxes[0]["width"] == boxes[1]["width"]
     assert boxes[0]["bottom"] <= boxes[1]["top"]
     for number in shown:
         command = f"document.querySelector('.motion[data-motion=\"{number}\"] code').textContent"
         assert page.evaluate(command) == f"reelwright redo film.mp4 --shot {number} --set KEY=VALUE"
+
+
+def test_two_films_are_shown_with_their_differences(tab: Page, tmp_path: Path) -> None:
+    """The switch marks where they differ, and the strips name both films and no command that would change one."""
+    manifest, ledger = restored(tmp_path)
+    page = tmp_path / "compared.html"
+    write_comparison(manifest, manifest, ledger, page, differing={7: 37, 1: 5})
+    tab.set_window(*DESKTOP)
+    tab.open(page)
+    assert tab.evaluate("document.getElementById('marks').textContent") == "Show differences"
+    tab.evaluate("document.querySelector('.motion button').click()")
+    assert current_shot(tab) == "8"
+    tab.evaluate("document.getElementById('marks').click()")
+    tab.evaluate("document.getElementById('mask').decode()")
+    assert tab.evaluate("document.getElementById('mask').hidden") is False
+    where = tab.evaluate("document.getElementById('where').textContent")
+    assert where.endswith("; B is brighter in 6.2 % of the samples, by 4 levels or more")
+    assert tab.evaluate("[...document.querySelectorAll('.motion')].map(each => each.dataset.motion)") == ["8", "2"]
+    alts = tab.evaluate("[...document.querySelector('.motion').querySelectorAll('img')].map(each => each.alt)")
+    assert alts == ["Frames 35 to 39 of A", "The same frames of B"]
+    assert tab.evaluate("document.querySelector('.motion code')") is None
+    assert tab.console_errors() == []
 
 
 def test_the_pointer_drags_the_divider(page: Page) -> None:
@@ -194,7 +223,7 @@ def test_shots_are_selected_by_clicks_and_keys(page: Page) -> None:
         "(document.querySelector('.shot[aria-current=true]').dataset)"
     )
     shown = page.evaluate("document.getElementById('where').textContent")
-    assert shown.startswith(f"Shot {SHOTS - 1} of {SHOTS}, frame 52, 00:00:02.080: differs by")
+    assert shown.startswith(f"Shot {SHOTS - 1} of {SHOTS}, frame 50, 00:00:02.000: differs by")
 
 
 def test_magnified_pictures_are_moved_by_the_pointer(page: Page) -> None:

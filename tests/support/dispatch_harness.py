@@ -102,13 +102,11 @@ class FakeRestorer:
         frame: int,
         moved: tuple[float, float] = (0.0, 0.0),
         tone: FrameTone | None = None,
-        masked: bool = False,
     ) -> RestoredFrame:
         assert frame >= 0
         assert window is None
         assert moved == (0, 0)
         assert tone is None
-        assert not masked
         self._before(picture)
         planes = tuple(plane.repeat(work.scale, 0).repeat(work.scale, 1) for plane in picture.planes)
         size = (picture.width * work.scale, picture.height * work.scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 from reelwright.ledger.manifest import FilmFacts, build_manifest
 from reelwright.ledger.records import Manifest, PlanEnd, SegmentPlan, SegmentRecord, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.motion_strip import MotionStrips
+from reelwright.media.jpeg import strip
 from reelwright.media.picture import Picture
-from reelwright.media.repair_mask import mask_picture, mask_png
-from reelwright.media.types import ColourInfo, Crop, FrameRecord, SourceInfo, VideoInfo
+from reelwright.media.repair_mask import mask_png
+from reelwright.media.types import ColourInfo, FrameRecord, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 
 RUN = "0123456789abcdef0123"
-# What the motion strips of `with_crops` show.
-SHOWN = Crop(left=8, top=0, width=32, height=24)
+# Columns and rows of a frame in the strips of `put_run`, of the source.
+STRIP_SIZE = (32, 24)
 
 
 def plan_of(segment: int = 0, digest: str = "d0") -> SegmentPlan:
@@ -121,6 +122,14 @@ def preview_of(index: int, width: int, height: int) -> bytes:
     return coded.tobytes()
 
 
+def shown_of() -> ShownFrame:
+    """A worst frame whose pictures are no text."""
+    picture = bytes(range(256))
+    return ShownFrame(
+        first=0, last=1, frames=2, before=picture, after=picture, strip_before=picture, strip_after=picture
+    )
+
+
 def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[FrameRecord, ...]:
     """The records of shots of these lengths, one time unit per frame; the first and third of a shot are previews."""
     offsets = [offset for length in shots for offset in range(length)]
@@ -130,11 +139,6 @@ def planned(shots: Sequence[int], concealed: Sequence[int] = ()) -> tuple[FrameR
         )
         for index, offset in enumerate(offsets)
     )
-
-
-def with_crops(frames: Sequence[FrameRecord]) -> tuple[FrameRecord, ...]:
-    """The frames, all of them in motion strips."""
-    return tuple(frame.model_copy(update={"crop": SHOWN}) for frame in frames)
 
 
 def put_run(
@@ -150,8 +154,8 @@ def put_run(
 ) -> None:
     """Puts a run whose segments of `segment` frames are committed, with previews, by these toolchains in turn.
 
-    Each segment has cost `cost`; `fidelity` gives what was measured in the frame of an index, or None throughout.
-    Frames with a crop are in motion strips. `masks` are the repair masks of previews, by index.
+    Each segment has cost `cost`; `fidelity` gives what was measured in the frame of an index, or None throughout. Of
+    measured shots the worst frame of each segment is there. `masks` are the repair masks of such frames, by index.
     """
     ledger.put_request(title.request)
     ledger.put_title(title)
@@ -161,11 +165,9 @@ def put_run(
         ledger.put_plan(SegmentPlan(segment=number, first_frame=first, frames=part, source_digest="d0"))
         for offset in (offset for offset, frame in enumerate(part) if frame.preview):
             index = first + offset
-            ledger.put_source_picture(number, offset, preview_of(index, video.width, video.height))
-            ledger.put_restored_picture(number, offset, preview_of(index, title.out_width, title.out_height))
-            if index in masks:
-                ledger.put_restored_picture(number, offset, mask_png(mask_picture(masks[index])), "mask")
-        _put_motion(ledger, number, part, title.request.recipe.scale)
+            ledger.pictures.put_source(number, offset, preview_of(index, video.width, video.height))
+            ledger.pictures.put_restored(number, offset, preview_of(index, title.out_width, title.out_height))
+        _put_worst(ledger, number, part, title, fidelity=fidelity, masks=masks)
         put_file(ledger, folder, number, b"film")
         fields = {
             "first_frame": first,
@@ -179,15 +181,40 @@ def put_run(
     ledger.put_plan_end(PlanEnd(segments=-(-len(frames) // segment), frames=len(frames), seconds={"decode": 1.5}))
 
 
-def _put_motion(ledger: RunLedger, number: int, part: Sequence[FrameRecord], scale: int) -> None:
-    """Puts strips of flat crops, each frame with a shade of its own."""
-    for times, put in ((1, ledger.put_source_picture), (scale, ledger.put_restored_picture)):
-        motion = MotionStrips(ColourInfo(range=2), times, partial(put, number, kind="motion"))
-        for offset, record in enumerate(part):
-            size = (times * (SHOWN.left + SHOWN.width), times * (SHOWN.top + SHOWN.height))
-            plane = np.full(size[::-1], 40 * (record.pts % 6), np.uint8)
-            motion.add(offset, record, Picture("gray", *size, (plane,)))
-        motion.end()
+def _put_worst(
+    ledger: RunLedger,
+    number: int,
+    part: Sequence[FrameRecord],
+    title: TitleRecord,
+    *,
+    fidelity: Callable[[int], FrameFidelity | None],
+    masks: Mapping[int, NDArray[np.uint8]],
+) -> None:
+    """Puts the worst frame of each shot in a segment; its strips are of flat crops, each frame with its own shade."""
+    starts = sorted({0, *(offset for offset, frame in enumerate(part) if frame.shot_start), len(part)})
+    video, scale = title.source.video, title.request.recipe.scale
+    for first, end in pairwise(starts):
+        departures = {offset: found.departure for offset in range(first, end) if (found := fidelity(part[offset].pts))}
+        if not departures:
+            continue
+        worst = max(departures, key=departures.__getitem__)
+        around, index = part[max(first, worst - 2) : min(end, worst + 3)], part[worst].pts
+        strips = []
+        for times in (1, scale):
+            width, height = (times * side for side in STRIP_SIZE)
+            shades = [np.full((height, width), 40 * (record.pts % 6), np.uint8) for record in around]
+            strips.append(strip([Picture("gray", width, height, (shade,)) for shade in shades], ColourInfo(range=2)))
+        shown = ShownFrame(
+            first=around[0].pts,
+            last=around[-1].pts,
+            frames=len(around),
+            before=preview_of(index, video.width, video.height),
+            after=preview_of(index, title.out_width, title.out_height),
+            mask=mask_png(masks[index]) if index in masks else b"",
+            strip_before=strips[0],
+            strip_after=strips[1],
+        )
+        ledger.pictures.put_shown(number, worst, shown)
 
 
 def fidelity_of(**figures: float) -> FrameFidelity:

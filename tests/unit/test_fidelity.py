@@ -12,8 +12,9 @@ from reelwright.media.frame_correction import FrameTone
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.picture import Picture
 from reelwright.restoration import invention
-from reelwright.restoration.fidelity import Reference, measure_fidelity, repaired_samples, tint_of
+from reelwright.restoration.fidelity import Reference, measure_fidelity, repaired_samples
 from reelwright.restoration.restore import Restorer
+from reelwright.restoration.tint import tint_of
 from reelwright.titles.errors import CorruptPayload
 from reelwright.wire.frames_pb2 import FidelityInfo
 from tests.support.scenes import scene
@@ -65,7 +66,7 @@ def sharpened(scale: int) -> Luma:
 
 
 def measured(luma: Luma, restored: Luma, scratch: NDArray[np.uint8] | None = None) -> FrameFidelity:
-    return measure_fidelity(Reference(luma, luma, None, scratch), restored)
+    return measure_fidelity(Reference(luma, luma, None, scratch), restored).figures
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from reelwright.ledger.report.formatting import repair_sentence
 from reelwright.ledger.report.images import Budget, mask_codes
-from reelwright.media.repair_mask import DUST, SCRATCH, mask_picture, mask_png
-from reelwright.restoration.fidelity import Reference, measure_fidelity, repair_mask
+from reelwright.media.repair_mask import DUST, SCRATCH, mask_png
+from reelwright.restoration.fidelity import Reference, measure_fidelity
 
 
 def embedded(uri: str | None) -> NDArray[np.uint8]:
@@ -32,7 +32,9 @@ def test_a_mask_counts_what_the_figures_count() -> None:
     reference = Reference(luma, luma, repaired, scratch)
     restored = np.full((128, 128), 0.5, np.float32)
     restored[:50, 80:82] -= 0.1
-    mask, found = repair_mask(reference, restored), measure_fidelity(reference, restored)
+    measured = measure_fidelity(reference, restored)
+    mask, found = measured.mask, measured.figures
+    assert mask is not None
     assert np.array_equal(mask == DUST, repaired > 0)
     assert np.argwhere(mask == SCRATCH).tolist() == [[row, 40] for row in range(25)]
     shares = [np.count_nonzero(mask & code) / mask.size for code in (DUST, SCRATCH)]
@@ -43,7 +45,7 @@ def test_a_mask_is_transparent_where_nothing_was_changed() -> None:
     """Dust, scratches and both have a colour each; a mask of nothing is no picture; the file keeps the codes."""
     codes = np.zeros((30, 40), np.uint8)
     codes[3, 5], codes[:, 20], codes[7, 20] = DUST, SCRATCH, DUST | SCRATCH
-    stored = mask_codes(mask_png(mask_picture(codes)))
+    stored = mask_codes(mask_png(codes))
     assert stored is not None
     assert np.array_equal(stored, codes)
     image = embedded(Budget(images=1).mask(stored))
@@ -68,11 +70,10 @@ def test_a_mask_that_is_too_large_keeps_its_specks() -> None:
 
 @pytest.mark.parametrize(("rotation", "mirrored"), [(0, False), (90, False), (180, True), (270, True)])
 def test_a_strip_is_turned_picture_by_picture(rotation: int, mirrored: bool) -> None:
-    """The order of frames stays from left to right, over the parts that two segments hold."""
+    """The order of frames stays from left to right."""
     shades = (20, 70, 120, 170, 220)
-    rows = [np.hstack([np.full((24, 32), shade, np.uint8) for shade in part]) for part in (shades[:2], shades[2:])]
-    parts = [(cv2.imencode(".jpg", row)[1].tobytes(), row.shape[1] // 32) for row in rows]
-    image = embedded(Budget(images=1).strip(parts, Fraction(3, 2), rotation, mirrored=mirrored))
+    row = cv2.imencode(".jpg", np.hstack([np.full((24, 32), shade, np.uint8) for shade in shades]))[1].tobytes()
+    image = embedded(Budget(images=1).strip(row, 5, Fraction(3, 2), rotation, mirrored=mirrored))
     size = (24, 48) if rotation % 180 == 0 else (48, 24)
     assert image.shape[:2] == (size[0], 5 * size[1])
     found = [float(part.mean()) for part in np.split(image[..., 0], 5, axis=1)]

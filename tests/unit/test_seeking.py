@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelwright.decoder.look_ahead import look_ahead
-from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.media.duplicates import with_duplicates
@@ -53,7 +52,7 @@ def planned(
     )
     steadied = look_ahead(with_duplicates(frames), STEADY, FRAME_BYTES)
     toned = with_tone(steadied, STEADY, FRAME_BYTES, full_range=False)
-    return batches(with_motion_crops(toned), 48, 12, 2, segment=segment, in_segment=in_segment)
+    return batches(toned, 48, 12, 2, segment=segment, in_segment=in_segment)
 
 
 @settings(max_examples=25, deadline=None)

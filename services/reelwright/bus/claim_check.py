@@ -32,14 +32,23 @@ class ClaimCheck:
         self._folder = None if root is None else Folder(root, retry)
         self._inline_bytes = inline_bytes
 
-    def store_if_large(self, payload: Payload, run: str, segment: int, attempt: int = FIRST_ATTEMPT) -> Payload:
+    def store_if_large(
+        self, payload: Payload, run: str, segment: int, attempt: int = FIRST_ATTEMPT, *, beside: int = 0
+    ) -> Payload:
         """Returns the payload unchanged, or, when it is large, stores its bytes and returns it with a reference.
+
+        Args:
+            payload: with its bytes.
+            run: name of its run.
+            segment: number of its segment.
+            attempt: number of the run's attempt.
+            beside: bytes of other payloads in the same message.
 
         Raises:
             UnavailableError: the store does not answer or is full.
             OutputError: the store cannot be written.
         """
-        if len(payload.inline) <= self._inline_bytes:
+        if beside + len(payload.inline) <= self._inline_bytes:
             return payload
         return self.store(payload, run, segment, attempt)
 

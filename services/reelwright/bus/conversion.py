@@ -12,6 +12,7 @@ from reelwright.media.frame_correction import FrameCorrection, FrameFading, Fram
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.types import Crop, FrameDamage, FrameRecord, Repeat
+from reelwright.media.worst_frame import WorstFrame
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import (
@@ -26,6 +27,7 @@ from reelwright.wire.frames_pb2 import (
     RepeatInfo,
     ToneChangeInfo,
     ToneInfo,
+    WorstFrameInfo,
 )
 from reelwright.wire.titles_pb2 import TitleRequest
 
@@ -47,7 +49,6 @@ def frame_to_wire(record: FrameRecord) -> FrameInfo:
         correction=correction,
         tone=None if record.tone is None else ToneInfo(**record.tone.model_dump()),
         fading=None if record.fading is None else FadingInfo(**record.fading.model_dump()),
-        crop=None if record.crop is None else CropInfo(**record.crop.model_dump()),
     )
 
 
@@ -55,7 +56,7 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
     """A message's frame as the pipeline handles it.
 
     Raises:
-        CorruptPayload: a figure of its correction, tone, fading or crop is not within its range.
+        CorruptPayload: a figure of its correction, tone or fading is not within its range.
     """
     return FrameRecord(
         pts=info.pts,
@@ -69,8 +70,18 @@ def frame_from_wire(info: FrameInfo) -> FrameRecord:
         correction=correction_from_wire(info.correction) if info.HasField("correction") else None,
         tone=tone_of(info),
         fading=fading_of(info),
-        crop=_figures(info.crop, Crop, "crop") if info.HasField("crop") else None,
     )
+
+
+def worst_to_wire(index: int, worst: WorstFrame) -> WorstFrameInfo:
+    """What a message says about the worst frame of a shot, which is the frame at `index` in its batch."""
+    crop = CropInfo(**worst.crop.model_dump())
+    return WorstFrameInfo(frame=index, crop=crop, before=worst.before, strip=len(worst.crops))
+
+
+def crop_from_wire(info: CropInfo) -> Crop:
+    """A part of a picture. Raises CorruptPayload: a figure is not within its range."""
+    return _figures(info, Crop, "crop")
 
 
 def frame_numbers(batch: FrameBatch) -> list[int]:

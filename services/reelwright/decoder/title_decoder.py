@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from itertools import groupby
 
 import reelwright
@@ -20,7 +19,6 @@ from reelwright.decoder.fading import with_fading
 from reelwright.decoder.guarded_frames import guarded_frames, sought_frames
 from reelwright.decoder.in_flight_window import InFlightWindow
 from reelwright.decoder.look_ahead import look_ahead
-from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches, lengths
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.decoder.takeover import Takeover, decoder_identity, find_takeover
@@ -33,8 +31,7 @@ from reelwright.media.clock_joins import with_recordings
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.fingerprint import check_held_source
 from reelwright.media.held_files import held
-from reelwright.media.jpeg import jpeg
-from reelwright.media.motion_strip import MotionStrips
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import pixel_format, without_chroma, without_neutral_chroma
 from reelwright.media.probe import probe
 from reelwright.media.profiles import out_pix_fmt
@@ -56,8 +53,6 @@ from reelwright.wire.frames_pb2 import FrameBatch, LimitsInfo, Work
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitlePlanned
 
 log = get_logger(__name__)
-
-PREVIEW_WIDTH = 1280
 
 
 def decode_title(
@@ -150,7 +145,7 @@ def _publish_segments(
         even = with_fading(steadied, recipe, frame_bytes, full_range=full_range)
         toned = with_tone(even, recipe, frame_bytes, full_range=full_range)
         stream = batches(
-            with_motion_crops(toned),
+            toned,
             *segment_and_batch_length(title),
             halo_frames,
             segment=takeover.point_segment if takeover else 0,
@@ -274,8 +269,6 @@ class SegmentPublisher:
             self._engine = self._ledger.engine()
         sha = hashlib.sha256()
         frames: list[FrameRecord] = []
-        put = partial(self._ledger.put_source_picture, number, kind="motion")
-        motion = MotionStrips(self._title.source.video.colour, 1, put)
         first = 0
         for batch in stream:
             if self._window.closed:
@@ -284,11 +277,11 @@ class SegmentPublisher:
             for frame in batch.frames:
                 for plane in frame.picture.planes:
                     sha.update(plane.data)
-                if publish:
-                    self._put_pictures(number, len(frames), frame, motion)
+                if publish and frame.record.preview:
+                    image = jpeg(frame.picture, self._title.source.video.colour, PREVIEW_WIDTH)
+                    self._ledger.pictures.put_source(number, len(frames), image)
                 frames += unfolded(frame.record)
             if batch.last:
-                motion.end()
                 # Written before the last batch is published, so that a committed segment always has its plan.
                 plan = SegmentPlan(
                     segment=number,
@@ -303,13 +296,6 @@ class SegmentPublisher:
             if publish:
                 self._publish_batch(batch)
         return len(frames)
-
-    def _put_pictures(self, number: int, offset: int, frame: DecodedFrame, motion: MotionStrips) -> None:
-        """Writes what the report shows of a frame."""
-        if frame.record.preview:
-            image = jpeg(frame.picture, self._title.source.video.colour, PREVIEW_WIDTH)
-            self._ledger.put_source_picture(number, offset, image)
-        motion.add(offset, frame.record, frame.picture)
 
     def _reject_adopted(self, number: int) -> None:
         """Has a segment made again that an earlier attempt had made of other pictures."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from reelwright.bus.conversion import (
 from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.grain_table import write_grain_table
 from reelwright.encoder.reorder_buffer import ReorderBuffer
+from reelwright.encoder.shown_frames import ShownFrames, check_worst, worst_of, worst_payloads
 from reelwright.ledger.crash_guard import GuardedWork
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
@@ -35,16 +36,15 @@ from reelwright.media.film_grain_fit import GrainyFrame
 from reelwright.media.frame_correction import ContrastPoints, ScenePlace, ToneChange
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
-from reelwright.media.jpeg import jpeg
-from reelwright.media.motion_strip import MotionStrips
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
-from reelwright.media.repair_mask import mask_png
 from reelwright.media.repeats import MOST_REPEATS, unfolded
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.media.transport import decode_payload
-from reelwright.media.types import FrameDamage, FrameRecord
+from reelwright.media.types import DecodedFrame, FrameDamage, FrameRecord
+from reelwright.media.worst_frame import WorstFrame
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watchdog import heartbeat
@@ -54,7 +54,6 @@ from reelwright.wire.frames_pb2 import RestoredBatch
 
 Figures = TypeVar("Figures")
 
-PREVIEW_WIDTH = 1280
 # Many times what the decoder makes of a segment.
 _MAX_BATCHES = 1024
 
@@ -173,21 +172,21 @@ class SegmentBuilder:
         self._grain: list[FrameGrain] = []
         self._points: list[ContrastPoints] = []
         self._tracker = SceneTracker()
-        scale, colour = self._title.request.recipe.scale, self._title.source.video.colour
-        self._motion = MotionStrips(
-            colour, scale, partial(self._ledger.put_restored_picture, self._number, kind="motion")
-        )
+        self._shown = ShownFrames(self._title, partial(self._ledger.pictures.put_shown, self._number))
         self._first_frame = 0
         self._seconds = {"restoration": 0.0, "encode": 0.0}
         self._cost = 0.0
 
     def _wait(self, batch: RestoredBatch) -> RestoredBatch:
         """The batch as it waits for a codec: with its payload in the store when memory for it is used up."""
-        size = len(batch.payload.inline)
+        payloads = [batch.payload, *worst_payloads(batch)]
+        size = sum(len(payload.inline) for payload in payloads)
         if self._budget.reserve_bytes(size):
             self._waiting_bytes += size
         else:
-            batch.payload.CopyFrom(self._claims.store(batch.payload, batch.run, batch.segment, batch.attempt))
+            for payload in payloads:
+                if payload.inline:
+                    payload.CopyFrom(self._claims.store(payload, batch.run, batch.segment, batch.attempt))
         return batch
 
     def _open_encoder(self) -> SegmentEncoder:
@@ -218,11 +217,12 @@ class SegmentBuilder:
                     fidelity = [fidelity_from_wire(message) for message in ready.fidelity]
                     grain = [grain_from_wire(message) for message in ready.grain]
                     records = [frame_from_wire(info) for info in ready.frames]
-                    masks = self._masks(ready)
+                    worst = worst_of(ready, self._claims)
                 except CorruptPayload:
                     self._buffer.discard_next()
                     raise
-                self._encode_pictures(ready, records, pictures, iter(masks))
+                found = {index: (each, fidelity[index].departure) for index, each in worst.items() if fidelity}
+                self._encode_pictures(ready, records, pictures, found)
             self._damage += _repeated(damage, records)
             self._tone_changes += _repeated(tone_changes, records)
             self._fidelity += _repeated(fidelity, records)
@@ -246,7 +246,10 @@ class SegmentBuilder:
         grainy = len(batch.frames) if self._title.request.recipe.grain.mode == "table" else 0
         if len(batch.grain) != grainy:
             raise UnusableMessage(f"grain of {len(batch.grain)} frames, the batch must have it of {grainy}")
-        self._check_shown(batch)
+        for info in batch.frames:
+            if len(info.repeats) > MOST_REPEATS:
+                raise UnusableMessage(f"a frame with {len(info.repeats)} repeats, at most {MOST_REPEATS}")
+        check_worst(batch, self._title)
         found = (payload.pix_fmt, payload.width, payload.height)
         if found != wanted:
             raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")
@@ -255,41 +258,24 @@ class SegmentBuilder:
         if batch.batch >= _MAX_BATCHES:
             raise UnusableMessage(f"batch {batch.batch} of a segment, which has at most {_MAX_BATCHES}")
 
-    def _check_shown(self, batch: RestoredBatch) -> None:
-        """As `_check`, for what the report shows of the batch."""
-        width, height = (side // self._title.request.recipe.scale for side in self._size)
-        for info in batch.frames:
-            crop = info.crop
-            if len(info.repeats) > MOST_REPEATS:
-                raise UnusableMessage(f"a frame with {len(info.repeats)} repeats, at most {MOST_REPEATS}")
-            if info.HasField("crop") and not (
-                0 < crop.width <= width - crop.left and 0 < crop.height <= height - crop.top
-            ):
-                raise UnusableMessage(f"a crop that is not in a picture of {width}x{height}")
-        if batch.HasField("repair_masks"):
-            masks, previews = batch.repair_masks, sum(info.preview for info in batch.frames)
-            kind = (masks.pix_fmt, masks.width, masks.height)
-            if (*kind, masks.frames) != ("gray", width, height, previews):
-                raise UnusableMessage(f"{masks.frames} repair masks of {_shown(kind)} for {previews} previews")
-
-    def _masks(self, batch: RestoredBatch) -> list[Picture]:
-        """The repair masks of a batch; none when it has none. Raises CorruptPayload."""
-        if not batch.HasField("repair_masks"):
-            return []
-        content = self._claims.load(batch.repair_masks, batch.run, batch.segment, batch.attempt)
-        return decode_payload(batch.repair_masks, content)
-
     def _encode_pictures(
-        self, batch: RestoredBatch, records: list[FrameRecord], pictures: list[Picture], masks: Iterator[Picture]
+        self,
+        batch: RestoredBatch,
+        records: list[FrameRecord],
+        pictures: list[Picture],
+        worst: Mapping[int, tuple[WorstFrame, float]],
     ) -> None:
         started = time.perf_counter()
         if not self._frames:
             self._first_frame = batch.first_frame
         encoder = self._open_encoder()
         recipe, video = self._title.request.recipe, self._title.source.video
-        for record, restored in zip(records, pictures, strict=True):
-            picture = put_back(restored, video, recipe)
-            self._put_shown(record, restored, masks)
+        for number, (record, restored) in enumerate(zip(records, pictures, strict=True)):
+            picture, offset = put_back(restored, video, recipe), len(self._frames)
+            if record.preview:
+                self._ledger.pictures.put_restored(self._number, offset, jpeg(restored, video.colour, PREVIEW_WIDTH))
+            frame = DecodedFrame(self._first_frame + offset, record, restored)
+            self._shown.add(offset, frame, worst.get(number))
             shown = unfolded(record)
             for _ in shown:
                 encoder.add(picture)
@@ -301,23 +287,13 @@ class SegmentBuilder:
                 self._points += [points] * len(shown)
             self._frames += shown
             self._digests += [picture.digest()] * len(shown)
+        self._shown.release()
         self._seconds["restoration"] += batch.seconds
         self._cost += batch.cost
         elapsed = time.perf_counter() - started
         self._seconds["encode"] += elapsed
         metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
         metrics.FRAMES_ENCODED.inc(sum(1 + len(record.repeats) for record in records))
-
-    def _put_shown(self, record: FrameRecord, restored: Picture, masks: Iterator[Picture]) -> None:
-        """Writes what the report shows of the next frame."""
-        offset = len(self._frames)
-        if record.preview:
-            image = jpeg(restored, self._title.source.video.colour, PREVIEW_WIDTH)
-            self._ledger.put_restored_picture(self._number, offset, image)
-            mask = next(masks, None)
-            if mask is not None:
-                self._ledger.put_restored_picture(self._number, offset, mask_png(mask), "mask")
-        self._motion.add(offset, record, restored)
 
     def _write_grain(self) -> None:
         """Writes the parameters by which players make the grain, if the recipe leaves it to them."""
@@ -330,7 +306,7 @@ class SegmentBuilder:
     def _commit(self) -> SegmentRecord:
         started = time.perf_counter()
         with self._work.call():
-            self._motion.end()
+            self._shown.end()
             self._open_encoder().finish()
             self._write_grain()
         self._seconds["encode"] += time.perf_counter() - started

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import damage_to_wire, fidelity_to_wire, grain_to_wire, tone_change_to_wire
+from reelwright.bus.conversion import (
+    damage_to_wire,
+    fidelity_to_wire,
+    grain_to_wire,
+    tone_change_to_wire,
+    worst_to_wire,
+)
 from reelwright.bus.messages import publish_message
 from reelwright.bus.protocol import Bus, BusClosed, BusFull
 from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.media.picture import Picture
-from reelwright.media.repair_mask import Codes, mask_picture
+from reelwright.media.repair_mask import mask_picture
 from reelwright.media.transport import choose_codec, encode_payload
+from reelwright.media.worst_frame import WorstFrame
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry import metrics
 from reelwright.titles.errors import InternalError, UnavailableError
@@ -21,8 +28,6 @@ from reelwright.wire.frames_pb2 import FrameBatch, Payload, RestoredBatch
 # How soon a publisher that waits for room on the bus notices that its batch was abandoned.
 _PUBLISH_SECONDS = 0.2
 _MAX_CODECS = 16
-# Masks are small beside pictures. Larger ones go to the store, so that the message has room for pictures.
-_MOST_MASK_BYTES = 16 << 10
 
 
 class BatchAbandoned(InternalError):
@@ -58,13 +63,20 @@ class RestoredPublisher:
         self._closed.set()
 
     def publish(
-        self, batch: FrameBatch, restored: Sequence[RestoredFrame], *, seconds: float, is_wanted: Callable[[], bool]
+        self,
+        batch: FrameBatch,
+        restored: Sequence[RestoredFrame],
+        worst: Mapping[int, WorstFrame],
+        *,
+        seconds: float,
+        is_wanted: Callable[[], bool],
     ) -> None:
         """Publishes a restored batch and returns when the bus has it.
 
         Args:
             batch: the batch as it was leased.
             restored: its frames, restored.
+            worst: the worst frame of each shot in it, by its index.
             seconds: wall seconds that the restoration took.
             is_wanted: whether to go on waiting for the bus.
 
@@ -75,26 +87,36 @@ class RestoredPublisher:
             pictures = [frame.picture for frame in restored]
             payload = encode_payload(pictures, self._codec_of(batch.run, pictures[0]))
         with metrics.timed("publish"):
-            try:
-                payload = self._claims.store_if_large(payload, batch.run, batch.segment, batch.attempt)
-            except UnavailableError:
-                raise BatchAbandoned from None
-            message = self._message(batch, payload, seconds)
+            message = self._message(batch, self._stored_if_large(payload, batch), seconds)
             message.damage.extend(damage_to_wire(frame.damage) for frame in restored if frame.damage is not None)
             changes = [frame.tone_change for frame in restored if frame.tone_change is not None]
             message.tone_changes.extend(map(tone_change_to_wire, changes))
             message.fidelity.extend(fidelity_to_wire(frame.fidelity) for frame in restored if frame.fidelity)
             message.grain.extend(grain_to_wire(frame.grain) for frame in restored if frame.grain)
-            if masks := [frame.mask for frame in restored if frame.mask is not None]:
-                message.repair_masks.CopyFrom(self._coded_masks(batch, masks))
+            self._add_worst(message, worst)
             self._publish_when_room(message, is_wanted)
 
-    def _coded_masks(self, batch: FrameBatch, masks: Sequence[Codes]) -> Payload:
-        payload = encode_payload([mask_picture(mask) for mask in masks], "zstd")
-        if len(payload.inline) <= _MOST_MASK_BYTES:
-            return payload
+    def _add_worst(self, message: RestoredBatch, worst: Mapping[int, WorstFrame]) -> None:
+        """Adds what the report may show of these frames; what has no room in the message goes to the store."""
+        if not worst:
+            return
+        message.worst.extend(worst_to_wire(index, found) for index, found in worst.items())
+        masks = [mask_picture(found.mask) for found in worst.values() if found.mask is not None]
+        parts = {
+            "worst_masks": masks,
+            "worst_crops": [crop for found in worst.values() for crop in found.crops],
+            "worst_pictures": [found.picture for found in worst.values()],
+        }
+        beside = len(message.payload.inline)
+        for name, pictures in parts.items():
+            if pictures:
+                payload = self._stored_if_large(encode_payload(pictures, "zstd"), message, beside)
+                beside += len(payload.inline)
+                getattr(message, name).CopyFrom(payload)
+
+    def _stored_if_large(self, payload: Payload, batch: FrameBatch | RestoredBatch, beside: int = 0) -> Payload:
         try:
-            return self._claims.store(payload, batch.run, batch.segment, batch.attempt)
+            return self._claims.store_if_large(payload, batch.run, batch.segment, batch.attempt, beside=beside)
         except UnavailableError:
             raise BatchAbandoned from None
 

@@ -64,7 +64,6 @@ class PictureRestorer:
         frame: int,
         moved: tuple[float, float] = (0.0, 0.0),
         tone: FrameTone | None = None,
-        masked: bool = False,
     ) -> RestoredFrame:
         """Restores a frame.
 
@@ -75,7 +74,6 @@ class PictureRestorer:
             frame: its number in the title.
             moved: samples of `picture` by which the result is moved to the right and down.
             tone: how glare and shadows are opened; None leaves them.
-            masked: whether to tell which samples the repair changed.
 
         Returns:
             A picture `work.scale` times as wide and high, in `work.pix_fmt`, and what was measured.
@@ -106,7 +104,6 @@ class PictureRestorer:
             siting=siting,
             moved=moved,
             tone=tone,
-            masked=masked,
         )
 
 

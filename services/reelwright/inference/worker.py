@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -24,7 +25,9 @@ from reelwright.inference.restored_publisher import BatchAbandoned, RestoredPubl
 from reelwright.inference.restorer import PictureRestorer, lit_frames
 from reelwright.inference.settings import InferenceSettings
 from reelwright.media.transport import decode_payload
+from reelwright.media.worst_frame import WorstFrame
 from reelwright.restoration.restore import RestoredFrame
+from reelwright.restoration.worst_frames import worst_frames
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
@@ -216,9 +219,9 @@ class InferenceWorker:
     def _restore_batch(self, lease: HeldLease) -> None:
         started = time.perf_counter()
         try:
-            restored = self._restore_pictures(lease)
+            restored, worst = self._restore_pictures(lease)
             lease.seconds = time.perf_counter() - started
-            self._publishing.submit(self._publish_batch, lease, restored)
+            self._publishing.submit(self._publish_batch, lease, restored, worst)
         except BatchAbandoned:
             self._pool.release(lease)
         except CorruptPayload as error:
@@ -245,7 +248,8 @@ class InferenceWorker:
         self.defect = self.defect or defect
         self._stop.set()
 
-    def _restore_pictures(self, lease: HeldLease) -> list[RestoredFrame]:
+    def _restore_pictures(self, lease: HeldLease) -> tuple[list[RestoredFrame], dict[int, WorstFrame]]:
+        """The restored frames of a batch, and the worst one of each shot in it by its index."""
         batch = lease.batch
         with metrics.timed("transport"):
             pictures = decode_payload(batch.payload, lease.content)
@@ -261,22 +265,22 @@ class InferenceWorker:
             full_range=batch.work.full_range,
             halo_frames=self._restorer.halo_frames,
         )
-        own, restored = corrections[batch.halo_before :][: len(batch.frames)], []
-        shown = [frame.preview for frame in batch.frames]
+        own, restored = corrections[batch.halo_before :][: len(batch.frames)], list[RestoredFrame]()
         with metrics.timed("restoration"):
-            rows = zip(frame_numbers(batch), frames, own, tones, shown, strict=True)
-            for frame, (picture, window), correction, tone, masked in rows:
+            rows = zip(frame_numbers(batch), frames, own, tones, strict=True)
+            for frame, (picture, window), correction, tone in rows:
                 if lease.revoked or self._abandoning.is_set():
                     raise BatchAbandoned
                 heartbeat()
                 moved = (correction.move_right, correction.move_down)
-                found = self._restorer.restore(
-                    picture, window, batch.work, frame=frame, moved=moved, tone=tone, masked=masked
-                )
+                found = self._restorer.restore(picture, window, batch.work, frame=frame, moved=moved, tone=tone)
                 restored.append(found)
-        return restored
+        shot_starts = [frame.shot_start for frame in batch.frames]
+        return restored, worst_frames(pictures, batch.halo_before, shot_starts, restored)
 
-    def _publish_batch(self, lease: HeldLease, restored: list[RestoredFrame]) -> None:
+    def _publish_batch(
+        self, lease: HeldLease, restored: Sequence[RestoredFrame], worst: Mapping[int, WorstFrame]
+    ) -> None:
         self._pool.mark_waiting(lease)
         with (
             bound_contextvars(**lease.log_fields),
@@ -285,7 +289,7 @@ class InferenceWorker:
         ):
             try:
                 self._publisher.publish(
-                    lease.batch, restored, seconds=lease.seconds, is_wanted=lambda: not lease.revoked
+                    lease.batch, restored, worst, seconds=lease.seconds, is_wanted=lambda: not lease.revoked
                 )
                 metrics.FRAMES_RESTORED.inc(len(restored))
                 self._pool.complete(lease)

@@ -6,15 +6,15 @@ import re
 
 from reelwright.bus.claim_check import remove_payloads
 from reelwright.ledger.delivery import MANIFEST_SUFFIX, REPORT_SUFFIX
+from reelwright.ledger.report_pictures import PREVIEW_NAME, SHOWN_NAME
 from reelwright.ledger.segments import FILE_NAME, RECORD_NAME
 from reelwright.store.folder import Folder
 from reelwright.store.local import TEMPORARY_NAME
 
-_PREVIEW_NAME = re.compile(r"[0-9]{6,}-[0-9]+(-motion)?\.(jpg|png)")
 _FILM_NAME = re.compile(r"film\.[0-9a-z]+" + f"({re.escape(MANIFEST_SUFFIX)}|{re.escape(REPORT_SUFFIX)})?")
 _PRUNED = {
-    "plan": (RECORD_NAME, re.compile(r"end\.json"), _PREVIEW_NAME, TEMPORARY_NAME),
-    "segments": (RECORD_NAME, FILE_NAME, _PREVIEW_NAME, TEMPORARY_NAME),
+    "plan": (RECORD_NAME, re.compile(r"end\.json"), PREVIEW_NAME, TEMPORARY_NAME),
+    "segments": (RECORD_NAME, FILE_NAME, PREVIEW_NAME, SHOWN_NAME, TEMPORARY_NAME),
     "marks": (re.compile(r"[0-9a-z-]+-[0-9a-f]{12}"), TEMPORARY_NAME),
     "": (_FILM_NAME, re.compile(r"(adopted|engine)\.json"), TEMPORARY_NAME),
 }

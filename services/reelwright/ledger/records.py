@@ -10,11 +10,10 @@ The first attempt of a run has the folder RUN itself, a later one RUN/attempts/0
     RUN/plan/000007.json          SegmentPlan                                               (decoder)
     RUN/plan/end.json             PlanEnd                                                   (decoder, last)
     RUN/plan/000007-18.jpg        preview: the segment's frame 18 of the source             (decoder)
-    RUN/plan/000007-18-motion.jpg the shot's motion strip from that frame on                (decoder)
     RUN/segments/000007-HASH.mkv  encoded frames, named by 12 digits of their SHA-256       (encoder)
     RUN/segments/000007-18.jpg    preview: the same frame restored                          (encoder)
-    RUN/segments/000007-18.png    repair mask: which of its samples were changed            (encoder)
-    RUN/segments/000007-18-motion.jpg the same motion strip restored                        (encoder)
+    RUN/segments/000007-18.worst  ShownFrame: what the report shows of it as the worst of   (encoder)
+                                  its shot in the segment
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
     RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
     RUN/marks/encode-000007-ID    WorkMark, while dangerous work is under way               (decoder, encoder)
@@ -164,8 +163,8 @@ class SegmentPlan(VersionedDocument):
         seekable_by: identity of the decoders that may begin a reading at its shot (`decoder.takeover`); empty for none.
     """
 
-    # Earlier versions mark no duplicates and no crops, and a run may be begun by one and continued by another.
-    MAY_DIFFER: ClassVar[dict[str, Any]] = {"frames": {"__all__": {"duplicate", "crop"}}, "seekable_by": True}
+    # Earlier versions mark no duplicates, and a run may be begun by one and continued by another.
+    MAY_DIFFER: ClassVar[dict[str, Any]] = {"frames": {"__all__": {"duplicate"}}, "seekable_by": True}
 
     segment: int
     first_frame: int

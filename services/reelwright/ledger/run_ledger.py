@@ -26,8 +26,9 @@ from reelwright.ledger.records import (
     SourceProbe,
     TitleRecord,
 )
+from reelwright.ledger.report_pictures import ReportPictures
 from reelwright.ledger.run_index import RunIndex
-from reelwright.ledger.segments import RECORD_NAME, PictureKind, SegmentFolder, picture_name
+from reelwright.ledger.segments import RECORD_NAME, SegmentFolder
 from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.folder import Folder
@@ -70,6 +71,7 @@ class RunLedger:
 
     Attributes:
         work_marks: marks of work that may kill its process; see `crash_guard`.
+        pictures: what the report shows.
     """
 
     def __init__(
@@ -90,6 +92,9 @@ class RunLedger:
         self._documents = DocumentFolder(self._folder)
         self._segments = SegmentFolder(self._folder)
         self.work_marks = WorkMarks(self._folder)
+        self.pictures = ReportPictures(
+            self._folder, lambda segment: self._of_holder(segment, lambda earlier: earlier.pictures)
+        )
         self._adopted: dict[int, int] | None = None
 
     def at(self, attempt: int) -> RunLedger:
@@ -206,24 +211,6 @@ class RunLedger:
     def plan_end(self) -> PlanEnd | None:
         """The plan's totals; None before the source is read to its end."""
         return self._documents.read("plan/end.json", PlanEnd)
-
-    def put_source_picture(self, segment: int, offset: int, data: bytes, kind: PictureKind = "preview") -> None:
-        """Writes a picture of the source frame at `offset` in a segment, for the report."""
-        self._folder.create(f"plan/{picture_name(segment, offset, kind)}", data)
-
-    def source_picture(self, segment: int, offset: int, kind: PictureKind = "preview") -> bytes | None:
-        """What `put_source_picture` wrote; None when there is none."""
-        name = f"plan/{picture_name(segment, offset, kind)}"
-        return self._folder.read(name) or self._of_holder(segment, lambda earlier: earlier._folder.read(name))
-
-    def put_restored_picture(self, segment: int, offset: int, data: bytes, kind: PictureKind = "preview") -> None:
-        """Writes a picture of the same frame restored, or what was repaired in it."""
-        self._segments.put_picture(segment, offset, data, kind)
-
-    def restored_picture(self, segment: int, offset: int, kind: PictureKind = "preview") -> bytes | None:
-        """What `put_restored_picture` wrote; None when there is none."""
-        own = self._segments.picture(segment, offset, kind)
-        return own or self._of_holder(segment, lambda earlier: earlier._segments.picture(segment, offset, kind))
 
     def put_segment_file(self, segment: int, local: Path) -> None:
         """Copies an encoded segment here, named by its content; `commit_segment` says which content counts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Literal
 
 from reelwright.ledger.documents import DocumentFolder, differing_keys
 from reelwright.ledger.records import SegmentRecord
@@ -19,9 +18,6 @@ log = get_logger(__name__)
 
 RECORD_NAME = re.compile(r"([0-9]{6,})\.json")
 FILE_NAME = re.compile(r"([0-9]{6,})-([0-9a-f]{12})\.mkv")
-# A frame as JPEG, the motion strip that begins with it as JPEG, and its repair mask (see `media.repair_mask`) as PNG.
-PictureKind = Literal["preview", "motion", "mask"]
-_SUFFIXES: dict[PictureKind, str] = {"preview": ".jpg", "motion": "-motion.jpg", "mask": ".png"}
 _READ_BYTES = 1 << 20
 # What may differ between two encodings of the same restored frames. `frame_digests` may not.
 _MAY_DIFFER = {"file_sha256", "file_bytes", "seconds", "cost", "toolchain", "damage", "fidelity"}
@@ -110,14 +106,6 @@ class SegmentFolder:
         """Removes the record of a segment, which must be made again."""
         self._folder.remove(record_name(segment))
 
-    def put_picture(self, segment: int, offset: int, data: bytes, kind: PictureKind) -> None:
-        """Writes a picture of the restored frame at `offset` in a segment, for the report."""
-        self._folder.create(f"segments/{picture_name(segment, offset, kind)}", data)
-
-    def picture(self, segment: int, offset: int, kind: PictureKind) -> bytes | None:
-        """What `put_picture` wrote; None when there is none."""
-        return self._folder.read(f"segments/{picture_name(segment, offset, kind)}")
-
     def remove_unrecorded(self) -> None:
         """Removes encoded segments that no record names. No process may be encoding."""
         for name in self._folder.list_names("segments"):
@@ -150,8 +138,3 @@ def record_name(segment: int) -> str:
 
 def _file_name(segment: int, sha256: str) -> str:
     return f"segments/{SegmentNumber(segment):06d}-{sha256[:12]}.mkv"
-
-
-def picture_name(segment: int, offset: int, kind: PictureKind) -> str:
-    """The name of a picture of the frame at `offset` in a segment, in the attempt's folder `plan` or `segments`."""
-    return f"{SegmentNumber(segment):06d}-{offset}{_SUFFIXES[kind]}"

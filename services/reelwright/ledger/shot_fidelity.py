@@ -98,11 +98,6 @@ def film_fidelity(shots: Iterable[tuple[ShotFidelity | None, int]]) -> ShotFidel
     )
 
 
-def departure(found: FrameFidelity | ShotFidelity) -> float:
-    """How far a frame departs from its source, in levels: what it adds without support, and what it contradicts."""
-    return math.hypot(found.unsupported, found.coarse_difference)
-
-
 class FrameCurves(BaseModel):
     """The figures of `FrameFidelity` for each frame of a film in order, as whole numbers, so that they are small.
 
@@ -213,7 +208,7 @@ class ShotFidelitySums:
             self._sums[name] += getattr(found, name)
         self._tint = max(self._tint, found.tint)
         # Of equal frames the first one counts.
-        self._worst = max(self._worst, (departure(found), -index))
+        self._worst = max(self._worst, (found.departure, -index))
         gain, offset = (1.0, 0.0) if correction is None else (correction.gain, correction.offset)
         self._before.add((found.level_before - 255 * offset) / gain)
         self._after.add(found.level_after)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from reelwright.ledger.comparison import compare
 from reelwright.ledger.manifest import read_manifest
 from reelwright.ledger.records import Manifest, SegmentPlan
+from reelwright.ledger.report.certificate import WORST_SHOTS
 from reelwright.ledger.report.page import write_comparison
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.bars import film_bars
+from reelwright.local.compared_frames import ComparedFrames, FramePair
+from reelwright.media.bars import film_bars, restored_size
 from reelwright.media.finished_film import pictures_of
-from reelwright.media.jpeg import jpeg
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.types import FrameRecord
 from reelwright.store.output_guard import guard_output
 from reelwright.store.scratch import scratch_folder
-
-_PREVIEW_WIDTH = 1280
+from reelwright.titles.errors import InputError
 
 
 def write_report(one: Path, other: Path, page: Path) -> None:
@@ -35,20 +37,53 @@ def write_report(one: Path, other: Path, page: Path) -> None:
     for film in (one, other):
         guard_output(str(film), str(page))
     first, second = read_manifest(str(one)), read_manifest(str(other))
+    compare(first, second)
     with scratch_folder("comparison", None) as folder:
         ledger = RunLedger(str(folder), second.run)
         frames = tuple(FrameRecord(pts=pts, duration=0) for pts in second.source_pts)
         ledger.put_plan(SegmentPlan(segment=0, first_frame=0, frames=frames, source_digest=""))
-        for put, film, manifest in (
-            (ledger.put_source_picture, one, first),
-            (ledger.put_restored_picture, other, second),
-        ):
-            for frame, image in _previews(film, manifest, {shot.preview_frame for shot in second.shots}):
-                put(0, frame, image)
-        write_comparison(first, second, ledger, page)
+        differing = _put_pictures(ledger, (one, first), (other, second))
+        write_comparison(first, second, ledger, page, differing=differing)
 
 
-def _previews(film: Path, manifest: Manifest, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
-    video = manifest.source.video
-    for frame, picture in pictures_of(film, wanted, film_bars(video, manifest.recipe)):
-        yield frame, jpeg(picture, video.colour, _PREVIEW_WIDTH)
+def _put_pictures(ledger: RunLedger, *films: tuple[Path, Manifest]) -> dict[int, int]:
+    """Puts previews of both films, and the frames in which they differ most; those frames by the index of their shot.
+
+    There are none of films that show different areas of the source: with its black borders restored and without.
+    """
+    (_, one), (_, other) = films
+    colour, previews = other.source.video.colour, {shot.preview_frame for shot in other.shots}
+    (width, height), area = _area(one), _area(other)
+    compared = ComparedFrames(colour, width, height, WORST_SHOTS)
+    ends = {shot.first_frame + shot.frames - 1: number for number, shot in enumerate(other.shots)}
+    for pair in _pairs(films):
+        if pair.frame in previews:
+            ledger.pictures.put_source(0, pair.frame, jpeg(pair.one, colour, PREVIEW_WIDTH))
+            ledger.pictures.put_restored(0, pair.frame, jpeg(pair.other, colour, PREVIEW_WIDTH))
+        if (width, height) == area:
+            compared.add(pair)
+        if pair.frame in ends:
+            compared.end(ends[pair.frame])
+    for frame, shown in compared.shots().values():
+        ledger.pictures.put_shown(0, frame, shown)
+    return {shot: frame for shot, (frame, _) in compared.shots().items()}
+
+
+def _pairs(films: Sequence[tuple[Path, Manifest]]) -> Iterator[FramePair]:
+    """The frames of both films, which are read side by side, so that few pictures are in memory."""
+    readers = [
+        pictures_of(path, range(known.frames_out), film_bars(known.source.video, known.recipe)) for path, known in films
+    ]
+    for frame in range(films[0][1].frames_out):
+        found = [next(reader, None) for reader in readers]
+        for (path, _), picture in zip(films, found, strict=True):
+            if picture is None:
+                raise InputError(f"frame {frame} is missing", str(path), "restore the film again")
+        one, other = (picture for _, picture in filter(None, found))
+        yield FramePair(frame, one, other)
+
+
+def _area(manifest: Manifest) -> tuple[int, int]:
+    """Width and height of what was restored, in samples of the source."""
+    width, height = restored_size(manifest.source.video, manifest.recipe)
+    return width // manifest.recipe.scale, height // manifest.recipe.scale

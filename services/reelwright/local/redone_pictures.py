@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import chain, groupby
 from pathlib import Path
 
 from reelwright.ledger.records import Manifest, SegmentPlan
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.local.redone_segments import RedoneSegments
 from reelwright.media.bars import film_bars
 from reelwright.media.finished_film import pictures_of
-from reelwright.media.jpeg import jpeg
-from reelwright.media.motion_strip import MotionStrips
-from reelwright.media.repair_mask import mask_picture, mask_png
-
-_PREVIEW_WIDTH = 1280
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg, strip
+from reelwright.media.picture import Picture
+from reelwright.media.repair_mask import mask_png
+from reelwright.media.worst_frame import cropped
 
 
 def put_pictures(ledger: RunLedger, manifest: Manifest, film: Path, made: RedoneSegments) -> None:
@@ -33,30 +31,39 @@ def put_pictures(ledger: RunLedger, manifest: Manifest, film: Path, made: Redone
         ledger.put_plan(SegmentPlan(segment=number, first_frame=frames.start, frames=records, source_digest=""))
         places.update({frame: (number, frame - frames.start) for frame in frames})
     for frame, image in made.previews.items():
-        ledger.put_source_picture(*places[frame], image)
-    for frame, image in made.motion.items():
-        ledger.put_source_picture(*places[frame], image, "motion")
-    for frame, mask in made.masks.items():
-        ledger.put_restored_picture(*places[frame], mask_png(mask_picture(mask)), "mask")
+        ledger.pictures.put_source(*places[frame], image)
     _put_restored(ledger, manifest, film, made=made, places=places)
 
 
 def _put_restored(
     ledger: RunLedger, manifest: Manifest, film: Path, *, made: RedoneSegments, places: dict[int, tuple[int, int]]
 ) -> None:
-    video, records = manifest.source.video, list(chain.from_iterable(made.records))
-    shots = [manifest.shots[shot] for shot in sorted(made.worst)]
-    moving = {frame for shot in shots for frame in range(shot.first_frame, shot.first_frame + shot.frames)}
-    moving = {frame for frame in moving if records[frame].crop is not None}
+    video, shown, worst = manifest.source.video, dict[int, bytes](), made.worst.found
+    # A frame may be in the strip of one shot alone.
+    strips = {frame: number for number, each in worst.items() for frame in each.frames}
+    crops: dict[int, list[Picture]] = {number: [] for number in worst}
     previews = {shot.preview_frame for shot in manifest.shots}
-    pictures = pictures_of(film, previews | moving, film_bars(video, manifest.recipe))
-    for segment, found in groupby(pictures, key=lambda each: places[each[0]][0]):
-        put = partial(ledger.put_restored_picture, segment, kind="motion")
-        motion = MotionStrips(video.colour, manifest.recipe.scale, put)
-        for frame, picture in found:
-            offset = places[frame][1]
+    for frame, picture in pictures_of(film, previews | strips.keys() | worst.keys(), film_bars(video, manifest.recipe)):
+        if frame in previews or frame in worst:
+            image = jpeg(picture, video.colour, PREVIEW_WIDTH)
             if frame in previews:
-                ledger.put_restored_picture(segment, offset, jpeg(picture, video.colour, _PREVIEW_WIDTH))
-            if frame in moving:
-                motion.add(offset, records[frame], picture)
-        motion.end()
+                ledger.pictures.put_restored(*places[frame], image)
+            if frame in worst:
+                shown[frame] = image
+        if frame in strips:
+            crops[strips[frame]].append(cropped(picture, worst[strips[frame]].worst.crop, manifest.recipe.scale))
+    for frame, each in worst.items():
+        mask = each.worst.mask
+        ledger.pictures.put_shown(
+            *places[frame],
+            ShownFrame(
+                first=each.frames[0],
+                last=each.frames[-1],
+                frames=len(each.frames),
+                before=jpeg(each.worst.picture, video.colour, PREVIEW_WIDTH),
+                after=shown[frame],
+                mask=b"" if mask is None else mask_png(mask),
+                strip_before=strip(each.crops, video.colour),
+                strip_after=strip(crops[frame], video.colour),
+            ),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain, groupby
@@ -11,18 +11,17 @@ from pathlib import Path
 
 from reelwright.decoder.fading import with_fading
 from reelwright.decoder.look_ahead import look_ahead
-from reelwright.decoder.motion_crops import with_motion_crops
 from reelwright.decoder.segmenter import BatchFrames, batches
-from reelwright.decoder.title_decoder import PREVIEW_WIDTH, segment_and_batch_length, work_of
+from reelwright.decoder.title_decoder import segment_and_batch_length, work_of
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.encoder.grain_table import write_grain_table
 from reelwright.inference.restorer import PictureRestorer, lit_frames
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import Manifest, SegmentRecord, TitleRecord
 from reelwright.ledger.redone_shot import RestoredShot
-from reelwright.ledger.report.certificate import WORST_SHOTS, worst_shots
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.local.job import RestorationJob
+from reelwright.local.redone_worst import WorstOfShots
 from reelwright.media.bars import put_back
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import SegmentEncoder
@@ -30,12 +29,10 @@ from reelwright.media.fading import contrast_points
 from reelwright.media.film_format import film_format
 from reelwright.media.film_grain_fit import GrainyFrame
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
-from reelwright.media.jpeg import jpeg
-from reelwright.media.motion_strip import MotionStrips
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture, pixel_format, without_chroma, without_neutral_chroma
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.media.repair_mask import Codes
 from reelwright.media.repeats import restored_frames, unfolded
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.types import DecodedFrame, FrameRecord
@@ -65,9 +62,7 @@ class RedoneSegments:
         records: the records of those frames.
         files: the encoded files of the segments that were restored, by number.
         previews: the source's previews as JPEG, by frame.
-        motion: its motion strips as JPEG, by the first frame in them, of the worst shots.
-        masks: the repair masks of the previews of the same shots, by frame.
-        worst: the shots that the report may list as the worst, by index.
+        worst: the worst frames of the shots that the report may list as the worst.
     """
 
     def __init__(
@@ -96,10 +91,7 @@ class RedoneSegments:
         self.records: list[list[FrameRecord]] = []
         self.files: dict[int, Path] = {}
         self.previews: dict[int, bytes] = {}
-        self.motion: dict[int, bytes] = {}
-        self.masks: dict[int, Codes] = {}
-        # The shot that is redone may leave the list, and another one come in for it.
-        self.worst = {shot, *(each.number - 1 for each in worst_shots(manifest, WORST_SHOTS + 1))}
+        self.worst = WorstOfShots(manifest, shot)
 
     def restore(self, on_progress: Callable[[ProgressMeter], None]) -> None:
         """Reads the source to its end.
@@ -111,7 +103,7 @@ class RedoneSegments:
         reader = FrameReader(self._title.source, self._recipe)
         lengths = segment_and_batch_length(self._title)
         with closing(frame for frame in reader) as decoded, ThreadPoolExecutor(self._threads) as pool:
-            stream = batches(with_motion_crops(self._prepared(decoded)), *lengths, self._restorer.halo_frames)
+            stream = batches(self._prepared(decoded), *lengths, self._restorer.halo_frames)
             for number, segment in groupby(stream, key=lambda batch: batch.segment):
                 self._read(number, list(segment), pool)
                 meter.advance(len(self.segments[-1]))
@@ -156,32 +148,26 @@ class RedoneSegments:
         self.records.append([record for frame in frames for record in unfolded(frame.record)])
         self.segments.append(range(frames[0].index, frames[0].index + len(self.records[-1])))
         wanted = {shot.preview_frame for shot in self._manifest.shots}
-        motion = MotionStrips(self._video.colour, 1, self.motion.__setitem__)
         for frame in frames:
             if frame.index in wanted:
                 self.previews[frame.index] = jpeg(frame.picture, self._video.colour, PREVIEW_WIDTH)
-            if self._shot_of(frame.index) in self.worst:
-                motion.add(frame.index, frame.record, frame.picture)
-        motion.end()
-        shown = {self._manifest.shots[each].preview_frame for each in self.worst}
-        for part in parts:
-            if shown.intersection(frame.index for frame in part.frames):
-                self._mask(part, shown, pool)
         if any(frame.index in self._frames for frame in frames):
             self._restore_segment(number, parts, pool)
+        else:
+            for part in parts:
+                if worst := self.worst.wanted(part):
+                    self._restore_again(part, worst, self.segments[number], pool)
 
-    def _mask(self, part: BatchFrames, shown: Container[int], pool: ThreadPoolExecutor) -> None:
-        """Finds what was repaired in some frames, by restoring them anew."""
-        frames, lit = [], []
-        for frame, window in zip(part.frames, self._lit(part), strict=True):
-            if frame.index in shown:
-                frames.append(frame)
-                lit.append(window)
-        for frame, restored in zip(frames, pool.map(self._restored_frame, frames, lit), strict=True):
-            if restored.mask is not None:
-                self.masks[frame.index] = restored.mask
-            if frame.index not in self._frames:
-                self._check_same(frame, put_back(restored.picture, self._video, self._recipe).digest())
+    def _restore_again(
+        self, part: BatchFrames, wanted: Sequence[int], segment: range, pool: ThreadPoolExecutor
+    ) -> None:
+        """Restores some frames of other shots, to find what was repaired in them and where they depart most."""
+        lit = [window for index, window in enumerate(self._lit(part)) if index in wanted]
+        frames = [part.frames[index] for index in wanted]
+        restored = dict(zip(wanted, pool.map(self._restored_frame, frames, lit), strict=True))
+        for frame, found in zip(frames, restored.values(), strict=True):
+            self._check_same(frame, put_back(found.picture, self._video, self._recipe).digest())
+        self.worst.add(part, segment, self._pictures(part), restored)
 
     def _restore_segment(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
         title, records = self._title, self.records[number]
@@ -191,7 +177,9 @@ class RedoneSegments:
         tracker, scene, grains = SceneTracker(), list[ScenePlace](), list[GrainyFrame]()
         steadies = self._recipe_of(self._frames.start).steadies
         for part in parts:
-            for frame, restored in zip(part.frames, self._restored(part, pool), strict=True):
+            found = list(pool.map(self._restored_frame, part.frames, self._lit(part)))
+            self.worst.add(part, self.segments[number], self._pictures(part), dict(enumerate(found)))
+            for frame, restored in zip(part.frames, found, strict=True):
                 shown = unfolded(frame.record)
                 if steadies:
                     placed = tracker.place(restored.picture, shot_start=frame.record.shot_start)
@@ -247,17 +235,17 @@ class RedoneSegments:
             what = f"frame {frame.index}, of another shot, came out differently than before"
             raise InputError(what, self._manifest.film, "restore the film again")
 
-    def _restored(self, part: BatchFrames, pool: ThreadPoolExecutor) -> Iterator[RestoredFrame]:
-        return pool.map(self._restored_frame, part.frames, self._lit(part))
+    def _pictures(self, part: BatchFrames) -> list[Picture]:
+        """The pictures of a batch with its halo frames, as the decoder publishes them."""
+        pictures = [frame.picture for frame in (*part.before, *part.frames, *part.after)]
+        if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in part.frames):
+            return [without_chroma(picture) for picture in pictures]
+        return pictures
 
     def _lit(self, part: BatchFrames) -> Iterator[tuple[Picture, FrameWindow | None]]:
         frames = (*part.before, *part.frames, *part.after)
-        pictures = [frame.picture for frame in frames]
-        # As the decoder publishes a batch.
-        if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in part.frames):
-            pictures = [without_chroma(picture) for picture in pictures]
         return lit_frames(
-            pictures,
+            self._pictures(part),
             [self._light(frame) for frame in frames],
             [frame.record.fading for frame in part.frames],
             before=len(part.before),
@@ -281,5 +269,4 @@ class RedoneSegments:
             frame=frame.index,
             moved=moved,
             tone=frame.record.tone,
-            masked=frame.record.preview,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -49,3 +51,8 @@ class FrameFidelity(BaseModel):
     repaired: float = Field(ge=0, le=1)
     scratched: float = Field(ge=0, le=1)
     held_back: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def departure(self) -> float:
+        """How far the frame departs from its source, in levels: what it adds without support or contradicts."""
+        return math.hypot(self.unsupported, self.coarse_difference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import cv2
@@ -13,7 +14,11 @@ from reelwright.media.encode import set_colour, video_frame
 from reelwright.media.picture import Picture
 from reelwright.media.types import ColourInfo
 
-_QUALITY = 85
+PREVIEW_WIDTH = 1280
+"""Most columns of a picture for the report."""
+_QUALITY, _STRIP_QUALITY = 85, 90
+# Columns by which gray and coloured pictures are joined: all of them have colour.
+_COLOURED = 3
 _Image = NDArray[np.uint8]
 
 
@@ -25,6 +30,14 @@ def jpeg(picture: Picture, colour: ColourInfo, max_width: int) -> bytes:
     if width < picture.width:
         image = cast("_Image", cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
     _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return coded.tobytes()
+
+
+def strip(pictures: Sequence[Picture], colour: ColourInfo) -> bytes:
+    """Pictures of one size side by side as a JPEG file. See `jpeg`."""
+    shown = [displayed(picture, colour) for picture in pictures]
+    shown = [each if each.ndim == _COLOURED else np.repeat(each[..., None], _COLOURED, axis=2) for each in shown]
+    _, coded = cv2.imencode(".jpg", np.hstack(shown), [cv2.IMWRITE_JPEG_QUALITY, _STRIP_QUALITY])
     return coded.tobytes()
 
 

@@ -110,11 +110,15 @@ def eight_bits(plane: Plane, depth: int) -> Plane:
     return plane if depth == 8 else (plane >> (depth - 8)).astype(np.uint8)
 
 
+def gray_format(pix_fmt: str) -> str:
+    """The pixel format of the luma alone."""
+    depth = pixel_format(pix_fmt).depth
+    return "gray" if depth == 8 else f"gray{depth}le"
+
+
 def without_chroma(picture: Picture) -> Picture:
     """The luma alone: gray at the same depth."""
-    layout = picture.format
-    gray = "gray" if layout.depth == 8 else f"gray{layout.depth}le"
-    return Picture(gray, picture.width, picture.height, picture.planes[:1])
+    return Picture(gray_format(picture.pix_fmt), picture.width, picture.height, picture.planes[:1])
 
 
 def without_neutral_chroma(picture: Picture) -> Picture:

@@ -20,7 +20,7 @@ def mask_picture(mask: Codes) -> Picture:
     return Picture("gray", columns, rows, (mask,))
 
 
-def mask_png(picture: Picture) -> bytes:
-    """A mask as a PNG file with one channel whose samples are those of the mask."""
-    _, coded = cv2.imencode(".png", picture.planes[0])
+def mask_png(mask: Codes) -> bytes:
+    """A mask (H, W) uint8 as a PNG file with one channel whose samples are those of the mask."""
+    _, coded = cv2.imencode(".png", mask)
     return coded.tobytes()

@@ -46,7 +46,7 @@ def unfolded(record: FrameRecord) -> tuple[FrameRecord, ...]:
     if not record.repeats:
         return (record,)
     own = record.model_copy(update={"repeats": ()})
-    shared = {"duplicate": True, "shot_start": False, "preview": False, "crop": None}
+    shared = {"duplicate": True, "shot_start": False, "preview": False}
     return own, *(own.model_copy(update={**shared, **dict(repeat)}) for repeat in record.repeats)
 
 

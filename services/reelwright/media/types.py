@@ -268,7 +268,6 @@ class FrameRecord(_Value):
         skipped: how much of the source was left out before the frame (recipe: excerpt), in the same units.
         repeats: the frames directly after it that show its picture and are not handled for themselves (recipe:
             duplicates); empty in plans and records, which have each frame for itself.
-        crop: the report shows this part of the frame in the motion strip of its shot; None when it shows none.
     """
 
     pts: int
@@ -282,7 +281,6 @@ class FrameRecord(_Value):
     fading: FrameFading | None = None
     skipped: int = 0
     repeats: tuple[Repeat, ...] = ()
-    crop: Crop | None = None
 
 
 class FrameDamage(_Value):

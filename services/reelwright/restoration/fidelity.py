@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.picture import Picture, Plane
 from reelwright.media.repair_mask import DUST, SCRATCH
 from reelwright.restoration.alignment import Codes
-from reelwright.restoration.invention import UNIT, average, compare, squares
+from reelwright.restoration.invention import UNIT, compare, squares
 
 Luma = NDArray[np.float32]
 
@@ -29,7 +28,6 @@ _QUIET = 0.25
 # when it lost two levels.
 _LINE_STEPS, _NO_LINE = 32, 128
 _CHANGED, _MOST = 2 * UNIT, 1 << 15
-_TINT_PARTS = 4
 _DIGITS = 3
 
 
@@ -65,28 +63,24 @@ def repaired_samples(codes: Codes, repaired: Codes, shape: tuple[int, int]) -> C
     return np.asarray(cv2.absdiff(codes[:rows, :columns], repaired[:rows, :columns]), np.uint8)
 
 
-def repair_mask(reference: Reference, restored: Luma) -> Codes:
-    """Which samples the repair changed; the shares that `measure_fidelity` finds are counted by the same rules.
+@dataclass(frozen=True, slots=True)
+class MeasuredFidelity:
+    """What was measured of a restored frame, and where.
 
-    Args:
-        reference: the frame.
-        restored: as of `measure_fidelity`.
-
-    Returns:
-        (H, W) uint8: sums of `DUST` and `SCRATCH`.
+    Attributes:
+        figures: how it agrees with its source.
+        mask: (H, W) uint8, sums of `DUST` and `SCRATCH`: which samples of the source the repair changed. They are
+            those that `figures` counts. None when no neighbours were read.
+        departure: (h, w) float32, how far it departs in each block of 16x16 samples: mean of the squares, in squared
+            levels, of new detail without support and of coarse difference.
     """
-    rows, columns = reference.luma.shape
-    mask = np.zeros((rows, columns), np.uint8)
-    if reference.repaired is not None:
-        mask[reference.repaired > 0] = DUST
-    small = _sixteenths(average(restored, restored.shape[0] // rows, np.empty((rows, columns), np.float32)))
-    scratched = _scratched(reference.scratch, cv2.subtract(small, _sixteenths(reference.toned)))
-    if scratched is not None:
-        mask[np.asarray(scratched) > 0] += SCRATCH
-    return mask
+
+    figures: FrameFidelity
+    mask: Codes | None
+    departure: NDArray[np.float32]
 
 
-def measure_fidelity(reference: Reference, restored: Luma) -> FrameFidelity:
+def measure_fidelity(reference: Reference, restored: Luma) -> MeasuredFidelity:
     """Measures a restored frame's luma; the tint is left at 0.
 
     Args:
@@ -99,23 +93,37 @@ def measure_fidelity(reference: Reference, restored: Luma) -> FrameFidelity:
     compared = compare(reference.toned, restored)
     small = _sixteenths(compared.small)
     difference = cv2.subtract(small, toned)
+    coarse = _reduced(difference, min(_COARSE, rows, columns))
+    excess = _excess(compared.energy, toned)
+    scratched = _scratched(reference.scratch, difference)
     figures = {
         "difference": _root_mean_square(difference),
-        "coarse_difference": _root_mean_square(_reduced(difference, min(_COARSE, rows, columns))),
+        "coarse_difference": _root_mean_square(coarse),
         "invention": compared.octave,
         "invention_finest": compared.finest,
-        "unsupported": _unsupported(compared.energy, toned),
+        "unsupported": float(np.sqrt(excess.mean(dtype=np.float64))),
         "level_before": cv2.mean(before)[0] / UNIT,
         "level_after": cv2.mean(small)[0] / UNIT,
         "grain_before": _noise(before),
         "grain_after": _noise(small),
     }
-    return FrameFidelity(
+    found = FrameFidelity(
         **{name: round(value, _DIGITS) for name, value in figures.items()},
         tint=0.0,
         repaired=_share(reference.repaired),
-        scratched=_share(_scratched(reference.scratch, difference)),
+        scratched=_share(scratched),
     )
+    contradicted = cv2.resize(squares(coarse), excess.shape[::-1], interpolation=cv2.INTER_AREA)
+    return MeasuredFidelity(found, _mask(reference.repaired, scratched), excess + np.asarray(contradicted, np.float32))
+
+
+def _mask(repaired: Codes | None, scratched: cv2.typing.MatLike | None) -> Codes | None:
+    if repaired is None:
+        return None
+    mask = np.where(repaired > 0, np.uint8(DUST), np.uint8(0))
+    if scratched is not None:
+        mask[np.asarray(scratched) > 0] += SCRATCH
+    return mask
 
 
 def _reduced(values: cv2.typing.MatLike, across: int, down: int = 0) -> cv2.typing.MatLike:
@@ -125,46 +133,14 @@ def _reduced(values: cv2.typing.MatLike, across: int, down: int = 0) -> cv2.typi
     return cv2.resize(values[: rows * down, : columns * across], (columns, rows), interpolation=cv2.INTER_AREA)
 
 
-def _unsupported(energy: NDArray[np.float32], reference: cv2.typing.MatLike) -> float:
-    """Root mean square of what new detail has over the finest octave of the reference, block by block."""
-    if min(reference.shape) < 2:
-        return float(np.sqrt(max(0.0, float(energy.mean(dtype=np.float64)))))
+def _excess(energy: NDArray[np.float32], reference: cv2.typing.MatLike) -> NDArray[np.float32]:
+    """What new detail has over the finest octave of the reference, block by block, as its mean square."""
     blocks = _blocks(reference)
+    if min(reference.shape) < 2:
+        return np.full(blocks, max(0.0, float(energy.mean(dtype=np.float64))), np.float32)
     own = _in_blocks(cv2.subtract(_reduced(squares(reference), 2), squares(_reduced(reference, 2))), blocks)
     fine = _in_blocks(energy, blocks)
-    excess = np.maximum(fine - np.maximum(own, 0), 0)
-    return float(np.sqrt(excess.mean(dtype=np.float64)))
-
-
-def tint_of(source: Picture, restored: Picture, gain: float) -> float:
-    """By how many 8-bit levels the mean chroma of a restored picture differs from the source's where it does most.
-
-    Args:
-        source: the frame; without chroma it counts as neutral.
-        restored: the same restored.
-        gain: code values of `restored` per code value of `source`.
-    """
-    target = restored.format
-    worst = 0.0
-    for number in range(1, target.planes):
-        found = _means(restored.planes[number]) - target.neutral
-        if source.format.planes == target.planes:
-            found = found - gain * (_means(source.planes[number]) - source.format.neutral)
-        worst = max(worst, float(np.abs(found).max()))
-    # A damaged picture may have codes above its depth.
-    return round(min(worst / 2.0 ** (target.depth - 8), 4096.0), _DIGITS)
-
-
-def _means(plane: Plane) -> NDArray[np.float64]:
-    """The means of a plane's parts, of which there are up to 4x4."""
-    rows = np.linspace(0, plane.shape[0], min(_TINT_PARTS, plane.shape[0]) + 1).astype(int)
-    columns = np.linspace(0, plane.shape[1], min(_TINT_PARTS, plane.shape[1]) + 1).astype(int)
-    parts = [
-        cv2.mean(plane[rows[i] : rows[i + 1], columns[j] : columns[j + 1]])[0]
-        for i in range(len(rows) - 1)
-        for j in range(len(columns) - 1)
-    ]
-    return np.array(parts, np.float64)
+    return np.maximum(fine - np.maximum(own, 0), 0)
 
 
 def _share(mask: cv2.typing.MatLike | None) -> float:

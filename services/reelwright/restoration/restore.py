@@ -7,7 +7,7 @@ Each step is a pure function in a module of its own. A linear filter enlarges ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from reelwright.restoration.alignment import Codes
 from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.enlarge import enlarge
-from reelwright.restoration.fidelity import Reference, measure_fidelity, repair_mask, repaired_samples, tint_of
+from reelwright.restoration.fidelity import MeasuredFidelity, Reference, measure_fidelity, repaired_samples
 from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import GrainWanted
@@ -31,6 +31,7 @@ from reelwright.restoration.quantise import code_gain, quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move
 from reelwright.restoration.synthetic_grain import added_grain, measured_grain
+from reelwright.restoration.tint import tint_of
 from reelwright.restoration.tone import ToneMap, tone_map
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import MIDDLE, NetworkInput
@@ -50,8 +51,9 @@ class RestoredFrame:
         damage: what was measured in the source; None with a network that reads single frames.
         tone_change: what opening glare and shadows changed; None when they were left.
         fidelity: how it agrees with the source.
-        mask: (H, W) uint8, which samples of the source the repair changed, see `fidelity.repair_mask`; None when it was
-            not asked for, and with a network that reads single frames.
+        mask: (H, W) uint8, which samples of the source the repair changed, see `fidelity.MeasuredFidelity`; None with a
+            network that reads single frames.
+        departure: (h, w) float32, where it departs from the source, see there.
         grain: what was measured of the grain that was removed; None when that was not wanted.
     """
 
@@ -60,6 +62,7 @@ class RestoredFrame:
     tone_change: ToneChange | None = None
     fidelity: FrameFidelity | None = None
     mask: Codes | None = None
+    departure: NDArray[np.float32] | None = None
     grain: FrameGrain | None = None
 
 
@@ -117,7 +120,6 @@ class Restorer:
         siting: tuple[float, float] = DEFAULT_SITING,
         moved: tuple[float, float] = (0.0, 0.0),
         tone: FrameTone | None = None,
-        masked: bool = False,
     ) -> RestoredFrame:
         """Restores a frame; the result is `scale` times as wide and high.
 
@@ -130,7 +132,6 @@ class Restorer:
             siting: where the first chroma sample of `picture` lies (see `enlarge_chroma`).
             moved: samples of `picture` by which the result is moved to the right and down.
             tone: how glare and shadows are opened; None leaves them.
-            masked: whether to tell which samples the repair changed.
         """
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
@@ -139,7 +140,7 @@ class Restorer:
         toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
         enlarged, grain = self._enlarged(found, toned, frame)
         # Measured before it is scaled in place.
-        measured, mask = self._measured(found, enlarged, toned, masked=masked)
+        measured = self._measured(found, enlarged, toned)
         enlarged *= np.float32(gain * ((1 << source.depth) - 1))
         luma = move(enlarged, moved[0] * self._scale, moved[1] * self._scale)
         planes: list[Plane] = [quantise(luma, target)]
@@ -163,8 +164,8 @@ class Restorer:
                     )
         change = None if toned is None else toned.change
         restored = Picture(out_pix_fmt, *size, tuple(planes))
-        fidelity = measured.model_copy(update={"tint": tint_of(picture, restored, gain)})
-        return RestoredFrame(restored, found.damage, change, fidelity, mask, grain)
+        fidelity = measured.figures.model_copy(update={"tint": tint_of(picture, restored, gain)})
+        return RestoredFrame(restored, found.damage, change, fidelity, measured.mask, measured.departure, grain)
 
     def _repaired(self, picture: Picture, window: FrameWindow | None) -> _RepairedFrame:
         luma = picture.planes[0].astype(np.float32)
@@ -197,19 +198,14 @@ class Restorer:
             restored += grain
         return restored, measured
 
-    def _measured(
-        self, found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None, *, masked: bool
-    ) -> tuple[FrameFidelity, Codes | None]:
-        """How enlarged luma agrees with the source, without the tint; past a limit the luma is changed in place.
-
-        Beside it the mask of `RestoredFrame`.
-        """
+    def _measured(self, found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None) -> MeasuredFidelity:
+        """How enlarged luma agrees with the source, without the tint; past a limit the luma is changed in place."""
         opened = found.luma if toned is None else toned.apply(found.luma.copy())
         reference = Reference(found.luma, opened, found.repaired, found.scratch)
         measured = measure_fidelity(reference, enlarged)
-        held_back = 0.0 if self._limits is None else self._limits.held_back(measured)
-        if held_back:
-            hold_back(enlarged, opened, held_back)
-            measured = measure_fidelity(reference, enlarged).model_copy(update={"held_back": held_back})
-        known = masked and found.repaired is not None
-        return measured, repair_mask(reference, enlarged) if known else None
+        held_back = 0.0 if self._limits is None else self._limits.held_back(measured.figures)
+        if not held_back:
+            return measured
+        hold_back(enlarged, opened, held_back)
+        measured = measure_fidelity(reference, enlarged)
+        return replace(measured, figures=measured.figures.model_copy(update={"held_back": held_back}))

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FrameInfo(_message.Message):
-    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "crop", "skipped", "repeats", "fading")
+    __slots__ = ("pts", "duration", "shot_start", "preview", "concealed", "correction", "tone", "duplicate", "skipped", "repeats", "fading")
     PTS_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
     SHOT_START_FIELD_NUMBER: _ClassVar[int]
@@ -16,7 +16,6 @@ class FrameInfo(_message.Message):
     CORRECTION_FIELD_NUMBER: _ClassVar[int]
     TONE_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
-    CROP_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     REPEATS_FIELD_NUMBER: _ClassVar[int]
     FADING_FIELD_NUMBER: _ClassVar[int]
@@ -28,11 +27,10 @@ class FrameInfo(_message.Message):
     correction: CorrectionInfo
     tone: ToneInfo
     duplicate: bool
-    crop: CropInfo
     skipped: int
     repeats: _containers.RepeatedCompositeFieldContainer[RepeatInfo]
     fading: FadingInfo
-    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ..., skipped: _Optional[int] = ..., repeats: _Optional[_Iterable[_Union[RepeatInfo, _Mapping]]] = ..., fading: _Optional[_Union[FadingInfo, _Mapping]] = ...) -> None: ...
+    def __init__(self, pts: _Optional[int] = ..., duration: _Optional[int] = ..., shot_start: _Optional[bool] = ..., preview: _Optional[bool] = ..., concealed: _Optional[bool] = ..., correction: _Optional[_Union[CorrectionInfo, _Mapping]] = ..., tone: _Optional[_Union[ToneInfo, _Mapping]] = ..., duplicate: _Optional[bool] = ..., skipped: _Optional[int] = ..., repeats: _Optional[_Iterable[_Union[RepeatInfo, _Mapping]]] = ..., fading: _Optional[_Union[FadingInfo, _Mapping]] = ...) -> None: ...
 
 class RepeatInfo(_message.Message):
     __slots__ = ("pts", "duration", "concealed")
@@ -193,7 +191,7 @@ class FrameBatch(_message.Message):
     def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., work: _Optional[_Union[Work, _Mapping]] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., halo_before: _Optional[int] = ..., halo_after: _Optional[int] = ..., halo_corrections: _Optional[_Iterable[_Union[CorrectionInfo, _Mapping]]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RestoredBatch(_message.Message):
-    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "fidelity", "attempt", "repair_masks", "grain")
+    __slots__ = ("run", "segment", "batch", "first_frame", "frames", "last", "payload", "engine", "worker", "seconds", "damage", "cost", "tone_changes", "fidelity", "attempt", "grain", "worst", "worst_pictures", "worst_crops", "worst_masks")
     RUN_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -209,8 +207,11 @@ class RestoredBatch(_message.Message):
     TONE_CHANGES_FIELD_NUMBER: _ClassVar[int]
     FIDELITY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
-    REPAIR_MASKS_FIELD_NUMBER: _ClassVar[int]
     GRAIN_FIELD_NUMBER: _ClassVar[int]
+    WORST_FIELD_NUMBER: _ClassVar[int]
+    WORST_PICTURES_FIELD_NUMBER: _ClassVar[int]
+    WORST_CROPS_FIELD_NUMBER: _ClassVar[int]
+    WORST_MASKS_FIELD_NUMBER: _ClassVar[int]
     run: str
     segment: int
     batch: int
@@ -226,9 +227,24 @@ class RestoredBatch(_message.Message):
     tone_changes: _containers.RepeatedCompositeFieldContainer[ToneChangeInfo]
     fidelity: _containers.RepeatedCompositeFieldContainer[FidelityInfo]
     attempt: int
-    repair_masks: Payload
     grain: _containers.RepeatedCompositeFieldContainer[GrainInfo]
-    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., fidelity: _Optional[_Iterable[_Union[FidelityInfo, _Mapping]]] = ..., attempt: _Optional[int] = ..., repair_masks: _Optional[_Union[Payload, _Mapping]] = ..., grain: _Optional[_Iterable[_Union[GrainInfo, _Mapping]]] = ...) -> None: ...
+    worst: _containers.RepeatedCompositeFieldContainer[WorstFrameInfo]
+    worst_pictures: Payload
+    worst_crops: Payload
+    worst_masks: Payload
+    def __init__(self, run: _Optional[str] = ..., segment: _Optional[int] = ..., batch: _Optional[int] = ..., first_frame: _Optional[int] = ..., frames: _Optional[_Iterable[_Union[FrameInfo, _Mapping]]] = ..., last: _Optional[bool] = ..., payload: _Optional[_Union[Payload, _Mapping]] = ..., engine: _Optional[str] = ..., worker: _Optional[str] = ..., seconds: _Optional[float] = ..., damage: _Optional[_Iterable[_Union[DamageInfo, _Mapping]]] = ..., cost: _Optional[float] = ..., tone_changes: _Optional[_Iterable[_Union[ToneChangeInfo, _Mapping]]] = ..., fidelity: _Optional[_Iterable[_Union[FidelityInfo, _Mapping]]] = ..., attempt: _Optional[int] = ..., grain: _Optional[_Iterable[_Union[GrainInfo, _Mapping]]] = ..., worst: _Optional[_Iterable[_Union[WorstFrameInfo, _Mapping]]] = ..., worst_pictures: _Optional[_Union[Payload, _Mapping]] = ..., worst_crops: _Optional[_Union[Payload, _Mapping]] = ..., worst_masks: _Optional[_Union[Payload, _Mapping]] = ...) -> None: ...
+
+class WorstFrameInfo(_message.Message):
+    __slots__ = ("frame", "crop", "before", "strip")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    CROP_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    STRIP_FIELD_NUMBER: _ClassVar[int]
+    frame: int
+    crop: CropInfo
+    before: int
+    strip: int
+    def __init__(self, frame: _Optional[int] = ..., crop: _Optional[_Union[CropInfo, _Mapping]] = ..., before: _Optional[int] = ..., strip: _Optional[int] = ...) -> None: ...
 
 class GrainInfo(_message.Message):
     __slots__ = ("strength", "octaves")

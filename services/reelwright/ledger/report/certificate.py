@@ -108,6 +108,12 @@ def worst_shots(manifest: Manifest, most: int = WORST_SHOTS) -> list[WorstShot]:
     return found
 
 
+def worst_frames_of(manifest: Manifest) -> dict[int, int]:
+    """The worst frame of each of the worst shots, by the index of the shot, worst first."""
+    known = ((each.number - 1, each.shot.fidelity) for each in worst_shots(manifest))
+    return {index: fidelity.worst_frame for index, fidelity in known if fidelity is not None}
+
+
 def edit_rows(manifest: Manifest) -> Iterator[tuple[str, int, int, float, str]]:
     """Each step of the edit list: name, frames and rows of frames that it changed, mean strength, and its unit."""
     for step in manifest.edits:

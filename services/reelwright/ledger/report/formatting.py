@@ -203,6 +203,13 @@ def repair_sentence(dust: float, scratched: float) -> str:
     return f"repaired: {', '.join(found)} of the samples" if found else "nothing repaired in this frame"
 
 
+def difference_sentence(brighter: float, darker: float) -> str:
+    """Where one film differs from another, as shares of a frame's samples, in words."""
+    found = [f"{name} in {100 * share:.2g} %" for name, share in (("brighter", brighter), ("darker", darker)) if share]
+    differs = f"B is {' and '.join(found)} of the samples" if found else "A and B are alike in this frame"
+    return f"{differs}, by 4 levels or more" if found else differs
+
+
 def stream_description(stream: StreamOutcome) -> str:
     """A stream's codec and language, without those that are unknown."""
     codec = "" if stream.codec == stream.kind else stream.codec

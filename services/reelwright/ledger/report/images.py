@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -80,28 +79,27 @@ class Budget:
         return self._embed(_shrink(small, share, _THUMB_LADDER))
 
     def strip(
-        self, rows: Sequence[tuple[bytes, int]], pixel: Fraction, rotation: int = 0, *, mirrored: bool = False
+        self, jpeg: bytes, count: int, pixel: Fraction, rotation: int = 0, *, mirrored: bool = False
     ) -> str | None:
         """A motion strip as a data URI, each of its pictures rotated for display; as `fit`.
 
         Args:
-            rows: JPEGs that follow each other, each with the number of its pictures, which lie side by side.
+            jpeg: the strip as stored.
+            count: number of its pictures, which lie side by side.
             pixel: width over height of a sample as displayed, before it is rotated.
             rotation: degrees counter-clockwise by which a player rotates a picture.
             mirrored: the player then shows it mirrored, left for right.
         """
-        share, parts = self._share(), list[Image]()
-        for jpeg, count in rows:
-            row = _decode(jpeg, 0)
-            if row is None or row.shape[1] % count:
-                return None
-            parts += np.split(row, count, axis=1)
+        share, row = self._share(), _decode(jpeg, 0)
+        if row is None or row.shape[1] % count:
+            return None
+        parts = np.split(row, count, axis=1)
         if pixel != 1:
             size = (max(1, round(parts[0].shape[1] * pixel)), parts[0].shape[0])
             parts = [np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8) for part in parts]
         whole = np.hstack([_turned(part, rotation, mirrored=mirrored) for part in parts])
-        unchanged = len(rows) == 1 and pixel == 1 and rotation == 0 and not mirrored and len(rows[0][0]) <= share
-        return self._embed(rows[0][0] if unchanged else _shrink(whole, share, _LADDER))
+        unchanged = pixel == 1 and rotation == 0 and not mirrored and len(jpeg) <= share
+        return self._embed(jpeg if unchanged else _shrink(whole, share, _LADDER))
 
     def mask(self, codes: Image, rotation: int = 0, *, mirrored: bool = False) -> str | None:
         """A repair mask as a data URI of a PNG that is transparent where nothing was changed; as `fit`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from reelwright.ledger.comparison import compare
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.records import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
-from reelwright.ledger.report.certificate import compared_curves, curves, edit_rows, worst_shots
+from reelwright.ledger.report.certificate import compared_curves, curves, edit_rows, worst_frames_of, worst_shots
 from reelwright.ledger.report.shot_pictures import ShotPictures
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.timestamp import time_span, timestamp
@@ -48,18 +48,21 @@ def write_report(manifest: Manifest, ledger: RunLedger, film: str, scratch: Path
     with scratch_folder("report", scratch) as scratch_path:
         page = scratch_path / "report.html"
         with page.open("wb") as stream:
-            _page(manifest, ledger).dump(stream, encoding="utf-8")
+            _page(manifest, ledger, worst_frames_of(manifest)).dump(stream, encoding="utf-8")
         folder.upload(name, page)
 
 
-def write_comparison(one: Manifest, other: Manifest, ledger: RunLedger, page: Path) -> None:
+def write_comparison(
+    one: Manifest, other: Manifest, ledger: RunLedger, page: Path, *, differing: Mapping[int, int]
+) -> None:
     """Writes the report of a film compared with another one of its source.
 
     Args:
         one: the other film's manifest.
         other: the film's manifest.
-        ledger: holds pictures of `one` as previews of the source, and those of `other` as previews of the film.
+        ledger: holds pictures of `one` as those of the source, and those of `other` as those of the film.
         page: where the report goes.
+        differing: the shots whose differences are shown, by their index, and the frame of each that is shown.
 
     Raises:
         InputError: see `ledger.comparison.compare`.
@@ -68,7 +71,7 @@ def write_comparison(one: Manifest, other: Manifest, ledger: RunLedger, page: Pa
     """
     try:
         with page.open("wb") as stream:
-            _page(other, ledger, one).dump(stream, encoding="utf-8")
+            _page(other, ledger, differing, one).dump(stream, encoding="utf-8")
     except OSError as error:
         raise output_error(error, str(page)) from None
 
@@ -98,9 +101,12 @@ def _environment() -> Environment:
     )
 
 
-def _page(manifest: Manifest, ledger: RunLedger, compared: Manifest | None = None) -> TemplateStream:
+def _page(
+    manifest: Manifest, ledger: RunLedger, frames: Mapping[int, int], compared: Manifest | None = None
+) -> TemplateStream:
     shown, worst = spaced(manifest.shots, MOST_SHOTS), worst_shots(manifest)
-    pictures = ShotPictures(manifest, ledger, shown, () if compared else worst)
+    words = formatting.difference_sentence if compared else formatting.repair_sentence
+    pictures = ShotPictures(manifest, ledger, shown, frames, words=words)
     style, script = _asset("report.css"), _asset("report.js")
     distinct = len(set(manifest.pts))
     return (

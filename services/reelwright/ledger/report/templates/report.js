@@ -7,8 +7,8 @@
   const zooms = [...document.querySelectorAll("[data-zoom]")];
   // The part of the picture in view: magnification, and the picture's corner as a share of the stage.
   const view = { zoom: 1, x: 0, y: 0 };
-  const mask = byId("mask"), repairs = byId("repairs");
-  let current = 0, showsRepairs = false;
+  const mask = byId("mask"), marks = byId("marks");
+  let current = 0, showsMarks = false;
 
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
@@ -35,12 +35,12 @@
     showView();
   }
 
-  function showRepairs() {
-    const { mask: source, repaired } = shots[current].dataset, known = repaired !== undefined;
-    repairs.disabled = !known;
-    repairs.title = known ? repaired : "Only the worst shots have it";
-    repairs.setAttribute("aria-pressed", String(known && showsRepairs));
-    mask.hidden = !(known && showsRepairs && source);
+  function showMarks() {
+    const { mask: source, marked } = shots[current].dataset, known = marked !== undefined;
+    marks.disabled = !known;
+    marks.title = known ? marked : "Only the shots in the list of strips have it";
+    marks.setAttribute("aria-pressed", String(known && showsMarks));
+    mask.hidden = !(known && showsMarks && source);
     if (mask.hidden) mask.removeAttribute("src"); else mask.src = source;
   }
 
@@ -58,8 +58,8 @@
       other.tabIndex = other === shot ? 0 : -1;
       other.setAttribute("aria-current", String(other === shot));
     });
-    where.textContent = `Shot ${data.shot} of ${viewer.dataset.shots}, frame ${Number(data.frame).toLocaleString("en")}, ${data.at}${data.damage ? `: ${data.damage}` : ""}${data.repaired ? `; ${data.repaired}` : ""}`;
-    showRepairs();
+    where.textContent = `Shot ${data.shot} of ${viewer.dataset.shots}, frame ${Number(data.frame).toLocaleString("en")}, ${data.at}${data.damage ? `: ${data.damage}` : ""}${data.marked ? `; ${data.marked}` : ""}`;
+    showMarks();
     byId("previous").disabled = current === 0;
     byId("next").disabled = current === shots.length - 1;
     const strip = byId("strip"), item = shot.parentElement;
@@ -115,7 +115,7 @@
     showSplit();
   });
   zooms.forEach((button) => button.addEventListener("click", () => zoomTo(Number(button.dataset.zoom))));
-  repairs.addEventListener("click", () => { showsRepairs = !showsRepairs; showRepairs(); });
+  marks.addEventListener("click", () => { showsMarks = !showsMarks; showMarks(); });
   byId("previous").addEventListener("click", () => showShot(current - 1));
   byId("next").addEventListener("click", () => showShot(current + 1));
   shots.forEach((shot, index) => shot.addEventListener("click", () => showShot(index)));
