@@ -359,6 +359,7 @@ class LedgerContract:
         claims, payload = ClaimCheck(root, 100), payload_of(bytes(101))
         small = payload_of(bytes(100))
         assert claims.store_if_large(small, RUN, 7) == small
+        assert claims.store_if_large(small, RUN, 7, beside=1).reference, "the message has no room for both"
         checked = claims.store_if_large(payload, RUN, 7)
         assert checked.reference == f"{RUN}/payloads/000007/{payload.digest.hex()}"
         assert (checked.digest, checked.codec, checked.inline) == (payload.digest, "raw", b"")
