@@ -188,7 +188,7 @@ def _draw_codec(rng: np.random.Generator, *, gentle: bool) -> tuple[Codec, int]:
     if draw < (0.6 if gentle else 0.5):
         return "jpeg", int(rng.integers(80, 98) if gentle else rng.integers(45, 97))
     if draw < 0.7:
-        return "libx264", int(rng.integers(14, 24) if gentle else rng.integers(16, 31))
+        return "libx264", int(rng.integers(14, 28) if gentle else rng.integers(16, 31))
     if draw < (1.0 if gentle else 0.8):
         return "mpeg2video", int(rng.integers(2, 5) if gentle else rng.integers(2, 12))
     return "none", 0

@@ -102,3 +102,18 @@ def test_at_the_end_of_a_shot_nothing_is_dust() -> None:
     window, _ = speckled()
     window[MIDDLE + 1 :] = window[MIDDLE]
     assert not dust_of(window).map.any()
+
+
+def test_what_two_neighbours_have_outside_of_the_picture_is_no_dust() -> None:
+    """A speck of a plain scene is dust while three neighbours show its place, and stays where only two of them do."""
+    window = np.full((5, 96, 128), 120, np.uint8)
+    window[MIDDLE][40:48, 6:14] = 20
+    small = [flow_luma(frame) for frame in window]
+    found = []
+    for outside in (1, 2):
+        aligned = align(window)
+        # Half-size pixels to the left: the border of the picture stands in for what lies beyond it.
+        aligned.flows[:outside, ..., 0] = -20
+        found.append(find_dust(window, aligned, small, GrainMeasurement(0.0, 0.0).smooth).map)
+    assert found[0][40:48, 6:14].mean() > 200
+    assert not found[1].any()

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import AlignedWindow, Codes, Window, flow_luma
+from reelwright.restoration.alignment import AlignedWindow, Codes, Flow, Window, flow_luma
 from reelwright.restoration.realignment import realign
 from reelwright.restoration.specks import Floats, Labels, RankedFrames, Specks, find_specks
 from reelwright.restoration.window_network import MIDDLE
@@ -41,6 +41,8 @@ _APART_FLOOR, _BESIDE_FLOOR, _UNREST_FLOOR = 0.02, 0.05, 0.3
 _BESIDE_WEIGHT, _UNLIKE_WEIGHT, _UNREST_WEIGHT = 0.7, 2.8, 0.15
 _ENOUGH, _SIZE_WEIGHT, _SIZE = 2.7, 0.4, 100.0
 _MOST_BESIDE, _MOST_UNLIKE = -_BESIDE_WEIGHT * float(np.log(_BESIDE_FLOOR)), _UNLIKE_WEIGHT * _UNLIKE
+# Around a speck, over so many pixels, fewer than two neighbours on average lie outside of the picture.
+_AROUND, _MOST_OUTSIDE = 4, 2.0
 # Sigma of smoothed grain that is allowed for on film without grain.
 _LEAST_SMOOTH = 0.5
 # So much of it must be there before the second alignment.
@@ -65,7 +67,8 @@ def find_dust(window: Window, aligned: AlignedWindow, small: Window, smooth: flo
     """Where the middle frame stands out from three of its four neighbours, on the same side.
 
     One neighbour may differ, as it may have dust there too. Places that stand out are first aligned again by the motion
-    around them. At the end of a shot, where copies stand in for both neighbours of one side, nothing is dust.
+    around them. At the end of a shot, where copies stand in for both neighbours of one side, nothing is dust,
+    nor where two neighbours lie outside of the picture.
 
     Args:
         window: five frames (H, W) uint8, as they were before they were aligned.
@@ -87,6 +90,7 @@ def find_dust(window: Window, aligned: AlignedWindow, small: Window, smooth: flo
     specks = find_specks(np.asarray(cv2.bitwise_and(ranked.spike(), near), np.uint8), threshold)
     specks = specks.only(_undisturbed(specks, ranked, smooth))
     specks = specks.only(_is_dust(specks, ranked, small, threshold))
+    specks = specks.only(_is_seen(specks, aligned.flows))
     if not specks.labels.size or specks.pixels.size > _DUST_SHARE * near.size:
         return nothing
     score = np.zeros(near.shape, np.uint8)
@@ -132,6 +136,24 @@ def _is_dust(specks: Specks, ranked: RankedFrames, small: Window, threshold: flo
             evidence[index] += _UNLIKE_WEIGHT * _unlike(small, plain, box)
         evidence[index] -= enough
     return np.asarray(evidence > 0, np.bool_)
+
+
+def _is_seen(specks: Specks, flows: Flow) -> NDArray[np.bool_]:
+    """Whether three neighbours show the place of each speck and what is around it, (specks,).
+
+    What two neighbours have outside of the picture stands out from its border, which stands in for what is not there.
+    """
+    rows, columns = flows.shape[1:3]
+    found = np.ones(specks.labels.size, np.bool_)
+    for index, label in enumerate(specks.labels):
+        x, y, width, height, _ = (int(each) for each in specks.boxes[label])
+        top, bottom = max(0, (y - _AROUND) // 2), min(rows, (y + height + _AROUND) // 2)
+        left, right = max(0, (x - _AROUND) // 2), min(columns, (x + width + _AROUND) // 2)
+        here = flows[:, top:bottom, left:right]
+        across, down = np.arange(left, right) + here[..., 0], np.arange(top, bottom)[:, None] + here[..., 1]
+        outside = (across < 0) | (across > columns - 1) | (down < 0) | (down > rows - 1)
+        found[index] = outside.sum(axis=0).mean() < _MOST_OUTSIDE
+    return found
 
 
 def _beside(ranked: RankedFrames, scene: Codes, box: Labels, least: float) -> float:
