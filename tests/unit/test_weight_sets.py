@@ -24,7 +24,7 @@ from reelwright.titles.errors import ModelError
 from training.export import join, read, with_detail, write
 
 SMALL = WindowNetwork(channels=8, layers=3)
-CLEAN, MIDDLE, GRAINY = 0.5, 2.5, 6.0
+CLEAN, MIDDLE, GRAINY = 0.5, 2.125, 6.0
 
 
 @pytest.fixture
