@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.codecs import compress, to_codes
+from training.codecs import recorded_in_h264
+from training.damage import blurred
 from training.dataset import Photograph
 
 Field = NDArray[np.float32]
@@ -104,13 +105,13 @@ def _softened(clip: Field, rng: np.random.Generator) -> Field:
     It is out of focus, and half of such clips are blurred by motion along a line as well.
     """
     sigma = float(rng.uniform(0.4, 1.6))
-    soft = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for frame in clip])
+    soft = np.stack([blurred(frame, sigma) for frame in clip])
     if rng.random() < 0.5:
         line = _line(float(rng.uniform(2, 10)), float(rng.uniform(0, np.pi)))
         soft = np.stack([cv2.filter2D(frame, -1, line, borderType=cv2.BORDER_REFLECT) for frame in soft])
     if rng.random() >= _CODED_SHARE:
         return soft
-    return compress(to_codes(soft), "libx264", int(rng.integers(14, 27))).astype(np.float32) / np.float32(255)
+    return recorded_in_h264(soft, int(rng.integers(14, 27)))
 
 
 def _line(length: float, angle: float) -> Field:

@@ -40,6 +40,11 @@ def to_codes(field: NDArray[np.float32]) -> Codes:
     return np.asarray(np.clip(np.rint(field * np.float32(255)), 0, 255), np.uint8)
 
 
+def recorded_in_h264(clip: NDArray[np.float32], crf: int) -> NDArray[np.float32]:
+    """A clip (n, rows, columns) in [0, 1] as H.264 of this crf leaves it, float32 in [0, 1]."""
+    return compress(to_codes(clip), "libx264", crf).astype(np.float32) / np.float32(255)
+
+
 def _through_video(frames: Codes, codec: Codec, quality: int) -> Codes:
     _, rows, columns = frames.shape
     if codec == "libx264":

@@ -119,7 +119,7 @@ def apply(clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2)
         (frames, rows, columns) uint8.
     """
     middle = len(clip) // 2
-    film = np.stack([_blurred(frame, damage.lens) for frame in _woven(clip, damage, rng)])
+    film = np.stack([blurred(frame, damage.lens) for frame in _woven(clip, damage, rng)])
     source = film
     for _ in range(scale // 2):
         source = np.stack([shrink(frame, damage.shrinking) for frame in source])
@@ -131,7 +131,7 @@ def apply(clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2)
     if damage.grain:
         source = grained(source, sigma=strength, size=damage.grain_size, density=damage.grain_density, rng=rng)
     if damage.copy:
-        source = np.stack([_blurred(frame, damage.copy) for frame in source])
+        source = np.stack([blurred(frame, damage.copy) for frame in source])
         source = grained(source, sigma=strength, size=damage.grain_size, density=damage.grain_density, rng=rng)
     if damage.dust:
         share = source[0].size / 160**2
@@ -140,7 +140,7 @@ def apply(clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2)
     for _ in range(damage.scratches):
         artefacts.scratch(source, rng)
     if damage.scan:
-        source = np.stack([_blurred(frame, damage.scan) for frame in source])
+        source = np.stack([blurred(frame, damage.scan) for frame in source])
     return compress(to_codes(source), damage.codec, damage.quality)
 
 
@@ -157,7 +157,7 @@ def grained(source: Field, *, sigma: float, size: float, density: float, rng: np
         rng: random numbers.
     """
     noise = rng.standard_normal(source.shape, np.float32)
-    noise = np.stack([_blurred(frame, size) for frame in noise])
+    noise = np.stack([blurred(frame, size) for frame in noise])
     tones = np.clip(source, 0, 1)
     curve = (1 - density) + density * 2 * np.sqrt(tones * (1 - tones))
     return np.asarray(source + noise * curve * np.float32(sigma / 255 / noise.std()), np.float32)
@@ -206,7 +206,8 @@ def _woven(clip: Field, damage: Damage, rng: np.random.Generator) -> Field:
     return np.stack(moved).astype(np.float32)
 
 
-def _blurred(frame: Field, sigma: float) -> Field:
+def blurred(frame: Field, sigma: float) -> Field:
+    """A frame (rows, columns) blurred by a Gaussian; as it is below 0.15 pixels, where the kernel is one pixel."""
     if sigma < 0.15:
         return frame
     return np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32)

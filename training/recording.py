@@ -6,11 +6,10 @@ undamaged film that learns from sharp photographs alone sharpens what was never 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-from training.codecs import compress, to_codes
-from training.damage import Field, grained
+from training.codecs import recorded_in_h264
+from training.damage import Field, blurred, grained
 
 # Shares of the clips, and the ranges of blur (sigma in pixels of the truth), grain (levels of 255, drawn by its
 # logarithm; size and dependence on tone as in `grained`) and H.264 (crf).
@@ -31,11 +30,11 @@ def recorded(clip: Field, rng: np.random.Generator) -> Field:
     """
     if rng.random() < _SOFT:
         sigma = float(rng.uniform(*_BLUR))
-        clip = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma, borderType=cv2.BORDER_REFLECT) for frame in clip])
+        clip = np.stack([blurred(frame, sigma) for frame in clip])
     if rng.random() < _GRAINY:
         sigma = float(np.exp(rng.uniform(*np.log(_GRAIN))))
         size, density = float(rng.uniform(*_SIZE)), float(rng.uniform(*_DENSITY))
         clip = np.clip(grained(clip, sigma=sigma, size=size, density=density, rng=rng), 0, 1)
     if rng.random() < _CODED:
-        clip = compress(to_codes(clip), "libx264", int(rng.integers(*_CRF))).astype(np.float32) / np.float32(255)
+        clip = recorded_in_h264(clip, int(rng.integers(*_CRF)))
     return clip

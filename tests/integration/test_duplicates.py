@@ -59,23 +59,27 @@ def restored(source: Path, output: Path, *settings: str) -> dict[str, Any]:
     return manifest_of(output)
 
 
+def counted_restorations(monkeypatch: pytest.MonkeyPatch) -> list[RestoredFrame]:
+    """The frames that are restored from now on, in the order of their ends."""
+    restored_frames, restore = list[RestoredFrame](), Restorer.restore
+
+    def recorded(*arguments: Any, **more: Any) -> RestoredFrame:
+        restored_frames.append(restore(*arguments, **more))
+        return restored_frames[-1]
+
+    monkeypatch.setattr(Restorer, "restore", recorded)
+    return restored_frames
+
+
 def test_repeats_are_restored_once_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each shows the restored frame before it, to the bit, at its own time, and nothing else is another."""
     source = tmp_path / "slowed.mkv"
     known = film_with_repeats(source)
-    restorations = 0
-    restore = Restorer.restore
-
-    def counted(*arguments: Any, **more: Any) -> RestoredFrame:
-        nonlocal restorations
-        restorations += 1
-        return restore(*arguments, **more)
-
-    monkeypatch.setattr(Restorer, "restore", counted)
+    restorations = counted_restorations(monkeypatch)
     settings = ("duplicates=restore-once", "deflicker=on", "tone.glare=0.5")
     encoded = REGISTRY.get_sample_value("reelwright_frames_encoded_total") or 0.0
     found = restored(source, tmp_path / "film.mkv", "profile=master", *settings)
-    assert restorations == 30
+    assert len(restorations) == 30
     # By this the progress counts, whose whole has the repeats.
     assert REGISTRY.get_sample_value("reelwright_frames_encoded_total") == encoded + 40
     digests, others = found["frame_digests"], [index for index in range(40) if index not in known]
@@ -130,20 +134,12 @@ def test_a_shot_with_repeats_is_restored_again_alone(
     restored(source, output, *settings)
     before, content = read_manifest(str(output)), packets(output)
     assert len(before.duplicates) == sum(count // 3 for count in DISTINCT)
-    restorations = 0
-    restore = Restorer.restore
-
-    def counted(*arguments: Any, **more: Any) -> RestoredFrame:
-        nonlocal restorations
-        restorations += 1
-        return restore(*arguments, **more)
-
-    monkeypatch.setattr(Restorer, "restore", counted)
+    restorations = counted_restorations(monkeypatch)
     assert run(["redo", str(output), "--shot", "3", "--set", "grain.keep=0.4"]) == 0
     # The second segment, and the worst frames of other shots that are in the first one, for their repair masks.
     second = [index for index in range(before.frames_in) if index not in before.duplicates][24]
     worst = [entry.fidelity.worst_frame for entry in before.shots[:2] if entry.fidelity is not None]
-    assert restorations == sum(DISTINCT) - 24 + sum(frame < second for frame in worst)
+    assert len(restorations) == sum(DISTINCT) - 24 + sum(frame < second for frame in worst)
     assert packets(output) == content
     file = {"film_sha256", "film_bytes", "redone"}
     assert read_manifest(str(output)).model_dump(exclude=file) == before.model_dump(exclude=file)

@@ -13,10 +13,10 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.conversion import crop_from_wire
 from reelwright.ledger.records import TitleRecord
 from reelwright.ledger.shown_frame import ShownFrame
+from reelwright.ledger.shown_frame_coding import code_shown_frame
 from reelwright.media.bars import restored_size
-from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg, strip
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture, gray_format
-from reelwright.media.repair_mask import mask_png
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import DecodedFrame
 from reelwright.media.worst_frame import STRIP_REACH, WorstFrame, cropped
@@ -164,17 +164,14 @@ class ShownFrames:
         """Puts the worst frame of the shot, if there is one; called after the segment's last frame."""
         best = self._best
         if best is not None:
-            before = best.worst.crops[best.left_out :][: len(best.crops)]
-            mask = best.worst.mask
-            shown = ShownFrame(
-                first=best.frames[0],
-                last=best.frames[-1],
-                frames=len(best.frames),
-                before=jpeg(best.worst.picture, self._colour, PREVIEW_WIDTH),
+            source_strip = best.worst.crops[best.left_out :][: len(best.crops)]
+            shown = code_shown_frame(
+                self._colour,
+                best.frames,
+                before=best.worst.picture,
                 after=best.after,
-                mask=b"" if mask is None else mask_png(mask),
-                strip_before=strip(before, self._colour),
-                strip_after=strip(best.crops, self._colour),
+                mask=best.worst.mask,
+                strips=(source_strip, best.crops),
             )
             self._put(best.offset, shown)
         self._best = None

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.ledger.shown_frame import ShownFrame
-from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg, strip
+from reelwright.ledger.shown_frame_coding import code_shown_frame
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture, eight_bits
-from reelwright.media.repair_mask import mask_png
 from reelwright.media.types import ColourInfo, Crop
 from reelwright.media.worst_frame import STRIP_REACH, cropped, fullest_part
 
@@ -111,13 +111,11 @@ class ComparedFrames:
         mask = np.zeros(best.levels.shape, np.uint8)
         mask[best.levels >= MARKED_LEVELS] = _BRIGHTER
         mask[best.levels <= -MARKED_LEVELS] = _DARKER
-        return ShownFrame(
-            first=best.frames[0],
-            last=best.frames[-1],
-            frames=len(best.frames),
-            before=jpeg(best.pair.one, self._colour, PREVIEW_WIDTH),
+        return code_shown_frame(
+            self._colour,
+            best.frames,
+            before=best.pair.one,
             after=jpeg(best.pair.other, self._colour, PREVIEW_WIDTH),
-            mask=mask_png(mask),
-            strip_before=strip(best.ones, self._colour),
-            strip_after=strip(best.others, self._colour),
+            mask=mask,
+            strips=(best.ones, best.others),
         )

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from reelwright.ledger.records import Manifest, SegmentPlan
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.ledger.shown_frame import ShownFrame
+from reelwright.ledger.shown_frame_coding import code_shown_frame
 from reelwright.local.redone_segments import RedoneSegments
 from reelwright.media.bars import film_bars
 from reelwright.media.finished_film import pictures_of
-from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg, strip
+from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture
-from reelwright.media.repair_mask import mask_png
 from reelwright.media.worst_frame import cropped
 
 
@@ -53,17 +52,12 @@ def _put_restored(
         if frame in strips:
             crops[strips[frame]].append(cropped(picture, worst[strips[frame]].worst.crop, manifest.recipe.scale))
     for frame, each in worst.items():
-        mask = each.worst.mask
-        ledger.pictures.put_shown(
-            *places[frame],
-            ShownFrame(
-                first=each.frames[0],
-                last=each.frames[-1],
-                frames=len(each.frames),
-                before=jpeg(each.worst.picture, video.colour, PREVIEW_WIDTH),
-                after=shown[frame],
-                mask=b"" if mask is None else mask_png(mask),
-                strip_before=strip(each.crops, video.colour),
-                strip_after=strip(crops[frame], video.colour),
-            ),
+        found = code_shown_frame(
+            video.colour,
+            each.frames,
+            before=each.worst.picture,
+            after=shown[frame],
+            mask=each.worst.mask,
+            strips=(each.crops, crops[frame]),
         )
+        ledger.pictures.put_shown(*places[frame], found)
