@@ -15,9 +15,11 @@ import pytest
 
 from reelwright.bus.claim_check import ClaimCheck
 from reelwright.ledger.delivery import manifest_location, report_location
-from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_builder import build_manifest
+from reelwright.ledger.manifest_file import read_manifest, write_manifest
 from reelwright.ledger.output_claims import check_claim, claim_output
-from reelwright.ledger.records import Manifest, Outcome, PlanEnd
+from reelwright.ledger.records import Outcome, PlanEnd
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.runs import list_runs

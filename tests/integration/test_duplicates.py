@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 
 from reelwright.bus.conversion import frame_from_wire, frame_numbers, frame_to_wire
 from reelwright.cli.main import run
-from reelwright.ledger.manifest import read_manifest
+from reelwright.ledger.manifest_file import read_manifest
 from reelwright.media.picture import Picture
 from reelwright.media.repeats import MOST_REPEATS, folded, unfolded
 from reelwright.media.types import DecodedFrame, FrameRecord

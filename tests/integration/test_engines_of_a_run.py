@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.cli.main import run
-from reelwright.ledger.manifest import read_manifest
+from reelwright.ledger.manifest_file import read_manifest
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.window_network import NetworkInput
 from tests.support.films import small_film

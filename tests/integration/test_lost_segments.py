@@ -11,7 +11,8 @@ from reelwright.bus.topics import RESTORED
 from reelwright.encoder import film_assembler as assembly
 from reelwright.encoder.film_assembler import assemble_title
 from reelwright.ledger.attempts import place_request
-from reelwright.ledger.records import Manifest, Outcome
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.store.folder import Folder
 from reelwright.wire.frames_pb2 import RestoredBatch

@@ -20,8 +20,9 @@ from reelwright.decoder.title_decoder import describe_title
 from reelwright.encoder import film_assembler as assembly
 from reelwright.encoder.film_assembler import assemble_title
 from reelwright.ledger.attempts import place_request
-from reelwright.ledger.manifest import read_manifest
-from reelwright.ledger.records import Manifest, Outcome, SourceProbe
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_file import read_manifest
+from reelwright.ledger.records import Outcome, SourceProbe
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe

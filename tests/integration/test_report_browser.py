@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from reelwright.ledger.delivery import report_location
-from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_builder import build_manifest
 from reelwright.ledger.report.page import write_comparison, write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.frame_fidelity import FrameFidelity

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from reelwright.client.submission import submit
-from reelwright.ledger.manifest import read_manifest
+from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.records import Adoption, Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.store.folder import parent_folder

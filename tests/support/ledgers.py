@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.ledger.manifest import FilmFacts, build_manifest
-from reelwright.ledger.records import Manifest, PlanEnd, SegmentPlan, SegmentRecord, SourceProbe, TitleRecord
+from reelwright.ledger.film_facts import FilmFacts
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_builder import build_manifest
+from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, SourceProbe, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.media.frame_fidelity import FrameFidelity

@@ -8,8 +8,8 @@ import pytest
 
 from reelwright.ledger.c2pa import definition
 from reelwright.ledger.edits import EditAccount, EditStep, is_deinterlaced
+from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.measured_frame import MeasuredFrame
-from reelwright.ledger.records import Manifest
 from reelwright.media.frame_correction import FrameCorrection, ToneChange
 from reelwright.titles.recipe import Grain, Recipe
 from tests.support.ledgers import fidelity_of, manifest_of_shots, planned, video_of

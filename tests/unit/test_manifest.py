@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -11,18 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelwright.ledger.delivery import manifest_location
-from reelwright.ledger.manifest import (
-    build_manifest,
-    film_duration,
-    read_manifest,
-    shots_of,
-    worst_time_error,
-    write_manifest,
-)
-from reelwright.ledger.measured_frame import MeasuredFrame
-from reelwright.ledger.records import PlanEnd, ShotDamage
+from reelwright.ledger.film_times import film_duration
+from reelwright.ledger.manifest_builder import build_manifest
+from reelwright.ledger.manifest_file import read_manifest, write_manifest
+from reelwright.ledger.records import PlanEnd
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.frame_correction import ToneChange
 from reelwright.media.types import FrameDamage
 from reelwright.titles.errors import InputError, LedgerError
 from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
@@ -81,52 +73,6 @@ def test_a_film_of_two_engines_is_refused(tmp_path: Path) -> None:
     put_run(ledger, tmp_path, title_of(), FRAMES)
     with pytest.raises(LedgerError, match="engine test among those of another-1"):
         build_manifest(ledger, film_of(12))
-
-
-@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=20))
-def test_shots_cover_the_film_once(lengths: list[int]) -> None:
-    """Shots cover the film without gap or overlap, and each has one of its own previews."""
-    frames = planned(lengths)
-    shots = list(shots_of(MeasuredFrame(frame) for frame in frames))
-    assert [shot.frames for shot in shots] == lengths
-    assert [shot.first_frame for shot in shots] == [sum(lengths[:i]) for i in range(len(lengths))]
-    for shot in shots:
-        assert shot.first_frame <= shot.preview_frame < shot.first_frame + shot.frames
-        assert frames[shot.preview_frame].preview
-
-
-def test_a_shot_has_the_mean_of_what_was_measured_in_its_frames() -> None:
-    """Figures are averaged within each shot; a shot in which nothing was measured or changed has none."""
-    figures = {"grain_size": 0.5, "blockiness": 0.2, "sharpness": 0.4}
-    measured = [
-        FrameDamage(grain=4, dust=0, **figures),
-        FrameDamage(grain=8, dust=0.001, **figures),
-        FrameDamage(grain=2, dust=0, **figures),
-        None,
-    ]
-    changed = [None, None, ToneChange(brightness=1, changed=0.2), ToneChange(brightness=-2, changed=0)]
-    first, second, third = shots_of(map(MeasuredFrame, planned((2, 1, 1)), measured, changed))
-    assert (first.tone_change, second.tone_change, third.tone_change) == (None, *changed[2:])
-    assert first.damage == ShotDamage(grain=6, dust_frames=0.5, **figures)
-    assert second.damage == ShotDamage(grain=2, dust_frames=0, **figures)
-    assert third.damage is None
-
-
-@given(
-    steps=st.lists(st.integers(1, 5000), min_size=1, max_size=50),
-    start=st.integers(-10_000, 10_000),
-    unit=st.sampled_from([Fraction(1, 1000), Fraction(1, 90_000), Fraction(1, 16_000), Fraction(1001, 24_000)]),
-)
-def test_rounding_to_a_container_is_no_error_and_more_is(steps: list[int], start: int, unit: Fraction) -> None:
-    """Times rounded to the container's unit are accepted, and a time moved by two units is not."""
-    source = [start + sum(steps[:i]) for i in range(len(steps) + 1)]
-    tick = Fraction(1, 600)
-    film = [round(pts * tick / unit) + 77 for pts in source]
-    assert worst_time_error(film, unit, source, tick) <= 1
-    film[-1] += 2
-    assert worst_time_error(film, unit, source, tick) >= 1
-    film[-1] += 1
-    assert worst_time_error(film, unit, source, tick) > 1
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 import tests.support.ledgers
 from reelwright.ledger.delivery import report_location
-from reelwright.ledger.manifest import build_manifest
-from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness, TitleRecord
+from reelwright.ledger.manifest import Manifest, ShotDamage, ShotEntry, ShotSteadiness
+from reelwright.ledger.manifest_builder import build_manifest
+from reelwright.ledger.records import TitleRecord
 from reelwright.ledger.report import formatting, page, shot_pictures
 from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report

@@ -17,7 +17,7 @@ from reelwright.bus.conversion import (
     tone_change_to_wire,
 )
 from reelwright.decoder.tone_curves import with_tone
-from reelwright.ledger.records import ShotEntry
+from reelwright.ledger.manifest import ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.media.frame_correction import FrameTone, ToneChange
 from reelwright.media.picture import PIXEL_FORMATS, Picture

@@ -16,7 +16,8 @@ from reelwright.bus.conversion import request_to_wire
 from reelwright.bus.messages import read_message
 from reelwright.bus.protocol import Record
 from reelwright.inference.restorer import PictureRestorer
-from reelwright.ledger.manifest import build_manifest, read_manifest, write_manifest
+from reelwright.ledger.manifest_builder import build_manifest
+from reelwright.ledger.manifest_file import read_manifest, write_manifest
 from reelwright.ledger.records import Outcome, PlanEnd
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.picture import Picture

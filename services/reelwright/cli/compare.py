@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Compare two films of one source shot by shot, by what was measured in their frames."""
     from reelwright.ledger.comparison import compare
-    from reelwright.ledger.manifest import read_manifest
+    from reelwright.ledger.manifest_file import read_manifest
     from reelwright.ledger.report.formatting import comparison_sentence, frame_time
     from reelwright.local.comparison_report import write_report
 

@@ -27,7 +27,7 @@ def command(
     """List the shots of a film that depart most from its source, worst first."""
     from reelwright.ledger.acceptance import accept_shot
     from reelwright.ledger.c2pa import definition
-    from reelwright.ledger.manifest import read_manifest
+    from reelwright.ledger.manifest_file import read_manifest
     from reelwright.ledger.report.certificate import worst_shots
     from reelwright.ledger.report.formatting import judgement_of, qc_sentence
 

@@ -16,9 +16,13 @@ from reelwright.bus.protocol import Bus, BusClosed
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.adopted_film import fetch_adopted_film
 from reelwright.ledger.crash_guard import CrashGuard
-from reelwright.ledger.manifest import FilmFacts, build_manifest, film_duration, write_manifest
+from reelwright.ledger.film_facts import FilmFacts
+from reelwright.ledger.film_times import film_duration
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_builder import build_manifest
+from reelwright.ledger.manifest_file import write_manifest
 from reelwright.ledger.output_claims import check_claim
-from reelwright.ledger.records import Manifest, Outcome, PlanEnd, TitleRecord
+from reelwright.ledger.records import Outcome, PlanEnd, TitleRecord
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.ledger.segments import file_sha256

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from reelwright.ledger.delivery import manifest_location, report_location
 from reelwright.ledger.judgement import Judgement
-from reelwright.ledger.manifest import read_manifest
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.report.page import with_judgements
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError

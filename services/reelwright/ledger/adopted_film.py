@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path, PurePath
 
 from reelwright.ledger.delivery import report_location
-from reelwright.ledger.manifest import write_manifest
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_file import write_manifest
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.store.folder import parent_folder

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from reelwright.ledger.edits import EditStep
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.shot_fidelity import film_fidelity
 
 _ENHANCED = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.shot_fidelity import ShotFidelity
 from reelwright.titles.errors import InputError
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
 from reelwright.media.profiles import profile_spec
 from reelwright.store.allowed_locations import AllowedLocations, refuse_in_ledger
 from reelwright.store.folder import Folder, parent_folder

@@ -1,396 +1,167 @@
-"""The manifest beside a film: what the film is, how it was made, and an account of every frame."""
+"""The manifest beside a film: the document that says what the film is and how it was made."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from reelwright.ledger.delivery import manifest_location
-from reelwright.ledger.edits import EditAccount, EditStep, is_deinterlaced, limited_frames
-from reelwright.ledger.excerpts import excerpt_notes
-from reelwright.ledger.measured_frame import MeasuredFrame
-from reelwright.ledger.records import Manifest, PlanEnd, SegmentRecord, ShotDamage, ShotEntry
-from reelwright.ledger.run_ledger import RunLedger
-from reelwright.ledger.shot_contrast import ContrastSums
-from reelwright.ledger.shot_fidelity import CurveAccount, ShotFidelitySums
-from reelwright.ledger.steadiness import SteadinessAccount
+from reelwright.ledger.edits import EditStep
+from reelwright.ledger.judgement import Judgement, Redoing
+from reelwright.ledger.shot_contrast import ShotContrast
+from reelwright.ledger.shot_fidelity import FrameCurves, ShotFidelity
 from reelwright.media.frame_correction import ToneChange
-from reelwright.media.types import FrameRecord, StreamOutcome
-from reelwright.store.folder import parent_folder
-from reelwright.titles.errors import InputError, LedgerError
-from reelwright.titles.identity import engine_matches
-
-# A short title on a cheap pod costs a few thousandths of a unit.
-_COST_DIGITS = 6
-_MIXED_TOOLCHAINS = (
-    "parts of the film were decoded or encoded by different versions of the libraries, which the manifest names: "
-    "another restoration need not give the same bytes"
-)
+from reelwright.media.types import SourceInfo, StreamOutcome, TimeBase
+from reelwright.titles.recipe import Recipe, known_recipe
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilmFacts:
-    """The assembled film, as read back from its file.
+class ShotSteadiness(BaseModel):
+    """How unsteady a shot was and is: root mean squares of what changes faster than within a second.
 
     Attributes:
-        name: the file's name without its folder.
-        sha256: of the file's bytes, as hex.
-        size: in bytes.
+        weave_before: of the scene's place in the source's frames, in samples of the source.
+        weave_after: of its place in the restored frames, in the same samples.
+        flicker_before: of its light in the source's frames, in per cent of its level.
+        flicker_after: the same in the restored frames.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    weave_before: float
+    weave_after: float
+    flicker_before: float
+    flicker_after: float
+
+
+class ShotDamage(BaseModel):
+    """What was measured in the frames of a shot, as `FrameDamage`: the mean of each figure.
+
+    Attributes:
+        grain: standard deviation, in 8-bit levels.
+        grain_size: correlation between adjacent pixels, 0 to 1.
+        blockiness: excess of the gradient at the borders of 8x8 blocks, 0 to 1.
+        sharpness: energy of the finest detail relative to that of detail twice as large, 0 to 1.
+        dust_frames: share of the frames in which dust was replaced.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    grain: float
+    grain_size: float
+    blockiness: float
+    sharpness: float
+    dust_frames: float
+
+
+class ShotEntry(BaseModel):
+    """A shot of the finished film.
+
+    Attributes:
+        first_frame: index of its first frame in the title.
+        frames: how many frames it has.
+        preview_frame: index in the title of the frame that the report shows for it. Manifests written before 0.1.0
+            call this field `sample_frame`.
+        damage: what was measured in its frames; None when the model reads single frames.
+        steadiness: before and after; None when the recipe steadies nothing, or the shot is too short to be measured.
+        tone_change: what opening glare and shadows changed in its frames, the mean of each figure; None when the recipe
+            opens neither.
+        fidelity: how its frames agree with the source; None when a part of it was not measured.
+        contrast: before and after; None when the recipe leaves fading.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    first_frame: int
+    frames: int
+    preview_frame: int = Field(validation_alias=AliasChoices("preview_frame", "sample_frame"))
+    damage: ShotDamage | None = None
+    steadiness: ShotSteadiness | None = None
+    tone_change: ToneChange | None = None
+    fidelity: ShotFidelity | None = None
+    contrast: ShotContrast | None = None
+
+
+class Manifest(BaseModel):
+    """What a film is and how it was made; `reelwright verify` checks the film against it.
+
+    Attributes:
+        format: version of this document.
+        run: name of the run.
+        version: of the program.
+        engine: identity of the engine that restored every frame.
+        model_sha256: of the model's file, as hex.
+        toolchains: every `media.toolchain.toolchain_identity` that decoded or encoded a part of the film.
+        recipe: what was done to the film; without the keys that this version does not know.
+        source: what `probe` found in the source.
+        source_fingerprint: `titles.identity.content_fingerprint` of the source.
+        film: the file's name without its folder.
+        film_sha256: of the file, as hex.
+        film_bytes: size of the file.
         width: of the stored picture, in luma samples.
         height: the same.
         pix_fmt: of the video stream.
+        frames_in: frames that were read from the source.
+        frames_out: frames in the film; always equal to `frames_in`.
+        concealed: indices of the frames that replace one that did not decode.
+        duplicates: indices of the frames that repeat the one before (see `media.duplicates`); empty in manifests of
+            earlier versions.
+        truncated_at: PTS at which an incomplete source ended, in the source's time base; None for a complete source.
         time_base: seconds per unit of `pts`.
-        pts: of each frame in presentation order, as the container holds them.
-        lossless: decoding the film gives the restored frames exactly.
-        streams: what became of the source's other streams.
-        chapters: number of chapters.
+        pts: of each frame, as the film's container holds them.
+        source_pts: of the same frames, in the source's time base; of an excerpt less what was left out before each.
+        excerpts: of an excerpt each part's first frame and its time in the source; empty for a whole film.
+        lossless: decoding the film gives pictures with `frame_digests`.
+        frame_digests: SHA-256 of each restored picture's samples, as hex.
+        streams: what became of each of the source's other streams.
+        chapters: number of chapters in the film.
         timecode: at which the film starts, as hh:mm:ss:ff; empty without a timecode.
-        seconds: wall seconds per stage that the segment records do not hold.
+        shots: the film's shots in order.
+        edits: what was done to which frames.
+        frame_fidelity: how each frame agrees with its source; None when a frame was not measured.
+        judgements: what people said about its shots, in the order of time.
+        redone: shots that were restored again with settings of their own, in the order of time.
+        seconds: wall seconds per stage, summed over threads.
+        cost: of the restoration of its frames: the price of the workers' pods for the time it took, in the operator's
+            currency. Time in which pods waited is not counted, nor work that was lost and done again.
         notes: sentences for a person: conversions, and what the container cannot hold.
     """
 
-    name: str
-    sha256: str
-    size: int
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: str = "reelwright-manifest-1"
+    run: str
+    version: str
+    engine: str
+    model_sha256: str
+    toolchains: tuple[str, ...] = ()
+    recipe: Annotated[Recipe, BeforeValidator(known_recipe)]
+    source: SourceInfo
+    source_fingerprint: str
+    film: str
+    film_sha256: str
+    film_bytes: int
     width: int
     height: int
     pix_fmt: str
-    time_base: Fraction
-    pts: Sequence[int]
+    frames_in: int
+    frames_out: int
+    concealed: tuple[int, ...]
+    duplicates: tuple[int, ...] = ()
+    truncated_at: int | None
+    time_base: TimeBase
+    pts: tuple[int, ...]
+    source_pts: tuple[int, ...]
+    excerpts: tuple[tuple[int, int], ...] = ()
     lossless: bool
-    streams: tuple[StreamOutcome, ...] = ()
-    chapters: int = 0
+    frame_digests: tuple[str, ...]
+    streams: tuple[StreamOutcome, ...]
+    chapters: int
     timecode: str = ""
-    seconds: dict[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class _FrameAccount:
-    """What the manifest needs of the records. The records themselves would take ten times the memory.
-
-    Attributes:
-        source_pts: of each frame, in the source's time base.
-        digests: SHA-256 of each restored frame, as hex.
-        concealed: indices of the frames that replace damaged ones.
-        duplicates: indices of the frames that repeat the one before.
-        excerpts: of an excerpt, see `Manifest`.
-        seconds: time of each stage.
-        toolchains: that encoded a segment.
-        engines: that restored a segment.
-        cost: what their restoration cost.
-        steadiness: how steady each shot was and is.
-        edits: what was done to which frames.
-        curves: how each frame agrees with its source.
-    """
-
-    edits: EditAccount
-
-    source_pts: list[int] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
-    concealed: list[int] = field(default_factory=list)
-    duplicates: list[int] = field(default_factory=list)
-    excerpts: list[tuple[int, int]] = field(default_factory=list)
-    seconds: Counter[str] = field(default_factory=Counter)
-    toolchains: set[str] = field(default_factory=set)
-    engines: set[str] = field(default_factory=set)
+    shots: tuple[ShotEntry, ...]
+    edits: tuple[EditStep, ...] = ()
+    frame_fidelity: FrameCurves | None = None
+    judgements: tuple[Judgement, ...] = ()
+    redone: tuple[Redoing, ...] = ()
+    seconds: dict[str, float]
     cost: float = 0.0
-    steadiness: SteadinessAccount = field(default_factory=SteadinessAccount)
-    curves: CurveAccount = field(default_factory=CurveAccount)
-    _skipped: int = 0
-
-    def collect(self, records: Iterable[SegmentRecord]) -> Iterator[MeasuredFrame]:
-        """Yields the records' frames with what was measured in them, and collects what the manifest needs."""
-        for record in records:
-            self.digests += record.frame_digests
-            self.engines.add(record.engine)
-            self.seconds.update(record.seconds)
-            self.cost += record.cost
-            self.toolchains.add(record.toolchain)
-            self.steadiness.add(record)
-            measured = record.damage or (None,) * len(record.frames)
-            changes = record.tone_changes or (None,) * len(record.frames)
-            fidelity = record.fidelity or (None,) * len(record.frames)
-            points = record.points or (None,) * len(record.frames)
-            for found in zip(record.frames, measured, changes, fidelity, points, strict=True):
-                frame = MeasuredFrame(*found)
-                self.edits.add(len(self.source_pts), frame)
-                self.curves.add(frame.fidelity)
-                if frame.record.concealed:
-                    self.concealed.append(len(self.source_pts))
-                if frame.record.duplicate:
-                    self.duplicates.append(len(self.source_pts))
-                self._add_part(frame.record)
-                self.source_pts.append(frame.record.pts)
-                yield frame
-
-    def shots(self, records: Iterable[SegmentRecord]) -> tuple[ShotEntry, ...]:
-        """The shots of the records' frames; collects what the manifest needs."""
-        found = list(shots_of(self.collect(records)))
-        pairs = zip(found, self.steadiness.shots(), strict=True)
-        return tuple(shot.model_copy(update={"steadiness": steadiness}) for shot, steadiness in pairs)
-
-    def _add_part(self, record: FrameRecord) -> None:
-        if self.edits.recipe.excerpt.whole:
-            return
-        if not self.excerpts or record.skipped != self._skipped:
-            self.excerpts.append((len(self.source_pts), record.pts + record.skipped))
-        self._skipped = record.skipped
-
-
-def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
-    """Builds the manifest of a finished run and checks every frame; reads one segment's documents at a time.
-
-    Raises:
-        LedgerError: the run is not finished, plan, records and film disagree about a frame or its time, or frames were
-            restored with another engine than the one the run is bound to.
-    """
-    title, end = ledger.title(), ledger.plan_end()
-    if title is None or end is None:
-        raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
-    recipe, video = title.request.recipe, title.source.video
-    account = _FrameAccount(edits=EditAccount(recipe, is_deinterlaced(recipe, video)))
-    shots = account.shots(_checked_records(ledger, end))
-    _check_times(ledger.run, film, account.source_pts, video.time_base)
-    for spent in (film.seconds, end.seconds):
-        account.seconds.update(spent)
-    # Documents of version 0.1 name no toolchain.
-    toolchains = tuple(sorted((account.toolchains | {title.toolchain}) - {""}))
-    edits = account.edits.steps()
-    return Manifest(
-        run=ledger.run,
-        version=title.version,
-        engine=_only_engine(ledger, account.engines),
-        model_sha256=title.request.model_sha256,
-        toolchains=toolchains,
-        recipe=recipe,
-        source=title.source,
-        source_fingerprint=title.request.fingerprint,
-        film=film.name,
-        film_sha256=film.sha256,
-        film_bytes=film.size,
-        width=film.width,
-        height=film.height,
-        pix_fmt=film.pix_fmt,
-        frames_in=end.frames,
-        frames_out=len(film.pts),
-        concealed=tuple(account.concealed),
-        duplicates=tuple(account.duplicates),
-        truncated_at=end.truncated_at,
-        time_base=film.time_base,
-        pts=tuple(film.pts),
-        source_pts=tuple(account.source_pts),
-        excerpts=tuple(account.excerpts),
-        lossless=film.lossless,
-        frame_digests=tuple(account.digests),
-        streams=film.streams,
-        chapters=film.chapters,
-        timecode=film.timecode,
-        shots=shots,
-        edits=edits,
-        frame_fidelity=account.curves.whole(),
-        seconds={stage: round(total, 3) for stage, total in sorted(account.seconds.items())},
-        cost=round(account.cost, _COST_DIGITS),
-        notes=(
-            *film.notes,
-            *excerpt_notes(recipe.excerpt),
-            *([_MIXED_TOOLCHAINS] if len(toolchains) > 1 else []),
-            *limited_notes(shots, edits),
-        ),
-    )
-
-
-def limited_notes(shots: Sequence[ShotEntry], edits: Sequence[EditStep]) -> list[str]:
-    """What the limits of the recipe did, as a sentence; none when they did nothing."""
-    frames = limited_frames(edits)
-    if not frames:
-        return []
-    count = sum(shot.fidelity is not None and shot.fidelity.held_back > 0 for shot in shots)
-    counted = [
-        f"{number} {word if number == 1 else word + 's'}" for number, word in ((frames, "frame"), (count, "shot"))
-    ]
-    note = (
-        f"in {' of '.join(counted)} the network's work went past a limit of the recipe, and less of it was used; "
-        "the edit list names the frames"
-    )
-    return [note]
-
-
-def shots_of(frames: Iterable[MeasuredFrame]) -> Iterator[ShotEntry]:
-    """The shots of a film in order, each with its last preview, or its first frame if it has no preview.
-
-    Args:
-        frames: the film's frames, each with what was measured and what was changed in it.
-    """
-    first, count, preview = 0, 0, 0
-    sums = _ShotSums()
-    for index, frame in enumerate(frames):
-        if frame.record.shot_start and count:
-            yield sums.shot(first, count, preview)
-            first, count, preview = index, 0, index
-            sums = _ShotSums()
-        count += 1
-        preview = index if frame.record.preview else preview
-        sums.add(index, frame)
-    if count:
-        yield sums.shot(first, count, preview)
-
-
-@dataclass(slots=True)
-class _ShotSums:
-    """Sums of what was measured and changed in the frames of a shot.
-
-    Attributes:
-        frames: number of frames with a measurement.
-        dusty: those of them with dust.
-        sums: sum of each figure of FrameDamage but dust.
-        changed_frames: number of frames whose tone was changed.
-        changes: sum of each figure of ToneChange.
-        fidelity: what was measured in the restored frames.
-        contrast: where their dark and bright ends lie.
-    """
-
-    frames: int = 0
-    dusty: int = 0
-    sums: Counter[str] = field(default_factory=Counter)
-    changed_frames: int = 0
-    changes: Counter[str] = field(default_factory=Counter)
-    fidelity: ShotFidelitySums = field(default_factory=ShotFidelitySums)
-    contrast: ContrastSums = field(default_factory=ContrastSums)
-
-    def add(self, index: int, frame: MeasuredFrame) -> None:
-        damage, change = frame.damage, frame.change
-        self.fidelity.add(index, frame.fidelity, frame.record.correction)
-        self.contrast.add(frame)
-        if damage is not None:
-            self.frames += 1
-            self.dusty += damage.dust > 0
-            self.sums.update(damage.model_dump(exclude={"dust"}))
-        if change is not None:
-            self.changed_frames += 1
-            self.changes.update(change.model_dump())
-
-    def shot(self, first: int, frames: int, preview: int) -> ShotEntry:
-        """The shot of these frames."""
-        damage = change = None
-        if self.frames:
-            means = {name: round(total / self.frames, 3) for name, total in self.sums.items()}
-            damage = ShotDamage(**means, dust_frames=round(self.dusty / self.frames, 4))
-        if self.changed_frames:
-            change = ToneChange(**{name: round(sum_ / self.changed_frames, 4) for name, sum_ in self.changes.items()})
-        return ShotEntry(
-            first_frame=first,
-            frames=frames,
-            preview_frame=preview,
-            damage=damage,
-            tone_change=change,
-            fidelity=self.fidelity.shot(),
-            contrast=self.contrast.shot(),
-        )
-
-
-def worst_time_error(
-    pts: Sequence[int], time_base: Fraction, source_pts: Sequence[int], source_tick: Fraction
-) -> float:
-    """The largest difference between a frame's time and its source's, in units of the film's time base.
-
-    Times count from the first frame. A container rounds each time to its own unit, so up to 1 is exact.
-
-    Args:
-        pts: the film's, one per frame, in units of `time_base` seconds.
-        time_base: seconds per unit of `pts`.
-        source_pts: the source's, as many, in units of `source_tick` seconds.
-        source_tick: seconds per unit of `source_pts`.
-    """
-    if not pts:
-        return 0.0
-    ratio = source_tick / time_base
-    # Integers are faster than fractions; a long film has hundreds of thousands of frames.
-    up, down = ratio.numerator, ratio.denominator
-    start = pts[0] * down - source_pts[0] * up
-    worst = max(abs(ours * down - theirs * up - start) for ours, theirs in zip(pts, source_pts, strict=True))
-    return worst / down
-
-
-def film_duration(manifest: Manifest) -> Fraction:
-    """Seconds from a film's first frame to the end of its last one; that is as long as the mean of the others."""
-    count = len(manifest.pts)
-    if count < 2:
-        return Fraction(0)
-    return (manifest.pts[-1] - manifest.pts[0]) * manifest.time_base * Fraction(count, count - 1)
-
-
-def write_manifest(manifest: Manifest, film: str) -> None:
-    """Writes the manifest beside the film at an fsspec location, completely or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    folder, name = parent_folder(manifest_location(film))
-    folder.replace(name, manifest.model_dump_json().encode())
-
-
-def read_manifest(film: str) -> Manifest:
-    """Reads the manifest beside the film at an fsspec location.
-
-    Raises:
-        InputError: there is none, or it is incomplete.
-        OutputError: its folder cannot be read.
-    """
-    location = manifest_location(film)
-    folder, name = parent_folder(location)
-    data = folder.read(name)
-    if data is None:
-        raise InputError("no such manifest", location, "keep the manifest beside its film, under the same name")
-    try:
-        return Manifest.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = ": ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])
-        raise InputError(f"not a whole manifest: {reason}", location, "restore the film again") from None
-
-
-def _checked_records(ledger: RunLedger, end: PlanEnd) -> Iterator[SegmentRecord]:
-    """The records of a run in order, each checked against its plan."""
-    frames = 0
-    for segment in range(end.segments):
-        plan, record = ledger.plan(segment), ledger.segment(segment)
-        where = f"run {ledger.run}, segment {segment}"
-        if plan is None or record is None:
-            raise LedgerError(f"{where}: {'planned' if plan else 'not planned'} but not committed")
-        if plan.frames != record.frames or len(record.frame_digests) != len(plan.frames):
-            raise LedgerError(f"{where}: the frames encoded are not the frames planned")
-        _check_measured(record, where)
-        if not plan.first_frame == record.first_frame == frames:
-            raise LedgerError(f"{where}: starts at frame {record.first_frame} after {frames} frames")
-        frames += len(plan.frames)
-        yield record
-    if frames != end.frames:
-        raise LedgerError(f"run {ledger.run}: {end.frames} frames were read and {frames} restored")
-
-
-def _check_measured(record: SegmentRecord, where: str) -> None:
-    for name in ("damage", "tone_changes", "fidelity", "scene", "points"):
-        if (count := len(getattr(record, name))) not in {0, len(record.frames)}:
-            raise LedgerError(f"{where}: {count} measurements for {len(record.frames)} frames ({name})")
-
-
-def _only_engine(ledger: RunLedger, found: set[str]) -> str:
-    # Without frames no engine was needed.
-    engine = ledger.engine() or min(found, default="")
-    # Not compared as texts: records of earlier versions do not name the processor.
-    if foreign := sorted(each for each in found if not engine_matches(engine, each)):
-        raise LedgerError(f"run {ledger.run}: frames of engine {foreign[0]} among those of {engine}")
-    return engine
-
-
-def _check_times(run: str, film: FilmFacts, source_pts: Sequence[int], source_tick: Fraction) -> None:
-    if len(film.pts) != len(source_pts):
-        raise LedgerError(f"run {run}: {len(source_pts)} frames were restored and {len(film.pts)} are in the film")
-    error = worst_time_error(film.pts, film.time_base, source_pts, source_tick)
-    if error > 1:
-        raise LedgerError(f"run {run}: a frame of the film is {float(error * film.time_base):.6f} s off its time")
+    notes: tuple[str, ...] = ()

@@ -8,9 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from reelwright.ledger.edits import UNITS, EditAccount, EditStep
-from reelwright.ledger.manifest import FilmFacts, limited_notes, shots_of
+from reelwright.ledger.film_facts import FilmFacts
+from reelwright.ledger.manifest import Manifest, ShotEntry, ShotSteadiness
+from reelwright.ledger.manifest_builder import limited_notes
 from reelwright.ledger.measured_frame import MeasuredFrame
-from reelwright.ledger.records import Manifest, ShotEntry, ShotSteadiness
+from reelwright.ledger.shot_entries import shots_of
 from reelwright.ledger.shot_fidelity import CurveAccount, FrameCurves
 
 

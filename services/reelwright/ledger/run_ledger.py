@@ -14,11 +14,11 @@ from typing import Protocol, TypeVar
 from reelwright.bus.claim_check import remove_payloads
 from reelwright.ledger import delivery
 from reelwright.ledger.documents import DocumentFolder, differing_keys
+from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.pruning import remove_attempt, remove_temporary, remove_work
 from reelwright.ledger.records import (
     Adoption,
     EngineBinding,
-    Manifest,
     Outcome,
     PlanEnd,
     SegmentPlan,

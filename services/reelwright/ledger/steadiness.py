@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from reelwright.ledger.records import SegmentRecord, ShotEntry, ShotSteadiness
+from reelwright.ledger.manifest import ShotEntry, ShotSteadiness
+from reelwright.ledger.records import SegmentRecord
 from reelwright.media.frame_correction import ScenePlace
 
 # What changes within a second is unsteadiness, what takes longer is the scene: half a second on either side.

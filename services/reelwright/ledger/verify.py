@@ -9,8 +9,9 @@ from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
 
-from reelwright.ledger.manifest import read_manifest, worst_time_error
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.film_times import worst_time_error
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_file import read_manifest
 from reelwright.media.container import open_bytes
 from reelwright.media.finished_film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.media.held_files import held

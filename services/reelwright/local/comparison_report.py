@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reelwright.ledger.comparison import compare
-from reelwright.ledger.manifest import read_manifest
-from reelwright.ledger.records import Manifest, SegmentPlan
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_file import read_manifest
+from reelwright.ledger.records import SegmentPlan
 from reelwright.ledger.report.certificate import WORST_SHOTS
 from reelwright.ledger.report.page import write_comparison
 from reelwright.ledger.run_ledger import RunLedger

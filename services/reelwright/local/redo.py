@@ -18,10 +18,12 @@ from reelwright.encoder.film_assembler import film_facts
 from reelwright.ledger.acceptance import check_shot
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.edits import EditAccount, is_deinterlaced
+from reelwright.ledger.film_facts import FilmFacts
 from reelwright.ledger.judgement import Redoing
 from reelwright.ledger.locks import run_lock
-from reelwright.ledger.manifest import FilmFacts, read_manifest, write_manifest
-from reelwright.ledger.records import Manifest, PlanEnd, TitleRecord
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_file import read_manifest, write_manifest
+from reelwright.ledger.records import PlanEnd, TitleRecord
 from reelwright.ledger.redone_shot import with_shot
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reelwright.ledger.records import Manifest, SegmentPlan
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.records import SegmentPlan
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.shown_frame_coding import code_shown_frame
 from reelwright.local.redone_segments import RedoneSegments

@@ -16,8 +16,9 @@ from reelwright.decoder.title_decoder import segment_and_batch_length, work_of
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.encoder.grain_table import write_grain_table
 from reelwright.inference.restorer import PictureRestorer, lit_frames
+from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.measured_frame import MeasuredFrame
-from reelwright.ledger.records import Manifest, SegmentRecord, TitleRecord
+from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.redone_shot import RestoredShot
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.local.job import RestorationJob

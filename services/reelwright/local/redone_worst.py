@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reelwright.decoder.segmenter import BatchFrames
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.report.certificate import WORST_SHOTS, worst_shots
 from reelwright.media.picture import Picture
 from reelwright.media.worst_frame import WorstFrame

@@ -11,8 +11,9 @@ from prometheus_client import REGISTRY
 from reelwright.decoder.title_decoder import describe_title
 from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.locks import run_lock
-from reelwright.ledger.manifest import read_manifest
-from reelwright.ledger.records import Manifest, Outcome
+from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.manifest_file import read_manifest
+from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
 from reelwright.local.pipeline import restore_here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reelwright.ledger.records import Manifest
+from reelwright.ledger.manifest import Manifest
 from reelwright.titles.errors import RecipeError
 from reelwright.titles.recipe import Recipe, nearest, with_setting
 

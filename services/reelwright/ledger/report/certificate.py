@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reelwright.ledger.records import Manifest, ShotEntry
+from reelwright.ledger.manifest import Manifest, ShotEntry
 from reelwright.ledger.report.formatting import frame_time
 from reelwright.ledger.shot_fidelity import CURVE_UNITS, FrameCurves
 

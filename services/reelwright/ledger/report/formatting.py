@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from reelwright.ledger.duplicates import duplicates_sentence
 from reelwright.ledger.edits import is_deinterlaced
 from reelwright.ledger.excerpts import excerpt_steps
-from reelwright.ledger.manifest import film_duration
-from reelwright.ledger.records import Manifest, ShotDamage, ShotEntry, ShotSteadiness
+from reelwright.ledger.film_times import film_duration
+from reelwright.ledger.manifest import Manifest, ShotDamage, ShotEntry, ShotSteadiness
 from reelwright.ledger.shot_contrast import ShotContrast, contrast_of
 from reelwright.ledger.shot_fidelity import ShotFidelity
 from reelwright.ledger.shot_means import mean_of

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from reelwright.ledger.comparison import compare
 from reelwright.ledger.delivery import report_location
-from reelwright.ledger.records import Manifest, ShotEntry
+from reelwright.ledger.manifest import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.ledger.report.certificate import compared_curves, curves, edit_rows, worst_frames_of, worst_shots
 from reelwright.ledger.report.shot_pictures import ShotPictures

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from reelwright.ledger.records import Manifest, ShotEntry
+from reelwright.ledger.manifest import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.ledger.report.images import Budget, mask_codes, shape_of
 from reelwright.ledger.run_ledger import RunLedger
