@@ -10,7 +10,7 @@ import pytest
 import reelwright
 from reelwright.bus.protocol import BusClosed, BusFull
 from reelwright.controller.api import ApiRefusal, ResourceConflict, ResourceNotFound, WatchExpired
-from reelwright.encoder.segment_builder import ForeignEngine
+from reelwright.encoder.engine_binding import ForeignEngine
 from reelwright.inference.restored_publisher import BatchAbandoned
 from reelwright.titles import errors
 from reelwright.titles.errors import ReelwrightError, is_temporary

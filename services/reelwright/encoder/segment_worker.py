@@ -16,7 +16,8 @@ from reelwright.bus.dead_letters import dead_letter, dead_letter_batch
 from reelwright.bus.events import publish_event, title_failure
 from reelwright.bus.protocol import Bus, BusClosed, Record, TopicPartition
 from reelwright.encoder.encoder_budget import EncoderBudget
-from reelwright.encoder.segment_builder import ForeignEngine, SegmentBuilder
+from reelwright.encoder.engine_binding import ForeignEngine, announce_engine, bind_engine
+from reelwright.encoder.segment_builder import SegmentBuilder
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.records import SegmentRecord
@@ -27,10 +28,8 @@ from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import TRACEPARENT, span
 from reelwright.telemetry.watchdog import watched
 from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage, is_temporary
-from reelwright.titles.identity import engine_matches
-from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import RestoredBatch
-from reelwright.wire.titles_pb2 import EngineBound, Event, SegmentCommitted, SegmentWanted
+from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted
 
 log = get_logger(__name__)
 
@@ -176,7 +175,7 @@ class SegmentWorker:
         title = ledger.title()
         if title is None:
             raise UnusableMessage(f"restored frames of run {segment.run}, which the ledger does not know")
-        bound = self._bind_engine(ledger, title.request, batch.engine)
+        bound = bind_engine(self._bus, ledger, title.request, batch.engine)
         plan = ledger.plan(segment.number)
         # The plan is written when the whole segment is decoded, which its first restored batch may precede.
         frames = f"with frame {batch.first_frame}"
@@ -198,22 +197,6 @@ class SegmentWorker:
         except Exception:
             work.close(done=False)
             raise
-
-    def _bind_engine(self, ledger: RunLedger, request: RunRequest, engine: str) -> str:
-        """The engine of a run, which is the engine of its first restored frame.
-
-        Raises:
-            ForeignEngine: another engine restored this frame.
-        """
-        model = f"@{request.model_sha256[:12]}"
-        known = ledger.engine()
-        if not known and engine_matches(engine, request.engine) and engine.endswith(model):
-            known = ledger.bind_engine(engine)
-            bound = Event(run=ledger.run, attempt=ledger.attempt, engine_bound=EngineBound(engine=known))
-            publish_event(self._bus, bound)
-        if not known or not engine_matches(engine, known):
-            raise ForeignEngine(engine, known or f"{request.engine} {model}")
-        return known
 
     def _finish_segment(self, segment: Segment, record: SegmentRecord) -> None:
         run, attempt, number = segment
@@ -256,7 +239,7 @@ class SegmentWorker:
         log.warning("batch refused", reason=str(error))
         if bound := self._ledger(run, attempt).engine():
             # A dispatcher that did not know it would lease the run's next batches to the same engine again.
-            publish_event(self._bus, Event(run=run, attempt=attempt, engine_bound=EngineBound(engine=bound)))
+            announce_engine(self._bus, run, attempt, bound)
         wanted = SegmentWanted(segment=number, reason=str(error))
         publish_event(self._bus, Event(run=run, attempt=attempt, segment_wanted=wanted))
         self._acknowledge_batch(record, segment)

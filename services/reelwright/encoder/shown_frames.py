@@ -14,49 +14,12 @@ from reelwright.bus.conversion import crop_from_wire
 from reelwright.ledger.records import TitleRecord
 from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.ledger.shown_frame_coding import code_shown_frame
-from reelwright.media.bars import restored_size
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
-from reelwright.media.picture import Picture, gray_format
+from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
 from reelwright.media.types import DecodedFrame
 from reelwright.media.worst_frame import STRIP_REACH, WorstFrame, cropped
-from reelwright.titles.errors import UnusableMessage
 from reelwright.wire.frames_pb2 import Payload, RestoredBatch
-
-
-def check_worst(batch: RestoredBatch, title: TitleRecord) -> None:
-    """Compares what a batch claims about its worst frames with the title, before anything is allocated for it.
-
-    Raises:
-        UnusableMessage: it claims what no worker sends.
-    """
-    recipe, video = title.request.recipe, title.source.video
-    width, height = (side // recipe.scale for side in restored_size(video, recipe))
-    numbers = [info.frame for info in batch.worst]
-    if numbers != sorted(set(numbers)) or (numbers and numbers[-1] >= len(batch.frames)):
-        raise UnusableMessage(f"worst frames {numbers} of a batch of {len(batch.frames)}")
-    for info in batch.worst:
-        if not (info.before <= STRIP_REACH and info.before < info.strip <= info.before + 1 + STRIP_REACH):
-            raise UnusableMessage(f"a strip of {info.strip} frames, {info.before} of them before the worst one")
-        crop = info.crop
-        if not (0 < crop.width <= width - crop.left and 0 < crop.height <= height - crop.top):
-            raise UnusableMessage(f"a crop that is not in a picture of {width}x{height}")
-    if len({(info.crop.width, info.crop.height) for info in batch.worst}) > 1:
-        raise UnusableMessage("crops of several sizes")
-    if not batch.worst:
-        return
-    formats, crop = {video.pix_fmt, gray_format(video.pix_fmt)}, batch.worst[0].crop
-    _check_pictures(batch.worst_pictures, formats, (width, height, len(numbers)))
-    _check_pictures(batch.worst_crops, formats, (crop.width, crop.height, sum(info.strip for info in batch.worst)))
-    if batch.HasField("worst_masks"):
-        _check_pictures(batch.worst_masks, {"gray"}, (width, height, len(numbers)))
-
-
-def _check_pictures(payload: Payload, formats: set[str], wanted: tuple[int, int, int]) -> None:
-    found = (payload.width, payload.height, payload.frames)
-    if payload.pix_fmt not in formats or found != wanted:
-        shown = f"{found[2]} pictures of {found[0]}x{found[1]} {payload.pix_fmt!r}"
-        raise UnusableMessage(f"{shown} for worst frames, which are {wanted[2]} of {wanted[0]}x{wanted[1]}")
 
 
 def worst_payloads(batch: RestoredBatch) -> list[Payload]:

@@ -24,7 +24,7 @@ Errors that one package raises and handles itself are defined there, and derive 
 - `media/seeking.py`: SeekFailed (internal, temporary)
 - `bus/protocol.py`: BusFull (an UnavailableError), MessageTooLarge (a BrokerError), BusClosed (internal)
 - `inference/restored_publisher.py`: BatchAbandoned (internal, temporary)
-- `encoder/segment_builder.py`: ForeignEngine (internal, temporary)
+- `encoder/engine_binding.py`: ForeignEngine (internal, temporary)
 - `controller/api.py`: ResourceConflict, WatchExpired (internal, temporary), ResourceNotFound (internal), ApiRefusal (a
   UserError)
 - `controller/run_client.py`: BrokerUnreachable (an UnavailableError)
