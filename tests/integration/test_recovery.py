@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 import reelwright
 from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
-from reelwright.decoder.title_decoder import describe_title
+from reelwright.decoder.title_description import describe_title
 from reelwright.encoder import film_assembler as assembly
 from reelwright.encoder.film_assembler import assemble_title
 from reelwright.ledger.attempts import place_request

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 
+from reelwright.media.picture import Picture, without_chroma, without_neutral_chroma
 from reelwright.media.types import DecodedFrame
 
 # One to two seconds of film: the GOP length that streaming services ask for. A killed run loses seconds, not minutes.
@@ -48,6 +49,14 @@ class BatchFrames:
     last: bool
     before: tuple[DecodedFrame, ...] = ()
     after: tuple[DecodedFrame, ...] = ()
+
+    def pictures(self) -> list[Picture]:
+        """The pictures with those of the halo frames, in order; without chroma if no frame of the batch has colour."""
+        pictures = [frame.picture for frame in (*self.before, *self.frames, *self.after)]
+        # The chroma of halo frames is not used, so it must not decide.
+        if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in self.frames):
+            return [without_chroma(picture) for picture in pictures]
+        return pictures
 
 
 def lengths(frame_bytes_in: int, frame_bytes_out: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import reelwright
-from reelwright.decoder.title_decoder import describe_title
+from reelwright.decoder.title_description import describe_title
 from reelwright.encoder.film_assembler import film_facts
 from reelwright.ledger.acceptance import check_shot
 from reelwright.ledger.delivery import report_location

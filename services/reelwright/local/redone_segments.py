@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain, groupby
 from pathlib import Path
 
-from reelwright.decoder.fading import with_fading
-from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.segmenter import BatchFrames, batches
-from reelwright.decoder.title_decoder import segment_and_batch_length, work_of
-from reelwright.decoder.tone_curves import with_tone
+from reelwright.decoder.title_description import segment_and_batch_length
 from reelwright.encoder.grain_table import write_grain_table
-from reelwright.inference.restorer import PictureRestorer, lit_frames
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.records import SegmentRecord, TitleRecord
 from reelwright.ledger.redone_shot import RestoredShot
 from reelwright.ledger.steadiness import SteadinessAccount
+from reelwright.local.frame_restorer import FrameRestorer
 from reelwright.local.job import RestorationJob
 from reelwright.local.redone_worst import WorstOfShots
 from reelwright.media.bars import put_back
@@ -29,22 +25,17 @@ from reelwright.media.encode import SegmentEncoder
 from reelwright.media.fading import contrast_points
 from reelwright.media.film_format import film_format
 from reelwright.media.film_grain_fit import GrainyFrame
-from reelwright.media.frame_correction import FrameCorrection, ScenePlace
+from reelwright.media.frame_correction import ScenePlace
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
-from reelwright.media.picture import Picture, pixel_format, without_chroma, without_neutral_chroma
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.media.repeats import restored_frames, unfolded
+from reelwright.media.repeats import unfolded
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.types import DecodedFrame, FrameRecord
-from reelwright.restoration.engine_factory import create_engine
-from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError
 from reelwright.titles.recipe import Recipe
-
-_UNCHANGED = FrameCorrection()
 
 
 class RedoneSegments:
@@ -76,15 +67,14 @@ class RedoneSegments:
         job: RestorationJob,
         folder: Path,
     ) -> None:
-        self._title, self._manifest, self._shot, self._recipes = title, manifest, shot, recipes
+        self._title, self._manifest, self._shot = title, manifest, shot
         self._video, self._recipe = title.source.video, title.request.recipe
         entry = manifest.shots[shot]
         self._frames = range(entry.first_frame, entry.first_frame + entry.frames)
         self._starts = [each.first_frame for each in manifest.shots]
         self._folder, self._threads = folder / "new", job.threads
         self._folder.mkdir()
-        engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
-        self._restorer = PictureRestorer(engine, job.model)
+        self._restorer = FrameRestorer(title, self._starts, recipes, job)
         self._measured: list[MeasuredFrame] = []
         self._digests: list[str] = []
         self._steadiness, self._before = SteadinessAccount(), 0
@@ -104,7 +94,7 @@ class RedoneSegments:
         reader = FrameReader(self._title.source, self._recipe)
         lengths = segment_and_batch_length(self._title)
         with closing(frame for frame in reader) as decoded, ThreadPoolExecutor(self._threads) as pool:
-            stream = batches(self._prepared(decoded), *lengths, self._restorer.halo_frames)
+            stream = batches(self._restorer.prepare(decoded), *lengths, self._restorer.halo_frames)
             for number, segment in groupby(stream, key=lambda batch: batch.segment):
                 self._read(number, list(segment), pool)
                 meter.advance(len(self.segments[-1]))
@@ -125,25 +115,6 @@ class RedoneSegments:
             steadiness=self._steadiness.shots()[self._before],
         )
 
-    def _shot_of(self, frame: int) -> int:
-        return bisect_right(self._starts, frame) - 1
-
-    def _recipe_of(self, frame: int) -> Recipe:
-        return self._recipes.get(self._shot_of(frame), self._recipe)
-
-    def _prepared(self, decoded: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
-        """The frames with what the look-ahead says about them, each shot by its recipe."""
-        video = self._video
-        size = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
-        full_range = video.colour.range == RANGE_FULL
-        # Of the whole film, as no shot has a strength of its own and a shot depends on earlier ones.
-        handled = restored_frames(decoded, self._recipe)
-        even = with_fading(handled, self._recipe, size, full_range=full_range)
-        for shot, frames in groupby(even, key=lambda frame: self._shot_of(frame.index)):
-            recipe = self._recipes.get(shot, self._recipe)
-            steadied = look_ahead(frames, recipe, size)
-            yield from with_tone(steadied, recipe, size, full_range=full_range)
-
     def _read(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
         frames = [frame for part in parts for frame in part.frames]
         self.records.append([record for frame in frames for record in unfolded(frame.record)])
@@ -163,12 +134,10 @@ class RedoneSegments:
         self, part: BatchFrames, wanted: Sequence[int], segment: range, pool: ThreadPoolExecutor
     ) -> None:
         """Restores some frames of other shots, to find what was repaired in them and where they depart most."""
-        lit = [window for index, window in enumerate(self._lit(part)) if index in wanted]
-        frames = [part.frames[index] for index in wanted]
-        restored = dict(zip(wanted, pool.map(self._restored_frame, frames, lit), strict=True))
-        for frame, found in zip(frames, restored.values(), strict=True):
-            self._check_same(frame, put_back(found.picture, self._video, self._recipe).digest())
-        self.worst.add(part, segment, self._pictures(part), restored)
+        restored = self._restorer.restore(part, wanted, pool)
+        for index, found in restored.items():
+            self._check_same(part.frames[index], put_back(found.picture, self._video, self._recipe).digest())
+        self.worst.add(part, segment, part.pictures(), restored)
 
     def _restore_segment(self, number: int, parts: Sequence[BatchFrames], pool: ThreadPoolExecutor) -> None:
         title, records = self._title, self.records[number]
@@ -176,11 +145,11 @@ class RedoneSegments:
         film = film_format(self._video, title.out_width, title.out_height, title.out_pix_fmt)
         encoder = SegmentEncoder(path, profile_spec(self._recipe.profile), film)
         tracker, scene, grains = SceneTracker(), list[ScenePlace](), list[GrainyFrame]()
-        steadies = self._recipe_of(self._frames.start).steadies
+        steadies = self._restorer.recipe_of(self._frames.start).steadies
         for part in parts:
-            found = list(pool.map(self._restored_frame, part.frames, self._lit(part)))
-            self.worst.add(part, self.segments[number], self._pictures(part), dict(enumerate(found)))
-            for frame, restored in zip(part.frames, found, strict=True):
+            found = self._restorer.restore(part, range(len(part.frames)), pool)
+            self.worst.add(part, self.segments[number], part.pictures(), found)
+            for frame, restored in zip(part.frames, found.values(), strict=True):
                 shown = unfolded(frame.record)
                 if steadies:
                     placed = tracker.place(restored.picture, shot_start=frame.record.shot_start)
@@ -190,7 +159,7 @@ class RedoneSegments:
                     encoder.add(picture)
                 self._account(frame, restored, picture.digest())
                 if restored.grain is not None:
-                    keep = self._recipe_of(frame.index).grain.keep
+                    keep = self._restorer.recipe_of(frame.index).grain.keep
                     grains += [GrainyFrame(record.shot_start, restored.grain, keep) for record in shown]
         encoder.finish()
         if grains:
@@ -235,39 +204,3 @@ class RedoneSegments:
         if digest != self._manifest.frame_digests[frame.index]:
             what = f"frame {frame.index}, of another shot, came out differently than before"
             raise InputError(what, self._manifest.film, "restore the film again")
-
-    def _pictures(self, part: BatchFrames) -> list[Picture]:
-        """The pictures of a batch with its halo frames, as the decoder publishes them."""
-        pictures = [frame.picture for frame in (*part.before, *part.frames, *part.after)]
-        if all(without_neutral_chroma(frame.picture).format.planes == 1 for frame in part.frames):
-            return [without_chroma(picture) for picture in pictures]
-        return pictures
-
-    def _lit(self, part: BatchFrames) -> Iterator[tuple[Picture, FrameWindow | None]]:
-        frames = (*part.before, *part.frames, *part.after)
-        return lit_frames(
-            self._pictures(part),
-            [self._light(frame) for frame in frames],
-            [frame.record.fading for frame in part.frames],
-            before=len(part.before),
-            shot_starts=[frame.record.shot_start for frame in part.frames],
-            full_range=self._video.colour.range == RANGE_FULL,
-            halo_frames=self._restorer.halo_frames,
-        )
-
-    def _light(self, frame: DecodedFrame) -> FrameCorrection | None:
-        is_evened = self._recipe_of(frame.index).deflicker == "on"
-        return frame.record.correction or _UNCHANGED if is_evened else None
-
-    def _restored_frame(self, frame: DecodedFrame, lit: tuple[Picture, FrameWindow | None]) -> RestoredFrame:
-        picture, window = lit
-        work, correction = work_of(self._title, self._recipe_of(frame.index)), frame.record.correction or _UNCHANGED
-        moved = (correction.move_right, correction.move_down)
-        return self._restorer.restore(
-            picture,
-            window,
-            work,
-            frame=frame.index,
-            moved=moved,
-            tone=frame.record.tone,
-        )

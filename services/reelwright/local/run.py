@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from prometheus_client import REGISTRY
 
-from reelwright.decoder.title_decoder import describe_title
+from reelwright.decoder.title_description import describe_title
 from reelwright.ledger.attempts import place_request, readable_request
 from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import Manifest
