@@ -42,7 +42,7 @@ BETWEEN_FRAMES = {"flicker": replace(_NONE, flicker=0.02), "weave": replace(_NON
 # First frame of the window in the piece, corner and side of the part in source pixels, and how often a pixel is
 # repeated: damage is judged by pixels. The seed is one whose dust and scratches fall into the part.
 _FIRST, _CORNER, _PART, _REPEAT = 8, (12, 90), 96, 2
-_GAP, _QUALITY, _SEED = 6, 88, 45
+_GAP, _QUALITY, _SEED = 6, 88, 272
 
 
 def strip(frames: Sequence[Codes]) -> Codes:
