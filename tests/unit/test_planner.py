@@ -6,7 +6,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from reelwright.dispatcher.forecast_service import ForecastService
-from reelwright.dispatcher.planner import Planner, ScaledPool
+from reelwright.dispatcher.known_pools import ScaledPool
+from reelwright.dispatcher.planner import Planner
 from reelwright.dispatcher.pod_starts import PodStarts
 from reelwright.wire.forecast_pb2 import OUTLOOK_AT_RISK, OUTLOOK_HELD, OUTLOOK_MISSED, PlannedTitle, TitleForecast
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleFinished, TitleProgress
@@ -122,7 +123,7 @@ def test_a_pod_on_its_way_is_not_asked_for_twice() -> None:
 
 def start_seconds(h: PlannerHarness) -> float:
     """Seconds from now until a new pod of the pool `cpu` has restored its first batch."""
-    (state,) = h.planner.pool_states()
+    (state,) = h.planner.pools.states()
     return state.start_seconds
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from reelwright.titles.identity import DEFAULT_POOL, POOL_NAME
@@ -85,11 +84,3 @@ class ConnectedWorker:
     def name(self) -> str:
         """Its name, unique among workers."""
         return self.hello.name
-
-
-def rank_worker(worker: ConnectedWorker, returned_by: Collection[str]) -> int:
-    """How well a worker suits a batch that others have failed or lost; the higher, the better.
-
-    A worker that has restored nothing yet may be the broken one that was replaced and has a new name.
-    """
-    return 0 if worker.name in returned_by else 1 + worker.proven

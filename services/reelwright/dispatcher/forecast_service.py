@@ -98,7 +98,7 @@ class ForecastService(ForecastServicer):
         """A title as the forecast handles it; None when its size is not known."""
         if not (progress.frames and progress.frame_pixels and progress.model_sha256):
             return None
-        known_class = progress.priority_class in CLASS_WEIGHTS
+        pools, known_class = self._planner.pools, progress.priority_class in CLASS_WEIGHTS
         return TitleAhead(
             key=key,
             pixels=float(frames_left * progress.frame_pixels),
@@ -106,12 +106,12 @@ class ForecastService(ForecastServicer):
             deadline=progress.deadline or None,
             due=due_time(progress.deadline, progress.submitted),
             waiting=progress.waiting,
-            pools=self._planner.pools_for(progress.model_sha256, progress.engine),
+            pools=pools.able(progress.model_sha256, progress.engine, pools.states()),
         )
 
     def _times(self, titles: list[TitleAhead]) -> tuple[dict[str, float], dict[str, float]]:
         """When each title is restored: by the pods there are, and by as many as the pools may have."""
-        states, now = self._planner.pool_states(), self._clock()
+        states, now = self._planner.pools.states(), self._clock()
         present = [Capacity(pool=state.name, speed=state.pods * state.speed) for state in states if state.speed]
         more = [_possible(state) for state in states if state.speed and state.max_pods > state.pods]
         usual = finish_times(titles, present, now)

@@ -17,7 +17,8 @@ from grpc_reflection.v1alpha import reflection
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelwright.dispatcher.forecast_service import ForecastService
-from reelwright.dispatcher.planner import Planner, ScaledPool
+from reelwright.dispatcher.known_pools import ScaledPool
+from reelwright.dispatcher.planner import Planner
 from reelwright.dispatcher.server_certificates import logged_credentials
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_options import server_options

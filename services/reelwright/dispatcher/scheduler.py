@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 
-from reelwright.dispatcher.connected_worker import ConnectedWorker, WorkerHello, rank_worker
+from reelwright.dispatcher.connected_worker import ConnectedWorker, WorkerHello
 from reelwright.dispatcher.decisions import (
     BatchFinished,
     BatchGivenUp,
@@ -21,12 +20,13 @@ from reelwright.dispatcher.decisions import (
 )
 from reelwright.dispatcher.engine_assignment import EngineAssignment
 from reelwright.dispatcher.lease_table import GrantedLease, LeaseTable, ReturnedBatch
-from reelwright.dispatcher.message_limits import OversizedBatches, too_large_for_all
+from reelwright.dispatcher.message_limits import OversizedBatches
 from reelwright.dispatcher.quarantine import WorkerQuarantine
 from reelwright.dispatcher.queued_batch import BatchKey, QueuedBatch
 from reelwright.dispatcher.ready_queue import ReadyQueue
 from reelwright.dispatcher.scheduler_counts import SchedulerCounts
 from reelwright.dispatcher.unserved_models import UnservedModels
+from reelwright.dispatcher.worker_choice import WorkerChoice
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 
@@ -63,6 +63,7 @@ class Scheduler:
         self._engines = EngineAssignment()
         self._batches: dict[BatchKey, QueuedBatch] = {}
         self._workers: dict[int, ConnectedWorker] = {}
+        self._choice = WorkerChoice(self._workers, leases, self._engines)
         self._decisions: list[Decision] = []
         self._draining = False
 
@@ -186,13 +187,7 @@ class Scheduler:
     def fail_batch(self, stream: int, lease_id: str, reason: str) -> None:
         """Ends a lease whose worker could not restore the batch."""
         if lease := self._find_lease(stream, lease_id):
-            batch = self._batches[lease.key]
-            # A worker that neither holds a batch nor asks for one hangs, and will not try this one.
-            candidates = [
-                worker.name
-                for worker in self._workers.values()
-                if self._can_restore(batch, worker) and (worker.credits or self.count_leases(worker))
-            ]
+            candidates = self._choice.trying(self._batches[lease.key])
             self._return_batches([self._leases.fail(lease_id, reason, candidates)])
 
     def reject_payload(self, stream: int, lease_id: str, reason: str) -> None:
@@ -306,12 +301,7 @@ class Scheduler:
     def _enqueue(self, batch: QueuedBatch) -> None:
         """Queues a batch; of the workers that may have it, the one with the fewest leases gets the next batch."""
         self._ready.add_batch(batch)
-        waiting = [
-            worker
-            for worker in self._workers.values()
-            if worker.credits > 0 and self._serves(batch, worker) and self._is_for(batch, worker)
-        ]
-        if waiting:
+        if waiting := self._choice.waiting_for(batch):
             self._fill_worker(min(waiting, key=self.count_leases))
 
     def _fill_workers(self) -> None:
@@ -323,7 +313,7 @@ class Scheduler:
         while worker.credits > 0 and len(self._ready) and not self._draining:
             batch = self._ready.pop_batch(
                 worker.hello.models,
-                lambda candidate: self._is_for(candidate, worker),
+                lambda candidate: self._choice.should_restore(candidate, worker),
                 is_engine_allowed=lambda request: self._engines.is_allowed(request, worker.hello.engine),
             )
             if batch is None:
@@ -341,43 +331,14 @@ class Scheduler:
                 )
             )
 
-    def _can_restore(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
-        return worker.accepts(batch.message_bytes) and self._serves(batch, worker)
-
-    def _serves(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
-        return (
-            not worker.draining
-            and batch.model_sha256 in worker.hello.models
-            and self._engines.is_allowed(batch.engine_request, worker.hello.engine)
-        )
-
     def _reject_oversized(self) -> None:
         """Ends the queued batches that have been too large for all workers with their model and engine for too long."""
-        workers, reasons = self._workers.values(), {}
-        smallest = min((worker.hello.max_message_bytes or math.inf for worker in workers), default=math.inf)
-        for batch in self._ready:
-            if batch.message_bytes > smallest and (
-                reason := too_large_for_all(batch, [worker for worker in workers if self._serves(batch, worker)])
-            ):
-                reasons[batch.key] = reason
+        reasons = self._choice.too_large(self._ready)
         for key in self._oversized.find_lasting(reasons):
             batch = self._batches.pop(key)
             self._ready.remove_batch(batch)
             self._leases.forget_batch(key)
             self._decisions.append(BatchRejected(batch, reasons[key]))
-
-    def _is_for(self, batch: QueuedBatch, worker: ConnectedWorker) -> bool:
-        """Whether a worker should have a batch that it can restore, and not leave it to a better one."""
-        if not worker.accepts(batch.message_bytes):
-            return False
-        returned_by = self._leases.returned_by(batch.key)
-        if not returned_by:
-            return True
-        mine, waits = rank_worker(worker, returned_by), bool(self._leases.avoided_workers(batch.key))
-        return not any(
-            rank_worker(other, returned_by) > mine and (waits or other.credits) and self._can_restore(batch, other)
-            for other in self._workers.values()
-        )
 
 
 def _record_return(returned: ReturnedBatch) -> None:
