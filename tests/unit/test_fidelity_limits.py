@@ -14,7 +14,8 @@ from reelwright.restoration.fidelity_limits import FidelityLimits
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.titles.errors import UnusableMessage
-from reelwright.titles.recipe import Recipe, RecipeLimits, load_recipe
+from reelwright.titles.recipe import Recipe, RecipeLimits
+from reelwright.titles.recipe_parsing import load_recipe
 from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, LimitsInfo, Payload, Work
 from tests.support.films import small_network
 from tests.support.ledgers import fidelity_of

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelwright.titles.identity import content_fingerprint, engine_matches, run_id
-from reelwright.titles.recipe import load_recipe
+from reelwright.titles.recipe_parsing import load_recipe
 
 RECIPE = load_recipe("faithful")
 

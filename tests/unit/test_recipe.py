@@ -9,7 +9,8 @@ import pytest
 from reelwright.cli.main import run
 from reelwright.titles.errors import RecipeError
 from reelwright.titles.named_recipes import recipe_names, recipe_summary
-from reelwright.titles.recipe import Recipe, Tone, load_recipe, recipe_keys
+from reelwright.titles.recipe import Recipe, Tone, recipe_keys
+from reelwright.titles.recipe_parsing import load_recipe
 
 
 def test_every_shipped_recipe_is_valid() -> None:

@@ -20,7 +20,8 @@ from reelwright.restoration.restore import Restorer
 from reelwright.restoration.synthetic_grain import added_grain, synthetic_grain, white_noise
 from reelwright.titles.errors import RecipeError, UnusableMessage
 from reelwright.titles.identity import grain_seed
-from reelwright.titles.recipe import Recipe, load_recipe
+from reelwright.titles.recipe import Recipe
+from reelwright.titles.recipe_parsing import load_recipe
 from reelwright.wire.frames_pb2 import FrameBatch, Payload
 from tests.support.grain import band_energies
 from tests.support.scenes import scene

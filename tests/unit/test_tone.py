@@ -26,7 +26,8 @@ from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.restoration.tone import tone_map
 from reelwright.titles.errors import CorruptPayload, UnusableMessage
-from reelwright.titles.recipe import Recipe, Tone, load_recipe
+from reelwright.titles.recipe import Recipe, Tone
+from reelwright.titles.recipe_parsing import load_recipe
 from reelwright.wire.frames_pb2 import FrameBatch, FrameInfo, Payload, ToneInfo, Work
 from tests.support.aged_scenes import COLUMNS, ROWS, Codes, decoded, shot
 from tests.support.scenes import scene

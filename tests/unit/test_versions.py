@@ -24,7 +24,8 @@ from reelwright.media.picture import Picture
 from reelwright.restoration.models import resolve_model
 from reelwright.titles import versions
 from reelwright.titles.errors import RecipeError, UnavailableError, UnusableMessage
-from reelwright.titles.recipe import Recipe, load_recipe, parse_recipe_text
+from reelwright.titles.recipe import Recipe
+from reelwright.titles.recipe_parsing import load_recipe, parse_recipe_text
 from reelwright.titles.request import RunRequest
 from reelwright.wire import dispatch_pb2, frames_pb2, titles_pb2
 from tests.support.ledgers import RUN, film_of, plan_of, planned, put_run, record_of, request_of, title_of

@@ -13,7 +13,7 @@ def command(name: Annotated[str, typer.Argument(metavar="[NAME]", help="Shows th
     """List the recipes that ship, or show one in full."""
     from reelwright.titles.errors import RecipeError
     from reelwright.titles.named_recipes import recipe_names, recipe_summary, recipe_text
-    from reelwright.titles.recipe import nearest
+    from reelwright.titles.recipe_parsing import nearest
 
     names = recipe_names()
     if name:

@@ -32,7 +32,7 @@ from reelwright.titles.errors import (
     UnavailableError,
 )
 from reelwright.titles.named_recipes import recipe_names
-from reelwright.titles.recipe import merge_recipe
+from reelwright.titles.recipe_parsing import merge_recipe
 from reelwright.titles.request import PriorityClass, RunRequest
 
 log = get_logger(__name__)

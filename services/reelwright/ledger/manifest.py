@@ -12,7 +12,8 @@ from reelwright.ledger.shot_contrast import ShotContrast
 from reelwright.ledger.shot_fidelity import FrameCurves, ShotFidelity
 from reelwright.media.frame_correction import ToneChange
 from reelwright.media.types import SourceInfo, StreamOutcome, TimeBase
-from reelwright.titles.recipe import Recipe, known_recipe
+from reelwright.titles.recipe import Recipe
+from reelwright.titles.recipe_parsing import known_recipe
 
 
 class ShotSteadiness(BaseModel):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from reelwright.local.film_measurement import FilmMeasurement
-from reelwright.titles.recipe import Recipe, load_recipe, value_of
+from reelwright.titles.recipe import Recipe, value_of
+from reelwright.titles.recipe_parsing import load_recipe
 
 # Flicker in per cent of the light, and weave as a share of the picture's height; a camera in the hand shows less of it.
 _FLICKER, _WEAVE = 0.5, 0.0012

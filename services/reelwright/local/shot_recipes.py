@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from reelwright.ledger.manifest import Manifest
 from reelwright.titles.errors import RecipeError
-from reelwright.titles.recipe import Recipe, nearest, with_setting
+from reelwright.titles.recipe import Recipe
+from reelwright.titles.recipe_parsing import nearest, with_setting
 
 SHOT_KEYS = (
     "grain.keep",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reelwright.titles.errors import RecipeError
-from reelwright.titles.recipe import Recipe, load_recipe
+from reelwright.titles.recipe import Recipe
+from reelwright.titles.recipe_parsing import load_recipe
 
 
 def resolve_recipe(

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from reelwright.titles.identity import FIRST_ATTEMPT
-from reelwright.titles.recipe import Recipe, parse_recipe_text
+from reelwright.titles.recipe import Recipe
+from reelwright.titles.recipe_parsing import parse_recipe_text
 from reelwright.titles.versions import VersionedDocument
 
 # A title without a deadline counts as due a day after its submission: after urgent titles, but not last for ever.
