@@ -21,7 +21,7 @@ import av
 
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.titles.errors import ReelwrightError, one_line
 from reelwright.titles.recipe import Recipe
 

@@ -28,9 +28,9 @@ from reelwright.bus.topics import RESTORED, segment_key
 from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
-from reelwright.media.types import FrameRecord
 from reelwright.wire.frames_pb2 import Payload, RestoredBatch
 from reelwright.wire.titles_pb2 import Event
 from tests.support.ledgers import title_of, video_of

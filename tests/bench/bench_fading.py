@@ -19,10 +19,10 @@ import numpy as np
 
 from reelwright.media.fading import contrast_points
 from reelwright.media.frame_correction import ContrastPoints
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame
 from reelwright.titles.recipe import Recipe
 from tests.support.faded_films import faded, film_of, mended, with_curves
 from tests.support.films import REAL, whole_film

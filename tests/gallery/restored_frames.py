@@ -15,10 +15,11 @@ from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import video_frame
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture, pixel_format, without_neutral_chroma
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame, SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine

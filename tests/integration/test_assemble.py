@@ -16,11 +16,12 @@ import pytest
 from reelwright.media.assemble import assemble_film
 from reelwright.media.display_matrix import matrix_of
 from reelwright.media.finished_film import frame_digests, read_timeline
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.jpeg import jpeg
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
-from reelwright.media.types import ColourInfo, FrameRecord
+from reelwright.media.source_info import ColourInfo
 from reelwright.titles.errors import CorruptPayload, InternalError, OutputError, UnavailableError
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip, truth

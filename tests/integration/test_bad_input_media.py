@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame
 from reelwright.titles.errors import DamagedSource, InputError, OneLineError
 from reelwright.titles.recipe import Recipe
 from tests.support.clips import clip, clip_folder, truth

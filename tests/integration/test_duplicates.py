@@ -16,9 +16,9 @@ from prometheus_client import REGISTRY
 from reelwright.bus.conversion import frame_from_wire, frame_numbers, frame_to_wire
 from reelwright.cli.main import run
 from reelwright.ledger.manifest_file import read_manifest
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.repeats import MOST_REPEATS, folded, unfolded
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.wire.frames_pb2 import FrameBatch
 from tests.support.aged_scenes import shot

@@ -19,7 +19,7 @@ from reelwright.media.film_format import FilmFormat, film_colour
 from reelwright.media.finished_film import frame_digests
 from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.media.profiles import out_pix_fmt, profile_spec
-from reelwright.media.types import ColourInfo, VideoInfo
+from reelwright.media.source_info import ColourInfo, VideoInfo
 from reelwright.titles.errors import OutputError, UnavailableError
 from tests.support.scenes import scene
 from tests.support.unrestored_films import PROFILES, decoded, mean_difference, write_segment

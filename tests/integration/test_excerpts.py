@@ -11,9 +11,9 @@ import pytest
 from reelwright.cli.main import run
 from reelwright.media.decode import RawFrame
 from reelwright.media.excerpts import excerpted
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import FrameRecord
 from reelwright.titles.recipe import Excerpt, Recipe
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film

@@ -28,10 +28,10 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.report.images import mask_codes
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.repair_mask import mask_picture
 from reelwright.media.transport import encode_payload
-from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import UnavailableError, UnusableMessage
 from reelwright.wire.frames_pb2 import CropInfo, DamageInfo, FidelityInfo, RestoredBatch
 from reelwright.wire.titles_pb2 import Event

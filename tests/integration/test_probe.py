@@ -6,7 +6,7 @@ import pytest
 
 from reelwright.media.limits import Limits
 from reelwright.media.probe import probe
-from reelwright.media.types import SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.titles.errors import InputError
 from tests.support.clips import FILMS, clip, truth
 from tests.support.damaged_files import cut

@@ -9,9 +9,10 @@ import av
 import numpy as np
 import pytest
 
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.titles.errors import InputError
 from reelwright.titles.recipe import Recipe
 from tests.support.clipmaker import Film, write_film

@@ -25,8 +25,8 @@ from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
+from reelwright.media.source_info import Bars, SourceInfo
 from reelwright.media.stream_choice import video_stream
-from reelwright.media.types import Bars, SourceInfo
 from reelwright.store.source import BlockCache, Source
 from reelwright.titles.errors import InputError, UnavailableError
 from reelwright.titles.recipe import Recipe

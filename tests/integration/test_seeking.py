@@ -11,10 +11,11 @@ from typing import Literal
 
 import pytest
 
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.seeking import SeekFailed, SeekPoint
-from reelwright.media.types import DecodedFrame, FrameRecord, SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.titles.recipe import Excerpt, Recipe
 from tests.support import mp4_edit
 from tests.support.clips import FILMS, clip

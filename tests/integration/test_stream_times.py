@@ -12,8 +12,8 @@ import pytest
 from av.packet import Packet
 
 from reelwright.media.finished_film import missing_copies, read_timeline
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.stream_times import settle_outcomes
-from reelwright.media.types import StreamOutcome
 from tests.support import mp4_edit
 from tests.support.pyav import subtitle_texts
 from tests.support.stream_clips import RATE, pictures, subtitles, tone, write_film

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from reelwright.decoder.look_ahead import look_ahead
 from reelwright.media.frame_correction import FrameCorrection
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.titles.recipe import Recipe
 from tests.support.windows import texture
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from reelwright.decoder.fading import with_fading
 from reelwright.media.fading import even_contrast
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.titles.recipe import Recipe
 
 FRAME_BYTES = 1 << 16

@@ -15,7 +15,7 @@ from reelwright.cli.main import run
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.titles.errors import InputError, OneLineError
 from reelwright.titles.recipe import Recipe
 from tests.support.clipmaker import Film, write_film

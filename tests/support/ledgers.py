@@ -22,10 +22,11 @@ from reelwright.ledger.records import PlanEnd, SegmentPlan, SegmentRecord, Sourc
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.media.frame_fidelity import FrameFidelity
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.jpeg import strip
 from reelwright.media.picture import Picture
 from reelwright.media.repair_mask import mask_png
-from reelwright.media.types import ColourInfo, FrameRecord, SourceInfo, VideoInfo
+from reelwright.media.source_info import ColourInfo, SourceInfo, VideoInfo
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
 

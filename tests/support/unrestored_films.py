@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import FilmFormat, film_format
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.probe import probe
 from reelwright.media.profiles import ProfileSpec, out_pix_fmt, profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame, SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.titles.recipe import Recipe
 from tests.support.pyav import in_seconds
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.media.frame_correction import FrameTone
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.tone_measurement import level_range
-from reelwright.media.types import DecodedFrame
 from reelwright.restoration.tone import tone_map
 from reelwright.titles.recipe import Recipe, Tone
 from tests.support.aged_scenes import decoded

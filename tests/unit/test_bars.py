@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reelwright.media.bars import crop, detect_bars, output_size, put_back
 from reelwright.media.picture import Picture
-from reelwright.media.types import Bars, VideoInfo
+from reelwright.media.source_info import Bars, VideoInfo
 from reelwright.titles.recipe import Recipe
 from tests.support.scenes import scene, with_bars
 

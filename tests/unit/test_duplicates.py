@@ -14,10 +14,10 @@ from reelwright.ledger.duplicates import duplicates_sentence, repeat_distance
 from reelwright.ledger.records import SegmentPlan
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.duplicates import with_duplicates
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.titles.recipe import Recipe
 from tests.support.aged_scenes import Codes, decoded, shot
 from tests.support.clipmaker import Film, write_film

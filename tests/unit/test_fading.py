@@ -15,8 +15,8 @@ from reelwright.bus.conversion import frame_from_wire, frame_to_wire
 from reelwright.decoder.fading import with_fading
 from reelwright.media.fading import contrast_points, even_contrast
 from reelwright.media.frame_correction import FrameFading
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.picture import PIXEL_FORMATS, Picture, Plane
-from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import CorruptPayload, UnusableMessage
 from reelwright.titles.recipe import Recipe
 from reelwright.wire.frames_pb2 import FrameBatch, Payload, Work

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reelwright.media.formats import conversion, picture_of
-from reelwright.media.types import Bars
+from reelwright.media.source_info import Bars
 from reelwright.titles.errors import InputError
 from tests.support.clipmaker import frame_of
 from tests.support.scenes import scene

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reelwright.decoder.look_ahead import look_ahead
-from reelwright.media.types import DecodedFrame
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.titles.recipe import Recipe
 from tests.support.aged_scenes import (
     COLUMNS,

@@ -15,7 +15,7 @@ from reelwright.ledger.manifest_builder import build_manifest
 from reelwright.ledger.manifest_file import read_manifest, write_manifest
 from reelwright.ledger.records import PlanEnd
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.types import FrameDamage
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.titles.errors import InputError, LedgerError
 from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
 

@@ -22,7 +22,7 @@ from reelwright.bus.messages import header_number, parse_message, read_message
 from reelwright.bus.protocol import Record
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.types import FrameDamage
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.titles.errors import CorruptPayload, LedgerError, UnusableMessage
 from reelwright.wire.frames_pb2 import DamageInfo, FrameBatch, RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted, TitleRequest

@@ -11,8 +11,8 @@ from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, timescale
-from reelwright.media.types import FrameRecord
 from reelwright.titles.errors import InternalError
 
 GAPS = st.lists(st.integers(1, 5000), min_size=1, max_size=60)

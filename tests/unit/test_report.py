@@ -27,8 +27,9 @@ from reelwright.ledger.report.images import BUDGET_BYTES, Budget
 from reelwright.ledger.report.page import spaced, write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.steadiness import steadiness_of
+from reelwright.media.source_info import Bars, VideoInfo
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.timestamp import timestamp
-from reelwright.media.types import Bars, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Grain, Recipe
 from tests.support.ledgers import RUN, film_of, planned, preview_of, put_run, title_of, video_of
 

@@ -12,9 +12,9 @@ from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.segmenter import BatchFrames, batches
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.media.duplicates import with_duplicates
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.titles.recipe import Recipe, Tone
 from tests.support.scenes import SHOT_FRAMES, scene
 

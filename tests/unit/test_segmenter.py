@@ -16,8 +16,8 @@ from reelwright.decoder.segmenter import (
     batches,
     lengths,
 )
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
-from reelwright.media.types import DecodedFrame, FrameRecord
 
 PICTURE = Picture("gray", 2, 2, (np.zeros((2, 2), np.uint8),))
 CUTS = st.lists(st.booleans(), min_size=1, max_size=300)

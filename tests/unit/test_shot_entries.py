@@ -9,7 +9,7 @@ from reelwright.ledger.manifest import ShotDamage
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.shot_entries import shots_of
 from reelwright.media.frame_correction import ToneChange
-from reelwright.media.types import FrameDamage
+from reelwright.media.frame_damage import FrameDamage
 from tests.support.ledgers import planned
 
 

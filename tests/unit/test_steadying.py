@@ -13,8 +13,8 @@ from reelwright.bus.conversion import corrections_of, frame_from_wire, frame_to_
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.picture import PIXEL_FORMATS, Picture, pixel_format
-from reelwright.media.types import FrameRecord
 from reelwright.restoration.chroma import enlarge_chroma
 from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.quantise import code_gain

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelwright.media.stream_copy import StreamClock, StreamCopy
-from reelwright.media.types import StreamOutcome
+from reelwright.media.stream_outcome import StreamOutcome
 from tests.support.stream_clips import write_film
 
 UNITS = st.sampled_from([1_000, 8_000, 44_100, 48_000, 90_000])

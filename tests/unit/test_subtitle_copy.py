@@ -13,9 +13,9 @@ from av.packet import Packet
 
 from reelwright.media.profiles import profile_spec
 from reelwright.media.stream_copy import StreamClock, StreamWriter
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.subtitle_copy import SubtitleCopy
 from reelwright.media.text_conversion import convert_text
-from reelwright.media.types import StreamOutcome
 from tests.support.stream_clips import subtitles, write_film
 
 

@@ -20,9 +20,9 @@ from reelwright.decoder.tone_curves import with_tone
 from reelwright.ledger.manifest import ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.media.frame_correction import FrameTone, ToneChange
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import PIXEL_FORMATS, Picture
 from reelwright.media.tone_measurement import level_range
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.restoration.tone import tone_map
 from reelwright.titles.errors import CorruptPayload, UnusableMessage

@@ -17,11 +17,11 @@ import pytest
 
 from reelwright.decoder.segmenter import batches
 from reelwright.media import toolchain
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.shots import with_shots
 from reelwright.media.toolchain import toolchain_identity
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.titles.identity import PLAN_RULES
 from reelwright.titles.recipe import Profile
 

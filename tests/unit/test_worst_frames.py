@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from reelwright.decoder.segmenter import batches
 from reelwright.encoder.shown_frames import ShownFrames
 from reelwright.ledger.shown_frame import ShownFrame
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import PIXEL_FORMATS, Picture
-from reelwright.media.types import Crop, DecodedFrame, FrameRecord
-from reelwright.media.worst_frame import CROP_HEIGHT, CROP_WIDTH, cropped, fullest_part
+from reelwright.media.worst_frame import CROP_HEIGHT, CROP_WIDTH, Crop, cropped, fullest_part
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.restoration.worst_frames import worst_frames
 from tests.support.ledgers import fidelity_of, title_of, video_of

@@ -19,7 +19,7 @@ from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.probe import probe
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
-from reelwright.media.types import SourceInfo
+from reelwright.media.source_info import SourceInfo
 from reelwright.store.failures import output_error
 from reelwright.store.output_guard import guard_output, refuse_existing
 from reelwright.titles.errors import OutputError

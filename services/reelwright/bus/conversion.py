@@ -9,10 +9,11 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ValidationError
 
 from reelwright.media.frame_correction import FrameCorrection, FrameFading, FrameTone, ToneChange
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
-from reelwright.media.types import Crop, FrameDamage, FrameRecord, Repeat
-from reelwright.media.worst_frame import WorstFrame
+from reelwright.media.frame_record import FrameRecord, Repeat
+from reelwright.media.worst_frame import Crop, WorstFrame
 from reelwright.titles.errors import CorruptPayload
 from reelwright.titles.request import RunRequest
 from reelwright.wire.frames_pb2 import (

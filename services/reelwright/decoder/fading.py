@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from reelwright.media.fading import BLACK, WHITE, level_of, luma_counts, points_of, quantile
 from reelwright.media.frame_correction import ContrastPoints, FrameFading
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import eight_bits
 from reelwright.media.tone_measurement import reduced
-from reelwright.media.types import DecodedFrame
 from reelwright.titles.recipe import Recipe
 
 # First frames of a shot that decide; fewer of large frames, which wait in memory meanwhile. Fewer in all say nothing.

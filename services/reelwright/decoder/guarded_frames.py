@@ -7,7 +7,7 @@ from itertools import chain, count
 
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.media.types import DecodedFrame
+from reelwright.media.frame_record import DecodedFrame
 
 # As long as a segment, so that it costs as little as the documents of one.
 _BLOCK_FRAMES = 48

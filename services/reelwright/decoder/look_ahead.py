@@ -15,8 +15,8 @@ import numpy as np
 
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
 from reelwright.media.frame_correction import FrameCorrection
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.scene_tracker import Placement, SceneTracker
-from reelwright.media.types import DecodedFrame
 from reelwright.titles.recipe import Recipe
 
 # Frames on either side that decide on a frame's correction; fewer for large frames, which wait in memory meanwhile.

@@ -17,11 +17,11 @@ from reelwright.decoder.takeover import decoder_identity
 from reelwright.decoder.title_description import work_of
 from reelwright.ledger.records import SegmentPlan, TitleRecord
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.reader import FrameReader
 from reelwright.media.repeats import unfolded
 from reelwright.media.transport import encode_payload
-from reelwright.media.types import FrameRecord
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture, without_chroma, without_neutral_chroma
-from reelwright.media.types import DecodedFrame
 
 # One to two seconds of film: the GOP length that streaming services ask for. A killed run loses seconds, not minutes.
 SEGMENT_MIN_FRAMES = 24

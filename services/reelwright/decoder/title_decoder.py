@@ -27,14 +27,15 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.clock_joins import with_recordings
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.fingerprint import check_held_source
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.held_files import held
 from reelwright.media.picture import pixel_format
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.repeats import restored_frames
 from reelwright.media.seeking import SeekFailed
+from reelwright.media.source_info import SourceInfo
 from reelwright.media.toolchain import toolchain_identity
-from reelwright.media.types import DecodedFrame, SourceInfo
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.tracing import span

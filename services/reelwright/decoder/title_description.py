@@ -9,8 +9,8 @@ from reelwright.media.bars import output_size
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.picture import pixel_format
 from reelwright.media.profiles import out_pix_fmt
+from reelwright.media.source_info import SourceInfo
 from reelwright.media.toolchain import toolchain_identity
-from reelwright.media.types import SourceInfo
 from reelwright.titles.identity import grain_seed
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from reelwright.media.fading import even_contrast
 from reelwright.media.frame_correction import FrameTone
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.tone_measurement import (
     GRAIN_BINS,
     HIGHLIGHTS,
@@ -29,7 +30,6 @@ from reelwright.media.tone_measurement import (
     code_range,
     count_tone,
 )
-from reelwright.media.types import DecodedFrame
 from reelwright.titles.recipe import Recipe
 
 Numbers = NDArray[np.float64]

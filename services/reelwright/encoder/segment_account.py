@@ -18,13 +18,14 @@ from reelwright.media.colour import RANGE_FULL
 from reelwright.media.fading import contrast_points
 from reelwright.media.film_grain_fit import GrainyFrame
 from reelwright.media.frame_correction import ContrastPoints, ScenePlace, ToneChange
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.repeats import unfolded
 from reelwright.media.scene_tracker import SceneTracker
 from reelwright.media.toolchain import toolchain_identity
-from reelwright.media.types import FrameDamage, FrameRecord
 from reelwright.wire.frames_pb2 import RestoredBatch
 
 Figures = TypeVar("Figures")

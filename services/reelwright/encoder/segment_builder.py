@@ -25,12 +25,12 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.bars import put_back
 from reelwright.media.encode import SegmentEncoder
 from reelwright.media.film_format import film_format
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.profiles import profile_spec
 from reelwright.media.repeats import unfolded
 from reelwright.media.transport import decode_payload
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.media.worst_frame import WorstFrame
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics

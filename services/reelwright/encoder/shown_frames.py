@@ -14,10 +14,10 @@ from reelwright.bus.conversion import crop_from_wire
 from reelwright.ledger.records import TitleRecord
 from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.ledger.shown_frame_coding import code_shown_frame
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture
 from reelwright.media.transport import decode_payload
-from reelwright.media.types import DecodedFrame
 from reelwright.media.worst_frame import STRIP_REACH, WorstFrame, cropped
 from reelwright.wire.frames_pb2 import Payload, RestoredBatch
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict
 
 from reelwright.ledger.measured_frame import MeasuredFrame
-from reelwright.media.types import VideoInfo
+from reelwright.media.source_info import VideoInfo
 from reelwright.titles.recipe import Recipe
 
 # Corrections smaller than these change no sample: in 8-bit levels, and in samples.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from reelwright.media.types import StreamOutcome
+from reelwright.media.stream_outcome import StreamOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

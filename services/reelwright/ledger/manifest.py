@@ -10,8 +10,10 @@ from reelwright.ledger.edits import EditStep
 from reelwright.ledger.judgement import Judgement, Redoing
 from reelwright.ledger.shot_contrast import ShotContrast
 from reelwright.ledger.shot_fidelity import FrameCurves, ShotFidelity
+from reelwright.media.document_values import TimeBase
 from reelwright.media.frame_correction import ToneChange
-from reelwright.media.types import SourceInfo, StreamOutcome, TimeBase
+from reelwright.media.source_info import SourceInfo
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.recipe_parsing import known_recipe
 

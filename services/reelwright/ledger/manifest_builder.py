@@ -18,7 +18,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.shot_entries import shots_of
 from reelwright.ledger.shot_fidelity import CurveAccount
 from reelwright.ledger.steadiness import SteadinessAccount
-from reelwright.media.types import FrameRecord
+from reelwright.media.frame_record import FrameRecord
 from reelwright.titles.errors import LedgerError
 from reelwright.titles.identity import engine_matches
 

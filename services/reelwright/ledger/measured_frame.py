@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reelwright.media.frame_correction import ContrastPoints, ToneChange
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.types import FrameDamage, FrameRecord
+from reelwright.media.frame_record import FrameRecord
 
 
 class MeasuredFrame(NamedTuple):

@@ -30,8 +30,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 
 from reelwright.media.frame_correction import ContrastPoints, ScenePlace, ToneChange
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.frame_fidelity import FrameFidelity
-from reelwright.media.types import FrameDamage, FrameRecord, SourceInfo
+from reelwright.media.frame_record import FrameRecord
+from reelwright.media.source_info import SourceInfo
 from reelwright.titles.request import RunRequest
 from reelwright.titles.versions import VersionedDocument
 

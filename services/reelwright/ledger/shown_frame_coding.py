@@ -8,7 +8,7 @@ from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg, strip
 from reelwright.media.picture import Picture
 from reelwright.media.repair_mask import Codes, mask_png
-from reelwright.media.types import ColourInfo
+from reelwright.media.source_info import ColourInfo
 
 
 def code_shown_frame(

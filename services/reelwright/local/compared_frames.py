@@ -14,8 +14,8 @@ from reelwright.ledger.shown_frame import ShownFrame
 from reelwright.ledger.shown_frame_coding import code_shown_frame
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.picture import Picture, eight_bits
-from reelwright.media.types import ColourInfo, Crop
-from reelwright.media.worst_frame import STRIP_REACH, cropped, fullest_part
+from reelwright.media.source_info import ColourInfo
+from reelwright.media.worst_frame import STRIP_REACH, Crop, cropped, fullest_part
 
 MARKED_LEVELS = 4
 """By so many levels of 255 or more the films differ where the report marks it."""

@@ -15,8 +15,8 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.compared_frames import ComparedFrames, FramePair
 from reelwright.media.bars import film_bars, restored_size
 from reelwright.media.finished_film import pictures_of
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
-from reelwright.media.types import FrameRecord
 from reelwright.store.output_guard import guard_output
 from reelwright.store.scratch import scratch_folder
 from reelwright.titles.errors import InputError

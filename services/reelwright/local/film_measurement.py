@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict
 from reelwright.decoder.path_smoothing import unsteadiness
 from reelwright.decoder.tone_curves import tone_of
 from reelwright.media.colour import RANGE_FULL
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.picture import Picture, without_neutral_chroma
 from reelwright.media.sampled_pictures import sampled_pictures
 from reelwright.media.scene_tracker import Placement, SceneTracker
+from reelwright.media.source_info import SourceInfo
 from reelwright.media.tone_measurement import ToneCounts, code_levels, count_tone
-from reelwright.media.types import FrameDamage, SourceInfo
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE

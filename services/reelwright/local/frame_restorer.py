@@ -17,9 +17,9 @@ from reelwright.ledger.records import TitleRecord
 from reelwright.local.job import RestorationJob
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.frame_correction import FrameCorrection
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture, pixel_format
 from reelwright.media.repeats import restored_frames
-from reelwright.media.types import DecodedFrame
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.frame_windows import FrameWindow
 from reelwright.restoration.restore import RestoredFrame

@@ -26,12 +26,12 @@ from reelwright.media.fading import contrast_points
 from reelwright.media.film_format import film_format
 from reelwright.media.film_grain_fit import GrainyFrame
 from reelwright.media.frame_correction import ScenePlace
+from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.repeats import unfolded
 from reelwright.media.scene_tracker import SceneTracker
-from reelwright.media.types import DecodedFrame, FrameRecord
 from reelwright.restoration.restore import RestoredFrame
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError

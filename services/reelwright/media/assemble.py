@@ -30,12 +30,13 @@ from reelwright.media.joined_clock import JoinedClock
 from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.segment_packets import SegmentPackets
+from reelwright.media.source_info import SourceInfo
 from reelwright.media.stream_choice import video_stream
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import OtherStreams, StreamPlanner, codec_name, is_cover
 from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options, stream_tags
 from reelwright.media.timecode import Timecode, film_timecode, start_timecode
-from reelwright.media.types import SourceInfo, StreamOutcome
 from reelwright.titles.errors import InternalError
 
 # No subtitle is meant to be shown for an hour, and a file with an endless one states an endless length.

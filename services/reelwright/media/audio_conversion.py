@@ -21,7 +21,7 @@ from reelwright.media.container_support import container_holds
 from reelwright.media.edited_sound import EditedSound
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.stream_copy import StreamWriter, lost
-from reelwright.media.types import StreamOutcome
+from reelwright.media.stream_outcome import StreamOutcome
 
 # Per channel: 256 kbit/s for stereo, where AAC is transparent to most listeners.
 _AAC_BIT_RATE = 128_000

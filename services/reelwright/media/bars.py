@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.picture import Picture, PixelFormat, Plane, eight_bits, pixel_format
-from reelwright.media.types import Bars, VideoInfo
+from reelwright.media.source_info import Bars, VideoInfo
 from reelwright.titles.recipe import Recipe
 
 # Lines kept of a sampled picture's luma in each direction, at least: 24 pictures of 4096x4096 are then 100 MB, which is

@@ -14,7 +14,7 @@ from av.stream import Stream
 from reelwright.media.caption_text import add_caption_text
 from reelwright.media.captions import CaptionReader, holds_captions, with_captions
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.types import StreamOutcome
+from reelwright.media.stream_outcome import StreamOutcome
 
 
 class CaptionCopy:

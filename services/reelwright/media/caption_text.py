@@ -19,8 +19,8 @@ from typing_extensions import override
 from reelwright.media.captions import has_captions, holds_captions
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.stream_copy import StreamClock, StreamWriter, lost
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.text_conversion import TextEncoder
-from reelwright.media.types import StreamOutcome
 
 _UNIT = Fraction(1, 90_000)
 _TITLE = "Closed captions"

@@ -20,8 +20,8 @@ from av.video.stream import VideoStream
 
 from reelwright.media.container import open_source, packets
 from reelwright.media.joined_clock import JoinedClock
+from reelwright.media.source_info import ClockJoin
 from reelwright.media.stream_choice import video_stream
-from reelwright.media.types import ClockJoin
 
 _ATSC = b"\xb5\x00\x31GA94"
 _CAPTIONS, _BARS = b"\x03", b"\x06"

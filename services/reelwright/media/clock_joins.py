@@ -22,8 +22,8 @@ from av.stream import Stream
 from reelwright.media.container import open_source, packets
 from reelwright.media.joined_clock import STEP_AHEAD, STEP_BACK, WRAP, WRAP_MARGIN, WRAP_UNIT, decoding_time, join_notes
 from reelwright.media.programmes import other_programmes, read_programmes
+from reelwright.media.source_info import ClockJoin, SourceInfo
 from reelwright.media.stream_choice import video_stream
-from reelwright.media.types import ClockJoin, SourceInfo
 from reelwright.telemetry.watchdog import heartbeat
 
 # Seconds. Shorter than any recording: a clock that is back by then had damaged times.

@@ -15,12 +15,13 @@ from av.video.stream import VideoStream
 from reelwright.media.container import packets
 from reelwright.media.container_integrity import ContainerWalk
 from reelwright.media.damage import SliceChecks, damaged
+from reelwright.media.frame_record import FrameRecord
 from reelwright.media.frame_times import FrameTimes
 from reelwright.media.joined_clock import JoinedClock, join_notes
 from reelwright.media.packet_tracking import Expected, PacketTracker, codec_name
 from reelwright.media.sample_shape import SampleShape
 from reelwright.media.seeking import KeyFrames
-from reelwright.media.types import ClockJoin, FrameRecord
+from reelwright.media.source_info import ClockJoin
 from reelwright.titles.errors import InputError
 
 # These decoders replace what they cannot read and flag the frame, which keeps later frames closer to the film than

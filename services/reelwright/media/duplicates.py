@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture, Plane, eight_bits
-from reelwright.media.types import DecodedFrame
 
 Codes = NDArray[np.uint8]
 

@@ -25,7 +25,7 @@ from reelwright.media.hdr import hdr_parameters
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.scheduling import kept_scheduling
-from reelwright.media.types import ColourInfo
+from reelwright.media.source_info import ColourInfo
 from reelwright.store.failures import output_error
 from reelwright.titles.errors import InternalError
 

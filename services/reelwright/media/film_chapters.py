@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from av.container import OutputContainer
 
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.types import Chapter, SourceInfo
+from reelwright.media.source_info import Chapter, SourceInfo
 
 if TYPE_CHECKING:
     # PyAV has this type in its stubs only.

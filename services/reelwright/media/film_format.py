@@ -9,7 +9,7 @@ from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, UNSPECIFIED, pres
 from reelwright.media.display_matrix import Matrix, fitted
 from reelwright.media.picture import PIXEL_FORMATS
 from reelwright.media.profiles import ProfileSpec
-from reelwright.media.types import ColourInfo, HdrInfo, VideoInfo
+from reelwright.media.source_info import ColourInfo, HdrInfo, VideoInfo
 
 _UNTAGGED = ColourInfo()
 _NO_HDR = HdrInfo()

@@ -17,12 +17,13 @@ from reelwright.media.container import open_source
 from reelwright.media.damage import SliceChecks
 from reelwright.media.formats import picture_of
 from reelwright.media.picture import Picture
+from reelwright.media.source_info import Bars
 from reelwright.media.stream_choice import video_stream
 from reelwright.media.stream_copy import PayloadDigest
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.stream_times import PacketTimes, TimedStream
 from reelwright.media.streams import codec_name, is_cover
 from reelwright.media.tags import disposition_names
-from reelwright.media.types import Bars, StreamOutcome
 from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import CorruptPayload
 

@@ -13,7 +13,7 @@ from av.video.reformatter import Interpolation
 from reelwright.media.bars import crop
 from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, RANGE_UNKNOWN, SCALER_MATRIX, rgb_matrix
 from reelwright.media.picture import PIXEL_FORMATS, Picture, PixelFormat, Plane
-from reelwright.media.types import Bars, ColourInfo
+from reelwright.media.source_info import Bars, ColourInfo
 from reelwright.titles.errors import InputError
 
 EXACT = int(

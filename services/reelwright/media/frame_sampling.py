@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from reelwright.media.container import ReadBound, packets
-from reelwright.media.types import SourceInfo
+from reelwright.media.source_info import SourceInfo
 
 # Positions in the film, and consecutive frames at each: enough to meet several scenes and to judge motion.
 _POSITIONS = 24

@@ -9,7 +9,7 @@ from typing import cast
 import av
 from av.sidedata.sidedata import SideData
 
-from reelwright.media.types import HdrInfo
+from reelwright.media.source_info import HdrInfo
 
 # AVMasteringDisplayMetadata: x and y of red, green, blue and white, least and most luminance, each a fraction of two
 # 32-bit integers, and two flags that say whether primaries and luminance are given.

@@ -8,8 +8,8 @@ from fractions import Fraction
 from av.packet import Packet
 
 from reelwright.media.container import StreamT
+from reelwright.media.source_info import ClockJoin
 from reelwright.media.timestamp import timestamp
-from reelwright.media.types import ClockJoin
 
 STEP_BACK = Fraction(1, 10)
 """Seconds. Decoding times rise within a recording; FFmpeg allows for the same error."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reelwright.media.colour import RANGE_FULL, RANGE_LIMITED, presumed_matrix
 from reelwright.media.encode import set_colour, video_frame
 from reelwright.media.picture import Picture
-from reelwright.media.types import ColourInfo
+from reelwright.media.source_info import ColourInfo
 
 PREVIEW_WIDTH = 1280
 """Most columns of a picture for the report."""

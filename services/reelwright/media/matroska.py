@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from reelwright.media import ebml
-from reelwright.media.types import HdrInfo
+from reelwright.media.source_info import HdrInfo
 from reelwright.titles.errors import InternalError
 
 PADDING = " " * 160

@@ -12,7 +12,7 @@ from av.stream import Stream
 from typing_extensions import override
 
 from reelwright.media.stream_copy import StreamCopy, StreamWriter
-from reelwright.media.types import StreamOutcome
+from reelwright.media.stream_outcome import StreamOutcome
 
 # FFmpeg's names: the kind of sample and its bits.
 PCM = re.compile(r"pcm_([suf])(\d+)")

@@ -12,7 +12,7 @@ from pathlib import Path
 from av.packet import Packet
 from av.stream import Stream
 
-from reelwright.media.types import FrameRecord
+from reelwright.media.frame_record import FrameRecord
 from reelwright.titles.errors import InternalError
 
 # A film keeps its source's clock, unless that starts so late that players would show a long blank: broadcast captures

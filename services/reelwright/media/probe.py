@@ -31,8 +31,8 @@ from reelwright.media.joined_clock import join_notes
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.programmes import other_programmes, read_programmes, teletext
+from reelwright.media.source_info import Bars, Chapter, ClockJoin, SourceInfo, StreamInfo, VideoInfo
 from reelwright.media.stream_choice import film_streams, single_pictures, video_stream
-from reelwright.media.types import Bars, Chapter, ClockJoin, SourceInfo, StreamInfo, VideoInfo
 from reelwright.titles.errors import InputError
 
 if TYPE_CHECKING:

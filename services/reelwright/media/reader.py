@@ -12,11 +12,12 @@ from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.deinterlace import deinterlaced
 from reelwright.media.excerpts import excerpted
 from reelwright.media.formats import picture_of
+from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture
 from reelwright.media.seeking import SeekFailed, SeekPoint, check_total, seek
 from reelwright.media.shots import with_shots
+from reelwright.media.source_info import Bars, SourceInfo
 from reelwright.media.stream_choice import video_stream
-from reelwright.media.types import Bars, DecodedFrame, SourceInfo
 from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import InputError
 from reelwright.titles.recipe import Recipe

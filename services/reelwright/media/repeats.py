@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from reelwright.media.duplicates import with_duplicates
-from reelwright.media.types import DecodedFrame, FrameRecord, Repeat
+from reelwright.media.frame_record import DecodedFrame, FrameRecord, Repeat
 from reelwright.titles.recipe import Recipe
 
 # More than telecine, silent film and drawings have in a row; a frame that repeats after so many is restored again.

@@ -8,8 +8,8 @@ from reelwright.media.container import open_source
 from reelwright.media.formats import picture_of
 from reelwright.media.frame_sampling import sample_runs, sampling_bound
 from reelwright.media.picture import Picture
+from reelwright.media.source_info import SourceInfo
 from reelwright.media.stream_choice import video_stream
-from reelwright.media.types import SourceInfo
 
 
 def sampled_pictures(info: SourceInfo) -> Iterator[list[Picture]]:

@@ -14,8 +14,8 @@ from av.packet import Packet
 from av.stream import Stream
 from typing_extensions import override
 
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.stream_times import is_empty_text
-from reelwright.media.types import StreamOutcome
 
 # Decoders need the packets just before the first one that is heard: Opus 80 ms (RFC 7845, 4.6), AAC one frame.
 PREROLL_SECONDS = Fraction(1, 10)

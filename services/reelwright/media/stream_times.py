@@ -12,8 +12,8 @@ from fractions import Fraction
 from av.packet import Packet
 from av.stream import Stream
 
+from reelwright.media.stream_outcome import StreamOutcome, StreamTimes
 from reelwright.media.tags import lost_tags
-from reelwright.media.types import StreamOutcome, StreamTimes
 
 # A converted stream is cut into other packets. Its first one may lie a codec's delay early and its last one may be
 # filled up: two frames of AAC, the longest there are here.

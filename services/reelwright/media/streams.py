@@ -24,10 +24,10 @@ from reelwright.media.pcm_gaps import PCM, GapFiller
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.programmes import other_programmes, read_programmes, teletext
 from reelwright.media.stream_copy import StreamClock, StreamCopy, StreamWriter
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.subtitle_copy import SubtitleCopy
 from reelwright.media.tags import describe_stream
 from reelwright.media.text_conversion import convert_text
-from reelwright.media.types import StreamOutcome
 
 # Sound that can be decoded and encoded again without a loss.
 _LOSSLESS = ("pcm_", "flac", "alac")

@@ -12,8 +12,8 @@ from av.stream import Stream
 from typing_extensions import override
 
 from reelwright.media.stream_copy import PayloadDigest, StreamClock, StreamWriter, copied
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.stream_times import is_empty_text
-from reelwright.media.types import StreamOutcome
 
 # Two Matroska blocks that follow one another have no more bytes than this between their payloads.
 _BLOCK_HEADERS = 64

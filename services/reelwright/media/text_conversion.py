@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from reelwright.media.profiles import ProfileSpec
 from reelwright.media.stream_copy import StreamClock, StreamWriter, lost
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.subtitle_copy import SubtitleEnds, without_time
-from reelwright.media.types import StreamOutcome
 
 # A mov_text sample counts the bytes of its text in 16 bits (3GPP TS 26.245, 5.17).
 _LONGEST_TEXT = 0xFFFF

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from reelwright.media.document_values import DocumentValue
 from reelwright.media.picture import Picture, Plane
 from reelwright.media.repair_mask import Codes
-from reelwright.media.types import Crop
 
 STRIP_REACH = 2
 """Frames of the shot that a strip shows before and after the worst one."""
@@ -18,6 +19,22 @@ CROP_WIDTH, CROP_HEIGHT = 160, 120
 """Size of what a strip shows of each frame, in samples of the source."""
 # A part begins at a multiple of so many samples, so that it fits chroma of any subsampling at any scale.
 _CELL = 8
+
+
+class Crop(DocumentValue):
+    """A part of a picture without its bars, in samples of the source.
+
+    Attributes:
+        left: columns to the left of it.
+        top: rows above it.
+        width: its columns.
+        height: its rows.
+    """
+
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
 
 
 @dataclass(frozen=True, slots=True)

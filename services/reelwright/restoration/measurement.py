@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.types import FrameDamage
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.restoration.alignment import AlignedWindow, Codes, Window
 from reelwright.restoration.dust import CERTAIN_DUST
 from reelwright.restoration.window_network import MIDDLE

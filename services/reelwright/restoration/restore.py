@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.frame_correction import FrameTone, ToneChange
+from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.picture import Picture, Plane, pixel_format
 from reelwright.media.tone_measurement import level_range
-from reelwright.media.types import FrameDamage
 from reelwright.restoration.alignment import Codes
 from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma
 from reelwright.restoration.engine import Engine

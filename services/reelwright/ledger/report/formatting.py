@@ -17,8 +17,9 @@ from reelwright.ledger.shot_fidelity import ShotFidelity
 from reelwright.ledger.shot_means import mean_of
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.frame_correction import ToneChange
+from reelwright.media.source_info import SourceInfo, VideoInfo
+from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.timestamp import timestamp
-from reelwright.media.types import SourceInfo, StreamOutcome, VideoInfo
 from reelwright.titles.recipe import Recipe
 
 _PROFILES = {
