@@ -129,7 +129,7 @@ protos: $(VENV)/.dev  ## generate services/reelwright/wire from protos/
 crds: $(VENV)/.dev  ## generate the chart's CustomResourceDefinitions
 	$(BIN)/python -m scripts.crds
 
-dashboards: $(VENV)/.dev  ## generate the chart's Grafana dashboards from scripts/dashboards.py
+dashboards: $(VENV)/.dev  ## generate the chart's Grafana dashboards from scripts/dashboards/
 	$(BIN)/python -m scripts.dashboards
 
 dashboards-pictures: $(VENV)/.dev  ## draw the dashboards for the docs from a run of a cluster: five minutes, needs Prometheus

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.dashboards import generate
+from scripts.dashboards.generator import generate
 from tests.support.promql import DASHBOARDS, dashboard_queries, known_metrics, unknown_names, with_variables
 
 PROMTOOL = shutil.which("promtool")

@@ -1,6 +1,6 @@
 """Every metric of the pipeline, in one place: prefix `reelwright_`, base units, no label per title.
 
-The panels that show them are in scripts/dashboards.py; `make dashboards` writes them into the chart.
+The panels that show them are in scripts/dashboards/; `make dashboards` writes them into the chart.
 Counters and gauges live in prometheus_client's default registry; several services in one process share them.
 """
 
