@@ -11,6 +11,7 @@ from av.container import OutputContainer
 
 from reelwright.media.container import open_source
 from reelwright.media.encode import BITEXACT, encoder_rate, output_errors
+from reelwright.media.matroska import remove_completion
 from reelwright.media.stream_choice import video_stream
 from reelwright.titles.errors import InternalError
 
@@ -53,6 +54,9 @@ def taken_out(
                     packet.duration, packet.time_base = 1, 1 / encoder_rate(rate)
                     packet.stream = copy
                     target.mux_one(packet)
+            if "matroska" in container.format.name:
+                with output_errors(path):
+                    remove_completion(path)
             yield number, path
 
 

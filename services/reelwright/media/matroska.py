@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,8 @@ PADDING = " " * 160
 _UNIT_RATIO = 3
 # Units of HdrInfo in a whole.
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000
+# The elements of a picture's Colour element that its film is completed with.
+_ADDED_COLOUR = {ebml.CHROMA_SITING_HORZ, ebml.CHROMA_SITING_VERT, ebml.MAX_CLL, ebml.MAX_FALL, ebml.MASTERING}
 
 
 def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo, siting: tuple[int, ...]) -> None:
@@ -35,11 +38,30 @@ def complete_picture(path: Path, ratio: Fraction | None, hdr: HdrInfo, siting: t
         InternalError: the file is not laid out as the muxer lays it out.
         OSError: it cannot be written.
     """
+    colour = _colour(hdr, siting)
+    _rewrite_tracks(path, lambda track: _completed_track(track, ratio, colour) if _is_padded(track) else track)
+
+
+def remove_completion(path: Path) -> None:
+    """Removes chroma siting and HDR metadata from every track of a file.
+
+    The muxer writes them where a completed film's stream is copied, and a film that is made of such a copy would be
+    completed twice.
+
+    Raises:
+        InternalError: the file is not laid out as the muxer lays it out.
+        OSError: it cannot be written.
+    """
+    _rewrite_tracks(path, _uncompleted_track)
+
+
+def _rewrite_tracks(path: Path, changed: Callable[[bytes], bytes]) -> None:
+    """Changes the content of each track of a file; the lengths must stay."""
     with path.open("r+b") as file:
         start, size = _find_tracks(file)
         file.seek(start)
         try:
-            tracks = _completed(file.read(size), ratio, _colour(hdr, siting))
+            tracks = _with_tracks(file.read(size), changed)
         except ValueError as error:
             raise InternalError(f"the Matroska muxer wrote tracks that are not EBML: {error}") from None
         if len(tracks) != size:
@@ -64,13 +86,12 @@ def _find_tracks(file: IO[bytes]) -> tuple[int, int]:
     raise InternalError("the Matroska file ends before its tracks")
 
 
-def _completed(tracks: bytes, ratio: Fraction | None, colour: bytes) -> bytes:
+def _with_tracks(tracks: bytes, changed: Callable[[bytes], bytes]) -> bytes:
     parts = []
     for identifier, element in ebml.children(tracks):
         content = ebml.content_of(element)
-        if identifier == ebml.TRACK_ENTRY and _is_padded(content):
-            header = element[: len(element) - len(content)]
-            parts.append(header + _completed_track(content, ratio, colour))
+        if identifier == ebml.TRACK_ENTRY:
+            parts.append(element[: len(element) - len(content)] + changed(content))
         elif identifier != ebml.CRC32:
             parts.append(element)
     body = b"".join(parts)
@@ -99,6 +120,30 @@ def _completed_track(track: bytes, ratio: Fraction | None, colour: bytes) -> byt
             parts.append(element)
     body = b"".join(parts)
     return body + _void(len(track) - len(body))
+
+
+def _uncompleted_track(track: bytes) -> bytes:
+    """The track's content at the same length, without what `_colour` adds to a film's."""
+    parts = []
+    for identifier, element in ebml.children(track):
+        if identifier == ebml.VIDEO:
+            parts.append(ebml.write_element(ebml.VIDEO, _without_added_colour(ebml.content_of(element))))
+        else:
+            parts.append(element)
+    body = b"".join(parts)
+    return body + _void(len(track) - len(body)) if len(body) < len(track) else body
+
+
+def _without_added_colour(video: bytes) -> bytes:
+    parts = []
+    for identifier, element in ebml.children(video):
+        if identifier == ebml.COLOUR:
+            colour = ebml.children(ebml.content_of(element))
+            kept = b"".join(part for child, part in colour if child not in _ADDED_COLOUR)
+            parts.append(ebml.write_element(ebml.COLOUR, kept) if kept else b"")
+        else:
+            parts.append(element)
+    return b"".join(parts)
 
 
 def _with_shape(video: bytes, ratio: Fraction) -> bytes:
@@ -138,6 +183,8 @@ def _colour(hdr: HdrInfo, siting: tuple[int, ...]) -> bytes:
 
 
 def _void(length: int) -> bytes:
-    """A Void element of `length` bytes, with a size field of 8 bytes whatever the size."""
+    """A Void element of `length` bytes, at least 2; from 9 on with a size field of 8 bytes whatever the size."""
+    if length < 9:
+        return bytes([ebml.VOID, 0x80 | length - 2]) + bytes(length - 2)
     header = bytes([ebml.VOID]) + (1 << 56 | length - 9).to_bytes(8, "big")
     return header + bytes(length - 9)
