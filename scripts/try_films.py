@@ -1,6 +1,6 @@
 """Tries every film in a folder: what is read, what is refused and why, and whether any frame has a wrong time.
 
-    python scripts/try_films.py FOLDER [--restore COUNT]
+    python -m scripts.try_films FOLDER [--restore COUNT]
 
 Prints a Markdown table with a line for each file and the counts at its end. A frame's time is compared with the one
 that plain decoding by PyAV gives. With `--restore`, the first COUNT small films that are read are also
