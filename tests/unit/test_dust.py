@@ -69,14 +69,14 @@ def test_specks_are_connected_places_that_pass_the_threshold() -> None:
     spike[4:8, 4:8], spike[5, 5] = 12, 30
     spike[20:22, 20:30] = 12
     specks = find_specks(spike, 20.0)
-    assert specks.labels.size == 1
+    assert len(specks.boxes) == 1
     assert np.count_nonzero(specks.mask()) == 16
     assert specks.top() == [30]
     assert specks.height() == [(15 * 12 + 30) / 16]
     field = np.full((32, 40), 7, np.uint8)
     field[4:8, 4:8] = 9
     assert (specks.means(field)[0], specks.means_around(field)[0]) == (9, 7)
-    assert specks.only(np.array([False])).labels.size == 0
+    assert specks.only(np.array([False])).pixels.size == 0
 
 
 def test_a_speck_is_found_although_a_neighbour_has_one_there_too() -> None:

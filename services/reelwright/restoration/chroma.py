@@ -55,7 +55,7 @@ def enlarge_chroma(
         colour *= cv2.resize(factors, colour.shape[::-1], interpolation=cv2.INTER_LINEAR)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     enlarged = cv2.warpAffine(colour, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return quantise(np.asarray(enlarged, np.float32) * np.float32(gain) + np.float32(target.neutral), target)
+    return quantise(np.asarray(enlarged, np.float32), target, gain, target.neutral)
 
 
 def neutral_chroma(target: PixelFormat, size: tuple[int, int]) -> Plane:

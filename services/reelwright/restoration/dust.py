@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reelwright.restoration.alignment import AlignedWindow, Codes, Flow, Window, flow_luma
 from reelwright.restoration.realignment import realign
-from reelwright.restoration.specks import Floats, Labels, RankedFrames, Specks, find_specks
+from reelwright.restoration.specks import Boxes, Floats, RankedFrames, Specks, find_specks
 from reelwright.restoration.window_network import MIDDLE
 
 # A score from here on is past the threshold.
@@ -81,7 +81,7 @@ def find_dust(window: Window, aligned: AlignedWindow, small: Window, smooth: flo
     ranked = RankedFrames.of(aligned.frames)
     specks = find_specks(ranked.spike(), threshold)
     specks = specks.only(_calm(specks, ranked, threshold) > _WORTH_ALIGNING)
-    if not specks.labels.size:
+    if not specks.pixels.size:
         return nothing
     places = specks.mask()
     frames = realign(window, aligned, places)
@@ -91,7 +91,7 @@ def find_dust(window: Window, aligned: AlignedWindow, small: Window, smooth: flo
     specks = specks.only(_undisturbed(specks, ranked, smooth))
     specks = specks.only(_is_dust(specks, ranked, small, threshold))
     specks = specks.only(_is_seen(specks, aligned.flows))
-    if not specks.labels.size or specks.pixels.size > _DUST_SHARE * near.size:
+    if not specks.pixels.size or specks.pixels.size > _DUST_SHARE * near.size:
         return nothing
     score = np.zeros(near.shape, np.uint8)
     score.ravel()[specks.pixels] = specks.heights
@@ -125,8 +125,7 @@ def _is_dust(specks: Specks, ranked: RankedFrames, small: Window, threshold: flo
     height = specks.height()
     scene = ranked.scene()
     plain = flow_luma(scene)
-    for index, label in enumerate(specks.labels):
-        box = specks.boxes[label]
+    for index, box in enumerate(specks.boxes):
         enough = _ENOUGH + _SIZE_WEIGHT * float(np.log(box[4] / _SIZE))
         # The two searches take time, so none is made that cannot change the answer.
         if evidence[index] > enough - _MOST_BESIDE - _MOST_UNLIKE:
@@ -144,9 +143,9 @@ def _is_seen(specks: Specks, flows: Flow) -> NDArray[np.bool_]:
     What two neighbours have outside of the picture stands out from its border, which stands in for what is not there.
     """
     rows, columns = flows.shape[1:3]
-    found = np.ones(specks.labels.size, np.bool_)
-    for index, label in enumerate(specks.labels):
-        x, y, width, height, _ = (int(each) for each in specks.boxes[label])
+    found = np.ones(len(specks.boxes), np.bool_)
+    for index, box in enumerate(specks.boxes):
+        x, y, width, height, _ = (int(each) for each in box)
         top, bottom = max(0, (y - _AROUND) // 2), min(rows, (y + height + _AROUND) // 2)
         left, right = max(0, (x - _AROUND) // 2), min(columns, (x + width + _AROUND) // 2)
         here = flows[:, top:bottom, left:right]
@@ -156,7 +155,7 @@ def _is_seen(specks: Specks, flows: Flow) -> NDArray[np.bool_]:
     return found
 
 
-def _beside(ranked: RankedFrames, scene: Codes, box: Labels, least: float) -> float:
+def _beside(ranked: RankedFrames, scene: Codes, box: Boxes, least: float) -> float:
     """The area beside a speck where both adjacent frames show something bright or dark as well, as a share of its own.
 
     A thing that moves fast stands out in each frame, at another place.
@@ -173,7 +172,7 @@ def _beside(ranked: RankedFrames, scene: Codes, box: Labels, least: float) -> fl
     return min(shown) / area
 
 
-def _unlike(small: Window, plain: Codes, box: Labels) -> float:
+def _unlike(small: Window, plain: Codes, box: Boxes) -> float:
     """How unlike a speck the most similar place of an adjacent frame is: 0 if the same, 1 as unlike as the scene is."""
     x, y, width, height, _ = (int(each) for each in box)
     left, top, right, bottom = max(0, (x - 4) // 2), max(0, (y - 4) // 2), (x + width + 5) // 2, (y + height + 5) // 2

@@ -98,7 +98,8 @@ class OpenVinoEngine:
         pool = self._pool((scale, number, detail, (inputs[0].shape[2], inputs[0].shape[3])))
         request = pool.get()
         try:
-            result = request.infer(dict(enumerate(inputs)), share_inputs=True)[0]
+            result = request.infer(dict(enumerate(inputs)), share_inputs=True, share_outputs=True)[0]
+            # The request overwrites it the next time.
             return np.array(result[0, 0], np.float32)
         finally:
             pool.put(request)

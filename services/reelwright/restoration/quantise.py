@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,13 +19,18 @@ def code_gain(source: PixelFormat, target: PixelFormat, *, full_range: bool) -> 
     return 2.0 ** (target.depth - source.depth)
 
 
-def quantise(samples: NDArray[np.float32], target: PixelFormat) -> Plane:
-    """Rounds float32 code values to integers and clips them to the depth of `target`; `samples` is overwritten.
+def quantise(samples: NDArray[np.float32], target: PixelFormat, gain: float = 1.0, offset: float = 0.0) -> Plane:
+    """Rounds float32 samples times `gain` plus `offset` to integers and clips them to the depth of `target`.
 
-    The work is done in place, because allocating a large plane for each step costs more than the step.
+    A half is rounded to the even integer. Above 8 bits `samples` is overwritten: allocating a large plane for each step
+    costs more than the step.
 
     Returns:
         uint8 for a depth of 8 bits, uint16 otherwise; same shape as `samples`.
     """
+    if target.depth == 8:
+        return np.asarray(cv2.addWeighted(samples, gain, samples, 0, offset, dtype=cv2.CV_8U), np.uint8)
+    samples *= np.float32(gain)
+    samples += np.float32(offset)
     codes = np.clip(np.rint(samples, out=samples), 0, (1 << target.depth) - 1, out=samples)
-    return codes.astype(np.uint8) if target.depth == 8 else codes.astype(np.uint16)
+    return codes.astype(np.uint16)

@@ -139,11 +139,9 @@ class Restorer:
         found = self._repaired(picture, window)
         toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
         enlarged, grain = self._enlarged(found, toned, frame)
-        # Measured before it is scaled in place.
         measured = self._measured(found, enlarged, toned)
-        enlarged *= np.float32(gain * ((1 << source.depth) - 1))
         luma = move(enlarged, moved[0] * self._scale, moved[1] * self._scale)
-        planes: list[Plane] = [quantise(luma, target)]
+        planes: list[Plane] = [quantise(luma, target, gain * ((1 << source.depth) - 1))]
         if target.planes == 3:
             for chroma in picture.planes[1:] or (None, None):
                 if chroma is None:

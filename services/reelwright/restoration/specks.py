@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reelwright.restoration.alignment import Codes
 
-Labels = NDArray[np.int32]
+Boxes = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 # The weaker rim of a speck belongs to it from this share of the threshold on.
@@ -65,17 +65,15 @@ class Specks(NamedTuple):
     """Connected places that stand out.
 
     Attributes:
-        field: (H, W) int32, the label of each pixel, 0 for none; also labels that are not in `labels`.
-        boxes: (all labels, 5) int32: left, top, width, height, area.
-        labels: (specks,) those that pass the threshold.
+        rim: (H, W) uint8, 1 on all places that stand out, also those that are no specks; 0 elsewhere.
+        boxes: (specks, 5) int32: left, top, width, height, area.
         pixels: (n,) flat indices of all their pixels.
-        owners: (n,) for each pixel the index of its speck in `labels`.
+        owners: (n,) for each pixel the index of its speck in `boxes`.
         heights: (n,) uint8, how far each pixel stands out.
     """
 
-    field: Labels
-    boxes: Labels
-    labels: NDArray[np.intp]
+    rim: Codes
+    boxes: Boxes
     pixels: NDArray[np.intp]
     owners: NDArray[np.intp]
     heights: Codes
@@ -85,37 +83,36 @@ class Specks(NamedTuple):
         kept = wanted[self.owners]
         owners = np.asarray((np.cumsum(wanted) - 1)[self.owners[kept]], np.intp)
         return self._replace(
-            labels=self.labels[wanted], pixels=self.pixels[kept], owners=owners, heights=self.heights[kept]
+            boxes=self.boxes[wanted], pixels=self.pixels[kept], owners=owners, heights=self.heights[kept]
         )
 
     def mask(self) -> Codes:
         """(H, W) uint8, 255 on the specks."""
-        found = np.zeros(self.field.shape, np.uint8)
+        found = np.zeros(self.rim.shape, np.uint8)
         found.ravel()[self.pixels] = 255
         return found
 
     def height(self) -> Floats:
         """How far each speck stands out on average, (specks,)."""
-        return _means(self.owners, self.heights, self.labels.size)
+        return _means(self.owners, self.heights, len(self.boxes))
 
     def top(self) -> Floats:
         """How far each speck stands out at most, (specks,)."""
-        found = np.zeros(self.labels.size)
+        found = np.zeros(len(self.boxes))
         np.maximum.at(found, self.owners, self.heights)
         return found
 
     def means(self, values: Codes) -> Floats:
         """The mean of a field (H, W) over each speck."""
-        return _means(self.owners, values.ravel()[self.pixels], self.labels.size)
+        return _means(self.owners, values.ravel()[self.pixels], len(self.boxes))
 
     def means_around(self, values: Codes) -> Floats:
         """The mean of a field (H, W) over the ring around each speck; where rings meet, one of the specks has it."""
-        numbers = np.zeros(self.field.shape, np.uint16)
+        numbers = np.zeros(self.rim.shape, np.uint16)
         numbers.ravel()[self.pixels] = self.owners + 1
         ring = np.asarray(cv2.dilate(numbers, np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)), np.uint16)
-        ring[cv2.dilate((self.field > 0).astype(np.uint8), _BOX) > 0] = 0
-        pixels = np.flatnonzero(ring)
-        return _means(ring.ravel()[pixels].astype(np.intp) - 1, values.ravel()[pixels], self.labels.size)
+        pixels = np.flatnonzero((ring > 0) & (np.asarray(cv2.dilate(self.rim, _BOX)) == 0))
+        return _means(ring.ravel()[pixels].astype(np.intp) - 1, values.ravel()[pixels], len(self.boxes))
 
 
 def find_specks(spike: Codes, threshold: float) -> Specks:
@@ -127,17 +124,31 @@ def find_specks(spike: Codes, threshold: float) -> Specks:
         spike: (H, W) uint8, how far each pixel stands out.
         threshold: levels.
     """
-    rim = cv2.threshold(spike, threshold * _RIM, 255, cv2.THRESH_BINARY)[1]
-    count, field, boxes, _ = cv2.connectedComponentsWithStats(rim, connectivity=8)
+    rim = np.asarray(cv2.threshold(spike, threshold * _RIM, 1, cv2.THRESH_BINARY)[1], np.uint8)
+    count, field = cv2.connectedComponents(rim, connectivity=8)
+    # Few pixels stand out, so all that follows works on a list of them.
+    pixels = np.flatnonzero(rim.view(np.bool_))
+    heights, labels = spike.ravel()[pixels], np.asarray(field, np.int32).ravel()[pixels]
     high = np.zeros(count, np.bool_)
-    high[np.asarray(field)[spike > threshold]] = True
-    if np.count_nonzero(high) > _MOST:
-        high[:] = False
-    order = np.cumsum(high) - 1
-    labels = np.asarray(field, np.int32)
-    pixels = np.flatnonzero(high[labels])
-    owners = np.asarray(order[labels.ravel()[pixels]], np.intp)
-    return Specks(labels, np.asarray(boxes, np.int32), np.flatnonzero(high), pixels, owners, spike.ravel()[pixels])
+    high[labels[heights > threshold]] = True
+    specks = int(np.count_nonzero(high))
+    if specks > _MOST:
+        specks, high[:] = 0, False
+    kept = high[labels]
+    owners = np.asarray((np.cumsum(high) - 1)[labels[kept]], np.intp)
+    return Specks(rim, _boxes(pixels[kept], owners, specks, spike.shape[1]), pixels[kept], owners, heights[kept])
+
+
+def _boxes(pixels: NDArray[np.intp], owners: NDArray[np.intp], count: int, columns: int) -> Boxes:
+    """`Specks.boxes` of pixels by their flat indices in a picture with so many columns."""
+    found = np.zeros((count, 5), np.int32)
+    for axis, places in enumerate((pixels % columns, pixels // columns)):
+        first, last = np.full(count, np.iinfo(np.int32).max), np.zeros(count, np.int64)
+        np.minimum.at(first, owners, places)
+        np.maximum.at(last, owners, places)
+        found[:, axis], found[:, axis + 2] = first, last - first + 1
+    found[:, 4] = np.bincount(owners, minlength=count)
+    return found
 
 
 def _means(owners: NDArray[np.intp], values: NDArray[np.generic], count: int) -> Floats:

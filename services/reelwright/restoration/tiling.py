@@ -108,8 +108,11 @@ def run_tiled(
 
 
 def _mirrored(planes: Planes, bottom: int, right: int, margin: int) -> Planes:
-    border = cv2.BORDER_REFLECT_101
-    return np.stack([cv2.copyMakeBorder(plane, margin, bottom, margin, right, border) for plane in planes])
+    count, rows, columns = planes.shape
+    found = np.empty((count, margin + rows + bottom, margin + columns + right), planes.dtype)
+    for plane, target in zip(planes, found, strict=True):
+        cv2.copyMakeBorder(plane, margin, bottom, margin, right, cv2.BORDER_REFLECT_101, dst=target)
+    return found
 
 
 def _cut(planes: Planes, y: Span, x: Span, part: int) -> Planes:

@@ -36,9 +36,11 @@ class PreparedWindow:
         """
         middle = self.frames[MIDDLE]
         others = [self.frames[i] for i in range(FRAMES) if i != MIDDLE]
-        differences = np.stack([cv2.subtract(frame, middle, dtype=cv2.CV_8S) for frame in others])
+        differences = np.empty((FRAMES - 1, *middle.shape), np.int8)
+        for frame, difference in zip(others, differences, strict=True):
+            cv2.subtract(frame, middle, dst=difference, dtype=cv2.CV_8S)
         maps = np.stack([self.measurement.dust, self.measurement.scratch])
-        return NetworkInput(differences.astype(np.int8), maps, self.agreement, self.measurement.figures(), detail)
+        return NetworkInput(differences, maps, self.agreement, self.measurement.figures(), detail)
 
 
 def prepare(window: Window, small: Window | None = None) -> PreparedWindow:
