@@ -22,7 +22,7 @@ SERVICES = """
 import os, signal, sys
 from pathlib import Path
 from reelwright.decoder import title_decoder
-from reelwright.encoder import film_assembler, segment_builder
+from reelwright.encoder import segment_builder, title_assembly
 from reelwright.ledger import crash_guard
 from tests.support.dispatch_harness import until
 from tests.support.pipeline_harness import pipeline_harness, request_for
@@ -51,14 +51,14 @@ def assemble(path, segments, *, source, **more):
         die()
     return assemble_film(path, segments, source=source, **more)
 
-assemble_film = film_assembler.assemble_film
+assemble_film = title_assembly.assemble_film
 match sys.argv[1]:
     case "decoder":
         title_decoder.FrameReader = Reader
     case "encoder":
         segment_builder.SegmentEncoder = Encoder
     case "assembler":
-        film_assembler.assemble_film = assemble
+        title_assembly.assemble_film = assemble
 crash_guard.DEAD_SECONDS = 4.0
 root, outputs, *films = sys.argv[2:]
 requests = [request_for(Path(film), Path(outputs) / f"{Path(film).stem}.mp4") for film in films]

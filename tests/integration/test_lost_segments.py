@@ -9,7 +9,7 @@ import pytest
 
 from reelwright.bus.topics import RESTORED
 from reelwright.encoder import film_assembler as assembly
-from reelwright.encoder.film_assembler import assemble_title
+from reelwright.encoder.title_assembly import assemble_title
 from reelwright.ledger.attempts import place_request
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.records import Outcome

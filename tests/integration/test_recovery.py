@@ -18,7 +18,7 @@ from reelwright.bus.topics import EVENTS, FRAMES, RESTORED, TITLES, run_key
 from reelwright.cli.main import run
 from reelwright.decoder.title_description import describe_title
 from reelwright.encoder import film_assembler as assembly
-from reelwright.encoder.film_assembler import assemble_title
+from reelwright.encoder.title_assembly import assemble_title
 from reelwright.ledger.attempts import place_request
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest

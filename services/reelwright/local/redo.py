@@ -14,7 +14,7 @@ from pathlib import Path
 
 import reelwright
 from reelwright.decoder.title_description import describe_title
-from reelwright.encoder.film_assembler import film_facts
+from reelwright.encoder.title_assembly import film_facts
 from reelwright.ledger.acceptance import check_shot
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.edits import EditAccount, is_deinterlaced
