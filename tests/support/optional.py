@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -30,8 +32,24 @@ def optional_program(name: str, *folders: Path, instead: str = "") -> str:
     places = os.pathsep.join([os.environ.get("PATH", ""), *map(str, folders)])
     found = shutil.which(name, path=places)
     if found is None:
-        message = f"needs {name}" + (f", or {instead}" if instead else "")
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        _skip(f"needs {name}" + (f", or {instead}" if instead else ""))
     return found
+
+
+def own_network(iptables: str) -> list[str]:
+    """A command that runs another one in a network of its own. Where it cannot, the test is skipped; in CI it fails.
+
+    Args:
+        iptables: the program, which must be able to change that network's packet filter.
+    """
+    command = [optional_program("unshare"), "--user", "--map-root-user", "--net"]
+    trial = [*command, iptables, "-A", "OUTPUT", "-p", "tcp", "--syn", "-j", "REJECT"]
+    if subprocess.run(trial, capture_output=True, check=False).returncode:
+        _skip("needs a user namespace with a network and its packet filter")
+    return command
+
+
+def _skip(message: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)

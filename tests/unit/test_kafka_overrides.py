@@ -15,6 +15,7 @@ from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
+from kafka.net.inet import KafkaNetSocket, create_connection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from kafka.producer.kafka import KafkaProducer
@@ -32,6 +33,12 @@ PRIVATE_PARTS: list[tuple[Callable[..., object], str]] = [
     (KafkaConnectionManager._connect, "866ba191c36e23f8"),
     (KafkaConnectionManager.maybe_raise_auth_failure, "7bbd02a9bb65185c"),
     (KafkaConnection.__init__, "db466373ce859c54"),
+    # The error queue of a socket that connects.
+    (create_connection, "f5a387643a477c66"),
+    (KafkaNetSocket.register_class, "852a5238a9b19b1c"),
+    (KafkaNetSocket.__new__, "ad0f52b7e767d273"),
+    (KafkaNetSocket.sock_connect, "36c15b0ce9196d15"),
+    (KafkaNetSocket.connect_ex, "5657a535cb40c85a"),
     # Large reads.
     (KafkaConnectionManager._build_transport, "0362b0a783871097"),
     (KafkaTCPTransport.__init__, "6b9608f8e735f3b4"),

@@ -6,7 +6,9 @@ new source of the part it names, change what stands here, and then the digest in
 
 from __future__ import annotations
 
+import errno
 import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -15,6 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
+from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaTCPTransport
@@ -26,6 +29,11 @@ Client = TypeVar("Client")
 # After this many connections that the broker has closed during the login, the login counts as refused.
 _MAX_CLOSED_LOGINS = 3
 _READ_BYTES = 256 << 10
+_CONNECTING = {errno.EINPROGRESS, errno.EALREADY}
+# None where the system has no error queues: they are Linux's.
+_ERROR_QUEUE: int | None = getattr(socket, "MSG_ERRQUEUE", None)
+# Room for a control message with a `sock_extended_err` and an address.
+_ERROR_BYTES = 512
 
 
 def open_client(kind: Callable[..., Client], **options: object) -> Client:
@@ -120,6 +128,38 @@ def request_rejoin(consumer: KafkaConsumer) -> None:
     consumer._coordinator.request_rejoin()
 
 
+class _BrokerSocket(KafkaNetSocket):  # type: ignore[misc] # the library has no types
+    """Connects to a broker, and takes ICMP errors out of the socket's error queue, which the library does not.
+
+    Linux (since 5.8, commit 45af29ca761c) queues an ICMP error that answers the first packet of a connection. One that
+    arrives before `connect` has returned does not end the attempt: the errors of a machine's own packet filter, such as
+    kube-proxy's for a Service without a pod. A socket with a queued error is always ready to read and write, also once
+    it is connected, until its end. The library's loop would not wait any more, and take a whole core.
+
+    The library takes this class for connections with a `proxy_url` of this scheme; there is no proxy.
+    """
+
+    SCHEMES = ("reelwright-broker",)
+
+    def connect_ex(self, sock: socket.socket, address: tuple[object, ...]) -> int:
+        """Begins to connect, or goes on; returns 0 or an error number. A queued error ends the attempt."""
+        code: int = super().connect_ex(sock, address)
+        queued = _take_queued_error(sock)
+        return queued if queued and code in _CONNECTING else code
+
+
+def _take_queued_error(sock: socket.socket) -> int:
+    """Empties the error queue of a socket; returns the error number that was queued last, or 0."""
+    found = 0
+    if _ERROR_QUEUE is not None:
+        with suppress(OSError):  # the queue is empty
+            while True:
+                _, messages, _, _ = sock.recvmsg(0, _ERROR_BYTES, _ERROR_QUEUE)
+                # A `sock_extended_err` begins with the error number; see ip(7), IP_RECVERR.
+                found = next((struct.unpack_from("=I", data)[0] for _, _, data in messages), errno.ECONNREFUSED)
+    return found
+
+
 class _LargeReadSocket:
     """A socket that reads 256 KiB at a time. The library reads 4 KiB, which takes a third of a consumer's CPU time."""
 
@@ -148,6 +188,7 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc] # the li
         # The clients accept this option and do not pass it on. A request for a missing topic would then create it, with
         # the broker's default settings.
         self.cluster.config["allow_auto_create_topics"] = False
+        self.config["proxy_url"] = f"{_BrokerSocket.SCHEMES[0]}:"
 
     async def _build_transport(self, node: object, timeout_at: float | None = None) -> KafkaTCPTransport:
         transport = await super()._build_transport(node, timeout_at)
