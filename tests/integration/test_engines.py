@@ -50,7 +50,7 @@ def frame(width: int = 200, height: int = 150, index: int = 0) -> tuple[Luma, Ne
     """The middle frame of a film, (height, width) in [0, 1], and what its window shows beside it."""
     pictures = film(width, height, index)
     window = FrameWindows(pictures, MIDDLE, [False]).window(0)
-    prepared = prepare(window.codes, window.small)
+    prepared = prepare(window.codes, window.motion)
     luma = pictures[MIDDLE].planes[0].astype(np.float32) / np.float32(255)
     return repair_luma(luma, window.codes[MIDDLE], prepared.frames[MIDDLE]), prepared.network_input()
 

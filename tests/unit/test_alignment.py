@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reelwright.restoration.alignment import AlignedWindow, Codes, align, flow
+from reelwright.restoration.alignment import AlignedWindow, Codes, align, half_flow
 from reelwright.restoration.window_network import MIDDLE
 from tests.support.windows import codes, decibels, grainy, panned
 
@@ -28,8 +28,8 @@ def test_flow_finds_a_known_pan(pan: tuple[float, float]) -> None:
     """The displacement of a panned texture is right to a quarter of a pixel."""
     window = codes(panned(pan))
     half = [cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for frame in window[2:4]]
-    found = flow(np.asarray(half[0], np.uint8), np.asarray(half[1], np.uint8))
-    inside = found[16:-16, 16:-16].reshape(-1, 2)
+    found = 2 * half_flow(np.asarray(half[0], np.uint8), np.asarray(half[1], np.uint8))
+    inside = found[8:-8, 8:-8].reshape(-1, 2)
     assert np.allclose(np.median(inside, axis=0), pan, atol=0.25)
 
 
@@ -103,6 +103,25 @@ def test_a_stand_in_agrees_everywhere() -> None:
     aligned = align(window)
     assert np.array_equal(aligned.frames[4], window[2])
     assert aligned.agreement[2:].min() == 255
+
+
+def test_the_last_frame_of_a_shot_stands_in_for_the_one_beyond() -> None:
+    """It is aligned as the neighbour that it is."""
+    window = codes(grainy(panned((3, 0)), 8))
+    window[4] = window[3]
+    aligned = align(window)
+    assert np.array_equal(aligned.frames[4], aligned.frames[3])
+    assert np.array_equal(aligned.agreement[3], aligned.agreement[2])
+    assert np.array_equal(aligned.flows[3], aligned.flows[2])
+
+
+@pytest.mark.parametrize("pan", [(6.0, -3.0), (-1.7, 0.6)])
+def test_the_frame_after_next_is_aligned_as_well_as_the_next(pan: tuple[float, float]) -> None:
+    """Its flow, put together from two, is right to a quarter of a pixel."""
+    flows = align(codes(grainy(panned(pan), 4))).flows
+    for slot, distance in enumerate((-2, -1, 1, 2)):
+        inside = 2 * flows[slot][10:-10, 10:-10].reshape(-1, 2)
+        assert np.allclose(np.median(inside, axis=0), np.multiply(distance, pan), atol=0.25)
 
 
 def test_agreement_falls_where_an_object_covers_the_scene() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.alignment import flow_luma
+from reelwright.restoration.alignment import WindowMotion, flow_luma
 from reelwright.restoration.frame_windows import FrameWindows, luma_codes
 from reelwright.restoration.window_network import FRAMES
 from tests.support.scenes import scene
@@ -81,5 +81,19 @@ def test_small_and_odd_pictures_are_extended_by_their_last_rows_and_columns(
     assert np.array_equal(found[:rows, :columns], picture.planes[0])
     assert (found[rows:, :columns] == picture.planes[0][-1]).all()
     window = FrameWindows([picture], 0, [True]).window(0)
-    assert len(window.codes) == len(window.small) == FRAMES
-    assert all(np.array_equal(small, flow_luma(codes)) for codes, small in zip(window.codes, window.small, strict=True))
+    assert len(window.codes) == len(window.motion.small) == FRAMES
+    pairs = zip(window.codes, window.motion.small, strict=True)
+    assert all(np.array_equal(small, flow_luma(codes)) for codes, small in pairs)
+
+
+def test_windows_of_a_batch_share_their_flows() -> None:
+    """Each window moves as it does alone, and a flow between two frames is computed once."""
+    pictures = [scene(index, "gray", 64, 48) for index in range(8)]
+    windows = FrameWindows(pictures, 0, [True] + [False] * 4 + [True] + [False] * 2)
+    found = [windows.window(index) for index in range(8)]
+    for window in found:
+        alone = WindowMotion.of(window.codes)
+        for flow, expected in zip(window.motion.before + window.motion.after, alone.before + alone.after, strict=True):
+            assert np.array_equal(flow, expected)
+    assert found[1].motion.after[1] is found[2].motion.after[0]
+    assert found[3].motion.before[0] is found[4].motion.before[1]

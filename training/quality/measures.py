@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.alignment import align, flow, flow_luma, warp
+from reelwright.restoration.alignment import align, flow_luma, half_flow, places_of, warp
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.restore import Restorer
 from reelwright.restoration.window_network import FRAMES, MIDDLE
@@ -99,11 +99,10 @@ def flicker(found: Luma, truth: Luma) -> float:
     """
     codes, squares = to_codes(truth), []
     for now, after in pairwise(range(len(truth))):
-        motion = flow(flow_luma(codes[now]), flow_luma(codes[after]))
+        motion = half_flow(flow_luma(codes[now]), flow_luma(codes[after]))
         followed = cv2.absdiff(warp(codes[after], motion), codes[now]) <= _FOLLOWED
-        rows, columns = np.indices(found[now].shape, np.float32)
-        places = motion[..., 0] + columns, motion[..., 1] + rows
-        moved = cv2.remap(found[after], *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        across, down = cv2.split(places_of(motion))
+        moved = cv2.remap(found[after], across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         squares.append(float(np.square((moved - found[now]) * 255)[followed].mean()))
     return float(np.sqrt(np.mean(squares)))
 

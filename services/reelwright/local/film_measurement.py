@@ -132,7 +132,7 @@ def _add_picture(sums: _Sums, pictures: Sequence[Picture], *, full_range: bool) 
     sums.frames += len(pictures)
     sums.colour = sums.colour or without_neutral_chroma(pictures[0]).format.planes > 1
     window = FrameWindows(pictures[:FRAMES], min(MIDDLE, len(pictures) - 1), [False]).window(0)
-    sums.damage.append(prepare(window.codes, window.small).measurement.summary())
+    sums.damage.append(prepare(window.codes, window.motion).measurement.summary())
     sums.tone.append(count_tone(pictures[-1], full_range=full_range))
 
 

@@ -1,7 +1,9 @@
 """Warps the neighbours of a frame onto it by dense optical flow, and measures where each one agrees with it.
 
 The flow is DIS (Kroeger et al., arXiv:1603.03590) on half-size, slightly blurred luma: film grain is finer than the
-motion, and a quarter of the pixels costs a quarter of the time. The flow is enlarged and the neighbour is resampled
+motion, and a quarter of the pixels costs a quarter of the time. Flows are computed between adjacent frames, where
+neighbouring windows share them. To the frame after next two of them are put together and corrected at their finest
+scale, which costs half as much as a flow of its own and is as good. The flow is enlarged and the neighbour is resampled
 once, by a cubic kernel, because bilinear resampling blurs (arXiv:2305.00163).
 
 Every function is pure: its result depends on its arguments alone, in any thread, with any number of OpenCV threads,
@@ -28,11 +30,14 @@ Window = Codes | Sequence[Codes]
 
 # Flow stops at this level of the pyramid: half the size of what it is given.
 _FINEST_SCALE = 1
+# Iterations in each patch and of the variational refinement, where a flow is only corrected.
+_CORRECTION_STEPS, _CORRECTION_REFINEMENTS = 4, 3
 # Blur of the half-size luma before flow, in its pixels: chosen by measurement, see docs/training.md.
 _FLOW_BLUR = 1.0
 # Differences are smoothed before they are judged, or grain would look like disagreement.
-_AGREEMENT_BLUR = 1.0
-_AGREEMENT_BOX = 5
+_AGREEMENT_BLUR, _AGREEMENT_TAPS = 1.0, 7
+# Taps on half-size squares that do what a box of five pixels does.
+_AGREEMENT_BOX = np.array([0.3, 0.4, 0.3], np.float32)
 # Squared difference, in 8-bit levels, that full agreement allows, and the most that grain may add to it.
 _AGREEMENT_FLOOR, _AGREEMENT_MOST = 16.0, 200.0
 
@@ -47,7 +52,7 @@ class AlignedWindow:
         frames: (5, H, W) uint8; the middle frame is untouched, the others are warped onto it.
         agreement: (4, H // 2, W // 2) uint8, one map per neighbour in the order of time; 255 where the warped
             neighbour equals the middle frame, near 0 where it shows something else.
-        flows: (4, H // 2, W // 2, 2) float32, `half_flow` to each neighbour; 0 for a stand-in.
+        flows: (4, H // 2, W // 2, 2) float32, flow to each neighbour, as `half_flow` has it; 0 for a stand-in.
     """
 
     frames: Codes
@@ -55,69 +60,155 @@ class AlignedWindow:
     flows: Flow
 
 
-def align(window: Window, small: Window | None = None) -> AlignedWindow:
+@dataclass(frozen=True, slots=True)
+class WindowMotion:
+    """How adjacent frames of a window move; what windows that overlap have in common.
+
+    Attributes:
+        small: `flow_luma` of the five frames.
+        before: `adjacent_flow` from the middle frame to the one before, and from there to the first.
+        after: the same to the one after the middle frame, and from there to the last.
+    """
+
+    small: Window
+    before: tuple[Flow, Flow]
+    after: tuple[Flow, Flow]
+
+    @classmethod
+    def of(cls, window: Window) -> WindowMotion:
+        """Of five frames (H, W) uint8."""
+        small = [flow_luma(frame) for frame in window]
+        first, before, middle, after, last = zip(window, small, strict=True)
+        return cls(
+            small,
+            (adjacent_flow(middle, before), adjacent_flow(before, first)),
+            (adjacent_flow(middle, after), adjacent_flow(after, last)),
+        )
+
+
+def align(window: Window, motion: WindowMotion | None = None) -> AlignedWindow:
     """Aligns a window.
 
     Args:
         window: five frames (H, W) uint8 luma in the order of time, H and W even and at least 32. Where a shot begins or
             ends, its nearest frame stands in for those beyond it.
-        small: `flow_luma` of the five frames, for a caller that has it; made here otherwise.
+        motion: of the window, for a caller that has it; made here otherwise.
 
     Returns:
         The window in the geometry of its middle frame.
     """
+    motion = WindowMotion.of(window) if motion is None else motion
     middle = window[MIDDLE]
-    small = [flow_luma(frame) for frame in window] if small is None else small
     rows, columns = middle.shape
-    aligned = np.empty((FRAMES, rows, columns), np.uint8)
-    aligned[MIDDLE] = middle
+    frames = np.empty((FRAMES, rows, columns), np.uint8)
+    frames[MIDDLE] = middle
     agreement = np.empty((FRAMES - 1, rows // 2, columns // 2), np.uint8)
     flows = np.zeros((FRAMES - 1, rows // 2, columns // 2, 2), np.float32)
-    for slot, index in enumerate(i for i in range(FRAMES) if i != MIDDLE):
-        neighbour = window[index]
-        # A stand-in is the middle frame itself: there is nothing to warp.
-        if np.array_equal(neighbour, middle):
-            aligned[index] = neighbour
-        else:
-            flows[slot] = half_flow(small[MIDDLE], small[index])
-            aligned[index] = warp(neighbour, _enlarged(flows[slot]))
-        agreement[slot] = agreement_map(middle, aligned[index])
-    return AlignedWindow(aligned, agreement, flows)
+    for step, (near, beyond) in ((-1, motion.before), (1, motion.after)):
+        for index in (MIDDLE + step, MIDDLE + 2 * step):
+            slot, nearer = index - (index > MIDDLE), index - step
+            if nearer != MIDDLE and is_same(window[index], window[nearer]):
+                # The last frame of a shot stands in for the one beyond it.
+                frames[index], flows[slot], agreement[slot] = frames[nearer], flows[slot - step], agreement[slot - step]
+                continue
+            # A stand-in for both neighbours is the middle frame itself: there is nothing to warp.
+            if is_same(window[index], middle):
+                frames[index] = middle
+            else:
+                small = motion.small[MIDDLE], motion.small[index]
+                flows[slot] = near if nearer == MIDDLE else _further(*small, near, beyond)
+                frames[index] = warp(window[index], flows[slot])
+            agreement[slot] = agreement_map(middle, frames[index])
+    return AlignedWindow(frames, agreement, flows)
 
 
-def flow(target: Codes, source: Codes) -> Flow:
-    """Where each pixel of `target` is found in `source`.
+def is_same(frame: Codes, other: Codes) -> bool:
+    """Whether two frames are equal."""
+    return frame is other or bool(np.array_equal(frame[0], other[0]) and np.array_equal(frame, other))
+
+
+def adjacent_flow(target: tuple[Codes, Codes], source: tuple[Codes, Codes]) -> Flow:
+    """The flow from a frame to an adjacent one; 0 where one stands in for the other.
 
     Args:
-        target: (h, w) uint8, `flow_luma` of the middle frame.
-        source: (h, w) uint8, the same of a neighbour.
+        target: a frame (H, W) uint8 and its `flow_luma`.
+        source: the same of an adjacent frame.
 
     Returns:
-        (2 * h, 2 * w, 2) float32: right and down, in pixels of the full size.
+        (H // 2, W // 2, 2) float32, as `half_flow`.
     """
-    return _enlarged(half_flow(target, source))
+    if is_same(target[0], source[0]):
+        return np.zeros((*target[1].shape, 2), np.float32)
+    return half_flow(target[1], source[1])
 
 
 def half_flow(target: Codes, source: Codes) -> Flow:
-    """The same at half the size: (h, w, 2) float32, in pixels of that size."""
+    """Where each pixel of `target` is found in `source`.
+
+    Args:
+        target: (h, w) uint8, `flow_luma` of a frame.
+        source: (h, w) uint8, the same of a neighbour.
+
+    Returns:
+        (h, w, 2) float32: right and down, in pixels of this size.
+    """
     # OpenCV's stubs forget that the first guess may be None.
     return np.asarray(_estimator().calc(target, source, None), np.float32)  # type: ignore[call-overload]
 
 
-def warp(frame: Codes, displacement: Flow) -> Codes:
-    """The frame resampled at `displacement` from each pixel, by a cubic kernel; (H, W) uint8."""
-    places = cv2.add(displacement, _places(*frame.shape))
+def _further(target: Codes, source: Codes, near: Flow, beyond: Flow) -> Flow:
+    """The flow from a frame to the one after next: two flows put together, then corrected.
+
+    Args:
+        target: (h, w) uint8, `flow_luma` of the frame.
+        source: (h, w) uint8, the same of the one after next.
+        near: (h, w, 2) float32, flow from the frame to the next.
+        beyond: (h, w, 2) float32, flow from there on.
+
+    Returns:
+        (h, w, 2) float32.
+    """
+    places = cv2.add(near, _places(*target.shape))
+    # OpenCV's stubs forget that one map may hold both coordinates.
+    there = cv2.remap(beyond, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return np.asarray(_corrector().calc(target, source, cv2.add(near, there)), np.float32)
+
+
+def warp(frame: Codes, half: Flow) -> Codes:
+    """The frame resampled by a cubic kernel.
+
+    Args:
+        frame: (H, W) uint8.
+        half: (H // 2, W // 2, 2) float32, where each pixel is found in it, as `half_flow` has it.
+
+    Returns:
+        (H, W) uint8.
+    """
     border = cv2.BORDER_REPLICATE
     # OpenCV's stubs forget that one map may hold both coordinates.
-    warped = cv2.remap(frame, places, None, cv2.INTER_CUBIC, borderMode=border)  # type: ignore[call-overload]
+    warped = cv2.remap(frame, places_of(half), None, cv2.INTER_CUBIC, borderMode=border)  # type: ignore[call-overload]
     return np.asarray(warped, np.uint8)
+
+
+def places_of(half: Flow) -> Flow:
+    """Where each pixel of a frame is found in a neighbour.
+
+    Args:
+        half: (h, w, 2) float32, as `half_flow`.
+
+    Returns:
+        (2 * h, 2 * w, 2) float32: column and row, in pixels of the full size.
+    """
+    rows, columns = (2 * side for side in half.shape[:2])
+    full = cv2.resize(half, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.scaleAdd(full, 2, _places(rows, columns)), np.float32)
 
 
 def agreement_map(middle: Codes, neighbour: Codes) -> Codes:
     """How well a warped neighbour agrees with the middle frame.
 
-    The difference is smoothed, squared and averaged over 5x5 pixels: e. Its median m over the frame is what grain alone
-    leaves, so that the map separates motion and dust from grain: exp(-e / (2 (16 + 2 m))).
+    The difference is smoothed, squared and averaged over about 5x5 pixels: e. Its median m over the frame is what grain
+    alone leaves, so that the map separates motion and dust from grain: exp(-e / (2 (16 + 2 m))).
 
     Args:
         middle: (H, W) uint8.
@@ -127,11 +218,14 @@ def agreement_map(middle: Codes, neighbour: Codes) -> Codes:
         (H // 2, W // 2) uint8, 255 for full agreement.
     """
     difference = cv2.subtract(middle, neighbour, dtype=cv2.CV_32F)
-    smooth = cv2.GaussianBlur(difference, (0, 0), _AGREEMENT_BLUR)
-    energy = cv2.sqrBoxFilter(smooth, -1, (_AGREEMENT_BOX, _AGREEMENT_BOX))
-    half = cv2.resize(energy, (middle.shape[1] // 2, middle.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    allowed = _AGREEMENT_FLOOR + 2 * min(float(np.median(half)), _AGREEMENT_MOST)
-    return np.asarray(np.rint(np.exp(half * np.float32(-0.5 / allowed)) * 255), np.uint8)
+    smooth = cv2.GaussianBlur(difference, (_AGREEMENT_TAPS, _AGREEMENT_TAPS), _AGREEMENT_BLUR)
+    half = cv2.resize(
+        cv2.multiply(smooth, smooth), (middle.shape[1] // 2, middle.shape[0] // 2), interpolation=cv2.INTER_AREA
+    )
+    energy = np.asarray(cv2.sepFilter2D(half, -1, _AGREEMENT_BOX, _AGREEMENT_BOX), np.float32)
+    median = float(np.partition(energy.ravel(), energy.size // 2)[energy.size // 2])
+    allowed = _AGREEMENT_FLOOR + 2 * min(median, _AGREEMENT_MOST)
+    return np.asarray(cv2.convertScaleAbs(cv2.exp(energy * np.float32(-0.5 / allowed)), alpha=255), np.uint8)
 
 
 def flow_luma(frame: Codes) -> Codes:
@@ -140,12 +234,7 @@ def flow_luma(frame: Codes) -> Codes:
     return np.asarray(cv2.GaussianBlur(half, (0, 0), _FLOW_BLUR), np.uint8)
 
 
-def _enlarged(half: Flow) -> Flow:
-    full = cv2.resize(half, (half.shape[1] * 2, half.shape[0] * 2), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.add(full, full, full), np.float32)
-
-
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _places(rows: int, columns: int) -> Flow:
     """The place of each pixel, right and down; (rows, columns, 2) float32."""
     return np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float32)
@@ -158,3 +247,15 @@ def _estimator() -> cv2.DISOpticalFlow:
     # A picture too small for this scale makes OpenCV choose a finer one, which it keeps for all later pictures.
     _local.estimator.setFinestScale(_FINEST_SCALE)
     return _local.estimator  # type: ignore[no-any-return]
+
+
+def _corrector() -> cv2.DISOpticalFlow:
+    """The estimator of this thread for a flow that is nearly known, as new."""
+    if not hasattr(_local, "corrector"):
+        _local.corrector = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        _local.corrector.setGradientDescentIterations(_CORRECTION_STEPS)
+        _local.corrector.setVariationalRefinementIterations(_CORRECTION_REFINEMENTS)
+        _local.corrector.setUseSpatialPropagation(False)
+    _local.corrector.setFinestScale(_FINEST_SCALE)
+    _local.corrector.setCoarsestScale(_FINEST_SCALE)
+    return _local.corrector  # type: ignore[no-any-return]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.alignment import Codes, flow_luma
+from reelwright.restoration.alignment import Codes, Flow, WindowMotion, adjacent_flow, flow_luma
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 
 # What alignment needs; smaller pictures are extended.
@@ -23,15 +24,15 @@ class FrameWindow:
     Attributes:
         codes: five frames (H, W) uint8 luma in the order of time; H and W are even and at least 32, the last row and
             column repeated where the pictures are smaller.
-        small: `alignment.flow_luma` of each.
+        motion: how they move.
     """
 
     codes: tuple[Codes, ...]
-    small: tuple[Codes, ...]
+    motion: WindowMotion
 
 
 class FrameWindows:
-    """Makes the windows of a batch. Each picture is converted once. Used by one thread.
+    """Makes the windows of a batch. Each picture is converted once, and each flow computed once. Used by one thread.
 
     Args:
         pictures: halo frames, the batch's frames, halo frames, in order.
@@ -45,6 +46,7 @@ class FrameWindows:
         self._starts = [False] * before + list(shot_starts)
         self._starts += [False] * (len(pictures) - len(self._starts))
         self._converted: dict[int, tuple[Codes, Codes]] = {}
+        self._flows: dict[tuple[int, int], Flow] = {}
 
     def window(self, frame: int) -> FrameWindow:
         """The window of the batch's frame of this number, from 0. Frames must be asked for in order.
@@ -55,10 +57,26 @@ class FrameWindows:
         first = max(i for i in range(middle + 1) if i == 0 or self._starts[i])
         last = next((i - 1 for i in range(middle + 1, len(self._starts)) if self._starts[i]), len(self._starts) - 1)
         indices = [min(max(middle + slot - MIDDLE, first), last) for slot in range(FRAMES)]
-        for done in [index for index in self._converted if index < indices[0]]:
-            del self._converted[done]
+        self._forget(indices[0])
         found = [self._convert(index) for index in indices]
-        return FrameWindow(tuple(codes for codes, _ in found), tuple(small for _, small in found))
+        before, after = indices[MIDDLE::-1], indices[MIDDLE:]
+        motion = WindowMotion(tuple(small for _, small in found), self._motion(before), self._motion(after))
+        return FrameWindow(tuple(codes for codes, _ in found), motion)
+
+    def _motion(self, indices: Sequence[int]) -> tuple[Flow, Flow]:
+        """The flows from the first of three pictures to the second, and from there to the third."""
+        near, beyond = (self._flow(pair) for pair in pairwise(indices))
+        return near, beyond
+
+    def _flow(self, pair: tuple[int, int]) -> Flow:
+        if pair not in self._flows:
+            self._flows[pair] = adjacent_flow(*(self._convert(index) for index in pair))
+        return self._flows[pair]
+
+    def _forget(self, first: int) -> None:
+        """Forgets all before a picture."""
+        self._converted = {index: each for index, each in self._converted.items() if index >= first}
+        self._flows = {pair: each for pair, each in self._flows.items() if min(pair) >= first}
 
     def _convert(self, index: int) -> tuple[Codes, Codes]:
         if index not in self._converted:

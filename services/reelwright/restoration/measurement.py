@@ -6,7 +6,6 @@ Every function is pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +22,10 @@ from reelwright.restoration.window_network import MIDDLE
 _GRAIN_UNIT = 16.0
 # Mean of |z| over the smallest 70 % of |z|, z standard normal: (2 / pi)^0.5 (1 - exp(-q^2 / 2)) / 0.7, q = 1.0364.
 _TRIMMED_SHARE, _TRIMMED_MEAN = 0.7, 0.4736
+# Neighbours whose grain is measured.
+_TRIED = 2
+# Second differences.
+_FINE_TAPS, _WIDE_TAPS = np.array([[1, -2, 1]], np.float32), np.array([[1, 0, -2, 0, 1]], np.float32)
 # Side of the square, in pixels, on which block codecs transform.
 _BLOCK = 8
 _SCRATCH_ROWS, _SCRATCH_COLUMNS, _SCRATCH_STEPS = 33, 9, 8
@@ -104,54 +107,62 @@ def measure(aligned: AlignedWindow, window: Window, grain: GrainMeasurement, dus
 
 
 def measure_grain(frames: Codes) -> GrainMeasurement:
-    """Measures the grain of aligned frames, (5, H, W) uint8; 0 where none of them is a neighbour of the middle one."""
-    neighbours = _neighbours(frames)
-    return GrainMeasurement(grain_sigma(frames, neighbours), grain_size(frames, neighbours))
+    """Measures the grain of a frame by what differs in its quietest neighbour.
+
+    Args:
+        frames: (5, H, W) uint8, aligned.
+
+    Returns:
+        No grain where none of them is a neighbour of the middle one, but a copy that stands in.
+    """
+    middle = frames[MIDDLE]
+    # What differs in all is least in the quietest, but dust may be in the way, so two are looked at.
+    differing = [cv2.norm(frame, middle, cv2.NORM_L1) for frame in frames]
+    quiet = sorted((index for index in range(len(frames)) if differing[index]), key=differing.__getitem__)[:_TRIED]
+    if not quiet:
+        return GrainMeasurement(0.0, 0.0)
+    counts = [_histogram(cv2.absdiff(frames[index], middle)) for index in quiet]
+    return GrainMeasurement(min(map(_sigma, counts)), _size(frames[quiet[0]], middle, counts[0]))
 
 
-def grain_sigma(frames: Codes, neighbours: Sequence[int]) -> float:
-    """Standard deviation of the grain, from the quietest neighbour's difference to the middle frame.
+def _sigma(counts: NDArray[np.float64]) -> float:
+    """Standard deviation of the grain, in levels, from the histogram of absolute differences to a neighbour.
 
     The mean of the smallest 70 % of the absolute differences is not moved by dust, nor by what was not aligned. Cubic
     resampling takes a little of the neighbour's grain away, so that moving film reads up to a sixth too low.
+    """
+    most = _TRIMMED_SHARE * counts.sum()
+    below = np.minimum(np.cumsum(counts), most)
+    mean = float((np.diff(below, prepend=0) * np.arange(256)).sum()) / most
+    return float(mean / _TRIMMED_MEAN / np.sqrt(2))
+
+
+def _size(neighbour: Codes, middle: Codes, counts: NDArray[np.float64]) -> float:
+    """Correlation between adjacent pixels of the difference to a neighbour, cut off at three sigma.
 
     Args:
-        frames: (5, H, W) uint8, aligned.
-        neighbours: indices of the frames to compare with the middle one, which are no copies of it.
+        neighbour: (H, W) uint8.
+        middle: (H, W) uint8.
+        counts: histogram of their absolute differences.
 
     Returns:
-        Levels; 0 without neighbours.
+        0 to 1, the mean of both directions.
     """
-    found = []
-    for index in neighbours:
-        counts = _histogram(cv2.absdiff(frames[index], frames[MIDDLE]))
-        below = np.minimum(np.cumsum(counts), _TRIMMED_SHARE * frames[MIDDLE].size)
-        mean = float((np.diff(below, prepend=0) * np.arange(256)).sum()) / (_TRIMMED_SHARE * frames[MIDDLE].size)
-        found.append(mean / _TRIMMED_MEAN / np.sqrt(2))
-    return min(found, default=0.0)
-
-
-def grain_size(frames: Codes, neighbours: Sequence[int]) -> float:
-    """Correlation between adjacent pixels of the difference to the quietest neighbour, cut off at three sigma.
-
-    Args:
-        frames: (5, H, W) uint8, aligned.
-        neighbours: as for `grain_sigma`.
-
-    Returns:
-        0 to 1, the mean of both directions; 0 without neighbours.
-    """
-    if not neighbours:
-        return 0.0
-    nearest = min(neighbours, key=lambda i: cv2.norm(frames[i], frames[MIDDLE], cv2.NORM_L1))
-    quietest = cv2.subtract(frames[nearest], frames[MIDDLE], dtype=cv2.CV_32F)
-    counts = np.cumsum(_histogram(cv2.absdiff(frames[nearest], frames[MIDDLE])))
-    median = float(np.searchsorted(counts, counts[-1] / 2))
+    below = np.cumsum(counts)
+    median = float(np.searchsorted(below, below[-1] / 2))
     limit = 3 * max(1.0, median * 1.4826)
-    d = np.clip(quietest, -limit, limit, out=quietest)
-    energy = float((d * d).mean()) + 1e-6
-    pair = (float((d[:, 1:] * d[:, :-1]).mean()) + float((d[1:] * d[:-1]).mean())) / 2
-    return float(np.clip(pair / energy, 0, 1))
+    difference = np.asarray(cv2.subtract(neighbour, middle, dtype=cv2.CV_32F), np.float32)
+    np.clip(difference, -limit, limit, out=difference)
+    energy = cv2.norm(difference, cv2.NORM_L2SQR) / difference.size + 1e-6
+    across = _mean_product(difference[:, 1:], difference[:, :-1])
+    down = _mean_product(difference[1:], difference[:-1])
+    return float(np.clip((across + down) / 2 / energy, 0, 1))
+
+
+def _mean_product(values: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """The mean of the products of two fields, by (a^2 + b^2 - (a - b)^2) / 2: OpenCV sums squares fast."""
+    squares = cv2.norm(values, cv2.NORM_L2SQR) + cv2.norm(others, cv2.NORM_L2SQR)
+    return (squares - cv2.norm(values, others, cv2.NORM_L2SQR)) / 2 / values.size
 
 
 def blockiness(frame: Codes) -> float:
@@ -164,10 +175,9 @@ def blockiness(frame: Codes) -> float:
         0 (none) to 1 (at least twice the gradient elsewhere), the mean of both directions.
     """
     found = []
-    for turned in (frame, frame.T):
-        steps = cv2.absdiff(np.ascontiguousarray(turned[:, 1:]), np.ascontiguousarray(turned[:, :-1]))
-        columns = np.asarray(cv2.reduce(steps, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F), np.float32)[0]
-        whole = columns[: len(columns) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    for axis, steps in enumerate((cv2.absdiff(frame[:, 1:], frame[:, :-1]), cv2.absdiff(frame[1:], frame[:-1]))):
+        lines = np.asarray(cv2.reduce(steps, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F), np.float32).ravel()
+        whole = lines[: len(lines) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
         phases = np.median(whole, axis=0)
         found.append(float(phases.max() / (np.median(phases) + 0.1)) - 1)
     return float(np.clip(np.mean(found), 0, 1))
@@ -181,13 +191,19 @@ def sharpness(frame: Codes) -> float:
     Args:
         frame: (H, W) uint8.
     """
-    field = frame.astype(np.float32)
     found = []
-    for turned in (field, field.T):
-        fine = turned[:, :-2] - 2 * turned[:, 1:-1] + turned[:, 2:]
-        wide = turned[:, :-4] - 2 * turned[:, 2:-2] + turned[:, 4:]
-        found.append(float(np.abs(fine).mean()) / (float(np.abs(wide).mean()) + 0.25))
+    for turn in (np.asarray, np.transpose):
+        fine, wide = (_mean_absolute(frame, turn(taps)) for taps in (_FINE_TAPS, _WIDE_TAPS))
+        found.append(fine / (wide + 0.25))
     return float(np.clip(np.mean(found), 0, 1))
+
+
+def _mean_absolute(frame: Codes, taps: NDArray[np.float32]) -> float:
+    """The mean of the absolute values of a filtered frame, without those that taps beyond its edges gave."""
+    down, right = (side // 2 for side in taps.shape)
+    rows, columns = frame.shape
+    inner = cv2.filter2D(frame, cv2.CV_16S, taps)[down : rows - down, right : columns - right]
+    return cv2.norm(inner, cv2.NORM_L1) / inner.size
 
 
 def scratch_map(window: Window) -> Codes:
@@ -214,9 +230,3 @@ def scratch_map(window: Window) -> Codes:
 def _histogram(codes: cv2.typing.MatLike) -> NDArray[np.float64]:
     """How often each of the 256 values of uint8 codes occurs."""
     return np.asarray(cv2.calcHist([codes], [0], None, [256], [0, 256]), np.float64).ravel()
-
-
-def _neighbours(frames: Codes) -> list[int]:
-    """The frames that are not the middle one nor a copy of it that stands in at the end of a shot."""
-    others = (index for index in range(len(frames)) if index != MIDDLE)
-    return [index for index in others if not np.array_equal(frames[index], frames[MIDDLE])]

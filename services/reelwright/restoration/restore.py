@@ -171,7 +171,7 @@ class Restorer:
         if not self._engine.halo_frames:
             return _RepairedFrame(luma)
         window = window or FrameWindows([picture], 0, [True]).window(0)
-        prepared = prepare(window.codes, window.small)
+        prepared = prepare(window.codes, window.motion)
         codes, repaired = window.codes[MIDDLE], prepared.frames[MIDDLE]
         return _RepairedFrame(
             repair_luma(luma, codes, repaired),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from reelwright.restoration.alignment import Codes, Window, align, flow_luma
+from reelwright.restoration.alignment import Codes, Window, WindowMotion, align
 from reelwright.restoration.dust import find_dust
 from reelwright.restoration.measurement import Measurement, measure, measure_grain
 from reelwright.restoration.repair import repair
@@ -43,17 +43,17 @@ class PreparedWindow:
         return NetworkInput(differences, maps, self.agreement, self.measurement.figures(), detail)
 
 
-def prepare(window: Window, small: Window | None = None) -> PreparedWindow:
+def prepare(window: Window, motion: WindowMotion | None = None) -> PreparedWindow:
     """Aligns, measures and repairs.
 
     Args:
         window: five frames (H, W) uint8 luma in the order of time, H and W even and at least 32.
-        small: `alignment.flow_luma` of the five frames, for a caller that has it; made here otherwise.
+        motion: of the window, for a caller that has it; made here otherwise.
     """
-    small = [flow_luma(frame) for frame in window] if small is None else small
-    aligned = align(window, small)
+    motion = WindowMotion.of(window) if motion is None else motion
+    aligned = align(window, motion)
     grain = measure_grain(aligned.frames)
-    dust = find_dust(window, aligned, small, grain.smooth)
+    dust = find_dust(window, aligned, motion.small, grain.smooth)
     measurement = measure(aligned, window, grain, dust.map)
     frames = dust.frames.copy()
     frames[MIDDLE] = repair(dust.frames, dust.map)
