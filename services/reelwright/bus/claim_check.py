@@ -48,7 +48,8 @@ class ClaimCheck:
             UnavailableError: the store does not answer or is full.
             OutputError: the store cannot be written.
         """
-        if beside + len(payload.inline) <= self._inline_bytes:
+        # Without a store it stays in any case, and to look at its bytes is to copy them.
+        if self._folder is None or beside + len(payload.inline) <= self._inline_bytes:
             return payload
         return self.store(payload, run, segment, attempt)
 
