@@ -13,6 +13,8 @@ from reelwright.decoder.tone_curves import with_tone
 from reelwright.media.frame_correction import FrameTone
 from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.tone_measurement import level_range
+from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
+from reelwright.restoration.highlights import blown_white, put_back, recovered_detail
 from reelwright.restoration.tone import tone_map
 from reelwright.titles.recipe import Recipe, Tone
 from tests.support.aged_scenes import decoded
@@ -60,6 +62,62 @@ def crushed(frames: Codes, power: float, below: float = 0.4) -> Codes:
     return np.asarray(np.clip(np.rint(16 + 219 * _white(frames) * pressed), 0, 255), np.uint8)
 
 
+def flared(frames: Codes, peak: float = 1.2, reach: float = 0.1, speed: float = 0.04) -> Codes:
+    """A shot that a flare crosses: light that is added and clipped at white.
+
+    Args:
+        frames: (n, H, W) uint8 in studio range.
+        peak: the flare's light in its middle, 1 is white.
+        reach: standard deviation of the flare as a share of the picture's height.
+        speed: share of the picture's width by which it moves to the right from frame to frame.
+    """
+    rows, columns = frames.shape[1:]
+    y, x = np.mgrid[:rows, :columns]
+    lit = []
+    for index, frame in enumerate(frames):
+        right, down = columns * (0.15 + index * speed), rows * (0.35 + 0.25 * index * speed)
+        flare = peak * np.exp(-((x - right) ** 2 + (y - down) ** 2) / (2 * (reach * rows) ** 2))
+        light = np.clip((frame.astype(np.float64) - 16) / 219, 0, 1) ** _GAMMA + flare
+        lit.append(16 + 219 * np.minimum(light, 1) ** (1 / _GAMMA))
+    return np.asarray(np.rint(lit), np.uint8)
+
+
+def pulsing(frames: Codes, gain: float = 1.6) -> Codes:
+    """A shot of which every third frame is exposed longer, and clipped at white."""
+    levels = np.clip((frames.astype(np.float64) - 16) / 219, 0, 1)
+    levels[1::3] = np.minimum(gain * levels[1::3], 1)
+    return np.asarray(np.rint(16 + 219 * levels), np.uint8)
+
+
+def with_ball(frames: Codes, blur: float = 0.0) -> Codes:
+    """A shot that a white ball crosses, with a blurred edge: standard deviation as a share of the picture's height."""
+    rows, columns = frames.shape[1:]
+    found = []
+    for index, frame in enumerate(frames):
+        ball = np.zeros((rows, columns), np.float32)
+        middle = (int(16 * columns * (0.3 + 0.03 * index)), 8 * rows)
+        cv2.circle(ball, middle, int(16 * 0.13 * rows), (1.0,), -1, cv2.LINE_AA, 4)
+        if blur:
+            ball = np.clip(1.3 * cv2.GaussianBlur(ball, (0, 0), blur * rows), 0, 1)
+        found.append(np.rint(frame * (1 - ball) + 235 * ball))
+    return np.asarray(found, np.uint8)
+
+
+def before_sky(frames: Codes) -> Codes:
+    """A shot whose upper half is a white sky, before which something dark moves."""
+    rows, columns = frames.shape[1:]
+    high, wide = int(0.35 * rows), max(8, columns // 10)
+    thing = np.clip(0.6 * frames[0, rows // 2 - high : rows // 2, columns // 2 : columns // 2 + wide] + 20, 16, 150)
+    found = []
+    for index, frame in enumerate(frames):
+        scene = frame.copy()
+        scene[: rows // 2] = 235
+        left = int(columns * (0.3 + 0.02 * index))
+        scene[rows // 2 - high : rows // 2, left : left + wide] = thing[:, : columns - left]
+        found.append(cv2.GaussianBlur(scene, (0, 0), 1))
+    return np.asarray(found, np.uint8)
+
+
 def tones(frames: Codes, recipe: Recipe, cuts: Sequence[int] = (0,)) -> list[FrameTone]:
     """The tones of frames in studio range."""
     stream = with_tone(decoded(frames, cuts), recipe, frames[0].size, full_range=False)
@@ -70,15 +128,20 @@ def tones(frames: Codes, recipe: Recipe, cuts: Sequence[int] = (0,)) -> list[Fra
 def opened(frames: Codes, *, glare: float = 0.0, shadows: float = 0.0) -> Codes:
     """A shot in studio range with its tone, without an enlargement."""
     recipe = Recipe(tone=Tone(glare=glare, shadows=shadows))
-    stream = with_tone(decoded(frames), recipe, frames[0].size, full_range=False)
-    return np.stack([toned_luma(frame) for frame in stream])
+    shot = list(with_tone(decoded(frames), recipe, frames[0].size, full_range=False))
+    windows = FrameWindows([frame.picture for frame in shot], 0, [True] + [False] * (len(shot) - 1))
+    return np.stack([toned_luma(frame, windows.window(number)) for number, frame in enumerate(shot)])
 
 
-def toned_luma(frame: DecodedFrame) -> Codes:
-    """An 8-bit gray frame in studio range with its tone, without an enlargement."""
-    assert frame.record.tone is not None
+def toned_luma(frame: DecodedFrame, window: FrameWindow | None = None) -> Codes:
+    """An 8-bit gray frame in studio range with its tone and its neighbours' detail, without an enlargement."""
+    tone = frame.record.tone
+    assert tone is not None
     luma = frame.picture.planes[0].astype(np.float32) / np.float32(255)
-    found = tone_map(luma, frame.record.tone, level_range(8, full_range=False)).apply(luma)
+    white = blown_white(tone, level_range(8, full_range=False))
+    added = None if window is None or white is None else recovered_detail(window.codes, window.small, white)
+    luma = luma if added is None else put_back(luma, added)
+    found = tone_map(luma, tone, level_range(8, full_range=False)).apply(luma)
     return np.asarray(np.clip(np.rint(255 * found), 0, 255), np.uint8)
 
 

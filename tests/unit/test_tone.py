@@ -200,7 +200,7 @@ def test_tones_and_changes_survive_the_wire() -> None:
     """A frame's tone and what was changed are the same after they were messages."""
     for record in (FrameRecord(pts=1, duration=1, tone=TONE), FrameRecord(pts=1, duration=1)):
         assert frame_from_wire(FrameInfo.FromString(frame_to_wire(record).SerializeToString())) == record
-    change = ToneChange(brightness=-1.25, changed=0.4)
+    change = ToneChange(brightness=-1.25, changed=0.4, recovered=0.002)
     assert tone_change_from_wire(tone_change_to_wire(change)) == change
 
 
@@ -244,3 +244,5 @@ def test_tone_in_words() -> None:
     assert mean.brightness == pytest.approx(-0.24)
     assert mean.changed == pytest.approx(0.257)
     assert formatting.tone_change_of([unchanged]) is None
+    recovered = formatting.tone_sentence(ToneChange(brightness=0, changed=0.1, recovered=0.0034))
+    assert recovered == "brightness +0.0 %, 10 % of the picture changed, detail of other frames put back in 0.34 %"

@@ -104,8 +104,10 @@ class ToneChange(BaseModel):
     Attributes:
         brightness: by how much the mean luma rose, in per cent of the way from black to the shot's white.
         changed: share of the picture whose luma changed by 1 % of that way or more.
+        recovered: share of the picture to which detail of the frames around it was put back.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
     brightness: float = Field(ge=-100, le=100)
     changed: float = Field(ge=0, le=1)
+    recovered: float = Field(default=0.0, ge=0, le=1)

@@ -1,4 +1,6 @@
-"""Restores one frame in a chain of steps over its window: align, measure, repair, enlarge, tone, grain, quantise.
+"""Restores one frame in a chain of steps over its window.
+
+Align, measure, repair, recover highlights, enlarge, tone, grain, quantise.
 
 At the end the result is measured against the source.
 
@@ -27,6 +29,7 @@ from reelwright.restoration.fidelity import MeasuredFidelity, Reference, measure
 from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import GrainWanted
+from reelwright.restoration.highlights import blown_white, put_back, recovered_detail
 from reelwright.restoration.quantise import code_gain, quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move
@@ -76,6 +79,7 @@ class _RepairedFrame:
         damage: what was measured.
         scratch: see `Reference`.
         repaired: see `Reference`.
+        recovered: share of the picture to which detail of its neighbours was put back.
     """
 
     luma: Luma
@@ -83,6 +87,7 @@ class _RepairedFrame:
     damage: FrameDamage | None = None
     scratch: Codes | None = None
     repaired: Codes | None = None
+    recovered: float = 0.0
 
 
 class Restorer:
@@ -136,8 +141,9 @@ class Restorer:
         source, target = picture.format, pixel_format(out_pix_fmt)
         size = (picture.width * self._scale, picture.height * self._scale)
         gain = code_gain(source, target, full_range=full_range)
-        found = self._repaired(picture, window)
-        toned = None if tone is None else tone_map(found.luma, tone, level_range(source.depth, full_range=full_range))
+        levels = level_range(source.depth, full_range=full_range)
+        found = self._repaired(picture, window, None if tone is None else blown_white(tone, levels))
+        toned = None if tone is None else tone_map(found.luma, tone, levels)
         enlarged, grain = self._enlarged(found, toned, frame)
         measured = self._measured(found, enlarged, toned)
         luma = move(enlarged, moved[0] * self._scale, moved[1] * self._scale)
@@ -160,12 +166,12 @@ class Restorer:
                             factors=None if toned is None else toned.colour,
                         )
                     )
-        change = None if toned is None else toned.change
+        change = None if toned is None else toned.change.model_copy(update={"recovered": found.recovered})
         restored = Picture(out_pix_fmt, *size, tuple(planes))
         fidelity = measured.figures.model_copy(update={"tint": tint_of(picture, restored, gain)})
         return RestoredFrame(restored, found.damage, change, fidelity, measured.mask, measured.departure, grain)
 
-    def _repaired(self, picture: Picture, window: FrameWindow | None) -> _RepairedFrame:
+    def _repaired(self, picture: Picture, window: FrameWindow | None, white: float | None) -> _RepairedFrame:
         luma = picture.planes[0].astype(np.float32)
         luma *= np.float32(1 / ((1 << picture.format.depth) - 1))
         if not self._engine.halo_frames:
@@ -173,12 +179,19 @@ class Restorer:
         window = window or FrameWindows([picture], 0, [True]).window(0)
         prepared = prepare(window.codes, window.motion)
         codes, repaired = window.codes[MIDDLE], prepared.frames[MIDDLE]
+        luma, share = repair_luma(luma, codes, repaired), 0.0
+        added = None if white is None else recovered_detail(window.codes, window.small, white)
+        if added is not None:
+            luma = put_back(luma, added)
+            prepared = prepared.with_middle(np.clip(np.rint(repaired + added), 0, 255).astype(np.uint8))
+            share = round(float((np.abs(added) >= 1).mean()), 6)
         return _RepairedFrame(
-            repair_luma(luma, codes, repaired),
+            luma,
             prepared.network_input(self._detail),
             prepared.measurement.summary(),
             prepared.measurement.scratch,
             repaired_samples(codes, repaired, luma.shape),
+            share,
         )
 
     def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None, frame: int) -> tuple[Luma, FrameGrain | None]:

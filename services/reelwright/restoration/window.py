@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,6 +27,12 @@ class PreparedWindow:
     frames: Codes
     agreement: Codes
     measurement: Measurement
+
+    def with_middle(self, codes: Codes) -> PreparedWindow:
+        """The same with another middle frame, (H, W) uint8."""
+        frames = self.frames.copy()
+        frames[MIDDLE] = codes
+        return replace(self, frames=frames)
 
     def network_input(self, detail: float = 0.0) -> NetworkInput:
         """What the network reads beside the middle frame's luma.

@@ -255,12 +255,14 @@ class GrainInfo(_message.Message):
     def __init__(self, strength: _Optional[_Iterable[int]] = ..., octaves: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ToneChangeInfo(_message.Message):
-    __slots__ = ("brightness", "changed")
+    __slots__ = ("brightness", "changed", "recovered")
     BRIGHTNESS_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
+    RECOVERED_FIELD_NUMBER: _ClassVar[int]
     brightness: float
     changed: float
-    def __init__(self, brightness: _Optional[float] = ..., changed: _Optional[float] = ...) -> None: ...
+    recovered: float
+    def __init__(self, brightness: _Optional[float] = ..., changed: _Optional[float] = ..., recovered: _Optional[float] = ...) -> None: ...
 
 class FidelityInfo(_message.Message):
     __slots__ = ("difference", "coarse_difference", "invention", "invention_finest", "unsupported", "level_before", "level_after", "grain_before", "grain_after", "tint", "repaired", "scratched", "held_back")

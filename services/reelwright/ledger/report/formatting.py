@@ -135,7 +135,10 @@ def tone_change_of(shots: Sequence[ShotEntry]) -> ToneChange | None:
 
 def tone_sentence(change: ToneChange) -> str:
     """What was changed, in words, e.g. `brightness +1.2 %, 31 % of the picture changed`."""
-    return f"brightness {change.brightness:+.1f} %, {100 * change.changed:.0f} % of the picture changed"
+    said = f"brightness {change.brightness:+.1f} %, {100 * change.changed:.0f} % of the picture changed"
+    if not change.recovered:
+        return said
+    return f"{said}, detail of other frames put back in {100 * change.recovered:.2f} %"
 
 
 def contrast_sentence(found: ShotContrast) -> str:
