@@ -42,8 +42,8 @@ _BELOW, _LIGHT, _CORRELATION = (10.0, float(SHOWN)), (0.4, 0.55), (0.5, 0.7)
 _AGREEMENT, _NOISE = (0.4, 0.8), 2.0
 # The camera's motion: every fourth half-size pixel, fitted again with less weight on what moves otherwise.
 _STEP, _FITS, _LEAST_POINTS = 4, 5, 40
-# Detail that is nowhere so many codes strong is none.
-_VISIBLE = 0.5
+# Detail that is nowhere so many codes strong is none. It stays below the second, for which there is room above white.
+_VISIBLE, _STRONGEST = 0.5, np.float32(20)
 
 
 class _Neighbour(NamedTuple):
@@ -174,7 +174,9 @@ def _detail(place: BlownPlace, window: Window, neighbours: Sequence[_Neighbour],
         share = np.maximum(share, counts)
     inside = cv2.resize(place.blown.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR)
     soft = cv2.GaussianBlur(inside, (0, 0), 1.5)
-    return np.asarray(soft * share * total / np.maximum(sums, np.float32(1e-3)), np.float32)
+    detail = soft * share * total / np.maximum(sums, np.float32(1e-3))
+    # Limited on both sides alike, or dark detail would make the place darker.
+    return np.asarray(_STRONGEST * np.tanh(detail / _STRONGEST), np.float32)
 
 
 def _seen(frame: Codes, camera: Matrix, shape: tuple[int, ...]) -> Codes:
