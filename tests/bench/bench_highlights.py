@@ -138,7 +138,7 @@ def _print_cost(film: dict[str, Codes]) -> None:
     for index in range(3, 3 + _ROUNDS):
         for kind, frames in kinds.items():
             window, picture = _window(frames, index)
-            spent[kind].append(_time(lambda: recovered_detail(window.codes, window.small, 235.0)))  # noqa: B023
+            spent[kind].append(_time(lambda: recovered_detail(window.codes, window.motion.small, 235.0)))  # noqa: B023
             if kind == "flare":
                 spent["reel-s"].append(_time(lambda: restorer.restore(picture, "gray", window=window)))  # noqa: B023
     network = float(np.median(spent.pop("reel-s")))

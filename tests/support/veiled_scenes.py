@@ -139,7 +139,7 @@ def toned_luma(frame: DecodedFrame, window: FrameWindow | None = None) -> Codes:
     assert tone is not None
     luma = frame.picture.planes[0].astype(np.float32) / np.float32(255)
     white = blown_white(tone, level_range(8, full_range=False))
-    added = None if window is None or white is None else recovered_detail(window.codes, window.small, white)
+    added = None if window is None or white is None else recovered_detail(window.codes, window.motion.small, white)
     luma = luma if added is None else put_back(luma, added)
     found = tone_map(luma, tone, level_range(8, full_range=False)).apply(luma)
     return np.asarray(np.clip(np.rint(255 * found), 0, 255), np.uint8)

@@ -99,7 +99,7 @@ def test_the_place_in_a_batch_does_not_matter() -> None:
         window = whole.window(number)
         if 5 <= number < 8:
             same = part.window(number - 5)
-            one, other = (recovered_detail(each.codes, each.small, 235.0) for each in (window, same))
+            one, other = (recovered_detail(each.codes, each.motion.small, 235.0) for each in (window, same))
             assert one is not None
             assert other is not None
             assert np.array_equal(one, other)

@@ -180,7 +180,7 @@ class Restorer:
         prepared = prepare(window.codes, window.motion)
         codes, repaired = window.codes[MIDDLE], prepared.frames[MIDDLE]
         luma, share = repair_luma(luma, codes, repaired), 0.0
-        added = None if white is None else recovered_detail(window.codes, window.small, white)
+        added = None if white is None else recovered_detail(window.codes, window.motion.small, white)
         if added is not None:
             luma = put_back(luma, added)
             prepared = prepared.with_middle(np.clip(np.rint(repaired + added), 0, 255).astype(np.uint8))
