@@ -26,9 +26,19 @@ PACKAGES = (
     "ukui-wallpapers",
     "budgie-backgrounds",
 )
-# Its source holds moving clips, which are for evaluation alone.
-CLIPS_SOURCE = "libopenshot"
-CLIPS = ("run.mp4", "test_video.mp4", "test.avi")
+# Their sources hold moving clips, which are for evaluation alone.
+CLIPS_SOURCES = ("libopenshot", "opencv")
+CLIPS = (
+    "run.mp4",
+    "test_video.mp4",
+    "test.avi",
+    "test.mp4",
+    "Megamind.avi",
+    "vtest.avi",
+    "cup.mp4",
+    "box.mp4",
+    "tree.avi",
+)
 DATA = Path(__file__).resolve().parent / "data"
 FOLDER = DATA / "apt"
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -63,12 +73,13 @@ def fetch(data: Path = DATA) -> list[str]:
             missing += [package] if fetched.returncode else []
         for archive in sorted(Path(downloads).glob("*.deb")):
             subprocess.run([dpkg, "-x", str(archive), str(photos)], check=True)  # noqa: S603 - what apt just verified
-        source = [apt, "source", "--download-only", CLIPS_SOURCE]
-        if subprocess.run(source, cwd=downloads, check=False).returncode:  # noqa: S603 - fixed names
-            missing.append(f"{CLIPS_SOURCE} (needs a deb-src entry in the sources of apt)")
+        for name in CLIPS_SOURCES:
+            source = [apt, "source", "--download-only", name]
+            if subprocess.run(source, cwd=downloads, check=False).returncode:  # noqa: S603 - fixed names
+                missing.append(f"{name} (needs a deb-src entry in the sources of apt)")
         for archive in Path(downloads).glob("*.orig.tar.*"):
             _extract_clips(archive, clips)
-    if len(missing) > len(PACKAGES):
+    if len(missing) == len(PACKAGES) + len(CLIPS_SOURCES):
         raise SystemExit("apt-get cannot download the packages; try `apt-get update` first")
     _convert_jxl(photos)
     return missing
