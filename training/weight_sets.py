@@ -18,6 +18,7 @@ from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.weight_sets import NetworkWeights
 from reelwright.restoration.window import prepare
+from reelwright.restoration.window_network import SCALES
 from training import material
 from training.damage import Damage, Kind
 from training.export import read, write
@@ -32,10 +33,11 @@ def main() -> None:
     """Prints the tables, without and with a codec."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
+    parser.add_argument("--scale", type=int, choices=SCALES, help="of the network; of the file's first by default")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    found = read(given.model)
+    found = read(given.model, given.scale)
     if len(found.sets) < 2:
         parser.error(f"{given.model} has one weight set")
     chosen = {"damaged": found.sets[:1], "undamaged": found.sets[1:], "mixed": found.sets}

@@ -56,11 +56,8 @@ def main() -> None:
             compiled = _compiled(weights, film)
             rows.append([_gain(network, film, clip) for network in compiled])
             ratios.append(_times(compiled, _inputs(prepare(window_of(film, _FACTORS)))))
-            print(
-                f"| {treatment} | {piece.name} | " + " | ".join(f"{gain:+.2f}" for gain in rows[-1]) + " |", flush=True
-            )
-        means = np.mean(rows, axis=0)
-        print(f"| {treatment} | **mean** | " + " | ".join(f"{gain:+.2f}" for gain in means) + " |", flush=True)
+            _print_row(treatment, piece.name, rows[-1])
+        _print_row(treatment, "**mean**", np.mean(rows, axis=0).tolist())
     for name, found in zip(("fp32", "bf16"), zip(*ratios, strict=True), strict=True):
         print(f"time of int8 / {name}: {statistics.median(found):.2f}")
 
