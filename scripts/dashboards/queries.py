@@ -20,6 +20,12 @@ def rate(name: str, *matchers: str) -> str:
     return f"rate({series(name, *matchers)}[$__rate_interval])"
 
 
+def per_hour(name: str, *, by: str = "") -> str:
+    """How much a counter of all processes grows in an hour, for each value of the label `by` if one is named."""
+    joined = f"sum by ({by}) " if by else "sum"
+    return f"3600 * {joined}({rate(name)})"
+
+
 def growth(name: str) -> str:
     """How much a counter of all processes grew in the time range of the dashboard."""
     return f"sum(increase({series(name)}[$__range]))"

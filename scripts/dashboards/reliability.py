@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import units
 
 from scripts.dashboards.panels import Dashboard, Graph, Query, count
-from scripts.dashboards.queries import rate
+from scripts.dashboards.queries import per_hour
 
 _LOST, _DEAD = "reelwright_frames_lost_total", "reelwright_dead_letters_total"
 _QUARANTINED, _RETRIED = "reelwright_workers_quarantined_total", "reelwright_batches_retried_total"
@@ -26,16 +26,16 @@ DASHBOARD = Dashboard(
                 "Recoveries per hour",
                 units.Short,
                 "Batches that were returned to the queue, by cause, and leases whose time was over.",
-                Query(f"3600 * sum by (cause) ({rate(_RETRIED)})", "{{cause}}"),
-                Query(f"3600 * sum({rate('reelwright_leases_expired_total')})", "leases expired"),
+                Query(per_hour(_RETRIED, by="cause"), "{{cause}}"),
+                Query(per_hour("reelwright_leases_expired_total"), "leases expired"),
             ),
             Graph(
                 "Failures per hour",
                 units.Short,
                 "Failures that nothing recovered.",
-                Query(f"3600 * sum({rate('reelwright_titles_failed_total')})", "titles failed"),
-                Query(f"3600 * sum({rate(_DEAD)})", "dead letters"),
-                Query(f"3600 * sum({rate(_LOST)})", "frames lost"),
+                Query(per_hour("reelwright_titles_failed_total"), "titles failed"),
+                Query(per_hour(_DEAD), "dead letters"),
+                Query(per_hour(_LOST), "frames lost"),
             ),
         ),
         (
@@ -43,20 +43,20 @@ DASHBOARD = Dashboard(
                 "Quarantined workers per hour",
                 units.Short,
                 "Workers that were sent away because they are broken.",
-                Query(f"3600 * sum by (cause) ({rate(_QUARANTINED)})", "{{cause}}"),
+                Query(per_hour(_QUARANTINED, by="cause"), "{{cause}}"),
             ),
             Graph(
                 "Refused messages per hour",
                 units.Short,
                 "Streams, messages and credits that the dispatcher refused.",
-                Query(f"3600 * sum by (cause) ({rate(_REFUSED)})", "{{cause}}"),
+                Query(per_hour(_REFUSED, by="cause"), "{{cause}}"),
             ),
             Graph(
                 "Work not for this cluster, per hour",
                 units.Short,
                 "Restored batches of another engine than their run's, and titles without a request in the ledger.",
-                Query(f"3600 * sum({rate('reelwright_batches_refused_total')})", "batches of another engine"),
-                Query(f"3600 * sum({rate('reelwright_stray_titles_total')})", "stray titles"),
+                Query(per_hour("reelwright_batches_refused_total"), "batches of another engine"),
+                Query(per_hour("reelwright_stray_titles_total"), "stray titles"),
             ),
         ),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import units
 
 from scripts.dashboards.panels import Dashboard, Graph, Number, Query, count
-from scripts.dashboards.queries import RESTORED, above_zero, growth, of_titles, rate, series
+from scripts.dashboards.queries import RESTORED, above_zero, growth, of_titles, per_hour, series
 
 _COST_OF_DELIVERED_HOUR = (
     f"3600 * {growth('reelwright_film_cost_total')} / {above_zero(growth('reelwright_film_seconds_total'))}"
@@ -87,10 +87,7 @@ DASHBOARD = Dashboard(
                 "Ended titles per hour",
                 units.Short,
                 "Late ones are finished ones too.",
-                *(
-                    Query(f"3600 * sum({rate(f'reelwright_titles_{end}_total')})", end)
-                    for end in ("finished", "late", "failed")
-                ),
+                *(Query(per_hour(f"reelwright_titles_{end}_total"), end) for end in ("finished", "late", "failed")),
             ),
             Graph(
                 "Oldest title",

@@ -30,7 +30,7 @@ from reelwright.restoration.window import PreparedWindow, prepare
 from reelwright.restoration.window_network import MIDDLE, channel_factors, input_planes
 from training import material
 from training.metrics import psnr
-from training.quality.methods import window_of
+from training.quality.methods import bicubic, window_of
 
 Luma = NDArray[np.float32]
 
@@ -54,7 +54,7 @@ def main() -> None:
                 continue
             film = material.treat(clip, material.TREATMENTS[treatment], _SEED, SCALE)
             compiled = _compiled(weights, film)
-            rows.append([_gain(network, film, clip) for network in compiled])
+            rows.append(_gains(compiled, film, clip))
             ratios.append(_times(compiled, _inputs(prepare(window_of(film, _FACTORS)))))
             _print_row(treatment, piece.name, rows[-1])
         _print_row(treatment, "**mean**", np.mean(rows, axis=0).tolist())
@@ -98,17 +98,17 @@ def _inputs(prepared: PreparedWindow) -> dict[int, NDArray[Any]]:
     return dict(enumerate([*planes, window.figures.reshape(1, -1, 1, 1)]))
 
 
-def _gain(network: Any, film: NDArray[np.uint8], clip: Luma) -> float:
-    """PSNR-Y above bicubic in dB, the mean over frames."""
+def _gains(compiled: list[Any], film: NDArray[np.uint8], clip: Luma) -> list[float]:
+    """PSNR-Y above bicubic in dB of each network, the mean over frames."""
     gains = []
     for number in _MEASURED:
-        prepared = prepare(window_of(film, number))
-        luma = prepared.frames[MIDDLE].astype(np.float32) / np.float32(255)
-        residual = np.asarray(network(_inputs(prepared))[0][0, 0], np.float32)
-        bicubic = cv2.resize(film[number] / np.float32(255), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
-        ours, base = (_decibels(found, clip[number]) for found in (add_residual(luma, residual, SCALE), bicubic))
-        gains.append(ours - base)
-    return float(np.mean(gains))
+        window = window_of(film, number)
+        prepared = prepare(window)
+        luma, inputs = prepared.frames[MIDDLE].astype(np.float32) / np.float32(255), _inputs(prepared)
+        residuals = [np.asarray(network(inputs)[0][0, 0], np.float32) for network in compiled]
+        base = _decibels(bicubic(SCALE)(window), clip[number])
+        gains.append([_decibels(add_residual(luma, residual, SCALE), clip[number]) - base for residual in residuals])
+    return [float(gain) for gain in np.mean(gains, axis=0)]
 
 
 def _decibels(found: Luma, truth: Luma) -> float:
