@@ -102,12 +102,14 @@ def draw_clip(
 def _softened(clip: Field, rng: np.random.Generator) -> Field:
     """A clip as an ordinary camera and codec would have made it; the network's truth is then soft too.
 
-    It is out of focus, and half of such clips are blurred by motion along a line as well.
+    It is out of focus, and half of such clips are blurred by motion along a line as well. Larger clips are softer in
+    proportion, so that a network that enlarges more meets pictures as soft in the source's pixels.
     """
-    sigma = float(rng.uniform(0.4, 1.6))
+    larger = clip.shape[-1] / _SIZE
+    sigma = float(rng.uniform(0.4, 1.6)) * larger
     soft = np.stack([blurred(frame, sigma) for frame in clip])
     if rng.random() < 0.5:
-        line = _line(float(rng.uniform(2, 10)), float(rng.uniform(0, np.pi)))
+        line = _line(float(rng.uniform(2, 10)) * larger, float(rng.uniform(0, np.pi)))
         soft = np.stack([cv2.filter2D(frame, -1, line, borderType=cv2.BORDER_REFLECT) for frame in soft])
     if rng.random() >= _CODED_SHARE:
         return soft

@@ -18,16 +18,21 @@ from numpy.typing import NDArray
 
 Photograph = NDArray[np.uint8]
 
-# The last is in Debian from 2025 on; what a release lacks is passed over.
+# Releases of Debian differ in the photographs that a package holds, so each is named with its own.
 PACKAGES = (
-    "lomiri-wallpapers",
-    "plasma-workspace-wallpapers",
-    "mate-backgrounds",
-    "ukui-wallpapers",
-    "budgie-backgrounds",
+    "lomiri-wallpapers/bookworm",
+    "lomiri-wallpapers-16.04/bookworm",
+    "lomiri-wallpapers-20.04/bookworm",
+    "plasma-workspace-wallpapers/bookworm",
+    "mate-backgrounds/bookworm",
+    "libjs-jquery-backstretch/bookworm",
+    "ukui-wallpapers/sid",
+    "budgie-backgrounds/sid",
 )
+_RELEASES = ("bookworm", "sid")
+_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Their sources hold moving clips, which are for evaluation alone.
-CLIPS_SOURCES = ("libopenshot", "opencv")
+CLIPS_SOURCES = ("libopenshot/bookworm", "opencv/bookworm")
 CLIPS = (
     "run.mp4",
     "test_video.mp4",
@@ -60,29 +65,65 @@ def fetch(data: Path = DATA) -> list[str]:
     Raises:
         SystemExit: this is not a Debian system, or no package can be had.
     """
-    apt, dpkg = shutil.which("apt-get"), shutil.which("dpkg")
-    if apt is None or dpkg is None:
+    dpkg = shutil.which("dpkg")
+    if dpkg is None:
         raise SystemExit("the photographs come from Debian packages: run this where apt-get and dpkg are")
     photos, clips = data / "apt", data / "clips"
-    missing: list[str] = []
     photos.mkdir(parents=True, exist_ok=True)
     clips.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as downloads:
-        for package in PACKAGES:
-            fetched = subprocess.run([apt, "download", package], cwd=downloads, check=False)  # noqa: S603 - fixed names
-            missing += [package] if fetched.returncode else []
-        for archive in sorted(Path(downloads).glob("*.deb")):
+    with tempfile.TemporaryDirectory() as folder:
+        apt = _Apt(Path(folder))
+        missing = [name for name in PACKAGES if not apt.get("download", name)]
+        missing += [name for name in CLIPS_SOURCES if not apt.get("source", "--download-only", name)]
+        for archive in sorted(apt.downloads.glob("*.deb")):
             subprocess.run([dpkg, "-x", str(archive), str(photos)], check=True)  # noqa: S603 - what apt just verified
-        for name in CLIPS_SOURCES:
-            source = [apt, "source", "--download-only", name]
-            if subprocess.run(source, cwd=downloads, check=False).returncode:  # noqa: S603 - fixed names
-                missing.append(f"{name} (needs a deb-src entry in the sources of apt)")
-        for archive in Path(downloads).glob("*.orig.tar.*"):
+        for archive in apt.downloads.glob("*.orig.tar.*"):
             _extract_clips(archive, clips)
     if len(missing) == len(PACKAGES) + len(CLIPS_SOURCES):
-        raise SystemExit("apt-get cannot download the packages; try `apt-get update` first")
+        raise SystemExit("apt-get cannot download the packages: is Debian's archive within reach?")
     _convert_jxl(photos)
     return missing
+
+
+class _Apt:
+    """apt with sources and lists of its own: the releases named above, from the server that this machine uses.
+
+    Args:
+        folder: for its files.
+
+    Raises:
+        SystemExit: this is not a Debian system.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        apt = shutil.which("apt-get")
+        if apt is None:
+            raise SystemExit("the photographs come from Debian packages: run this where apt-get and dpkg are")
+        targets = [apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
+        known = subprocess.run(targets, check=True, capture_output=True, text=True).stdout  # noqa: S603 - fixed
+        servers = [line.split()[1] for line in known.splitlines() if line.startswith("Debian ")]
+        server = next((uri for uri in servers if "security" not in uri), None)
+        if server is None:
+            raise SystemExit("apt knows no server of Debian's archive: the photographs come from there")
+        self.downloads = folder / "downloads"
+        for part in (self.downloads, folder / "lists/partial", folder / "cache/archives/partial"):
+            part.mkdir(parents=True)
+        kinds = [f"{kind} [signed-by={_KEYS}] {server}" for kind in ("deb", "deb-src")]
+        lines = [f"{kind} {release} main\n" for kind in kinds for release in _RELEASES]
+        (folder / "sources.list").write_text("".join(lines))
+        settings = {
+            "Dir::Etc::sourcelist": folder / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": folder / "lists",
+            "Dir::Cache": folder / "cache",
+        }
+        self._apt = [apt, *(f"-o{name}={value}" for name, value in settings.items())]
+        self.get("update")
+
+    def get(self, *command: str) -> bool:
+        """Runs an apt-get command in `downloads`; whether it succeeded."""
+        done = subprocess.run([*self._apt, *command], cwd=self.downloads, check=False)  # noqa: S603 - fixed names
+        return done.returncode == 0
 
 
 def photographs(folder: Path = FOLDER) -> list[Photograph]:
