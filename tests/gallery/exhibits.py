@@ -12,7 +12,7 @@ from reelwright.titles.recipe import Grain, Recipe, Tone
 from tests.gallery.films import BIKES, CHAPLIN, SINTEL, Clip, Films
 from tests.gallery.pictures import Image, Part, curves, side_by_side, time_slices
 from tests.gallery.restored_frames import enlarged, restored_frames, shown, source_frames
-from tests.support.veiled_scenes import bloomed, crushed
+from tests.support.veiled_scenes import bloomed, crushed, flared
 
 _FAITHFUL = Recipe()
 _OPEN_GLARE, _OPEN_SHADOWS = Recipe(tone=Tone(glare=1)), Recipe(tone=Tone(shadows=1))
@@ -65,6 +65,12 @@ def _opened(films: Films, name: str, number: int, recipe: Recipe, part: Part) ->
     damage = partial(bloomed, amount=0.5) if recipe.tone.glare else partial(crushed, power=2.0)
     clip = films.damaged(name, number - 8, 17, damage)
     return _compared(clip, 8, [_FAITHFUL, recipe], part, enlarge=False)
+
+
+def _flared(films: Films, name: str, number: int, part: Part) -> Image:
+    """A shot that a flare crosses, restored without and with `tone.glare`, and the truth."""
+    clip = films.damaged(name, number - 8, 17, flared)
+    return _compared(clip, 8, [_FAITHFUL, _OPEN_GLARE], part, enlarge=False)
 
 
 def _films_over_time(films: Films, recipe: Recipe) -> tuple[list[Image], list[Image]]:
@@ -170,6 +176,14 @@ EXHIBITS = (
         " clouds again and the tower stands out from it. The haze in front of the wall stays, since it is in the"
         " scene; here less glare is a matter of taste, and the film-maker's sky was the left one.",
         partial(_real, name=SINTEL, number=610, part=Part(560, 0, 460, 330), recipes=(_FAITHFUL, _OPEN_GLARE)),
+    ),
+    Exhibit(
+        "glare-flare",
+        "Glare",
+        "`bikes.mp4` crossed by a flare that blows the picture out and moves from frame to frame: restored with"
+        " `tone.glare` 0 (left) and 1 (middle), and the original (right). The frames around hold what the flare hides"
+        " here: the bag has its folds again. The light of the flare itself mostly stays.",
+        partial(_flared, name=BIKES, number=215, part=Part(150, 0, 300, 260)),
     ),
     Exhibit(
         "shadows",
