@@ -51,7 +51,7 @@ $(VENV)/.cluster: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.local
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(call install,local$(comma)torch$(comma)cluster$(comma)controller$(comma)tracing$(comma)dev)
+	$(call install,local$(comma)torch$(comma)cluster$(comma)controller$(comma)tracing$(comma)credentials$(comma)dev)
 	@touch $@ $(VENV)/.local $(VENV)/.cluster
 
 demo: $(VENV)/.local  ## age a clip to a 1940s print, restore it, show both side by side; FILM=my.mp4 restores yours

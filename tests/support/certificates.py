@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+P256 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
 
 class Authority:
@@ -35,6 +35,28 @@ class Authority:
         )
         return certificate, key
 
+    def issue_signer(self, name: str, usage: str, *newkey: str) -> tuple[Path, Path]:
+        """Issues a certificate that signs documents or times, as C2PA wants it.
+
+        Args:
+            name: of the signer.
+            usage: its extended key usage, e.g. `emailProtection`.
+            *newkey: options of `openssl req` for its key; elliptic curve P-256 if none.
+
+        Returns:
+            PEM files of the certificate with the authority's behind it, and of the key.
+        """
+        chain, key = self._folder / f"{self._name}-{name}.pem", self._folder / f"{self._name}-{name}.key"
+        self._run(
+            *("-subj", f"/O=Archive/CN={name}", "-addext", f"extendedKeyUsage={usage}"),
+            *("-addext", "basicConstraints=critical,CA:FALSE", "-addext", "keyUsage=critical,digitalSignature"),
+            *("-CA", str(self.certificate), "-CAkey", str(self._key), "-keyout", str(key), "-out", str(chain)),
+            newkey=newkey or P256,
+        )
+        chain.write_bytes(chain.read_bytes() + self.certificate.read_bytes())
+        return chain, key
+
     @staticmethod
-    def _run(*arguments: str) -> None:
-        subprocess.run(["openssl", "req", "-x509", *_KEY, *arguments], check=True, capture_output=True)
+    def _run(*arguments: str, newkey: tuple[str, ...] = P256) -> None:
+        command = ["openssl", "req", "-x509", *newkey, "-nodes", "-days", "2", *arguments]
+        subprocess.run(command, check=True, capture_output=True)

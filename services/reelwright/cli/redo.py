@@ -23,6 +23,7 @@ def command(
 ) -> None:
     """Restore one shot again and put it into the film; every other frame stays as it is."""
     from reelwright.cli.progress import ProgressDisplay
+    from reelwright.ledger.credentials import credentials_location
     from reelwright.ledger.report.formatting import qc_sentence
     from reelwright.local.redo import redo_shot
 
@@ -32,3 +33,5 @@ def command(
     except KeyboardInterrupt:
         raise Interrupted("stopped; the film is as it was") from None
     print_notice(f"shot {shot} of {film}: {qc_sentence(manifest.shots[shot - 1])}")
+    if Path(credentials := credentials_location(str(film))).exists():
+        print_notice(f"{credentials} is of the former film: sign it again with `reelwright sign`")

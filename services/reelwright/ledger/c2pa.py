@@ -1,6 +1,6 @@
 """What was done to a film, as a manifest definition of C2PA (Content Credentials 2.2) in JSON.
 
-It is not signed. A tool that signs (`c2patool`, `c2pa-python`) takes the definition as it is.
+`ledger/credentials.py` signs it. Other tools that sign (`c2patool`) take the definition as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ACTIONS = {
     "stabilise": "c2pa.orientation",
 }
 _LABEL = "org.reelwright.certificate"
-_FORMATS = {".mp4": "video/mp4", ".mov": "video/quicktime", ".m4v": "video/mp4"}
+_FORMATS = {".mp4": "video/mp4", ".mov": "video/quicktime", ".m4v": "video/mp4", ".mkv": "video/x-matroska"}
 
 
 def definition(manifest: Manifest) -> dict[str, Any]:
