@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docker" / "requirements"
 EXTRAS = {
-    "media": ("media", "cluster", "controller", "tracing"),
+    "media": ("media", "cluster", "controller", "tracing", "credentials"),
     "inference-cpu": ("openvino", "cluster", "tracing"),
     "inference-cuda": ("torch", "cluster", "tracing"),
 }

@@ -118,6 +118,23 @@ def test_the_stores_authority_is_mounted() -> None:
         assert {"name": mount["name"], "secret": {"secretName": "s3-ca"}} in pod["volumes"]
 
 
+def test_films_are_signed_with_the_key_of_a_secret() -> None:
+    """Only encoders have the key, and reach the timestamp server; without the Secret nobody signs."""
+    values = "contentCredentials.secretName=signer,contentCredentials.timestampServer=http://tsa.example:318/x"
+    made = objects(*GIVEN, f"--set={values},networkPolicy.enabled=true")
+    found = {name: environment(pod) for name, pod in pods(made).items()}
+    assert [name for name in found if "REELWRIGHT_CREDENTIALS_KEY" in found[name]] == ["Deployment film-encoder"]
+    variables, encoder = found["Deployment film-encoder"], pods(made)["Deployment film-encoder"]
+    folder = Path(variables["REELWRIGHT_CREDENTIALS_KEY"]).parent
+    assert variables["REELWRIGHT_CREDENTIALS_CERTIFICATES"] == str(folder / "tls.crt")
+    assert variables["REELWRIGHT_CREDENTIALS_TIMESTAMP_SERVER"] == "http://tsa.example:318/x"
+    (mount,) = [each for each in encoder["containers"][0]["volumeMounts"] if each["mountPath"] == str(folder)]
+    assert {"name": mount["name"], "secret": {"secretName": "signer"}} in encoder["volumes"]
+    (rule,) = find(made, "NetworkPolicy", "timestamps")["spec"]["egress"]
+    assert rule["ports"] == [{"port": 318, "protocol": "TCP"}]
+    assert "REELWRIGHT_CREDENTIALS_KEY" not in environment(pods(objects(*GIVEN))["Deployment film-encoder"])
+
+
 def test_a_worker_knows_every_dispatcher() -> None:
     """With two dispatchers, a worker has the addresses of both pods."""
     made = objects(*GIVEN, "--set=dispatcher.replicas=2")

@@ -23,6 +23,8 @@ _MISTAKES = {
     "--set=store.ledger=/films/ledger": "store.volume.existingClaim is empty: name the claim",
     "--set=store.tls.caSecretName=ca,store.endpoint=http://s3:9000": "store.endpoint is no address that begins with",
     "--set=development.enabled=true": "leave out one of the two",
+    "--set=contentCredentials.timestampServer=http://tsa": "contentCredentials.secretName is empty: name the Secret",
+    "--set=contentCredentials.timestampServer=tsa": "at '/contentCredentials/timestampServer'",
     "--set=grpc.tls.enabled=true": "grpc.tls.enabled needs certificates: name both Secrets",
     "--set=pools[0].name=a,pools[1].name=a": "two pools have the name a",
     "--set=pools[0].name=a,pools[0].minReplicas=5": "pool a: minReplicas 5 is more than maxReplicas 1",

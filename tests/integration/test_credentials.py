@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
 
 from reelwright.cli.main import run
-from reelwright.ledger.credentials import credentials_location
+from reelwright.ledger.delivery import credentials_location
 from reelwright.store.folder import Folder
 from tests.support import clips
-from tests.support.certificates import Authority
 from tests.support.commands import manifest_of
 from tests.support.films import real_film, small_film, small_network
 from tests.support.optional import optional
+from tests.support.signatures import assertion, authority, failures, read, signer
 from tests.support.timestamps import timestamp_server
 
-MIME_TYPES = {"web": "video/mp4", "prores": "video/quicktime", "master": "video/x-matroska"}
 SUFFIXES = {"web": ".mp4", "prores": ".mov", "master": ".mkv"}
 
 
@@ -35,20 +32,6 @@ def restored(profile: str = "web", source: Path | None = None) -> Path:
     options = ["--set", f"model={small_network()}", "--profile", profile]
     assert run(["restore", str(source or small_film(24)), "-o", str(output), *options]) == 0
     return output
-
-
-@cache
-def authority() -> Authority:
-    """The authority of these tests."""
-    folder = clips.clip_folder() / "signers"
-    folder.mkdir()
-    return Authority(folder, "root")
-
-
-@cache
-def signer(name: str = "archive", usage: str = "emailProtection", *newkey: str) -> tuple[Path, Path]:
-    """A chain of certificates and a key."""
-    return authority().issue_signer(name, usage, *newkey)
 
 
 @pytest.fixture
@@ -64,29 +47,6 @@ def sign(film: object, files: tuple[Path, Path] | None = None, *options: str) ->
     optional("c2pa")
     chain, key = files or signer()
     return run(["sign", str(film), "--key", str(key), "--certificates", str(chain), *options])
-
-
-def read(film: Path, data: bytes | None = None, trusted: Path | None = None) -> Any:
-    """What c2pa reads of a film, or of other bytes in its place, and its credentials."""
-    c2pa = optional("c2pa")
-    anchors = {"trust": {"user_anchors": trusted.read_text()}} if trusted else {}
-    mime = MIME_TYPES[next(name for name, suffix in SUFFIXES.items() if suffix == film.suffix)]
-    credentials = Path(credentials_location(str(film))).read_bytes()
-    stream = io.BytesIO(film.read_bytes() if data is None else data)
-    return c2pa.Reader(mime, stream, credentials, c2pa.Context(c2pa.Settings.from_dict(anchors)))
-
-
-def failures(reader: Any) -> set[str]:
-    """The codes of what is wrong."""
-    return {each["code"] for each in reader.get_validation_results()["activeManifest"]["failure"]}
-
-
-def assertion(reader: Any, label: str) -> dict[str, Any]:
-    """The data of an assertion."""
-    found: dict[str, Any] = next(
-        each["data"] for each in reader.get_active_manifest()["assertions"] if each["label"] == label
-    )
-    return found
 
 
 @pytest.mark.parametrize("profile", sorted(SUFFIXES))

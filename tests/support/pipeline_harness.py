@@ -26,6 +26,7 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
+from reelwright.ledger.credentials import configured_signing
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.local.job import make_job
 from reelwright.restoration.engine import Engine
@@ -152,7 +153,7 @@ def pipeline_harness(
             worker.start()
             stack.callback(worker.close, 0.0)
         for service in (
-            EncoderService(bus, open_ledger, claims, EncoderSettings()),
+            EncoderService(bus, open_ledger, claims, EncoderSettings(), signing=configured_signing()),
             DecoderService(bus, open_ledger, claims, DecoderSettings(window=window)),
         ):
             stack.callback(_running(service.run))

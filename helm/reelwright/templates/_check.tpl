@@ -27,6 +27,9 @@
 {{- if and $values.store.tls.caSecretName (not (hasPrefix "https://" $values.store.endpoint)) -}}
 {{- $problems = append $problems "store.tls.caSecretName is set, and store.endpoint is no address that begins with https://: correct one of the two" -}}
 {{- end -}}
+{{- if and $values.contentCredentials.timestampServer (not $values.contentCredentials.secretName) -}}
+{{- $problems = append $problems "contentCredentials.timestampServer is set, and contentCredentials.secretName is empty: name the Secret with the key that films are signed with" -}}
+{{- end -}}
 {{- with $values.grpc.tls -}}
 {{- if and .enabled (not .certManager.enabled) (not (and .dispatcherSecretName .workerSecretName)) -}}
 {{- $problems = append $problems "grpc.tls.enabled needs certificates: name both Secrets, grpc.tls.dispatcherSecretName and grpc.tls.workerSecretName, or set grpc.tls.certManager.enabled=true" -}}

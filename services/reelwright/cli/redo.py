@@ -23,15 +23,19 @@ def command(
 ) -> None:
     """Restore one shot again and put it into the film; every other frame stays as it is."""
     from reelwright.cli.progress import ProgressDisplay
-    from reelwright.ledger.credentials import credentials_location
+    from reelwright.ledger.credentials import configured_signing, sign_film
+    from reelwright.ledger.delivery import credentials_location
     from reelwright.ledger.report.formatting import qc_sentence
     from reelwright.local.redo import redo_shot
 
+    signing = configured_signing()
     try:
         with ProgressDisplay(film.name) as display:
             manifest = redo_shot(film, shot, assign, engine=engine, threads=threads, on_progress=display.update)
     except KeyboardInterrupt:
         raise Interrupted("stopped; the film is as it was") from None
     print_notice(f"shot {shot} of {film}: {qc_sentence(manifest.shots[shot - 1])}")
-    if Path(credentials := credentials_location(str(film))).exists():
+    if signing is not None:
+        print_notice(f"credentials  {sign_film(str(film), signing)}")
+    elif Path(credentials := credentials_location(str(film))).exists():
         print_notice(f"{credentials} is of the former film: sign it again with `reelwright sign`")

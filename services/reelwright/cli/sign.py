@@ -34,6 +34,7 @@ def command(
     ] = None,
 ) -> None:
     """Sign what was done to a film, as Content Credentials (C2PA) in a file beside it; the film stays as it is."""
-    from reelwright.ledger.credentials import SigningFiles, sign_film
+    from reelwright.ledger.credentials import sign_film
+    from reelwright.ledger.settings import SigningFiles
 
     print_notice(f"credentials  {sign_film(film, SigningFiles(key, certificates, timestamp_server))}")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import reelwright
 from reelwright.client.connection import find_model
-from reelwright.ledger.delivery import MANIFEST_SUFFIX, REPORT_SUFFIX, check_suffix
+from reelwright.ledger.delivery import MANIFEST_SUFFIX, REPORT_SUFFIX, check_suffix, credentials_location
 from reelwright.ledger.records import SourceProbe
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.held_files import held
@@ -18,7 +18,7 @@ from reelwright.media.probe import probe
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.restoration.models import ModelFile
 from reelwright.store.location import open_location
-from reelwright.store.output_guard import guard_output
+from reelwright.store.output_guard import guard_output, refuse_source
 from reelwright.titles.errors import InputError, UserError
 from reelwright.titles.identity import run_id
 from reelwright.titles.recipe import Recipe
@@ -146,6 +146,7 @@ def check_output(source: str, output: str, profile: str) -> None:
     if not os.path.isdir(output):  # noqa: PTH112 - unlike Path.is_dir, it accepts names that are too long
         check_suffix(output, profile)
     guard_output(source, output, (MANIFEST_SUFFIX, REPORT_SUFFIX))
+    refuse_source(source, credentials_location(output))
 
 
 def _address(location: str, kind: type[UserError]) -> str:

@@ -20,6 +20,7 @@ from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.output_claims import check_claim
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
+from reelwright.ledger.settings import SigningFiles
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
@@ -44,10 +45,20 @@ class FilmAssembler:
         ledger: opens the ledger of an attempt.
         settings: the encoder's.
         guard: of this process, against a film that kills it.
+        signing: whose signature the films get; None for no credentials.
     """
 
-    def __init__(self, bus: Bus, ledger: OpenLedger, settings: EncoderSettings, guard: CrashGuard) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        ledger: OpenLedger,
+        settings: EncoderSettings,
+        guard: CrashGuard,
+        *,
+        signing: SigningFiles | None = None,
+    ) -> None:
         self._bus, self._ledger, self._settings, self._guard = bus, ledger, settings, guard
+        self._signing = signing
         self._queue: queue.SimpleQueue[tuple[tuple[str, int], str] | None] = queue.SimpleQueue()
         self._queued: set[tuple[str, int]] = set()
         # Assemblies in a row that a store refused, by run and attempt.
@@ -112,7 +123,9 @@ class FilmAssembler:
         ledger.check_locations(request)
         with self._guard.begin(ledger, "assemble", "assembly of the film") as work, work.call():
             manifest = (
-                self._copied_film(ledger, film, request) if film else assemble_title(ledger, self._settings.scratch)
+                self._copied_film(ledger, film, request)
+                if film
+                else assemble_title(ledger, self._settings.scratch, self._signing)
             )
         if ended := ledger.outcome():
             # Cancelled, or another encoder was faster.
@@ -141,7 +154,8 @@ class FilmAssembler:
         publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, title_finished=finished))
 
     def _copied_film(self, ledger: RunLedger, film: str, request: RunRequest) -> Manifest:
-        manifest = fetch_adopted_film(ledger, film, request.output, self._settings.scratch)
+        scratch, signing = self._settings.scratch, self._signing
+        manifest = fetch_adopted_film(ledger, film, request.output, scratch=scratch, signing=signing)
         if manifest is None:
             ledger.discard_adopted_film()
             # The decoder publishes all segments again, because none is committed.

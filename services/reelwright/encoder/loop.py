@@ -19,6 +19,7 @@ from reelwright.encoder.segment_worker import SegmentWorker
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.run_ledger import OpenLedger
+from reelwright.ledger.settings import SigningFiles
 from reelwright.telemetry import metrics
 from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import UnusableMessage
@@ -40,10 +41,20 @@ class EncoderService:
         ledger: opens the ledger of an attempt.
         claims: holds payloads that were too large for a message.
         settings: the encoder's.
+        signing: whose signature the films get; None for no credentials.
     """
 
-    def __init__(self, bus: Bus, ledger: OpenLedger, claims: ClaimCheck, settings: EncoderSettings) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        ledger: OpenLedger,
+        claims: ClaimCheck,
+        settings: EncoderSettings,
+        *,
+        signing: SigningFiles | None = None,
+    ) -> None:
         self._bus, self._ledger, self._claims, self._settings = bus, ledger, claims, settings
+        self._signing = signing
         self._guard = CrashGuard(settings.max_crashes)
         # Each thread needs one codec for a segment that is complete.
         codecs = max(0, settings.open_segments - settings.parallel_segments)
@@ -62,7 +73,7 @@ class EncoderService:
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. Segments that are not complete then are delivered again."""
         restored = self._bus.consumer([RESTORED], ENCODER_GROUP)
-        self._assembler = FilmAssembler(self._bus, self._ledger, self._settings, self._guard)
+        self._assembler = FilmAssembler(self._bus, self._ledger, self._settings, self._guard, signing=self._signing)
         self._workers = [self._create_worker() for _ in range(self._settings.parallel_segments)]
         # One encoder of the group assembles a film, but every encoder must stop encoding a run that ended.
         listeners = [

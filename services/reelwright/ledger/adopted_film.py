@@ -5,17 +5,21 @@ from __future__ import annotations
 import shutil
 from pathlib import Path, PurePath
 
+from reelwright.ledger.credentials import sign_draft
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import write_manifest
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
+from reelwright.ledger.settings import SigningFiles
 from reelwright.store.folder import parent_folder
 from reelwright.store.scratch import scratch_folder
 from reelwright.titles.errors import OutputError
 
 
-def fetch_adopted_film(ledger: RunLedger, film: str, output: str, scratch: Path | None) -> Manifest | None:
+def fetch_adopted_film(
+    ledger: RunLedger, film: str, output: str, *, scratch: Path | None, signing: SigningFiles | None = None
+) -> Manifest | None:
     """Copies a delivered film with its report and manifest into the attempt's folder, the manifest last.
 
     The report is the first film's and has the name of its file.
@@ -25,6 +29,7 @@ def fetch_adopted_film(ledger: RunLedger, film: str, output: str, scratch: Path 
         film: location of the delivered film.
         output: location where this attempt's film is wanted.
         scratch: folder for the copy under way; the system's temporary folder if None.
+        signing: whose signature the copy gets; None for no credentials.
 
     Returns:
         The manifest; None when the film is not there any more, or is not the one that was delivered.
@@ -32,6 +37,7 @@ def fetch_adopted_film(ledger: RunLedger, film: str, output: str, scratch: Path 
     Raises:
         UnavailableError: a store does not answer, or there is no room.
         OutputError: the ledger refuses the copy.
+        UserError: key or certificates cannot be used.
     """
     source, name = parent_folder(film)
     copy_name = f"film{PurePath(output).suffix.lower()}"
@@ -51,8 +57,10 @@ def fetch_adopted_film(ledger: RunLedger, film: str, output: str, scratch: Path 
                 shutil.copyfile(found, draft)
             if file_sha256(draft) != manifest.film_sha256:
                 return None
+            manifest = manifest.model_copy(update={"film": PurePath(output).name})
+            if signing is not None:
+                ledger.put_credentials(sign_draft(draft, manifest, signing), copy_name)
             copied = ledger.put_film(draft, copy_name)
     parent_folder(report_location(copied))[0].replace(report_location(copy_name), report)
-    manifest = manifest.model_copy(update={"film": PurePath(output).name})
     write_manifest(manifest, copied)
     return manifest

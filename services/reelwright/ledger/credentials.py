@@ -7,46 +7,58 @@ no other module imports them, and this one only when something is signed.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from reelwright.ledger.c2pa import definition
+from reelwright.ledger.delivery import credentials_location
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
+from reelwright.ledger.settings import CredentialsSettings, SigningFiles
 from reelwright.media.container import open_bytes
+from reelwright.settings import read_settings
 from reelwright.store.folder import parent_folder
 from reelwright.store.output_guard import guard_output
 from reelwright.store.scratch import scratch_folder
+from reelwright.telemetry.watchdog import waiting
 from reelwright.titles.errors import InputError, UnavailableError, UserError
 
-_SUFFIX = ".c2pa"
 # C2PA 2.2, section "Signature algorithms".
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _GUIDE = "docs/certificate.md says what is needed"
+_TRIAL = {
+    "format": "application/octet-stream",
+    "assertions": [
+        {
+            "label": "c2pa.actions.v2",
+            "data": {
+                "actions": [
+                    {
+                        "action": "c2pa.created",
+                        "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia",
+                    }
+                ]
+            },
+        }
+    ],
+}
 
 
-@dataclass(frozen=True, slots=True)
-class SigningFiles:
-    """Whose signature it is.
+def configured_signing() -> SigningFiles | None:
+    """Whose signature films get by the settings of this process, after a trial; None where films are not signed.
 
-    Attributes:
-        key: PEM file of the private key, without a password.
-        certificates: PEM file of the certificate that belongs to the key, then those that signed it.
-        timestamp_server: http or https address of a server that says when it was signed (RFC 3161); None for no
-            timestamp.
+    A trial, because a certificate that c2pa refuses should be known before hours of work. It needs no timestamp.
+
+    Raises:
+        UserError: a setting is not valid; or see `FilmSigner`.
     """
-
-    key: Path
-    certificates: Path
-    timestamp_server: str | None = None
-
-
-def credentials_location(film: str) -> str:
-    """The location where C2PA's tools look for the credentials of a film: beside it, with the suffix `.c2pa`."""
-    return film.removesuffix(PurePosixPath(film).suffix) + _SUFFIX
+    files = read_settings(CredentialsSettings).files
+    if files is not None:
+        FilmSigner(files).try_out()
+    return files
 
 
 def sign_film(film: str, files: SigningFiles) -> str:
@@ -79,6 +91,22 @@ def sign_film(film: str, files: SigningFiles) -> str:
         signed = signer.sign(file, manifest)
     folder.replace(credentials_location(name), signed)
     return credentials
+
+
+def sign_draft(path: Path, manifest: Manifest, files: SigningFiles) -> bytes:
+    """The credentials of a film that was just made; key and certificates are read anew, as they may be replaced.
+
+    Args:
+        path: the film.
+        manifest: of this very film.
+        files: key and certificates.
+
+    Raises:
+        UserError: key or certificates cannot be used.
+        UnavailableError: the timestamp server does not answer.
+    """
+    with path.open("rb") as film:
+        return FilmSigner(files).sign(film, manifest)
 
 
 class FilmSigner:
@@ -114,10 +142,21 @@ class FilmSigner:
             UnavailableError: the timestamp server does not answer, or answers with an error.
         """
         described = definition(manifest)
+        # A film of 100 GB takes minutes, in which nothing of this process makes progress.
+        with waiting():
+            return self._signed(described, film, self._files.timestamp_server)
+
+    def try_out(self) -> None:
+        """Signs a few bytes without a timestamp.
+
+        Raises:
+            UserError: c2pa refuses to sign with this certificate.
+        """
+        self._signed(_TRIAL, io.BytesIO(b"trial"), None)
+
+    def _signed(self, described: dict[str, Any], film: BinaryIO, server: str | None) -> bytes:
         try:
-            info = self._c2pa.C2paSignerInfo(
-                self._algorithm, self._certificates, self._key, self._files.timestamp_server
-            )
+            info = self._c2pa.C2paSignerInfo(self._algorithm, self._certificates, self._key, server)
             with (
                 self._c2pa.Signer.from_info(info) as signer,
                 self._c2pa.Builder(json.dumps(described)) as builder,

@@ -18,6 +18,7 @@ from reelwright.titles.request import RunRequest
 
 MANIFEST_SUFFIX = ".manifest.json"
 REPORT_SUFFIX = ".report.html"
+_CREDENTIALS_SUFFIX = ".c2pa"
 _OUTPUT_SECONDS = 60.0
 
 
@@ -29,6 +30,11 @@ def manifest_location(film: str) -> str:
 def report_location(film: str) -> str:
     """The location of a film's report: beside the film, under the film's full name."""
     return film + REPORT_SUFFIX
+
+
+def credentials_location(film: str) -> str:
+    """The location where C2PA's tools look for a film's credentials: beside it, with `.c2pa` in its suffix's place."""
+    return film.removesuffix(PurePosixPath(film).suffix) + _CREDENTIALS_SUFFIX
 
 
 def check_destination(request: RunRequest, ledger_root: str) -> None:
@@ -47,6 +53,7 @@ def check_destination(request: RunRequest, ledger_root: str) -> None:
     """
     check_suffix(request.output, request.recipe.profile)
     refuse_source(request.source, request.output, (MANIFEST_SUFFIX, REPORT_SUFFIX))
+    refuse_source(request.source, credentials_location(request.output))
     refuse_in_ledger(request.output, ledger_root)
 
 
@@ -62,7 +69,9 @@ def check_suffix(output: str, profile: str) -> None:
 
 
 def deliver_film(run: str, source: Folder, output: str, has_ended: Callable[[], bool]) -> Manifest:
-    """Moves or copies a finished film to its output: film, report, and the manifest last, which makes the film count.
+    """Moves or copies a finished film to its output: film, credentials if it is signed, report, and the manifest last.
+
+    The manifest makes the film count.
 
     After an interruption another call completes the delivery. After a complete delivery a call has no effect.
 
@@ -96,6 +105,8 @@ def deliver_film(run: str, source: Folder, output: str, has_ended: Callable[[], 
     source.transfer(film, target, name)
     if target.size(name) != manifest.film_bytes:
         raise LedgerError(f"{target.address(name)}: not the film that was assembled in {source.address(film)}")
+    _check_under_way(source, has_ended)
+    source.transfer(credentials_location(film), target, credentials_location(name))
     for locate in (report_location, manifest_location):
         _check_under_way(source, has_ended)
         if not source.transfer(locate(film), target, locate(name)) and not target.exists(locate(name)):

@@ -289,8 +289,12 @@ class RunLedger:
         (self._folder.publish_draft if self._folder.is_local else self._folder.upload)(name, draft)
         return self._folder.address(name)
 
+    def put_credentials(self, credentials: bytes, name: str) -> None:
+        """Puts the credentials of the film of this name beside it; earlier ones are replaced."""
+        self._folder.replace(delivery.credentials_location(name), credentials)
+
     def deliver_film(self, output: str) -> Manifest:
-        """Moves or copies film, report and manifest to a location on any store; see `delivery.deliver_film`."""
+        """Moves or copies the film and the files beside it to a location on any store; see `delivery.deliver_film`."""
         return delivery.deliver_film(self.run, self._folder, output, lambda: self.outcome() is not None)
 
     def check_locations(self, request: RunRequest) -> None:

@@ -26,6 +26,7 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
+from reelwright.ledger.credentials import configured_signing
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
 from reelwright.restoration.engine_factory import create_engine
@@ -50,12 +51,13 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         tick: called several times a second meanwhile.
 
     Raises:
-        UserError: the source or the output must be corrected.
+        UserError: the source, the output, or the key that films are signed with must be corrected.
         UnavailableError: a disk is full.
         InternalError: a failure of ours.
         DefectiveWorker: the engine is broken.
         KeyboardInterrupt: the person pressed Ctrl-C.
     """
+    signing = configured_signing()
     engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
     bus = LocalBus(max_bytes=_BUS_BYTES)
     metrics.watch_bus(ALL, bus.held_bytes)
@@ -87,7 +89,7 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
         # Nor does a command that was killed keep other titles waiting.
         encoding = EncoderSettings(scratch=job.folder, max_crashes=0, retry_unavailable=False)
         decoding = DecoderSettings(titles=1, codec="raw", max_crashes=0, retry_unavailable=False)
-        encoder = EncoderService(bus, ledger, claims, encoding)
+        encoder = EncoderService(bus, ledger, claims, encoding, signing=signing)
         decoder = DecoderService(bus, ledger, claims, decoding)
         stack.callback(_ServiceThread("encoder", encoder.run, outcomes.put, bus).close)
         stack.callback(_ServiceThread("decoder", decoder.run, outcomes.put, bus).close)
