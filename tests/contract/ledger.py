@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.ledger.delivery import manifest_location, report_location
+from reelwright.ledger.delivery import credentials_location, manifest_location, report_location
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_builder import build_manifest
 from reelwright.ledger.manifest_file import read_manifest, write_manifest
@@ -230,7 +230,7 @@ class LedgerContract:
 
     @pytest.mark.parametrize("place", ["the same store", "a local folder", "another store"])
     def test_a_film_is_delivered_and_its_run_pruned(self, root: str, tmp_path: Path, place: str) -> None:
-        """Film, report and manifest are delivered to any store; request, title and outcome stay in the run."""
+        """The film and the files beside it are delivered to any store; request, title and outcome stay in the run."""
         output = {
             "the same store": f"{root} films/Le réel 1.mp4",
             "a local folder": str(tmp_path / "new folder" / "Le réel 1.mp4"),
@@ -239,11 +239,13 @@ class LedgerContract:
         ledger = RunLedger(root, RUN)
         ledger.put_request(request_of())
         manifest = finish(ledger, tmp_path)
+        ledger.put_credentials(b"signed", "film.mp4")
         assert ledger.delivered_manifest(output) is None
         assert ledger.deliver_film(output) == manifest
         ledger.put_outcome(Outcome(state="finished", output=output))
         ledger.prune()
         assert content(output) == FILM
+        assert content(credentials_location(output)) == b"signed"
         assert read_manifest(output) == manifest
         assert (content(report_location(output)) or b"").startswith(b"<!doctype html>")
         assert ledger.delivered_manifest(output) == manifest
@@ -255,7 +257,7 @@ class LedgerContract:
         ]
         assert ledger.deliver_film(output) == manifest, "nothing is left to do"
 
-    @pytest.mark.parametrize("done", [0, 1, 2])
+    @pytest.mark.parametrize("done", [0, 1, 2, 3])
     def test_an_interrupted_delivery_is_completed(
         self, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
     ) -> None:
@@ -263,6 +265,7 @@ class LedgerContract:
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         given: list[tuple[object, ...]] = []
         manifest = finish(ledger, tmp_path)
+        ledger.put_credentials(b"signed", "film.mp4")
         give = Folder.transfer
 
         def killed(*files: object) -> bool:
@@ -278,6 +281,7 @@ class LedgerContract:
         assert ledger.delivered_manifest(output) is None
         assert RunLedger(root, RUN).deliver_film(output) == manifest
         assert content(output) == FILM
+        assert content(credentials_location(output)) == b"signed"
         assert ledger.delivered_manifest(output) == manifest
 
     def test_another_film_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
