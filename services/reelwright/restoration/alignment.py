@@ -1,10 +1,11 @@
 """Warps the neighbours of a frame onto it by dense optical flow, and measures where each one agrees with it.
 
 The flow is DIS (Kroeger et al., arXiv:1603.03590) on half-size, slightly blurred luma: film grain is finer than the
-motion, and a quarter of the pixels costs a quarter of the time. Flows are computed between adjacent frames, where
-neighbouring windows share them. To the frame after next two of them are put together and corrected at their finest
-scale, which costs half as much as a flow of its own and is as good. The flow is enlarged and the neighbour is resampled
-once, by a cubic kernel, because bilinear resampling blurs (arXiv:2305.00163).
+motion, and a quarter of the pixels costs a quarter of the time. DIS stops at a quarter of the picture's size. From
+there its variational refinement (Brox et al., ECCV 2004) goes on at half of it: what the network gains from that is in
+docs/training.md. Flows are computed between adjacent frames, where neighbouring windows share them. To the frame after
+next two of them are put together and corrected, which costs less than a flow of its own and is as good. The flow is
+enlarged and the neighbour is resampled once, by a cubic kernel, because bilinear resampling blurs (arXiv:2305.00163).
 
 Every function is pure: its result depends on its arguments alone, in any thread, with any number of OpenCV threads,
 whatever was aligned before.
@@ -28,10 +29,14 @@ Flow = NDArray[np.float32]
 Window = Codes | Sequence[Codes]
 """Frames in the order of time, as an array (frames, H, W) uint8 or one by one."""
 
-# Flow stops at this level of the pyramid: half the size of what it is given.
+# DIS stops at this level of the pyramid: half the size of what it is given.
 _FINEST_SCALE = 1
-# Iterations in each patch and of the variational refinement, where a flow is only corrected.
-_CORRECTION_STEPS, _CORRECTION_REFINEMENTS = 4, 3
+# Iterations of the variational refinement at the size that is given, and of the solver in each; and the weights of its
+# terms, which are those that DIS has in its own.
+_REFINEMENTS, _SOLVER_STEPS = 2, 2
+_SMOOTHNESS, _BRIGHTNESS, _GRADIENT = 20.0, 5.0, 10.0
+# Iterations in each patch and of the variational refinement, where a flow is only corrected, at the size that is given.
+_CORRECTION_STEPS, _CORRECTION_REFINEMENTS = 4, 2
 # Blur of the half-size luma before flow, in its pixels: chosen by measurement, see docs/training.md.
 _FLOW_BLUR = 1.0
 # Differences are smoothed before they are judged, or grain would look like disagreement.
@@ -153,7 +158,8 @@ def half_flow(target: Codes, source: Codes) -> Flow:
         (h, w, 2) float32: right and down, in pixels of this size.
     """
     # OpenCV's stubs forget that the first guess may be None.
-    return np.asarray(_estimator().calc(target, source, None), np.float32)  # type: ignore[call-overload]
+    flow = np.asarray(_estimator().calc(target, source, None), np.float32)  # type: ignore[call-overload]
+    return np.asarray(_refinement().calc(target, source, flow), np.float32)
 
 
 def _further(target: Codes, source: Codes, near: Flow, beyond: Flow) -> Flow:
@@ -249,6 +255,19 @@ def _estimator() -> cv2.DISOpticalFlow:
     return _local.estimator  # type: ignore[no-any-return]
 
 
+def _refinement() -> cv2.VariationalRefinement:
+    """The variational refinement of this thread."""
+    if not hasattr(_local, "refinement"):
+        refinement = cv2.VariationalRefinement.create()
+        refinement.setFixedPointIterations(_REFINEMENTS)
+        refinement.setSorIterations(_SOLVER_STEPS)
+        refinement.setAlpha(_SMOOTHNESS)
+        refinement.setDelta(_BRIGHTNESS)
+        refinement.setGamma(_GRADIENT)
+        _local.refinement = refinement
+    return _local.refinement  # type: ignore[no-any-return]
+
+
 def _corrector() -> cv2.DISOpticalFlow:
     """The estimator of this thread for a flow that is nearly known, as new."""
     if not hasattr(_local, "corrector"):
@@ -256,6 +275,6 @@ def _corrector() -> cv2.DISOpticalFlow:
         _local.corrector.setGradientDescentIterations(_CORRECTION_STEPS)
         _local.corrector.setVariationalRefinementIterations(_CORRECTION_REFINEMENTS)
         _local.corrector.setUseSpatialPropagation(False)
-    _local.corrector.setFinestScale(_FINEST_SCALE)
-    _local.corrector.setCoarsestScale(_FINEST_SCALE)
+        _local.corrector.setFinestScale(0)
+        _local.corrector.setCoarsestScale(0)
     return _local.corrector  # type: ignore[no-any-return]
