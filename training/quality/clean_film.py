@@ -2,8 +2,8 @@
 
 Prints a table, and ends with exit code 1 where the limits are exceeded. Three adjacent frames of each piece, as in
 docs/quality.md, say little about it: what is taken for dust is rare, and large where it happens. The films are those of
-the pieces, within a second of each piece, and films that nothing was trained or chosen on. What is not on this machine
-is left out.
+the pieces, within a second of each piece, and films that nothing was learnt from. What is not on this machine is left
+out.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from reelwright.restoration.window_network import MIDDLE
 from training import material
 from training.codecs import compress, to_codes
 from training.damage import grained
-from training.film_windows import middles, spread, windows
+from training.film_windows import find_film, middles, near_piece, spread, windows
 
 Codes = NDArray[np.uint8]
 
-# Films that nothing was chosen on; `training.dataset` fetches them.
+# Films that nothing was learnt from; `training.dataset` fetches them.
 FURTHER = ("Megamind.avi", "vtest.avi", "cup.mp4", "box.mp4", "tree.avi", "test.mp4")
 # Levels of grain and quality of the JPEG that are added; the first film is as it is.
 TREATMENTS = {"undamaged": (0.0, 0), "grain 4, JPEG 90": (4.0, 90), "grain 8, JPEG 80": (8.0, 80)}
@@ -40,8 +40,6 @@ _CHANGED = 4.0
 # Shares of the pixels of undamaged film that may change: on average, and in the worst film.
 _MEAN, _WORST = 1e-4, 1e-3
 _SEED = 1
-# Frames of a film before and after a piece that count with it.
-_AWAY = 24
 
 
 class Film(NamedTuple):
@@ -72,10 +70,10 @@ FILMS = (*(Film(each.name, each.file, each) for each in material.PIECES), *(Film
 def changed_of(film: Film, folders: tuple[Path, ...], frames: int) -> Changed | None:
     """Repairs frames of a film, evenly spread over its shots; None where it is not on this machine."""
     cv2.setNumThreads(1)
-    path = next((folder / film.file for folder in folders if (folder / film.file).exists()), None)
+    path = find_film(film.file, folders)
     if path is None:
         return None
-    numbers = [k for k in middles(path) if film.piece is None or _near(film.piece, k)]
+    numbers = [k for k in middles(path) if film.piece is None or near_piece(film.piece, k)]
     rng = np.random.default_rng(_SEED)
     found = [
         [_changed(_treated(window, *treatment, rng)) for treatment in TREATMENTS.values()]
@@ -87,11 +85,6 @@ def changed_of(film: Film, folders: tuple[Path, ...], frames: int) -> Changed | 
         {name: fmean(shares) for name, shares in columns.items()},
         {name: max(shares) for name, shares in columns.items()},
     )
-
-
-def _near(piece: material.Piece, number: int) -> bool:
-    """Whether the window of a frame of the piece's film lies within `_AWAY` frames of the piece."""
-    return piece.first - _AWAY <= number - MIDDLE and number + MIDDLE < piece.first + material.FRAMES + _AWAY
 
 
 def _treated(window: Codes, grain: float, quality: int, rng: np.random.Generator) -> Codes:

@@ -70,8 +70,8 @@ def page(results: Results, intro: str) -> str:
 _DIRT = """\
 Film with grain of 4 levels, JPEG 90, and dust or scratches at known places. Repaired are dust pixels (changed by more
 than 12 levels) of which at most 12 levels are left. Changed are pixels of film without dust that a repair moves by
-more than 4 levels. Gone is the energy of scratches that is missing afterwards. The thresholds of the dust detection
-were chosen on other shots and on clips from photographs, the last of them with a look at these pieces."""
+more than 4 levels. Gone is the energy of scratches that is missing afterwards. The dust classifier learnt from other
+shots and from clips of photographs; what is asked of its score was chosen on film around these pieces, too."""
 _GRAIN = """\
 Film with blur 0.8 and grain of 8 levels, restored with `grain.keep` 1 and made smaller again: the energy of the grain
 as a share of the source's, by band of spatial frequency in cycles per pixel of the source."""

@@ -38,9 +38,11 @@ def realign(window: Window, aligned: AlignedWindow, specks: Codes) -> Codes:
         `aligned`.
     """
     frames = aligned.frames.copy()
-    y, x = np.nonzero(cv2.dilate(specks, _square(REACH)))
-    if not y.size:
+    # NumPy finds places in truth values several times faster than in numbers, and in one dimension than in two.
+    places = np.flatnonzero(np.asarray(cv2.dilate(specks, _square(REACH)), np.uint8) > 0)
+    if not places.size:
         return frames
+    y, x = np.divmod(places, specks.shape[1])
     filled = _filled(aligned.flows, specks)
     across, down = _in_rows(x), _in_rows(y)
     # Centres of pixels: the first of `filled` is the third half-size one.
@@ -55,7 +57,7 @@ def realign(window: Window, aligned: AlignedWindow, specks: Codes) -> Codes:
         warped = cv2.remap(
             window[index], across + moved[..., 0], down + moved[..., 1], cv2.INTER_CUBIC, borderMode=border
         )
-        frames[index][y, x] = warped.ravel()[: y.size]
+        frames[index].ravel()[places] = warped.ravel()[: places.size]
     return frames
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -22,19 +23,32 @@ _BOX = np.ones((3, 3), np.uint8)
 
 
 class RankedFrames(NamedTuple):
-    """Smoothed frames (H, W) uint8, and at each pixel the values of the four neighbours in order."""
+    """Smoothed frames (H, W) uint8, and at each pixel the values of the four neighbours in order.
+
+    `outer` are the first and the last frame.
+    """
 
     before: Codes
     middle: Codes
     after: Codes
     values: tuple[Codes, Codes, Codes, Codes]
+    outer: tuple[Codes, Codes]
 
     @classmethod
     def of(cls, frames: Codes) -> RankedFrames:
         """Of aligned frames, (5, H, W) uint8."""
-        first, before, middle, after, last = (
-            np.asarray(cv2.GaussianBlur(frame, (3, 3), 0), np.uint8) for frame in frames
-        )
+        return cls._of([np.asarray(cv2.GaussianBlur(frame, (3, 3), 0), np.uint8) for frame in frames])
+
+    def around(self, side: int) -> RankedFrames:
+        """The same five frames with the adjacent frame before, side 0, or after, side 1, in the middle."""
+        first, last = self.outer
+        if side:
+            return self._of((self.before, self.middle, self.after, last, first))
+        return self._of((last, first, self.before, self.middle, self.after))
+
+    @classmethod
+    def _of(cls, frames: Sequence[Codes]) -> RankedFrames:
+        first, before, middle, after, last = frames
         low, high = cv2.min(first, before), cv2.max(first, before)
         other_low, other_high = cv2.min(after, last), cv2.max(after, last)
         inner, other_inner = cv2.max(low, other_low), cv2.min(high, other_high)
@@ -44,7 +58,7 @@ class RankedFrames(NamedTuple):
             cv2.max(inner, other_inner),
             cv2.max(high, other_high),
         )
-        return cls(before, middle, after, tuple(np.asarray(each, np.uint8) for each in values))  # type: ignore[arg-type]
+        return cls(before, middle, after, tuple(np.asarray(each, np.uint8) for each in values), (first, last))  # type: ignore[arg-type]
 
     def spike(self) -> Codes:
         """How far the middle frame stands out from three neighbours."""
@@ -108,11 +122,51 @@ class Specks(NamedTuple):
 
     def means_around(self, values: Codes) -> Floats:
         """The mean of a field (H, W) over the ring around each speck; where rings meet, one of the specks has it."""
-        numbers = np.zeros(self.rim.shape, np.uint16)
-        numbers.ravel()[self.pixels] = self.owners + 1
-        ring = np.asarray(cv2.dilate(numbers, np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)), np.uint16)
-        pixels = np.flatnonzero((ring > 0) & (np.asarray(cv2.dilate(self.rim, _BOX)) == 0))
-        return _means(ring.ravel()[pixels].astype(np.intp) - 1, values.ravel()[pixels], len(self.boxes))
+        return self.ring(_RING).means(values)
+
+    def share_above(self, level: float) -> Floats:
+        """The share of each speck's pixels that stand out by more than a level, (specks,)."""
+        return _means(self.owners, self.heights > level, len(self.boxes))
+
+    def ring(self, reach: int, step: int = 1) -> Ring:
+        """The pixels around each speck that belong to none; where rings meet, one of the specks has them.
+
+        Args:
+            reach: pixels.
+            step: 2 for those of every second row and column alone, a quarter as many; rows and columns are even.
+        """
+        rows, columns = self.rim.shape
+        numbers = np.zeros((rows // step, columns // step), np.uint16)
+        numbers[self.pixels // columns // step, self.pixels % columns // step] = self.owners + 1
+        side = 2 * (reach // step) + 1
+        around = np.asarray(cv2.dilate(numbers, np.ones((side, side), np.uint8)), np.uint16)
+        taken = np.asarray(cv2.dilate(self.rim, _BOX), np.uint8)[::step, ::step]
+        pixels = np.flatnonzero((around > 0) & (taken == 0))
+        owners = around.ravel()[pixels].astype(np.intp) - 1
+        y, x = np.divmod(pixels, columns // step)
+        return Ring(len(self.boxes), pixels if step == 1 else (y * columns + x) * step, owners)
+
+
+class Ring(NamedTuple):
+    """Pixels around specks.
+
+    Attributes:
+        specks: how many there are.
+        pixels: (n,) flat indices.
+        owners: (n,) for each pixel the index of its speck.
+    """
+
+    specks: int
+    pixels: NDArray[np.intp]
+    owners: NDArray[np.intp]
+
+    def means(self, values: Codes) -> Floats:
+        """The mean of a field (H, W) around each speck, (specks,); 0 around one without a ring."""
+        return self.means_of(values.ravel()[self.pixels])
+
+    def means_of(self, values: NDArray[np.generic]) -> Floats:
+        """The mean of values of the pixels, (n,), around each speck, (specks,)."""
+        return _means(self.owners, values, self.specks)
 
 
 def find_specks(spike: Codes, threshold: float) -> Specks:
