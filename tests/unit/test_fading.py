@@ -68,6 +68,33 @@ def test_lost_contrast_is_brought_back() -> None:
     assert all(np.array_equal(a.planes[0], b.planes[0]) for a, b in zip(same, view(0), strict=True))
 
 
+def moving_scene() -> list[list[Picture]]:
+    """A pan that is cut into three shots of 20 frames, none of which begins with the view of another."""
+    frames = shot(60, pan=np.linspace(-30, 30, 60), grain=2).frames
+    return [[gray(frame) for frame in frames[first : first + 20]] for first in (0, 20, 40)]
+
+
+def test_a_scene_is_followed_while_the_camera_moves() -> None:
+    """Shots that go on where an earlier one was cut off get its contrast, through one that was faded itself."""
+    one, two, three = moving_scene()
+    pale, paler = [faded(each, 0.8, 0.05) for each in two], [faded(each, 0.65, 0.1) for each in three]
+    shots = [one, view(1), pale, view(1), paler, view(1)]
+    found = gains(shots)
+    assert (found[0], found[1], found[3], found[5]) == (1, 1, 1, 1)
+    assert found[2] == pytest.approx(1 / 0.8, rel=0.05)
+    assert found[4] == pytest.approx(1 / 0.65, rel=0.06)
+    assert set(gains([one, view(1), two, view(1), three, view(1)])) == {1}
+
+
+def test_light_that_changes_within_a_scene_stays() -> None:
+    """A shot that is cut to from the end of the same view, or that ended in a fade, is in another light."""
+    one, two, _ = moving_scene()
+    pale = [faded(each, 0.8, 0.05) for each in two]
+    assert set(gains([one, pale])) == {1}
+    dawn = [faded(each, 0.6 + 0.02 * at, 0) for at, each in enumerate(one)]
+    assert set(gains([dawn, view(1), pale, view(1)])) == {1}
+
+
 @pytest.mark.parametrize(
     "shots",
     [

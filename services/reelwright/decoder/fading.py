@@ -1,7 +1,7 @@
 """Looks ahead while decoding: finds which shots lost contrast against an earlier shot of the same view.
 
-A shot's numbers depend on its first frames and on those of earlier shots, and so on the source alone. A decoder that
-takes over a title reads from the start. Everything is computed of whole numbers, so that all processors find the same.
+A shot's numbers depend on its first frames and on earlier shots, and so on the source alone. A decoder that takes over
+a title reads from the start.
 """
 
 from __future__ import annotations
@@ -10,32 +10,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from reelwright.media.fading import BLACK, WHITE, level_of, luma_counts, points_of, quantile
+from reelwright.decoder.shot_look import ShotCounts, ShotLook
+from reelwright.media.fading import level_of, points_of
 from reelwright.media.frame_correction import ContrastPoints, FrameFading
 from reelwright.media.frame_record import DecodedFrame
-from reelwright.media.picture import eight_bits
-from reelwright.media.tone_measurement import reduced
 from reelwright.titles.recipe import Recipe
 
-# First frames of a shot that decide; fewer of large frames, which wait in memory meanwhile. Fewer in all say nothing.
-_MOST_FRAMES, _LEAST_FRAMES = 48, 6
+# First frames of a shot that decide; fewer of large frames, which wait in memory meanwhile.
+_MOST_FRAMES = 48
 _HELD_BYTES = 96 << 20
 # Earlier shots that are compared.
 _SHOTS = 32
-# What describes the light of a shot: samples per thousand, and the columns and rows of a picture of means.
-_SHARES = (BLACK, 50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950, WHITE)
-_GRID = (16, 9)
-# Two shots are alike if their quantiles, each as a share of its shot's contrast, differ by less than this per cent on
-# average, and if the pictures of means have at least this correlation, in per cent.
-_MOST_DIFFERENCE, _LEAST_CORRELATION = 3, 70
-# Night and title cards: less contrast than this, or half of the picture within this share of the contrast from black.
-_LEAST_CONTRAST, _LEAST_MEDIAN = 0.25, 0.06
-# In a fade, a frame of the first ones has less than this share of the contrast of another.
-_FADE = 0.6
 # Fading is no less than this and no more; more is another light. Gain of the contrast, and way of black and of white.
 _LEAST_GAIN, _MOST_GAIN = 1.06, 1.8
 _MOST_WAY = 0.25
@@ -58,12 +43,13 @@ def with_fading(
     reach = max(8, min(_MOST_FRAMES, _HELD_BYTES // frame_bytes))
     scenes = _Scenes(recipe.fading, full_range=full_range)
     held: list[DecodedFrame] = []
-    shot = _ShotCounts()
+    shot = ShotCounts()
     curve: _Curve | None = None
     for frame in frames:
         if frame.record.shot_start:
             yield from _faded(held, shot, curve or scenes.judge(shot), full_range=full_range)
-            held, shot, curve = [], _ShotCounts(), None
+            scenes.end(shot)
+            held, shot, curve = [], ShotCounts(), None
         held.append(frame)
         shot.add(frame, measured=curve is None)
         if curve is None and len(held) == reach:
@@ -84,99 +70,74 @@ class _Curve:
     to_white: float
 
 
-class _ShotCounts:
-    """What was counted in the frames of a shot."""
-
-    def __init__(self) -> None:
-        self.counts = np.zeros(256, np.int64)
-        self.means = np.zeros(_GRID[::-1], np.int64)
-        self.frames = 0
-        self.contrasts: list[int] = []
-        # Of the frames that wait.
-        self.waiting: deque[NDArray[np.int64]] = deque()
-
-    def add(self, frame: DecodedFrame, *, measured: bool) -> None:
-        """Counts the next frame; only a measured one is among those that decide."""
-        small = reduced(eight_bits(frame.picture.planes[0], frame.picture.format.depth))
-        counts = luma_counts(small)
-        self.waiting.append(counts)
-        if measured:
-            self.counts += counts
-            self.means += np.asarray(cv2.resize(small, _GRID, interpolation=cv2.INTER_AREA), np.uint8)
-            self.frames += 1
-            self.contrasts.append(quantile(counts, WHITE) - quantile(counts, BLACK))
-
-    def look(self) -> _Look:
-        """What the shot looks like."""
-        return _Look(tuple(quantile(self.counts, share) for share in _SHARES), tuple(map(int, self.means.ravel())))
-
-    @property
-    def is_steady(self) -> bool:
-        """Whether its first frames are enough, and no fade."""
-        return self.frames >= _LEAST_FRAMES and min(self.contrasts) > _FADE * max(self.contrasts)
-
-
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What a shot looks like.
+class _Line:
+    """What brings back a shot's contrast: luma codes in 64ths times the gain, and the offset."""
 
-    Attributes:
-        quantiles: luma codes in 64ths, from dark to bright.
-        means: of the parts of the picture.
-    """
-
-    quantiles: tuple[int, ...]
-    means: tuple[int, ...]
-
-    @property
-    def contrast(self) -> int:
-        """The way from the dark end to the bright one, in 64ths of a code."""
-        return self.quantiles[-1] - self.quantiles[0]
-
-    def is_like(self, other: _Look) -> bool:
-        """Whether two shots show the same view, whatever became of their contrast."""
-        ours, theirs = self.contrast, other.contrast
-        pairs = zip(self.quantiles, other.quantiles, strict=True)
-        away = sum(abs((a - self.quantiles[0]) * theirs - (b - other.quantiles[0]) * ours) for a, b in pairs)
-        if 100 * away > _MOST_DIFFERENCE * len(self.quantiles) * ours * theirs:
-            return False
-        together = _covariance(self.means, other.means)
-        apart = _covariance(self.means, self.means) * _covariance(other.means, other.means)
-        return together > 0 and (100 * together) ** 2 >= _LEAST_CORRELATION**2 * apart
+    gain: float
+    offset: float
 
 
 class _Scenes:
-    """Judges the shots of a title one after another, by those before."""
+    """Judges the shots of a title one after another, by those before.
+
+    A shot shows the view of an earlier one as that began. Otherwise its own beginning may show the view in which an
+    earlier one was cut off: where a film cuts back to a camera that moves, it goes on there.
+    """
 
     def __init__(self, strength: float, *, full_range: bool) -> None:
         self._strength, self._full_range = strength, full_range
-        self._seen: deque[_Look] = deque(maxlen=_SHOTS)
+        self._seen: deque[ShotLook] = deque(maxlen=_SHOTS)
+        self._ends: deque[ShotLook] = deque(maxlen=_SHOTS)
+        # How the last shot ended. It is not cut to a view from itself, so one that is alike is in another light.
+        self._end: ShotLook | None = None
+        # Of the shot that was judged last: how it was mended; None if it was not, or is none to compare with.
+        self._line: _Line | None = None
 
-    def judge(self, shot: _ShotCounts) -> _Curve:
+    def judge(self, shot: ShotCounts) -> _Curve:
         """What is done to a shot, of which enough frames were counted; nothing to one without any."""
+        self._line = None
         if not shot.frames:
             return _Curve(0, 1, 0, 1)
         look = shot.look()
-        black, white, middle = (level_of(look.quantiles[at], full_range=self._full_range) for at in (0, -1, 6))
+        black, white = (level_of(look.quantiles[at], full_range=self._full_range) for at in (0, -1))
         unchanged = _Curve(black, white, black, white)
-        is_dark = white - black < _LEAST_CONTRAST or middle - black < _LEAST_MEDIAN * (white - black)
-        if is_dark or not shot.is_steady:
+        if look.is_dark(full_range=self._full_range) or not shot.is_steady:
             return unchanged
-        alike = [seen for seen in self._seen if seen.is_like(look)]
-        self._seen.append(look)
-        best = max(alike, key=lambda seen: seen.contrast, default=look)
-        return self._towards(best, look) or unchanged
+        best, own = max(self._alike(shot, look), key=_raised, default=(look, look))
+        line = _Line(*own.line_to(best))
+        curve = self._along(line, own)
+        self._line = _Line(1, 0) if curve is None else line
+        self._seen.append(look if curve is None else look.mended(line.gain, line.offset))
+        return curve or unchanged
 
-    def _towards(self, best: _Look, look: _Look) -> _Curve | None:
-        """The curve that brings a shot towards one that has more contrast; None if that is not what fading does."""
-        # Least squares over all quantiles: a bright thing that comes into the picture moves one of them alone.
-        gain = _covariance(look.quantiles, best.quantiles) / _covariance(look.quantiles, look.quantiles)
-        if not _LEAST_GAIN <= gain <= _MOST_GAIN:
+    def end(self, shot: ShotCounts) -> None:
+        """Remembers how the shot ended that was judged last."""
+        if self._end is not None:
+            self._ends.append(self._end)
+        look, line = shot.end(), self._line
+        if look is None or line is None or look.is_dark(full_range=self._full_range):
+            self._end = None
+        else:
+            self._end = look if line.gain == 1 else look.mended(line.gain, line.offset)
+
+    def _alike(self, shot: ShotCounts, look: ShotLook) -> list[tuple[ShotLook, ShotLook]]:
+        """Looks of earlier shots that show the same view, each with the look of this shot that is like it."""
+        alike = [(seen, look) for seen in self._seen if seen.is_like(look)]
+        beginning = shot.beginning()
+        # The first frames are more, so what moves in them counts for less.
+        if alike or beginning is None or beginning.is_dark(full_range=self._full_range):
+            return alike
+        return [(end, beginning) for end in self._ends if end.is_like(beginning)]
+
+    def _along(self, line: _Line, look: ShotLook) -> _Curve | None:
+        """The curve of a shot along a line that gives it more contrast; None if that is not what fading does."""
+        if not _LEAST_GAIN <= line.gain <= _MOST_GAIN:
             return None
-        offset = (sum(best.quantiles) - gain * sum(look.quantiles)) / len(look.quantiles)
         ends: list[float] = []
         for code in (look.quantiles[0], look.quantiles[-1]):
-            level, aim = (level_of(each, full_range=self._full_range) for each in (code, gain * code + offset))
+            aims = (code, line.gain * code + line.offset)
+            level, aim = (level_of(each, full_range=self._full_range) for each in aims)
             if abs(aim - level) > _MOST_WAY:
                 return None
             # The format's black and white stay, and what lies beyond them.
@@ -185,7 +146,13 @@ class _Scenes:
         return _Curve(ends[0], ends[2], ends[1], ends[3])
 
 
-def _faded(held: list[DecodedFrame], shot: _ShotCounts, curve: _Curve, *, full_range: bool) -> Iterator[DecodedFrame]:
+def _raised(pair: tuple[ShotLook, ShotLook]) -> float:
+    """How far an earlier look would raise the contrast of a shot's own; one that was mended must have clearly more."""
+    seen, own = pair
+    return seen.contrast / own.contrast / (_LEAST_GAIN if seen.is_mended else 1)
+
+
+def _faded(held: list[DecodedFrame], shot: ShotCounts, curve: _Curve, *, full_range: bool) -> Iterator[DecodedFrame]:
     for frame in held:
         points: ContrastPoints = points_of(shot.waiting.popleft(), full_range=full_range)
         fading = FrameFading(
@@ -196,8 +163,3 @@ def _faded(held: list[DecodedFrame], shot: _ShotCounts, curve: _Curve, *, full_r
             to_white=curve.to_white,
         )
         yield replace(frame, record=frame.record.model_copy(update={"fading": fading}))
-
-
-def _covariance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """The covariance of two rows, times the square of their length."""
-    return len(one) * sum(a * b for a, b in zip(one, other, strict=True)) - sum(one) * sum(other)
