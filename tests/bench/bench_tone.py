@@ -1,7 +1,10 @@
-"""Bloom and crushed shadows of known film, opened again: `python -m tests.bench.bench_tone [FOLDER]`.
+"""Bloom and crushed shadows of known film, opened again: `python -m tests.bench.bench_tone [FOLDER | held-out]`.
 
 Shots of the demo's clips, or of `shared/clips` where that exists, are damaged and opened. With a folder, a frame of
 each is written there as PNG: damaged, opened, truth. At the end the time of the steps beside that of the network.
+
+With `held-out` it does so with passages that nothing was chosen by: both ends of the long shots, and the clips that
+`python -m training.dataset` downloads.
 """
 
 from __future__ import annotations
@@ -29,8 +32,10 @@ from reelwright.titles.recipe import Recipe, Tone
 from tests.support.aged_scenes import decoded
 from tests.support.films import REAL, whole_film
 from tests.support.veiled_scenes import Codes, Result, bloomed, compare, crushed, opened
+from training.dataset import DATA
 
-_FRAMES, _LEAST = 16, 20
+_FRAMES, _LEAST, _LONG = 16, 20, 60
+_BETWEEN = 300
 _ROUNDS = 5
 Damage = Callable[[Codes], Codes]
 CASES: dict[str, tuple[Damage, dict[str, float]]] = {
@@ -38,22 +43,28 @@ CASES: dict[str, tuple[Damage, dict[str, float]]] = {
     "bloom 50 %": (lambda truth: bloomed(truth, 0.5), {"glare": 1.0}),
     "bloom 50 %, narrow": (lambda truth: bloomed(truth, 0.5, reach=0.03), {"glare": 1.0}),
     "bloom 50 %, wide": (lambda truth: bloomed(truth, 0.5, reach=0.1), {"glare": 1.0}),
+    "shadows to the power of 1.3": (lambda truth: crushed(truth, 1.3), {"shadows": 1.0}),
     "shadows to the power of 1.6": (lambda truth: crushed(truth, 1.6), {"shadows": 1.0}),
     "shadows to the power of 2": (lambda truth: crushed(truth, 2.0), {"shadows": 1.0}),
+    "shadows to the power of 2.5": (lambda truth: crushed(truth, 2.5), {"shadows": 1.0}),
     "both": (lambda truth: crushed(bloomed(truth, 0.5), 1.6), {"glare": 1.0, "shadows": 1.0}),
 }
 
 
 def main() -> None:
     """Prints the tables."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    is_held_out = sys.argv[1:] == ["held-out"]
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 and not is_held_out else None
     found: dict[str, list[Result]] = {name: [] for name in CASES}
-    for name, truth in shots():
+    for name, truth in held_out() if is_held_out else shots():
         for case, (damage, strength) in CASES.items():
             damaged = damage(truth)
             result = opened(damaged, **strength)
-            found[case].append(compare(truth, damaged, result))
-            print(f"{name:14}{case:29}{found[case][-1]}")
+            compared = compare(truth, damaged, result)
+            print(f"{name:22}{case:29}{compared}")
+            if not compared.region:
+                continue
+            found[case].append(compared)
             if folder:
                 folder.mkdir(parents=True, exist_ok=True)
                 parts = np.vstack([damaged[_FRAMES // 2], result[_FRAMES // 2], truth[_FRAMES // 2]])
@@ -63,23 +74,45 @@ def main() -> None:
     )
     for case, results in found.items():
         print(_row(case, results))
-    _print_cost()
+    if not is_held_out:
+        _print_cost()
 
 
 def shots() -> Iterator[tuple[str, Codes]]:
     """The middle of each shot of at least 20 frames, without its bars: name and luma."""
     for film in sorted({whole_film(name) for name in REAL}):
-        source = probe(str(film))
-        held: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
-        number = 0
-        for frame in (*FrameReader(source, Recipe()), None):
-            if held and (frame is None or frame.record.shot_start):
-                if len(held) >= _LEAST and np.std(held[len(held) // 2]) > 12:
-                    first = (len(held) - _FRAMES) // 2
-                    yield f"{film.stem.split('_')[0]} {number}", np.stack(held[first : first + _FRAMES])
-                held, number = [], number + 1
-            if frame is not None:
-                held.append(np.asarray(frame.picture.planes[0], np.uint8))
+        for name, shot in _shots_of(film):
+            yield name, _passage(shot, (len(shot) - _FRAMES) // 2)
+
+
+def held_out() -> Iterator[tuple[str, Codes]]:
+    """Both ends of each of these shots that is long, and passages of other clips, 300 frames apart."""
+    for film in sorted({whole_film(name) for name in REAL}):
+        for name, shot in _shots_of(film):
+            if len(shot) >= _LONG:
+                yield f"{name} first", _passage(shot, 0)
+                yield f"{name} last", _passage(shot, len(shot) - _FRAMES)
+    for film in sorted((DATA / "clips").glob("*")):
+        for name, shot in _shots_of(film):
+            for first in range(0, len(shot) - _FRAMES, _BETWEEN):
+                yield f"{name} from {first}", _passage(shot, first)
+
+
+def _shots_of(film: Path) -> Iterator[tuple[str, list[Codes]]]:
+    """Shots that are long enough and no empty picture: name, and the luma of each frame without bars."""
+    held: list[Codes] = []
+    number = 0
+    for frame in (*FrameReader(probe(str(film)), Recipe()), None):
+        if held and (frame is None or frame.record.shot_start):
+            if len(held) >= _LEAST and np.std(held[len(held) // 2]) > 12:
+                yield f"{film.stem[:10]} {number}", held
+            held, number = [], number + 1
+        if frame is not None:
+            held.append(np.asarray(frame.picture.planes[0], np.uint8))
+
+
+def _passage(shot: list[Codes], first: int) -> Codes:
+    return np.stack(shot[first : first + _FRAMES])
 
 
 def _row(case: str, results: list[Result]) -> str:

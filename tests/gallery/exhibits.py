@@ -189,15 +189,16 @@ EXHIBITS = (
         "shadows",
         "Shadows",
         "`chaplin.mp4` with its shadows pressed to black: restored with `tone.shadows` 0 (left) and 1 (middle), and"
-        " the original (right). Coat, lawn and the folds of the trousers are open again. What was pressed to black"
-        " entirely, as between the legs, has no more detail than before.",
+        " the original (right). Coat, lawn and the folds of the trousers are half way back to the original. What"
+        " was pressed to black entirely, as between the legs, has no more detail than before.",
         partial(_opened, name=CHAPLIN, number=180, recipe=_OPEN_SHADOWS, part=Part(200, 60, 296, 300)),
     ),
     Exhibit(
         "shadows-film",
         "Shadows",
         "A face by night of the film Sintel as it is, restored with `tone.shadows` 0 (left) and 1 (right). The"
-        " shaded cheek and the eyes can be seen, and the hair has strands. The mood of the night is weaker.",
+        " shaded cheek, the eyes and the strands of the hair are a little easier to see, and the night is a little"
+        " weaker.",
         partial(_real, name=SINTEL, number=358, part=Part(440, 120, 460, 460), recipes=(_FAITHFUL, _OPEN_SHADOWS)),
     ),
     Exhibit(

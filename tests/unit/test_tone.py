@@ -62,8 +62,12 @@ def street(count: int = 8) -> Codes:
 
 @pytest.mark.parametrize(
     ("damage", "opening"),
-    [(partial(bloomed, amount=0.5), {"glare": 1.0}), (partial(crushed, power=1.7), {"shadows": 1.0})],
-    ids=["bloom", "crushed shadows"],
+    [
+        (partial(bloomed, amount=0.5), {"glare": 1.0}),
+        (partial(crushed, power=1.3), {"shadows": 1.0}),
+        (partial(crushed, power=2.2), {"shadows": 1.0}),
+    ],
+    ids=["bloom", "slightly crushed shadows", "crushed shadows"],
 )
 def test_damage_goes(damage: Callable[[Codes], Codes], opening: dict[str, float]) -> None:
     """Its error falls by 30 %, mid-tones stay within 1 %, the rest within noise, and nothing flickers more."""
@@ -84,6 +88,36 @@ def test_an_edge_has_no_halo() -> None:
     assert found[80, 5] > 50
     assert np.abs(found[80, :115] - found[80, 5]).max() < 2
     assert np.abs(found[80, 125:] - 200).max() < 2
+
+
+def test_mid_tones_beside_dark_parts_stay() -> None:
+    """Neither do fine mid-tones in a dark part rise with it, nor does a darker sample become lighter than they are."""
+    rng = np.random.default_rng(4)
+    luma = np.asarray(rng.uniform(16, 175, (96, 128)) / 255, np.float32)
+    luma[:, ::7] = 115 / 255
+    found = tone_map(luma, FrameTone(shadows=1.1, detail=2), level_range(8, full_range=False)).apply(luma.copy())
+    level, opened_level = (level_range(8, full_range=False).levels(each) for each in (luma, found))
+    middle = level >= 0.4
+    assert (opened_level[middle] <= level[middle] + 1e-6).all()
+    assert opened_level[~middle].max() <= 0.4 + 1e-6
+    assert (opened_level - level)[~middle].mean() > 0.01
+
+
+def test_a_dark_shot_is_opened_as_far_as_a_light_one() -> None:
+    """Levels do not tell crushed shadows from a dark scene, so the recipe alone says how far shadows are opened."""
+    shots = (street(3), crushed(street(3), 2.5), np.minimum(235, street(3) + np.uint8(20)), street(3) // 2 + 8)
+    assert {tone.shadows for frames in shots for tone in tones(frames, BOTH)} == {1.1}
+
+
+def test_highlights_close_to_white_are_opened_further() -> None:
+    """The further, the closer to white their median lies, between two limits."""
+    ramp = np.tile(np.linspace(16, 235, COLUMNS), (3, ROWS, 1))
+    part = np.clip((ramp - 158) / 77, 0, 1)
+    shots = [np.where(ramp > 158, 158 + 77 * part**power, ramp) for power in (1, 0.6, 0.5)]
+    slopes = [tones(np.rint(frames).astype(np.uint8), BOTH)[1].highlights for frames in shots]
+    assert slopes[0] == 0.7
+    assert 0.7 < slopes[1] < 1.2
+    assert slopes[2] == 1.2
 
 
 def test_grain_is_not_lifted() -> None:

@@ -18,34 +18,28 @@ from reelwright.media.frame_correction import FrameTone
 from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.tone_measurement import (
     GRAIN_BINS,
-    HIGHLIGHTS,
-    LEAST_WHITE,
     MOST_GRAIN,
     MOST_RATIO,
     RATIO_BINS,
-    SHADOWS,
-    WHITE,
     ToneCounts,
-    code_levels,
-    code_range,
+    count_quantile,
     count_tone,
+    highlights_slope,
+    shot_white,
 )
 from reelwright.titles.recipe import Recipe
-
-Numbers = NDArray[np.float64]
 
 # Frames on either side that are added up; fewer for large frames, which wait in memory meanwhile.
 _MOST_REACH, _LEAST_REACH = 48, 8
 _HELD_BYTES = 96 << 20
 
-# Where the median of the shadows lies in film that is not crushed, as a share of the way from black to the mid-tones;
-# the same for highlights, from white. Measured on clips of film and video.
-_SHADOWS_MEDIAN, _HIGHLIGHTS_MEDIAN = 0.62, 0.5
-# The curves' slopes at black and white, less 1, in film that is not crushed and at most; from 3 on they would turn.
-_SHADOWS_SLOPES, _HIGHLIGHTS_SLOPES = (0.5, 1.6), (0.0, 1.6)
-# What is closer to black or white than this is clipped and says nothing about the curve.
-_CLIPPED = 0.015
-# Where fewer pixels than this share of the picture are dark, bright or reached by bleeding, they say less.
+# The slope of the shadows' curve at black, less 1, where the recipe asks for all. It is the same for all shots: levels
+# do not tell how far they were pressed together, as another scene is as dark by itself. Shadows that were pressed to
+# black by a power of 1.3 to 2.5 need 0.7 to 2.4. The slope takes about half of the error of each away.
+_SHADOWS_SLOPE = 1.1
+# The same at white, between the least and the greatest by how close to white the median of the highlights lies.
+_HIGHLIGHTS_SLOPES = (0.7, 1.2)
+# Where bleeding reaches fewer pixels than this share of the picture, they say less.
 _FEW = 0.01
 # Of the pixels that bleeding reaches, the darkest ones cannot have less light than it brings.
 _DARKEST = 0.05
@@ -123,60 +117,16 @@ class _Shot:
 
 def tone_of(counts: ToneCounts, recipe: Recipe, *, full_range: bool) -> FrameTone:
     """How far glare and shadows of a shot are opened, by what was counted in its frames."""
-    white = min(1.0, max(LEAST_WHITE, _white(counts, full_range=full_range)))
-    levels = code_levels(full_range=full_range) / white
+    white = shot_white(counts.levels, full_range=full_range)
     glare, shadows = recipe.tone.glare, recipe.tone.shadows
-    sigma = _quantile(counts.grain, _QUIETEST) * (MOST_GRAIN / GRAIN_BINS)
-    ratio = _quantile(counts.ratios, _DARKEST, counts.lit) * (MOST_RATIO / RATIO_BINS)
+    sigma = count_quantile(counts.grain, _QUIETEST) * (MOST_GRAIN / GRAIN_BINS)
+    ratio = count_quantile(counts.ratios, _DARKEST, counts.lit) * (MOST_RATIO / RATIO_BINS)
     trust = counts.lit / (counts.lit + _FEW * max(1, int(counts.levels.sum())))
-    dark = _slope(levels / SHADOWS, counts.levels, _SHADOWS_MEDIAN, _SHADOWS_SLOPES)
-    bright = _slope((1 - levels) / (1 - HIGHLIGHTS), counts.levels, _HIGHLIGHTS_MEDIAN, _HIGHLIGHTS_SLOPES)
+    bright = highlights_slope(counts.levels, white, full_range=full_range)
     return FrameTone(
         white=round(white, 4),
-        shadows=round(shadows * dark, 4),
-        highlights=round(glare * bright, 4),
+        shadows=round(shadows * _SHADOWS_SLOPE, 4),
+        highlights=round(glare * min(max(bright, _HIGHLIGHTS_SLOPES[0]), _HIGHLIGHTS_SLOPES[1]), 4),
         veil=round(glare * trust * min(_MOST_VEIL, ratio), 4),
         detail=round(min(_MOST_DETAIL, max(1.0, _VISIBLE_GRAIN / max(sigma, 0.1))), 4),
     )
-
-
-def _white(counts: ToneCounts, *, full_range: bool) -> float:
-    place = _quantile(counts.levels, WHITE)
-    black, white = code_range(full_range=full_range)
-    return (place - 0.5 - black) / (white - black)
-
-
-def _slope(depths: Numbers, counts: NDArray[np.int64], usual: float, slopes: tuple[float, float]) -> float:
-    """How much steeper than 1 a curve begins that brings the median of the shadows to the usual place.
-
-    The curve is u + s u (1 - u)^2: it has slope 1 + s at 0, and meets the mid-tones at 1 with slope 1.
-
-    Args:
-        depths: of each code, 0 for black and 1 where the mid-tones begin; for highlights 0 is white.
-        counts: how often each code occurs.
-        usual: that place.
-        slopes: the least slope and the greatest, less 1.
-    """
-    inside = (depths > _CLIPPED) & (depths < 1)
-    at, weights = depths[inside], counts[inside].astype(np.float64)
-    if at[0] > at[-1]:
-        at, weights = at[::-1], weights[::-1]
-    place = _quantile(weights, 0.5)
-    # Bins are even; the median lies within its bin.
-    median = float(at[0]) + (place - 0.5) * float(at[1] - at[0])
-    slope = (usual - median) / (median * (1 - median) ** 2) if 0 < median < usual else 0.0
-    found, all_pixels = float(weights.sum()), float(counts.sum())
-    return min(max(slope, slopes[0]), slopes[1]) * found / (found + _FEW * all_pixels + 1)
-
-
-def _quantile(counts: NDArray[np.generic], share: float, total: float | None = None) -> float:
-    """The place, in bins, below which a share of the counts lies: 0 without any, the number of bins if beyond them."""
-    sums = np.cumsum(counts.astype(np.float64))
-    wanted = share * (float(sums[-1]) if total is None else total)
-    if wanted <= 0:
-        return 0.0
-    at = int(np.searchsorted(sums, wanted))
-    if at == len(sums):
-        return float(at)
-    below = float(sums[at - 1]) if at else 0.0
-    return at + (wanted - below) / (float(sums[at]) - below)

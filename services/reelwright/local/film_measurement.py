@@ -10,19 +10,26 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from reelwright.decoder.path_smoothing import unsteadiness
-from reelwright.decoder.tone_curves import tone_of
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.picture import Picture, without_neutral_chroma
 from reelwright.media.sampled_pictures import sampled_pictures
 from reelwright.media.scene_tracker import Placement, SceneTracker
 from reelwright.media.source_info import SourceInfo
-from reelwright.media.tone_measurement import ToneCounts, code_levels, count_tone
+from reelwright.media.tone_measurement import (
+    HIGHLIGHTS,
+    SHADOWS,
+    ToneCounts,
+    code_levels,
+    count_tone,
+    highlights_slope,
+    shadows_slope,
+    shot_white,
+)
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 from reelwright.titles.errors import InputError
-from reelwright.titles.recipe import Recipe, Tone
 
 # Unsteadiness is measured on whole numbers, so many to a sample, level or per cent.
 _UNIT = 1000
@@ -31,6 +38,9 @@ _LEAST_FRAMES = 9
 _LEAST_LEVEL = 8.0
 # What is darker than this is a deep shadow, what is brighter close to white; levels to the film's white.
 _DEEP, _CLOSE = 0.2, 0.9
+# The slopes that are told, less 1. Where a smaller share of the film than the last is dark or bright, they are less.
+_SHADOWS_SLOPES, _HIGHLIGHTS_SLOPES = (0.5, 1.6), (0.0, 1.6)
+_FEW = 0.01
 
 
 class FilmMeasurement(BaseModel):
@@ -51,8 +61,8 @@ class FilmMeasurement(BaseModel):
         weave: the same of its place, in samples.
         dark: share of all pixels in deep shadow.
         bright: share of all pixels close to white.
-        shadows: slope less 1 of the curve that `tone.shadows` 1 would have at black.
-        highlights: the same of `tone.glare` at white.
+        shadows: slope less 1 at black of the curve that brings the median of the shadows to its usual place.
+        highlights: the same of the highlights, at white.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -105,8 +115,8 @@ def measure_film(info: SourceInfo) -> FilmMeasurement:
     if not sums.frames:
         raise InputError("none of the sampled frames decodes", info.location, "give a file whose film is in it")
     counts = ToneCounts.unpacked(np.sum([each.packed() for each in sums.tone], axis=0))
-    tone = tone_of(counts, Recipe(tone=Tone(glare=1, shadows=1)), full_range=full_range)
-    level = code_levels(full_range=full_range) / tone.white
+    white = shot_white(counts.levels, full_range=full_range)
+    level = code_levels(full_range=full_range) / white
     pixels = float(counts.levels.sum())
     return FilmMeasurement(
         frames=sums.frames,
@@ -123,9 +133,22 @@ def measure_film(info: SourceInfo) -> FilmMeasurement:
         weave=_median(sums.weave, 3),
         dark=round(float(counts.levels[level < _DEEP].sum()) / pixels, 3),
         bright=round(float(counts.levels[level > _CLOSE].sum()) / pixels, 3),
-        shadows=tone.shadows,
-        highlights=tone.highlights,
+        shadows=_told(
+            shadows_slope(counts.levels, white, full_range=full_range),
+            _SHADOWS_SLOPES,
+            float(counts.levels[level < SHADOWS].sum()) / pixels,
+        ),
+        highlights=_told(
+            highlights_slope(counts.levels, white, full_range=full_range),
+            _HIGHLIGHTS_SLOPES,
+            float(counts.levels[level > HIGHLIGHTS].sum()) / pixels,
+        ),
     )
+
+
+def _told(slope: float, limits: tuple[float, float], share: float) -> float:
+    """A slope of a share of the film's pixels, within limits."""
+    return round(min(max(slope, limits[0]), limits[1]) * share / (share + _FEW), 4)
 
 
 def _add_picture(sums: _Sums, pictures: Sequence[Picture], *, full_range: bool) -> None:

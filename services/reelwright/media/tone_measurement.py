@@ -30,6 +30,11 @@ WHITE, LEAST_WHITE = 0.995, 0.6
 # Where bleeding would bring less light than this, it says nothing about how much of it there is.
 _LEAST_BLEEDING = 0.02
 
+# Where the median of the shadows lies in clips of film and video, as a share of the way from black to the mid-tones;
+# the same for highlights, from white. What is closer to black or white than the last is clipped.
+_SHADOWS_MEDIAN, _HIGHLIGHTS_MEDIAN = 0.62, 0.5
+_CLIPPED = 0.015
+
 # Bins of `ToneCounts`.
 LEVEL_BINS, RATIO_BINS, GRAIN_BINS = 256, 64, 64
 # Shares of the bleeding above this are not told apart, nor grain above this many levels.
@@ -151,6 +156,58 @@ def code_levels(*, full_range: bool) -> Levels:
     """The level of each of the 256 luma codes of 8 bits, with the format's white."""
     black, white = code_range(full_range=full_range)
     return (np.arange(256) - black) / (white - black)
+
+
+def shot_white(levels: NDArray[np.int64], *, full_range: bool) -> float:
+    """The white of a shot whose codes were counted, as a share of the way from black to the format's white."""
+    black, white = code_range(full_range=full_range)
+    found = (count_quantile(levels, WHITE) - 0.5 - black) / (white - black)
+    return min(1.0, max(LEAST_WHITE, found))
+
+
+def shadows_slope(levels: NDArray[np.int64], white: float, *, full_range: bool) -> float:
+    """How much steeper than 1 a curve begins at black that brings the median of the shadows to its usual place.
+
+    The curve is u + s u (1 - u)^2: it has slope 1 + s at 0, and meets the mid-tones at 1 with slope 1.
+
+    Args:
+        levels: (256,) how often each code occurs in a shot.
+        white: the shot's, as of `shot_white`.
+        full_range: whether code values use the whole depth or the studio range.
+
+    Returns:
+        0 or more; 0 where the median lies further from black, and where nothing is dark.
+    """
+    depths = code_levels(full_range=full_range) / white / SHADOWS
+    return _slope(depths, levels, _SHADOWS_MEDIAN)
+
+
+def highlights_slope(levels: NDArray[np.int64], white: float, *, full_range: bool) -> float:
+    """The same of the highlights, at white."""
+    depths = (1 - code_levels(full_range=full_range) / white) / (1 - HIGHLIGHTS)
+    return _slope(depths[::-1], levels[::-1], _HIGHLIGHTS_MEDIAN)
+
+
+def _slope(depths: Levels, counts: NDArray[np.int64], usual: float) -> float:
+    """Depths rise from code to code: 0 is black or white, 1 where the mid-tones begin."""
+    inside = (depths > _CLIPPED) & (depths < 1)
+    at = depths[inside]
+    # Bins are even; the median lies within its bin.
+    median = float(at[0]) + (count_quantile(counts[inside], 0.5) - 0.5) * float(at[1] - at[0])
+    return (usual - median) / (median * (1 - median) ** 2) if 0 < median < usual and counts[inside].any() else 0.0
+
+
+def count_quantile(counts: NDArray[np.generic], share: float, total: float | None = None) -> float:
+    """The place, in bins, below which a share of the counts lies: 0 without any, the number of bins if beyond them."""
+    sums = np.cumsum(counts.astype(np.float64))
+    wanted = share * (float(sums[-1]) if total is None else total)
+    if wanted <= 0:
+        return 0.0
+    at = int(np.searchsorted(sums, wanted))
+    if at == len(sums):
+        return float(at)
+    below = float(sums[at - 1]) if at else 0.0
+    return at + (wanted - below) / (float(sums[at]) - below)
 
 
 def _grain_counts(luma: NDArray[np.generic], *, full_range: bool) -> NDArray[np.int64]:

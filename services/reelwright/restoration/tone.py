@@ -34,6 +34,10 @@ _LEAST_COLOUR, _MOST_COLOUR = 0.5, 2.5
 _DARK = 0.03
 # A smaller change of luma is none.
 _CHANGED = 0.01
+# What is darker than the mid-tones comes closer to them by this share of the way at most. A curve that begins with a
+# slope of up to 3 moves nothing further.
+_MOST_APPROACH = 0.5
+_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +49,36 @@ class ToneMap:
         offset: (h, w) float32, is added afterwards; luma is a share of the largest code value.
         colour: (h, w) float32, factor of chroma's distance from neutral.
         change: what it comes to.
+        limits: where black and the shot's white lie.
     """
 
     gain: Luma
     offset: Luma
     colour: Luma
     change: ToneChange
+    limits: LevelRange
 
     def apply(self, luma: Luma) -> Luma:
-        """Changes enlarged luma (H, W) float32 in place, and returns it."""
-        size = luma.shape[::-1]
-        luma *= cv2.resize(self.gain, size, interpolation=cv2.INTER_LINEAR)
-        luma += cv2.resize(self.offset, size, interpolation=cv2.INTER_LINEAR)
+        """Changes enlarged luma (H, W) float32 in place, and returns it.
+
+        No mid-tone is lifted with the dark parts around it.
+        """
+        rows, columns = luma.shape
+        tall = (self.gain.shape[1], rows)
+        gain, offset = (cv2.resize(each, tall, interpolation=cv2.INTER_LINEAR) for each in (self.gain, self.offset))
+        black, white = self.limits
+        nearer = np.float32(_MOST_APPROACH * (black + SHADOWS * (white - black)))
+        most = np.empty((_ROWS, columns), np.float32)
+        # A few rows at a time stay in the processor's cache.
+        for top in range(0, rows, _ROWS):
+            part = luma[top : top + _ROWS]
+            size = (columns, len(part))
+            limit = np.multiply(part, np.float32(1 - _MOST_APPROACH), out=most[: len(part)])
+            limit += nearer
+            np.maximum(limit, part, out=limit)
+            part *= cv2.resize(gain[top : top + _ROWS], size, interpolation=cv2.INTER_LINEAR)
+            part += cv2.resize(offset[top : top + _ROWS], size, interpolation=cv2.INTER_LINEAR)
+            np.minimum(part, limit, out=part)
         return luma
 
 
@@ -77,7 +99,9 @@ def tone_map(luma: Luma, tone: FrameTone, limits: LevelRange) -> ToneMap:
     base = _guided(clear, clear, box, _DETAIL)
     opened, slope = _curve(base, tone)
     detail = np.clip(slope, 1, tone.detail)
-    change = opened + detail * (clear - base) - small
+    # As `ToneMap.apply` bounds it.
+    most = np.maximum(small, small + _MOST_APPROACH * (SHADOWS - small))
+    change = np.minimum(opened + detail * (clear - base), most) - small
     gain, offset = _linear(small, change, box, _Ridge(_FIT, np.asarray(detail - 1)))
     toned = small + change
     colour = (np.maximum(toned, 0) + _DARK) / (np.maximum(small, 0) + _DARK)
@@ -91,6 +115,7 @@ def tone_map(luma: Luma, tone: FrameTone, limits: LevelRange) -> ToneMap:
             brightness=round(100 * min(1.0, max(-1.0, float(change.mean()))), 3),
             changed=round(float((np.abs(change) >= _CHANGED).mean()), 4),
         ),
+        limits=limits,
     )
 
 
