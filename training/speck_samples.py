@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import WindowMotion, align
+from reelwright.restoration.alignment import align
 from reelwright.restoration.dust import Candidates, dust_map, find_candidates
 from reelwright.restoration.measurement import measure_grain
+from reelwright.restoration.optical_flow import WindowMotion
 from reelwright.restoration.repair import repair
 from reelwright.restoration.speck_features import speck_features
 from reelwright.restoration.speck_search import searched_features

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from reelwright.restoration.alignment import AlignedWindow, Codes, align, half_flow
+from reelwright.restoration.alignment import AlignedWindow, align
+from reelwright.restoration.optical_flow import Codes, half_flow
 from reelwright.restoration.window_network import MIDDLE
 from tests.support.windows import codes, decibels, grainy, panned
 

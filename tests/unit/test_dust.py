@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reelwright.restoration.alignment import align, flow_luma
+from reelwright.restoration.alignment import align
 from reelwright.restoration.dust import CERTAIN_DUST, Dust, find_dust
 from reelwright.restoration.measurement import GrainMeasurement
+from reelwright.restoration.optical_flow import flow_luma
 from reelwright.restoration.realignment import REACH, realign
 from reelwright.restoration.specks import RankedFrames, find_specks
 from reelwright.restoration.window_network import MIDDLE

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.alignment import WindowMotion, flow_luma
 from reelwright.restoration.frame_windows import FrameWindows, luma_codes
+from reelwright.restoration.optical_flow import WindowMotion, flow_luma
 from reelwright.restoration.window_network import FRAMES
 from tests.support.scenes import scene
 

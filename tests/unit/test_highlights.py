@@ -12,11 +12,11 @@ import pytest
 from reelwright.media.frame_correction import FrameTone, ToneChange
 from reelwright.media.picture import Picture
 from reelwright.media.tone_measurement import level_range
-from reelwright.restoration.alignment import flow_luma
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.highlights import blown_white, put_back, recovered_detail
 from reelwright.restoration.models import resolve_model
+from reelwright.restoration.optical_flow import flow_luma
 from reelwright.restoration.restore import Restorer
 from tests.support.films import small_network
 from tests.support.veiled_scenes import Codes, before_sky, flared, pulsing, with_ball

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.alignment import align, flow_luma, half_flow, places_of, warp
+from reelwright.restoration.alignment import align, places_of, warp
 from reelwright.restoration.frame_windows import FrameWindows
+from reelwright.restoration.optical_flow import flow_luma, half_flow
 from reelwright.restoration.restore import Restorer
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 from training.codecs import to_codes

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import Codes, Window
+from reelwright.restoration.optical_flow import Codes, Window
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 
 Mask = NDArray[np.bool_]
@@ -79,7 +79,7 @@ def blown_places(small: Window, white: float) -> tuple[list[BlownPlace], list[in
     """The largest blown places, and the neighbours that may show them.
 
     Args:
-        small: `alignment.flow_luma` of the five frames.
+        small: `optical_flow.flow_luma` of the five frames.
         white: the shot's white as a code of 8 bits.
 
     Returns:

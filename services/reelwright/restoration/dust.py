@@ -12,8 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from reelwright.restoration.alignment import AlignedWindow, Codes, Window
+from reelwright.restoration.alignment import AlignedWindow
 from reelwright.restoration.dust_classifier import LEAST_LEVELS, packaged
+from reelwright.restoration.optical_flow import Codes, Window
 from reelwright.restoration.plain_specks import are_plain
 from reelwright.restoration.realignment import realign
 from reelwright.restoration.speck_features import Scene, speck_features
@@ -72,7 +73,7 @@ def find_dust(window: Window, aligned: AlignedWindow, small: Window, smooth: flo
     Args:
         window: five frames (H, W) uint8, as they were before they were aligned.
         aligned: the same, aligned.
-        small: `alignment.flow_luma` of the five frames.
+        small: `optical_flow.flow_luma` of the five frames.
         smooth: sigma in levels of the grain after binomial smoothing, see `measurement.GrainMeasurement`.
     """
     nothing = Dust(aligned.frames, np.zeros(window[MIDDLE].shape, np.uint8))

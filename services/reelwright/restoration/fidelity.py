@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.repair_mask import DUST, SCRATCH
-from reelwright.restoration.alignment import Codes
 from reelwright.restoration.invention import UNIT, compare, squares
+from reelwright.restoration.optical_flow import Codes
 
 Luma = NDArray[np.float32]
 

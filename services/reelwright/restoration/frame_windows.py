@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from reelwright.media.picture import Picture
-from reelwright.restoration.alignment import Codes, Flow, WindowMotion, adjacent_flow, flow_luma
+from reelwright.restoration.optical_flow import Codes, Flow, WindowMotion, adjacent_flow, flow_luma
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 
 # What alignment needs; smaller pictures are extended.

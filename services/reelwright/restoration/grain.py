@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import Codes
 from reelwright.restoration.measurement import NO_SCRATCH
+from reelwright.restoration.optical_flow import Codes
 
 Luma = NDArray[np.float32]
 

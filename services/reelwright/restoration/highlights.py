@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from reelwright.media.frame_correction import FrameTone
 from reelwright.media.tone_measurement import LevelRange
-from reelwright.restoration.alignment import Codes, Flow, Window, half_flow
 from reelwright.restoration.blown_places import SHOWN, BlownPlace, Mask, blown_places, square
+from reelwright.restoration.optical_flow import Codes, Flow, Window, half_flow
 from reelwright.restoration.window_network import MIDDLE
 
 Field = NDArray[np.float32]
@@ -70,7 +70,7 @@ def recovered_detail(window: Window, small: Window, white: float) -> Field | Non
 
     Args:
         window: five frames (H, W) uint8 luma in the order of time, H and W even and at least 32.
-        small: `alignment.flow_luma` of the five frames.
+        small: `optical_flow.flow_luma` of the five frames.
         white: the shot's white as a code of 8 bits.
 
     Returns:

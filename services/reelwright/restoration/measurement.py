@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.frame_damage import FrameDamage
-from reelwright.restoration.alignment import AlignedWindow, Codes, Window
+from reelwright.restoration.alignment import AlignedWindow
 from reelwright.restoration.dust import CERTAIN_DUST
+from reelwright.restoration.optical_flow import Codes, Window
 from reelwright.restoration.window_network import MIDDLE
 
 # Grain of this many levels is 1 for the network.

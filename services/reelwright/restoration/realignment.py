@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import AlignedWindow, Codes, Flow, Window
+from reelwright.restoration.alignment import AlignedWindow
+from reelwright.restoration.optical_flow import Codes, Flow, Window
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 
 Field = NDArray[np.float32]

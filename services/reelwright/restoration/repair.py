@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import Codes
+from reelwright.restoration.optical_flow import Codes
 from reelwright.restoration.window_network import MIDDLE
 
 # Dust scores from here on are replaced in full; the scores are those of `dust.dust_map`.

@@ -21,7 +21,6 @@ from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
 from reelwright.media.picture import Picture, Plane, pixel_format
 from reelwright.media.tone_measurement import level_range
-from reelwright.restoration.alignment import Codes
 from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutral_chroma
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.enlarge import enlarge
@@ -30,6 +29,7 @@ from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import GrainWanted
 from reelwright.restoration.highlights import blown_white, put_back, recovered_detail
+from reelwright.restoration.optical_flow import Codes
 from reelwright.restoration.quantise import code_gain, quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move

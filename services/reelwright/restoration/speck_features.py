@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import Codes, Flow, Window
+from reelwright.restoration.optical_flow import Codes, Flow, Window
 from reelwright.restoration.specks import Floats, RankedFrames, Ring, Specks
 from reelwright.restoration.window_network import MIDDLE
 
@@ -37,7 +37,7 @@ class Scene(NamedTuple):
         window: five frames (H, W) uint8, as they were before they were aligned.
         ranked: the aligned frames.
         before: how far three neighbours lay apart before the second alignment, (H, W) uint8.
-        small: `alignment.flow_luma` of the five frames.
+        small: `optical_flow.flow_luma` of the five frames.
         flows: see `alignment.AlignedWindow`.
         threshold: levels.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from reelwright.restoration.alignment import Codes, Window, flow_luma
+from reelwright.restoration.optical_flow import Codes, Window, flow_luma
 from reelwright.restoration.speck_features import LOG_FLOOR, Scene
 from reelwright.restoration.specks import Boxes, Floats, RankedFrames, Specks
 from reelwright.restoration.window_network import MIDDLE

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.alignment import Codes
+from reelwright.restoration.optical_flow import Codes
 
 Boxes = NDArray[np.int32]
 Floats = NDArray[np.float64]

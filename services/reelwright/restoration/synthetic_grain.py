@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.frame_grain import OCTAVE_UNIT, STRENGTH_UNIT, FrameGrain
-from reelwright.restoration.alignment import Codes
 from reelwright.restoration.grain import GrainWanted, enlarged_grain, kept_grain, reduced, removed_grain
 from reelwright.restoration.grain_model import REACH, GrainModel, measure_grain_model, octave_energies
+from reelwright.restoration.optical_flow import Codes
 
 Luma = NDArray[np.float32]
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from reelwright.restoration.alignment import Codes, Window, WindowMotion, align
+from reelwright.restoration.alignment import align
 from reelwright.restoration.dust import find_dust
 from reelwright.restoration.measurement import Measurement, measure, measure_grain
+from reelwright.restoration.optical_flow import Codes, Window, WindowMotion
 from reelwright.restoration.repair import repair
 from reelwright.restoration.window_network import FRAMES, MIDDLE, NetworkInput
 
