@@ -1,6 +1,6 @@
 """What the dust repair changes on film without dust, over many frames: `python -m training.quality.clean_film`.
 
-Prints a table, and ends with exit code 1 where the limits are exceeded. Three adjacent frames of each piece, as in
+Prints a table, and ends with exit code 1 where the limits are exceeded. A few frames of each piece, as in
 docs/quality.md, say little about it: what is taken for dust is rare, and large where it happens. The films are those of
 the pieces, within a second of each piece, and films that nothing was learnt from. What is not on this machine is left
 out.

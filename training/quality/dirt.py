@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan, nan
+from math import nan
 from statistics import fmean
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Dirt(NamedTuple):
     """What became of dirt; shares of 1, nan where the frames have no dirt of that sort or the method is no repair.
 
     Attributes:
-        repaired: dust pixels that are repaired.
+        repaired: dust pixels that are repaired, of those of all frames.
         changed: pixels of film without dust that the repair changes.
         gone: energy of scratches that is gone.
     """
@@ -49,27 +49,23 @@ def dirt_of(method: DirtMethod, film: material.Dirtied, numbers: Sequence[int], 
     """
     clean, dusty, scratched = (method.restore(clip, numbers) for clip in (film.clean, film.dusty, film.scratched))
     repaired = method.repair(film.clean, numbers) if method.repair else None
-    found = []
+    dust, mended, moved, energy, remaining = 0, 0, [], 0.0, 0.0
     for place, number in enumerate(numbers):
         source = film.clean[number].astype(np.float32)
         hit = np.abs(film.dusty[number] - source) > _SEEN
         left = _reduced(dusty[place] - clean[place], scale) * 255
+        dust, mended = dust + int(hit.sum()), mended + int((np.abs(left[hit]) <= _SEEN).sum())
         line = film.scratches[number] > _SCRATCHED
         remains = _reduced(scratched[place] - clean[place], scale) * 255
-        before = np.square(film.scratched[number] - source)[line].sum()
-        found.append(
-            (
-                float((np.abs(left[hit]) <= _SEEN).mean()) if hit.any() else np.nan,
-                float((np.abs(repaired[place] * 255 - source) > _CHANGED).mean()) if repaired else np.nan,
-                1 - float(np.square(remains)[line].sum() / before) if line.any() else np.nan,
-            )
-        )
-    return Dirt(*(_mean(column) for column in zip(*found, strict=True)))
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not isnan(value)]
-    return fmean(known) if known else nan
+        energy += float(np.square(film.scratched[number] - source)[line].sum())
+        remaining += float(np.square(remains)[line].sum())
+        if repaired:
+            moved.append(float((np.abs(repaired[place] * 255 - source) > _CHANGED).mean()))
+    return Dirt(
+        repaired=mended / dust if dust else nan,
+        changed=fmean(moved) if moved else nan,
+        gone=1 - remaining / energy if energy else nan,
+    )
 
 
 def _reduced(field: Luma, scale: int) -> Luma:

@@ -46,7 +46,7 @@ _SPAN = "SPAN"
 # Real-ESRGAN's compact network for video.
 _REAL_ESRGAN, _REAL_ESRGAN_SCALE = "realesr-animevideov3.pth", 4
 # Denoisers see so many frames before and after those that are compared: `atadenoise` and MVTools average nine.
-_AROUND = 4
+AROUND = 4
 
 
 def methods(
@@ -153,10 +153,10 @@ def _by_ffmpeg(clip: Codes, graph: str) -> Luma:
 
 
 def _around(filter_clip: Callable[[Codes], Luma], enlarge: Callable[[Luma], Luma]) -> Method:
-    """A filter that sees `_AROUND` frames before and after each, then an enlargement of single frames."""
+    """A filter that sees `AROUND` frames before and after each, then an enlargement of single frames."""
 
     def restore(clip: Codes, numbers: Sequence[int]) -> list[Luma]:
-        first, last = max(0, min(numbers) - _AROUND), min(len(clip), max(numbers) + _AROUND + 1)
+        first, last = max(0, min(numbers) - AROUND), min(len(clip), max(numbers) + AROUND + 1)
         found = filter_clip(clip[first:last])
         return [enlarge(found[number - first]) for number in numbers]
 

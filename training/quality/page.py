@@ -68,8 +68,9 @@ def page(results: Results, intro: str) -> str:
 
 
 _DIRT = """\
-Film with grain of 4 levels, JPEG 90, and dust or scratches at known places. Repaired are dust pixels (changed by more
-than 12 levels) of which at most 12 levels are left. Changed are pixels of film without dust that a repair moves by
+Film with grain of 4 levels, JPEG 90, and dust or scratches at known places, eight frames of each piece, every second
+one: dust is rare, and on three adjacent frames one speck would decide. Repaired are dust pixels (changed by more than
+12 levels) of which at most 12 levels are left. Changed are pixels of film without dust that a repair moves by
 more than 4 levels. Gone is the energy of scratches that is missing afterwards. The dust classifier learnt from other
 shots and from clips of photographs; what is asked of its score was chosen on film around these pieces, too."""
 _GRAIN = """\
