@@ -3,8 +3,8 @@
 Shots of the demo's clips, or of `shared/clips` where that exists, are damaged and opened. With a folder, a frame of
 each is written there as PNG: damaged, opened, truth. At the end the time of the steps beside that of the network.
 
-With `held-out` it does so with passages that nothing was chosen by: both ends of the long shots, and the clips that
-`python -m training.dataset` downloads.
+With `held-out` it does so with other passages: both ends of the long shots, and the clips that `python -m
+training.dataset` downloads. Of the slopes only the choice not to fix that of highlights looked at them.
 """
 
 from __future__ import annotations
