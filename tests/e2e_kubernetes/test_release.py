@@ -17,9 +17,10 @@ from tests.e2e_kubernetes.release import FILMS, Release, Title
 pytestmark = pytest.mark.timeout(1400)
 
 _NAMESPACE = "reelwright-e2e"
-_FRAMES = (240, 288, 336)
+# Long enough that every pod can be killed meanwhile, on a busy machine too.
+_FRAMES = (480, 576, 672)
 # Of a title that is still being restored when a release has been removed, however long its pods take to end.
-_LONG_FRAMES = 1500
+_LONG_FRAMES = 2000
 
 Figure = Callable[[str], None]
 
