@@ -121,10 +121,10 @@ EXHIBITS = (
         partial(_aged, preset="print-1910", number=178, part=Part(200, 60, 296, 280)),
     ),
     Exhibit(
-        "dirt-left",
+        "dirt-moving",
         "Dirt",
-        "The same print where the repair fails: bicubic (left), restored (middle), the original (right). The white"
-        " hair across the chin stays: the head moves, and there the frames differ anyway.",
+        "The same print where the head moves: bicubic (left), restored (middle), the original (right). The white hair"
+        " across the chin is gone. The face stays grainy, and the inscription on the pillar does not come back.",
         partial(_aged, preset="print-1910", number=163, part=Part(200, 0, 296, 280)),
     ),
     Exhibit(
