@@ -95,7 +95,7 @@ def find_candidates(window: Window, aligned: AlignedWindow, small: Window, smoot
     ranked = RankedFrames.of(frames)
     near = cv2.dilate(places, np.ones((2 * _BEYOND + 1, 2 * _BEYOND + 1), np.uint8))
     specks = find_specks(np.asarray(cv2.bitwise_and(ranked.spike(), near), np.uint8), threshold)
-    scene = Scene(window, ranked, before, small, aligned.flows, threshold)
+    scene = Scene(window, ranked, ranked.scene(), before, small, aligned.flows, threshold)
     return Candidates(frames, specks, scene)
 
 

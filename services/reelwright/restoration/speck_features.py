@@ -36,6 +36,7 @@ class Scene(NamedTuple):
     Attributes:
         window: five frames (H, W) uint8, as they were before they were aligned.
         ranked: the aligned frames.
+        plain: what `ranked` has beneath its specks, (H, W) uint8, see `RankedFrames.scene`.
         before: how far three neighbours lay apart before the second alignment, (H, W) uint8.
         small: `optical_flow.flow_luma` of the five frames.
         flows: see `alignment.AlignedWindow`.
@@ -44,6 +45,7 @@ class Scene(NamedTuple):
 
     window: Window
     ranked: RankedFrames
+    plain: Codes
     before: Codes
     small: Window
     flows: Flow
@@ -58,7 +60,7 @@ def speck_features(specks: Specks, scene: Scene) -> Floats:
     height, top = specks.height(), specks.top()
     boxes = specks.boxes.astype(np.float64)
     width, tall, area = boxes[:, 2], boxes[:, 3], boxes[:, 4]
-    plain = ranked.scene()
+    plain = scene.plain
     ring, wide, moving = specks.ring(_RING), specks.ring(_WIDE, _COARSE), specks.ring(_RING, _COARSE)
     apart = ranked.apart()
     span = np.asarray(cv2.subtract(ranked.values[3], ranked.values[0]), np.uint8)
@@ -69,6 +71,7 @@ def speck_features(specks: Specks, scene: Scene) -> Floats:
     )
     unwarped = np.asarray(cv2.absdiff(scene.window[MIDDLE - 1], scene.window[MIDDLE + 1]), np.uint8)
     texture, own = _gradient(plain), _gradient(ranked.middle)
+    beneath, around = specks.means(apart), ring.means(stray)
     found = [
         _log(height / threshold),
         _log(top / threshold),
@@ -76,16 +79,16 @@ def speck_features(specks: Specks, scene: Scene) -> Floats:
         area / (width * tall),
         np.log(np.maximum(width, tall)),
         _log(specks.share_above(threshold)),
-        _log(specks.means(apart) / height),
-        _log(specks.means(apart) / threshold),
+        _log(beneath / height),
+        _log(beneath / threshold),
         _log(specks.means(scene.before) / height),
         _log(specks.means(span) / height),
         _log(specks.means(sides) / height),
         _log(specks.means(unwarped) / height),
         _log(ring.means(apart) / threshold),
         _log(ring.means(scene.before) / threshold),
-        _log(ring.means(stray) / threshold),
-        _log(ring.means(stray) / top),
+        _log(around / threshold),
+        _log(around / top),
         _log(ring.means(off) / threshold),
         _log(ring.means(unwarped) / threshold),
         _log(wide.means(apart) / threshold),

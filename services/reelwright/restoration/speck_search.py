@@ -28,12 +28,11 @@ def searched_features(specks: Specks, scene: Scene) -> Floats:
 
     First near it, then farther away.
     """
-    plain = scene.ranked.scene()
-    small = flow_luma(plain)
+    small = flow_luma(scene.plain)
     found = np.empty((len(specks.boxes), SEARCHED))
     for row, box, height in zip(found, specks.boxes, specks.height(), strict=True):
         least = max(_BESIDE_SHARE * scene.threshold, _BESIDE_HEIGHT * float(height))
-        row[[0, 1, 4, 5]] = np.log(np.array(_beside(scene.ranked, plain, box, least)) + LOG_FLOOR)
+        row[[0, 1, 4, 5]] = np.log(np.array(_beside(scene.ranked, scene.plain, box, least)) + LOG_FLOOR)
         row[[2, 3, 6, 7]] = _unlike(scene.small, small, box)
     return found
 
