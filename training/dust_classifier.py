@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from reelwright.restoration import dust_classifier
-from reelwright.restoration.dust_classifier import CONTEXT, LEAK, MOST, NETWORKS, Classifiers, DustClassifier, context
-from reelwright.restoration.speck_features import FEATURES, is_seen
+from reelwright.restoration.dust_classifier import LEAK, MOST, NETWORKS, Classifiers, DustClassifier, context
+from reelwright.restoration.speck_columns import ContextColumn, QuickColumn
+from reelwright.restoration.speck_features import is_seen
 from training.dataset import DATA
 from training.speck_samples import Specks, group, read_samples, write_samples
 from training.speck_tasks import samples
@@ -73,10 +74,10 @@ def learn(samples: Sequence[Specks], seed: int, steps: int = _STEPS) -> Learnt:
     wanted = np.concatenate([each.is_dust() for each in samples])
     pixels = np.concatenate([np.maximum(each.dust, each.changed) for each in samples])
     counts = np.clip(pixels, _LEAST, _MOST_PIXELS) ** _POWER
-    quick = _classifier(features[:, :FEATURES], wanted, counts, Plan(2, (12,), steps * 3 // 5, seed))
-    passed = np.quantile(quick.score(features[wanted, :FEATURES]), _LOST)
+    quick = _classifier(features[:, : len(QuickColumn)], wanted, counts, Plan(2, (12,), steps * 3 // 5, seed))
+    passed = np.quantile(quick.score(features[wanted, : len(QuickColumn)]), _LOST)
     quick = replace(quick, threshold=round(float(passed), 2))
-    likely = is_seen(features) & (quick.score(features[:, :FEATURES]) > 0)
+    likely = is_seen(features) & (quick.score(features[:, : len(QuickColumn)]) > 0)
     folds = np.where(likely, _folds(samples, seed), -1)
     plan, last_plan = Plan(4, (24, 12), steps, seed), Plan(4, (8,), steps * 2 // 5, seed)
     scores = _crossed(features, wanted, counts, folds=folds, plan=plan)
@@ -120,7 +121,7 @@ def _crossed(
 
 def _contexts(samples: Sequence[Specks], scores: Floats) -> Floats:
     """See `dust_classifier.context`; what was turned away is not in the context of the others."""
-    found = [np.zeros((len(each.features), CONTEXT)) for each in samples]
+    found = [np.zeros((len(each.features), len(ContextColumn))) for each in samples]
     for each, rows, own in zip(samples, found, _split(samples, scores), strict=True):
         kept = own > NEVER
         rows[kept] = context(each.features[kept].astype(np.float64), own[kept], each.pixels)
@@ -172,7 +173,7 @@ def shares(samples: Sequence[Specks], scores: Sequence[Floats]) -> tuple[float, 
 
 def written(found: Classifiers) -> str:
     """The JSON that `dust_classifier.packaged` reads."""
-    networks = {name: _kept(getattr(found, name)) for name in NETWORKS}
+    networks = {name: {"features": read, **_kept(getattr(found, name))} for name, read in NETWORKS.items()}
     return json.dumps(networks | {"enough": found.enough, "enough_without": found.enough_without}) + "\n"
 
 

@@ -19,6 +19,7 @@ from reelwright.restoration.dust import Candidates, dust_map, find_candidates
 from reelwright.restoration.measurement import measure_grain
 from reelwright.restoration.optical_flow import WindowMotion
 from reelwright.restoration.repair import repair
+from reelwright.restoration.speck_columns import ALL
 from reelwright.restoration.speck_features import speck_features
 from reelwright.restoration.speck_search import searched_features
 from reelwright.restoration.window_network import FRAMES, MIDDLE
@@ -74,7 +75,7 @@ class Specks(NamedTuple):
     Attributes:
         source: what the window was made from; the same with dust and without.
         dusty: whether dust was added.
-        features: (specks, features) float32.
+        features: (specks, `speck_columns.ALL`) float32.
         dust: (specks,) pixels of each speck that dust changed.
         repaired: (specks,) those of them that the repair of the speck repairs.
         changed: (specks,) pixels that it changes.
@@ -190,14 +191,21 @@ def write_samples(samples: Sequence[Specks], path: Path) -> None:
     """Keeps samples in a file of NumPy."""
     arrays = {name: np.concatenate([getattr(each, name) for each in samples]) for name in _OF_SPECKS}
     arrays |= {name: np.array([getattr(each, name) for each in samples]) for name in _OF_WINDOWS}
+    arrays["columns"] = np.array(ALL)
     arrays["counts"] = np.array([len(each.features) for each in samples])
     # NumPy's stubs take the names for its own options.
     np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 def read_samples(path: Path) -> list[Specks]:
-    """Those of `write_samples`."""
+    """Those of `write_samples`.
+
+    Raises:
+        ValueError: their features are not those that specks have now.
+    """
     with np.load(path) as stored:
+        if tuple(stored["columns"].tolist() if "columns" in stored else ()) != ALL:
+            raise ValueError(f"{path}: specks with other features; remove the file")
         ends = np.cumsum(stored["counts"])[:-1]
         parts = {name: np.split(stored[name], ends) for name in _OF_SPECKS}
         single = {name: stored[name].tolist() for name in _OF_WINDOWS}

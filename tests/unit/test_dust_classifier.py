@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +13,13 @@ from numpy.typing import NDArray
 
 from reelwright.restoration.dust_classifier import context, packaged, read
 from reelwright.restoration.plain_specks import are_plain
-from reelwright.restoration.speck_features import FEATURES, LOG_AREA, LOG_FLOOR
-from reelwright.restoration.speck_search import SEARCHED
+from reelwright.restoration.speck_columns import ALL, CONTEXT, QUICK, ContextColumn, QuickColumn, SearchedColumn
+from reelwright.restoration.speck_features import LOG_FLOOR
+from reelwright.titles.errors import ModelError
 from tests.support.windows import texture
-from training.dust_classifier import NEVER, learn, score, shares, written
+from training.dust_classifier import NEVER, WEIGHTS, learn, score, shares, written
 from training.flying_things import flash, fly, rustle
 from training.speck_samples import Specks, from_photographs, group, read_samples, write_samples
-
-ALL = FEATURES + SEARCHED
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +40,9 @@ def photos() -> list[NDArray[np.uint8]]:
 def drawn(seed: int, count: int = 400) -> Specks:
     """Specks of about 20 pixels of which the first feature says whether they are dust."""
     rng = np.random.default_rng(seed)
-    features = rng.normal(0, 1, (count, ALL)).astype(np.float32)
-    features[:, LOG_AREA] = np.log(20) + rng.normal(0, 0.5, count)
-    dust = np.where(features[:, 0] > 0, 20.0, 0.0)
+    features = rng.normal(0, 1, (count, len(ALL))).astype(np.float32)
+    features[:, QuickColumn.LOG_AREA] = np.log(20) + rng.normal(0, 0.5, count)
+    dust = np.where(features[:, QuickColumn.HEIGHT] > 0, 20.0, 0.0)
     changed = np.full(count, 20.0)
     all_dust = int(dust.sum())
     return Specks(f"drawn{seed} 0", seed % 2 == 0, features, dust, dust, changed, dust > 0, all_dust, 100_000)
@@ -50,8 +50,8 @@ def drawn(seed: int, count: int = 400) -> Specks:
 
 def test_the_score_of_networks_does_not_depend_on_other_specks() -> None:
     """Each row alone has the bits that it has among others."""
-    features = np.random.default_rng(1).normal(0, 2, (50, ALL))
-    for classifier, width in ((packaged().quick, FEATURES), (packaged().full, ALL)):
+    features = np.random.default_rng(1).normal(0, 2, (50, len(ALL)))
+    for classifier, width in ((packaged().quick, len(QUICK)), (packaged().full, len(ALL))):
         together = classifier.score(features[:, :width])
         alone = [classifier.score(features[index : index + 1, :width])[0] for index in range(50)]
         assert together.shape == (50,)
@@ -60,16 +60,17 @@ def test_the_score_of_networks_does_not_depend_on_other_specks() -> None:
 
 def test_no_specks_have_no_scores() -> None:
     """A frame without specks is no special case."""
-    assert packaged().score(np.zeros((0, ALL)), 1000).shape == (0,)
+    assert packaged().score(np.zeros((0, len(ALL))), 1000).shape == (0,)
 
 
 def test_a_speck_is_seen_beside_what_the_others_of_its_frame_are() -> None:
     """Beside three that surely are dust more dust is expected than beside three that surely are none."""
-    features = np.zeros((4, ALL))
+    features = np.zeros((4, len(ALL)))
     among_dust, among_none = (context(features, np.array([0.0, each, each, each]), 1000)[0] for each in (6.0, -6.0))
-    assert (among_dust[:3] == among_none[:3]).all()
-    assert (among_dust[3:5] > among_none[3:5]).all()
-    assert among_dust[6] > among_none[6]
+    own = [ContextColumn.SCORE, ContextColumn.LOG_AREA, ContextColumn.LOG_THRESHOLD]
+    of_dust = [ContextColumn.OTHERS_NUMBER, ContextColumn.OTHERS_SHARE, ContextColumn.OTHERS_HIGHEST]
+    assert (among_dust[own] == among_none[own]).all()
+    assert (among_dust[of_dust] > among_none[of_dust]).all()
 
 
 def test_what_tells_dust_is_learnt_and_kept_in_the_file() -> None:
@@ -87,6 +88,24 @@ def test_what_tells_dust_is_learnt_and_kept_in_the_file() -> None:
     assert ((scores > 0) == (again > 0)).mean() > 0.99
 
 
+def test_weights_for_other_features_are_refused() -> None:
+    """A file whose feature is of another name, in another place, missing or added is named."""
+    stored = json.loads(written(packaged()))
+    for name, known in (("quick", QUICK), ("full", ALL), ("last", CONTEXT)):
+        swapped = (known[1], known[0], *known[2:])
+        for other, place in ((swapped, 0), (known[:-1], len(known) - 1), ((*known, "new"), len(known))):
+            text = json.dumps(stored | {name: stored[name] | {"features": other}})
+            with pytest.raises(
+                ModelError, match=rf"dust_classifier\.json: feature {place} of its network '{name}' is "
+            ):
+                read(text)
+
+
+def test_the_file_that_ships_is_as_its_command_writes_it() -> None:
+    """Written again, the packaged classifiers have the same bytes."""
+    assert written(packaged()) == WEIGHTS.read_text(encoding="utf-8")
+
+
 def test_a_sample_tells_what_a_choice_of_specks_would_do() -> None:
     """Where the specks of dust alone are chosen all dust is repaired; where none is, no film without dust changes."""
     samples = [drawn(2), drawn(4)]
@@ -98,11 +117,11 @@ def test_a_sample_tells_what_a_choice_of_specks_would_do() -> None:
 def test_only_a_strong_calm_speck_is_plainly_dust() -> None:
     """A speck on a plain scene that no frame shows is; the same in front of a moving one, or a weak one, is not."""
     nothing = np.log(LOG_FLOOR)
-    features = np.zeros((3, ALL))
-    features[:, [6, 12, 15, FEATURES]] = nothing
-    features[:, 0], features[:, LOG_AREA], features[:, FEATURES + 2] = np.log(6.0), np.log(60.0), 1.2
-    features[1, 15] = np.log(0.5)
-    features[2, 0] = np.log(1.5)
+    features = np.zeros((3, len(ALL)))
+    features[:, [QuickColumn.APART_TO_HEIGHT, QuickColumn.RING_APART, SearchedColumn.BESIDE_LESSER]] = nothing
+    features[:, QuickColumn.LOG_AREA], features[:, SearchedColumn.UNLIKE_LESSER] = np.log(60.0), 1.2
+    features[:, QuickColumn.RING_STRAY_TO_TOP] = nothing, np.log(0.5), nothing
+    features[:, QuickColumn.HEIGHT] = np.log(6.0), np.log(6.0), np.log(1.5)
     assert are_plain(features).tolist() == [True, False, False]
 
 
@@ -119,6 +138,17 @@ def test_samples_are_kept_in_a_file(tmp_path: Path) -> None:
         )
         assert np.array_equal(each.features, again.features)
         assert np.array_equal(each.is_dust(), again.is_dust())
+
+
+def test_samples_with_other_features_are_refused(tmp_path: Path) -> None:
+    """A file that was kept before a feature came is not learnt from."""
+    path = tmp_path / "specks.npz"
+    write_samples([drawn(1, 3)], path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    np.savez(path, **(arrays | {"columns": arrays["columns"][:-1]}))
+    with pytest.raises(ValueError, match=r"specks\.npz: specks with other features"):
+        read_samples(path)
 
 
 def test_a_film_is_kept_together_in_a_cross_validation() -> None:

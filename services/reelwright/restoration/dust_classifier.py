@@ -9,23 +9,27 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.speck_features import FEATURES, LOG_AREA, LOG_THRESHOLD, is_seen
+from reelwright.restoration import speck_columns
+from reelwright.restoration.speck_columns import ContextColumn, QuickColumn
+from reelwright.restoration.speck_features import is_seen
 from reelwright.restoration.specks import Floats
+from reelwright.titles.errors import ModelError
 
 WEIGHTS = "dust_classifier.json"
-# Those of the file's classifiers that are networks.
-NETWORKS = ("quick", "full", "last")
+# Those of the file's classifiers that are networks, with the features that each of them reads.
+NETWORKS = {"quick": speck_columns.QUICK, "full": speck_columns.ALL, "last": speck_columns.CONTEXT}
 # Features are cut off so many standard deviations from their mean.
 MOST = 5.0
 # Slope of a layer below 0.
 LEAK = 0.1
-# Features of `context`; scores are cut off there, specks that score lower than the second are surely no dust.
-CONTEXT, _CERTAIN, _DOUBTFUL = 7, 8.0, 4.0
+# Scores are cut off there in `context`, and specks that score lower than the second are surely no dust.
+_CERTAIN, _DOUBTFUL = 8.0, 4.0
 # What is asked of a speck grows by so much with the logarithm of its pixels, and by more from so many pixels on: large
 # things that move and change their shape are hardest to tell from dust, and most is lost where one is taken for it.
 _SIZE_WEIGHT, _SIZE, _LARGE_WEIGHT, _LARGE = 0.3, 30.0, 0.5, 300.0
@@ -91,7 +95,7 @@ class Classifiers(NamedTuple):
 
     def likely(self, features: Floats) -> NDArray[np.bool_]:
         """Which specks may be dust by the first features, (specks,)."""
-        return np.asarray(is_seen(features) & (self.quick.score(features[:, :FEATURES]) > 0), np.bool_)
+        return np.asarray(is_seen(features) & (self.quick.score(features[:, : len(QuickColumn)]) > 0), np.bool_)
 
     def score(self, features: Floats, pixels: int) -> Floats:
         """How much speaks for each likely speck of a frame being dust, (specks,); positive for dust.
@@ -105,10 +109,10 @@ class Classifiers(NamedTuple):
 
     def combined(self, features: Floats, full: Floats, last: Floats) -> Floats:
         """The same from the scores of both classifiers."""
-        area = features[:, LOG_AREA]
+        area = features[:, QuickColumn.LOG_AREA]
         large = _SIZE_WEIGHT * np.maximum(area - np.log(_SIZE), -1.0)
         large += _LARGE_WEIGHT * np.maximum(area - np.log(_LARGE), 0.0)
-        grain = np.clip((np.exp(features[:, LOG_THRESHOLD]) - LEAST_LEVELS) / _MORE_LEVELS, 0.0, 1.0)
+        grain = np.clip((np.exp(features[:, QuickColumn.LOG_THRESHOLD]) - LEAST_LEVELS) / _MORE_LEVELS, 0.0, 1.0)
         enough = self.enough_without + (self.enough - self.enough_without) * grain
         return np.asarray((full + last) / 2 - large - enough, np.float64)
 
@@ -122,27 +126,27 @@ def context(features: Floats, scores: Floats, pixels: int) -> Floats:
         pixels: of the frame.
 
     Returns:
-        (specks, `CONTEXT`) float64: the score, the logarithms of the area and of the threshold; of the other specks the
-        expected number and share of dust, the number of those that may be none, and the highest score.
+        (specks, `ContextColumn`) float64: the score, the logarithms of the area and of the threshold; of the other
+        specks the expected number and share of dust, the number of those that may be none, and the highest score.
     """
     if not scores.size:
-        return np.zeros((0, CONTEXT))
-    areas = np.exp(features[:, LOG_AREA])
+        return np.zeros((0, len(ContextColumn)))
+    areas = np.exp(features[:, QuickColumn.LOG_AREA])
     likely = 1 / (1 + np.exp(-np.clip(scores, -_CERTAIN, _CERTAIN)))
     doubtful = np.where(scores > -_DOUBTFUL, 1 - likely, 0.0)
     covered = likely * areas / pixels
     highest = np.sort(np.append(scores, [-_CERTAIN, -_CERTAIN]))[::-1]
     others = np.where(scores == highest[0], highest[1], highest[0])
-    found = [
-        scores,
-        features[:, LOG_AREA],
-        features[:, LOG_THRESHOLD],
-        np.log(likely.sum() - likely + _FEW),
-        np.log(np.maximum(covered.sum() - covered, 0) + _LITTLE),
-        np.log(doubtful.sum() - doubtful + _FEW),
-        np.clip(others, -_CERTAIN, _CERTAIN),
-    ]
-    return np.column_stack(found)
+    found = {
+        ContextColumn.SCORE: scores,
+        ContextColumn.LOG_AREA: features[:, QuickColumn.LOG_AREA],
+        ContextColumn.LOG_THRESHOLD: features[:, QuickColumn.LOG_THRESHOLD],
+        ContextColumn.OTHERS_NUMBER: np.log(likely.sum() - likely + _FEW),
+        ContextColumn.OTHERS_SHARE: np.log(np.maximum(covered.sum() - covered, 0) + _LITTLE),
+        ContextColumn.OTHERS_DOUBTFUL: np.log(doubtful.sum() - doubtful + _FEW),
+        ContextColumn.OTHERS_HIGHEST: np.clip(others, -_CERTAIN, _CERTAIN),
+    }
+    return np.column_stack([found[column] for column in ContextColumn])
 
 
 @cache
@@ -152,13 +156,21 @@ def packaged() -> Classifiers:
 
 
 def read(text: str) -> Classifiers:
-    """Those of a JSON."""
+    """Those of a JSON.
+
+    Raises:
+        ModelError: a network of it reads other features, or the same in another order.
+    """
     stored = json.loads(text)
-    quick, full, last = (_read(stored[name]) for name in NETWORKS)
+    quick, full, last = (_read(name, stored[name]) for name in NETWORKS)
     return Classifiers(quick, full, last, float(stored["enough"]), float(stored["enough_without"]))
 
 
-def _read(stored: dict[str, Any]) -> DustClassifier:
+def _read(name: str, stored: dict[str, Any]) -> DustClassifier:
+    for place, (known, found) in enumerate(zip_longest(NETWORKS[name], stored.get("features", ()))):
+        if known != found:
+            what = f"feature {place} of its network {name!r} is {found!r}, not {known!r}"
+            raise ModelError(what, WEIGHTS, "python -m training.dust_classifier makes it again")
     mean, deviation = (np.array(stored[key], np.float64) for key in ("mean", "deviation"))
     weights, biases = (tuple(np.array(each, np.float64) for each in stored[key]) for key in ("weights", "biases"))
     return DustClassifier(mean, deviation, weights, biases, float(stored["threshold"]))

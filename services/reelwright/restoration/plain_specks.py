@@ -8,13 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.restoration.speck_features import FEATURES, LOG_AREA, LOG_FLOOR
+from reelwright.restoration.speck_columns import QuickColumn, SearchedColumn
+from reelwright.restoration.speck_features import LOG_FLOOR
 from reelwright.restoration.specks import Floats
 
-# Of the features the logarithms of a speck's height over the threshold, of how far the neighbours lie apart beneath it
-# over its height and around it over the threshold, and of what is stray around it over its greatest height; then what
-# both adjacent frames show beside it, and how unlike it the most similar place of them is.
-_HEIGHT, _APART, _UNREST, _STRAY, _BESIDE, _UNLIKE = 0, 6, 12, 15, FEATURES, FEATURES + 2
 # How much each measure counts, as a logarithm, and how much is asked of a speck of `_SIZE` pixels.
 _APART_FLOOR, _BESIDE_FLOOR, _UNREST_FLOOR, _UNREST_SIGMAS = 0.02, 0.05, 0.3, 4.6
 _BESIDE_WEIGHT, _UNLIKE_WEIGHT, _UNREST_WEIGHT, _SIZE_WEIGHT, _SIZE = 0.7, 2.8, 0.15, 0.4, 100.0
@@ -30,9 +27,17 @@ def are_plain(features: Floats) -> NDArray[np.bool_]:
         features: (specks, all features), see `speck_features` and `speck_search`.
     """
     height, apart, unrest, stray, beside = (
-        np.maximum(np.exp(features[:, index]) - LOG_FLOOR, 0) for index in (_HEIGHT, _APART, _UNREST, _STRAY, _BESIDE)
+        np.maximum(np.exp(features[:, column]) - LOG_FLOOR, 0)
+        for column in (
+            QuickColumn.HEIGHT,
+            QuickColumn.APART_TO_HEIGHT,
+            QuickColumn.RING_APART,
+            QuickColumn.RING_STRAY_TO_TOP,
+            SearchedColumn.BESIDE_LESSER,
+        )
     )
     evidence = -np.log(apart + _APART_FLOOR) - _UNREST_WEIGHT * np.log(unrest * _UNREST_SIGMAS + _UNREST_FLOOR)
-    evidence += _UNLIKE_WEIGHT * features[:, _UNLIKE] - _BESIDE_WEIGHT * np.log(beside + _BESIDE_FLOOR)
-    evidence -= _SIZE_WEIGHT * (features[:, LOG_AREA] - np.log(_SIZE))
+    unlike = features[:, SearchedColumn.UNLIKE_LESSER]
+    evidence += _UNLIKE_WEIGHT * unlike - _BESIDE_WEIGHT * np.log(beside + _BESIDE_FLOOR)
+    evidence -= _SIZE_WEIGHT * (features[:, QuickColumn.LOG_AREA] - np.log(_SIZE))
     return np.asarray((evidence > _ENOUGH) & (height > _HIGH) & (stray < _CALM), np.bool_)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.restoration.optical_flow import Codes, Flow, Window
+from reelwright.restoration.speck_columns import QuickColumn
 from reelwright.restoration.specks import Floats, RankedFrames, Ring, Specks
 from reelwright.restoration.window_network import MIDDLE
 
@@ -53,9 +54,9 @@ class Scene(NamedTuple):
 
 
 def speck_features(specks: Specks, scene: Scene) -> Floats:
-    """(specks, `FEATURES`) float64."""
+    """(specks, `QuickColumn`) float64."""
     if not len(specks.boxes):
-        return np.zeros((0, FEATURES))
+        return np.zeros((0, len(QuickColumn)))
     ranked, threshold = scene.ranked, scene.threshold
     height, top = specks.height(), specks.top()
     boxes = specks.boxes.astype(np.float64)
@@ -72,49 +73,46 @@ def speck_features(specks: Specks, scene: Scene) -> Floats:
     unwarped = np.asarray(cv2.absdiff(scene.window[MIDDLE - 1], scene.window[MIDDLE + 1]), np.uint8)
     texture, own = _gradient(plain), _gradient(ranked.middle)
     beneath, around = specks.means(apart), ring.means(stray)
-    found = [
-        _log(height / threshold),
-        _log(top / threshold),
-        np.log(area),
-        area / (width * tall),
-        np.log(np.maximum(width, tall)),
-        _log(specks.share_above(threshold)),
-        _log(beneath / height),
-        _log(beneath / threshold),
-        _log(specks.means(scene.before) / height),
-        _log(specks.means(span) / height),
-        _log(specks.means(sides) / height),
-        _log(specks.means(unwarped) / height),
-        _log(ring.means(apart) / threshold),
-        _log(ring.means(scene.before) / threshold),
-        _log(around / threshold),
-        _log(around / top),
-        _log(ring.means(off) / threshold),
-        _log(ring.means(unwarped) / threshold),
-        _log(wide.means(apart) / threshold),
-        _log(wide.means(stray) / threshold),
-        _log(wide.means(off) / height),
-        _log(specks.means(texture) / height),
-        _log(specks.means(own) / height),
-        _log(ring.means(texture) / threshold),
-        specks.means(ranked.middle) / 255,
-        specks.means(plain) / 255,
-        np.full(area.shape, np.log(threshold)),
-        *_motion(moving, scene.flows, plain.shape[1]),
-        *_outside(moving, scene.flows, plain.shape),
-        *_sides(ring, ranked, threshold),
-        np.log(_to_border(boxes, plain.shape) + 1),
-        *_crowd(specks, area),
-        *_adjacent(boxes, ranked, plain, threshold),
-    ]
-    return np.column_stack(found)
+    found = {
+        QuickColumn.HEIGHT: _log(height / threshold),
+        QuickColumn.TOP: _log(top / threshold),
+        QuickColumn.LOG_AREA: np.log(area),
+        QuickColumn.EXTENT: area / (width * tall),
+        QuickColumn.LOG_LENGTH: np.log(np.maximum(width, tall)),
+        QuickColumn.SHARE_ABOVE: _log(specks.share_above(threshold)),
+        QuickColumn.APART_TO_HEIGHT: _log(beneath / height),
+        QuickColumn.APART_TO_THRESHOLD: _log(beneath / threshold),
+        QuickColumn.APART_BEFORE: _log(specks.means(scene.before) / height),
+        QuickColumn.SPAN: _log(specks.means(span) / height),
+        QuickColumn.SIDES: _log(specks.means(sides) / height),
+        QuickColumn.UNWARPED: _log(specks.means(unwarped) / height),
+        QuickColumn.RING_APART: _log(ring.means(apart) / threshold),
+        QuickColumn.RING_APART_BEFORE: _log(ring.means(scene.before) / threshold),
+        QuickColumn.RING_STRAY_TO_THRESHOLD: _log(around / threshold),
+        QuickColumn.RING_STRAY_TO_TOP: _log(around / top),
+        QuickColumn.RING_OFF: _log(ring.means(off) / threshold),
+        QuickColumn.RING_UNWARPED: _log(ring.means(unwarped) / threshold),
+        QuickColumn.WIDE_APART: _log(wide.means(apart) / threshold),
+        QuickColumn.WIDE_STRAY: _log(wide.means(stray) / threshold),
+        QuickColumn.WIDE_OFF: _log(wide.means(off) / height),
+        QuickColumn.TEXTURE: _log(specks.means(texture) / height),
+        QuickColumn.OWN_TEXTURE: _log(specks.means(own) / height),
+        QuickColumn.RING_TEXTURE: _log(ring.means(texture) / threshold),
+        QuickColumn.BRIGHTNESS: specks.means(ranked.middle) / 255,
+        QuickColumn.PLAIN_BRIGHTNESS: specks.means(plain) / 255,
+        QuickColumn.LOG_THRESHOLD: np.full(area.shape, np.log(threshold)),
+        **_motion(moving, scene.flows, plain.shape[1]),
+        **_outside(moving, scene.flows, plain.shape),
+        **_sides(ring, ranked, threshold),
+        QuickColumn.LOG_TO_BORDER: np.log(_to_border(boxes, plain.shape) + 1),
+        **_crowd(specks, area),
+        **_adjacent(boxes, ranked, plain, threshold),
+    }
+    return np.column_stack([found[column] for column in QuickColumn])
 
 
-# Of the features the number of neighbours that show the surroundings outside of the picture, and how many may.
-_OUTSIDE, _MAY_BE_OUTSIDE = 31, 1.5
-# Of the features the logarithms of a speck's area and of the threshold.
-LOG_AREA, LOG_THRESHOLD = 2, 26
-FEATURES = 27 + 4 + 2 + 2 + 1 + 2 + 6
+# How many neighbours may show the surroundings outside of the picture.
+_MAY_BE_OUTSIDE = 1.5
 
 
 def is_seen(features: Floats) -> NDArray[np.bool_]:
@@ -122,7 +120,7 @@ def is_seen(features: Floats) -> NDArray[np.bool_]:
 
     What has left the picture in two of them, or has not come into it, stands out from nothing that was ever seen.
     """
-    return np.asarray(features[:, _OUTSIDE] < _MAY_BE_OUTSIDE, np.bool_)
+    return np.asarray(features[:, QuickColumn.OUTSIDE] < _MAY_BE_OUTSIDE, np.bool_)
 
 
 def _log(values: Floats) -> Floats:
@@ -133,7 +131,7 @@ def _gradient(frame: Codes) -> Codes:
     return np.asarray(cv2.morphologyEx(frame, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
 
 
-def _motion(ring: Ring, flows: Flow, columns: int) -> list[Floats]:
+def _motion(ring: Ring, flows: Flow, columns: int) -> dict[QuickColumn, Floats]:
     """How fast the surroundings move, how evenly in time and in space."""
     y, x = np.divmod(ring.pixels, columns)
     there = flows[:, y // 2, x // 2]
@@ -144,24 +142,36 @@ def _motion(ring: Ring, flows: Flow, columns: int) -> list[Floats]:
     outer = ring.means_of(np.hypot(*(there[0] - 2 * before).T)) + ring.means_of(np.hypot(*(there[3] - 2 * after).T))
     second = ring.means_of(np.square((after - before) / 2).sum(axis=1))
     spread = np.sqrt(np.maximum(second - np.square(mean).sum(axis=1), 0))
-    return [np.log(each + 0.1) for each in (speed, uneven, outer, spread)]
+    found = {
+        QuickColumn.SPEED: speed,
+        QuickColumn.UNEVEN: uneven,
+        QuickColumn.OUTER_UNEVEN: outer,
+        QuickColumn.SPREAD: spread,
+    }
+    return {column: np.log(each + 0.1) for column, each in found.items()}
 
 
-def _outside(ring: Ring, flows: Flow, shape: tuple[int, ...]) -> list[Floats]:
+def _outside(ring: Ring, flows: Flow, shape: tuple[int, ...]) -> dict[QuickColumn, Floats]:
     """How many neighbours, and adjacent ones, show the surroundings of each speck outside of the picture."""
     rows, columns = shape
     y, x = np.divmod(ring.pixels, columns)
     moved = 2 * flows[:, y // 2, x // 2]
     across, down = x + moved[..., 0], y + moved[..., 1]
     out = (across < 0) | (across > columns - 1) | (down < 0) | (down > rows - 1)
-    return [ring.means_of(out.sum(axis=0)), ring.means_of(out[1:3].sum(axis=0))]
+    return {
+        QuickColumn.OUTSIDE: ring.means_of(out.sum(axis=0)),
+        QuickColumn.ADJACENT_OUTSIDE: ring.means_of(out[1:3].sum(axis=0)),
+    }
 
 
-def _sides(ring: Ring, ranked: RankedFrames, threshold: float) -> list[Floats]:
+def _sides(ring: Ring, ranked: RankedFrames, threshold: float) -> dict[QuickColumn, Floats]:
     """How far the better and the worse of the adjacent frames differ around each speck."""
     frames = (ranked.before, ranked.after)
     both = [ring.means(np.asarray(cv2.absdiff(ranked.middle, frame), np.uint8)) / threshold for frame in frames]
-    return [_log(np.minimum(*both)), _log(np.maximum(*both))]
+    return {
+        QuickColumn.RING_SIDE_LESSER: _log(np.minimum(*both)),
+        QuickColumn.RING_SIDE_LARGER: _log(np.maximum(*both)),
+    }
 
 
 def _to_border(boxes: Floats, shape: tuple[int, ...]) -> Floats:
@@ -170,7 +180,7 @@ def _to_border(boxes: Floats, shape: tuple[int, ...]) -> Floats:
     return np.asarray(np.min([left, top, shape[1] - left - width, shape[0] - top - height], axis=0), np.float64)
 
 
-def _crowd(specks: Specks, area: Floats) -> list[Floats]:
+def _crowd(specks: Specks, area: Floats) -> dict[QuickColumn, Floats]:
     """How much of the frame, and of the surroundings, stands out too."""
     mask = specks.mask()
     side = 2 * _CROWD + 1
@@ -180,10 +190,13 @@ def _crowd(specks: Specks, area: Floats) -> list[Floats]:
     boxes = specks.boxes
     x, y = boxes[:, 0] + boxes[:, 2] // 2, boxes[:, 1] + boxes[:, 3] // 2
     others = np.maximum(near[y, x].astype(np.float64) - area, 0)
-    return [np.log(others / side**2 + 1e-4), np.full(area.shape, np.log(specks.pixels.size / mask.size + 1e-5))]
+    return {
+        QuickColumn.CROWD: np.log(others / side**2 + 1e-4),
+        QuickColumn.FRAME_CROWD: np.full(area.shape, np.log(specks.pixels.size / mask.size + 1e-5)),
+    }
 
 
-def _adjacent(boxes: Floats, ranked: RankedFrames, plain: Codes, threshold: float) -> list[Floats]:
+def _adjacent(boxes: Floats, ranked: RankedFrames, plain: Codes, threshold: float) -> dict[QuickColumn, Floats]:
     """How much stands out of the adjacent frames: as dust does, in the frame; then near each speck, as a share of it.
 
     A large thing that moves fast stands out of each of them, at other places. Of each the lesser and the larger.
@@ -198,7 +211,14 @@ def _adjacent(boxes: Floats, ranked: RankedFrames, plain: Codes, threshold: floa
         near.append(_log(_counts(mask, boxes) / boxes[:, 4]))
         apart = cv2.threshold(cv2.absdiff(adjacent, plain), threshold, 1, cv2.THRESH_BINARY)[1]
         differs.append(_log(_counts(np.asarray(apart, np.uint8), boxes) / boxes[:, 4]))
-    return [each(*both) for both in (frame, near, differs) for each in (np.minimum, np.maximum)]
+    return {
+        QuickColumn.ADJACENT_DUST_LESSER: np.minimum(*frame),
+        QuickColumn.ADJACENT_DUST_LARGER: np.maximum(*frame),
+        QuickColumn.ADJACENT_DUST_NEAR_LESSER: np.minimum(*near),
+        QuickColumn.ADJACENT_DUST_NEAR_LARGER: np.maximum(*near),
+        QuickColumn.ADJACENT_CHANGED_LESSER: np.minimum(*differs),
+        QuickColumn.ADJACENT_CHANGED_LARGER: np.maximum(*differs),
+    }
 
 
 def _counts(mask: Codes, boxes: Floats) -> Floats:

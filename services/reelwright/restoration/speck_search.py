@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from reelwright.restoration.optical_flow import Codes, Window, flow_luma
+from reelwright.restoration.speck_columns import QuickColumn, SearchedColumn
 from reelwright.restoration.speck_features import LOG_FLOOR, Scene
 from reelwright.restoration.specks import Boxes, Floats, RankedFrames, Specks
 from reelwright.restoration.window_network import MIDDLE
@@ -20,20 +21,37 @@ _SEARCH, _UNLIKE = 16, 1.2
 _FAR, _LARGE = 40, 60
 # Pixels around a speck, and sides of its own, over which what a neighbour shows beside it is looked for farther away.
 _WIDE, _SIDES = 48, 2
-SEARCHED = 8
+# Where the results of `_beside` and of `_unlike` stand in a row.
+_SHOWN, _DIFFERS = (
+    [column - len(QuickColumn) for column in columns]
+    for columns in (
+        (
+            SearchedColumn.BESIDE_LESSER,
+            SearchedColumn.BESIDE_LARGER,
+            SearchedColumn.FAR_BESIDE_LESSER,
+            SearchedColumn.FAR_BESIDE_LARGER,
+        ),
+        (
+            SearchedColumn.UNLIKE_LESSER,
+            SearchedColumn.UNLIKE_LARGER,
+            SearchedColumn.FAR_UNLIKE_LESSER,
+            SearchedColumn.FAR_UNLIKE_LARGER,
+        ),
+    )
+)
 
 
 def searched_features(specks: Specks, scene: Scene) -> Floats:
-    """(specks, `SEARCHED`) float64: what is shown beside each speck, the lesser and the larger, and how unlike it.
+    """(specks, `SearchedColumn`) float64: what is shown beside each speck and how unlike it, the lesser and the larger.
 
     First near it, then farther away.
     """
     small = flow_luma(scene.plain)
-    found = np.empty((len(specks.boxes), SEARCHED))
+    found = np.empty((len(specks.boxes), len(SearchedColumn)))
     for row, box, height in zip(found, specks.boxes, specks.height(), strict=True):
         least = max(_BESIDE_SHARE * scene.threshold, _BESIDE_HEIGHT * float(height))
-        row[[0, 1, 4, 5]] = np.log(np.array(_beside(scene.ranked, scene.plain, box, least)) + LOG_FLOOR)
-        row[[2, 3, 6, 7]] = _unlike(scene.small, small, box)
+        row[_SHOWN] = np.log(np.array(_beside(scene.ranked, scene.plain, box, least)) + LOG_FLOOR)
+        row[_DIFFERS] = _unlike(scene.small, small, box)
     return found
 
 
