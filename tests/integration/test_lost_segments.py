@@ -14,7 +14,6 @@ from reelwright.ledger.attempts import place_request
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.ledger.settings import SigningFiles
 from reelwright.store.folder import Folder
 from reelwright.wire.frames_pb2 import RestoredBatch
 from scripts.servers.s3 import S3Server
@@ -55,7 +54,7 @@ def test_segments_that_are_lost_before_the_assembly(root: str, tmp_path: Path, m
     request = request_for(small_film(COUNT), tmp_path / "out.mp4")
     damaged = False
 
-    def late(ledger: RunLedger, scratch: Path | None, _: SigningFiles | None) -> Manifest:
+    def late(ledger: RunLedger, scratch: Path | None, *_: object, **__: object) -> Manifest:
         nonlocal damaged
         if not damaged and ledger.attempt == 2:
             damaged = True

@@ -24,7 +24,6 @@ from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.records import Outcome, SourceProbe
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.ledger.settings import SigningFiles
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.toolchain import toolchain_identity
@@ -261,7 +260,7 @@ def test_a_run_that_is_cancelled_while_its_film_is_assembled(tmp_path: Path, mon
     cancelled = Outcome(state="cancelled", reason="changed my mind", exit_code=130)
     assembled = threading.Event()
 
-    def late(ledger: RunLedger, scratch: Path | None, _: SigningFiles | None) -> Manifest:
+    def late(ledger: RunLedger, scratch: Path | None, *_: object, **__: object) -> Manifest:
         made = assemble_title(ledger, scratch)
         ledger.put_outcome(cancelled)
         assembled.set()
@@ -283,7 +282,7 @@ def test_a_source_that_is_replaced_before_its_sound_is_read(tmp_path: Path, monk
     source = tmp_path / "source.mp4"
     shutil.copyfile(small_film(COUNT), source)
 
-    def late(ledger: RunLedger, scratch: Path | None, _: SigningFiles | None) -> Manifest:
+    def late(ledger: RunLedger, scratch: Path | None, *_: object, **__: object) -> Manifest:
         shutil.copyfile(small_film(COUNT + 1), tmp_path / "other.mp4")
         (tmp_path / "other.mp4").replace(source)
         return assemble_title(ledger, scratch)
@@ -306,7 +305,7 @@ def test_a_film_replaces_neither_its_source_nor_a_foreign_file(
     source, output = tmp_path / "source.mp4", tmp_path / "out.mp4"
     shutil.copyfile(small_film(COUNT), source)
 
-    def late(ledger: RunLedger, scratch: Path | None, _: SigningFiles | None) -> Manifest:
+    def late(ledger: RunLedger, scratch: Path | None, *_: object, **__: object) -> Manifest:
         manifest = assemble_title(ledger, scratch)
         if attack == "the source":
             output.hardlink_to(source)

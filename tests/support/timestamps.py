@@ -22,8 +22,8 @@ accuracy = secs:1
 
 
 @contextmanager
-def timestamp_server(folder: Path) -> Iterator[str]:
-    """The address of a server whose certificate is made in a folder."""
+def timestamp_server(folder: Path, port: int = 0) -> Iterator[str]:
+    """The address of a server whose certificate is made in a folder; any free port if none is given."""
     chain, key = Authority(folder, "times").issue_signer("clock", "critical,timeStamping")
     settings = folder / "tsa.cnf"
     settings.write_text(_SETTINGS.format(folder=folder))
@@ -47,7 +47,7 @@ def timestamp_server(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Prints nothing."""
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = HTTPServer(("127.0.0.1", port), Handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     try:

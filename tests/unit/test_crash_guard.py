@@ -121,7 +121,7 @@ def test_a_postponed_assembly_keeps_the_count(tmp_path: Path, monkeypatch: pytes
     put_run(ledger, tmp_path, title_of(str(tmp_path / "a.mp4")), planned([4]))
     ledger.work_marks.put_mark("assemble")
 
-    def postpone(*_: object) -> None:
+    def postpone(*_: object, **__: object) -> None:
         tried.set()
         raise UnavailableError("does not answer")
 

@@ -29,7 +29,8 @@ def test_films_after_their_deadline_are_counted(
     # The deadline in the title's record is long over.
     put_run(ledger, tmp_path, title_of(str(tmp_path / "a.mp4")), planned([4]))
     ledger.put_request(request_of(deadline=0.0 if seconds is None else time.time() + seconds))
-    monkeypatch.setattr(film_assembler, "assemble_title", lambda *_: SimpleNamespace(frames_out=4, cost=0.0, pts=()))
+    made = SimpleNamespace(frames_out=4, cost=0.0, pts=())
+    monkeypatch.setattr(film_assembler, "assemble_title", lambda *_, **__: made)
     monkeypatch.setattr(film_assembler, "check_claim", lambda *_: None)
     monkeypatch.setattr(RunLedger, "deliver_film", lambda *_: None)
     before = {name: REGISTRY.get_sample_value(f"reelwright_titles_{name}_total") or 0 for name in ("finished", "late")}

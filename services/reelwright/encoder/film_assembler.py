@@ -21,6 +21,8 @@ from reelwright.ledger.output_claims import check_claim
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.ledger.settings import SigningFiles
+from reelwright.ledger.undelivered_film import sign_undelivered_film
+from reelwright.media.profiles import profile_spec
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
@@ -122,10 +124,12 @@ class FilmAssembler:
         # Before the source is read again for its sound.
         ledger.check_locations(request)
         with self._guard.begin(ledger, "assemble", "assembly of the film") as work, work.call():
-            manifest = (
+            manifest = self._undelivered_film(ledger, request) or (
                 self._copied_film(ledger, film, request)
                 if film
-                else assemble_title(ledger, self._settings.scratch, self._signing)
+                else assemble_title(
+                    ledger, self._settings.scratch, self._signing, keep_unsigned=self._settings.retry_unavailable
+                )
             )
         if ended := ledger.outcome():
             # Cancelled, or another encoder was faster.
@@ -153,9 +157,22 @@ class FilmAssembler:
         finished = TitleFinished(output=output, frames=manifest.frames_out)
         publish_event(self._bus, Event(run=ledger.run, attempt=ledger.attempt, title_finished=finished))
 
+    def _undelivered_film(self, ledger: RunLedger, request: RunRequest) -> Manifest | None:
+        name = f"film{profile_spec(request.recipe.profile).suffix}"
+        manifest = sign_undelivered_film(ledger, name, scratch=self._settings.scratch, signing=self._signing)
+        if manifest is not None:
+            log.info("film of an earlier try found", film=name)
+        return manifest
+
     def _copied_film(self, ledger: RunLedger, film: str, request: RunRequest) -> Manifest:
-        scratch, signing = self._settings.scratch, self._signing
-        manifest = fetch_adopted_film(ledger, film, request.output, scratch=scratch, signing=signing)
+        manifest = fetch_adopted_film(
+            ledger,
+            film,
+            request.output,
+            scratch=self._settings.scratch,
+            signing=self._signing,
+            keep_unsigned=self._settings.retry_unavailable,
+        )
         if manifest is None:
             ledger.discard_adopted_film()
             # The decoder publishes all segments again, because none is committed.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from reelwright.ledger.credentials import sign_draft
 from reelwright.ledger.film_facts import FilmFacts
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_builder import build_manifest
@@ -16,6 +15,7 @@ from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.ledger.settings import SigningFiles
+from reelwright.ledger.undelivered_film import put_signature
 from reelwright.media.assemble import AssembledFilm, assemble_film
 from reelwright.media.film_format import film_format
 from reelwright.media.fingerprint import check_held_source
@@ -31,13 +31,16 @@ from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import LedgerError, LostSegment
 
 
-def assemble_title(ledger: RunLedger, scratch: Path | None, signing: SigningFiles | None = None) -> Manifest:
+def assemble_title(
+    ledger: RunLedger, scratch: Path | None, signing: SigningFiles | None = None, *, keep_unsigned: bool = False
+) -> Manifest:
     """Writes film, credentials, report and manifest into the run's folder, the manifest last.
 
     Args:
         ledger: of a run whose every segment is committed.
         scratch: folder for files under way; the system's temporary folder if None.
         signing: whose signature the film gets; None for no credentials.
+        keep_unsigned: whether the film stays in the run's folder, with report and manifest, when there is no timestamp.
 
     Returns:
         The manifest.
@@ -45,7 +48,7 @@ def assemble_title(ledger: RunLedger, scratch: Path | None, signing: SigningFile
     Raises:
         InputError: the source, which is read again for its sound, is gone or was replaced.
         OutputError: the film cannot be written.
-        UnavailableError: there is no room for it, or the store does not answer.
+        UnavailableError: there is no room for it, or store or timestamp server does not answer.
         LedgerError: plan, records and film do not account for every frame.
         LostSegment: file or record of a segment is missing or damaged.
         UserError: key or certificates cannot be used.
@@ -75,11 +78,12 @@ def assemble_title(ledger: RunLedger, scratch: Path | None, signing: SigningFile
         # Counted here, from the film's own packets: the manifest of such a film is refused, and the title fails.
         metrics.FRAMES_LOST.inc(max(0, end.frames - len(facts.pts)))
         manifest = build_manifest(ledger, facts)
-        if signing is not None:
-            ledger.put_credentials(sign_draft(path, manifest, signing), f"film{spec.suffix}")
+        unsigned = put_signature(ledger, f"film{spec.suffix}", path, manifest, signing=signing, keep=keep_unsigned)
         film_location = ledger.put_film(path, f"film{spec.suffix}")
     write_report(manifest, ledger, film_location, scratch)
     write_manifest(manifest, film_location)
+    if unsigned is not None:
+        raise unsigned
     return manifest
 
 

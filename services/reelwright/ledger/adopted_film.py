@@ -5,20 +5,26 @@ from __future__ import annotations
 import shutil
 from pathlib import Path, PurePath
 
-from reelwright.ledger.credentials import sign_draft
 from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import write_manifest
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
 from reelwright.ledger.settings import SigningFiles
+from reelwright.ledger.undelivered_film import put_signature
 from reelwright.store.folder import parent_folder
 from reelwright.store.scratch import scratch_folder
 from reelwright.titles.errors import OutputError
 
 
 def fetch_adopted_film(
-    ledger: RunLedger, film: str, output: str, *, scratch: Path | None, signing: SigningFiles | None = None
+    ledger: RunLedger,
+    film: str,
+    output: str,
+    *,
+    scratch: Path | None,
+    signing: SigningFiles | None = None,
+    keep_unsigned: bool = False,
 ) -> Manifest | None:
     """Copies a delivered film with its report and manifest into the attempt's folder, the manifest last.
 
@@ -30,12 +36,13 @@ def fetch_adopted_film(
         output: location where this attempt's film is wanted.
         scratch: folder for the copy under way; the system's temporary folder if None.
         signing: whose signature the copy gets; None for no credentials.
+        keep_unsigned: whether the copy stays in the attempt's folder when there is no timestamp.
 
     Returns:
         The manifest; None when the film is not there any more, or is not the one that was delivered.
 
     Raises:
-        UnavailableError: a store does not answer, or there is no room.
+        UnavailableError: a store or the timestamp server does not answer, or there is no room.
         OutputError: the ledger refuses the copy.
         UserError: key or certificates cannot be used.
     """
@@ -58,9 +65,10 @@ def fetch_adopted_film(
             if file_sha256(draft) != manifest.film_sha256:
                 return None
             manifest = manifest.model_copy(update={"film": PurePath(output).name})
-            if signing is not None:
-                ledger.put_credentials(sign_draft(draft, manifest, signing), copy_name)
+            unsigned = put_signature(ledger, copy_name, draft, manifest, signing=signing, keep=keep_unsigned)
             copied = ledger.put_film(draft, copy_name)
     parent_folder(report_location(copied))[0].replace(report_location(copy_name), report)
     write_manifest(manifest, copied)
+    if unsigned is not None:
+        raise unsigned
     return manifest

@@ -121,21 +121,26 @@ def _check_under_way(source: Folder, has_ended: Callable[[], bool]) -> None:
 
 
 def delivered_manifest(run: str, output: str) -> Manifest | None:
-    """The manifest at an output.
-
-    Returns:
-        None when another run's film or an incomplete one is there, or when report or manifest are missing. A film
-        is complete when its size is the manifest's.
+    """The manifest at an output, see `complete_manifest`.
 
     Raises:
         OutputError: the output cannot be read.
         UnavailableError: its store does not answer.
     """
-    target, name = parent_folder(output)
-    manifest = _read_manifest(target, manifest_location(name))
+    return complete_manifest(run, *parent_folder(output))
+
+
+def complete_manifest(run: str, folder: Folder, film: str) -> Manifest | None:
+    """The manifest of a film in a folder.
+
+    Returns:
+        None when another run's film or an incomplete one is there, or when report or manifest are missing. A film
+        is complete when its size is the manifest's.
+    """
+    manifest = _read_manifest(folder, manifest_location(film))
     if manifest is None or manifest.run != run:
         return None
-    complete = target.size(name) == manifest.film_bytes and target.exists(report_location(name))
+    complete = folder.size(film) == manifest.film_bytes and folder.exists(report_location(film))
     return manifest if complete else None
 
 

@@ -289,6 +289,18 @@ class RunLedger:
         (self._folder.publish_draft if self._folder.is_local else self._folder.upload)(name, draft)
         return self._folder.address(name)
 
+    def film_file(self, name: str, scratch: Path) -> Path:
+        """A local path of a film in the run's folder: the film itself, or a copy in `scratch` of a remote one.
+
+        Raises:
+            OutputError: there is no such film in a remote ledger.
+        """
+        return self._folder.download(name, scratch)
+
+    def undelivered_manifest(self, name: str) -> Manifest | None:
+        """The manifest of a film in the run's folder; None when film, report or manifest are missing or incomplete."""
+        return delivery.complete_manifest(self.run, self._folder, name)
+
     def put_credentials(self, credentials: bytes, name: str) -> None:
         """Puts the credentials of the film of this name beside it; earlier ones are replaced."""
         self._folder.replace(delivery.credentials_location(name), credentials)
