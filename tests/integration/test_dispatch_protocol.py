@@ -19,7 +19,7 @@ from reelwright.bus.claim_check import ClaimCheck
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import FRAMES, segment_key
-from reelwright.dispatcher import grpc_server
+from reelwright.dispatcher import worker_streams
 from reelwright.dispatcher.connected_worker import ConnectedWorker
 from reelwright.dispatcher.entry import create as create_dispatcher
 from reelwright.dispatcher.loop import DispatcherService
@@ -96,7 +96,7 @@ def test_a_refused_worker_logs_it_once_and_retries(
     early = h.start_worker("early", retry_seconds=0.02)
     until(lambda: [record.message for record in caplog.records].count("worker refused") >= 3, "refusals")
     assert not early.ready
-    monkeypatch.setattr(grpc_server, "PROTOCOL", PROTOCOL + 1)  # reads the one after it, too
+    monkeypatch.setattr(worker_streams, "PROTOCOL", PROTOCOL + 1)  # reads the one after it, too
     until(lambda: early.ready, "the worker to connect")
     (logged,) = [record for record in caplog.records if record.message == "refused by dispatcher"]
     assert "upgrade the dispatcher" in vars(logged)["reason"]

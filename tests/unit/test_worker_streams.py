@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import pytest
 
-from reelwright.dispatcher.grpc_server import WorkerStreams
 from reelwright.dispatcher.inbox import InboxMessage, WorkerConnected, WorkerDisconnected
 from reelwright.dispatcher.settings import DispatcherSettings
+from reelwright.dispatcher.worker_streams import WorkerStreams
 from reelwright.wire import PROTOCOL
 from reelwright.wire.dispatch_pb2 import Hello, WorkerMessage
 

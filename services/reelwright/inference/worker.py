@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
 import time
@@ -15,24 +14,22 @@ from structlog.contextvars import bound_contextvars
 from reelwright import __version__
 from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.claim_check import ClaimCheck
-from reelwright.bus.conversion import corrections_of, fading_of, frame_numbers, tone_of
 from reelwright.bus.protocol import Bus, MessageTooLarge
+from reelwright.inference.batch_pictures import matches_digest, restore_batch
 from reelwright.inference.dispatcher_client import DispatcherClient
 from reelwright.inference.dispatcher_session import DispatcherSession
 from reelwright.inference.held_lease import HeldLease
 from reelwright.inference.lease_pool import LeasePool
 from reelwright.inference.restored_publisher import BatchAbandoned, RestoredPublisher
-from reelwright.inference.restorer import PictureRestorer, lit_frames
+from reelwright.inference.restorer import PictureRestorer
 from reelwright.inference.settings import InferenceSettings
-from reelwright.media.transport import decode_payload
 from reelwright.media.worst_frame import WorstFrame
 from reelwright.restoration.restore import RestoredFrame
-from reelwright.restoration.worst_frames import worst_frames
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import span
-from reelwright.telemetry.watchdog import heartbeat, watched
+from reelwright.telemetry.watchdog import watched
 from reelwright.titles.errors import CorruptPayload, DefectiveWorker, UnavailableError, UnusableMessage
 from reelwright.titles.identity import FIRST_ATTEMPT
 from reelwright.wire import PROTOCOL
@@ -219,7 +216,7 @@ class InferenceWorker:
     def _restore_batch(self, lease: HeldLease) -> None:
         started = time.perf_counter()
         try:
-            restored, worst = self._restore_pictures(lease)
+            restored, worst = restore_batch(lease, self._restorer, self._abandoning)
             lease.seconds = time.perf_counter() - started
             self._publishing.submit(self._publish_batch, lease, restored, worst)
         except BatchAbandoned:
@@ -227,7 +224,7 @@ class InferenceWorker:
         except CorruptPayload as error:
             log.warning("payload unusable", reason=str(error))
             # A payload that matches its digest was published like this: publishing it again would not help.
-            self._pool.fail(lease, error, payload_unusable=not _matches_digest(lease))
+            self._pool.fail(lease, error, payload_unusable=not matches_digest(lease))
         except Exception as error:
             log.exception("batch failed")
             self._check_engine()
@@ -247,36 +244,6 @@ class InferenceWorker:
         log.error("worker stopping, engine defective", reason=str(defect))
         self.defect = self.defect or defect
         self._stop.set()
-
-    def _restore_pictures(self, lease: HeldLease) -> tuple[list[RestoredFrame], dict[int, WorstFrame]]:
-        """The restored frames of a batch, and the worst one of each shot in it by its index."""
-        batch = lease.batch
-        with metrics.timed("transport"):
-            pictures = decode_payload(batch.payload, lease.content)
-            corrections = corrections_of(batch)
-            tones = [tone_of(frame) for frame in batch.frames]
-            fadings = [fading_of(frame) for frame in batch.frames]
-        frames = lit_frames(
-            pictures,
-            corrections if "deflicker" in batch.work.recipe_keys else [None] * len(pictures),
-            fadings if "fading" in batch.work.recipe_keys else [None] * len(fadings),
-            before=batch.halo_before,
-            shot_starts=[frame.shot_start for frame in batch.frames],
-            full_range=batch.work.full_range,
-            halo_frames=self._restorer.halo_frames,
-        )
-        own, restored = corrections[batch.halo_before :][: len(batch.frames)], list[RestoredFrame]()
-        with metrics.timed("restoration"):
-            rows = zip(frame_numbers(batch), frames, own, tones, strict=True)
-            for frame, (picture, window), correction, tone in rows:
-                if lease.revoked or self._abandoning.is_set():
-                    raise BatchAbandoned
-                heartbeat()
-                moved = (correction.move_right, correction.move_down)
-                found = self._restorer.restore(picture, window, batch.work, frame=frame, moved=moved, tone=tone)
-                restored.append(found)
-        shot_starts = [frame.shot_start for frame in batch.frames]
-        return restored, worst_frames(pictures, batch.halo_before, shot_starts, restored)
 
     def _publish_batch(
         self, lease: HeldLease, restored: Sequence[RestoredFrame], worst: Mapping[int, WorstFrame]
@@ -301,9 +268,3 @@ class InferenceWorker:
             except Exception as error:
                 log.exception("batch not published")
                 self._pool.fail(lease, error)
-
-
-def _matches_digest(lease: HeldLease) -> bool:
-    payload = lease.batch.payload
-    coded = payload.inline if lease.content is None else lease.content
-    return hashlib.sha256(coded).digest() == payload.digest
