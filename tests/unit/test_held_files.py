@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from reelwright.media.container import open_bytes
 from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.held_files import held
+from reelwright.media.source_file import open_bytes
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError
 

@@ -18,7 +18,7 @@ from reelwright.ledger.delivery import credentials_location
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.settings import CredentialsSettings, SigningFiles
-from reelwright.media.container import open_bytes
+from reelwright.media.source_file import open_bytes
 from reelwright.settings import read_settings
 from reelwright.store.folder import parent_folder
 from reelwright.store.output_guard import guard_output

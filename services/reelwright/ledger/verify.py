@@ -12,9 +12,9 @@ from pathlib import Path
 from reelwright.ledger.film_times import worst_time_error
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
-from reelwright.media.container import open_bytes
 from reelwright.media.finished_film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.media.held_files import held
+from reelwright.media.source_file import open_bytes
 from reelwright.media.stream_times import moved_packets, paired
 from reelwright.titles.errors import CorruptPayload, InputError
 

@@ -13,29 +13,27 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from reelwright.media import matroska
 from reelwright.media.caption_copy import CaptionCopy
 from reelwright.media.captions import CaptionReader
 from reelwright.media.chroma_siting import film_siting
-from reelwright.media.container import open_file, open_source
-from reelwright.media.container_integrity import ContainerWalk
-from reelwright.media.continued_clock import ContinuedClock
+from reelwright.media.container import open_source
 from reelwright.media.encode import BITEXACT, output_errors, set_colour
 from reelwright.media.film_chapters import FilmChapters
 from reelwright.media.film_format import FilmFormat, coded_colour
-from reelwright.media.joined_clock import JoinedClock
+from reelwright.media.other_packets import OtherPackets
 from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, movie_scale, timescale
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.segment_packets import SegmentPackets
 from reelwright.media.source_info import SourceInfo
 from reelwright.media.stream_choice import video_stream
 from reelwright.media.stream_outcome import StreamOutcome
-from reelwright.media.stream_times import PacketTimes, TimedStream
-from reelwright.media.streams import OtherStreams, StreamPlanner, codec_name, is_cover
-from reelwright.media.tags import disposition_names, film_tags, muxer_tag_options, stream_tags
+from reelwright.media.stream_times import TimedStream
+from reelwright.media.streams import StreamPlanner, is_cover
+from reelwright.media.tags import film_tags, muxer_tag_options, stream_tags
 from reelwright.media.timecode import Timecode, film_timecode, start_timecode
 from reelwright.titles.errors import InternalError
 
@@ -143,7 +141,6 @@ class _Assembly:
         # Without captions the film has nothing but its picture.
         self._pictures_only = captions is None
         self._chapters = FilmChapters((), 0, shift) if captions is None else FilmChapters.of(source, shift)
-        self._timed: dict[int, TimedStream] = {}
 
     def write(self, first: SegmentInput, pending: Iterator[SegmentInput]) -> AssembledFilm:
         container = av.open(self._out, "w", format=self._spec.container, container_options=self._muxer_options())
@@ -169,7 +166,8 @@ class _Assembly:
             container.start_encoding()
             clock = PictureClock(self._spec.reorder, round(self._shift / self._film.time_base))
             pictures = SegmentPackets(chain([first], pending), video, film=self._film, clock=clock, captions=captions)
-            self._mux(container, pictures, captions, others)
+            packets = OtherPackets(self._other, self._source, others, self._main.index)
+            self._mux(container, pictures, captions, packets)
         except BaseException:
             with suppress(av.FFmpegError, OSError):
                 container.close()
@@ -177,7 +175,7 @@ class _Assembly:
         container.close()
         if self._completed_later:
             matroska.complete_picture(self._out, self._display_ratio, self._film.hdr, self._siting)
-        return self._result(pictures.frames, captions, others)
+        return self._result(pictures.frames, captions, packets)
 
     def _muxer_options(self) -> dict[str, str]:
         cover = any(is_cover(stream) for stream in self._other.streams)
@@ -212,56 +210,19 @@ class _Assembly:
         return video
 
     def _mux(
-        self, container: OutputContainer, pictures: SegmentPackets, captions: CaptionCopy, others: OtherStreams
+        self, container: OutputContainer, pictures: SegmentPackets, captions: CaptionCopy, others: OtherPackets
     ) -> None:
         # Both in decoding order by time; the muxer's own queue then stays a few packets long.
-        for packet in heapq.merge(pictures, self._other_packets(others), key=_decoding_time):
+        for packet in heapq.merge(pictures, others, key=_decoding_time):
             container.mux_one(packet)
             container.mux(captions.subtitles())
         container.mux(captions.flush(pictures.end))
-        for index, writer in others.writers.items():
-            if self._other.streams[index].type == "subtitle":
-                for packet in writer.flush(pictures.end):
-                    container.mux_one(packet)
+        for packet in others.last_subtitles(pictures.end):
+            container.mux_one(packet)
 
-    def _other_packets(self, others: OtherStreams) -> Iterator[Packet[Stream]]:
-        wanted = [stream for stream in self._other.streams if stream.index in others.writers]
-        for stream in self._other.streams:
-            if stream.index not in others.writers:
-                stream.discard = Discard.all
-        self._timed = {
-            stream.index: TimedStream(
-                kind=stream.type,
-                times=PacketTimes(stream, codec_name(stream)),
-                tags=dict(stream.metadata),
-                dispositions=disposition_names(stream.disposition),
-            )
-            for stream in wanted
-            if stream.type in {"audio", "subtitle"}
-        }
-        clocks = {stream.index: ContinuedClock(stream) for stream in wanted if stream.type == "audio"}
-        joined = JoinedClock(self._source.joins or (), self._main.index)
-        for packet in _read(self._other, wanted, self._source.location, self._notes):
-            index = packet.stream.index
-            joined.place(packet)
-            for placed in clocks[index].placed(packet) if index in clocks else (packet,):
-                yield from self._written(placed, index, others)
-        for index, clock in clocks.items():
-            for placed in clock.flush():
-                yield from self._written(placed, index, others)
-            self._timed[index].times.continued = clock.moved
-        # A subtitle may last until the film's end, which is not known yet.
-        for stream in wanted:
-            if stream.type != "subtitle":
-                yield from others.writers[stream.index].flush(Fraction(0))
-
-    def _written(self, packet: Packet[Stream], index: int, others: OtherStreams) -> Iterator[Packet[Stream]]:
-        if index in self._timed:
-            self._timed[index].times.add(packet)
-        return others.writers[index].packets(packet)
-
-    def _result(self, frames: int, captions: CaptionCopy, others: OtherStreams) -> AssembledFilm:
+    def _result(self, frames: int, captions: CaptionCopy, others: OtherPackets) -> AssembledFilm:
         film = self._film
+        self._notes += others.notes
         width, height = encoded_size(self._spec, film.width, film.height)
         if (width, height) != (film.width, film.height):
             self._notes.append(
@@ -285,25 +246,9 @@ class _Assembly:
             chapters=len(self._chapters.chapters),
             notes=tuple(self._notes),
             picture_tags=dict(self._main.metadata),
-            timed_streams=self._timed,
+            timed_streams=others.timed,
             timecode=self._timecode,
         )
-
-
-def _read(source: InputContainer, wanted: list[Stream], location: str, notes: list[str]) -> Iterator[Packet[Stream]]:
-    if not wanted:
-        return
-    position = 0
-    try:
-        for packet in source.demux(wanted):
-            if packet.size:
-                position = packet.pos or position
-                yield packet
-    except av.FFmpegError as error:
-        with open_file(location) as handle:
-            if not ContainerWalk(handle).film_follows(position):
-                return
-        notes.append(f"the source's other streams could not be read to their end: {error.strerror}")
 
 
 def _decoding_time(packet: Packet[Stream]) -> float:

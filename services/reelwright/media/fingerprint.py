@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reelwright.media.container import open_file
+from reelwright.media.source_file import open_file
 from reelwright.titles.identity import content_fingerprint
 
 

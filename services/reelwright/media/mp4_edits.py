@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO
 
-from reelwright.media.container import open_file
+from reelwright.media.source_file import open_file
 
 # Films have a few tracks and edits; more is a hostile file.
 _MAX_BOXES, _MAX_EDITS = 4096, 4096

@@ -17,7 +17,7 @@ from reelwright.media.bars import detect_bars
 from reelwright.media.captions import has_caption_data
 from reelwright.media.chroma_siting import chroma_siting
 from reelwright.media.clock_joins import Recordings, may_be_joined, read_recordings
-from reelwright.media.container import ReadBound, open_file, open_source
+from reelwright.media.container import ReadBound, open_source
 from reelwright.media.container_integrity import missing_bytes, second_matroska, unknown_parts
 from reelwright.media.decode import RawFrame, VideoDecoder
 from reelwright.media.display_matrix import is_mirrored, matrix_of, rotation_of
@@ -31,6 +31,7 @@ from reelwright.media.joined_clock import join_notes
 from reelwright.media.limits import Limits
 from reelwright.media.picture import Picture
 from reelwright.media.programmes import other_programmes, read_programmes, teletext
+from reelwright.media.source_file import open_file
 from reelwright.media.source_info import Bars, Chapter, ClockJoin, SourceInfo, StreamInfo, VideoInfo
 from reelwright.media.stream_choice import film_streams, single_pictures, video_stream
 from reelwright.titles.errors import InputError

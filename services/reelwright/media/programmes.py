@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reelwright.media.container import open_file
+from reelwright.media.source_file import open_file
 
 _SYNC = 0x47
 _LENGTHS = (188, 192, 204)

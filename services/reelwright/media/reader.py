@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, dropwhile
 
-from reelwright.media.container import open_file, open_source
+from reelwright.media.container import open_source
 from reelwright.media.container_integrity import ContainerWalk, missing_bytes
 from reelwright.media.damage import cut_short
 from reelwright.media.decode import RawFrame, VideoDecoder
@@ -16,6 +16,7 @@ from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture
 from reelwright.media.seeking import SeekFailed, SeekPoint, check_total, seek
 from reelwright.media.shots import with_shots
+from reelwright.media.source_file import open_file
 from reelwright.media.source_info import Bars, SourceInfo
 from reelwright.media.stream_choice import video_stream
 from reelwright.telemetry.watchdog import heartbeat
