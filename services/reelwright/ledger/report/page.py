@@ -17,6 +17,7 @@ from reelwright.ledger.delivery import report_location
 from reelwright.ledger.manifest import Manifest, ShotEntry
 from reelwright.ledger.report import formatting
 from reelwright.ledger.report.certificate import compared_curves, curves, edit_rows, worst_frames_of, worst_shots
+from reelwright.ledger.report.processing_steps import processing_steps
 from reelwright.ledger.report.shot_pictures import ShotPictures
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.timestamp import time_span, timestamp
@@ -120,7 +121,7 @@ def _page(
             time_span=time_span,
             timestamp=timestamp,
             rows=formatting.comparison(manifest),
-            steps=formatting.processing_steps(manifest),
+            steps=processing_steps(manifest),
             lost=max(0, manifest.frames_in - distinct),
             doubled=max(0, manifest.frames_out - distinct),
             complete=manifest.frames_in == manifest.frames_out == distinct,
