@@ -37,9 +37,9 @@ def finish(ledger: RunLedger, scratch: Path) -> Manifest:
     """Puts a finished run: segments, film, report and manifest, as the encoder does."""
     put_run(ledger, scratch, title_of(), planned([4, 3]))
     manifest = build_manifest(ledger, film_of(7, size=len(FILM), sha256=hashlib.sha256(FILM).hexdigest()))
-    with ledger.film_draft("film.mp4", scratch) as draft:
+    with ledger.film.draft("film.mp4", scratch) as draft:
         draft.write_bytes(FILM)
-        film = ledger.put_film(draft, "film.mp4")
+        film = ledger.film.put(draft, "film.mp4")
     write_report(manifest, ledger, film)
     write_manifest(manifest, film)
     return manifest
@@ -239,23 +239,23 @@ class LedgerContract:
         ledger = RunLedger(root, RUN)
         ledger.put_request(request_of())
         manifest = finish(ledger, tmp_path)
-        ledger.put_credentials(b"signed", "film.mp4")
-        assert ledger.delivered_manifest(output) is None
-        assert ledger.deliver_film(output) == manifest
+        ledger.film.put_credentials(b"signed", "film.mp4")
+        assert ledger.film.delivered_manifest(output) is None
+        assert ledger.film.deliver(output) == manifest
         ledger.put_outcome(Outcome(state="finished", output=output))
         ledger.prune()
         assert content(output) == FILM
         assert content(credentials_location(output)) == b"signed"
         assert read_manifest(output) == manifest
         assert (content(report_location(output)) or b"").startswith(b"<!doctype html>")
-        assert ledger.delivered_manifest(output) == manifest
+        assert ledger.film.delivered_manifest(output) == manifest
         left = Folder(f"{root}/{RUN}")
         assert [name for name in left.list_names("") if left.exists(name)] == [
             "outcome.json",
             "request.json",
             "title.json",
         ]
-        assert ledger.deliver_film(output) == manifest, "nothing is left to do"
+        assert ledger.film.deliver(output) == manifest, "nothing is left to do"
 
     @pytest.mark.parametrize("done", [0, 1, 2, 3])
     def test_an_interrupted_delivery_is_completed(
@@ -265,7 +265,7 @@ class LedgerContract:
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         given: list[tuple[object, ...]] = []
         manifest = finish(ledger, tmp_path)
-        ledger.put_credentials(b"signed", "film.mp4")
+        ledger.film.put_credentials(b"signed", "film.mp4")
         give = Folder.transfer
 
         def killed(*files: object) -> bool:
@@ -277,34 +277,34 @@ class LedgerContract:
         with monkeypatch.context() as patch:
             patch.setattr(Folder, "transfer", killed)
             with pytest.raises(KeyboardInterrupt):
-                ledger.deliver_film(output)
-        assert ledger.delivered_manifest(output) is None
-        assert RunLedger(root, RUN).deliver_film(output) == manifest
+                ledger.film.deliver(output)
+        assert ledger.film.delivered_manifest(output) is None
+        assert RunLedger(root, RUN).film.deliver(output) == manifest
         assert content(output) == FILM
         assert content(credentials_location(output)) == b"signed"
-        assert ledger.delivered_manifest(output) == manifest
+        assert ledger.film.delivered_manifest(output) == manifest
 
     def test_another_film_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
         """A film of another run, of another size or without its report does not count."""
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         finish(ledger, tmp_path)
-        ledger.deliver_film(output)
-        assert RunLedger(root, RUN[::-1]).delivered_manifest(output) is None
+        ledger.film.deliver(output)
+        assert RunLedger(root, RUN[::-1]).film.delivered_manifest(output) is None
         folder, name = parent_folder(output)
         folder.replace(name, FILM[:-1])
-        assert ledger.delivered_manifest(output) is None
+        assert ledger.film.delivered_manifest(output) is None
         folder.replace(name, FILM)
         folder.remove(report_location(name))
-        assert ledger.delivered_manifest(output) is None
+        assert ledger.film.delivered_manifest(output) is None
 
     def test_a_broken_manifest_at_the_output_does_not_count(self, root: str, tmp_path: Path) -> None:
         """A film with an incomplete manifest does not count."""
         output, ledger = f"{root} films/a.mp4", RunLedger(root, RUN)
         finish(ledger, tmp_path)
-        ledger.deliver_film(output)
+        ledger.film.deliver(output)
         folder, name = parent_folder(manifest_location(output))
         folder.replace(name, (folder.read(name) or b"")[:100])
-        assert ledger.delivered_manifest(output) is None
+        assert ledger.film.delivered_manifest(output) is None
 
     def test_a_film_that_is_not_finished_leaves_nothing_behind(self, root: str, tmp_path: Path) -> None:
         """A failed assembly removes its draft."""
@@ -312,7 +312,7 @@ class LedgerContract:
         ledger.put_request(request_of())
 
         def assemble() -> None:
-            with ledger.film_draft("film.mp4", tmp_path) as draft:
+            with ledger.film.draft("film.mp4", tmp_path) as draft:
                 draft.write_bytes(FILM)
                 raise OSError("no more")
 
@@ -358,7 +358,7 @@ class LedgerContract:
     def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:
         """Delivering a film that was never assembled is an error."""
         with pytest.raises(LedgerError, match="no finished film"):
-            RunLedger(root, RUN).deliver_film(f"{root} films/a.mp4")
+            RunLedger(root, RUN).film.deliver(f"{root} films/a.mp4")
 
     def test_a_large_payload_waits_in_the_store(self, root: str) -> None:
         """A large payload is stored below the ledger's root and a small one stays in its message."""

@@ -126,8 +126,8 @@ def opened(closed: socket.socket, folder: Path) -> Iterator[None]:
 
 def kept(ledger: RunLedger) -> Manifest:
     """Waits until a film that could not be signed is in its attempt's folder; its manifest."""
-    until(lambda: ledger.undelivered_manifest("film.mp4") is not None, "the film is kept")
-    manifest = ledger.undelivered_manifest("film.mp4")
+    until(lambda: ledger.film.manifest("film.mp4") is not None, "the film is kept")
+    manifest = ledger.film.manifest("film.mp4")
     assert manifest is not None
     return manifest
 

@@ -15,6 +15,7 @@ from reelwright.encoder import film_assembler
 from reelwright.encoder.film_assembler import FilmAssembler
 from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
+from reelwright.ledger.film_folder import FilmFolder
 from reelwright.ledger.run_ledger import RunLedger
 from tests.support.dispatch_harness import until
 from tests.support.ledgers import RUN, planned, put_run, request_of, title_of
@@ -32,7 +33,7 @@ def test_films_after_their_deadline_are_counted(
     made = SimpleNamespace(frames_out=4, cost=0.0, pts=())
     monkeypatch.setattr(film_assembler, "assemble_title", lambda *_, **__: made)
     monkeypatch.setattr(film_assembler, "check_claim", lambda *_: None)
-    monkeypatch.setattr(RunLedger, "deliver_film", lambda *_: None)
+    monkeypatch.setattr(FilmFolder, "deliver", lambda *_: None)
     before = {name: REGISTRY.get_sample_value(f"reelwright_titles_{name}_total") or 0 for name in ("finished", "late")}
     bus = LocalBus()
     assembler = FilmAssembler(bus, partial(RunLedger, ledger.root), EncoderSettings(), CrashGuard(3))

@@ -54,14 +54,14 @@ def submit(
         latest = ledger.latest()
         known, outcome = readable_request(latest), latest.outcome()
         # Read in any case: an output that cannot be reached is refused here, not after hours of work.
-        film = latest.delivered_manifest(request.output)
+        film = latest.film.delivered_manifest(request.output)
         if film is not None and outcome is not None and outcome.state == "finished":
             return False
         if outcome is None and known is not None and known.output != request.output:
             raise OutputError(f"run {request.run} is under way for {known.output}", request.output, "cancel it first")
         # A run that is under way was checked when it was submitted, and may be delivering its film at this moment.
         if not request.overwrite and (outcome is not None or known is None):
-            latest.check_replaceable(request.output, request.fingerprint)
+            latest.film.check_replaceable(request.output, request.fingerprint)
         # Before the request exists: of two submissions at the same time, one is refused here and leaves nothing.
         numbered = request.model_copy(update={"attempt": latest.attempt + (outcome is not None)})
         claim_output(latest.at(numbered.attempt), request.output)
@@ -93,7 +93,7 @@ def next_attempt(request: RunRequest, ledger: RunLedger) -> int:
     """
     latest = ledger.latest()
     outcome = latest.outcome()
-    if outcome is None or (outcome.state == "finished" and latest.delivered_manifest(request.output) is not None):
+    if outcome is None or (outcome.state == "finished" and latest.film.delivered_manifest(request.output) is not None):
         return latest.attempt
     return latest.attempt + 1
 

@@ -140,8 +140,8 @@ class FilmAssembler:
         output = request.output
         check_claim(ledger, output)
         if not request.overwrite:
-            ledger.check_replaceable(output, request.fingerprint)
-        ledger.deliver_film(output)
+            ledger.film.check_replaceable(output, request.fingerprint)
+        ledger.film.deliver(output)
         # After the film is delivered and before anything is removed that could make it again.
         outcome = Outcome(state="finished", output=output, frames=manifest.frames_out, cost=manifest.cost)
         if not ledger.put_outcome(outcome):

@@ -61,7 +61,7 @@ def assemble_title(
     with (
         held(title.source.location, title.request.fingerprint),
         scratch_folder("film", scratch) as folder,
-        ledger.film_draft(f"film{spec.suffix}", folder) as path,
+        ledger.film.draft(f"film{spec.suffix}", folder) as path,
         metrics.timed("assemble"),
     ):
         film = film_format(title.source.video, title.out_width, title.out_height, title.out_pix_fmt)
@@ -79,7 +79,7 @@ def assemble_title(
         metrics.FRAMES_LOST.inc(max(0, end.frames - len(facts.pts)))
         manifest = build_manifest(ledger, facts)
         unsigned = put_signature(ledger, f"film{spec.suffix}", path, manifest, signing=signing, keep=keep_unsigned)
-        film_location = ledger.put_film(path, f"film{spec.suffix}")
+        film_location = ledger.film.put(path, f"film{spec.suffix}")
     write_report(manifest, ledger, film_location, scratch)
     write_manifest(manifest, film_location)
     if unsigned is not None:

@@ -50,14 +50,14 @@ def fetch_adopted_film(
     copy_name = f"film{PurePath(output).suffix.lower()}"
     with scratch_folder("film", scratch) as folder:
         try:
-            manifest = ledger.delivered_manifest(film)
+            manifest = ledger.film.delivered_manifest(film)
             if manifest is None:
                 return None
             found = source.download(name, folder)
             report = source.download(report_location(name), folder).read_bytes()
         except OutputError:
             return None
-        with ledger.film_draft(copy_name, folder) as draft:
+        with ledger.film.draft(copy_name, folder) as draft:
             if found.is_relative_to(folder):
                 shutil.move(found, draft)
             else:
@@ -66,7 +66,7 @@ def fetch_adopted_film(
                 return None
             manifest = manifest.model_copy(update={"film": PurePath(output).name})
             unsigned = put_signature(ledger, copy_name, draft, manifest, signing=signing, keep=keep_unsigned)
-            copied = ledger.put_film(draft, copy_name)
+            copied = ledger.film.put(draft, copy_name)
     parent_folder(report_location(copied))[0].replace(report_location(copy_name), report)
     write_manifest(manifest, copied)
     if unsigned is not None:

@@ -1,20 +1,20 @@
 """The ledger of an attempt on any fsspec file system: its documents, encoded segments, previews and film.
 
-The methods of RunLedger are in the order of an attempt's life: request, title, plan, segments, film, outcome, clean-up.
+The methods of RunLedger are in the order of an attempt's life: request, title, plan, segments, outcome, clean-up.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from reelwright.bus.claim_check import remove_payloads
 from reelwright.ledger import delivery
 from reelwright.ledger.documents import DocumentFolder, differing_keys
-from reelwright.ledger.manifest import Manifest
+from reelwright.ledger.film_folder import FilmFolder
 from reelwright.ledger.pruning import remove_attempt, remove_temporary, remove_work
 from reelwright.ledger.records import (
     Adoption,
@@ -70,6 +70,7 @@ class RunLedger:
     read or written, and LedgerError when a document there is incomplete or contradicts the one being written.
 
     Attributes:
+        film: the attempt's film.
         work_marks: marks of work that may kill its process; see `crash_guard`.
         pictures: what the report shows.
     """
@@ -91,6 +92,7 @@ class RunLedger:
         self._folder = Folder(f"{self.root}/{attempt_folder(self.run, attempt)}", retry)
         self._documents = DocumentFolder(self._folder)
         self._segments = SegmentFolder(self._folder)
+        self.film = FilmFolder(self.run, self._folder, lambda: self.outcome() is not None)
         self.work_marks = WorkMarks(self._folder)
         self.pictures = ReportPictures(
             self._folder, lambda segment: self._of_holder(segment, lambda earlier: earlier.pictures)
@@ -272,60 +274,11 @@ class RunLedger:
         known = earlier.plan(plan.segment)
         return known is not None and not any(differing_keys(plan.content(), known.content()))
 
-    @contextmanager
-    def film_draft(self, name: str, scratch: Path) -> Iterator[Path]:
-        """A local path to write the film to; in the run's folder when that is local, so that nothing is copied.
-
-        A draft that was not put by the end is removed, because repeated tries must not fill the disk.
-        """
-        draft = self._folder.draft_path(name) or scratch / name
-        try:
-            yield draft
-        finally:
-            draft.unlink(missing_ok=True)
-
-    def put_film(self, draft: Path, name: str) -> str:
-        """Puts the finished film into the run's folder under its name; its fsspec location."""
-        (self._folder.publish_draft if self._folder.is_local else self._folder.upload)(name, draft)
-        return self._folder.address(name)
-
-    def film_file(self, name: str, scratch: Path) -> Path:
-        """A local path of a film in the run's folder: the film itself, or a copy in `scratch` of a remote one.
-
-        Raises:
-            OutputError: there is no such film in a remote ledger.
-        """
-        return self._folder.download(name, scratch)
-
-    def undelivered_manifest(self, name: str) -> Manifest | None:
-        """The manifest of a film in the run's folder; None when film, report or manifest are missing or incomplete."""
-        return delivery.complete_manifest(self.run, self._folder, name)
-
-    def put_credentials(self, credentials: bytes, name: str) -> None:
-        """Puts the credentials of the film of this name beside it; earlier ones are replaced."""
-        self._folder.replace(delivery.credentials_location(name), credentials)
-
-    def deliver_film(self, output: str) -> Manifest:
-        """Moves or copies the film and the files beside it to a location on any store; see `delivery.deliver_film`."""
-        return delivery.deliver_film(self.run, self._folder, output, lambda: self.outcome() is not None)
-
     def check_locations(self, request: RunRequest) -> None:
         """Refuses a source or output outside of the allowed locations; also as `delivery.check_destination`."""
         self._allowed.check_source(request.source)
         self._allowed.check_output(request.output)
         delivery.check_destination(request, self.root)
-
-    def check_replaceable(self, output: str, fingerprint: str) -> None:
-        """Refuses to replace a file at the output that was not made from the source with this fingerprint.
-
-        Raises:
-            OutputError: see `delivery.check_replaceable`.
-        """
-        delivery.check_replaceable(self._folder, output, fingerprint)
-
-    def delivered_manifest(self, output: str) -> Manifest | None:
-        """The manifest at an output, if this run's film is complete there; see `delivery.delivered_manifest`."""
-        return delivery.delivered_manifest(self.run, output)
 
     def put_outcome(self, outcome: Outcome) -> bool:
         """Writes how the attempt ended, unless an outcome is there; whether the ledger now holds this outcome.

@@ -37,7 +37,7 @@ def put_signature(
     if signing is None:
         return None
     try:
-        ledger.put_credentials(sign_draft(draft, manifest, signing), name)
+        ledger.film.put_credentials(sign_draft(draft, manifest, signing), name)
     except UnavailableError as error:
         if not keep:
             raise
@@ -66,12 +66,12 @@ def sign_undelivered_film(
         OutputError: the ledger refuses to be read or written.
         UserError: key or certificates cannot be used.
     """
-    manifest = ledger.undelivered_manifest(name)
+    manifest = ledger.film.manifest(name)
     if manifest is None:
         return None
     with scratch_folder("film", scratch) as folder:
         try:
-            film = ledger.film_file(name, folder)
+            film = ledger.film.file(name, folder)
             if file_sha256(film) != manifest.film_sha256:
                 return None
             credentials = None if signing is None else sign_draft(film, manifest, signing)
@@ -79,5 +79,5 @@ def sign_undelivered_film(
             # Another encoder has delivered it meanwhile.
             return None
     if credentials is not None:
-        ledger.put_credentials(credentials, name)
+        ledger.film.put_credentials(credentials, name)
     return manifest

@@ -60,12 +60,12 @@ def run_job(
             # Removed while it is held: a process that waits for it notices and makes a new one.
             stack.callback(lock.unlink, missing_ok=True)
         ledger = RunLedger(str(job.ledger), job.request.run).latest()
-        done = ledger.delivered_manifest(str(job.output))
+        done = ledger.film.delivered_manifest(str(job.output))
         if done is not None:
             return done
         # With the lock of the output held: of two sources with one default name the second sees the film of the first.
         if not overwrite:
-            ledger.check_replaceable(str(job.output), job.request.fingerprint)
+            ledger.film.check_replaceable(str(job.output), job.request.fingerprint)
         ledger.remove_leftovers()
         request = job.request.model_copy(update={"overwrite": overwrite})
         ledger = _begin(ledger, request)
