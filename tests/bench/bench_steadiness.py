@@ -1,7 +1,7 @@
 """Flicker and weave that are left of known ones, beside FFmpeg's filters: `python -m tests.bench.bench_steadiness`.
 
 Scenes are drawn, so camera and light are known; the film-damage simulator ages them. Each result is compared with the
-same frames aged without flicker and weave.
+same frames aged without flicker and weave. Flicker of parts of the picture is drawn as well: the simulator's is slow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from reelwright.media.picture import Picture
 from reelwright.media.registration import register, small_luma
 from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.stabilise import move
-from tests.support.aged_scenes import STEADY, Codes, decoded, shot
+from reelwright.titles.recipe import Recipe
+from tests.support.aged_scenes import STEADY, Codes, decoded, evened, local_light, shot, uneven_light, unsteady
 
 Numbers = NDArray[np.float64]
 FRAMES = 100
@@ -40,11 +41,11 @@ Method = Callable[[Codes], Codes]
 def ours(frames: Codes) -> Codes:
     """Both steps as the worker applies them, without the enlargement."""
     steadied = []
-    for frame in look_ahead(decoded(frames), STEADY, frames[0].size):
+    for frame in look_ahead(decoded(frames), STEADY, frames[0].size, full_range=True):
         correction = frame.record.correction
         assert correction is not None
-        luma = even_light(frame.picture, correction, full_range=False).planes[0].astype(np.float32)
-        moved = move(luma / np.float32(16), correction.move_right, correction.move_down)
+        luma = even_light(frame.picture, correction, full_range=True).planes[0].astype(np.float32)
+        moved = move(luma * np.float32(255 / 4095), correction.move_right, correction.move_down)
         steadied.append(np.clip(np.rint(moved), 0, 255).astype(np.uint8))
     return np.stack(steadied)
 
@@ -98,11 +99,38 @@ def main() -> None:
         for name, scene in SCENES.items():
             aged, reference = _aged(scene.frames, preset)
             print(f"{name:11}{preset:12}" + "".join(_cell(method, aged, reference) for method in METHODS.values()))
+    _print_parts()
     aged, _ = _aged(SCENES["still"].frames, "print-1940")
     started = time.process_time()
-    for _ in look_ahead(decoded(aged), STEADY, aged[0].size):
+    for _ in look_ahead(decoded(aged), STEADY, aged[0].size, full_range=True):
         pass
     print(f"look-ahead: {(time.process_time() - started) / FRAMES * 1000:.1f} ms a frame of 240x180")
+
+
+def _print_parts() -> None:
+    print("\nFlicker of parts (% of the light, with grain of 5 levels): standard deviation, and from frame to frame")
+    hand = np.clip(np.cumsum(np.random.default_rng(4).normal(0, 2.5, FRAMES)), -90, 90)
+    methods = {"aged": METHODS["aged"], "ours": _evened, "ffmpeg deflicker": METHODS["ffmpeg deflicker"]}
+    print(f"{'scene':11}{'parts, whole':>14}" + "".join(f"{name:>20}" for name in methods))
+    for name, scene in {**SCENES, "hand": shot(FRAMES, pan=hand)}.items():
+        for parts, whole in ((0.0, 0.0), (0.0, 0.03), (0.03, 0.0), (0.03, 0.03)):
+            rng = np.random.default_rng(2)
+            grain = 5 * rng.standard_normal(scene.frames.shape)
+            light = uneven_light(FRAMES, parts) + whole * rng.standard_normal((FRAMES, 1, 1))
+            reference, aged = (
+                np.clip(np.rint(scene.frames * factors + grain), 0, 255).astype(np.uint8) for factors in (1.0, light)
+            )
+            left = [unsteady(local_light(method(aged), reference)) for method in methods.values()]
+            cells = "".join(f"{100 * slow:12.2f}, {100 * fast:4.2f} %" for slow, fast in left)
+            print(f"{name:11}{100 * parts:6.0f} %,{100 * whole:3.0f} % " + cells)
+
+
+def _evened(frames: Codes) -> Codes:
+    """The deflicker step alone."""
+    found = look_ahead(decoded(frames), Recipe(deflicker="on"), frames[0].size, full_range=True)
+    corrections = [frame.record.correction for frame in found]
+    lit = evened(frames, [each for each in corrections if each is not None])
+    return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
 
 
 def _aged(frames: Codes, preset: str) -> tuple[Codes, Codes]:

@@ -69,8 +69,9 @@ def restored_frames(film: Path, recipe: Recipe, numbers: Sequence[int]) -> list[
 def _measured(info: SourceInfo, recipe: Recipe) -> Iterable[DecodedFrame]:
     video = info.video
     size = pixel_format(video.pix_fmt).frame_bytes(video.width, video.height)
-    steadied = look_ahead(FrameReader(info, recipe), recipe, size)
-    return with_tone(steadied, recipe, size, full_range=video.colour.range == RANGE_FULL)
+    full_range = video.colour.range == RANGE_FULL
+    steadied = look_ahead(FrameReader(info, recipe), recipe, size, full_range=full_range)
+    return with_tone(steadied, recipe, size, full_range=full_range)
 
 
 @cache

@@ -13,6 +13,7 @@ from reelwright.decoder.look_ahead import look_ahead
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_record import DecodedFrame, FrameRecord
 from reelwright.media.picture import Picture
+from reelwright.restoration.deflicker import even_light
 from reelwright.titles.recipe import Recipe
 from tests.support.windows import texture
 
@@ -77,6 +78,44 @@ def shot(
     return Shot(frames, camera, weaves, lights, flickers)
 
 
+def uneven_light(count: int, deviation: float, seed: int = 5) -> Numbers:
+    """Factors of the light of parts of the picture, (count, ROWS, COLUMNS), new in each frame: slopes and a bump.
+
+    Args:
+        count: number of frames.
+        deviation: standard deviation over the picture and the frames.
+        seed: of the random numbers.
+    """
+    rng = np.random.default_rng(seed)
+    y, x = np.meshgrid(np.linspace(-1, 1, ROWS), np.linspace(-1, 1, COLUMNS), indexing="ij")
+    bump = np.exp(-((x - 0.5) ** 2) / 0.5 - (y + 0.3) ** 2 / 0.8)
+    fields = np.stack([1.2 * x, 0.8 * y, 1.5 * (bump - bump.mean())])
+    fields *= deviation / np.sqrt(np.square(fields).mean(axis=(1, 2)).sum())
+    return np.asarray(1 + np.tensordot(rng.standard_normal((count, 3)), fields, 1))
+
+
+def local_light(found: Numbers | Codes, reference: Numbers | Codes) -> Numbers:
+    """Light of parts of the picture against a reference: (n, 4, 6) cells, divided by the mean of those of the frame."""
+    size = (len(found), 4, ROWS // 4, 6, COLUMNS // 6)
+    cells, wanted = (frames.reshape(size).mean(axis=(2, 4)) for frames in (found, reference))
+    ratio = (cells + 1) / (wanted + 1)
+    return np.asarray(ratio / ratio.mean(axis=(1, 2), keepdims=True))
+
+
+def unsteady(light: Numbers) -> tuple[float, float]:
+    """Standard deviation of `local_light` in a shot, and of its change from frame to frame, divided by sqrt(2)."""
+    changes = np.diff(light, axis=0)
+    return float(np.sqrt(light.var(axis=0).mean())), float(np.sqrt(np.square(changes).mean() / 2))
+
+
+def evened(frames: Codes, found: Sequence[FrameCorrection]) -> Numbers:
+    """The frames after the worker's step, in 8-bit levels."""
+    rows, columns = frames[0].shape
+    pictures = (Picture("gray", columns, rows, (np.ascontiguousarray(frame),)) for frame in frames)
+    lit = [even_light(picture, each, full_range=True) for picture, each in zip(pictures, found, strict=True)]
+    return np.stack([picture.planes[0] * (255 / 4095) for picture in lit])
+
+
 def decoded(frames: Codes, cuts: Sequence[int] = (0,)) -> list[DecodedFrame]:
     """Frames as the decoder's reader gives them, with shots that begin at `cuts`."""
     rows, columns = frames[0].shape
@@ -92,7 +131,8 @@ def decoded(frames: Codes, cuts: Sequence[int] = (0,)) -> list[DecodedFrame]:
 
 def corrections(frames: Codes, cuts: Sequence[int] = (0,), recipe: Recipe = STEADY) -> list[FrameCorrection]:
     """The corrections of frames."""
-    found = [frame.record.correction for frame in look_ahead(decoded(frames, cuts), recipe, frames[0].size)]
+    steadied = look_ahead(decoded(frames, cuts), recipe, frames[0].size, full_range=True)
+    found = [frame.record.correction for frame in steadied]
     return [each for each in found if each is not None]
 
 

@@ -53,6 +53,17 @@ def test_each_step_has_its_strength() -> None:
     }
 
 
+def test_light_that_was_evened_out_in_parts_alone_is_said() -> None:
+    """The strength is the root mean square over the picture; with the whole picture's change it adds up in squares."""
+    (record,) = planned((1,))
+    parts = FrameCorrection(level=100, local_x=0.03, local_yy=-0.04)
+    for correction, levels in ((parts, 5.0), (parts.model_copy(update={"offset": 12 / 255}), 13.0)):
+        frame = MeasuredFrame(record.model_copy(update={"correction": correction}), None, None, fidelity_of())
+        ((first, last, strength),) = steps([frame])["deflicker"]
+        assert (first, last) == (0, 0)
+        assert strength == pytest.approx(levels)
+
+
 def test_grain_that_was_made_anew_is_said() -> None:
     """None of the removed grain is back then, and the new grain has its share; without any there is no such step."""
     frame = MeasuredFrame(planned((1,))[0], None, None, fidelity_of())

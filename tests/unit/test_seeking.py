@@ -50,7 +50,7 @@ def planned(
         DecodedFrame(index, FrameRecord(pts=index, duration=1, shot_start=starts), pictures[index])
         for index, starts in shots
     )
-    steadied = look_ahead(with_duplicates(frames), STEADY, FRAME_BYTES)
+    steadied = look_ahead(with_duplicates(frames), STEADY, FRAME_BYTES, full_range=False)
     toned = with_tone(steadied, STEADY, FRAME_BYTES, full_range=False)
     return batches(toned, 48, 12, 2, segment=segment, in_segment=in_segment)
 

@@ -14,6 +14,7 @@ from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
 from reelwright.media.frame_record import FrameRecord
+from reelwright.media.light_field import terms
 from reelwright.media.picture import PIXEL_FORMATS, Picture, pixel_format
 from reelwright.restoration.chroma import enlarge_chroma
 from reelwright.restoration.deflicker import even_light
@@ -25,6 +26,8 @@ from tests.support.scenes import scene
 from tests.support.windows import texture
 
 CORRECTION = FrameCorrection(gain=1.1, offset=-0.02, move_right=0.4, move_down=-1.2, right=3.5, light=-2.5, level=90)
+TERMS = {"local_x": 0.03, "local_y": -0.02, "local_xy": 0.01, "local_xx": -0.015, "local_yy": 0.005}
+LOCAL = CORRECTION.model_copy(update={**TERMS, "local_lift": 0.7})
 
 
 @pytest.mark.parametrize("name", PIXEL_FORMATS)
@@ -43,10 +46,47 @@ def test_light_is_evened_out_at_twelve_bits_in_every_pixel_format(name: str, ful
         assert np.abs(after - 2048.0 - tint).max() <= 0.5 + 1e-9
 
 
-def test_black_and_white_stays_without_tint_when_its_light_is_evened_out() -> None:
+@pytest.mark.parametrize("name", PIXEL_FORMATS)
+@pytest.mark.parametrize("full_range", [False, True])
+def test_the_light_of_parts_is_evened_out_before_that_of_the_whole(name: str, full_range: bool) -> None:
+    """Luma's distance from black and chroma's from neutral are multiplied by the field, exact to the last code."""
+    picture = scene(3, name, 48, 32)
+    evened = even_light(picture, LOCAL, full_range=full_range)
+    wider = code_gain(picture.format, pixel_format("gray12le"), full_range=full_range)
+    top = (1 << picture.format.depth) - 1
+    black = 0 if full_range else 16 << (picture.format.depth - 8)
+    for index, (before, after) in enumerate(zip(picture.planes, evened.planes, strict=True)):
+        rows, columns = before.shape
+        shares = zip(TERMS.values(), terms((rows, columns)), strict=True)
+        field = np.exp(sum((share * term for share, term in shares), np.zeros(before.shape)))
+        fixed = black if index == 0 else picture.format.neutral
+        distance = field * (before.astype(np.float64) - fixed)
+        wanted = 1.1 * distance * wider + 2048
+        if index == 0:
+            wanted = (1.1 * (distance + black) - 0.02 * top) * wider
+        assert np.abs(after - np.clip(wanted, 0, 4095)).max() <= 0.51
+
+
+def test_a_picture_is_lit_alike_in_any_batch() -> None:
+    """Codes depend on the picture and its own correction: alone or after others they are the same."""
+    pictures = [scene(number, "yuv420p", 48, 32) for number in range(3)]
+    together = [even_light(picture, LOCAL, full_range=False) for picture in pictures]
+    alone = even_light(scene(2, "yuv420p", 48, 32), LOCAL, full_range=False)
+    assert all(np.array_equal(one, other) for one, other in zip(together[2].planes, alone.planes, strict=True))
+
+
+def test_the_terms_of_the_field_are_orthonormal() -> None:
+    """Each has the mean 0 and the mean square 1, and none has a part of another one."""
+    fields = np.array(terms((90, 120))).reshape(5, -1)
+    assert np.abs(fields.mean(axis=1)).max() < 1e-3
+    assert np.abs(fields @ fields.T / fields.shape[1] - np.eye(5)).max() < 2e-3
+
+
+@pytest.mark.parametrize("correction", [CORRECTION, LOCAL], ids=["whole", "parts"])
+def test_black_and_white_stays_without_tint_when_its_light_is_evened_out(correction: FrameCorrection) -> None:
     """Neutral chroma is exactly neutral afterwards."""
     gray = np.full((4, 4), 128, np.uint8)
-    evened = even_light(Picture("yuv444p", 4, 4, (gray, gray, gray)), CORRECTION, full_range=False)
+    evened = even_light(Picture("yuv444p", 4, 4, (gray, gray, gray)), correction, full_range=False)
     assert {int(code) for plane in evened.planes[1:] for code in plane.ravel()} == {2048}
 
 
@@ -89,11 +129,11 @@ def test_chroma_is_moved_with_luma(name: str) -> None:
 
 def test_a_correction_survives_the_wire() -> None:
     """A frame's record is the same after it was a message; so is one without a correction."""
-    for record in (FrameRecord(pts=1, duration=1, correction=CORRECTION), FrameRecord(pts=1, duration=1)):
+    for record in (FrameRecord(pts=1, duration=1, correction=LOCAL), FrameRecord(pts=1, duration=1)):
         assert frame_from_wire(FrameInfo.FromString(frame_to_wire(record).SerializeToString())) == record
 
 
-@pytest.mark.parametrize("field", ["gain", "offset", "move_right", "level"])
+@pytest.mark.parametrize("field", ["gain", "offset", "move_right", "level", "local_x", "local_yy", "local_lift"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e9])
 def test_a_hostile_correction_is_refused(field: str, value: float) -> None:
     """Figures that no decoder sends do not reach a picture."""

@@ -13,9 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from reelwright.decoder.local_flicker import NO_GAINS, LocalFlicker, local_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_record import DecodedFrame
+from reelwright.media.light_field import gains
+from reelwright.media.registration import relit, small_luma
 from reelwright.media.scene_tracker import Placement, SceneTracker
 from reelwright.titles.recipe import Recipe
 
@@ -35,13 +38,21 @@ _MOST_CONTRAST, _LEAST_CONTRAST = 0.25, 0.002
 _SLOW_FLICKER, _SLOW_WEAVE = 2.5, 4.5
 
 
-def look_ahead(frames: Iterable[DecodedFrame], recipe: Recipe, frame_bytes: int) -> Iterator[DecodedFrame]:
+# 8-bit level of black in the studio range (ITU-R BT.709).
+_STUDIO_BLACK = 16
+
+
+def look_ahead(
+    frames: Iterable[DecodedFrame], recipe: Recipe, frame_bytes: int, *, full_range: bool
+) -> Iterator[DecodedFrame]:
     """Yields the frames with their corrections, if the recipe steadies anything.
 
     Args:
         frames: the title's frames in presentation order.
         recipe: says what is steadied.
-        frame_bytes: size of a picture; about 192 MiB of pictures are held, but at least 12 pictures.
+        frame_bytes: size of a picture; about 192 MiB of pictures are held, but at least 12 pictures. With deflicker, 64
+            MiB more are, and at least 8 pictures more.
+        full_range: whether code values use the whole depth or the studio range.
     """
     if not recipe.steadies:
         yield from frames
@@ -49,14 +60,29 @@ def look_ahead(frames: Iterable[DecodedFrame], recipe: Recipe, frame_bytes: int)
     reach = max(_LEAST_REACH, min(_MOST_REACH, _HELD_BYTES // frame_bytes - MEAN_REACH))
     tracker = SceneTracker()
     run = _Run(recipe, reach)
-    for frame in frames:
-        placement = tracker.place(frame.picture, shot_start=frame.record.shot_start)
+    black = 0 if full_range else _STUDIO_BLACK
+    if recipe.deflicker == "on":
+        measured = local_flicker(frames, frame_bytes, black=black)
+    else:
+        measured = (LocalFlicker(frame, small_luma(frame.picture), NO_GAINS) for frame in frames)
+    for found in measured:
+        frame, lift = found.frame, 0.0
+        small = found.small
+        if any(found.gains):
+            rows, columns = small.levels.shape
+            small = relit(small, gains(found.gains, (rows, columns)), black=black)
+            lift = float(small.levels.sum() - found.small.levels.sum()) / small.levels.size
+        placement = tracker.place_small(small, shot_start=frame.record.shot_start)
         if not placement.linked:
             yield from run.rest()
             run = _Run(recipe, reach)
-        run.add(frame, placement)
+        run.add(frame, placement, (found.gains, round(lift, 3)))
         yield from run.ready()
     yield from run.rest()
+
+
+# The terms of a frame's local gains, and by how many levels they raise its mean.
+_Local = tuple[tuple[float, ...], float]
 
 
 class _Run:
@@ -64,7 +90,7 @@ class _Run:
 
     def __init__(self, recipe: Recipe, reach: int) -> None:
         self._recipe, self._reach = recipe, reach
-        self._held: deque[tuple[DecodedFrame, Placement]] = deque()
+        self._held: deque[tuple[DecodedFrame, Placement, _Local]] = deque()
         self._names = [*(["light", "contrast"] if recipe.deflicker == "on" else [])]
         self._names += ["right", "down"] if recipe.stabilise == "on" else []
         self._placements: deque[Placement] = deque()
@@ -72,8 +98,8 @@ class _Run:
         # Numbers of the frames in the run: the first one in `_placements`, and the next to be fitted and yielded.
         self._first = self._fitted = self._yielded = 0
 
-    def add(self, frame: DecodedFrame, placement: Placement) -> None:
-        self._held.append((frame, placement))
+    def add(self, frame: DecodedFrame, placement: Placement, local: _Local) -> None:
+        self._held.append((frame, placement, local))
         self._placements.append(placement)
 
     def ready(self) -> Iterator[DecodedFrame]:
@@ -106,20 +132,22 @@ class _Run:
         self._fitted += 1
 
     def _next(self) -> DecodedFrame:
-        frame, placement = self._held.popleft()
+        frame, placement, local = self._held.popleft()
         changes = dict.fromkeys(_UNITS, 0.0)
         for name in self._names:
             value = _whole(placement, name)
             changes[name] = (smooth_value(self._lines[name], value, self._yielded) - value) / _UNITS[name]
             self._lines[name].pop(self._yielded - MEAN_REACH, None)
         self._yielded += 1
-        correction = _correction(placement, changes)
+        correction = _correction(placement, changes, local)
         return replace(frame, record=frame.record.model_copy(update={"correction": correction}))
 
 
-def _correction(placement: Placement, changes: dict[str, float]) -> FrameCorrection:
+def _correction(placement: Placement, changes: dict[str, float], local: _Local) -> FrameCorrection:
     gain = math.exp(changes["contrast"])
     offset = (placement.level * (1 - gain) + changes["light"]) / 255
+    terms, lift = local
+    in_x, in_y, in_xy, in_xx, in_yy = terms
     return FrameCorrection(
         gain=round(gain, 5),
         offset=round(offset, 6),
@@ -127,8 +155,15 @@ def _correction(placement: Placement, changes: dict[str, float]) -> FrameCorrect
         move_down=round(changes["down"], 3),
         right=placement.right,
         down=placement.down,
-        light=placement.light,
+        # As it was in the source.
+        light=round(placement.light - lift, 3),
         level=placement.level,
+        local_x=in_x,
+        local_y=in_y,
+        local_xy=in_xy,
+        local_xx=in_xx,
+        local_yy=in_yy,
+        local_lift=lift,
     )
 
 

@@ -160,7 +160,7 @@ def _prepared(frames: Iterable[DecodedFrame], title: TitleRecord) -> Iterator[De
         pixel_format(video.pix_fmt).frame_bytes(video.width, video.height),
         video.colour.range == RANGE_FULL,
     )
-    steadied = look_ahead(restored_frames(frames, recipe), recipe, size)
+    steadied = look_ahead(restored_frames(frames, recipe), recipe, size, full_range=full_range)
     even = with_fading(steadied, recipe, size, full_range=full_range)
     return with_tone(even, recipe, size, full_range=full_range)
 

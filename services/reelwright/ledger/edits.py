@@ -38,7 +38,7 @@ UNITS = {
     "conceal": "frames that repeat the one before",
     "deinterlace": "frames",
     "repeat": "frames that show the restored frame before them again",
-    "deflicker": "levels by which the mean luma was changed",
+    "deflicker": "levels by which luma was changed",
     "fading": "per cent by which the contrast was raised",
     "repair": "share of the samples that were replaced as dust",
     "enlarge": "factor of width and height",
@@ -120,7 +120,9 @@ class EditAccount:
         if recipe.grain.mode != "residual" and recipe.grain.keep:
             found |= {"grain": 1.0, "synthesis": recipe.grain.keep}
         if correction is not None:
-            light = abs((correction.gain - 1) * correction.level + 255 * correction.offset)
+            whole = (correction.gain - 1) * correction.level + 255 * correction.offset
+            # The terms have a mean square of 1.
+            light = math.hypot(whole, correction.level * math.hypot(*correction.local))
             found["deflicker"] = light if light >= _LEAST_LIGHT else 0.0
             move = math.hypot(correction.move_right, correction.move_down)
             found["stabilise"] = move if move >= _LEAST_MOVE else 0.0

@@ -209,8 +209,8 @@ class ShotFidelitySums:
         self._tint = max(self._tint, found.tint)
         # Of equal frames the first one counts.
         self._worst = max(self._worst, (found.departure, -index))
-        gain, offset = (1.0, 0.0) if correction is None else (correction.gain, correction.offset)
-        self._before.add((found.level_before - 255 * offset) / gain)
+        even = correction or FrameCorrection()
+        self._before.add((found.level_before - 255 * even.offset) / even.gain - even.local_lift)
         self._after.add(found.level_after)
 
     def shot(self) -> ShotFidelity | None:

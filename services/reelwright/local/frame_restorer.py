@@ -65,7 +65,7 @@ class FrameRestorer:
         even = with_fading(handled, self._recipe, size, full_range=full_range)
         for shot, frames in groupby(even, key=lambda frame: self._shot_of(frame.index)):
             recipe = self._recipes.get(shot, self._recipe)
-            steadied = look_ahead(frames, recipe, size)
+            steadied = look_ahead(frames, recipe, size, full_range=full_range)
             yield from with_tone(steadied, recipe, size, full_range=full_range)
 
     def restore(self, part: BatchFrames, wanted: Collection[int], pool: Executor) -> dict[int, RestoredFrame]:

@@ -29,17 +29,37 @@ class ScenePlace(BaseModel):
 class FrameCorrection(ScenePlace):
     """How a frame is corrected, beside what was found in it.
 
+    The light of parts of the picture is evened out first, then that of the whole.
+
     Attributes:
         gain: factor of luma's code values, and of the distance of chroma's from neutral.
         offset: is added to luma afterwards, as a share of the largest code value.
         move_right: the picture is moved to the right by so many samples of the source.
         move_down: the same downwards.
+        local_x: the first of the five terms of `light_field.gains`, by which luma's distance from black is multiplied,
+            and chroma's from neutral.
+        local_y: the second.
+        local_xy: the third.
+        local_xx: the fourth.
+        local_yy: the fifth.
+        local_lift: by how many 8-bit levels these raised the mean level.
     """
 
     gain: float = Field(default=1.0, ge=0.25, le=4)
     offset: float = Field(default=0.0, ge=-1, le=1)
     move_right: float = Field(default=0.0, ge=-256, le=256)
     move_down: float = Field(default=0.0, ge=-256, le=256)
+    local_x: float = Field(default=0.0, ge=-0.25, le=0.25)
+    local_y: float = Field(default=0.0, ge=-0.25, le=0.25)
+    local_xy: float = Field(default=0.0, ge=-0.25, le=0.25)
+    local_xx: float = Field(default=0.0, ge=-0.25, le=0.25)
+    local_yy: float = Field(default=0.0, ge=-0.25, le=0.25)
+    local_lift: float = Field(default=0.0, ge=-255, le=255)
+
+    @property
+    def local(self) -> tuple[float, ...]:
+        """The five terms in order."""
+        return self.local_x, self.local_y, self.local_xy, self.local_xx, self.local_yy
 
 
 class FrameTone(BaseModel):

@@ -93,6 +93,18 @@ def small_luma(picture: Picture) -> SmallLuma:
     return SmallLuma(levels.astype(np.float64), tuple(textures), step)
 
 
+def relit(small: SmallLuma, factors: NDArray[np.float32], *, black: int) -> SmallLuma:
+    """Reduced luma whose light is multiplied by a smooth field; the search for the shift does not need it exact.
+
+    Args:
+        small: the reduced luma.
+        factors: (h, w).
+        black: level of black, in 8-bit levels, which stays.
+    """
+    levels = np.clip((small.levels - black) * factors + black, 0, 255)
+    return replace(small, levels=np.rint(levels * _ROUNDING) / _ROUNDING)
+
+
 def register(earlier: SmallLuma, later: SmallLuma) -> Registration:
     """Registers two pictures of the same size."""
     right, down = _search(earlier, later)

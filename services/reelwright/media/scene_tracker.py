@@ -53,7 +53,10 @@ class SceneTracker:
 
     def place(self, picture: Picture, *, shot_start: bool) -> Placement:
         """Places the next frame; a frame that starts a shot is at 0."""
-        small = small_luma(picture)
+        return self.place_small(small_luma(picture), shot_start=shot_start)
+
+    def place_small(self, small: SmallLuma, *, shot_start: bool) -> Placement:
+        """The same for a frame of which the reduced luma is known."""
         if self._last is None or self._reference is None or shot_start or min(small.levels.shape) < _LEAST_SIDE:
             placement = Placement(level=round(float(small.levels.sum()) / small.levels.size, 3))
             self._reference = self._last = small, placement
@@ -74,7 +77,7 @@ class SceneTracker:
 def _placed(reference: SmallLuma, at: Placement, small: SmallLuma) -> Placement | None:
     """The place of a frame by its difference from another one; None when they have too little in common."""
     found = register(reference, small)
-    if not _usable(found):
+    if not comparable(found):
         return None
     return Placement(
         right=round(at.right + found.right, 3),
@@ -86,7 +89,8 @@ def _placed(reference: SmallLuma, at: Placement, small: SmallLuma) -> Placement 
     )
 
 
-def _usable(found: Registration) -> bool:
+def comparable(found: Registration) -> bool:
+    """Whether two pictures show so much of each other that shift and light can be read."""
     lighter = (found.after + 8) / (found.before + 8)
     changes = (lighter, found.contrast)
     return (

@@ -1,12 +1,19 @@
-"""The step that evens out light: each code value is mapped as the decoder's look-ahead says, before anything else."""
+"""The step that evens out light: each code value is mapped as the decoder's look-ahead says, before anything else.
+
+Where parts of the picture flicker, a smooth field multiplies the light as well.
+"""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reelwright.media.frame_correction import FrameCorrection
+from reelwright.media.light_field import gains
 from reelwright.media.picture import Picture, Plane, pixel_format
+
+Table = NDArray[np.float64]
 
 # Rounding is invisible at this depth, while at 8 bits it would leave steps.
 _DEPTH = 12
@@ -17,7 +24,7 @@ def even_light(picture: Picture, correction: FrameCorrection, *, full_range: boo
 
     Args:
         picture: the picture.
-        correction: its gain and offset.
+        correction: its gain and offset, and the terms of its local gains.
         full_range: whether code values use the whole depth or the studio range.
 
     Returns:
@@ -30,15 +37,34 @@ def even_light(picture: Picture, correction: FrameCorrection, *, full_range: boo
     wider = 2.0 ** (_DEPTH - source.depth)
     if full_range:
         wider = ((1 << _DEPTH) - 1) / ((1 << source.depth) - 1)
-    luma = (correction.gain * codes + correction.offset * ((1 << source.depth) - 1)) * wider
+    offset = correction.offset * ((1 << source.depth) - 1)
+    luma = (correction.gain * codes + offset) * wider
     chroma = correction.gain * (codes - source.neutral) * wider + target.neutral
-    planes = [_mapped(plane, luma if index == 0 else chroma) for index, plane in enumerate(picture.planes)]
+    black = 0 if full_range else 16 << (source.depth - 8)
+    fixed = (luma[black], target.neutral)
+    planes = []
+    for index, plane in enumerate(picture.planes):
+        table = luma if index == 0 else chroma
+        if any(correction.local):
+            planes.append(_locally_mapped(plane, table, fixed[min(index, 1)], correction.local))
+        else:
+            planes.append(_mapped(plane, table))
     return Picture(target.name, picture.width, picture.height, tuple(planes))
 
 
-def _mapped(plane: Plane, codes: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Plane:
+def _mapped(plane: Plane, codes: Table) -> Plane:
     table = np.clip(np.rint(codes), 0, (1 << _DEPTH) - 1).astype(np.uint16)
     if plane.dtype == np.uint8:
         return np.asarray(cv2.LUT(plane, table), np.uint16)
     # A damaged picture may have codes above its depth.
     return table[np.minimum(plane, len(table) - 1)]
+
+
+def _locally_mapped(plane: Plane, codes: Table, fixed: float, local: tuple[float, ...]) -> Plane:
+    """Maps codes, and multiplies their distance from the one that stays, which is as if it had been done before."""
+    table = (codes - fixed).astype(np.float32)
+    distance = table[plane] if plane.dtype == np.uint8 else table[np.minimum(plane, len(table) - 1)]
+    rows, columns = plane.shape
+    distance *= gains(local, (rows, columns))
+    distance += np.float32(fixed)
+    return np.asarray(np.clip(np.rint(distance), 0, (1 << _DEPTH) - 1), np.uint16)

@@ -85,7 +85,7 @@ class FadingInfo(_message.Message):
     def __init__(self, black: _Optional[float] = ..., white: _Optional[float] = ..., from_black: _Optional[float] = ..., from_white: _Optional[float] = ..., to_black: _Optional[float] = ..., to_white: _Optional[float] = ...) -> None: ...
 
 class CorrectionInfo(_message.Message):
-    __slots__ = ("gain", "offset", "move_right", "move_down", "right", "down", "light", "level")
+    __slots__ = ("gain", "offset", "move_right", "move_down", "right", "down", "light", "level", "local_x", "local_y", "local_xy", "local_xx", "local_yy", "local_lift")
     GAIN_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     MOVE_RIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,12 @@ class CorrectionInfo(_message.Message):
     DOWN_FIELD_NUMBER: _ClassVar[int]
     LIGHT_FIELD_NUMBER: _ClassVar[int]
     LEVEL_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_X_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_Y_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_XY_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_XX_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_YY_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_LIFT_FIELD_NUMBER: _ClassVar[int]
     gain: float
     offset: float
     move_right: float
@@ -102,7 +108,13 @@ class CorrectionInfo(_message.Message):
     down: float
     light: float
     level: float
-    def __init__(self, gain: _Optional[float] = ..., offset: _Optional[float] = ..., move_right: _Optional[float] = ..., move_down: _Optional[float] = ..., right: _Optional[float] = ..., down: _Optional[float] = ..., light: _Optional[float] = ..., level: _Optional[float] = ...) -> None: ...
+    local_x: float
+    local_y: float
+    local_xy: float
+    local_xx: float
+    local_yy: float
+    local_lift: float
+    def __init__(self, gain: _Optional[float] = ..., offset: _Optional[float] = ..., move_right: _Optional[float] = ..., move_down: _Optional[float] = ..., right: _Optional[float] = ..., down: _Optional[float] = ..., light: _Optional[float] = ..., level: _Optional[float] = ..., local_x: _Optional[float] = ..., local_y: _Optional[float] = ..., local_xy: _Optional[float] = ..., local_xx: _Optional[float] = ..., local_yy: _Optional[float] = ..., local_lift: _Optional[float] = ...) -> None: ...
 
 class Payload(_message.Message):
     __slots__ = ("pix_fmt", "width", "height", "frames", "codec", "digest", "inline", "reference")

@@ -1,0 +1,196 @@
+"""Finds flicker of parts of the picture: how to even it out before the light of the whole picture is.
+
+Along a shot each term of the field of light is a path. The path is taken for a random walk, which is the scene, plus
+independent changes from frame to frame, which are flicker (the local level model, Harvey: Forecasting, structural time
+series models and the Kalman filter, 1989). Flicker makes adjacent changes opposite, while what moves in the scene makes
+them alike. Where they are not opposite beyond chance, nothing is corrected at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelwright.media.frame_record import DecodedFrame
+from reelwright.media.light_field import TERMS
+from reelwright.media.local_light import UNIT, LocalChange, local_change
+from reelwright.media.registration import SmallLuma, small_luma
+
+# Frames after a frame that decide on it, fewer for large frames, which wait in memory meanwhile; and frames before it,
+# of which the numbers alone are kept. The scene's path is smoothed over `_MOST_REACH` frames on either side.
+_MOST_REACH, _LEAST_REACH, _BEFORE = 24, 8, 48
+_HELD_BYTES = 64 << 20
+# Changes that are needed to say anything.
+_LEAST_CHANGES = 7
+# A change of so many standard deviations is the scene's: a lamp is switched on, and the path before is another one. No
+# change below the first share of the light is, and every one above the second, which no correction exceeds.
+_SWITCHED, _MEDIAN, _LEAST_SWITCH, _MOST_FLICKER = 3.5, 1.4826, 0.01, 0.15
+# Adjacent changes are opposite by chance by so many standard deviations: the correction sets in, and is whole.
+_CHANCE, _CERTAIN = 0.7, 1.7
+# Flicker that is not seen: standard deviation of a term.
+_UNSEEN = 0.0015
+# Over so many frames the random walk is measured; it is at least this share of the flicker's variance.
+_WALK_FRAMES, _LEAST_WALK = 16, 0.01
+NO_GAINS = (0.0,) * TERMS
+_DIGITS = 5
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFlicker:
+    """What is found of a frame.
+
+    Attributes:
+        frame: the frame.
+        small: its reduced luma.
+        gains: of the terms of `light_field.gains`; all 0 where nothing is corrected.
+    """
+
+    frame: DecodedFrame
+    small: SmallLuma
+    gains: tuple[float, ...]
+
+
+def local_flicker(frames: Iterable[DecodedFrame], frame_bytes: int, *, black: int) -> Iterator[LocalFlicker]:
+    """Yields the frames with what evens out the light of their parts.
+
+    Args:
+        frames: in presentation order.
+        frame_bytes: size of a picture; about 64 MiB of pictures are held, but at least 8 pictures.
+        black: level of black, in 8-bit levels.
+    """
+    reach = max(_LEAST_REACH, min(_MOST_REACH, _HELD_BYTES // frame_bytes))
+    part, last = _Part(reach), None
+    for frame in frames:
+        small = small_luma(frame.picture)
+        change = None if last is None or frame.record.shot_start else local_change(last, small, black=black)
+        if change is None:
+            yield from part.rest()
+            part = _Part(reach)
+        part.add(frame, small, change)
+        yield from part.ready()
+        last = small
+    yield from part.rest()
+
+
+class _Part:
+    """Frames in a row that were compared: a shot, or a part of one."""
+
+    def __init__(self, reach: int) -> None:
+        self._reach = reach
+        self._held: deque[tuple[DecodedFrame, SmallLuma]] = deque()
+        # Of each frame the change since the one before, and its variances.
+        self._changes: deque[LocalChange | None] = deque()
+        # Numbers in the part: of the first of `_changes`, and of the next frame to be yielded.
+        self._first = self._next = 0
+
+    def add(self, frame: DecodedFrame, small: SmallLuma, change: LocalChange | None) -> None:
+        """Adds a frame. The first one has no change."""
+        self._held.append((frame, small))
+        self._changes.append(change)
+
+    def ready(self) -> Iterator[LocalFlicker]:
+        """The frames that have all frames within reach."""
+        while len(self._held) > self._reach:
+            yield self._judged()
+
+    def rest(self) -> Iterator[LocalFlicker]:
+        """The other frames, as the part ends here."""
+        while self._held:
+            yield self._judged()
+
+    def _judged(self) -> LocalFlicker:
+        while self._first < self._next - _BEFORE:
+            self._changes.popleft()
+            self._first += 1
+        within = [change for change in self._changes if change is not None]
+        # Changes before the frame: that of the part's first frame is none.
+        before = self._next - self._first + (self._first > 0)
+        self._next += 1
+        frame, small = self._held.popleft()
+        if len(within) < _LEAST_CHANGES:
+            return LocalFlicker(frame, small, NO_GAINS)
+        path, noise = np.stack([each.terms for each in within]), [each.variances for each in within]
+        found = [
+            correction(path[:, term], before, math.fsum(each[term] for each in noise) / len(noise))
+            for term in range(TERMS)
+        ]
+        return LocalFlicker(frame, small, tuple(found))
+
+
+def correction(changes: Numbers, before: int, noise: float) -> float:
+    """What is added to a path at a frame to take its flicker away.
+
+    Args:
+        changes: int64, from frame to frame, in millionths.
+        before: how many of them come before the frame.
+        noise: variance of a measured change, squared millionths.
+
+    Returns:
+        The correction as a share, -0.15 to 0.15; 0 where no flicker is found.
+    """
+    median = int(np.partition(np.abs(changes), len(changes) // 2)[len(changes) // 2])
+    largest = min(max(round(_SWITCHED * _MEDIAN * median), round(_LEAST_SWITCH * UNIT)), round(_MOST_FLICKER * UNIT))
+    usual = np.clip(changes, -largest, largest)
+    flicker, walk, share = _variances(usual, noise)
+    if not share:
+        return 0.0
+    first, last = _same_light(changes, before, largest)
+    if last - first < 2:
+        return 0.0
+    path = np.concatenate([[0], np.cumsum(changes)])[first : last + 1]
+    change = share * _smooth(path, before - first, walk / flicker) / UNIT
+    return round(min(max(change, -_MOST_FLICKER), _MOST_FLICKER), _DIGITS) + 0.0
+
+
+def _variances(changes: Numbers, noise: float) -> tuple[float, float, float]:
+    """Variances of flicker and of the scene's steps, and the share of the flicker that is certain and seen."""
+    count = len(changes)
+    square = int((changes * changes).sum()) / count
+    opposite = -int((changes[1:] * changes[:-1]).sum()) / count
+    if opposite <= 0:
+        return 0.0, 0.0, 0.0
+    certain = min(1.0, max(0.0, (opposite / square * math.sqrt(count - 1) - _CHANCE) / (_CERTAIN - _CHANCE)))
+    # Of two measured changes that adjoin, the errors of the picture between them are opposite.
+    seen = max(0.0, 1 - ((_UNSEEN * UNIT) ** 2 + noise / 2) / opposite)
+    path = np.concatenate([[0], np.cumsum(changes)])
+    frames = min(_WALK_FRAMES, count // 2)
+    ways = path[frames:] - path[:-frames]
+    # Over n frames the path goes n steps of the scene, and twice the flicker, whose mean square is known so well.
+    chance = 2 * opposite * math.sqrt(3 / count)
+    walk = (int((ways * ways).sum()) / len(ways) - square - chance) / (frames - 1)
+    return opposite, max(walk, noise) + _LEAST_WALK * opposite, certain * seen
+
+
+def _same_light(changes: Numbers, at: int, largest: int) -> tuple[int, int]:
+    """First and last frame around a frame between which no light was switched."""
+    first = last = at
+    while first > max(0, at - _MOST_REACH) and abs(int(changes[first - 1])) <= largest:
+        first -= 1
+    while last < min(len(changes), at + _MOST_REACH) and abs(int(changes[last])) <= largest:
+        last += 1
+    return first, last
+
+
+def _smooth(path: Numbers, at: int, walk: float) -> float:
+    """How far the scene's path is from a path at a frame; `walk` is the ratio of the variances of scene and flicker.
+
+    The best estimate in the local level model has weights that fall exponentially; a path goes on at its ends as in a
+    mirror.
+    """
+    fall = 1 + walk / 2 - math.sqrt(walk + walk * walk / 4)
+    powers = [1.0]
+    while len(powers) < 3 * len(path):
+        powers.append(powers[-1] * fall)
+    count = len(path)
+    weights = [
+        powers[abs(frame - at)] + powers[at + frame + 1] + powers[2 * count - 1 - at - frame] for frame in range(count)
+    ]
+    distances = [int(value) for value in path - path[at]]
+    return math.fsum(a * b for a, b in zip(weights, distances, strict=True)) / math.fsum(weights)
