@@ -16,6 +16,7 @@ from scripts.demo import fetch_clip
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import SHOT_FRAMES, scene
+from tests.support.windows import texture
 
 SHARED_CLIPS = Path(__file__).resolve().parents[3] / "shared" / "clips"
 _SECONDS = 1.0
@@ -120,4 +121,19 @@ def unsteady_film(frames: int) -> Path:
         luma = np.clip(np.rint(moved * rng.normal(1, 0.05)), 0, 255).astype(np.uint8)
         pictures.append(Picture("yuv420p", 64, 48, (luma, *still.planes[1:])))
     write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1", audio="aac"))
+    return path
+
+
+def one_sided_film(frames: int) -> Path:
+    """A still shot of 144x96 in colour, of which the right side flickers against the left one by 5 %."""
+    path = clips.clip_folder() / f"one-sided-{frames}.mkv"
+    still = 30 + texture(96, 144, 3) * np.float32(0.6)
+    chroma = tuple(np.full((48, 72), code, np.uint8) for code in (118, 140))
+    rng = np.random.default_rng(6)
+    pictures = []
+    for _ in range(frames):
+        light = 1 + rng.normal(0, 0.05) * np.linspace(-1, 1, 144, dtype=np.float32)
+        luma = np.clip(np.rint(still * light), 0, 255).astype(np.uint8)
+        pictures.append(Picture("yuv420p", 144, 96, (luma, *chroma)))
+    write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1"))
     return path
