@@ -110,7 +110,7 @@ def test_a_lamp_that_is_switched_on_at_one_side_is_kept(flicker: float) -> None:
     if flicker:
         # The mean of a half is no flicker.
         left = [np.std((ratios / true).reshape(2, half), axis=1) for ratios in (before, after)]
-        assert (left[1] < left[0] * 0.6).all()
+        assert (left[1] < left[0] * 2 / 3).all()
     else:
         assert {each.local for each in found} == {(0.0,) * 5}
 

@@ -27,9 +27,12 @@ _MOST_REACH, _LEAST_REACH, _BEFORE = 24, 8, 48
 _HELD_BYTES = 64 << 20
 # Changes that are needed to say anything.
 _LEAST_CHANGES = 7
-# A change of so many standard deviations is the scene's: a lamp is switched on, and the path before is another one. No
-# change below the first share of the light is, and every one above the second, which no correction exceeds.
-_SWITCHED, _MEDIAN, _LEAST_SWITCH, _MOST_FLICKER = 3.5, 1.4826, 0.01, 0.15
+# A change of so many standard deviations is the scene's, as a flash is: the path before is another one. No change below
+# the first share of the light is, and every one above the second, which no correction exceeds.
+_FLASH, _MEDIAN, _LEAST_FLASH, _MOST_FLICKER = 5.0, 1.4826, 0.01, 0.15
+# So is a change by this share of it if the means of so many frames before and after differ by half as much: a lamp is
+# switched on, while flicker turns back.
+_SWITCHED, _BESIDE = 0.6, 4
 # Adjacent changes are opposite by chance by so many standard deviations: the correction sets in, and is whole.
 _CHANCE, _CERTAIN = 0.7, 1.7
 # Flicker that is not seen: standard deviation of a term.
@@ -136,16 +139,16 @@ def correction(changes: Numbers, before: int, noise: float) -> float:
         The correction as a share, -0.15 to 0.15; 0 where no flicker is found.
     """
     median = int(np.partition(np.abs(changes), len(changes) // 2)[len(changes) // 2])
-    largest = min(max(round(_SWITCHED * _MEDIAN * median), round(_LEAST_SWITCH * UNIT)), round(_MOST_FLICKER * UNIT))
+    largest = min(max(round(_FLASH * _MEDIAN * median), round(_LEAST_FLASH * UNIT)), round(_MOST_FLICKER * UNIT))
     usual = np.clip(changes, -largest, largest)
     flicker, walk, share = _variances(usual, noise)
     if not share:
         return 0.0
-    first, last = _same_light(changes, before, largest)
+    path = np.concatenate([[0], np.cumsum(changes)])
+    first, last = _same_light(path, before, largest)
     if last - first < 2:
         return 0.0
-    path = np.concatenate([[0], np.cumsum(changes)])[first : last + 1]
-    change = share * _smooth(path, before - first, walk / flicker) / UNIT
+    change = share * _smooth(path[first : last + 1], before - first, walk / flicker) / UNIT
     return round(min(max(change, -_MOST_FLICKER), _MOST_FLICKER), _DIGITS) + 0.0
 
 
@@ -168,14 +171,25 @@ def _variances(changes: Numbers, noise: float) -> tuple[float, float, float]:
     return opposite, max(walk, noise) + _LEAST_WALK * opposite, certain * seen
 
 
-def _same_light(changes: Numbers, at: int, largest: int) -> tuple[int, int]:
+def _same_light(path: Numbers, at: int, largest: int) -> tuple[int, int]:
     """First and last frame around a frame between which no light was switched."""
     first = last = at
-    while first > max(0, at - _MOST_REACH) and abs(int(changes[first - 1])) <= largest:
+    while first > max(0, at - _MOST_REACH) and not _is_switch(path, first - 1, largest):
         first -= 1
-    while last < min(len(changes), at + _MOST_REACH) and abs(int(changes[last])) <= largest:
+    while last < min(len(path) - 1, at + _MOST_REACH) and not _is_switch(path, last, largest):
         last += 1
     return first, last
+
+
+def _is_switch(path: Numbers, at: int, largest: int) -> bool:
+    """Whether the light is another one in the frame after `at`."""
+    change = abs(int(path[at + 1] - path[at]))
+    if change > largest:
+        return True
+    if change <= _SWITCHED * largest or not _BESIDE <= at + 1 <= len(path) - _BESIDE:
+        return False
+    after, before = path[at + 1 : at + 1 + _BESIDE], path[at + 1 - _BESIDE : at + 1]
+    return 2 * abs(int(after.sum() - before.sum())) > _BESIDE * change
 
 
 def _smooth(path: Numbers, at: int, walk: float) -> float:
