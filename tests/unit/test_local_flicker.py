@@ -106,7 +106,7 @@ def test_a_lamp_that_is_switched_on_at_one_side_is_kept(flicker: float) -> None:
     true, before, after = (right_to_left(frames) for frames in (scene, aged, evened(aged, found)))
     half = FRAMES // 2
     assert true[half] / true[half - 1] > 1.3
-    assert np.abs(after / true - 1)[half - 3 : half + 3].max() < 0.06
+    assert np.abs(after / true - 1)[half - 3 : half + 3].max() < 0.07
     if flicker:
         # The mean of a half is no flicker.
         left = [np.std((ratios / true).reshape(2, half), axis=1) for ratios in (before, after)]

@@ -1,9 +1,7 @@
 """Finds flicker of parts of the picture: how to even it out before the light of the whole picture is.
 
-Along a shot each term of the field of light is a path. The path is taken for a random walk, which is the scene, plus
-independent changes from frame to frame, which are flicker (the local level model, Harvey: Forecasting, structural time
-series models and the Kalman filter, 1989). Flicker makes adjacent changes opposite, while what moves in the scene makes
-them alike. Where they are not opposite beyond chance, nothing is corrected at all.
+Along a shot each term of the field of light is a path. Where its changes have no evidence of flicker
+(`flicker_evidence`), nothing is corrected at all.
 """
 
 from __future__ import annotations
@@ -14,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reelwright.decoder.flicker_evidence import LEAST_CHANGES, Evidence, Numbers, evidence, usual_change
 from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.light_field import TERMS
 from reelwright.media.local_light import UNIT, LocalChange, local_change
@@ -25,24 +23,20 @@ from reelwright.media.registration import SmallLuma, small_luma
 # of which the numbers alone are kept. The scene's path is smoothed over `_MOST_REACH` frames on either side.
 _MOST_REACH, _LEAST_REACH, _BEFORE = 24, 8, 48
 _HELD_BYTES = 64 << 20
-# Changes that are needed to say anything.
-_LEAST_CHANGES = 7
 # A change of so many standard deviations is the scene's, as a flash is: the path before is another one. No change below
 # the first share of the light is, and every one above the second, which no correction exceeds.
-_FLASH, _MEDIAN, _LEAST_FLASH, _MOST_FLICKER = 5.0, 1.4826, 0.01, 0.15
+_FLASH, _LEAST_FLASH, _MOST_FLICKER = 5.0, 0.01, 0.15
 # So is a change by this share of it if the means of so many frames before and after differ by half as much: a lamp is
 # switched on, while flicker turns back.
 _SWITCHED, _BESIDE = 0.6, 4
-# Adjacent changes are opposite by chance by so many standard deviations: the correction sets in, and is whole.
-_CHANCE, _CERTAIN = 0.7, 1.7
+# By so many standard deviations adjacent changes are opposite by chance.
+_CHANCE = 0.7
 # Flicker that is not seen: standard deviation of a term.
 _UNSEEN = 0.0015
 # Over so many frames the random walk is measured; it is at least this share of the flicker's variance.
 _WALK_FRAMES, _LEAST_WALK = 16, 0.01
 NO_GAINS = (0.0,) * TERMS
 _DIGITS = 5
-
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,7 @@ class _Part:
         before = self._next - self._first + (self._first > 0)
         self._next += 1
         frame, small = self._held.popleft()
-        if len(within) < _LEAST_CHANGES:
+        if len(within) < LEAST_CHANGES:
             return LocalFlicker(frame, small, NO_GAINS)
         path, noise = np.stack([each.terms for each in within]), [each.variances for each in within]
         found = [
@@ -138,37 +132,32 @@ def correction(changes: Numbers, before: int, noise: float) -> float:
     Returns:
         The correction as a share, -0.15 to 0.15; 0 where no flicker is found.
     """
-    median = int(np.partition(np.abs(changes), len(changes) // 2)[len(changes) // 2])
-    largest = min(max(round(_FLASH * _MEDIAN * median), round(_LEAST_FLASH * UNIT)), round(_MOST_FLICKER * UNIT))
-    usual = np.clip(changes, -largest, largest)
-    flicker, walk, share = _variances(usual, noise)
+    largest = min(max(usual_change(changes, _FLASH), round(_LEAST_FLASH * UNIT)), round(_MOST_FLICKER * UNIT))
+    found = evidence(changes, largest)
+    # Of two measured changes that adjoin, the errors of the picture between them are opposite.
+    unseen = (_UNSEEN * UNIT) ** 2 + noise / 2
+    share = found.certain(_CHANCE) * max(0.0, 1 - unseen / found.flicker) if found.flicker else 0.0
     if not share:
         return 0.0
     path = np.concatenate([[0], np.cumsum(changes)])
     first, last = _same_light(path, before, largest)
     if last - first < 2:
         return 0.0
-    change = share * _smooth(path[first : last + 1], before - first, walk / flicker) / UNIT
+    walk = _walk(np.clip(changes, -largest, largest), noise, found) / found.flicker
+    change = share * _smooth(path[first : last + 1], before - first, walk) / UNIT
     return round(min(max(change, -_MOST_FLICKER), _MOST_FLICKER), _DIGITS) + 0.0
 
 
-def _variances(changes: Numbers, noise: float) -> tuple[float, float, float]:
-    """Variances of flicker and of the scene's steps, and the share of the flicker that is certain and seen."""
+def _walk(changes: Numbers, noise: float, found: Evidence) -> float:
+    """Variance of the scene's steps."""
     count = len(changes)
-    square = int((changes * changes).sum()) / count
-    opposite = -int((changes[1:] * changes[:-1]).sum()) / count
-    if opposite <= 0:
-        return 0.0, 0.0, 0.0
-    certain = min(1.0, max(0.0, (opposite / square * math.sqrt(count - 1) - _CHANCE) / (_CERTAIN - _CHANCE)))
-    # Of two measured changes that adjoin, the errors of the picture between them are opposite.
-    seen = max(0.0, 1 - ((_UNSEEN * UNIT) ** 2 + noise / 2) / opposite)
     path = np.concatenate([[0], np.cumsum(changes)])
     frames = min(_WALK_FRAMES, count // 2)
     ways = path[frames:] - path[:-frames]
     # Over n frames the path goes n steps of the scene, and twice the flicker, whose mean square is known so well.
-    chance = 2 * opposite * math.sqrt(3 / count)
-    walk = (int((ways * ways).sum()) / len(ways) - square - chance) / (frames - 1)
-    return opposite, max(walk, noise) + _LEAST_WALK * opposite, certain * seen
+    chance = 2 * found.flicker * math.sqrt(3 / count)
+    walk = (int((ways * ways).sum()) / len(ways) - found.square - chance) / (frames - 1)
+    return max(walk, noise) + _LEAST_WALK * found.flicker
 
 
 def _same_light(path: Numbers, at: int, largest: int) -> tuple[int, int]:

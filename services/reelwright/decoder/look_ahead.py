@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from reelwright.decoder.local_flicker import NO_GAINS, LocalFlicker, local_flicker
+from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_record import DecodedFrame
@@ -124,11 +125,18 @@ class _Run:
         within = list(self._placements)[: self._fitted - self._first + self._reach + 1]
         at = self._fitted - self._first
         picture = self._held[self._fitted - self._yielded][0].picture
+        light = 0.0
         for name in self._names:
             tolerance = _tolerance(name, picture.height, within[at].level)
             path = np.array([_whole(each, name) for each in within], np.int64)
-            line = fit(path, at, tolerance)
-            self._lines[name][self._fitted] = line and _moved(line, self._first)
+            line, share = fit(path, at, tolerance), 1.0
+            if line is not None and name == "light":
+                level = within[at].level * _UNITS[name]
+                share = light = light_flicker(path, (line.first, line.last), tolerance.least, level)
+            elif line is not None and name == "contrast":
+                span = line.first, line.last
+                share = contrast_flicker(path, span, tolerance.least, _UNITS[name], light=light)
+            self._lines[name][self._fitted] = _moved(line, self._first, share) if line and share else None
         self._fitted += 1
 
     def _next(self) -> DecodedFrame:
@@ -172,8 +180,14 @@ def _whole(placement: Placement, name: str) -> int:
     return round(value * _UNITS[name])
 
 
-def _moved(line: Line, frames: int) -> Line:
-    return replace(line, first=line.first + frames, last=line.last + frames, middle=line.middle + frames)
+def _moved(line: Line, frames: int, share: float) -> Line:
+    return replace(
+        line,
+        first=line.first + frames,
+        last=line.last + frames,
+        middle=line.middle + frames,
+        trust=share * line.trust,
+    )
 
 
 def _tolerance(name: str, height: int, level: float) -> Tolerance:
