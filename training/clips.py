@@ -29,6 +29,9 @@ _SHAKE_SHARE = 0.3
 # Clips that are themselves soft, as most real film and video is, and how many of those went through a codec too.
 # Trained on sharp photographs alone, a network sharpens what was never sharp: it lost 2.7 dB on a soft piece.
 SOFT_SHARE, _CODED_SHARE = 0.3, 0.6
+# Clips between black bars, the share of a side that one bar takes, and the level of black. The edge of a bar is the hardest in
+# most films: without bars among the clips, four rows of a letterboxed piece had a quarter of its error.
+_BARRED_SHARE, _BAR, _BLACK = 0.15, (0.1, 0.4), (0.0, 0.07)
 # Patches flatter than this, in 8-bit standard deviation, teach little and are mostly drawn again.
 _FLAT = 8.0
 
@@ -95,8 +98,10 @@ def draw_clip(
     for _ in range(int(rng.choice(3, p=_LAYER_SHARES))):
         front, masks = _layer(photographs, rng, frames, size), _masks(rng, frames, size)
         clip += (front - clip) * masks
-    graded = _graded(clip, rng)
-    return _softened(graded, rng) if rng.random() < soft else graded
+    clip = _graded(clip, rng)
+    if rng.random() < soft:
+        clip = _softened(clip, rng)
+    return _barred(clip, rng) if rng.random() < _BARRED_SHARE else clip
 
 
 def _softened(clip: Field, rng: np.random.Generator) -> Field:
@@ -163,6 +168,16 @@ def _masks(rng: np.random.Generator, frames: int, size: int) -> Field:
         cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], (1.0,), cv2.LINE_8, 4)
         masks.append(cv2.GaussianBlur(mask, (0, 0), edge))
     return np.stack(masks)
+
+
+def _barred(clip: Field, rng: np.random.Generator) -> Field:
+    """The same clip between two black bars with hard edges that stay in place: above and below, or at both sides."""
+    barred = clip.copy()
+    rows = barred if rng.random() < 0.7 else barred.transpose(0, 2, 1)
+    size = rows.shape[1]
+    first, last = (round(float(rng.uniform(*_BAR)) * size) for _ in range(2))
+    rows[:, :first] = rows[:, size - last :] = float(rng.uniform(*_BLACK))
+    return barred
 
 
 def _graded(clip: Field, rng: np.random.Generator) -> Field:
