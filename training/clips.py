@@ -29,8 +29,8 @@ _SHAKE_SHARE = 0.3
 # Clips that are themselves soft, as most real film and video is, and how many of those went through a codec too.
 # Trained on sharp photographs alone, a network sharpens what was never sharp: it lost 2.7 dB on a soft piece.
 SOFT_SHARE, _CODED_SHARE = 0.3, 0.6
-# Clips between black bars, the share of a side that one bar takes, and the level of black. The edge of a bar is the hardest in
-# most films: without bars among the clips, four rows of a letterboxed piece had a quarter of its error.
+# Clips between black bars, the share of a side that one bar takes, and the level of black. The edge of a bar is the
+# hardest in most films: without bars among the clips, four rows of a letterboxed piece had a quarter of its error.
 _BARRED_SHARE, _BAR, _BLACK = 0.15, (0.1, 0.4), (0.0, 0.07)
 # Patches flatter than this, in 8-bit standard deviation, teach little and are mostly drawn again.
 _FLAT = 8.0

@@ -92,6 +92,19 @@ def test_clips_have_the_asked_size_and_range(photos: list[Photograph]) -> None:
     assert sum(float(np.abs(clip[4] - clip[0]).mean()) > 0.004 for clip in clips) >= 4
 
 
+def test_a_part_of_the_clips_lies_between_black_bars(photos: list[Photograph]) -> None:
+    """Of forty clips a few, and not most, have bars that are one dark level in every frame, with a hard edge."""
+    barred = []
+    for n in range(40):
+        clip = draw_clip(photos, np.random.default_rng(n), 5, 128, soft=0)
+        upright = clip if clip[:, :12].std() < 1e-6 else clip.transpose(0, 2, 1)
+        if upright[:, :12].std() < 1e-6 and upright[:, -12:].std() < 1e-6 and upright[0, 0, 0] < 0.07:
+            bar = next(row for row in range(128) if upright[:, row].std() > 1e-6)
+            barred.append(np.abs(upright[:, bar] - upright[:, bar - 1]).mean())
+    assert 2 <= len(barred) <= 20
+    assert np.median(barred) > 0.1
+
+
 def test_grain_has_the_asked_strength() -> None:
     """Sigma in mid-grey is that of the draw, whatever the size of the grain."""
     grey = np.full((3, 128, 128), 0.5, np.float32)
