@@ -6,7 +6,7 @@ X, Y, WIDTH and HEIGHT are in pixels of the restored film. The README's picture 
 
     reelwright age chaplin.mp4 -o aged.mp4
     reelwright restore aged.mp4 -o restored.mp4
-    python scripts/picture.py aged.mp4 restored.mp4 180 268 0 300 330 docs/images/chaplin.jpg
+    python scripts/picture.py aged.mp4 restored.mp4 110 200 0 300 330 docs/images/chaplin.jpg
 """
 
 from __future__ import annotations
