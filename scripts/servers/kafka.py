@@ -6,17 +6,14 @@ including the limit of 1 MiB for a message, so results are valid for a fresh ins
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
 
 from reelwright.titles.errors import UserError
+from scripts.servers.server_process import ServerProcess
 
 VERSION = "4.1.1"
 USER, PASSWORD = "reelwright", "kodak 5222"
@@ -25,7 +22,6 @@ USER, PASSWORD = "reelwright", "kodak 5222"
 _CACHE = Path(__file__).resolve().parents[2] / ".cache" / "kafka"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
-_POLL_SECONDS = 0.05
 _STARTED = b"Kafka Server started"
 
 _POM = f"""<project>
@@ -74,8 +70,8 @@ _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required"
 _MECHANISMS = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
 
 
-class KafkaServer:
-    """A broker that keeps its ports and data through kills and restarts. A context manager that starts and kills it.
+class KafkaServer(ServerProcess):
+    """A broker that keeps its ports and data through kills and restarts.
 
     Args:
         folder: for data, log and certificates; a temporary folder, removed at the end of the context, unless given.
@@ -87,27 +83,15 @@ class KafkaServer:
     def __init__(
         self, folder: Path | None = None, port: int = 0, secure: bool = False, properties: dict[str, str] | None = None
     ) -> None:
-        self._temporary = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="reelwright-kafka-"))
-        self.folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            "broker", folder, "reelwright-kafka-", start_seconds=_START_SECONDS, stop_seconds=_STOP_SECONDS
+        )
         names = ["OPEN", "CONTROLLER", *(["SASL", "SASLTLS", "MTLS"] if secure else [])]
         ports = _free_ports(len(names))
         ports[0] = port or ports[0]
         self._addresses = {name: f"127.0.0.1:{number}" for name, number in zip(names, ports, strict=True)}
         self._secure = secure
         self._properties = properties or {}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> KafkaServer:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def bootstrap(self) -> str:
@@ -149,11 +133,6 @@ class KafkaServer:
         """Standard output and errors of the broker."""
         return self.folder / "broker.log"
 
-    @property
-    def pid(self) -> int | None:
-        """The broker's process id; None while it does not run."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
-
     def start(self) -> None:
         """Starts the broker, with the data of earlier starts, and returns once it answers.
 
@@ -166,54 +145,8 @@ class KafkaServer:
         if not (self.folder / "data" / "meta.properties").exists():
             self._format(jars)
         skip = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._java(jars, "kafka.Kafka", "server.properties"),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C in a terminal must not reach the broker
-            )
-        deadline = time.monotonic() + _START_SECONDS
-        while _STARTED not in self.log.read_bytes()[skip:]:
-            if self.pid is None or time.monotonic() > deadline:
-                raise UserError("the broker did not start", str(self.log), "read the end of that file")
-            time.sleep(_POLL_SECONDS)
-
-    def stop(self) -> None:
-        """Shuts the broker down with SIGTERM; kills it after 30 seconds."""
-        if self._process is not None and self.pid is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def kill(self) -> None:
-        """Ends the broker with SIGKILL; keeps its data."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def restart(self) -> None:
-        """Stops and starts it."""
-        self.stop()
-        self.start()
-
-    def freeze(self) -> None:
-        """Stops the process with SIGSTOP, which keeps its connections open; returns once it has stopped."""
-        self._signal(signal.SIGSTOP)
-        if self.pid is not None:
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-
-    def thaw(self) -> None:
-        """Continues the process with SIGCONT."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.pid is not None:
-            os.kill(self.pid, number)
+        command = self._java(jars, "kafka.Kafka", "server.properties")
+        self._run(command, lambda: _STARTED in self.log.read_bytes()[skip:])
 
     def _format(self, jars: Path) -> None:
         (self.folder / "log4j2.properties").write_text(_LOGGING)
@@ -240,7 +173,7 @@ class KafkaServer:
             "advertised.listeners": listeners.replace(f",CONTROLLER://{self._addresses['CONTROLLER']}", ""),
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in kinds.items()),
             "controller.quorum.voters": f"1@{self._addresses['CONTROLLER']}",
-            "log.dirs": str(self.folder.resolve() / "data"),
+            "log.dirs": str(self.folder / "data"),
             **(self._security() if self._secure else {}),
             **self._properties,
         }
@@ -249,9 +182,9 @@ class KafkaServer:
     def _security(self) -> dict[str, str]:
         settings = {
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(self.folder.resolve() / "keystore.pem"),
+            "ssl.keystore.location": str(self.folder / "keystore.pem"),
             "ssl.truststore.type": "PEM",
-            "ssl.truststore.location": str(self.certificate.resolve()),
+            "ssl.truststore.location": str(self.certificate),
             "listener.name.mtls.ssl.client.auth": "required",
             "sasl.enabled.mechanisms": _MECHANISMS,
         }

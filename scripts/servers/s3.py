@@ -9,17 +9,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import botocore.session
 from botocore.client import BaseClient
@@ -27,6 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from reelwright.titles.errors import UserError
+from scripts.servers.server_process import ServerProcess
 
 VERSION = "v1.8.0"
 REGION = "us-east-1"
@@ -34,11 +32,10 @@ REGION = "us-east-1"
 _CACHE = Path(__file__).resolve().parents[2] / ".cache" / "bin"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_POLL_SECONDS = 0.02
 
 
-class S3Server:
-    """A server that keeps its port, keys and objects through kills and restarts. A context manager, which kills it.
+class S3Server(ServerProcess):
+    """A server that keeps its port and keys through kills and restarts, and its objects unless it is moto's.
 
     Args:
         folder: for objects and logs; a temporary folder, removed at the end of the context, unless given.
@@ -51,23 +48,12 @@ class S3Server:
     """
 
     def __init__(self, folder: Path | None = None, port: int = 0, bucket: str = "films") -> None:
-        self._temporary = folder is None
-        self.folder = (folder or Path(tempfile.mkdtemp(prefix="reelwright-s3-"))).resolve()
+        super().__init__(
+            "S3 server", folder, "reelwright-s3-", start_seconds=_START_SECONDS, stop_seconds=_STOP_SECONDS
+        )
         self.port = port or _free_port()
         self.bucket = bucket
         self.access_key, self.secret_key = self._keys()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> S3Server:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def endpoint(self) -> str:
@@ -90,9 +76,9 @@ class S3Server:
         return self.folder / "requests.log"
 
     @property
-    def pid(self) -> int | None:
-        """The server's process id; None while it does not run."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+    def log(self) -> Path:
+        """Standard output and errors of the server."""
+        return self.folder / "server.log"
 
     def start(self) -> None:
         """Starts the server, with the objects of earlier starts, and returns once it answers and has its bucket.
@@ -102,54 +88,10 @@ class S3Server:
         """
         if self.pid is not None:
             return
-        command = self._command()
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, "ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C in a terminal must not reach the server
-            )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            if self.pid is None or time.monotonic() > deadline:
-                log_file = str(self.folder / "server.log")
-                raise UserError("the S3 server did not start", log_file, "read the end of that file")
-            time.sleep(_POLL_SECONDS)
+        keys = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
+        self._run(self._command(), self._answers, keys)
         with suppress(ClientError):  # there already
             self.client().create_bucket(Bucket=self.bucket)
-
-    def stop(self) -> None:
-        """Shuts the server down with SIGTERM; kills it after 10 seconds."""
-        if self._process is not None and self.pid is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def kill(self) -> None:
-        """Ends the server with SIGKILL; versitygw keeps its objects, moto does not."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def restart(self) -> None:
-        """Stops and starts it."""
-        self.stop()
-        self.start()
-
-    def freeze(self) -> None:
-        """Stops the process with SIGSTOP, which keeps its connections open; returns once it has stopped."""
-        self._signal(signal.SIGSTOP)
-        if self.pid is not None:
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-
-    def thaw(self) -> None:
-        """Continues the process with SIGCONT."""
-        self._signal(signal.SIGCONT)
 
     def client(self) -> BaseClient:
         """A client of botocore, which reads and changes the store without the product's own code."""
@@ -189,7 +131,6 @@ class S3Server:
 
     def _keys(self) -> tuple[str, str]:
         """The keys that are stored in the folder; new ones at the first start."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         kept = self.folder / "keys"
         if not kept.exists():
             kept.touch(mode=0o600)
@@ -217,10 +158,6 @@ class S3Server:
             return True
         except OSError:
             return False
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.pid is not None:
-            os.kill(self.pid, number)
 
 
 def build() -> str:
