@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reelwright.media.code_table import code_gain
 from reelwright.media.picture import pixel_format
-from reelwright.restoration.quantise import code_gain, quantise
+from reelwright.restoration.quantise import quantise
 
 
 @pytest.mark.parametrize(("pix_fmt", "top"), [("gray", 255), ("gray10le", 1023), ("yuv420p12le", 4095)])

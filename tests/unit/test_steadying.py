@@ -12,13 +12,13 @@ from reelwright.bus.batch_limits import check_batch
 from reelwright.bus.conversion import corrections_of, frame_from_wire, frame_to_wire
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.steadiness import SteadinessAccount
+from reelwright.media.code_table import code_gain
 from reelwright.media.frame_correction import FrameCorrection, ScenePlace
 from reelwright.media.frame_record import FrameRecord
 from reelwright.media.light_field import terms
 from reelwright.media.picture import PIXEL_FORMATS, Picture, pixel_format
 from reelwright.restoration.chroma import enlarge_chroma
 from reelwright.restoration.deflicker import even_light
-from reelwright.restoration.quantise import code_gain
 from reelwright.restoration.stabilise import Luma, move
 from reelwright.titles.errors import CorruptPayload, UnusableMessage
 from reelwright.wire.frames_pb2 import CorrectionInfo, FrameBatch, FrameInfo, Payload, Work
@@ -30,41 +30,29 @@ TERMS = {"local_x": 0.03, "local_y": -0.02, "local_xy": 0.01, "local_xx": -0.015
 LOCAL = CORRECTION.model_copy(update={**TERMS, "local_lift": 0.7})
 
 
+@pytest.mark.parametrize(("correction", "rounding"), [(CORRECTION, 0.5 + 1e-9), (LOCAL, 0.51)], ids=["whole", "parts"])
 @pytest.mark.parametrize("name", PIXEL_FORMATS)
 @pytest.mark.parametrize("full_range", [False, True])
-def test_light_is_evened_out_at_twelve_bits_in_every_pixel_format(name: str, full_range: bool) -> None:
-    """Luma is gained and offset, chroma keeps its tint, and the mean is right to a tenth of an 8-bit level."""
+def test_light_is_evened_out_at_twelve_bits_in_every_pixel_format(
+    name: str, full_range: bool, correction: FrameCorrection, rounding: float
+) -> None:
+    """Parts are multiplied from black and from neutral, then the whole is gained and offset, exact to the last code."""
     picture = scene(3, name, 48, 32)
-    evened = even_light(picture, CORRECTION, full_range=full_range)
+    evened = even_light(picture, correction, full_range=full_range)
     wider = code_gain(picture.format, pixel_format("gray12le"), full_range=full_range)
     assert (evened.format.depth, evened.format.planes) == (12, picture.format.planes)
-    top = (1 << picture.format.depth) - 1
-    wanted = (1.1 * picture.planes[0].astype(np.float64) - 0.02 * top) * wider
-    assert np.abs(evened.planes[0] - np.clip(wanted, 0, 4095)).max() <= 0.5 + 1e-9
-    for before, after in zip(picture.planes[1:], evened.planes[1:], strict=True):
-        tint = 1.1 * (before.astype(np.float64) - picture.format.neutral) * wider
-        assert np.abs(after - 2048.0 - tint).max() <= 0.5 + 1e-9
-
-
-@pytest.mark.parametrize("name", PIXEL_FORMATS)
-@pytest.mark.parametrize("full_range", [False, True])
-def test_the_light_of_parts_is_evened_out_before_that_of_the_whole(name: str, full_range: bool) -> None:
-    """Luma's distance from black and chroma's from neutral are multiplied by the field, exact to the last code."""
-    picture = scene(3, name, 48, 32)
-    evened = even_light(picture, LOCAL, full_range=full_range)
-    wider = code_gain(picture.format, pixel_format("gray12le"), full_range=full_range)
     top = (1 << picture.format.depth) - 1
     black = 0 if full_range else 16 << (picture.format.depth - 8)
     for index, (before, after) in enumerate(zip(picture.planes, evened.planes, strict=True)):
         rows, columns = before.shape
-        shares = zip(TERMS.values(), terms((rows, columns)), strict=True)
+        shares = zip(correction.local, terms((rows, columns)), strict=True)
         field = np.exp(sum((share * term for share, term in shares), np.zeros(before.shape)))
         fixed = black if index == 0 else picture.format.neutral
         distance = field * (before.astype(np.float64) - fixed)
         wanted = 1.1 * distance * wider + 2048
         if index == 0:
-            wanted = (1.1 * (distance + black) - 0.02 * top) * wider
-        assert np.abs(after - np.clip(wanted, 0, 4095)).max() <= 0.51
+            wanted = np.clip((1.1 * (distance + black) - 0.02 * top) * wider, 0, 4095)
+        assert np.abs(after - wanted).max() <= rounding
 
 
 def test_a_picture_is_lit_alike_in_any_batch() -> None:

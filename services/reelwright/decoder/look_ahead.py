@@ -21,6 +21,7 @@ from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.light_field import gains
 from reelwright.media.registration import relit, small_luma
 from reelwright.media.scene_tracker import Placement, SceneTracker
+from reelwright.media.tone_measurement import code_range
 from reelwright.titles.recipe import Recipe
 
 # Frames on either side that decide on a frame's correction; fewer for large frames, which wait in memory meanwhile.
@@ -37,10 +38,6 @@ _MOST_CONTRAST, _LEAST_CONTRAST = 0.25, 0.002
 # Standard deviations by which five frames in a row may differ: more of them would be a fade that begins, while weave is
 # slow in itself.
 _SLOW_FLICKER, _SLOW_WEAVE = 2.5, 4.5
-
-
-# 8-bit level of black in the studio range (ITU-R BT.709).
-_STUDIO_BLACK = 16
 
 
 def look_ahead(
@@ -61,7 +58,7 @@ def look_ahead(
     reach = max(_LEAST_REACH, min(_MOST_REACH, _HELD_BYTES // frame_bytes - MEAN_REACH))
     tracker = SceneTracker()
     run = _Run(recipe, reach)
-    black = 0 if full_range else _STUDIO_BLACK
+    black, _ = code_range(full_range=full_range)
     if recipe.deflicker == "on":
         measured = local_flicker(frames, frame_bytes, black=black)
     else:

@@ -5,20 +5,18 @@ The decoder, which measures shots, and the worker, which changes pictures, use t
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.code_table import code_gain, deep_format, map_codes
 from reelwright.media.frame_correction import ContrastPoints, FrameFading
-from reelwright.media.picture import Picture, Plane, eight_bits, pixel_format
+from reelwright.media.picture import Picture, eight_bits, pixel_format
 from reelwright.media.tone_measurement import LEVEL_BINS, code_range, reduced
 
 # Parts of a level that `quantile` tells apart.
 PARTS = 64
 # Samples per thousand below the dark and the bright end.
 BLACK, WHITE = 10, 990
-# Rounding is invisible at this depth, while at 8 bits it would leave steps.
-_DEPTH = 12
 # An end that is so close to the format's is that.
 _AT_END = 0.002
 
@@ -74,18 +72,14 @@ def even_contrast(picture: Picture, fading: FrameFading, *, full_range: bool) ->
     if fading.gain == 1:
         return picture
     source = picture.format
-    target = pixel_format(f"{source.name.removesuffix('10le').removesuffix('12le')}{_DEPTH}le")
+    target = deep_format(source)
     codes = np.arange(1 << source.depth, dtype=np.float64)
-    # As `quantise.code_gain` counts.
-    wider = 2.0 ** (_DEPTH - source.depth)
-    step = float(1 << (source.depth - 8))
-    if full_range:
-        wider = ((1 << _DEPTH) - 1) / ((1 << source.depth) - 1)
-        step = ((1 << source.depth) - 1) / 255
+    wider = code_gain(source, target, full_range=full_range)
+    step = code_gain(pixel_format("gray"), source, full_range=full_range)
     black, white = (step * code for code in code_range(full_range=full_range))
     luma = (black + (white - black) * _curve((codes - black) / (white - black), fading)) * wider
     chroma = fading.gain * (codes - source.neutral) * wider + target.neutral
-    planes = [_mapped(plane, luma if index == 0 else chroma) for index, plane in enumerate(picture.planes)]
+    planes = [map_codes(plane, luma if index == 0 else chroma) for index, plane in enumerate(picture.planes)]
     return Picture(target.name, picture.width, picture.height, tuple(planes))
 
 
@@ -98,11 +92,3 @@ def _curve(levels: NDArray[np.float64], fading: FrameFading) -> NDArray[np.float
     pairs.append((1.0, 1.0))
     before, after = zip(*pairs, strict=True)
     return np.where((levels > 0) & (levels < 1), np.interp(levels, before, after), levels)
-
-
-def _mapped(plane: Plane, codes: NDArray[np.float64]) -> Plane:
-    table = np.clip(np.rint(codes), 0, (1 << _DEPTH) - 1).astype(np.uint16)
-    if plane.dtype == np.uint8:
-        return np.asarray(cv2.LUT(plane, table), np.uint16)
-    # A damaged picture may have codes above its depth.
-    return table[np.minimum(plane, len(table) - 1)]

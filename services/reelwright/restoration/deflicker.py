@@ -5,18 +5,16 @@ Where parts of the picture flicker, a smooth field multiplies the light as well.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.code_table import DEPTH, code_gain, deep_format, map_codes
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.light_field import gains
-from reelwright.media.picture import Picture, Plane, pixel_format
+from reelwright.media.picture import Picture, Plane
+from reelwright.media.tone_measurement import code_range
 
 Table = NDArray[np.float64]
-
-# Rounding is invisible at this depth, while at 8 bits it would leave steps.
-_DEPTH = 12
 
 
 def even_light(picture: Picture, correction: FrameCorrection, *, full_range: bool) -> Picture:
@@ -31,16 +29,14 @@ def even_light(picture: Picture, correction: FrameCorrection, *, full_range: boo
         The picture at 12 bits with the same layout; neutral chroma stays neutral.
     """
     source = picture.format
-    target = pixel_format(f"{source.name.removesuffix('10le').removesuffix('12le')}{_DEPTH}le")
+    target = deep_format(source)
     codes = np.arange(1 << source.depth, dtype=np.float64)
-    # As `quantise.code_gain` counts.
-    wider = 2.0 ** (_DEPTH - source.depth)
-    if full_range:
-        wider = ((1 << _DEPTH) - 1) / ((1 << source.depth) - 1)
+    wider = code_gain(source, target, full_range=full_range)
     offset = correction.offset * ((1 << source.depth) - 1)
     luma = (correction.gain * codes + offset) * wider
     chroma = correction.gain * (codes - source.neutral) * wider + target.neutral
-    black = 0 if full_range else 16 << (source.depth - 8)
+    # Black of the full range is 0 at each depth.
+    black = code_range(full_range=full_range)[0] << (source.depth - 8)
     fixed = (luma[black], target.neutral)
     planes = []
     for index, plane in enumerate(picture.planes):
@@ -48,16 +44,8 @@ def even_light(picture: Picture, correction: FrameCorrection, *, full_range: boo
         if any(correction.local):
             planes.append(_locally_mapped(plane, table, fixed[min(index, 1)], correction.local))
         else:
-            planes.append(_mapped(plane, table))
+            planes.append(map_codes(plane, table))
     return Picture(target.name, picture.width, picture.height, tuple(planes))
-
-
-def _mapped(plane: Plane, codes: Table) -> Plane:
-    table = np.clip(np.rint(codes), 0, (1 << _DEPTH) - 1).astype(np.uint16)
-    if plane.dtype == np.uint8:
-        return np.asarray(cv2.LUT(plane, table), np.uint16)
-    # A damaged picture may have codes above its depth.
-    return table[np.minimum(plane, len(table) - 1)]
 
 
 def _locally_mapped(plane: Plane, codes: Table, fixed: float, local: tuple[float, ...]) -> Plane:
@@ -67,4 +55,4 @@ def _locally_mapped(plane: Plane, codes: Table, fixed: float, local: tuple[float
     rows, columns = plane.shape
     distance *= gains(local, (rows, columns))
     distance += np.float32(fixed)
-    return np.asarray(np.clip(np.rint(distance), 0, (1 << _DEPTH) - 1), np.uint16)
+    return np.asarray(np.clip(np.rint(distance), 0, (1 << DEPTH) - 1), np.uint16)

@@ -9,16 +9,6 @@ from numpy.typing import NDArray
 from reelwright.media.picture import PixelFormat, Plane
 
 
-def code_gain(source: PixelFormat, target: PixelFormat, *, full_range: bool) -> float:
-    """Code values of `target` per code value of `source`.
-
-    In studio range, ITU-R BT.709 and BT.2100 multiply code values by two for each bit of depth.
-    """
-    if full_range:
-        return ((1 << target.depth) - 1) / ((1 << source.depth) - 1)
-    return 2.0 ** (target.depth - source.depth)
-
-
 def quantise(samples: NDArray[np.float32], target: PixelFormat, gain: float = 1.0, offset: float = 0.0) -> Plane:
     """Rounds float32 samples times `gain` plus `offset` to integers and clips them to the depth of `target`.
 

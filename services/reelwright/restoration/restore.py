@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.code_table import code_gain
 from reelwright.media.frame_correction import FrameTone, ToneChange
 from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.frame_fidelity import FrameFidelity
@@ -30,7 +31,7 @@ from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import GrainWanted
 from reelwright.restoration.highlights import blown_white, put_back, recovered_detail
 from reelwright.restoration.optical_flow import Codes
-from reelwright.restoration.quantise import code_gain, quantise
+from reelwright.restoration.quantise import quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move
 from reelwright.restoration.synthetic_grain import added_grain, measured_grain
