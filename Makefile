@@ -139,7 +139,7 @@ values: $(VENV)/.dev  ## generate the README of the chart from the comments of i
 	$(BIN)/python -m scripts.values_table
 
 constraints:  ## pin the newest versions that pyproject.toml allows, for CI and images: constraints.txt
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras \
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --all-extras --no-strip-extras \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url pyproject.toml -o constraints.txt
 	$(PYTHON) -m scripts.image_requirements
 
