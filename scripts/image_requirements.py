@@ -24,7 +24,15 @@ def main() -> None:
 
 
 def _compile(name: str, arguments: list[str], text: str | None = None) -> None:
-    options = ["--universal", "--python-version", "3.11", "--no-strip-extras", "--generate-hashes", "--no-annotate", "--no-header"]
+    options = [
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--no-strip-extras",
+        "--generate-hashes",
+        "--no-annotate",
+        "--no-header",
+    ]
     target = ["-c", "constraints.txt", "--no-emit-index-url", "-o", str(FOLDER / f"{name}.txt")]
     # Compiled again from nothing: an old file's versions would be kept.
     (FOLDER / f"{name}.txt").unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 With `--undamaged OTHER` the file also holds a second weight set, for undamaged film: that of OTHER if it has one, or
 else its first. With `--also OTHER` it also holds the weight sets for another scale, in place of those that the first
 file has (`--also-scale` says which of OTHER's). With `--detail OTHER` the network of OTHER's scale gets a set for
-detail that was trained on from its set for damaged film; several files may be named, one for each scale. Each is a
+detail that was trained on from its set for damaged film; several files may be named, one for each scale. With
+`--ensemble 4=2` the networks that enlarge by 4 run on two mirrored copies and the mean counts. Each file is a
 checkpoint of `training.train`, whose averaged weights count, or a safetensors file.
 """
 
@@ -31,7 +32,13 @@ from reelwright.restoration.weight_sets import (
     scale_prefix,
     split_scales,
 )
-from reelwright.restoration.window_network import SCALES, WindowNetwork, networks_from_metadata, networks_to_metadata
+from reelwright.restoration.window_network import (
+    MIRRORINGS,
+    SCALES,
+    WindowNetwork,
+    networks_from_metadata,
+    networks_to_metadata,
+)
 
 
 def read_all(path: Path) -> dict[int, NetworkWeights[Tensor]]:
@@ -129,16 +136,30 @@ def with_detail(
     Raises:
         SystemExit: no first set is of the network of `detail`.
     """
-    if detail.network not in [weights.network for weights in networks]:
+    shapes = detail.network.shapes()
+    if shapes not in [weights.network.shapes() for weights in networks]:
         known = "; ".join(str(weights.network) for weights in networks)
         raise SystemExit(f"a set for detail of another network: {detail.network}, where there are {known}")
     tensors = detail.sets[0].tensors
     return [
         replace(weights, detail=blend(replace(weights, detail=tensors), 0, reach))
-        if weights.network == detail.network
+        if weights.network.shapes() == shapes
         else weights
         for weights in networks
     ]
+
+
+def with_ensemble(weights: NetworkWeights[Tensor], copies: int) -> NetworkWeights[Tensor]:
+    """Weight sets for a scale that run on so many mirrored copies, a key of `window_network.MIRRORINGS`."""
+    sets = [replace(weight_set, network=replace(weight_set.network, ensemble=copies)) for weight_set in weights.sets]
+    return replace(weights, sets=sets)
+
+
+def _scale_and_copies(text: str) -> tuple[int, int]:
+    scale, copies = map(int, text.split("="))
+    if scale not in SCALES or copies not in MIRRORINGS:
+        raise ValueError
+    return scale, copies
 
 
 def main() -> None:
@@ -152,6 +173,9 @@ def main() -> None:
     parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     parser.add_argument("--also-scale", type=int, choices=SCALES, help="which of theirs; the first of each by default")
+    parser.add_argument(
+        "--ensemble", type=_scale_and_copies, nargs="+", default=[], help="SCALE=COPIES, mirrored, that are averaged"
+    )
     given = parser.parse_args()
     found, *others = read_all(given.weights).values()
     if given.undamaged:
@@ -160,6 +184,8 @@ def main() -> None:
     networks = [found, *others]
     for detail in map(read, given.detail):
         networks = with_detail(networks, detail, given.detail_reach)
+    for scale, copies in given.ensemble:
+        networks = [with_ensemble(own, copies) if own.network.scale == scale else own for own in networks]
     write(given.target, *networks, detail_share=given.detail_share)
 
 

@@ -126,7 +126,7 @@ class Training:
         """
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
         planned = replace(Plan(**state["plan"]), steps=self.plan.steps)
-        if state["network"] != asdict(self.net.network) or planned != self.plan:
+        if WindowNetwork(**state["network"]) != self.net.network or planned != self.plan:
             raise SystemExit(f"{path} is of another network or plan: name another file or repeat its options")
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])

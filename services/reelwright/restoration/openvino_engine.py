@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.enlarge import add_residual, mixed_residual
 from reelwright.restoration.models import ModelFile
+from reelwright.restoration.self_ensemble import ensembled
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
 from reelwright.restoration.weight_sets import blend, detail_share, split_scales
 from reelwright.restoration.window_network import (
@@ -92,7 +93,8 @@ class OpenVinoEngine:
         def run(tile: list[Planes]) -> Luma:
             return self._infer(scale, number, share, [*(planes[None] for planes in tile), *constants])
 
-        return run_tiled(planes, run, scale=scale, halo=network.halo, multiple=network.unshuffle, largest=self._largest)
+        mean, multiple = ensembled(run, network.ensemble, _flip), network.unshuffle
+        return run_tiled(planes, mean, scale=scale, halo=network.halo, multiple=multiple, largest=self._largest)
 
     def _infer(self, scale: int, number: int, detail: float, inputs: list[NDArray[Any]]) -> Luma:
         pool = self._pool((scale, number, detail, (inputs[0].shape[2], inputs[0].shape[3])))
@@ -177,6 +179,11 @@ def build_graph(network: WindowNetwork, weights: Mapping[str, NDArray[np.float32
     node = ops.multiply(node, shares.output(network.layers - 1))
     node = ops.depth_to_space(node, "depth_first", network.unshuffle * network.scale)
     return ov.Model([node], [luma, differences, maps, agreement, figures, factors], "reel")
+
+
+def _flip(planes: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
+    # OpenVINO reads arrays as they lie in memory.
+    return np.ascontiguousarray(np.flip(planes, axes))
 
 
 def _scaled(codes: ov.Node, factor: float) -> ov.Node:

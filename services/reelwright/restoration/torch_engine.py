@@ -15,6 +15,7 @@ from torch import Tensor
 from reelwright.restoration.engine import Precision, format_identity
 from reelwright.restoration.enlarge import add_residual, mixed_residual
 from reelwright.restoration.models import ModelFile
+from reelwright.restoration.self_ensemble import ensembled
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
 from reelwright.restoration.weight_sets import blend, detail_share, split_scales
 from reelwright.restoration.window_network import MIDDLE, NetworkInput, input_planes
@@ -101,9 +102,14 @@ class TorchEngine:
 
         def call(tile: list[Tensor], figures: Tensor | None) -> Tensor:
             assert figures is not None
-            luma, *codes = tile
-            differences, maps, agreement = (planes.float() * (1 / 255) for planes in codes)
-            return net.residual(luma, differences, maps, agreement, figures.to(self._device))
+            there = figures.to(self._device)
+
+            def residual(planes: list[Tensor]) -> Tensor:
+                luma, differences, maps, agreement = planes
+                return net.residual(luma, differences, maps, agreement, there)
+
+            mean = ensembled(residual, net.network.ensemble, torch.flip)
+            return mean([tile[0], *(codes.float() * (1 / 255) for codes in tile[1:])])
 
         return call
 

@@ -32,6 +32,13 @@ FIGURES = 4
 DIFFERENCE_GAIN = 4.0
 # Enlargements that there are networks for.
 SCALES = (2, 3, 4)
+# Axes along which each copy of a self-ensemble is mirrored, by the number of copies. Of two one is turned by half: this
+# gained more than mirroring it along one side (docs/training.md).
+MIRRORINGS: dict[int, tuple[tuple[int, ...], ...]] = {
+    1: ((),),
+    2: ((), (-2, -1)),
+    4: ((), (-1,), (-2,), (-2, -1)),
+}
 # Factors are positive, so that an engine may move them across a ReLU. Those of trained networks are 0.7 to 1.4.
 LEAST_FACTOR = 1 / 16
 # Neurons of the small net.
@@ -66,12 +73,14 @@ class WindowNetwork:
         layers: convolutions in all, the first and the last included.
         unshuffle: pixels per side that are folded into channels before the first; agreement maps are made for 2.
         scale: enlargement.
+        ensemble: mirrored copies of the input whose results are averaged (`self_ensemble`). Weights serve any number.
     """
 
     channels: int = 64
     layers: int = 10
     unshuffle: int = 2
     scale: int = 2
+    ensemble: int = 1
 
     @property
     def inputs(self) -> int:
@@ -105,10 +114,11 @@ class WindowNetwork:
             ValueError: there is no such network.
         """
         try:
+            # Files made before there were self-ensembles do not name one. All else is complete: nothing is guessed.
+            fields = {"ensemble": 1, **fields}
             network = cls(**fields)
-            # A description is complete; what it leaves out is not guessed.
             sound = fields == asdict(network) and network.channels > 0 and network.layers > 1
-            sound = sound and network.unshuffle == 2 and network.scale in SCALES
+            sound = sound and network.unshuffle == 2 and network.scale in SCALES and network.ensemble in MIRRORINGS
         except TypeError:
             sound = False
         if not sound:
