@@ -48,13 +48,15 @@ def main() -> None:
         model = resolve_model(name)
         assert model.networks, "only networks on windows"
         network = model.networks[""]
+        passes = network.ensemble
         macs = sum(np.prod(shape) for shape in network.shapes().values() if len(shape) == 4) / 4
-        print(f"{name}: {macs / 1000:.0f} kMAC for each pixel of the source; {deviation(model)}")
+        print(f"{name}: {passes * macs / 1000:.0f} kMAC for each pixel of the source; {deviation(model)}")
         threads = os.cpu_count() or 1
         for rows, columns in SIZES:
             plain, captured = network_rates(network, rows, columns)
             share = captured * 2 * macs * rows * columns / peak
-            print(f"  {columns}x{rows}: network {plain:.0f} frames/s, captured {captured:.0f}, {share:.0%} of the peak")
+            alone = f"network {plain / passes:.0f} frames/s, captured {captured / passes:.0f}, {share:.0%} of the peak"
+            print(f"  {columns}x{rows}: {alone}")
             print(f"    whole chain on {threads} threads {chain_rate(model, rows, columns, threads):.1f}", flush=True)
 
 

@@ -16,7 +16,7 @@ from reelwright.media.picture import Picture
 from reelwright.restoration.engine import Precision
 from reelwright.restoration.engine_factory import create_engine, engine_identity
 from reelwright.restoration.frame_windows import FrameWindows
-from reelwright.restoration.models import resolve_model
+from reelwright.restoration.models import ModelFile, resolve_model
 from reelwright.restoration.openvino_engine import OpenVinoEngine
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.restore import Restorer
@@ -29,7 +29,7 @@ from tests.support.windows import codes, decibels, grainy, panned
 
 Luma = NDArray[np.float32]
 
-REEL_S = resolve_model("reel-s")
+REEL_S, REEL_M = resolve_model("reel-s"), resolve_model("reel-m")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 SPAN = Path(__file__).resolve().parents[3] / "shared" / "weights" / "span_x2_ch48.safetensors"
 PICKLE = SPAN.with_name("realesr-animevideov3.pth")
@@ -57,12 +57,13 @@ def frame(width: int = 200, height: int = 150, index: int = 0) -> tuple[Luma, Ne
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("size", [(200, 150), (161, 121)])
-def test_tiles_change_no_pixel(precision: Precision, size: tuple[int, int]) -> None:
-    """Tiles of several sizes give the same bits as one tile over the frame."""
+@pytest.mark.parametrize("model", [REEL_S, REEL_M])
+def test_tiles_change_no_pixel(model: ModelFile, precision: Precision, size: tuple[int, int]) -> None:
+    """Tiles of several sizes give the same bits as one tile over the frame, with mirrored copies too."""
     inputs = frame(*size)
-    whole = OpenVinoEngine(REEL_S, threads=1, streams=1, precision=precision).upscale(*inputs, 2)
+    whole = OpenVinoEngine(model, threads=1, streams=1, precision=precision).upscale(*inputs, 2)
     for largest in ((64, 72), (96, 1344), (100, 90)):
-        tiled = OpenVinoEngine(REEL_S, threads=1, streams=1, precision=precision, largest=largest).upscale(*inputs, 2)
+        tiled = OpenVinoEngine(model, threads=1, streams=1, precision=precision, largest=largest).upscale(*inputs, 2)
         assert np.array_equal(tiled, whole), largest
 
 
