@@ -13,7 +13,7 @@ from reelwright.local.recommendation import recommend
 from reelwright.media.probe import probe
 from reelwright.titles.overrides import resolve_recipe
 from tests.support import clips
-from tests.support.films import gray_in_colour, real_film, unsteady_film
+from tests.support.films import gray_in_colour, locally_flickering_film, real_film, unsteady_film
 
 STEADY = FilmMeasurement(
     frames=288,
@@ -27,6 +27,7 @@ STEADY = FilmMeasurement(
     sharpness=0.4,
     dusty=0.1,
     flicker=0.1,
+    local_flicker=0.0,
     weave=0.05,
     dark=0.1,
     bright=0.01,
@@ -43,6 +44,7 @@ OLD = {"colour": False, "flicker": 2.0, "weave": 1.5, "grain": 8.0}
         ({"grain": 0.5}, "gentle", {}),
         ({"field_order": "tff"}, "television", {}),
         ({"flicker": 1.0}, "faithful", {"deflicker": "on"}),
+        ({"local_flicker": 1.0}, "faithful", {"deflicker": "on"}),
         ({"weave": 1.0, "height": 240}, "faithful", {"stabilise": "on", "scale": "4"}),
         (OLD, "newsreel", {"tone.shadows": "0"}),
         ({**OLD, "dark": 0.4, "shadows": 1.2, "bright": 0.2, "highlights": 0.6}, "war-film", {"tone.shadows": "0.7"}),
@@ -65,6 +67,17 @@ def test_an_unsteady_film_gets_steady(capsys: pytest.CaptureFixture[str]) -> Non
     assert first.startswith(f"reelwright restore {source} --recipe faithful")
     assert "--set deflicker=on --set stabilise=on" in first
     assert any(reason.strip().startswith("flicker of ") for reason in reasons)
+
+
+@pytest.mark.parametrize("name", ["chaplin", "bikes"])
+def test_flicker_of_parts_of_a_real_film_is_found(name: str) -> None:
+    """Parts that flicker by 3 % against each other while the mean is steady ask for deflicker, and only they do."""
+    source, flickering = real_film(name), locally_flickering_film(name, 0.03)
+    steady, found = measure_film(probe(str(source))), measure_film(probe(str(flickering)))
+    assert steady.local_flicker < 0.2
+    assert 1.5 < found.local_flicker < 4.5
+    (reason,) = (each for each in recommend(found).reasons if each.endswith("deflicker=on"))
+    assert f"of parts of the picture {found.local_flicker:.1f} %" in reason
 
 
 def test_an_interlaced_film_is_television(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,10 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from reelwright.media.picture import Picture
+from reelwright.media.probe import probe
+from reelwright.media.reader import FrameReader
 from reelwright.restoration.window_network import WindowNetwork, networks_to_metadata
+from reelwright.titles.recipe import Recipe
 from scripts.demo import fetch_clip
 from tests.support import clips
 from tests.support.clipmaker import Film, write_film
@@ -135,5 +138,20 @@ def one_sided_film(frames: int) -> Path:
         light = 1 + rng.normal(0, 0.05) * np.linspace(-1, 1, 144, dtype=np.float32)
         luma = np.clip(np.rint(still * light), 0, 255).astype(np.uint8)
         pictures.append(Picture("yuv420p", 144, 96, (luma, *chroma)))
+    write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1"))
+    return path
+
+
+@cache
+def locally_flickering_film(name: str, deviation: float) -> Path:
+    """The luma of `real_film`, whose parts flicker by this share of the light while the mean of each frame stays."""
+    path = clips.clip_folder() / f"locally-flickering-{name}-{deviation}.mkv"
+    rng, pictures = np.random.default_rng(8), []
+    for frame in FrameReader(probe(str(real_film(name))), Recipe()):
+        luma = frame.picture.planes[0] - 16.0
+        y, x = (np.linspace(-(1.5**0.5), 1.5**0.5, count) for count in luma.shape)
+        lit = luma * (1 + deviation * (rng.normal() * y[:, None] + rng.normal() * x))
+        lit = 16 + lit * (luma.mean() / lit.mean())
+        pictures.append(Picture("gray", *luma.shape[::-1], (np.clip(np.rint(lit), 0, 255).astype(np.uint8),)))
     write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1"))
     return path

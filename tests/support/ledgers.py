@@ -220,9 +220,10 @@ def _put_worst(
         ledger.pictures.put_shown(number, worst, shown)
 
 
-def fidelity_of(**figures: float) -> FrameFidelity:
-    """A frame with these figures; the others are 0."""
-    return FrameFidelity(**{**dict.fromkeys(FrameFidelity.model_fields, 0.0), **figures})
+def fidelity_of(**figures: float | Sequence[int]) -> FrameFidelity:
+    """A frame with these figures; the others are 0, and it has no cells."""
+    names = {name for name, each in FrameFidelity.model_fields.items() if each.annotation is float}
+    return FrameFidelity(**{**dict.fromkeys(names, 0.0), **figures})
 
 
 def manifest_of_shots(

@@ -225,13 +225,30 @@ def test_any_size_is_measured(rows: int, columns: int, scale: int) -> None:
     assert found.invention == 0
 
 
+def test_cells_have_the_mean_luma_of_their_part() -> None:
+    """4x6 cells, row by row, in sixteenths of a level; pictures with fewer samples have none."""
+    luma = np.repeat(np.repeat(np.arange(24, dtype=np.float32).reshape(4, 6), 10, axis=0), 11, axis=1) * 5 * LEVEL
+    found = measured(luma, enlarged(luma, 2))
+    assert found.cells_before == tuple(80 * cell for cell in range(24))
+    assert np.abs(np.subtract(found.cells_after, found.cells_before)).max() <= 8
+    tiny = measured(luma[:3], enlarged(luma[:3], 2))
+    assert (tiny.cells_before, tiny.cells_after) == ((), ())
+
+
+@pytest.mark.parametrize(("before", "after"), [(24, 0), (0, 24), (23, 23), (25, 25), (24, 23)])
+def test_another_number_of_cells_is_refused(before: int, after: int) -> None:
+    """A frame has all cells before and after, or none."""
+    with pytest.raises(CorruptPayload, match=f"mean luma of {before} and {after} cells"):
+        fidelity_from_wire(FidelityInfo(cells_before=[1] * before, cells_after=[1] * after))
+
+
 def test_fidelity_arrives_as_it_was_sent() -> None:
     """Each figure of a frame is the same after its way over the bus."""
     found = measured(detailed(4), enlarged(detailed(), 2))
     assert fidelity_from_wire(FidelityInfo.FromString(fidelity_to_wire(found).SerializeToString())) == found
 
 
-@pytest.mark.parametrize("figure", sorted(FrameFidelity.model_fields))
+@pytest.mark.parametrize("figure", sorted(FrameFidelity.model_fields.keys() - {"cells_before", "cells_after"}))
 @pytest.mark.parametrize("value", [-5000.0, 5000.0, float("nan"), float("inf")])
 def test_a_figure_out_of_its_range_is_refused(figure: str, value: float) -> None:
     """A figure that no worker can have measured never reaches the ledger."""

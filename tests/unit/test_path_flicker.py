@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.decoder.flicker_evidence import evidence
 from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
+from reelwright.media.flicker_evidence import evidence
 from reelwright.media.picture import eight_bits
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader

@@ -17,7 +17,7 @@ from tests.support.ledgers import planned
 def test_shots_cover_the_film_once(lengths: list[int]) -> None:
     """Shots cover the film without gap or overlap, and each has one of its own previews."""
     frames = planned(lengths)
-    shots = list(shots_of(MeasuredFrame(frame) for frame in frames))
+    shots = list(shots_of((MeasuredFrame(frame) for frame in frames), full_range=False))
     assert [shot.frames for shot in shots] == lengths
     assert [shot.first_frame for shot in shots] == [sum(lengths[:i]) for i in range(len(lengths))]
     for shot in shots:
@@ -35,7 +35,7 @@ def test_a_shot_has_the_mean_of_what_was_measured_in_its_frames() -> None:
         None,
     ]
     changed = [None, None, ToneChange(brightness=1, changed=0.2), ToneChange(brightness=-2, changed=0)]
-    first, second, third = shots_of(map(MeasuredFrame, planned((2, 1, 1)), measured, changed))
+    first, second, third = shots_of(map(MeasuredFrame, planned((2, 1, 1)), measured, changed), full_range=False)
     assert (first.tone_change, second.tone_change, third.tone_change) == (None, *changed[2:])
     assert first.damage == ShotDamage(grain=6, dust_frames=0.5, **figures)
     assert second.damage == ShotDamage(grain=2, dust_frames=0, **figures)

@@ -222,4 +222,5 @@ def _figures(message: Message, kind: type[Figures], what: str) -> Figures:
         return kind.model_validate({name: getattr(message, name) for name in kind.model_fields})
     except ValidationError as error:
         first = error.errors()[0]
-        raise CorruptPayload(f"{what}, {first['loc'][0]}: {first['msg']}") from None
+        where = ", ".join([what, *(str(each) for each in first["loc"][:1])])
+        raise CorruptPayload(f"{where}: {first['msg']}") from None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from reelwright.decoder.flicker_evidence import LEAST_CHANGES, Evidence, Numbers, evidence, usual_change
+from reelwright.media.flicker_evidence import LEAST_CHANGES, Evidence, Numbers, evidence, usual_change
 from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.light_field import TERMS
 from reelwright.media.local_light import UNIT, LocalChange, local_change
@@ -121,6 +121,25 @@ class _Part:
         return LocalFlicker(frame, small, tuple(found))
 
 
+def flicker_of(changes: Sequence[LocalChange]) -> float | None:
+    """How much parts of a picture flicker: standard deviation over the picture and the frames, as a share of the light.
+
+    Args:
+        changes: from frame to frame, of frames in a row.
+
+    Returns:
+        What is beyond the error of the measurement; None for fewer than seven changes.
+    """
+    if len(changes) < LEAST_CHANGES:
+        return None
+    squares = 0.0
+    for term, path in enumerate(np.stack([each.terms for each in changes]).T):
+        noise = math.fsum(each.variances[term] for each in changes) / len(changes)
+        # As in `correction`.
+        squares += max(0.0, evidence(path, _largest(path)).flicker - noise / 2)
+    return math.sqrt(squares) / UNIT
+
+
 def correction(changes: Numbers, before: int, noise: float) -> float:
     """What is added to a path at a frame to take its flicker away.
 
@@ -132,7 +151,7 @@ def correction(changes: Numbers, before: int, noise: float) -> float:
     Returns:
         The correction as a share, -0.15 to 0.15; 0 where no flicker is found.
     """
-    largest = min(max(usual_change(changes, _FLASH), round(_LEAST_FLASH * UNIT)), round(_MOST_FLICKER * UNIT))
+    largest = _largest(changes)
     found = evidence(changes, largest)
     # Of two measured changes that adjoin, the errors of the picture between them are opposite.
     unseen = (_UNSEEN * UNIT) ** 2 + noise / 2
@@ -146,6 +165,11 @@ def correction(changes: Numbers, before: int, noise: float) -> float:
     walk = _walk(np.clip(changes, -largest, largest), noise, found) / found.flicker
     change = share * _smooth(path[first : last + 1], before - first, walk) / UNIT
     return round(min(max(change, -_MOST_FLICKER), _MOST_FLICKER), _DIGITS) + 0.0
+
+
+def _largest(changes: Numbers) -> int:
+    """The largest change that is not the scene's."""
+    return min(max(usual_change(changes, _FLASH), round(_LEAST_FLASH * UNIT)), round(_MOST_FLICKER * UNIT))
 
 
 def _walk(changes: Numbers, noise: float, found: Evidence) -> float:

@@ -16,12 +16,12 @@ import numpy as np
 from reelwright.decoder.local_flicker import NO_GAINS, LocalFlicker, local_flicker
 from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
+from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.light_field import gains
 from reelwright.media.registration import relit, small_luma
 from reelwright.media.scene_tracker import Placement, SceneTracker
-from reelwright.media.tone_measurement import code_range
 from reelwright.titles.recipe import Recipe
 
 # Frames on either side that decide on a frame's correction; fewer for large frames, which wait in memory meanwhile.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reelwright.decoder.flicker_evidence import LEAST_CHANGES, Evidence, evidence, usual_change
 from reelwright.decoder.path_smoothing import Path
+from reelwright.media.flicker_evidence import LEAST_CHANGES, Evidence, evidence, usual_change
 
 # Flicker's standard deviation up to which it is not corrected: share of the scene's level, and change of contrast,
 # which grain and motion leave less exact. From twice as much on all of it is.

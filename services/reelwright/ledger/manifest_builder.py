@@ -18,6 +18,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.shot_entries import shots_of
 from reelwright.ledger.shot_fidelity import CurveAccount
 from reelwright.ledger.steadiness import SteadinessAccount
+from reelwright.media.colour import RANGE_FULL
 from reelwright.media.frame_record import FrameRecord
 from reelwright.titles.errors import LedgerError
 from reelwright.titles.identity import engine_matches
@@ -89,9 +90,9 @@ class _FrameAccount:
                 self.source_pts.append(frame.record.pts)
                 yield frame
 
-    def shots(self, records: Iterable[SegmentRecord]) -> tuple[ShotEntry, ...]:
+    def shots(self, records: Iterable[SegmentRecord], *, full_range: bool) -> tuple[ShotEntry, ...]:
         """The shots of the records' frames; collects what the manifest needs."""
-        found = list(shots_of(self.collect(records)))
+        found = list(shots_of(self.collect(records), full_range=full_range))
         pairs = zip(found, self.steadiness.shots(), strict=True)
         return tuple(shot.model_copy(update={"steadiness": steadiness}) for shot, steadiness in pairs)
 
@@ -115,7 +116,7 @@ def build_manifest(ledger: RunLedger, film: FilmFacts) -> Manifest:
         raise LedgerError(f"run {ledger.run}: the source was not read to its end, so there is no manifest")
     recipe, video = title.request.recipe, title.source.video
     account = _FrameAccount(edits=EditAccount(recipe, is_deinterlaced(recipe, video)))
-    shots = account.shots(_checked_records(ledger, end))
+    shots = account.shots(_checked_records(ledger, end), full_range=video.colour.range == RANGE_FULL)
     _check_times(ledger.run, film, account.source_pts, video.time_base)
     for spent in (film.seconds, end.seconds):
         account.seconds.update(spent)

@@ -14,6 +14,7 @@ from reelwright.ledger.manifest_builder import limited_notes
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.shot_entries import shots_of
 from reelwright.ledger.shot_fidelity import CurveAccount, FrameCurves
+from reelwright.media.colour import RANGE_FULL
 
 
 class RestoredShot(BaseModel):
@@ -50,7 +51,8 @@ def with_shot(manifest: Manifest, shot: RestoredShot, edits: EditAccount, film: 
         edits.add(index, frame)
         curves.add(frame.fidelity)
     shots = list(manifest.shots)
-    shots[shot.index] = _entry(shot, frames.start)
+    full_range = manifest.source.video.colour.range == RANGE_FULL
+    shots[shot.index] = _entry(shot, frames.start, full_range=full_range)
     steps = _merged(manifest.edits, edits.steps(), frames)
     outdated = limited_notes(manifest.shots, manifest.edits)
     notes = [note for note in manifest.notes if note not in outdated]
@@ -68,8 +70,8 @@ def with_shot(manifest: Manifest, shot: RestoredShot, edits: EditAccount, film: 
     return manifest.model_copy(update=changes)
 
 
-def _entry(shot: RestoredShot, first: int) -> ShotEntry:
-    (entry,) = shots_of(shot.frames)
+def _entry(shot: RestoredShot, first: int, *, full_range: bool) -> ShotEntry:
+    (entry,) = shots_of(shot.frames, full_range=full_range)
     fidelity = entry.fidelity
     if fidelity is not None:
         fidelity = fidelity.model_copy(update={"worst_frame": first + fidelity.worst_frame})

@@ -10,22 +10,25 @@ from reelwright.ledger.manifest import ShotDamage, ShotEntry
 from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.ledger.shot_contrast import ContrastSums
 from reelwright.ledger.shot_fidelity import ShotFidelitySums
+from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import ToneChange
 
 
-def shots_of(frames: Iterable[MeasuredFrame]) -> Iterator[ShotEntry]:
+def shots_of(frames: Iterable[MeasuredFrame], *, full_range: bool) -> Iterator[ShotEntry]:
     """The shots of a film in order, each with its last preview, or its first frame if it has no preview.
 
     Args:
         frames: the film's frames, each with what was measured and what was changed in it.
+        full_range: whether the source's code values use the whole depth or the studio range.
     """
     first, count, preview = 0, 0, 0
-    sums = _ShotSums()
+    black, _ = code_range(full_range=full_range)
+    sums = _ShotSums(ShotFidelitySums(black))
     for index, frame in enumerate(frames):
         if frame.record.shot_start and count:
             yield sums.shot(first, count, preview)
             first, count, preview = index, 0, index
-            sums = _ShotSums()
+            sums = _ShotSums(ShotFidelitySums(black))
         count += 1
         preview = index if frame.record.preview else preview
         sums.add(index, frame)
@@ -38,21 +41,21 @@ class _ShotSums:
     """Sums of what was measured and changed in the frames of a shot.
 
     Attributes:
+        fidelity: what was measured in the restored frames.
         frames: number of frames with a measurement.
         dusty: those of them with dust.
         sums: sum of each figure of FrameDamage but dust.
         changed_frames: number of frames whose tone was changed.
         changes: sum of each figure of ToneChange.
-        fidelity: what was measured in the restored frames.
         contrast: where their dark and bright ends lie.
     """
 
+    fidelity: ShotFidelitySums
     frames: int = 0
     dusty: int = 0
     sums: Counter[str] = field(default_factory=Counter)
     changed_frames: int = 0
     changes: Counter[str] = field(default_factory=Counter)
-    fidelity: ShotFidelitySums = field(default_factory=ShotFidelitySums)
     contrast: ContrastSums = field(default_factory=ContrastSums)
 
     def add(self, index: int, frame: MeasuredFrame) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
+from reelwright.ledger.shot_flicker import ShotFlickerSums
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_fidelity import FrameFidelity
 
@@ -25,10 +25,6 @@ _MEANS = (
     "scratched",
     "held_back",
 )
-# Levels of independent flicker have this variance, less the mean of both neighbours.
-_VARIANCE = 1.5
-# In black film a level more or less is nothing.
-_LEAST_LEVEL = 8.0
 
 
 class ShotFidelity(BaseModel):
@@ -49,6 +45,10 @@ class ShotFidelity(BaseModel):
         brightness: by how many levels the mean luma rose.
         flicker_before: root mean square of a frame's mean luma less that of its neighbours, in per cent of it.
         flicker_after: the same in the restored frames.
+        local_flicker_before: how much parts of the picture flicker against each other (`media.cell_light`): standard
+            deviation over the picture and the frames, in per cent of the light. None when the shot has fewer than eight
+            frames or very small ones, or a worker of an earlier version restored a part of it.
+        local_flicker_after: the same in the restored frames.
         worst_frame: index in the title of the frame with the most `unsupported` and `coarse_difference` together.
         worst: what it has of both together, in levels.
     """
@@ -69,6 +69,8 @@ class ShotFidelity(BaseModel):
     brightness: float
     flicker_before: float
     flicker_after: float
+    local_flicker_before: float | None = None
+    local_flicker_after: float | None = None
     worst_frame: int
     worst: float
 
@@ -87,11 +89,20 @@ def film_fidelity(shots: Iterable[tuple[ShotFidelity | None, int]]) -> ShotFidel
         powers = sum(getattr(found, name) ** power * frames for found, frames in known)
         return round(float((powers / total) ** (1 / power)), 6)
 
+    def known_mean(name: str) -> float | None:
+        values = [(value, frames) for found, frames in known if (value := getattr(found, name)) is not None]
+        if not values:
+            return None
+        squares = sum(value**2 * frames for value, frames in values)
+        return round(math.sqrt(squares / sum(frames for _, frames in values)), 6)
+
     worst = max((found for found, _ in known), key=lambda found: found.worst)
     return ShotFidelity(
         **{name: mean(name) for name in (*_MEANS, "brightness")},
         flicker_before=mean("flicker_before", 2),
         flicker_after=mean("flicker_after", 2),
+        local_flicker_before=known_mean("local_flicker_before"),
+        local_flicker_after=known_mean("local_flicker_after"),
         tint=max(found.tint for found, _ in known),
         worst_frame=worst.worst_frame,
         worst=worst.worst,
@@ -152,45 +163,25 @@ class CurveAccount:
 
 
 @dataclass(slots=True)
-class _Flicker:
-    """How the mean luma of frames in a row changes, without what changes evenly, as a fade does."""
-
-    total: float = 0.0
-    _count: int = 0
-    _squares: float = 0.0
-    _latest: deque[float] = field(default_factory=lambda: deque(maxlen=3))
-
-    def add(self, level: float) -> None:
-        self.total += level
-        self._count += 1
-        self._latest.append(level)
-        if len(self._latest) == 3:
-            before, middle, after = self._latest
-            self._squares += (middle - (before + after) / 2) ** 2
-
-    def per_cent(self) -> float:
-        if self._count < 3:
-            return 0.0
-        level = max(self.total / self._count, _LEAST_LEVEL)
-        return round(math.sqrt(self._squares / (self._count - 2) / _VARIANCE) / level * 100, 3)
-
-
-@dataclass(slots=True)
 class ShotFidelitySums:
     """Sums over the frames of a shot, which are added in order.
 
     Attributes:
+        black: level of black, in 8-bit levels.
         frames: number of frames.
         missing: whether one of them was not measured.
     """
 
+    black: int
     frames: int = 0
     missing: bool = False
     _sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_MEANS, 0.0))
     _tint: float = 0.0
     _worst: tuple[float, int] = (-1.0, 0)
-    _before: _Flicker = field(default_factory=_Flicker)
-    _after: _Flicker = field(default_factory=_Flicker)
+    _flicker: ShotFlickerSums = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._flicker = ShotFlickerSums(self.black)
 
     def add(self, index: int, found: FrameFidelity | None, correction: FrameCorrection | None) -> None:
         """Adds the next frame.
@@ -209,9 +200,7 @@ class ShotFidelitySums:
         self._tint = max(self._tint, found.tint)
         # Of equal frames the first one counts.
         self._worst = max(self._worst, (found.departure, -index))
-        even = correction or FrameCorrection()
-        self._before.add((found.level_before - 255 * even.offset) / even.gain - even.local_lift)
-        self._after.add(found.level_after)
+        self._flicker.add(found, correction)
 
     def shot(self) -> ShotFidelity | None:
         """The shot of these frames; None when one of them was not measured."""
@@ -221,9 +210,8 @@ class ShotFidelitySums:
         return ShotFidelity(
             **{name: round(total / self.frames, 6) for name, total in self._sums.items()},
             tint=self._tint,
-            brightness=round((self._after.total - self._before.total) / self.frames, 3),
-            flicker_before=self._before.per_cent(),
-            flicker_after=self._after.per_cent(),
+            brightness=round(self._flicker.brightness / self.frames, 3),
+            **self._flicker.figures(),
             worst_frame=-frame,
             worst=round(worst, 3),
         )

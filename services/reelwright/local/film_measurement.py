@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from reelwright.decoder.local_flicker import flicker_of
 from reelwright.decoder.path_smoothing import unsteadiness
-from reelwright.media.colour import RANGE_FULL
+from reelwright.media.colour import RANGE_FULL, code_range
 from reelwright.media.frame_damage import FrameDamage
+from reelwright.media.local_light import LocalChange, local_change
 from reelwright.media.picture import Picture, without_neutral_chroma
+from reelwright.media.registration import small_luma
 from reelwright.media.sampled_pictures import sampled_pictures
 from reelwright.media.scene_tracker import Placement, SceneTracker
 from reelwright.media.source_info import SourceInfo
@@ -58,6 +62,7 @@ class FilmMeasurement(BaseModel):
         sharpness: energy of the finest detail relative to that of detail twice as large, 0 to 1.
         dusty: share of the runs with dust.
         flicker: what changes faster than within half a second in the scene's light, in per cent of it.
+        local_flicker: what parts of the picture flicker against each other, in per cent of the light.
         weave: the same of its place, in samples.
         dark: share of all pixels in deep shadow.
         bright: share of all pixels close to white.
@@ -77,6 +82,7 @@ class FilmMeasurement(BaseModel):
     sharpness: float
     dusty: float
     flicker: float
+    local_flicker: float
     weave: float
     dark: float
     bright: float
@@ -92,6 +98,7 @@ class _Sums:
     colour: bool = False
     damage: list[FrameDamage] = field(default_factory=list)
     flicker: list[float] = field(default_factory=list)
+    local_flicker: list[float] = field(default_factory=list)
     weave: list[float] = field(default_factory=list)
     tone: list[ToneCounts] = field(default_factory=list)
 
@@ -111,7 +118,7 @@ def measure_film(info: SourceInfo) -> FilmMeasurement:
         _add_picture(sums, pictures, full_range=full_range)
         # Following the scene takes most of the time, and a weave is the same all over a film.
         if number % 2 == 0:
-            _add_motion(sums, pictures)
+            _add_motion(sums, pictures, black=code_range(full_range=full_range)[0])
     if not sums.frames:
         raise InputError("none of the sampled frames decodes", info.location, "give a file whose film is in it")
     counts = ToneCounts.unpacked(np.sum([each.packed() for each in sums.tone], axis=0))
@@ -130,6 +137,7 @@ def measure_film(info: SourceInfo) -> FilmMeasurement:
         sharpness=_median([each.sharpness for each in sums.damage], 3),
         dusty=round(float(np.mean([each.dust > 0 for each in sums.damage])), 3),
         flicker=_median(sums.flicker, 2),
+        local_flicker=_median(sums.local_flicker, 2),
         weave=_median(sums.weave, 3),
         dark=round(float(counts.levels[level < _DEEP].sum()) / pixels, 3),
         bright=round(float(counts.levels[level > _CLOSE].sum()) / pixels, 3),
@@ -159,15 +167,20 @@ def _add_picture(sums: _Sums, pictures: Sequence[Picture], *, full_range: bool) 
     sums.tone.append(count_tone(pictures[-1], full_range=full_range))
 
 
-def _add_motion(sums: _Sums, pictures: Sequence[Picture]) -> None:
+def _add_motion(sums: _Sums, pictures: Sequence[Picture], *, black: int) -> None:
     tracker = SceneTracker()
-    places = [tracker.place(picture, shot_start=index == 0) for index, picture in enumerate(pictures)]
+    small = [small_luma(picture) for picture in pictures]
+    places = [tracker.place_small(each, shot_start=index == 0) for index, each in enumerate(small)]
     linked = _longest_linked(places)
     if len(linked) >= _LEAST_FRAMES:
         level = max(_LEAST_LEVEL, float(np.mean([each.level for each in linked])))
         sums.flicker.append(100 * _unsteady([each.light for each in linked]) / level)
         across, along = (_unsteady([getattr(each, name) for each in linked]) for name in ("right", "down"))
         sums.weave.append(math.hypot(across, along))
+    changes = [local_change(*pair, black=black) for pair in pairwise(small)]
+    flicker = flicker_of(_longest_compared(changes))
+    if flicker is not None:
+        sums.local_flicker.append(100 * flicker)
 
 
 def _longest_linked(places: Sequence[Placement]) -> list[Placement]:
@@ -176,6 +189,16 @@ def _longest_linked(places: Sequence[Placement]) -> list[Placement]:
     current: list[Placement] = []
     for place in places:
         current = [*current, place] if place.linked else [place]
+        longest = max(longest, current, key=len)
+    return longest
+
+
+def _longest_compared(changes: Sequence[LocalChange | None]) -> list[LocalChange]:
+    """The most changes in a row that were measured."""
+    longest: list[LocalChange] = []
+    current: list[LocalChange] = []
+    for change in changes:
+        current = [] if change is None else [*current, change]
         longest = max(longest, current, key=len)
     return longest
 

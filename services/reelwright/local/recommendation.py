@@ -11,7 +11,8 @@ from reelwright.local.film_measurement import FilmMeasurement
 from reelwright.titles.recipe import Recipe, value_of
 from reelwright.titles.recipe_parsing import load_recipe
 
-# Flicker in per cent of the light, and weave as a share of the picture's height; a camera in the hand shows less of it.
+# Flicker in per cent of the light, of the whole picture or of its parts. Weave as a share of the picture's height; a
+# camera in the hand shows less of it.
 _FLICKER, _WEAVE = 0.5, 0.0012
 _STRONG_GRAIN, _WEAK_GRAIN = 6.0, 1.5
 _BLOCKS = 0.35
@@ -53,7 +54,7 @@ def recommend(found: FilmMeasurement) -> Recommendation:
 
 
 def _named(found: FilmMeasurement) -> tuple[str, str]:
-    unsteady = found.flicker >= _FLICKER or _weaves(found)
+    unsteady = _flickers(found) or _weaves(found)
     if found.field_order in {"tff", "bff"}:
         return "television", f"interlaced ({found.field_order}): a video recording"
     if not found.colour and unsteady:
@@ -63,6 +64,10 @@ def _named(found: FilmMeasurement) -> tuple[str, str]:
     if found.grain < _WEAK_GRAIN and not unsteady and found.blockiness < _BLOCKS:
         return "gentle", f"steady, with little grain ({found.grain:.1f} levels) and few blocks: little is to be done"
     return "faithful", f"{'colour' if found.colour else 'black and white'}, no damage that asks for a recipe of its own"
+
+
+def _flickers(found: FilmMeasurement) -> bool:
+    return max(found.flicker, found.local_flicker) >= _FLICKER
 
 
 def _weaves(found: FilmMeasurement) -> bool:
@@ -87,10 +92,14 @@ def _glare(found: FilmMeasurement) -> float:
 
 def _choices(found: FilmMeasurement) -> list[tuple[str, str, str]]:
     """Key, value and reason of each choice; the value is empty where the recipe decides."""
-    flickers, weaves = found.flicker >= _FLICKER, _weaves(found)
+    flickers, weaves = _flickers(found), _weaves(found)
     shadows, glare = _shadows(found), _glare(found)
     choices = [
-        ("deflicker", "on" if flickers else "off", f"flicker of {found.flicker:.1f} % of the light"),
+        (
+            "deflicker",
+            "on" if flickers else "off",
+            f"flicker of {found.flicker:.1f} % of the light, of parts of the picture {found.local_flicker:.1f} %",
+        ),
         ("stabilise", "on" if weaves else "off", f"weave of {found.weave:.2f} samples"),
         ("tone.shadows", f"{shadows:g}", f"{100 * found.dark:.0f} % of the picture in deep shadow"),
         ("tone.glare", f"{glare:g}", f"{100 * found.bright:.0f} % of the picture close to white"),

@@ -31,3 +31,8 @@ def presumed_matrix(width: int, height: int) -> int:
 def rgb_matrix(height: int) -> int:
     """The matrix by which RGB pictures with this many rows are converted to Y'CbCr."""
     return MATRIX_BT709 if height >= _HD_ROWS else MATRIX_BT601
+
+
+def code_range(*, full_range: bool) -> tuple[int, int]:
+    """The luma codes of 8 bits for black and for white (ITU-R BT.709 in studio range)."""
+    return (0, 255) if full_range else (16, 235)

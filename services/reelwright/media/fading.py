@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.code_table import code_gain, deep_format, map_codes
+from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import ContrastPoints, FrameFading
 from reelwright.media.picture import Picture, eight_bits, pixel_format
-from reelwright.media.tone_measurement import LEVEL_BINS, code_range, reduced
+from reelwright.media.tone_measurement import LEVEL_BINS, reduced
 
 # Parts of a level that `quantile` tells apart.
 PARTS = 64

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CELL_ROWS, CELL_COLUMNS = 4, 6
+"""The grid of `FrameFidelity.cells_before`."""
+SIXTEENTHS = 16
+"""Units of `FrameFidelity.cells_before` in a level."""
+_Sixteenths = Annotated[int, Field(ge=-32768, le=32767)]
 
 
 class FrameFidelity(BaseModel):
@@ -26,6 +33,9 @@ class FrameFidelity(BaseModel):
             samples, the finest detail of the reference: new detail where the source has none.
         level_before: mean luma of the source after deflickering, in levels.
         level_after: mean luma of the restored frame, in levels.
+        cells_before: the same as `level_before` in each of 4x6 cells of the picture, row by row, in sixteenths of a
+            level. Empty for pictures that are smaller, and from workers of earlier versions.
+        cells_after: the same of `level_after`.
         grain_before: noise of the source's quietest quarter, standard deviation in levels (of a single frame, unlike
             `FrameDamage.grain`).
         grain_after: the same of the restored luma made small.
@@ -45,12 +55,20 @@ class FrameFidelity(BaseModel):
     unsupported: float = Field(ge=0, le=4096)
     level_before: float = Field(ge=-4096, le=4096)
     level_after: float = Field(ge=-4096, le=4096)
+    cells_before: tuple[_Sixteenths, ...] = ()
+    cells_after: tuple[_Sixteenths, ...] = ()
     grain_before: float = Field(ge=0, le=4096)
     grain_after: float = Field(ge=0, le=4096)
     tint: float = Field(ge=0, le=4096)
     repaired: float = Field(ge=0, le=1)
     scratched: float = Field(ge=0, le=1)
     held_back: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _check_cells(self) -> Self:
+        if {len(self.cells_before), len(self.cells_after)} not in ({0}, {CELL_ROWS * CELL_COLUMNS}):
+            raise ValueError(f"mean luma of {len(self.cells_before)} and {len(self.cells_after)} cells")
+        return self
 
     @property
     def departure(self) -> float:

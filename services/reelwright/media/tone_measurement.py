@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.colour import code_range
 from reelwright.media.picture import Picture, eight_bits
 
 Levels = NDArray[np.float64]
@@ -70,11 +71,6 @@ def level_range(depth: int, *, full_range: bool) -> LevelRange:
     step = (1 << (depth - 8)) / ((1 << depth) - 1)
     black, white = code_range(full_range=False)
     return LevelRange(black * step, white * step)
-
-
-def code_range(*, full_range: bool) -> tuple[int, int]:
-    """The luma codes of 8 bits for black and for white (ITU-R BT.709 in studio range)."""
-    return (0, 255) if full_range else (16, 235)
 
 
 def bleeding(light: Levels) -> Levels:

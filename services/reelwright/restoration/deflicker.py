@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.code_table import DEPTH, code_gain, deep_format, map_codes
+from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.light_field import gains
 from reelwright.media.picture import Picture, Plane
-from reelwright.media.tone_measurement import code_range
 
 Table = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelwright.media.frame_fidelity import FrameFidelity
+from reelwright.media.frame_fidelity import CELL_COLUMNS, CELL_ROWS, FrameFidelity
 from reelwright.media.repair_mask import DUST, SCRATCH
 from reelwright.restoration.invention import UNIT, compare, squares
 from reelwright.restoration.optical_flow import Codes
@@ -109,6 +109,8 @@ def measure_fidelity(reference: Reference, restored: Luma) -> MeasuredFidelity:
     }
     found = FrameFidelity(
         **{name: round(value, _DIGITS) for name, value in figures.items()},
+        cells_before=_cell_means(before),
+        cells_after=_cell_means(small),
         tint=0.0,
         repaired=_share(reference.repaired),
         scratched=_share(scratched),
@@ -131,6 +133,20 @@ def _reduced(values: cv2.typing.MatLike, across: int, down: int = 0) -> cv2.typi
     down = down or across
     rows, columns = values.shape[0] // down, values.shape[1] // across
     return cv2.resize(values[: rows * down, : columns * across], (columns, rows), interpolation=cv2.INTER_AREA)
+
+
+def _cell_means(luma: cv2.typing.MatLike) -> tuple[int, ...]:
+    """The mean of each cell, in the unit of the luma; empty where there are fewer samples than cells."""
+    rows, columns = luma.shape[0] // CELL_ROWS, luma.shape[1] // CELL_COLUMNS
+    if not rows or not columns:
+        return ()
+    # A column of a cell adds up to less than 2**24, so that float32 is exact.
+    strips = [
+        cv2.reduce(luma[top : top + rows, : columns * CELL_COLUMNS], 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)
+        for top in range(0, rows * CELL_ROWS, rows)
+    ]
+    sums = np.reshape(strips, (-1, columns)).sum(axis=1, dtype=np.float64)
+    return tuple(int(value) for value in np.rint(sums / (rows * columns)))
 
 
 def _excess(energy: NDArray[np.float32], reference: cv2.typing.MatLike) -> NDArray[np.float32]:

@@ -277,7 +277,7 @@ class ToneChangeInfo(_message.Message):
     def __init__(self, brightness: _Optional[float] = ..., changed: _Optional[float] = ..., recovered: _Optional[float] = ...) -> None: ...
 
 class FidelityInfo(_message.Message):
-    __slots__ = ("difference", "coarse_difference", "invention", "invention_finest", "unsupported", "level_before", "level_after", "grain_before", "grain_after", "tint", "repaired", "scratched", "held_back")
+    __slots__ = ("difference", "coarse_difference", "invention", "invention_finest", "unsupported", "level_before", "level_after", "grain_before", "grain_after", "tint", "repaired", "scratched", "held_back", "cells_before", "cells_after")
     DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     COARSE_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     INVENTION_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +291,8 @@ class FidelityInfo(_message.Message):
     REPAIRED_FIELD_NUMBER: _ClassVar[int]
     SCRATCHED_FIELD_NUMBER: _ClassVar[int]
     HELD_BACK_FIELD_NUMBER: _ClassVar[int]
+    CELLS_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    CELLS_AFTER_FIELD_NUMBER: _ClassVar[int]
     difference: float
     coarse_difference: float
     invention: float
@@ -304,7 +306,9 @@ class FidelityInfo(_message.Message):
     repaired: float
     scratched: float
     held_back: float
-    def __init__(self, difference: _Optional[float] = ..., coarse_difference: _Optional[float] = ..., invention: _Optional[float] = ..., invention_finest: _Optional[float] = ..., unsupported: _Optional[float] = ..., level_before: _Optional[float] = ..., level_after: _Optional[float] = ..., grain_before: _Optional[float] = ..., grain_after: _Optional[float] = ..., tint: _Optional[float] = ..., repaired: _Optional[float] = ..., scratched: _Optional[float] = ..., held_back: _Optional[float] = ...) -> None: ...
+    cells_before: _containers.RepeatedScalarFieldContainer[int]
+    cells_after: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, difference: _Optional[float] = ..., coarse_difference: _Optional[float] = ..., invention: _Optional[float] = ..., invention_finest: _Optional[float] = ..., unsupported: _Optional[float] = ..., level_before: _Optional[float] = ..., level_after: _Optional[float] = ..., grain_before: _Optional[float] = ..., grain_after: _Optional[float] = ..., tint: _Optional[float] = ..., repaired: _Optional[float] = ..., scratched: _Optional[float] = ..., held_back: _Optional[float] = ..., cells_before: _Optional[_Iterable[int]] = ..., cells_after: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class DamageInfo(_message.Message):
     __slots__ = ("grain", "grain_size", "blockiness", "sharpness", "dust")

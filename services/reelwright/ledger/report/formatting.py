@@ -71,6 +71,16 @@ def steadiness_sentence(found: ShotSteadiness) -> str:
     )
 
 
+def local_flicker_sentence(found: ShotFidelity | None) -> str:
+    """Flicker of parts in words, e.g. `flicker of parts of the picture 2.6 before and 0.5 % after`; empty for none."""
+    if found is None or found.local_flicker_before is None or found.local_flicker_after is None:
+        return ""
+    return (
+        f"flicker of parts of the picture {found.local_flicker_before:.1f} before and "
+        f"{found.local_flicker_after:.1f} % after"
+    )
+
+
 def tone_change_of(shots: Sequence[ShotEntry]) -> ToneChange | None:
     """What opening glare and shadows changed in some shots, averaged over their frames; None when it was not done."""
     return mean_of([(shot.tone_change, shot.frames) for shot in shots])
@@ -122,6 +132,8 @@ def comparison_sentence(one: ShotFidelity, other: ShotFidelity) -> str:
         ("flicker", one.flicker_after, other.flicker_after),
         ("tint", one.tint, other.tint),
     ]
+    if one.local_flicker_after is not None and other.local_flicker_after is not None:
+        pairs.append(("flicker of parts", one.local_flicker_after, other.local_flicker_after))
     return ", ".join(f"{name} {a:.2f} and {b:.2f}" for name, a, b in pairs)
 
 
@@ -138,6 +150,7 @@ def shot_sentence(shot: ShotEntry) -> str:
     """What was measured in a shot, in words; empty when nothing was."""
     words = [damage_sentence(shot.damage)] if shot.damage else []
     words += [steadiness_sentence(shot.steadiness)] if shot.steadiness else []
+    words += [said] if (said := local_flicker_sentence(shot.fidelity)) else []
     words += [tone_sentence(shot.tone_change)] if shot.tone_change else []
     words += [contrast_sentence(shot.contrast)] if shot.contrast else []
     words += [fidelity_sentence(shot.fidelity)] if shot.fidelity else []

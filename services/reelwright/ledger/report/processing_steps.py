@@ -14,11 +14,13 @@ from reelwright.ledger.report.formatting import (
     contrast_sentence,
     damage_of,
     damage_sentence,
+    local_flicker_sentence,
     steadiness_sentence,
     tone_change_of,
     tone_sentence,
 )
 from reelwright.ledger.shot_contrast import contrast_of
+from reelwright.ledger.shot_fidelity import film_fidelity
 from reelwright.ledger.steadiness import steadiness_of
 from reelwright.media.frame_correction import ToneChange
 from reelwright.media.source_info import VideoInfo
@@ -72,7 +74,9 @@ def _measured_steps(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if damage := damage_of(manifest.shots):
         yield "Damage measured", f"{damage_sentence(damage).capitalize()}, averaged over the film."
     if steadiness := steadiness_of(manifest.shots):
-        yield "Steadied", f"{steadiness_sentence(steadiness).capitalize()}, averaged over the film."
+        found = film_fidelity([(shot.fidelity, shot.frames) for shot in manifest.shots])
+        words = [steadiness_sentence(steadiness), local_flicker_sentence(found)]
+        yield "Steadied", f"{', '.join(filter(None, words)).capitalize()}, averaged over the film."
     if change := tone_change_of(manifest.shots):
         yield _tone(manifest.recipe, change)
     if contrast := contrast_of([(shot.contrast, shot.frames) for shot in manifest.shots]):
