@@ -152,6 +152,8 @@ def locally_flickering_film(name: str, deviation: float) -> Path:
         y, x = (np.linspace(-(1.5**0.5), 1.5**0.5, count) for count in luma.shape)
         lit = luma * (1 + deviation * (rng.normal() * y[:, None] + rng.normal() * x))
         lit = 16 + lit * (luma.mean() / lit.mean())
-        pictures.append(Picture("gray", *luma.shape[::-1], (np.clip(np.rint(lit), 0, 255).astype(np.uint8),)))
+        pictures.append(
+            Picture("gray", luma.shape[1], luma.shape[0], (np.clip(np.rint(lit), 0, 255).astype(np.uint8),))
+        )
     write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1"))
     return path

@@ -253,4 +253,4 @@ def test_fidelity_arrives_as_it_was_sent() -> None:
 def test_a_figure_out_of_its_range_is_refused(figure: str, value: float) -> None:
     """A figure that no worker can have measured never reaches the ledger."""
     with pytest.raises(CorruptPayload, match=f"measured fidelity, {figure}"):
-        fidelity_from_wire(FidelityInfo(**{figure: value}))
+        fidelity_from_wire(FidelityInfo(**{figure: value}))  # type: ignore[arg-type]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from reelwright.ledger.shot_fidelity import ShotFidelity, ShotFidelitySums, film_fidelity
 from reelwright.media.frame_correction import FrameCorrection
@@ -83,7 +85,7 @@ def test_short_and_black_shots_have_no_flicker() -> None:
     assert 0 < black.flicker_before < 15
 
 
-def cells(light: Sequence[float]) -> tuple[int, ...]:
+def cells(light: Sequence[float] | NDArray[Any]) -> tuple[int, ...]:
     """Cells of a picture whose columns have this light above black, in levels."""
     return tuple(round(SIXTEENTHS * (BLACK + each)) for _ in range(CELL_ROWS) for each in light)
 
@@ -123,7 +125,7 @@ def test_what_moves_or_fades_is_no_flicker_of_parts() -> None:
 
 
 def test_flicker_of_parts_before_is_the_sources() -> None:
-    """What was measured after the light was evened out, by local gains, gain and offset, tells of the source's."""
+    """Cells that were measured after local gains, gain and offset give the figure of the source's cells."""
     rng = np.random.default_rng(4)
     source, evened, corrections = one_sided(0.02, 100), [], []
     for each in source:

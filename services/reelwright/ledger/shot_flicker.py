@@ -77,7 +77,7 @@ class ShotFlickerSums:
             self._local_after.add([code / SIXTEENTHS - self.black for code in found.cells_after])
 
     def figures(self) -> dict[str, float | None]:
-        """The figures of `ShotFidelity` that tell of flicker."""
+        """The figures of flicker in `ShotFidelity`."""
         return {
             "flicker_before": self._before.per_cent(),
             "flicker_after": self._after.per_cent(),
