@@ -103,6 +103,8 @@ def test_the_borders_of_batches_and_segments_change_no_pixel(tmp_path: Path, mon
     assert steadied["steadiness"]["flicker_after"] < steadied["steadiness"]["flicker_before"] / 3
     # The mean luma of the last film changes by 0.04 levels; the others are those of its sides.
     assert all(edit["ranges"][0][2] > 1 for edit in manifests[8]["edits"] if edit["step"] == "deflicker")
+    one_sided = manifests[8]["shots"][0]["fidelity"]
+    assert one_sided["local_flicker_after"] < one_sided["local_flicker_before"] / 5
     assert "deflicker" in {edit["step"] for edit in manifests[8]["edits"]}
     held_back = manifests[5]["frame_fidelity"]["held_back"]
     assert 0 < sum(share > 0 for share in held_back) < sum(SHOTS)
