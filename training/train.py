@@ -22,6 +22,7 @@ from training.batches import draw_batch
 from training.damage import Kind
 from training.export import read
 from training.precision import Precision
+from training.rescale import rescaled
 from training.samples import SampleFiles
 from training.trainer import Plan, Training
 
@@ -89,6 +90,12 @@ def main() -> None:
     parser.add_argument("--undamaged", action="store_true", help="start from its weight set for undamaged film")
     parser.add_argument("--scale", type=int, choices=SCALES, help="of the network; of the file's first by default")
     parser.add_argument(
+        "--weights-scale",
+        type=int,
+        choices=SCALES,
+        help="of the network to start from, where it is not that of --scale",
+    )
+    parser.add_argument(
         "--rates", type=float, default=1.0, help="factor of both learning rates; 0.1 to go on from weights"
     )
     parser.add_argument(
@@ -107,8 +114,9 @@ def main() -> None:
     plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
     weights = None
     if given.weights:
-        stored = read(given.weights, given.scale)
+        stored = read(given.weights, given.weights_scale or given.scale)
         chosen = stored.sets[1 if given.undamaged else 0]
+        chosen = rescaled(chosen, given.scale or chosen.network.scale)
         network, weights = chosen.network, chosen.tensors
         # Weights that were trained before are past the Charbonnier error.
         plan = replace(plan, squared=1.0)
