@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import tomllib
 from collections import defaultdict
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,29 @@ def test_every_pin_has_hashes_and_no_address() -> None:
     assert "--index-url" not in _CONSTRAINTS
     for line in re.sub(r"\\\n", "", _CONSTRAINTS).splitlines():
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
+
+
+def test_pins_name_the_extras_that_libraries_ask_each_other_for() -> None:
+    """A library that another one asks for with extras is pinned with them, or pip would take another version of it."""
+    pinned = pins(".".join(platform.python_version_tuple()[:2]))
+    asked = [
+        requirement
+        for name in pinned
+        for requirement in map(Requirement, _asks_for(name))
+        if requirement.extras and (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))
+    ]
+    assert asked
+    for requirement in asked:
+        (pin,) = pinned[canonicalize_name(requirement.name)]
+        assert requirement.extras <= pin.extras, f"{pin} without {requirement.extras}"
+
+
+def _asks_for(name: str) -> list[str]:
+    """The requirements of a library that is installed; none of one that is not, as on another system."""
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return []
 
 
 @pytest.mark.parametrize("image", EXTRAS)
