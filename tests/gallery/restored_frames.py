@@ -15,6 +15,7 @@ from reelwright.decoder.look_ahead import look_ahead
 from reelwright.decoder.tone_curves import with_tone
 from reelwright.media.colour import RANGE_FULL
 from reelwright.media.encode import video_frame
+from reelwright.media.frame_correction import UNMOVED
 from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.picture import Picture, pixel_format, without_neutral_chroma
 from reelwright.media.probe import probe
@@ -52,14 +53,13 @@ def restored_frames(film: Path, recipe: Recipe, numbers: Sequence[int]) -> list[
     restored = []
     for number in numbers:
         correction = corrections[number]
-        moved = (correction.move_right, correction.move_down) if correction else (0.0, 0.0)
         found = restorer.restore(
             pictures[number],
             "gray" if pictures[number].format.planes == 1 else "yuv420p",
             window=windows.window(number),
             full_range=full_range,
             siting=info.video.chroma_siting,
-            moved=moved,
+            moved=correction.move if correction else UNMOVED,
             tone=frames[number].record.tone,
         )
         restored.append(found.picture)

@@ -14,7 +14,7 @@ import pytest
 from reelwright.decoder import segmenter, title_decoder
 from tests.support.commands import manifest_of
 from tests.support.damaged_files import broken
-from tests.support.films import one_sided_film, small_film, uneven_film, unsteady_film
+from tests.support.films import one_sided_film, small_film, turning_film, uneven_film, unsteady_film
 from tests.support.pipeline_harness import pipeline_harness, request_for
 
 _ENCODE = """
@@ -67,9 +67,9 @@ SHOTS = (10, 7, 9, 1)
 
 @cache
 def films() -> tuple[Path, ...]:
-    """Films of one to five frames, one with cuts inside batches, one with damage, two unsteady ones."""
+    """Films of one to five frames, one with cuts inside batches, one with damage, three unsteady ones."""
     small, unsteady = (small_film(frames) for frames in range(1, 6)), (unsteady_film(44), one_sided_film(40))
-    return (*small, uneven_film(*SHOTS), broken("ffv1", 13), *unsteady)
+    return (*small, uneven_film(*SHOTS), broken("ffv1", 13), *unsteady, turning_film(44))
 
 
 def restored(folder: Path, *, parallel: int = 1) -> list[dict[str, Any]]:
@@ -79,11 +79,12 @@ def restored(folder: Path, *, parallel: int = 1) -> list[dict[str, Any]]:
     with pipeline_harness(str(folder / "ledger"), parallel=parallel) as harness:
         for number, source in enumerate(films()):
             output = folder / f"{number}.mp4"
-            step = "on" if source in {unsteady_film(44), one_sided_film(40)} else "off"
+            step = "on" if source in {unsteady_film(44), one_sided_film(40), turning_film(44)} else "off"
+            turn = "on" if source == turning_film(44) else "off"
             tone = {"glare": 0.7, "shadows": 1} if source in {unsteady_film(44), uneven_film(*SHOTS)} else {}
             # Several frames of the film with tone are past such a limit, others are not.
             limits = {"coarse_difference": 0.265} if source == uneven_film(*SHOTS) else {}
-            steps = {"deflicker": step, "stabilise": step, "tone": tone, "limits": limits}
+            steps = {"deflicker": step, "stabilise": step, "stabilise_rotation": turn, "tone": tone, "limits": limits}
             request = request_for(source, output, on_damage="conceal", **steps)
             assert request.halo_frames == 2
             harness.submit(request)
@@ -106,6 +107,8 @@ def test_the_borders_of_batches_and_segments_change_no_pixel(tmp_path: Path, mon
     one_sided = manifests[8]["shots"][0]["fidelity"]
     assert one_sided["local_flicker_after"] < one_sided["local_flicker_before"] / 5
     assert "deflicker" in {edit["step"] for edit in manifests[8]["edits"]}
+    (turned,) = manifests[9]["shots"]
+    assert 0 < turned["steadiness"]["rotation_after"] < turned["steadiness"]["rotation_before"] / 3
     held_back = manifests[5]["frame_fidelity"]["held_back"]
     assert 0 < sum(share > 0 for share in held_back) < sum(SHOTS)
     wanted = [manifest["frame_digests"] for manifest in manifests]

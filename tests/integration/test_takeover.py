@@ -31,7 +31,12 @@ from tests.support.films import remuxed, small_film, uneven_film, whole_film
 from tests.support.pipeline_harness import pipeline_harness, request_for
 from tests.support.scenes import scene
 
-ALL_STEPS: dict[str, Any] = {"deflicker": "on", "stabilise": "on", "tone": {"glare": 0.5, "shadows": 0.5}}
+ALL_STEPS: dict[str, Any] = {
+    "deflicker": "on",
+    "stabilise": "on",
+    "stabilise_rotation": "on",
+    "tone": {"glare": 0.5, "shadows": 0.5},
+}
 SHOTS = (40, 9, 34, 60, 30, 26)
 
 

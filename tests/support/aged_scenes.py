@@ -1,4 +1,4 @@
-"""Shots whose camera, light, weave and flicker are known."""
+"""Shots whose camera, light, weave, rotation and flicker are known."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ Numbers = NDArray[np.float64]
 
 ROWS, COLUMNS = 180, 240
 STEADY = Recipe(deflicker="on", stabilise="on")
+UPRIGHT = Recipe(deflicker="on", stabilise="on", stabilise_rotation="on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Shot:
         weave: (n, 2), how far the film moved beside that.
         light: (n,), factor of the scene's own light.
         flicker: (n,), factor of the film's.
+        roll: (n,), by how many degrees the camera turned the scene clockwise about the picture's centre.
+        rotation: (n,), by how many the film turned beside that.
     """
 
     frames: Codes
@@ -41,6 +44,8 @@ class Shot:
     weave: Numbers
     light: Numbers
     flicker: Numbers
+    roll: Numbers
+    rotation: Numbers
 
 
 def shot(
@@ -51,6 +56,8 @@ def shot(
     weave: float = 0.0,
     flicker: float = 0.0,
     grain: float = 0.0,
+    roll: Sequence[float] | Numbers = (),
+    rotation: float = 0.0,
 ) -> Shot:
     """Draws a shot.
 
@@ -61,21 +68,33 @@ def shot(
         weave: standard deviation of the shift, new in each frame, in pixels.
         flicker: standard deviation of the light's factor, new in each frame.
         grain: standard deviation in levels.
+        roll: by how many degrees the camera turned the scene clockwise, frame by frame; 0 where it is empty.
+        rotation: standard deviation of the film's rotation, new in each frame, in degrees.
     """
     rng = np.random.default_rng(7)
     camera = np.zeros((count, 2))
     camera[:, 0] = pan if len(pan) else 0
     weaves, flickers = weave * rng.standard_normal((count, 2)), 1 + flicker * rng.standard_normal(count)
     lights = np.array(light if len(light) else np.ones(count), np.float64)
+    rolled = np.array(roll if len(roll) else np.zeros(count), np.float64)
+    turned = rotation * np.random.default_rng(8).standard_normal(count)
     wide = texture(ROWS + 60, COLUMNS + 260, 3) * np.float32(0.8)
     frames = np.empty((count, ROWS, COLUMNS), np.uint8)
     for index in range(count):
         right, down = camera[index] + weaves[index]
         move = np.array([[1, 0, right - 130], [0, 1, down - 30]])
+        if angle := rolled[index] + turned[index]:
+            move = turning(angle) @ np.vstack([move, (0, 0, 1)])
         seen = cv2.warpAffine(wide, move, (COLUMNS, ROWS), flags=cv2.INTER_CUBIC) * (lights[index] * flickers[index])
         seen = seen + grain * rng.standard_normal(seen.shape)
         frames[index] = np.clip(np.rint(seen), 0, 255)
-    return Shot(frames, camera, weaves, lights, flickers)
+    return Shot(frames, camera, weaves, lights, flickers, rolled, turned)
+
+
+def turning(degrees: float, size: tuple[int, int] = (COLUMNS, ROWS)) -> Numbers:
+    """The matrix (2, 3) that turns a picture clockwise about its centre."""
+    centre = ((size[0] - 1) / 2, (size[1] - 1) / 2)
+    return np.asarray(cv2.getRotationMatrix2D(centre, -degrees, 1.0), np.float64)
 
 
 def uneven_light(count: int, deviation: float, seed: int = 5) -> Numbers:
@@ -145,3 +164,8 @@ def corrected_level(frames: Codes, found: Sequence[FrameCorrection]) -> Numbers:
 def moves(found: Sequence[FrameCorrection]) -> Numbers:
     """How far each frame is moved, right and down; (n, 2)."""
     return np.array([[each.move_right, each.move_down] for each in found])
+
+
+def turns(found: Sequence[FrameCorrection]) -> Numbers:
+    """By how many degrees each frame is turned clockwise; (n,)."""
+    return np.array([each.move_rotation for each in found])

@@ -127,6 +127,24 @@ def unsteady_film(frames: int) -> Path:
     return path
 
 
+@cache
+def turning_film(frames: int) -> Path:
+    """A still shot of 144x96 in colour that turns by 0.15 degrees and weaves by half a pixel, new in each frame."""
+    path = clips.clip_folder() / f"turning-{frames}.mkv"
+    still = 30 + texture(96, 144, 3) * np.float32(0.6)
+    chroma = scene(0, "yuv420p", 144, 96).planes[1:]
+    rng = np.random.default_rng(9)
+    pictures = []
+    for _ in range(frames):
+        move = np.array(cv2.getRotationMatrix2D((71.5, 47.5), rng.normal(0, 0.15), 1.0), np.float64)
+        move[:, 2] += rng.normal(0, 0.5, 2)
+        moved = cv2.warpAffine(still, move, (144, 96), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        luma = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
+        pictures.append(Picture("yuv420p", 144, 96, (luma, *chroma)))
+    write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1"))
+    return path
+
+
 def one_sided_film(frames: int) -> Path:
     """A still shot of 144x96 in colour, of which the right side flickers against the left one by 5 %."""
     path = clips.clip_folder() / f"one-sided-{frames}.mkv"

@@ -36,9 +36,9 @@ def test_a_row_of_frames_ends_with_its_shot() -> None:
 
 
 def test_each_step_has_its_strength() -> None:
-    """Light in levels, place in samples, tone as a share, grain as the share that is gone, concealed frames."""
+    """Light in levels, place in samples, rotation in degrees, tone and lost grain as shares, concealed frames."""
     (record,) = planned((1,), concealed=(0,))
-    correction = FrameCorrection(gain=1.1, offset=-10 / 255, level=60, move_right=3, move_down=-4)
+    correction = FrameCorrection(gain=1.1, offset=-10 / 255, level=60, move_right=3, move_down=-4, move_rotation=-0.2)
     record = record.model_copy(update={"correction": correction})
     frame = MeasuredFrame(record, None, ToneChange(brightness=1, changed=0.25), fidelity_of(scratched=0.01))
     found = steps([frame], Recipe(grain=Grain(keep=0.25), scale=3))
@@ -50,6 +50,7 @@ def test_each_step_has_its_strength() -> None:
         "tone": 0.25,
         "grain": 0.75,
         "stabilise": 5,
+        "stabilise_rotation": 0.2,
     }
 
 

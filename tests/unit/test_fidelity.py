@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from reelwright.bus.conversion import fidelity_from_wire, fidelity_to_wire
-from reelwright.media.frame_correction import FrameTone
+from reelwright.media.frame_correction import FrameTone, Move
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.picture import Picture
 from reelwright.restoration import invention
@@ -207,7 +207,7 @@ def test_what_the_recipe_asks_for_is_no_difference() -> None:
     restorer = Restorer(Bicubic(), 2, 0.4)
     plain = restorer.restore(picture, "gray").fidelity
     tone = FrameTone(white=0.9, shadows=1.2, highlights=0.2, veil=0, detail=2)
-    opened = restorer.restore(picture, "gray", moved=(0.7, -1.3), tone=tone).fidelity
+    opened = restorer.restore(picture, "gray", moved=Move(0.7, -1.3), tone=tone).fidelity
     assert plain is not None
     assert opened is not None
     assert plain.level_after == pytest.approx(plain.level_before, abs=0.05)

@@ -367,12 +367,14 @@ def test_what_was_measured_is_said_in_words(grain: float, dust_frames: float, bl
 
 
 def test_steadiness_in_words() -> None:
-    """A shot's sentence has weave and flicker before and after, beside its damage."""
+    """A shot's sentence has weave and flicker before and after, and rotation where it was measured."""
     steadiness = ShotSteadiness(weave_before=0.519, weave_after=0.08, flicker_before=2.14, flicker_after=0.2)
     damage = ShotDamage(grain=7.2, grain_size=0.3, blockiness=0.1, sharpness=0.4, dust_frames=0)
     shot = ShotEntry(first_frame=0, frames=9, preview_frame=0, damage=damage, steadiness=steadiness)
     weave, flicker = "weave 0.52 before and 0.08 samples after", "flicker 2.1 before and 0.2 % after"
     assert formatting.shot_sentence(shot) == f"grain 7.2 of 255, no dust, no blocks, {weave}, {flicker}"
+    turned = steadiness.model_copy(update={"rotation_before": 0.1, "rotation_after": 0.02})
+    assert formatting.steadiness_sentence(turned) == f"{weave}, {flicker}, rotation 0.10 before and 0.02 degrees after"
     unmeasured = ShotEntry(first_frame=9, frames=1, preview_frame=9)
     assert formatting.shot_sentence(unmeasured) == ""
     assert steadiness_of([shot, unmeasured]) == steadiness

@@ -13,7 +13,7 @@ from reelwright.bus.conversion import corrections_of, frame_from_wire, frame_to_
 from reelwright.ledger.records import SegmentRecord
 from reelwright.ledger.steadiness import SteadinessAccount
 from reelwright.media.code_table import code_gain
-from reelwright.media.frame_correction import FrameCorrection, ScenePlace
+from reelwright.media.frame_correction import FrameCorrection, Move, ScenePlace
 from reelwright.media.frame_record import FrameRecord
 from reelwright.media.light_field import terms
 from reelwright.media.picture import PIXEL_FORMATS, Picture, pixel_format
@@ -28,6 +28,7 @@ from tests.support.windows import texture
 CORRECTION = FrameCorrection(gain=1.1, offset=-0.02, move_right=0.4, move_down=-1.2, right=3.5, light=-2.5, level=90)
 TERMS = {"local_x": 0.03, "local_y": -0.02, "local_xy": 0.01, "local_xx": -0.015, "local_yy": 0.005}
 LOCAL = CORRECTION.model_copy(update={**TERMS, "local_lift": 0.7})
+TURNED = LOCAL.model_copy(update={"rotation": 4.5, "move_rotation": -0.2})
 
 
 @pytest.mark.parametrize(("correction", "rounding"), [(CORRECTION, 0.5 + 1e-9), (LOCAL, 0.51)], ids=["whole", "parts"])
@@ -87,20 +88,20 @@ def test_a_picture_is_moved_right_and_down(shift: tuple[float, float]) -> None:
         drawn = 0.5 + 0.2 * np.sin((columns - right) / 7) + 0.2 * np.sin((rows - down) / 9)
         return np.asarray(drawn, np.float32)
 
-    assert np.abs(move(wave(0, 0), *shift) - wave(*shift))[16:-16, 16:-16].max() < 0.003
+    assert np.abs(move(wave(0, 0), Move(*shift)) - wave(*shift))[16:-16, 16:-16].max() < 0.003
 
 
 @pytest.mark.parametrize("shift", [(1.0, 0.0), (0.0, -3.0), (0.37, -0.81), (-2.5, 4.25)])
 def test_an_enlarged_picture_is_moved_and_keeps_its_detail(shift: tuple[float, float]) -> None:
     """Moved there and back, the picture differs by less than half a level of 255, except at its rim."""
     luma = np.asarray(cv2.resize(texture(60, 80), (160, 120), interpolation=cv2.INTER_CUBIC), np.float32)
-    back = move(move(luma, *shift), -shift[0], -shift[1])
+    back = move(move(luma, Move(*shift)), Move(-shift[0], -shift[1]))
     assert np.sqrt(np.mean((back - luma)[16:-16, 16:-16] ** 2)) < 0.5
 
 
 def test_what_a_moved_picture_uncovers_is_filled_with_its_rim() -> None:
     """No black border comes in: the outermost samples go on."""
-    moved = move(np.full((20, 30), 0.5, np.float32), 3.3, -7.6)
+    moved = move(np.full((20, 30), 0.5, np.float32), Move(3.3, -7.6))
     assert np.abs(moved - 0.5).max() < 1e-6
 
 
@@ -110,18 +111,20 @@ def test_chroma_is_moved_with_luma(name: str) -> None:
     source = pixel_format(name)
     plane = scene(2, name, 64, 48).planes[1]
     enlarged = partial(enlarge_chroma, plane, source=source, target=source, size=(128, 96), scale=2, gain=1.0)
-    still, moved = enlarged(), enlarged(moved=(4, -2))
+    still, moved = enlarged(), enlarged(moved=Move(4, -2))
     right, down = 8 >> source.chroma_width_shift, -4 >> source.chroma_height_shift
     assert np.array_equal(moved[: down - 2, right + 2 :], still[-down:-2, 2 : still.shape[1] - right])
 
 
 def test_a_correction_survives_the_wire() -> None:
     """A frame's record is the same after it was a message; so is one without a correction."""
-    for record in (FrameRecord(pts=1, duration=1, correction=LOCAL), FrameRecord(pts=1, duration=1)):
+    for record in (FrameRecord(pts=1, duration=1, correction=TURNED), FrameRecord(pts=1, duration=1)):
         assert frame_from_wire(FrameInfo.FromString(frame_to_wire(record).SerializeToString())) == record
 
 
-@pytest.mark.parametrize("field", ["gain", "offset", "move_right", "level", "local_x", "local_yy", "local_lift"])
+@pytest.mark.parametrize(
+    "field", ["gain", "offset", "move_right", "move_rotation", "rotation", "level", "local_x", "local_yy", "local_lift"]
+)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e9])
 def test_a_hostile_correction_is_refused(field: str, value: float) -> None:
     """Figures that no decoder sends do not reach a picture."""
@@ -148,15 +151,23 @@ def test_a_batch_without_the_corrections_that_its_recipe_needs_is_refused() -> N
 
 
 def test_a_shots_steadiness_is_measured_before_and_after() -> None:
-    """Weave and flicker are the deviations from the mean over a second, part by part; short shots have none."""
+    """Weave, flicker and rotation are deviations from the mean over a second, part by part; short shots have none."""
     swing = [(-1.0) ** index for index in range(24)]
 
     def record(segment: int, starts: tuple[int, ...], frames: int) -> SegmentRecord:
         before = [
-            FrameCorrection(right=100 + 2 * index + 0.5 * swing[index], light=4 * swing[index], level=100)
+            FrameCorrection(
+                right=100 + 2 * index + 0.5 * swing[index],
+                light=4 * swing[index],
+                level=100,
+                rotation=3 + 0.1 * index + 0.2 * swing[index],
+            )
             for index in range(frames)
         ]
-        after = [ScenePlace(right=2 * index + 0.05 * swing[index], level=100) for index in range(frames)]
+        after = [
+            ScenePlace(right=2 * index + 0.05 * swing[index], level=100, rotation=0.02 * swing[index])
+            for index in range(frames)
+        ]
         return SegmentRecord(
             segment=segment,
             first_frame=0,
@@ -182,6 +193,8 @@ def test_a_shots_steadiness_is_measured_before_and_after() -> None:
     assert second.weave_after == pytest.approx(0.05, rel=0.15)
     assert first.flicker_before == pytest.approx(4, rel=0.15)
     assert first.flicker_after == 0
+    assert first.rotation_before == pytest.approx(0.2, rel=0.15)
+    assert second.rotation_after == pytest.approx(0.02, rel=0.15)
     lonely = SteadinessAccount()
     lonely.add(record(0, (0,), 6))
     assert lonely.shots() == [None]

@@ -13,7 +13,7 @@ MAX_FRAMES = 64
 MAX_HALO_FRAMES = 16
 MAX_SCALE = 4
 # Keys of a recipe by which each frame has a correction.
-STEADYING = frozenset({"deflicker", "stabilise"})
+STEADYING = frozenset({"deflicker", "stabilise", "stabilise_rotation"})
 # Keys by which each frame has its tone.
 OPENING = frozenset({"tone.glare", "tone.shadows"})
 # Three planes without subsampling, 16 bits a sample: no pixel format has more.

@@ -16,6 +16,7 @@ import numpy as np
 from reelwright.decoder.local_flicker import NO_GAINS, LocalFlicker, local_flicker
 from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
+from reelwright.decoder.rotation_weave import rotation_weave
 from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_record import DecodedFrame
@@ -28,10 +29,12 @@ from reelwright.titles.recipe import Recipe
 _MOST_REACH, _LEAST_REACH = 96, 8
 _HELD_BYTES = 192 << 20
 
-# Whole numbers of a path per sample, per 8-bit level and per unit of the contrast's logarithm.
-_UNITS = {"right": 1000, "down": 1000, "light": 1000, "contrast": 100_000}
+# Whole numbers of a path per sample, per 8-bit level, per unit of the contrast's logarithm and per degree.
+_UNITS = {"right": 1000, "down": 1000, "light": 1000, "contrast": 100_000, "rotation": 100_000}
 # A projector's weave is smaller than this share of the picture's height; what moves further is the camera.
 _MOST_WEAVE, _LEAST_WEAVE = 0.01, 0.05
+# Degrees. What turns further is the camera, or something that fills the picture.
+_MOST_ROTATION, _LEAST_ROTATION = 0.5, 0.01
 # Flicker is smaller than this share of the scene's level, and than this change of contrast; more is in the scene.
 _MOST_FLICKER, _LEAST_FLICKER = 0.2, 0.2
 _MOST_CONTRAST, _LEAST_CONTRAST = 0.25, 0.002
@@ -56,7 +59,7 @@ def look_ahead(
         yield from frames
         return
     reach = max(_LEAST_REACH, min(_MOST_REACH, _HELD_BYTES // frame_bytes - MEAN_REACH))
-    tracker = SceneTracker()
+    tracker = SceneTracker(rotation=recipe.stabilise_rotation == "on")
     run = _Run(recipe, reach)
     black, _ = code_range(full_range=full_range)
     if recipe.deflicker == "on":
@@ -91,6 +94,7 @@ class _Run:
         self._held: deque[tuple[DecodedFrame, Placement, _Local]] = deque()
         self._names = [*(["light", "contrast"] if recipe.deflicker == "on" else [])]
         self._names += ["right", "down"] if recipe.stabilise == "on" else []
+        self._names += ["rotation"] if recipe.stabilise_rotation == "on" else []
         self._placements: deque[Placement] = deque()
         self._lines: dict[str, dict[int, Line | None]] = {name: {} for name in self._names}
         # Numbers of the frames in the run: the first one in `_placements`, and the next to be fitted and yielded.
@@ -133,6 +137,9 @@ class _Run:
             elif line is not None and name == "contrast":
                 span = line.first, line.last
                 share = contrast_flicker(path, span, tolerance.least, _UNITS[name], light=light)
+            elif line is not None and name == "rotation":
+                errors = np.array([_whole(each, "rotation_error") for each in within], np.int64)
+                share = rotation_weave(path, errors, line, least=tolerance.least, unit=_UNITS[name])
             self._lines[name][self._fitted] = _moved(line, self._first, share) if line and share else None
         self._fitted += 1
 
@@ -158,11 +165,13 @@ def _correction(placement: Placement, changes: dict[str, float], local: _Local) 
         offset=round(offset, 6),
         move_right=round(changes["right"], 3),
         move_down=round(changes["down"], 3),
+        move_rotation=round(changes["rotation"], 3),
         right=placement.right,
         down=placement.down,
         # As it was in the source.
         light=round(placement.light - lift, 3),
         level=placement.level,
+        rotation=placement.rotation,
         local_x=in_x,
         local_y=in_y,
         local_xy=in_xy,
@@ -174,7 +183,7 @@ def _correction(placement: Placement, changes: dict[str, float], local: _Local) 
 
 def _whole(placement: Placement, name: str) -> int:
     value: float = getattr(placement, name)
-    return round(value * _UNITS[name])
+    return round(value * _UNITS[name.removesuffix("_error")])
 
 
 def _moved(line: Line, frames: int, share: float) -> Line:
@@ -191,6 +200,7 @@ def _tolerance(name: str, height: int, level: float) -> Tolerance:
     least, most = {
         "light": (_LEAST_FLICKER, max(1.0, _MOST_FLICKER * level)),
         "contrast": (_LEAST_CONTRAST, _MOST_CONTRAST),
+        "rotation": (_LEAST_ROTATION, _MOST_ROTATION),
     }.get(name, (_LEAST_WEAVE, max(1.0, _MOST_WEAVE * height)))
     together = _SLOW_FLICKER if name in {"light", "contrast"} else _SLOW_WEAVE
     return Tolerance(round(least * _UNITS[name]), round(most * _UNITS[name]), together)

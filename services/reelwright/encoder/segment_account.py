@@ -84,7 +84,7 @@ class SegmentAccount:
         self._measured = BatchFigures([], [], [], [])
         self._scene: list[ScenePlace] = []
         self._points: list[ContrastPoints] = []
-        self._tracker = SceneTracker()
+        self._tracker = SceneTracker(rotation=title.request.recipe.stabilise_rotation == "on")
 
     def add_frame(self, record: FrameRecord, restored: Picture, digest: str) -> None:
         """Adds the next frame and its repeats.

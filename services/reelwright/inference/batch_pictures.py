@@ -56,8 +56,7 @@ def restore_batch(
             if lease.revoked or abandoning.is_set():
                 raise BatchAbandoned
             heartbeat()
-            moved = (correction.move_right, correction.move_down)
-            found = restorer.restore(picture, window, batch.work, frame=frame, moved=moved, tone=tone)
+            found = restorer.restore(picture, window, batch.work, frame=frame, moved=correction.move, tone=tone)
             restored.append(found)
     shot_starts = [frame.shot_start for frame in batch.frames]
     return restored, worst_frames(pictures, batch.halo_before, shot_starts, restored)

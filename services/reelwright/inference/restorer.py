@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reelwright.media.fading import even_contrast
-from reelwright.media.frame_correction import FrameCorrection, FrameFading, FrameTone
+from reelwright.media.frame_correction import UNMOVED, FrameCorrection, FrameFading, FrameTone, Move
 from reelwright.media.picture import Picture
 from reelwright.restoration.chroma import DEFAULT_SITING
 from reelwright.restoration.deflicker import even_light
@@ -62,7 +62,7 @@ class PictureRestorer:
         work: Work,
         *,
         frame: int,
-        moved: tuple[float, float] = (0.0, 0.0),
+        moved: Move = UNMOVED,
         tone: FrameTone | None = None,
     ) -> RestoredFrame:
         """Restores a frame.
@@ -72,7 +72,7 @@ class PictureRestorer:
             window: the frame with its neighbours, for a model with `halo_frames`.
             work: enlargement, shares of grain and detail, pixel format and range of the result.
             frame: its number in the title.
-            moved: samples of `picture` by which the result is moved to the right and down.
+            moved: how the result is moved.
             tone: how glare and shadows are opened; None leaves them.
 
         Returns:

@@ -28,6 +28,7 @@ _ACTIONS = {
     "grain": "c2pa.enhanced",
     "synthesis": "c2pa.enhanced",
     "stabilise": "c2pa.orientation",
+    "stabilise_rotation": "c2pa.orientation",
 }
 _LABEL = "org.reelwright.certificate"
 _FORMATS = {".mp4": "video/mp4", ".mov": "video/quicktime", ".m4v": "video/mp4", ".mkv": "video/x-matroska"}

@@ -12,8 +12,8 @@ from reelwright.ledger.measured_frame import MeasuredFrame
 from reelwright.media.source_info import VideoInfo
 from reelwright.titles.recipe import Recipe
 
-# Corrections smaller than these change no sample: in 8-bit levels, and in samples.
-_LEAST_LIGHT, _LEAST_MOVE = 0.02, 0.001
+# Corrections smaller than these change no sample: in 8-bit levels, in samples, and in degrees.
+_LEAST_LIGHT, _LEAST_MOVE, _LEAST_ROTATION = 0.02, 0.001, 0.001
 _DIGITS = 5
 
 
@@ -48,6 +48,7 @@ UNITS = {
     "grain": "share of the removed grain that was not added back",
     "synthesis": "share of the grain's strength that was made anew",
     "stabilise": "samples of the source by which the picture was moved",
+    "stabilise_rotation": "degrees by which the picture was turned",
 }
 
 
@@ -126,6 +127,8 @@ class EditAccount:
             found["deflicker"] = light if light >= _LEAST_LIGHT else 0.0
             move = math.hypot(correction.move_right, correction.move_down)
             found["stabilise"] = move if move >= _LEAST_MOVE else 0.0
+            turn = abs(correction.move_rotation)
+            found["stabilise_rotation"] = turn if turn >= _LEAST_ROTATION else 0.0
         if frame.record.fading is not None:
             found["fading"] = max(0.0, 100 * (frame.record.fading.gain - 1))
         if fidelity is not None:

@@ -26,6 +26,8 @@ class ShotSteadiness(BaseModel):
         weave_after: of its place in the restored frames, in the same samples.
         flicker_before: of its light in the source's frames, in per cent of its level.
         flicker_after: the same in the restored frames.
+        rotation_before: of its rotation in the source's frames, in degrees; 0 if the recipe leaves rotation.
+        rotation_after: the same in the restored frames.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -34,6 +36,8 @@ class ShotSteadiness(BaseModel):
     weave_after: float
     flicker_before: float
     flicker_after: float
+    rotation_before: float = 0.0
+    rotation_after: float = 0.0
 
 
 class ShotDamage(BaseModel):

@@ -20,7 +20,7 @@ _LEAST_HALF = 4
 class _Squares:
     """Sums of squares over a shot, in the order of `ShotSteadiness`."""
 
-    sums: list[float] = field(default_factory=lambda: [0.0] * 4)
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(ShotSteadiness.model_fields))
     frames: int = 0
 
 
@@ -52,9 +52,10 @@ class SteadinessAccount:
             half = min(_HALF_SECOND, at, count - 1 - at)
             shot.frames += 1
             for number, places in ((0, before), (1, after)):
-                right, down, light = _deviation(places[at - half : at + half + 1], places[at])
+                right, down, light, rotation = _deviation(places[at - half : at + half + 1], places[at])
                 shot.sums[number] += right**2 + down**2
                 shot.sums[2 + number] += light**2
+                shot.sums[4 + number] += rotation**2
 
 
 def steadiness_of(shots: Sequence[ShotEntry]) -> ShotSteadiness | None:
@@ -71,18 +72,18 @@ def steadiness_of(shots: Sequence[ShotEntry]) -> ShotSteadiness | None:
     )
 
 
-def _deviation(around: Sequence[ScenePlace], place: ScenePlace) -> tuple[float, float, float]:
-    """Distance of a place from the mean of those around it: samples right and down, per cent of the level."""
+def _deviation(around: Sequence[ScenePlace], place: ScenePlace) -> tuple[float, float, float, float]:
+    """Distance of a place from the mean of those around it: samples right and down, per cent of the level, degrees."""
     count = len(around)
-    right, down, light, level = (
-        sum(getattr(each, name) for each in around) / count for name in ("right", "down", "light", "level")
-    )
+    names = ("right", "down", "light", "level", "rotation")
+    right, down, light, level, rotation = (sum(getattr(each, name) for each in around) / count for name in names)
     # In black film a level more or less is nothing.
-    return place.right - right, place.down - down, (place.light - light) / max(level, 8.0) * 100
+    lighter = (place.light - light) / max(level, 8.0) * 100
+    return place.right - right, place.down - down, lighter, place.rotation - rotation
 
 
 def _summary(shot: _Squares) -> ShotSteadiness | None:
     if not shot.frames:
         return None
     roots = [round((total / shot.frames) ** 0.5, 3) for total in shot.sums]
-    return ShotSteadiness(weave_before=roots[0], weave_after=roots[1], flicker_before=roots[2], flicker_after=roots[3])
+    return ShotSteadiness(**dict(zip(ShotSteadiness.model_fields, roots, strict=True)))

@@ -105,5 +105,5 @@ class FrameRestorer:
     def _restored_frame(self, frame: DecodedFrame, lit: tuple[Picture, FrameWindow | None]) -> RestoredFrame:
         picture, window = lit
         work, correction = work_of(self._title, self.recipe_of(frame.index)), frame.record.correction or _UNCHANGED
-        moved = (correction.move_right, correction.move_down)
-        return self._restorer.restore(picture, window, work, frame=frame.index, moved=moved, tone=frame.record.tone)
+        tone = frame.record.tone
+        return self._restorer.restore(picture, window, work, frame=frame.index, moved=correction.move, tone=tone)

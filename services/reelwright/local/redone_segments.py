@@ -144,14 +144,15 @@ class RedoneSegments:
         path = self._folder / f"{number:06d}.mkv"
         film = film_format(self._video, title.out_width, title.out_height, title.out_pix_fmt)
         encoder = SegmentEncoder(path, profile_spec(self._recipe.profile), film)
-        tracker, scene, grains = SceneTracker(), list[ScenePlace](), list[GrainyFrame]()
-        steadies = self._restorer.recipe_of(self._frames.start).steadies
+        recipe = self._restorer.recipe_of(self._frames.start)
+        tracker = SceneTracker(rotation=recipe.stabilise_rotation == "on")
+        scene, grains = list[ScenePlace](), list[GrainyFrame]()
         for part in parts:
             found = self._restorer.restore(part, range(len(part.frames)), pool)
             self.worst.add(part, self.segments[number], part.pictures(), found)
             for frame, restored in zip(part.frames, found.values(), strict=True):
                 shown = unfolded(frame.record)
-                if steadies:
+                if recipe.steadies:
                     placed = tracker.place(restored.picture, shot_start=frame.record.shot_start)
                     scene += [placed.in_source(self._recipe.scale)] * len(shown)
                 picture = put_back(restored.picture, self._video, self._recipe)

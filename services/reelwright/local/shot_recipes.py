@@ -15,6 +15,7 @@ SHOT_KEYS = (
     "detail",
     "deflicker",
     "stabilise",
+    "stabilise_rotation",
     "tone.glare",
     "tone.shadows",
     "limits.unsupported",

@@ -5,6 +5,8 @@ Records and messages have these. The module needs no library for pictures, becau
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -16,6 +18,7 @@ class ScenePlace(BaseModel):
         down: the same downwards.
         light: how much lighter it is than there, in 8-bit levels.
         level: its mean level in this frame, in 8-bit levels.
+        rotation: by how many degrees it turned clockwise since the first frame; 0 where that is not measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -24,6 +27,28 @@ class ScenePlace(BaseModel):
     down: float = Field(default=0.0, ge=-1e9, le=1e9)
     light: float = Field(default=0.0, ge=-1e6, le=1e6)
     level: float = Field(default=0.0, ge=0, le=255)
+    rotation: float = Field(default=0.0, ge=-1e6, le=1e6)
+
+
+class Move(NamedTuple):
+    """How a picture is moved: it is turned about its centre, and shifted.
+
+    Attributes:
+        right: samples of the source to the right.
+        down: the same downwards.
+        rotation: degrees clockwise.
+    """
+
+    right: float = 0.0
+    down: float = 0.0
+    rotation: float = 0.0
+
+    def enlarged(self, scale: int) -> Move:
+        """The same of a picture that is `scale` times as wide and high."""
+        return Move(self.right * scale, self.down * scale, self.rotation)
+
+
+UNMOVED = Move()
 
 
 class FrameCorrection(ScenePlace):
@@ -36,6 +61,7 @@ class FrameCorrection(ScenePlace):
         offset: is added to luma afterwards, as a share of the largest code value.
         move_right: the picture is moved to the right by so many samples of the source.
         move_down: the same downwards.
+        move_rotation: and turned clockwise about its centre by so many degrees.
         local_x: the first of the five terms of `light_field.gains`, by which luma's distance from black is multiplied,
             and chroma's from neutral.
         local_y: the second.
@@ -49,12 +75,18 @@ class FrameCorrection(ScenePlace):
     offset: float = Field(default=0.0, ge=-1, le=1)
     move_right: float = Field(default=0.0, ge=-256, le=256)
     move_down: float = Field(default=0.0, ge=-256, le=256)
+    move_rotation: float = Field(default=0.0, ge=-1, le=1)
     local_x: float = Field(default=0.0, ge=-0.25, le=0.25)
     local_y: float = Field(default=0.0, ge=-0.25, le=0.25)
     local_xy: float = Field(default=0.0, ge=-0.25, le=0.25)
     local_xx: float = Field(default=0.0, ge=-0.25, le=0.25)
     local_yy: float = Field(default=0.0, ge=-0.25, le=0.25)
     local_lift: float = Field(default=0.0, ge=-255, le=255)
+
+    @property
+    def move(self) -> Move:
+        """How the picture is moved."""
+        return Move(self.move_right, self.move_down, self.move_rotation)
 
     @property
     def local(self) -> tuple[float, ...]:

@@ -1,13 +1,11 @@
 """Registers a picture with an earlier one: how far the scene moved between them, and how its light changed.
 
-A search for whole pixels on a pyramid, then least squares about the midpoint of both pictures (Lucas and Kanade, IJCAI
-1981), without the pixels that show something else. Every sum is of multiples of 2**-16 and exact in float64 in any
-order, so that all processors find the same numbers to the last bit.
+A search for whole pixels on a pyramid, then least squares (`motion_fit`). All processors find the same numbers to the
+last bit.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.motion_fit import ROUNDING, Field, fit_motion
 from reelwright.media.picture import Picture, eight_bits
 
-Field = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 
 # Pictures are reduced by a whole number to about this many columns, but at least to half their size.
@@ -26,12 +24,7 @@ _LEAST_SIDE = 32
 # The coarsest level is searched this far in each direction, which is an eighth of the picture's width.
 _LEVELS, _REACH = 3, 4
 _KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
-# Pixels further from the common change than this multiple of the mean distance show something else.
-_TRIM = 2.5
-_TRIMS, _PASSES = 2, 4
-# Variance, in squared levels, that grain and rounding leave in a picture without detail.
-_NOISE = 1.0
-_ROUNDING = 256
+_PASSES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +54,9 @@ class Registration:
         contrast: how many times the contrast of the earlier picture the later one has in the common part.
         common: share of the earlier picture that was compared, 0 to 1.
         likeness: correlation of both there, -1 to 1; 1 when neither has any detail.
+        rotation: by how many degrees the scene turned clockwise about the later picture's centre; 0 if not asked for.
+        rotation_error: half of by how much more one half of the picture turned than the other: as unsure as `rotation`,
+            without what the scene turned. A half is every other cell of a chessboard.
     """
 
     right: float
@@ -70,6 +66,8 @@ class Registration:
     contrast: float
     common: float
     likeness: float
+    rotation: float = 0.0
+    rotation_error: float = 0.0
 
 
 def small_luma(picture: Picture) -> SmallLuma:
@@ -102,19 +100,26 @@ def relit(small: SmallLuma, factors: NDArray[np.float32], *, black: int) -> Smal
         black: level of black, in 8-bit levels, which stays.
     """
     levels = np.clip((small.levels - black) * factors + black, 0, 255)
-    return replace(small, levels=np.rint(levels * _ROUNDING) / _ROUNDING)
+    return replace(small, levels=np.rint(levels * ROUNDING) / ROUNDING)
 
 
-def register(earlier: SmallLuma, later: SmallLuma) -> Registration:
-    """Registers two pictures of the same size."""
+def register(earlier: SmallLuma, later: SmallLuma, *, rotation: bool = False) -> Registration:
+    """Registers two pictures of the same size.
+
+    Args:
+        earlier: the one before.
+        later: the one after it.
+        rotation: whether the scene may have turned, by a degree or so. The shift is then that of the later picture's
+            centre, otherwise of the whole.
+    """
     right, down = _search(earlier, later)
-    found = _refine(earlier, later, right, down)
+    found = _refine(earlier, later, right, down, rotation=rotation)
     for _ in range(_PASSES):
         turned = round(found.right), round(found.down)
         if turned == (right, down) or not _overlaps(later.levels, *turned):
             break
         right, down = turned
-        found = _refine(earlier, later, right, down)
+        found = _refine(earlier, later, right, down, rotation=rotation)
     step = later.step
     return replace(found, right=found.right * step, down=found.down * step)
 
@@ -154,69 +159,21 @@ def _common(earlier: NDArray[Any], later: NDArray[Any], right: int, down: int) -
     return here, there
 
 
-def _refine(earlier: SmallLuma, later: SmallLuma, right: int, down: int) -> Registration:
-    """The shift in fractions of a pixel near a shift in whole ones, and the change of light; in pixels of `levels`."""
+def _refine(earlier: SmallLuma, later: SmallLuma, right: int, down: int, *, rotation: bool) -> Registration:
+    """The motion in fractions of a pixel near a shift in whole ones, and the change of light; in pixels of `levels`."""
     here, there = _common(earlier.levels, later.levels, right, down)
-    both = here + there
-    # Four times the gradient of the mean of both pictures.
-    across, along = both[1:-1, 2:] - both[1:-1, :-2], both[2:, 1:-1] - both[:-2, 1:-1]
-    here, there = here[1:-1, 1:-1], there[1:-1, 1:-1]
-    light = _light(here, there, np.ones(here.shape))
-    for _ in range(_TRIMS):
-        x, y = _shift(light, (across, along), here, there)
-        distance = np.abs(there - light.after - light.contrast * (here - light.before) + x * across + y * along)
-        # Rounded, so that the sum is exact.
-        mean = float(np.rint(distance * _ROUNDING).sum()) / _ROUNDING / distance.size
-        kept = (distance <= _TRIM * mean).astype(np.float64)
-        light = _light(here, there, kept)
-    x, y = _shift(light, (across, along), here, there)
-    # The difference has the gradient of the earlier picture times the contrast.
-    pixels = 4 * (1 + light.contrast) / (2 * light.contrast)
-    common = float(light.kept.sum()) / earlier.levels.size
+    rows, columns = later.levels.shape
+    centre = ((columns - 1) / 2 - max(0, right), (rows - 1) / 2 - max(0, down)) if rotation else None
+    found = fit_motion(here, there, centre)
+    light = found.light
     return Registration(
-        right + pixels * x, down + pixels * y, light.before, light.after, light.contrast, common, light.likeness
+        right=right + found.right,
+        down=down + found.down,
+        before=light.before,
+        after=light.after,
+        contrast=light.contrast,
+        common=float(light.kept.sum()) / earlier.levels.size,
+        likeness=light.likeness,
+        rotation=found.rotation,
+        rotation_error=found.rotation_error,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Light:
-    """Mean levels, contrast and likeness of two parts where `kept` is 1."""
-
-    kept: Field
-    before: float
-    after: float
-    contrast: float
-    likeness: float
-
-
-def _dot(one: Field, other: Field) -> float:
-    """Sum of products. BLAS would wake its threads for each of these small sums, which takes ten times as long."""
-    return float(np.einsum("ij,ij->", one, other))
-
-
-def _light(here: Field, there: Field, kept: Field) -> _Light:
-    count = max(1.0, float(kept.sum()))
-    seen, shown = here * kept, there * kept
-    before, after = float(seen.sum()) / count, float(shown.sum()) / count
-    spread = _dot(seen, here) / count - before**2 + _NOISE
-    spread_after = _dot(shown, there) / count - after**2 + _NOISE
-    common = _dot(seen, there) / count - before * after + _NOISE
-    contrast, likeness = math.sqrt(spread_after / spread), common / math.sqrt(spread * spread_after)
-    return _Light(kept, before, after, contrast, likeness)
-
-
-def _shift(light: _Light, gradient: tuple[Field, Field], here: Field, there: Field) -> tuple[float, float]:
-    """Least squares of the difference of both parts by the gradient, in quarters of a pixel."""
-    level = light.after - light.contrast * light.before
-    across, along = gradient
-    by_across, by_along = across * light.kept, along * light.kept
-
-    def difference(by: Field) -> float:
-        changed = _dot(by, there) - light.contrast * _dot(by, here)
-        return changed - level * float(by.sum())
-
-    xx, yy = _dot(by_across, across) + 1, _dot(by_along, along) + 1
-    xy = _dot(by_across, along)
-    bx, by = -difference(by_across), -difference(by_along)
-    determinant = xx * yy - xy * xy
-    return (bx * yy - by * xy) / determinant, (by * xx - bx * xy) / determinant

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.media.code_table import code_gain
-from reelwright.media.frame_correction import FrameTone, ToneChange
+from reelwright.media.frame_correction import UNMOVED, FrameTone, Move, ToneChange
 from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.frame_fidelity import FrameFidelity
 from reelwright.media.frame_grain import FrameGrain
@@ -124,7 +124,7 @@ class Restorer:
         frame: int = 0,
         full_range: bool = False,
         siting: tuple[float, float] = DEFAULT_SITING,
-        moved: tuple[float, float] = (0.0, 0.0),
+        moved: Move = UNMOVED,
         tone: FrameTone | None = None,
     ) -> RestoredFrame:
         """Restores a frame; the result is `scale` times as wide and high.
@@ -136,7 +136,7 @@ class Restorer:
             frame: its number in the title, which seeds grain that is made anew.
             full_range: whether code values use the whole depth (full range) or the studio range.
             siting: where the first chroma sample of `picture` lies (see `enlarge_chroma`).
-            moved: samples of `picture` by which the result is moved to the right and down.
+            moved: how the result is moved.
             tone: how glare and shadows are opened; None leaves them.
         """
         source, target = picture.format, pixel_format(out_pix_fmt)
@@ -147,7 +147,7 @@ class Restorer:
         toned = None if tone is None else tone_map(found.luma, tone, levels)
         enlarged, grain = self._enlarged(found, toned, frame)
         measured = self._measured(found, enlarged, toned)
-        luma = move(enlarged, moved[0] * self._scale, moved[1] * self._scale)
+        luma = move(enlarged, moved.enlarged(self._scale))
         planes: list[Plane] = [quantise(luma, target, gain * ((1 << source.depth) - 1))]
         if target.planes == 3:
             for chroma in picture.planes[1:] or (None, None):

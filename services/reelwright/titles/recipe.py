@@ -106,6 +106,7 @@ class Recipe(BaseModel):
             the previous frame.
         deflicker: `on` evens out light that changes from frame to frame within a shot.
         stabilise: `on` takes back how the film moved in the gate, within a shot.
+        stabilise_rotation: `on` takes back how the film turned in the gate, within a shot.
         tone: what happens to dark and bright parts of the picture.
         limits: how far a frame may depart from its source.
         detail: share of the model's weight set for detail, 0 to 1: how far texture and fine lines are brought to the
@@ -128,6 +129,7 @@ class Recipe(BaseModel):
     on_damage: Literal["fail", "conceal"] = "fail"
     deflicker: Literal["off", "on"] = "off"
     stabilise: Literal["off", "on"] = "off"
+    stabilise_rotation: Literal["off", "on"] = "off"
     tone: Tone = Tone()
     limits: RecipeLimits = RecipeLimits()
     detail: float | None = Field(default=None, ge=0.0, le=1.0)
@@ -138,7 +140,7 @@ class Recipe(BaseModel):
     @property
     def steadies(self) -> bool:
         """Whether frames are corrected by what the frames around them show."""
-        return "on" in {self.deflicker, self.stabilise}
+        return "on" in {self.deflicker, self.stabilise, self.stabilise_rotation}
 
     def changed_keys(self) -> list[str]:
         """The keys whose values are not the defaults, in dotted form: those that must not be ignored."""

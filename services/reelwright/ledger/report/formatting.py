@@ -65,10 +65,13 @@ def damage_sentence(damage: ShotDamage) -> str:
 
 def steadiness_sentence(found: ShotSteadiness) -> str:
     """Weave and flicker in words, e.g. `weave 0.52 before and 0.08 samples after, flicker 2.1 before and ...`."""
-    return (
+    said = (
         f"weave {found.weave_before:.2f} before and {found.weave_after:.2f} samples after, "
         f"flicker {found.flicker_before:.1f} before and {found.flicker_after:.1f} % after"
     )
+    if not found.rotation_before:
+        return said
+    return f"{said}, rotation {found.rotation_before:.2f} before and {found.rotation_after:.2f} degrees after"
 
 
 def local_flicker_sentence(found: ShotFidelity | None) -> str:
