@@ -23,7 +23,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.grpc_security import token_metadata
 from reelwright.inference.settings import InferenceSettings
 from reelwright.inference.worker import InferenceWorker
-from reelwright.media.frame_correction import FrameTone
+from reelwright.media.frame_correction import UNMOVED, FrameTone, Move
 from reelwright.media.picture import Picture
 from reelwright.media.transport import encode_payload
 from reelwright.restoration.frame_windows import FrameWindow
@@ -100,12 +100,12 @@ class FakeRestorer:
         work: Work,
         *,
         frame: int,
-        moved: tuple[float, float] = (0.0, 0.0),
+        moved: Move = UNMOVED,
         tone: FrameTone | None = None,
     ) -> RestoredFrame:
         assert frame >= 0
         assert window is None
-        assert moved == (0, 0)
+        assert moved == UNMOVED
         assert tone is None
         self._before(picture)
         planes = tuple(plane.repeat(work.scale, 0).repeat(work.scale, 1) for plane in picture.planes)
