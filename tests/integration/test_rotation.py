@@ -1,4 +1,4 @@
-"""A real film that turned in the gate is turned back, whether its restoration is killed or not."""
+"""A film that turned in the gate is turned back, whether its restoration is killed or not."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.media.registration import register, small_luma
 from reelwright.titles.recipe import Recipe
-from tests.support.aged_scenes import turning
+from tests.support.aged_scenes import shot, turning
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import F
 from tests.support.commands import kill_after_commits, manifest_of, sha256
-from tests.support.films import small_network, whole_film
+from tests.support.films import SHARED_CLIPS, small_network, whole_film
 
 FRAMES, DEGREES = 96, 0.12
 STEPS = ("stabilise=on", "stabilise_rotation=on", "deflicker=on", "profile=master")
@@ -44,12 +44,20 @@ def gray(luma: NDArray[Any]) -> Picture:
     return Picture("gray", columns, rows, (np.ascontiguousarray(luma, np.uint8),))
 
 
-def clean_and_turned(folder: Path) -> tuple[list[Picture], Path]:
-    """Frames of a real film at half its size, and the film that has them turned and aged."""
-    small = [
+def clean_frames() -> list[NDArray[Any]]:
+    """Frames of a real film at half its size; of a drawn shot where that film is not on the machine."""
+    film = whole_film("chaplin")
+    if film.parent != SHARED_CLIPS:
+        return list(shot(FRAMES).frames)
+    return [
         np.asarray(cv2.resize(luma, (luma.shape[1] // 4 * 2, luma.shape[0] // 4 * 2), interpolation=cv2.INTER_AREA))
-        for luma in (eight_bits(each.planes[0], each.format.depth) for each in pictures_of(whole_film("chaplin")))
+        for luma in (eight_bits(each.planes[0], each.format.depth) for each in pictures_of(film))
     ]
+
+
+def clean_and_turned(folder: Path) -> tuple[list[Picture], Path]:
+    """The clean frames, and the film that has them turned and aged."""
+    small = clean_frames()
     rows, columns = small[0].shape
     rng, ager = np.random.default_rng(5), Ager(age_preset("print-1940"), 5, columns, rows)
     pictures = []
@@ -79,7 +87,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Picture], Path
     return clean, film, output
 
 
-def test_a_real_film_is_turned_back(films: tuple[list[Picture], Path, Path]) -> None:
+def test_a_film_is_turned_back(films: tuple[list[Picture], Path, Path]) -> None:
     """Of the rotation from frame to frame 40 % is left at most, and manifest and edit list say how much there was."""
     clean, film, output = films
     large = [gray(cv2.resize(each.planes[0], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)) for each in clean]
