@@ -93,21 +93,25 @@ def write_looped(source: Path, target: Path, times: int) -> None:
 def measure(film: Path) -> PipelineFigures:
     """Measures decode, network and encode alone, then `reelwright restore`."""
     info = probe(str(film))
-    pictures: list[Picture] = []
     pictures = [frame.picture for frame in itertools.islice(FrameReader(info, Recipe()), _ALONE_FRAMES)]
     engine = create_engine("openvino", resolve_model("reel-s"), threads=CORES, streams=CORES)
     restorer = Restorer(engine, 2, Recipe().grain.keep)
-    shot = FrameWindows(pictures, 0, [True] + [False] * (len(pictures) - 1))
-    windows = [shot.window(index) for index in range(len(pictures))]
+    each = -(-len(pictures) // CORES)
+    shares = [pictures[first : first + each] for first in range(0, len(pictures), each)]
 
-    def restore(index: int) -> Picture:
-        return restorer.restore(pictures[index], "yuv420p", window=windows[index]).picture
+    def restore(share: list[Picture]) -> list[Picture]:
+        # Flows between adjacent frames are computed where a window is made, so windows are part of what is measured.
+        shot = FrameWindows(share, 0, [True] + [False] * (len(share) - 1))
+        return [
+            restorer.restore(picture, "yuv420p", window=shot.window(index)).picture
+            for index, picture in enumerate(share)
+        ]
 
-    restored = [restore(index) for index in range(len(pictures))]
+    restored = restore(pictures)
 
     def stages() -> tuple[float, float, float]:
         with ThreadPoolExecutor(CORES) as pool:
-            network = _per_frame(lambda: sum(1 for _ in pool.map(restore, range(len(pictures)))))
+            network = _per_frame(lambda: sum(map(len, pool.map(restore, shares))))
         decode = _per_frame(lambda: sum(1 for _ in FrameReader(info, Recipe())))
         return decode, network, _per_frame(lambda: _encode(restored, info.video.average_rate))
 
