@@ -81,6 +81,22 @@ def test_an_engine_mixes_the_sets_by_the_grain(name: str, files: dict[str, Path]
 
 
 @pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_where_a_scratch_runs_the_first_set_restores(name: str, files: dict[str, Path]) -> None:
+    """Of film without grain the columns of a scratch are those of the first set, and the others those of the second."""
+    window = window_of(CLEAN)
+    rows, columns = window.maps.shape[1:]
+    scratched = np.zeros((6, columns), np.float32)
+    scratched[:, columns // 2 :] = 1
+    found = engine_of(name, files["both"]).upscale(known_picture(), replace(window, scratched=scratched), 2)
+    damaged, undamaged = (
+        engine_of(name, files[kind]).upscale(known_picture(), window, 2) for kind in ("damaged", "undamaged")
+    )
+    assert found.shape == (2 * rows, 2 * columns)
+    assert np.array_equal(found[:, : columns - 2], undamaged[:, : columns - 2])
+    assert np.abs(found - damaged)[:, columns + 2 :].max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["openvino", "torch"])
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_detail_blends_the_weights_for_damaged_film(
     name: str, share: float, files: dict[str, Path], tmp_path: Path

@@ -43,7 +43,7 @@ def mixed_residual(
     scale: int,
     luma: Luma,
     *,
-    figures: NDArray[np.float32],
+    window: NetworkInput,
     residual: Callable[[int, int], Luma],
 ) -> Luma:
     """What the networks of a file add to the bicubic enlargement of a frame, their weight sets mixed.
@@ -56,7 +56,7 @@ def mixed_residual(
         networks: the networks of the file by scale.
         scale: of the enlargement, one of theirs.
         luma: (H, W) float32, extended as by `window_network.input_planes`.
-        figures: (4,) float32, see `measurement.Measurement.figures`.
+        window: what the frame's window shows beside it.
         residual: the residual by the weight set of this number of the network of a scale, (scale * H, scale * W)
             float32.
 
@@ -67,7 +67,7 @@ def mixed_residual(
     smallest = min(networks)
     if len(sets) == 1 and len(networks[smallest].sets) > 1:
         sets.append(lambda: _further(luma, residual(smallest, 1), smallest, scale))
-    return mix(sets, figures)
+    return mix(sets, window.figures, window.scratched)
 
 
 def _further(luma: Luma, residual: Luma, smaller: int, scale: int) -> Luma:

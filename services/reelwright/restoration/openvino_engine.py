@@ -77,7 +77,7 @@ class OpenVinoEngine:
         assert window is not None, "the network reads a window"
         planes = input_planes(luma, window)
         residual = partial(self._residual, planes, window)
-        mixed = mixed_residual(self._networks, scale, planes[0][0], figures=window.figures, residual=residual)
+        mixed = mixed_residual(self._networks, scale, planes[0][0], window=window, residual=residual)
         return add_residual(luma, mixed, scale)
 
     def _blend(self, scale: int, number: int, detail: float) -> dict[str, NDArray[np.float32]]:

@@ -4,7 +4,7 @@ The two sets of a scale are mixed by the grain that was measured. One set for bo
 set for undamaged film alone gained 1.2 dB more there, and sharpened no film that was never sharp. The results are mixed
 and not the weights, since two trainings end in places between which nothing works. The share is a continuous function
 of the frame's own measurement: it is the same in every batch, segment and worker, and no picture changes abruptly when
-the grain does.
+the grain does. The set for undamaged film leaves scratches, so where one runs the other set counts, whatever the grain.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -141,14 +142,20 @@ def undamaged_share(figures: NDArray[np.float32]) -> float:
     return min(1.0, max(0.0, share))
 
 
-def mix(sets: Sequence[Callable[[], Luma]], figures: NDArray[np.float32]) -> Luma:
+def mix(sets: Sequence[Callable[[], Luma]], figures: NDArray[np.float32], scratched: Luma | None = None) -> Luma:
     """The result of a scale's sets for one frame; a set whose share is zero does not run.
 
     Args:
         sets: for each of `NetworkWeights.sets`, what makes its result: (rows, columns) float32.
         figures: (4,) float32, see `measurement.Measurement.figures`.
+        scratched: where the set for damaged film counts alone, whatever the grain: see `scratch_lines`.
     """
     share = undamaged_share(figures) if len(sets) > 1 else 0.0
-    if share in {0.0, 1.0}:
+    if share == 0 or (share == 1 and scratched is None):
         return sets[int(share)]()
-    return sets[0]() * np.float32(1 - share) + sets[1]() * np.float32(share)
+    damaged, undamaged = (result() for result in sets)
+    if scratched is None:
+        return damaged * np.float32(1 - share) + undamaged * np.float32(share)
+    lines = cv2.resize(scratched, damaged.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    shares = (1 - np.asarray(lines, np.float32)) * np.float32(share)
+    return np.asarray(damaged * (1 - shares) + undamaged * shares, np.float32)

@@ -47,7 +47,8 @@ class PreparedWindow:
         for frame, difference in zip(others, differences, strict=True):
             cv2.subtract(frame, middle, dst=difference, dtype=cv2.CV_8S)
         maps = np.stack([self.measurement.dust, self.measurement.scratch])
-        return NetworkInput(differences, maps, self.agreement, self.measurement.figures(), detail)
+        found = self.measurement
+        return NetworkInput(differences, maps, self.agreement, found.figures(), detail, found.scratched)
 
 
 def prepare(window: Window, motion: WindowMotion | None = None) -> PreparedWindow:
