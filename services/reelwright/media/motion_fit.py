@@ -7,7 +7,7 @@ exact in float64 in any order, so that all processors find the same numbers to t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +46,9 @@ class MotionFit:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Mean levels, contrast and likeness of two parts where `kept` is 1."""
+    """Mean levels, contrast and likeness of what was compared of two parts, and of how many pixels that was."""
 
-    kept: Field
+    count: float
     before: float
     after: float
     contrast: float
@@ -66,27 +66,30 @@ def fit_motion(here: Field, there: Field, centre: tuple[float, float] | None) ->
     radius, rim = (1.0, 1) if centre is None else (max(here.shape) / 2, 2)
     gradients = _gradients(here + there, centre, radius)
     here, there = here[rim:-rim, rim:-rim], there[rim:-rim, rim:-rim]
-    light = _light(here, there, np.ones(here.shape))
+    fields = _in_cells(np.ones(here.shape), here, there, *gradients)
+    whole, half = _all_products(fields)
+    kept, light = whole, _light(whole)
+    left_out = np.empty(0, np.intp)
     for _ in range(_TRIMS):
-        motion = _solved(_equations(light, gradients, here, there))
+        motion = _solved(_equations(kept, light))
         distance = there - light.after - light.contrast * (here - light.before)
         for amount, gradient in zip(motion, gradients, strict=True):
-            distance = distance + amount * gradient
-        distance = np.abs(distance)
+            distance += amount * gradient
+        np.abs(distance, out=distance)
         # Rounded, so that the sum is exact.
         mean = float(np.rint(distance * ROUNDING).sum()) / ROUNDING / distance.size
-        kept = (distance <= _TRIM * mean).astype(np.float64)
-        light = _light(here, there, kept)
-    whole = _equations(light, gradients, here, there)
-    motion = _solved(whole)
+        left_out = np.flatnonzero(distance > _TRIM * mean)
+        kept = whole - _products(fields, left_out)
+        light = _light(kept)
+    motion = _solved(_equations(kept, light))
     # The difference has the gradient of the earlier picture times the contrast.
     pixels = 4 * (1 + light.contrast) / (2 * light.contrast)
     if centre is None:
         return MotionFit(pixels * motion[0], pixels * motion[1], 0.0, 0.0, light)
     degrees = math.degrees(pixels / radius)
-    half = _equations(replace(light, kept=light.kept * _chessboard(here.shape)), gradients, here, there)
-    error = (_solved(half)[2] - _solved(whole.without(half))[2]) / 2
-    return MotionFit(pixels * motion[0], pixels * motion[1], degrees * motion[2], degrees * error, light)
+    half = half - _products(fields, left_out[_in_half(*np.divmod(left_out, here.shape[1]))])
+    one, other = (_solved(_equations(products, light))[2] for products in (half, kept - half))
+    return MotionFit(pixels * motion[0], pixels * motion[1], degrees * motion[2], degrees * (one - other) / 2, light)
 
 
 def _gradients(both: Field, centre: tuple[float, float] | None, radius: float) -> tuple[Field, ...]:
@@ -98,38 +101,68 @@ def _gradients(both: Field, centre: tuple[float, float] | None, radius: float) -
     across, along = both[1:-1, 2:] - both[1:-1, :-2], both[2:, 1:-1] - both[:-2, 1:-1]
     if centre is None:
         return across, along
-    across = _rounded((8 * across[1:-1, 1:-1] - both[2:-2, 4:] + both[2:-2, :-4]) / 6)
-    along = _rounded((8 * along[1:-1, 1:-1] - both[4:, 2:-2] + both[:-4, 2:-2]) / 6)
+    across = _round((8 * across[1:-1, 1:-1] - both[2:-2, 4:] + both[2:-2, :-4]) / 6)
+    along = _round((8 * along[1:-1, 1:-1] - both[4:, 2:-2] + both[:-4, 2:-2]) / 6)
     rows, columns = across.shape
     x = (np.arange(2, columns + 2) - centre[0]) / radius
     y = (np.arange(2, rows + 2)[:, None] - centre[1]) / radius
-    return across, along, _rounded(x * along - y * across)
+    return across, along, _round(x * along - y * across)
 
 
-def _rounded(values: Field) -> Field:
-    return np.asarray(np.rint(values * ROUNDING) / ROUNDING)
+def _round(values: Field) -> Field:
+    """Rounds in place, to multiples of 1 / ROUNDING."""
+    values *= ROUNDING
+    np.rint(values, out=values)
+    values /= ROUNDING
+    return values
 
 
-def _chessboard(shape: tuple[int, ...]) -> Field:
-    """1 in every other cell of a chessboard, 0 in the others."""
-    rows, columns = (np.arange(side) // _CELL for side in shape)
-    return np.asarray((rows[:, None] + columns) % 2, np.float64)
+def _in_cells(*fields: Field) -> Field:
+    """Fields of the same size with rows of zeros below them up to whole cells: (n, rows of cells, _CELL, w)."""
+    rows, columns = fields[0].shape
+    whole = np.zeros((len(fields), -(-rows // _CELL), _CELL, columns))
+    for rim, field in zip(whole.reshape(len(fields), -1, columns), fields, strict=True):
+        rim[:rows] = field
+    return whole
 
 
-def dot(one: Field, other: Field) -> float:
-    """Sum of products. BLAS would wake its threads for each of these small sums, which takes ten times as long."""
-    return float(np.einsum("ij,ij->", one, other))
+def _in_half(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether pixels are in the cells of one colour of a chessboard."""
+    return np.asarray((rows // _CELL + columns // _CELL) % 2, bool)
 
 
-def _light(here: Field, there: Field, kept: Field) -> Light:
-    count = max(1.0, float(kept.sum()))
-    seen, shown = here * kept, there * kept
-    before, after = float(seen.sum()) / count, float(shown.sum()) / count
-    spread = dot(seen, here) / count - before**2 + _NOISE
-    spread_after = dot(shown, there) / count - after**2 + _NOISE
-    common = dot(seen, there) / count - before * after + _NOISE
+def _all_products(fields: Field) -> tuple[Field, Field]:
+    """Sums of the products of each two fields, over all pixels and over one half; (n, n).
+
+    BLAS would wake its threads for each of these small sums, which takes ten times as long.
+    """
+    count, rows, _, columns = fields.shape
+    half = _in_half(np.arange(rows)[:, None] * _CELL, np.arange(columns))
+    sums = np.zeros((2, count, count))
+    for at, other in zip(*np.triu_indices(count), strict=True):
+        found = np.einsum("bij,bij->bj", fields[at], fields[other])
+        sums[:, at, other] = sums[:, other, at] = found.sum(), found[half].sum()
+    return sums[0], sums[1]
+
+
+def _products(fields: Field, pixels: NDArray[np.intp]) -> Field:
+    """Sums of the products of each two fields over some pixels; (n, n)."""
+    some = fields.reshape(len(fields), -1)[:, pixels]
+    return np.asarray(np.einsum("ik,jk->ij", some, some))
+
+
+# Rows of a table of products: of ones, of the levels of both pictures, and from here on of the gradients.
+_ONES, _HERE, _THERE, _GRADIENTS = range(4)
+
+
+def _light(products: Field) -> Light:
+    count = max(1.0, float(products[_ONES, _ONES]))
+    before, after = float(products[_ONES, _HERE]) / count, float(products[_ONES, _THERE]) / count
+    spread = float(products[_HERE, _HERE]) / count - before**2 + _NOISE
+    spread_after = float(products[_THERE, _THERE]) / count - after**2 + _NOISE
+    common = float(products[_HERE, _THERE]) / count - before * after + _NOISE
     contrast, likeness = math.sqrt(spread_after / spread), common / math.sqrt(spread * spread_after)
-    return Light(kept, before, after, contrast, likeness)
+    return Light(float(products[_ONES, _ONES]), before, after, contrast, likeness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,24 +177,15 @@ class _Equations:
     products: tuple[float, ...]
     sides: tuple[float, ...]
 
-    def without(self, part: _Equations) -> _Equations:
-        """The equations of the other pixels."""
-        return _Equations(
-            tuple(a - b for a, b in zip(self.products, part.products, strict=True)),
-            tuple(a - b for a, b in zip(self.sides, part.sides, strict=True)),
-        )
 
-
-def _equations(light: Light, gradients: tuple[Field, ...], here: Field, there: Field) -> _Equations:
+def _equations(products: Field, light: Light) -> _Equations:
     level = light.after - light.contrast * light.before
-    weighted = [gradient * light.kept for gradient in gradients]
-
-    def difference(by: Field) -> float:
-        changed = dot(by, there) - light.contrast * dot(by, here)
-        return changed - level * float(by.sum())
-
-    products = [dot(one, other) for at, one in enumerate(weighted) for other in gradients[at:]]
-    return _Equations(tuple(products), tuple(-difference(by) for by in weighted))
+    ones, here, there = (products[row, _GRADIENTS:] for row in (_ONES, _HERE, _THERE))
+    gradients = products[_GRADIENTS:, _GRADIENTS:]
+    return _Equations(
+        tuple(gradients[np.triu_indices(len(gradients))].tolist()),
+        tuple((level * ones - (there - light.contrast * here)).tolist()),
+    )
 
 
 def _solved(equations: _Equations) -> tuple[float, ...]:

@@ -112,14 +112,17 @@ def register(earlier: SmallLuma, later: SmallLuma, *, rotation: bool = False) ->
         rotation: whether the scene may have turned, by a degree or so. The shift is then that of the later picture's
             centre, otherwise of the whole.
     """
-    right, down = _search(earlier, later)
-    found = _refine(earlier, later, right, down, rotation=rotation)
+    place = _search(earlier, later)
+    # Two places may each lead to the other, where the scene lies halfway between them.
+    fits = {place: _refine(earlier, later, *place, rotation=rotation)}
     for _ in range(_PASSES):
-        turned = round(found.right), round(found.down)
-        if turned == (right, down) or not _overlaps(later.levels, *turned):
+        closer = round(fits[place].right), round(fits[place].down)
+        if closer == place or not _overlaps(later.levels, *closer):
             break
-        right, down = turned
-        found = _refine(earlier, later, right, down, rotation=rotation)
+        place = closer
+        if place not in fits:
+            fits[place] = _refine(earlier, later, *place, rotation=rotation)
+    found = fits[place]
     step = later.step
     return replace(found, right=found.right * step, down=found.down * step)
 
@@ -172,7 +175,7 @@ def _refine(earlier: SmallLuma, later: SmallLuma, right: int, down: int, *, rota
         before=light.before,
         after=light.after,
         contrast=light.contrast,
-        common=float(light.kept.sum()) / earlier.levels.size,
+        common=light.count / earlier.levels.size,
         likeness=light.likeness,
         rotation=found.rotation,
         rotation_error=found.rotation_error,

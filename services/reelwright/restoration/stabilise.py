@@ -20,6 +20,8 @@ Luma = NDArray[np.float32]
 
 # Reach of the windowed sinc on either side.
 _TAPS = 4
+# Rows that are shifted together.
+_BAND = 16
 
 
 def move(luma: Luma, by: Move) -> Luma:
@@ -56,22 +58,33 @@ def _turned(luma: Luma, by: Move) -> Luma:
     """
     rows, columns = luma.shape
     angle = math.radians(by.rotation)
-    below, beside = np.arange(rows) - (rows - 1) / 2, np.arange(columns) - (columns - 1) / 2
-    slanted = _rows_shifted(luma, by.right - math.tan(angle) * below)
-    turned = _rows_shifted(cv2.transpose(slanted), by.down + math.sin(angle) * (beside - by.right))
-    return np.asarray(cv2.transpose(turned), np.float32)
+    slant, rise = -math.tan(angle), math.sin(angle)
+    slanted = _rows_shifted(luma, by.right - slant * (rows - 1) / 2, slant)
+    turned = _rows_shifted(cv2.transpose(slanted), by.down - rise * ((columns - 1) / 2 + by.right), rise)
+    return np.asarray(cv2.transpose(turned, slanted), np.float32)
 
 
-def _rows_shifted(luma: NDArray[Any], right: NDArray[np.float64]) -> Luma:
-    """Shifts each row to the right by a number of samples of its own."""
-    whole = np.rint(right).astype(np.int64)
-    reach = int(np.abs(whole).max()) + _TAPS
-    wide = cv2.copyMakeBorder(luma, 0, 0, reach, reach, cv2.BORDER_REPLICATE)
+def _rows_shifted(luma: NDArray[Any], first: float, step: float) -> Luma:
+    """Shifts the first row to the right by `first` samples, and each one by `step` samples more than the one before.
+
+    Within a band the taps are interpolated. At half a degree that is off by 0.6 % of what varies with half of the
+    highest frequency, at a tenth of a degree by 0.02 %.
+    """
     rows, columns = luma.shape
     shifted = np.empty((rows, columns), np.float32)
-    kernels = _kernel(right - whole)
-    for row, (start, kernel) in enumerate(zip(reach - _TAPS - whole, kernels, strict=True)):
-        shifted[row] = np.correlate(wide[row, start : start + columns + 2 * _TAPS], kernel, "valid")
+    right = first + step * np.arange(0, rows, _BAND)
+    whole = np.rint(right + step * _BAND / 2).astype(np.int64)
+    taps = _kernel(right - whole)
+    changes = _kernel(right + step * _BAND - whole) - taps
+    share = np.arange(_BAND, dtype=np.float32)[:, None] / np.float32(_BAND)
+    for band, by in enumerate(whole.tolist()):
+        rows_of_band = slice(_BAND * band, _BAND * (band + 1))
+        into = shifted[rows_of_band]
+        reach = abs(by) + _TAPS
+        wide = cv2.copyMakeBorder(luma[rows_of_band], 0, 0, reach, reach, cv2.BORDER_REPLICATE)
+        within = slice(reach - by, reach - by + columns)
+        np.multiply(cv2.filter2D(wide, cv2.CV_32F, changes[band : band + 1])[:, within], share[: len(into)], out=into)
+        into += cv2.filter2D(wide, cv2.CV_32F, taps[band : band + 1])[:, within]
     return shifted
 
 
