@@ -45,6 +45,25 @@ def test_a_tiled_frame_equals_the_untiled_frame(size: tuple[int, int]) -> None:
     )
 
 
+@pytest.mark.parametrize("columns", [[0], [150], [639], [100, 101, 102, 500], range(640)])
+def test_wanted_columns_are_those_of_the_whole_frame(columns: list[int]) -> None:
+    """Columns that are wanted are exactly those of the whole result, and tiles without any are not computed."""
+    luma = np.random.default_rng(1).random((50, 640), np.float32)
+    wanted = np.zeros(640, np.bool_)
+    wanted[list(columns)] = True
+    computed = []
+
+    def counted(tile: list[NDArray[np.generic]]) -> Luma:
+        computed.append(tile[0].shape[2])
+        return sum_at_distance_12(tile)
+
+    few = run_tiled([luma[None]], counted, scale=2, halo=12, multiple=2, wanted=wanted)
+    whole = run_tiled([luma[None]], sum_at_distance_12, scale=2, halo=12, multiple=2)
+    assert np.array_equal(few[:, wanted.repeat(2)], whole[:, wanted.repeat(2)])
+    assert len(computed) <= min(2 * len(columns), 7)
+    assert max(computed) <= 128
+
+
 def test_a_halo_that_is_too_small_changes_samples() -> None:
     """With half the needed halo the tiled frame differs, so the test above can fail."""
     luma = np.random.default_rng(1).random((150, 151), np.float32)

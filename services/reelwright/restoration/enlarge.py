@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.restoration.engine import Engine
-from reelwright.restoration.weight_sets import NetworkWeights, mix
+from reelwright.restoration.weight_sets import Columns, NetworkWeights, mix
 from reelwright.restoration.window_network import NetworkInput
 
 Luma = NDArray[np.float32]
@@ -44,7 +44,7 @@ def mixed_residual(
     luma: Luma,
     *,
     window: NetworkInput,
-    residual: Callable[[int, int], Luma],
+    residual: Callable[[int, int, Columns | None], Luma],
 ) -> Luma:
     """What the networks of a file add to the bicubic enlargement of a frame, their weight sets mixed.
 
@@ -58,15 +58,17 @@ def mixed_residual(
         luma: (H, W) float32, extended as by `window_network.input_planes`.
         window: what the frame's window shows beside it.
         residual: the residual by the weight set of this number of the network of a scale, (scale * H, scale * W)
-            float32.
+            float32, in those columns of the source that are wanted; None for all.
 
     Returns:
         (scale * H, scale * W) float32.
     """
-    sets: list[Callable[[], Luma]] = [partial(residual, scale, number) for number in range(len(networks[scale].sets))]
+    sets: list[Callable[[Columns | None], Luma]] = [
+        partial(residual, scale, number) for number in range(len(networks[scale].sets))
+    ]
     smallest = min(networks)
     if len(sets) == 1 and len(networks[smallest].sets) > 1:
-        sets.append(lambda: _further(luma, residual(smallest, 1), smallest, scale))
+        sets.append(lambda _: _further(luma, residual(smallest, 1, None), smallest, scale))
     return mix(sets, window.figures, window.scratched)
 
 

@@ -19,7 +19,7 @@ from reelwright.restoration.enlarge import add_residual, mixed_residual
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.self_ensemble import ensembled
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
-from reelwright.restoration.weight_sets import blend, detail_share, split_scales
+from reelwright.restoration.weight_sets import Columns, blend, detail_share, split_scales
 from reelwright.restoration.window_network import (
     DIFFERENCE_GAIN,
     FIGURES,
@@ -76,15 +76,17 @@ class OpenVinoEngine:
         """Enlarges luma (H, W) in [0, 1]; see `Engine.upscale`."""
         assert window is not None, "the network reads a window"
         planes = input_planes(luma, window)
-        residual = partial(self._residual, planes, window)
+        residual = partial(self._residual, planes=planes, window=window)
         mixed = mixed_residual(self._networks, scale, planes[0][0], window=window, residual=residual)
         return add_residual(luma, mixed, scale)
 
     def _blend(self, scale: int, number: int, detail: float) -> dict[str, NDArray[np.float32]]:
         return blend(self._networks[scale], number, detail)
 
-    def _residual(self, planes: list[Planes], window: NetworkInput, scale: int, number: int) -> Luma:
-        """The residual by one of the weight sets of a scale's network."""
+    def _residual(
+        self, scale: int, number: int, wanted: Columns | None, *, planes: list[Planes], window: NetworkInput
+    ) -> Luma:
+        """The residual by one of the weight sets of a scale's network, in the columns that are wanted; None for all."""
         network = self._networks[scale].sets[number].network
         share = detail_share(self._networks[scale], number, window.detail)
         factors = channel_factors(self._tensors(scale, number, share), window.figures)
@@ -94,7 +96,9 @@ class OpenVinoEngine:
             return self._infer(scale, number, share, [*(planes[None] for planes in tile), *constants])
 
         mean, multiple = ensembled(run, network.ensemble, _flip), network.unshuffle
-        return run_tiled(planes, mean, scale=scale, halo=network.halo, multiple=multiple, largest=self._largest)
+        return run_tiled(
+            planes, mean, scale=scale, halo=network.halo, multiple=multiple, largest=self._largest, wanted=wanted
+        )
 
     def _infer(self, scale: int, number: int, detail: float, inputs: list[NDArray[Any]]) -> Luma:
         pool = self._pool((scale, number, detail, (inputs[0].shape[2], inputs[0].shape[3])))

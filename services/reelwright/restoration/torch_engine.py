@@ -17,7 +17,7 @@ from reelwright.restoration.enlarge import add_residual, mixed_residual
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.self_ensemble import ensembled
 from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
-from reelwright.restoration.weight_sets import blend, detail_share, split_scales
+from reelwright.restoration.weight_sets import Columns, blend, detail_share, split_scales
 from reelwright.restoration.window_network import MIDDLE, NetworkInput, input_planes
 from reelwright.restoration.window_torch import WindowNet
 from reelwright.titles.errors import ModelError, one_line
@@ -76,16 +76,19 @@ class TorchEngine:
             return np.ascontiguousarray(whole, np.float32)
         assert window is not None, "the network reads a window"
         planes = input_planes(luma, window)
-        residual = partial(self._residual, planes, window)
+        residual = partial(self._residual, planes=planes, window=window)
         mixed = mixed_residual(self._networks, scale, planes[0][0], window=window, residual=residual)
         return add_residual(luma, mixed, scale)
 
-    def _residual(self, planes: list[Planes], window: NetworkInput, scale: int, number: int) -> Luma:
-        """The residual by one of the weight sets of a scale's network."""
+    def _residual(
+        self, scale: int, number: int, wanted: Columns | None, *, planes: list[Planes], window: NetworkInput
+    ) -> Luma:
+        """The residual by one of the weight sets of a scale's network, in the columns that are wanted; None for all."""
         network = self._networks[scale].sets[number].network
         call = self._call(scale, number, detail_share(self._networks[scale], number, window.detail))
         run = partial(self._run, call, figures=torch.from_numpy(window.figures)[None])
-        return run_tiled(planes, run, scale=scale, halo=network.halo, multiple=network.unshuffle, largest=self._largest)
+        multiple, largest = network.unshuffle, self._largest
+        return run_tiled(planes, run, scale=scale, halo=network.halo, multiple=multiple, largest=largest, wanted=wanted)
 
     def _run(self, call: _Call, tile: list[Planes], figures: Tensor | None) -> Luma:
         with self._lock, torch.inference_mode():
