@@ -13,7 +13,7 @@ from reelwright.local.recommendation import recommend
 from reelwright.media.probe import probe
 from reelwright.titles.overrides import resolve_recipe
 from tests.support import clips
-from tests.support.films import gray_in_colour, locally_flickering_film, real_film, unsteady_film
+from tests.support.films import gray_in_colour, locally_flickering_film, real_film, turning_film, unsteady_film
 
 STEADY = FilmMeasurement(
     frames=288,
@@ -29,6 +29,7 @@ STEADY = FilmMeasurement(
     flicker=0.1,
     local_flicker=0.0,
     weave=0.05,
+    rotation=0.0,
     dark=0.1,
     bright=0.01,
     shadows=0.5,
@@ -46,6 +47,7 @@ OLD = {"colour": False, "flicker": 2.0, "weave": 1.5, "grain": 8.0}
         ({"flicker": 1.0}, "faithful", {"deflicker": "on"}),
         ({"local_flicker": 1.0}, "faithful", {"deflicker": "on"}),
         ({"weave": 1.0, "height": 240}, "faithful", {"stabilise": "on", "scale": "4"}),
+        ({"rotation": 0.08}, "faithful", {"stabilise_rotation": "on"}),
         (OLD, "newsreel", {"tone.shadows": "0"}),
         ({**OLD, "dark": 0.4, "shadows": 1.2, "bright": 0.2, "highlights": 0.6}, "war-film", {"tone.shadows": "0.7"}),
         ({**OLD, "colour": True}, "home-movie-8mm", {"tone.shadows": "0", "tone.glare": "0"}),
@@ -78,6 +80,24 @@ def test_flicker_of_parts_of_a_real_film_is_found(name: str) -> None:
     assert 1.5 < found.local_flicker < 4.5
     (reason,) = (each for each in recommend(found).reasons if each.endswith("deflicker=on"))
     assert f"of parts of the picture {found.local_flicker:.1f} %" in reason
+
+
+def test_a_film_that_turns_is_turned_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason has the measured rotation in degrees, and the command turns it back."""
+    source = turning_film(60)
+    assert run(["recommend", str(source)]) == 0
+    first, *reasons = capsys.readouterr().out.splitlines()
+    assert "--set stabilise_rotation=on" in first
+    (reason,) = (each.strip() for each in reasons if each.endswith("stabilise_rotation=on"))
+    assert 0.1 < float(reason.removeprefix("rotation of ").split()[0]) < 0.2
+
+
+@pytest.mark.parametrize("name", ["chaplin", "bikes"])
+def test_a_real_film_that_does_not_turn_is_not_turned_back(name: str) -> None:
+    """No rotation is found in real film that is steady, with walkers and a moving camera."""
+    found = measure_film(probe(str(real_film(name))))
+    assert found.rotation == 0
+    assert "stabilise_rotation" not in recommend(found).settings
 
 
 def test_an_interlaced_film_is_television(capsys: pytest.CaptureFixture[str]) -> None:

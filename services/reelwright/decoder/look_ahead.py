@@ -16,6 +16,8 @@ import numpy as np
 from reelwright.decoder.local_flicker import NO_GAINS, LocalFlicker, local_flicker
 from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
+from reelwright.decoder.rotation_weave import LEAST as LEAST_ROTATION
+from reelwright.decoder.rotation_weave import UNIT as ROTATION_UNIT
 from reelwright.decoder.rotation_weave import rotation_weave
 from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import FrameCorrection
@@ -30,11 +32,11 @@ _MOST_REACH, _LEAST_REACH = 96, 8
 _HELD_BYTES = 192 << 20
 
 # Whole numbers of a path per sample, per 8-bit level, per unit of the contrast's logarithm and per degree.
-_UNITS = {"right": 1000, "down": 1000, "light": 1000, "contrast": 100_000, "rotation": 100_000}
+_UNITS = {"right": 1000, "down": 1000, "light": 1000, "contrast": 100_000, "rotation": ROTATION_UNIT}
 # A projector's weave is smaller than this share of the picture's height; what moves further is the camera.
 _MOST_WEAVE, _LEAST_WEAVE = 0.01, 0.05
 # Degrees. What turns further is the camera, or something that fills the picture.
-_MOST_ROTATION, _LEAST_ROTATION = 0.5, 0.01
+_MOST_ROTATION = 0.5
 # Flicker is smaller than this share of the scene's level, and than this change of contrast; more is in the scene.
 _MOST_FLICKER, _LEAST_FLICKER = 0.2, 0.2
 _MOST_CONTRAST, _LEAST_CONTRAST = 0.25, 0.002
@@ -139,7 +141,7 @@ class _Run:
                 share = contrast_flicker(path, span, tolerance.least, _UNITS[name], light=light)
             elif line is not None and name == "rotation":
                 errors = np.array([_whole(each, "rotation_error") for each in within], np.int64)
-                share = rotation_weave(path, errors, line, least=tolerance.least, unit=_UNITS[name])
+                share = rotation_weave(path, errors, line)
             self._lines[name][self._fitted] = _moved(line, self._first, share) if line and share else None
         self._fitted += 1
 
@@ -200,7 +202,7 @@ def _tolerance(name: str, height: int, level: float) -> Tolerance:
     least, most = {
         "light": (_LEAST_FLICKER, max(1.0, _MOST_FLICKER * level)),
         "contrast": (_LEAST_CONTRAST, _MOST_CONTRAST),
-        "rotation": (_LEAST_ROTATION, _MOST_ROTATION),
+        "rotation": (LEAST_ROTATION, _MOST_ROTATION),
     }.get(name, (_LEAST_WEAVE, max(1.0, _MOST_WEAVE * height)))
     together = _SLOW_FLICKER if name in {"light", "contrast"} else _SLOW_WEAVE
     return Tolerance(round(least * _UNITS[name]), round(most * _UNITS[name]), together)

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from reelwright.decoder.local_flicker import flicker_of
 from reelwright.decoder.path_smoothing import unsteadiness
+from reelwright.decoder.rotation_weave import UNIT as ROTATION_UNIT
+from reelwright.decoder.rotation_weave import rotation_of
 from reelwright.media.colour import RANGE_FULL, code_range
 from reelwright.media.frame_damage import FrameDamage
 from reelwright.media.local_light import LocalChange, local_change
@@ -34,6 +37,8 @@ from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 from reelwright.titles.errors import InputError
+
+Numbers = NDArray[np.int64]
 
 # Unsteadiness is measured on whole numbers, so many to a sample, level or per cent.
 _UNIT = 1000
@@ -64,6 +69,7 @@ class FilmMeasurement(BaseModel):
         flicker: what changes faster than within half a second in the scene's light, in per cent of it.
         local_flicker: what parts of the picture flicker against each other, in per cent of the light.
         weave: the same of its place, in samples.
+        rotation: standard deviation in degrees of how it certainly turns in the gate.
         dark: share of all pixels in deep shadow.
         bright: share of all pixels close to white.
         shadows: slope less 1 at black of the curve that brings the median of the shadows to its usual place.
@@ -84,6 +90,7 @@ class FilmMeasurement(BaseModel):
     flicker: float
     local_flicker: float
     weave: float
+    rotation: float
     dark: float
     bright: float
     shadows: float
@@ -100,6 +107,7 @@ class _Sums:
     flicker: list[float] = field(default_factory=list)
     local_flicker: list[float] = field(default_factory=list)
     weave: list[float] = field(default_factory=list)
+    rotation: list[tuple[Numbers, Numbers]] = field(default_factory=list)
     tone: list[ToneCounts] = field(default_factory=list)
 
 
@@ -139,6 +147,7 @@ def measure_film(info: SourceInfo) -> FilmMeasurement:
         flicker=_median(sums.flicker, 2),
         local_flicker=_median(sums.local_flicker, 2),
         weave=_median(sums.weave, 3),
+        rotation=round(rotation_of(sums.rotation), 3),
         dark=round(float(counts.levels[level < _DEEP].sum()) / pixels, 3),
         bright=round(float(counts.levels[level > _CLOSE].sum()) / pixels, 3),
         shadows=_told(
@@ -168,7 +177,7 @@ def _add_picture(sums: _Sums, pictures: Sequence[Picture], *, full_range: bool) 
 
 
 def _add_motion(sums: _Sums, pictures: Sequence[Picture], *, black: int) -> None:
-    tracker = SceneTracker()
+    tracker = SceneTracker(rotation=True)
     small = [small_luma(picture) for picture in pictures]
     places = [tracker.place_small(each, shot_start=index == 0) for index, each in enumerate(small)]
     linked = _longest_linked(places)
@@ -177,6 +186,12 @@ def _add_motion(sums: _Sums, pictures: Sequence[Picture], *, black: int) -> None
         sums.flicker.append(100 * _unsteady([each.light for each in linked]) / level)
         across, along = (_unsteady([getattr(each, name) for each in linked]) for name in ("right", "down"))
         sums.weave.append(math.hypot(across, along))
+        sums.rotation.append(
+            (
+                _whole([each.rotation for each in linked], ROTATION_UNIT),
+                _whole([each.rotation_error for each in linked], ROTATION_UNIT),
+            )
+        )
     changes = [local_change(*pair, black=black) for pair in pairwise(small)]
     flicker = flicker_of(_longest_compared(changes))
     if flicker is not None:
@@ -204,7 +219,11 @@ def _longest_compared(changes: Sequence[LocalChange | None]) -> list[LocalChange
 
 
 def _unsteady(path: Sequence[float]) -> float:
-    return unsteadiness(np.rint(np.array(path) * _UNIT).astype(np.int64)) / _UNIT
+    return unsteadiness(_whole(path, _UNIT)) / _UNIT
+
+
+def _whole(path: Sequence[float], unit: int) -> Numbers:
+    return np.asarray(np.rint(np.array(path) * unit), np.int64)
 
 
 def _median(values: Sequence[float], digits: int) -> float:

@@ -12,8 +12,8 @@ from reelwright.titles.recipe import Recipe, value_of
 from reelwright.titles.recipe_parsing import load_recipe
 
 # Flicker in per cent of the light, of the whole picture or of its parts. Weave as a share of the picture's height; a
-# camera in the hand shows less of it.
-_FLICKER, _WEAVE = 0.5, 0.0012
+# camera in the hand shows less of it. Rotation in degrees: from here on the whole of it is taken back.
+_FLICKER, _WEAVE, _ROTATION = 0.5, 0.0012, 0.025
 _STRONG_GRAIN, _WEAK_GRAIN = 6.0, 1.5
 _BLOCKS = 0.35
 # Shares of the picture from which opening shadows, or taking glare off, is worth it, and the slopes.
@@ -93,6 +93,7 @@ def _glare(found: FilmMeasurement) -> float:
 def _choices(found: FilmMeasurement) -> list[tuple[str, str, str]]:
     """Key, value and reason of each choice; the value is empty where the recipe decides."""
     flickers, weaves = _flickers(found), _weaves(found)
+    turns = found.rotation >= _ROTATION
     shadows, glare = _shadows(found), _glare(found)
     choices = [
         (
@@ -101,6 +102,7 @@ def _choices(found: FilmMeasurement) -> list[tuple[str, str, str]]:
             f"flicker of {found.flicker:.1f} % of the light, of parts of the picture {found.local_flicker:.1f} %",
         ),
         ("stabilise", "on" if weaves else "off", f"weave of {found.weave:.2f} samples"),
+        ("stabilise_rotation", "on" if turns else "off", f"rotation of {found.rotation:.3f} degrees in the gate"),
         ("tone.shadows", f"{shadows:g}", f"{100 * found.dark:.0f} % of the picture in deep shadow"),
         ("tone.glare", f"{glare:g}", f"{100 * found.bright:.0f} % of the picture close to white"),
     ]
