@@ -106,11 +106,15 @@ def uneven_light(count: int, deviation: float, seed: int = 5) -> Numbers:
         seed: of the random numbers.
     """
     rng = np.random.default_rng(seed)
-    y, x = np.meshgrid(np.linspace(-1, 1, ROWS), np.linspace(-1, 1, COLUMNS), indexing="ij")
+    return np.asarray(1 + deviation * np.tensordot(rng.standard_normal((count, 3)), uneven_fields((ROWS, COLUMNS)), 1))
+
+
+def uneven_fields(shape: tuple[int, int]) -> Numbers:
+    """Two slopes and a bump over a picture, (3, rows, columns), each of mean 0; together of mean square 1."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, count) for count in shape), indexing="ij")
     bump = np.exp(-((x - 0.5) ** 2) / 0.5 - (y + 0.3) ** 2 / 0.8)
     fields = np.stack([1.2 * x, 0.8 * y, 1.5 * (bump - bump.mean())])
-    fields *= deviation / np.sqrt(np.square(fields).mean(axis=(1, 2)).sum())
-    return np.asarray(1 + np.tensordot(rng.standard_normal((count, 3)), fields, 1))
+    return np.asarray(fields / np.sqrt(np.square(fields).mean(axis=(1, 2)).sum()))
 
 
 def local_light(found: Numbers | Codes, reference: Numbers | Codes) -> Numbers:

@@ -145,16 +145,16 @@ def turning_film(frames: int) -> Path:
     return path
 
 
-def one_sided_film(frames: int) -> Path:
-    """A still shot of 144x96 in colour, of which the right side flickers against the left one by 5 %."""
-    path = clips.clip_folder() / f"one-sided-{frames}.mkv"
+def one_sided_film(frames: int, *, added: bool = False) -> Path:
+    """A still shot of 144x96 in colour, of which the right side flickers against the left one by 5 %, or 5 levels."""
+    path = clips.clip_folder() / f"one-sided-{frames}-{added}.mkv"
     still = 30 + texture(96, 144, 3) * np.float32(0.6)
     chroma = tuple(np.full((48, 72), code, np.uint8) for code in (118, 140))
     rng = np.random.default_rng(6)
     pictures = []
     for _ in range(frames):
-        light = 1 + rng.normal(0, 0.05) * np.linspace(-1, 1, 144, dtype=np.float32)
-        luma = np.clip(np.rint(still * light), 0, 255).astype(np.uint8)
+        slope = rng.normal(0, 0.05) * np.linspace(-1, 1, 144, dtype=np.float32)
+        luma = np.clip(np.rint(still + (100 if added else still) * slope), 0, 255).astype(np.uint8)
         pictures.append(Picture("yuv420p", 144, 96, (luma, *chroma)))
     write_film(path, Film([(clips.F(i, 25), picture) for i, picture in enumerate(pictures)], codec="ffv1"))
     return path

@@ -58,7 +58,10 @@ def test_light_that_was_evened_out_in_parts_alone_is_said() -> None:
     """The strength is the root mean square over the picture; with the whole picture's change it adds up in squares."""
     (record,) = planned((1,))
     parts = FrameCorrection(level=100, local_x=0.03, local_yy=-0.04)
-    for correction, levels in ((parts, 5.0), (parts.model_copy(update={"offset": 12 / 255}), 13.0)):
+    added = FrameCorrection(level=100, local_offset=(0, 3 / 255, 0, 0, -4 / 255))
+    whole = {"offset": 12 / 255}
+    strengths = ((parts, 5.0), (parts.model_copy(update=whole), 13.0), (added, 5.0))
+    for correction, levels in (*strengths, (added.model_copy(update=whole), 13.0)):
         frame = MeasuredFrame(record.model_copy(update={"correction": correction}), None, None, fidelity_of())
         ((first, last, strength),) = steps([frame])["deflicker"]
         assert (first, last) == (0, 0)

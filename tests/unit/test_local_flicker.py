@@ -52,11 +52,34 @@ def test_flicker_of_parts_goes(pan: Sequence[float], flicker: float) -> None:
     """Of 3 % less than 1.2 % are left, mostly slow: from frame to frame the light changes by a fifth of what it did."""
     scene = shot(FRAMES, pan=pan, flicker=flicker).frames
     aged, reference = grainy(scene * uneven_light(FRAMES, 0.03)), grainy(scene)
+    found = found_in(aged)
     before = unsteady(local_light(aged, reference))
-    after = unsteady(local_light(evened(aged, found_in(aged)), reference))
+    after = unsteady(local_light(evened(aged, found), reference))
     assert before[0] > 0.028
     assert after[0] < 0.012
     assert after[1] < before[1] / 5
+    assert not any(each.local_offset for each in found)
+
+
+@pytest.mark.parametrize("pan", [[], PAN, HAND], ids=["still", "pan", "hand"])
+@pytest.mark.parametrize("flicker", [0.0, 0.03], ids=["parts", "parts and whole"])
+def test_light_that_is_added_to_parts_goes(pan: Sequence[float], flicker: float) -> None:
+    """Of a veil of 3 levels a fourth is left from frame to frame, and its luma was added to."""
+    scene = shot(FRAMES, pan=pan, flicker=flicker).frames
+    aged, reference = grainy(scene + 100 * (uneven_light(FRAMES, 0.03) - 1)), grainy(scene)
+    found = found_in(aged)
+    before = unsteady(local_light(aged, reference))
+    after = unsteady(local_light(evened(aged, found), reference))
+    assert after[1] < before[1] / 4
+    assert all(each.local_offset and not any(each.local) for each in found)
+
+
+@pytest.mark.parametrize("pan", [[], HAND], ids=["still", "hand"])
+def test_light_that_is_added_to_the_whole_is_left_to_its_step(pan: Sequence[float]) -> None:
+    """No part is corrected, though a gain would have to differ with the scene's light."""
+    levels = 3 * np.random.default_rng(5).standard_normal((FRAMES, 1, 1))
+    found = found_in(grainy(shot(FRAMES, pan=pan).frames + levels))
+    assert {(each.local, each.local_offset) for each in found} == {((0.0,) * 5, ())}
 
 
 @pytest.mark.parametrize(
@@ -76,13 +99,14 @@ def test_flicker_of_parts_goes(pan: Sequence[float], flicker: float) -> None:
 )
 def test_without_flicker_of_parts_nothing_is_corrected(scene: Shot) -> None:
     """All terms are exactly 0, so that the codes are those of the whole picture's correction alone."""
-    assert {each.local for each in found_in(scene.frames)} == {(0.0,) * 5}
+    assert {(each.local, each.local_offset) for each in found_in(scene.frames)} == {((0.0,) * 5, ())}
 
 
 def test_in_the_dark_grain_is_hardly_taken_for_flicker() -> None:
-    """Where a grainy scene fades in from a tenth of its light, the light of no part is changed by 0.5 %."""
+    """Where a grainy scene fades in from a tenth of its light, no part is changed by 0.5 %, or by half a level."""
     found = found_in(shot(FRAMES, light=FADE, flicker=0.02, grain=3).frames)
     assert max(np.hypot.reduce(each.local) for each in found) < 0.005
+    assert max(255 * np.hypot.reduce([0.0, *each.local_offset]) for each in found) < 0.5
 
 
 def lamp(count: int, share: float) -> Numbers:
@@ -112,28 +136,33 @@ def test_a_lamp_that_is_switched_on_at_one_side_is_kept(flicker: float) -> None:
         left = [np.std((ratios / true).reshape(2, half), axis=1) for ratios in (before, after)]
         assert (left[1] < left[0] * 2 / 3).all()
     else:
-        assert {each.local for each in found} == {(0.0,) * 5}
+        assert {(each.local, each.local_offset) for each in found} == {((0.0,) * 5, ())}
 
 
-def test_terms_depend_on_a_bounded_number_of_later_frames() -> None:
+@pytest.mark.parametrize("added", [False, True], ids=["gains", "offsets"])
+def test_terms_depend_on_a_bounded_number_of_later_frames(added: bool) -> None:
     """Of large frames 8 are read ahead, and what comes later changes nothing."""
-    aged = grainy(shot(60).frames * uneven_light(60, 0.03))
+    still, light = shot(60).frames, uneven_light(60, 0.03)
+    # From the middle on light is multiplied or added to the other way.
+    other = np.arange(60)[:, None, None] >= 34
+    aged = grainy(np.where(other == added, still * light, still + 100 * (light - 1)))
     # Eight of these frames are more than may be held.
-    whole = [each.gains for each in islice(local_flicker(decoded(aged), 64 << 20, black=0), 30)]
-    cut = [each.gains for each in islice(local_flicker(decoded(aged[:38]), 64 << 20, black=0), 30)]
-    assert whole == cut
-    assert any(any(gains) for gains in whole)
+    whole = list(islice(local_flicker(decoded(aged), 64 << 20, black=0), 30))
+    cut = list(islice(local_flicker(decoded(aged[:38]), 64 << 20, black=0), 30))
+    assert [(each.gains, each.offsets) for each in whole] == [(each.gains, each.offsets) for each in cut]
+    assert any(any(each.offsets if added else each.gains) for each in whole)
 
 
 @settings(max_examples=3, deadline=None)
-@given(st.integers(0, 1000), st.integers(8, 30))
-def test_a_reading_that_begins_at_a_shot_finds_the_same(seed: int, first: int) -> None:
+@given(st.integers(0, 1000), st.integers(8, 30), st.booleans())
+def test_a_reading_that_begins_at_a_shot_finds_the_same(seed: int, first: int, added: bool) -> None:
     """The terms of a shot are the same whatever was read before it."""
     before = grainy(shot(first).frames * uneven_light(first, 0.02, seed), seed=seed)
-    after = grainy(shot(24, pan=list(range(24))).frames * uneven_light(24, 0.03, seed + 1), seed=seed)
+    scene, light = shot(24, pan=list(range(24))).frames, uneven_light(24, 0.03, seed + 1)
+    after = grainy(scene + 100 * (light - 1) if added else scene * light, seed=seed)
     together = found_in(np.concatenate([before, after]), (0, first))
     assert together == [*found_in(before), *found_in(after)]
-    assert any(any(each.local) for each in together[first:])
+    assert any(any(each.local_offset if added else each.local) for each in together[first:])
 
 
 changes_of_a_path = st.lists(st.integers(-200_000, 200_000), min_size=7, max_size=73)
@@ -161,14 +190,18 @@ def test_without_deflicker_no_light_is_corrected() -> None:
     aged = grainy(shot(30).frames * uneven_light(30, 0.03))
     still = corrections(aged, recipe=Recipe(stabilise="on"))
     assert {(each.gain, each.offset, each.local_lift, *each.local) for each in still} == {(1.0, *(0.0,) * 7)}
+    assert not any(each.local_offset for each in still)
     steady = look_ahead(decoded(aged), Recipe(), aged[0].size, full_range=True)
     assert all(frame.record.correction is None for frame in steady)
 
 
-def test_light_before_the_correction_is_that_of_the_source() -> None:
-    """The measured light counts what was even out: with the lift of the parts it is the change of the source's mean."""
-    aged = grainy(shot(FRAMES).frames * uneven_light(FRAMES, 0.03), 0)
+@pytest.mark.parametrize("added", [False, True], ids=["gains", "offsets"])
+def test_light_before_the_correction_is_that_of_the_source(added: bool) -> None:
+    """The measured light is that of the source's mean: by gains the parts' mean is lifted, by offsets it is not."""
+    scene, light = shot(FRAMES).frames, uneven_light(FRAMES, 0.03)
+    aged = grainy(scene + 100 * (light - 1) if added else scene * light, 0)
     found = found_in(aged)
     light, means = np.array([each.light for each in found]), aged.mean(axis=(1, 2))
-    assert any(each.local_lift for each in found)
+    assert any(each.local_lift for each in found) != added
+    assert any(each.local_offset for each in found) == added
     assert np.abs(light - light.mean() - means + means.mean()).max() < 0.5

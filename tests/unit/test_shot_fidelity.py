@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reelwright.ledger.shot_fidelity import ShotFidelity, ShotFidelitySums, film_fidelity
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_fidelity import CELL_COLUMNS, CELL_ROWS, SIXTEENTHS, FrameFidelity
-from reelwright.media.light_field import gains
+from reelwright.media.light_field import gains, offsets
 from tests.support.ledgers import fidelity_of
 
 BLACK = 16
@@ -124,14 +124,18 @@ def test_what_moves_or_fades_is_no_flicker_of_parts() -> None:
         assert found.local_flicker_after < 0.05
 
 
-def test_flicker_of_parts_before_is_the_sources() -> None:
-    """Cells that were measured after local gains, gain and offset give the figure of the source's cells."""
+@pytest.mark.parametrize("added", [False, True], ids=["local gains", "local offsets"])
+def test_flicker_of_parts_before_is_the_sources(added: bool) -> None:
+    """Cells that were measured after local gains or offsets, gain and offset give the figure of the source's cells."""
     rng = np.random.default_rng(4)
     source, evened, corrections = one_sided(0.02, 100), [], []
     for each in source:
         right, down, gain = rng.normal(0, 0.03, 3)
-        even = FrameCorrection(gain=1 + gain, offset=rng.normal(0, 0.01), local_x=right, local_yy=down)
+        even = FrameCorrection(gain=1 + gain, offset=rng.normal(0, 0.01))
+        parts = {"local_offset": (right / 2, 0, 0, 0, down / 2)} if added else {"local_x": right, "local_yy": down}
+        even = even.model_copy(update=parts)
         light = (np.array(each) / SIXTEENTHS - BLACK) * gains(even.local, (CELL_ROWS, CELL_COLUMNS)).ravel()
+        light += 255 * offsets(even.local_offset, (CELL_ROWS, CELL_COLUMNS)).ravel()
         levels = even.gain * (light + BLACK) + 255 * even.offset
         evened.append(tuple(round(SIXTEENTHS * level) for level in levels))
         corrections.append(even)

@@ -28,16 +28,21 @@ from tests.support.windows import texture
 CORRECTION = FrameCorrection(gain=1.1, offset=-0.02, move_right=0.4, move_down=-1.2, right=3.5, light=-2.5, level=90)
 TERMS = {"local_x": 0.03, "local_y": -0.02, "local_xy": 0.01, "local_xx": -0.015, "local_yy": 0.005}
 LOCAL = CORRECTION.model_copy(update={**TERMS, "local_lift": 0.7})
+ADDED = CORRECTION.model_copy(update={"local_offset": (0.012, -0.008, 0.004, -0.006, 0.002), "local_lift": -0.4})
 TURNED = LOCAL.model_copy(update={"rotation": 4.5, "move_rotation": -0.2})
 
 
-@pytest.mark.parametrize(("correction", "rounding"), [(CORRECTION, 0.5 + 1e-9), (LOCAL, 0.51)], ids=["whole", "parts"])
+@pytest.mark.parametrize(
+    ("correction", "rounding"),
+    [(CORRECTION, 0.5 + 1e-9), (LOCAL, 0.51), (ADDED, 0.51)],
+    ids=["whole", "parts", "added to parts"],
+)
 @pytest.mark.parametrize("name", PIXEL_FORMATS)
 @pytest.mark.parametrize("full_range", [False, True])
 def test_light_is_evened_out_at_twelve_bits_in_every_pixel_format(
     name: str, full_range: bool, correction: FrameCorrection, rounding: float
 ) -> None:
-    """Parts are multiplied from black and from neutral, then the whole is gained and offset, exact to the last code."""
+    """Parts are multiplied from black and neutral, or luma is added to, then the whole is gained and offset exactly."""
     picture = scene(3, name, 48, 32)
     evened = even_light(picture, correction, full_range=full_range)
     wider = code_gain(picture.format, pixel_format("gray12le"), full_range=full_range)
@@ -50,6 +55,8 @@ def test_light_is_evened_out_at_twelve_bits_in_every_pixel_format(
         field = np.exp(sum((share * term for share, term in shares), np.zeros(before.shape)))
         fixed = black if index == 0 else picture.format.neutral
         distance = field * (before.astype(np.float64) - fixed)
+        if index == 0 and correction.local_offset:
+            distance += top * np.tensordot(correction.local_offset, terms((rows, columns)), 1)
         wanted = 1.1 * distance * wider + 2048
         if index == 0:
             wanted = np.clip((1.1 * (distance + black) - 0.02 * top) * wider, 0, 4095)
@@ -59,9 +66,21 @@ def test_light_is_evened_out_at_twelve_bits_in_every_pixel_format(
 def test_a_picture_is_lit_alike_in_any_batch() -> None:
     """Codes depend on the picture and its own correction: alone or after others they are the same."""
     pictures = [scene(number, "yuv420p", 48, 32) for number in range(3)]
-    together = [even_light(picture, LOCAL, full_range=False) for picture in pictures]
-    alone = even_light(scene(2, "yuv420p", 48, 32), LOCAL, full_range=False)
-    assert all(np.array_equal(one, other) for one, other in zip(together[2].planes, alone.planes, strict=True))
+    for correction in (LOCAL, ADDED):
+        together = [even_light(picture, correction, full_range=False) for picture in pictures]
+        alone = even_light(scene(2, "yuv420p", 48, 32), correction, full_range=False)
+        assert all(np.array_equal(one, other) for one, other in zip(together[2].planes, alone.planes, strict=True))
+
+
+def test_what_is_added_to_parts_stays_within_the_codes() -> None:
+    """Where an offset leads below 0 or above the largest code, luma is black or white, and chroma stays as it is."""
+    codes = np.tile(np.array([0, 16, 128, 235, 255], np.uint8), (4, 4))
+    picture = Picture("yuv444p", 20, 4, (codes, codes, codes))
+    evened = even_light(picture, FrameCorrection(local_offset=(0.1, 0, 0, 0, 0)), full_range=False)
+    luma, *chroma = evened.planes
+    assert (int(luma[0, 0]), int(luma[0, 19])) == (0, 4095)
+    assert (np.diff(luma[0, 2::5].astype(int)) > 0).all()
+    assert all(np.array_equal(plane, codes * np.uint16(16)) for plane in chroma)
 
 
 def test_the_terms_of_the_field_are_orthonormal() -> None:
@@ -71,7 +90,7 @@ def test_the_terms_of_the_field_are_orthonormal() -> None:
     assert np.abs(fields @ fields.T / fields.shape[1] - np.eye(5)).max() < 2e-3
 
 
-@pytest.mark.parametrize("correction", [CORRECTION, LOCAL], ids=["whole", "parts"])
+@pytest.mark.parametrize("correction", [CORRECTION, LOCAL, ADDED], ids=["whole", "parts", "added to parts"])
 def test_black_and_white_stays_without_tint_when_its_light_is_evened_out(correction: FrameCorrection) -> None:
     """Neutral chroma is exactly neutral afterwards."""
     gray = np.full((4, 4), 128, np.uint8)
@@ -118,7 +137,8 @@ def test_chroma_is_moved_with_luma(name: str) -> None:
 
 def test_a_correction_survives_the_wire() -> None:
     """A frame's record is the same after it was a message; so is one without a correction."""
-    for record in (FrameRecord(pts=1, duration=1, correction=TURNED), FrameRecord(pts=1, duration=1)):
+    corrections = TURNED, ADDED, None
+    for record in (FrameRecord(pts=1, duration=1, correction=each) for each in corrections):
         assert frame_from_wire(FrameInfo.FromString(frame_to_wire(record).SerializeToString())) == record
 
 
@@ -130,6 +150,14 @@ def test_a_hostile_correction_is_refused(field: str, value: float) -> None:
     """Figures that no decoder sends do not reach a picture."""
     info = FrameInfo(correction=CorrectionInfo(**{**CORRECTION.model_dump(), field: value}))
     with pytest.raises(CorruptPayload, match=field):
+        frame_from_wire(info)
+
+
+@pytest.mark.parametrize("values", [[float("nan")] * 5, [0.2] * 5, [0.01] * 4, [0.01] * 6])
+def test_a_hostile_local_offset_is_refused(values: list[float]) -> None:
+    """It has five terms within their range, or none."""
+    info = FrameInfo(correction=CorrectionInfo(gain=1, local_offset=values))
+    with pytest.raises(CorruptPayload, match="local_offset"):
         frame_from_wire(info)
 
 

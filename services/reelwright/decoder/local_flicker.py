@@ -1,7 +1,8 @@
 """Finds flicker of parts of the picture: how to even it out before the light of the whole picture is.
 
 Along a shot each term of the field of light is a path. Where its changes have no evidence of flicker
-(`flicker_evidence`), nothing is corrected at all.
+(`flicker_evidence`), nothing is corrected at all. The field is one of gains, or of offsets where the frames around
+are explained much better by them, as where a veil, fog or a light leak flickers.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reelwright.media.cell_fit import MIDDLE, UNIT, FieldFit
 from reelwright.media.flicker_evidence import LEAST_CHANGES, Evidence, Numbers, evidence, usual_change
 from reelwright.media.frame_record import DecodedFrame
 from reelwright.media.light_field import TERMS
-from reelwright.media.local_light import UNIT, LocalChange, local_change
+from reelwright.media.local_light import LocalChange, local_change
 from reelwright.media.registration import SmallLuma, small_luma
 
 # Frames after a frame that decide on it, fewer for large frames, which wait in memory meanwhile; and frames before it,
@@ -35,8 +37,11 @@ _CHANCE = 0.7
 _UNSEEN = 0.0015
 # Over so many frames the random walk is measured; it is at least this share of the flicker's variance.
 _WALK_FRAMES, _LEAST_WALK = 16, 0.01
+# Offsets take the place of gains if they leave less than this share of their squares. Where nothing flickers, or both
+# do, they leave about as much.
+BETTER = 0.7
 NO_GAINS = (0.0,) * TERMS
-_DIGITS = 5
+_DIGITS, _OFFSET_DIGITS = 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,14 @@ class LocalFlicker:
     Attributes:
         frame: the frame.
         small: its reduced luma.
-        gains: of the terms of `light_field.gains`; all 0 where nothing is corrected.
+        gains: of the terms of `light_field.gains`; all 0 where nothing is corrected, or offsets are added.
+        offsets: of the terms of `light_field.offsets`; none where nothing is added.
     """
 
     frame: DecodedFrame
     small: SmallLuma
-    gains: tuple[float, ...]
+    gains: tuple[float, ...] = NO_GAINS
+    offsets: tuple[float, ...] = ()
 
 
 def local_flicker(frames: Iterable[DecodedFrame], frame_bytes: int, *, black: int) -> Iterator[LocalFlicker]:
@@ -112,13 +119,24 @@ class _Part:
         self._next += 1
         frame, small = self._held.popleft()
         if len(within) < LEAST_CHANGES:
-            return LocalFlicker(frame, small, NO_GAINS)
-        path, noise = np.stack([each.terms for each in within]), [each.variances for each in within]
-        found = [
-            correction(path[:, term], before, math.fsum(each[term] for each in noise) / len(noise))
-            for term in range(TERMS)
-        ]
-        return LocalFlicker(frame, small, tuple(found))
+            return LocalFlicker(frame, small)
+        gains, offsets = [each.gain for each in within], [each.offset for each in within]
+        if _left(offsets) >= BETTER * _left(gains):
+            return LocalFlicker(frame, small, gains=_corrections(gains, before))
+        found = _corrections(offsets, before)
+        shares = tuple(round(each * MIDDLE / 255, _OFFSET_DIGITS) + 0.0 for each in found)
+        return LocalFlicker(frame, small, offsets=shares if any(shares) else ())
+
+
+def _left(fits: Sequence[FieldFit]) -> float:
+    return math.fsum(each.left for each in fits)
+
+
+def _corrections(fits: Sequence[FieldFit], before: int) -> tuple[float, ...]:
+    """The correction of each term."""
+    paths = np.stack([each.terms for each in fits]).T
+    noise = [math.fsum(each.variances[term] for each in fits) / len(fits) for term in range(TERMS)]
+    return tuple(correction(path, before, error) for path, error in zip(paths, noise, strict=True))
 
 
 def flicker_of(changes: Sequence[LocalChange]) -> float | None:
@@ -133,8 +151,8 @@ def flicker_of(changes: Sequence[LocalChange]) -> float | None:
     if len(changes) < LEAST_CHANGES:
         return None
     squares = 0.0
-    for term, path in enumerate(np.stack([each.terms for each in changes]).T):
-        noise = math.fsum(each.variances[term] for each in changes) / len(changes)
+    for term, path in enumerate(np.stack([each.gain.terms for each in changes]).T):
+        noise = math.fsum(each.gain.variances[term] for each in changes) / len(changes)
         # As in `correction`.
         squares += max(0.0, evidence(path, _largest(path)).flicker - noise / 2)
     return math.sqrt(squares) / UNIT

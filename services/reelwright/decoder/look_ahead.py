@@ -10,10 +10,11 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from reelwright.decoder.local_flicker import NO_GAINS, LocalFlicker, local_flicker
+from reelwright.decoder.local_flicker import LocalFlicker, local_flicker
 from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
 from reelwright.decoder.rotation_weave import LEAST as LEAST_ROTATION
@@ -22,7 +23,7 @@ from reelwright.decoder.rotation_weave import rotation_weave
 from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_record import DecodedFrame
-from reelwright.media.light_field import gains
+from reelwright.media.light_field import gains, offsets
 from reelwright.media.registration import relit, small_luma
 from reelwright.media.scene_tracker import Placement, SceneTracker
 from reelwright.titles.recipe import Recipe
@@ -67,25 +68,30 @@ def look_ahead(
     if recipe.deflicker == "on":
         measured = local_flicker(frames, frame_bytes, black=black)
     else:
-        measured = (LocalFlicker(frame, small_luma(frame.picture), NO_GAINS) for frame in frames)
+        measured = (LocalFlicker(frame, small_luma(frame.picture)) for frame in frames)
     for found in measured:
         frame, lift = found.frame, 0.0
         small = found.small
-        if any(found.gains):
+        if any(found.gains) or found.offsets:
             rows, columns = small.levels.shape
-            small = relit(small, gains(found.gains, (rows, columns)), black=black)
+            added = np.float32(255) * offsets(found.offsets, (rows, columns))
+            small = relit(small, gains(found.gains, (rows, columns)), added, black=black)
             lift = float(small.levels.sum() - found.small.levels.sum()) / small.levels.size
         placement = tracker.place_small(small, shot_start=frame.record.shot_start)
         if not placement.linked:
             yield from run.rest()
             run = _Run(recipe, reach)
-        run.add(frame, placement, (found.gains, round(lift, 3)))
+        run.add(frame, placement, _Local(found.gains, found.offsets, round(lift, 3)))
         yield from run.ready()
     yield from run.rest()
 
 
-# The terms of a frame's local gains, and by how many levels they raise its mean.
-_Local = tuple[tuple[float, ...], float]
+class _Local(NamedTuple):
+    """How the light of a frame's parts is evened out, and by how many levels that raises its mean."""
+
+    gains: tuple[float, ...]
+    offsets: tuple[float, ...]
+    lift: float
 
 
 class _Run:
@@ -160,8 +166,7 @@ class _Run:
 def _correction(placement: Placement, changes: dict[str, float], local: _Local) -> FrameCorrection:
     gain = math.exp(changes["contrast"])
     offset = (placement.level * (1 - gain) + changes["light"]) / 255
-    terms, lift = local
-    in_x, in_y, in_xy, in_xx, in_yy = terms
+    in_x, in_y, in_xy, in_xx, in_yy = local.gains
     return FrameCorrection(
         gain=round(gain, 5),
         offset=round(offset, 6),
@@ -171,7 +176,7 @@ def _correction(placement: Placement, changes: dict[str, float], local: _Local) 
         right=placement.right,
         down=placement.down,
         # As it was in the source.
-        light=round(placement.light - lift, 3),
+        light=round(placement.light - local.lift, 3),
         level=placement.level,
         rotation=placement.rotation,
         local_x=in_x,
@@ -179,7 +184,8 @@ def _correction(placement: Placement, changes: dict[str, float], local: _Local) 
         local_xy=in_xy,
         local_xx=in_xx,
         local_yy=in_yy,
-        local_lift=lift,
+        local_offset=local.offsets,
+        local_lift=local.lift,
     )
 
 

@@ -123,7 +123,8 @@ class EditAccount:
         if correction is not None:
             whole = (correction.gain - 1) * correction.level + 255 * correction.offset
             # The terms have a mean square of 1.
-            light = math.hypot(whole, correction.level * math.hypot(*correction.local))
+            gained, added = correction.level * math.hypot(*correction.local), 255 * math.hypot(*correction.local_offset)
+            light = math.hypot(whole, gained, added)
             found["deflicker"] = light if light >= _LEAST_LIGHT else 0.0
             move = math.hypot(correction.move_right, correction.move_down)
             found["stabilise"] = move if move >= _LEAST_MOVE else 0.0

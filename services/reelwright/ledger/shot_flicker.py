@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from reelwright.media.cell_light import LocalFlickerSums
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_fidelity import CELL_COLUMNS, CELL_ROWS, SIXTEENTHS, FrameFidelity
-from reelwright.media.light_field import gains
+from reelwright.media.light_field import gains, offsets
 
 # Levels of independent flicker have this variance, less the mean of both neighbours.
 _VARIANCE = 1.5
@@ -87,6 +87,10 @@ class ShotFlickerSums:
 
     def _source_light(self, found: FrameFidelity, even: FrameCorrection) -> list[float]:
         """Light of the cells above black as it was in the source."""
-        factors = gains(even.local, (CELL_ROWS, CELL_COLUMNS)).ravel()
+        grid = CELL_ROWS, CELL_COLUMNS
+        factors, shares = gains(even.local, grid).ravel().tolist(), offsets(even.local_offset, grid).ravel().tolist()
         levels = [(code / SIXTEENTHS - 255 * even.offset) / even.gain for code in found.cells_before]
-        return [(level - self.black) / float(factor) for level, factor in zip(levels, factors, strict=True)]
+        return [
+            (level - 255 * share - self.black) / factor
+            for level, share, factor in zip(levels, shares, factors, strict=True)
+        ]

@@ -5,7 +5,7 @@ Records and messages have these. The module needs no library for pictures, becau
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,6 +51,9 @@ class Move(NamedTuple):
 UNMOVED = Move()
 
 
+_Share = Annotated[float, Field(ge=-0.1, le=0.1)]
+
+
 class FrameCorrection(ScenePlace):
     """How a frame is corrected, beside what was found in it.
 
@@ -68,7 +71,9 @@ class FrameCorrection(ScenePlace):
         local_xy: the third.
         local_xx: the fourth.
         local_yy: the fifth.
-        local_lift: by how many 8-bit levels these raised the mean level.
+        local_offset: the five terms of `light_field.offsets`, which is added to luma in place of that, as shares of the
+            largest code value; none where nothing is added to parts.
+        local_lift: by how many 8-bit levels either raised the mean level.
     """
 
     gain: float = Field(default=1.0, ge=0.25, le=4)
@@ -81,6 +86,7 @@ class FrameCorrection(ScenePlace):
     local_xy: float = Field(default=0.0, ge=-0.25, le=0.25)
     local_xx: float = Field(default=0.0, ge=-0.25, le=0.25)
     local_yy: float = Field(default=0.0, ge=-0.25, le=0.25)
+    local_offset: tuple[()] | tuple[_Share, _Share, _Share, _Share, _Share] = ()
     local_lift: float = Field(default=0.0, ge=-255, le=255)
 
     @property
@@ -90,7 +96,7 @@ class FrameCorrection(ScenePlace):
 
     @property
     def local(self) -> tuple[float, ...]:
-        """The five terms in order."""
+        """The five terms of the local gains in order."""
         return self.local_x, self.local_y, self.local_xy, self.local_xx, self.local_yy
 
 

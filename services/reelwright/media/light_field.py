@@ -1,4 +1,4 @@
-"""The smooth field by which the light of parts of a picture is evened out: Legendre polynomials of second degree."""
+"""The smooth fields by which the light of parts of a picture is evened out: Legendre polynomials of second degree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Gains = NDArray[np.float32]
+Field = NDArray[np.float32]
 
 TERMS = 5
 
@@ -27,7 +27,28 @@ def terms(shape: tuple[int, int]) -> list[NDArray[np.float64]]:
     return [tall * x, y[:, None] * wide, y[:, None] * x, tall * xx, yy[:, None] * wide]
 
 
-def gains(values: Sequence[float], shape: tuple[int, int]) -> Gains:
+def offsets(values: Sequence[float], shape: tuple[int, int]) -> Field:
+    """What is added to the light.
+
+    Args:
+        values: of the five terms, or none.
+        shape: rows and columns of the picture.
+
+    Returns:
+        `shape` float32, the sum of the terms.
+    """
+    if not values:
+        return np.zeros(shape, np.float32)
+    (y, yy), (x, xx) = _polynomials(shape[0]), _polynomials(shape[1])
+    in_x, in_y, in_xy, in_xx, in_yy = values
+    rows, columns = (in_y * y + in_yy * yy).astype(np.float32), (in_x * x + in_xx * xx).astype(np.float32)
+    total = (in_xy * y).astype(np.float32)[:, None] * x.astype(np.float32)
+    total += columns
+    total += rows[:, None]
+    return np.asarray(total, np.float32)
+
+
+def gains(values: Sequence[float], shape: tuple[int, int]) -> Field:
     """Factors of the light.
 
     Args:
@@ -38,12 +59,7 @@ def gains(values: Sequence[float], shape: tuple[int, int]) -> Gains:
         `shape` float32. The exponential function is taken to its third order, which no processor rounds in another way:
         0.1 % of the gain is wrong at a logarithm of 0.4.
     """
-    (y, yy), (x, xx) = _polynomials(shape[0]), _polynomials(shape[1])
-    in_x, in_y, in_xy, in_xx, in_yy = values
-    rows, columns = (in_y * y + in_yy * yy).astype(np.float32), (in_x * x + in_xx * xx).astype(np.float32)
-    total = (in_xy * y).astype(np.float32)[:, None] * x.astype(np.float32)
-    total += columns
-    total += rows[:, None]
+    total = offsets(values, shape)
     factor = total * np.float32(1 / 6)
     factor += np.float32(0.5)
     factor *= total

@@ -1,8 +1,8 @@
 """Measures how the light of parts of a picture changed since the picture before, as a smooth field of few terms.
 
 Each cell of a grid is found again by itself near where the whole scene moved, and its light is compared by least
-squares with the motion that is left (Lucas and Kanade, IJCAI 1981). A smooth field is fitted to the cells by reweighted
-least squares with Tukey's biweight, so cells that show something else do not count.
+squares with the motion that is left (Lucas and Kanade, IJCAI 1981). Smooth fields are fitted to the cells robustly
+(`cell_fit`), so cells that show something else do not count.
 
 Sums are of whole numbers or of multiples of 2**-16 and exact in any order, so that all processors find the same
 numbers.
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.cell_fit import TERM_UNIT, FieldFit, fit_gain_and_offset
 from reelwright.media.light_field import TERMS, terms
 from reelwright.media.registration import Registration, SmallLuma, register
 from reelwright.media.scene_tracker import comparable
@@ -39,10 +40,6 @@ _TRIM, _TRIM_LEVELS = 2.5, 0.25
 _LEAST_PART, _LEAST_LEVEL, _LEAST_CELLS = 0.35, 12.0, 0.3
 # Cells are no more exact than this share of their light, and a cell has so many independent distances.
 _EXACT, _INDEPENDENT = 0.004, 8
-# Tukey's biweight: 95 % efficient; 1.4826 times the median distance is the standard deviation.
-_BIWEIGHT, _MEDIAN, _PASSES = 4.7, 1.4826, 8
-# Whole numbers per unit of the ratio's logarithm, of a term, and of a weight.
-UNIT, _TERM_UNIT, _WEIGHT_UNIT = 1_000_000, 1024, 4096
 _ROUNDING = 256
 
 
@@ -51,12 +48,12 @@ class LocalChange:
     """How the light of parts of a picture changed beside the common change.
 
     Attributes:
-        terms: (5,) int64, the logarithm of the ratio as a sum of `light_field.terms`, in millionths.
-        variances: of the terms, squared millionths, by what the fit leaves.
+        gain: if it was multiplied.
+        offset: if it was added to.
     """
 
-    terms: NDArray[np.int64]
-    variances: tuple[float, ...]
+    gain: FieldFit
+    offset: FieldFit
 
 
 def local_change(earlier: SmallLuma, later: SmallLuma, *, black: int) -> LocalChange | None:
@@ -77,21 +74,12 @@ def local_change(earlier: SmallLuma, later: SmallLuma, *, black: int) -> LocalCh
     if not comparable(found):
         return None
     here, there, compared = _found_again(earlier, later, found)
-    ratios, variances = _ratios(here, there, compared, black)
+    ratios, variances, light = _ratios(here, there, compared, black)
     counted = variances > 0
     if int(counted.sum()) < _LEAST_CELLS * counted.size:
         return None
-    return _fitted(ratios[counted], variances[counted], _CELL_TERMS[:, counted.ravel()])
-
-
-def _sums(field: NDArray[Any]) -> Field:
-    """Sums of the cells."""
-    rows, columns = field.shape
-    return np.asarray(field.reshape(_ROWS, rows // _ROWS, _COLUMNS, columns // _COLUMNS).sum(axis=(1, 3)), np.float64)
-
-
-def _spread(cells: Field, shape: tuple[int, ...]) -> Field:
-    return np.repeat(np.repeat(cells, shape[0] // _ROWS, axis=0), shape[1] // _COLUMNS, axis=1)
+    cell_terms = _CELL_TERMS[:, counted]
+    return LocalChange(*fit_gain_and_offset(ratios[counted], variances[counted], light[counted], cell_terms))
 
 
 def _found_again(earlier: SmallLuma, later: SmallLuma, found: Registration) -> tuple[Field, Field, Field]:
@@ -131,38 +119,51 @@ def _found_again(earlier: SmallLuma, later: SmallLuma, found: Registration) -> t
     return here, later.levels[top : top + size[0], left : left + size[1]], compared
 
 
-def _ratios(here: Field, there: Field, compared: Field, black: int) -> tuple[Field, Field]:
-    """Logarithms of each cell's ratio of light, and their variances; 0 for cells that do not count."""
+def _ratios(here: Field, there: Field, compared: Field, black: int) -> tuple[Field, Field, Field]:
+    """Logarithms of each cell's ratio of light, their variances, 0 for cells that do not count, and the mean light."""
     both = here + there
     across, along = np.zeros(here.shape), np.zeros(here.shape)
     across[:, 1:-1], along[1:-1] = (both[:, 2:] - both[:, :-2]) / 4, (both[2:] - both[:-2]) / 4
-    kept = compared
+    fields = np.stack([_by_cell(each) for each in (here, across, along, there)], axis=1)
+    everywhere = kept = _by_cell(compared)
     for last in (False, False, True):
-        count = np.maximum(_sums(kept), 1)
-        mean = [_sums(kept * each) / count for each in (here, across, along, there)]
-        contrast, x, y = _cell_motion(kept, count, (here, across, along, there), mean)
-        common = _spread(mean[3] - contrast * mean[0] - x * mean[1] - y * mean[2], here.shape)
-        slopes = (_spread(each, here.shape) for each in (contrast, x, y))
-        distance = there - common - sum(a * b for a, b in zip(slopes, (here, across, along), strict=True))
+        count = np.maximum(kept.sum(axis=1), 1)
+        weighted = fields * kept[:, None]
+        mean = weighted.sum(axis=2).T / count
+        contrast, x, y = _cell_motion(weighted @ fields.swapaxes(1, 2) / count[:, None, None], mean)
+        common = mean[3] - contrast * mean[0] - x * mean[1] - y * mean[2]
+        predicted = sum(slope[:, None] * fields[:, number] for number, slope in enumerate((contrast, x, y)))
         # Rounded, so that sums are exact.
-        distance = np.rint(np.abs(distance) * _ROUNDING) / _ROUNDING
+        distance = np.rint(np.abs(fields[:, 3] - common[:, None] - predicted) * _ROUNDING) / _ROUNDING
         if not last:
-            middle = _sums(compared * distance) / np.maximum(_sums(compared), 1)
-            kept = compared * (distance <= _spread(_TRIM * middle + _TRIM_LEVELS, here.shape))
+            middle = (everywhere * distance).sum(axis=1) / np.maximum(everywhere.sum(axis=1), 1)
+            kept = everywhere * (distance <= (_TRIM * middle + _TRIM_LEVELS)[:, None])
     before, after = mean[0] - black, mean[3] - x * mean[1] - y * mean[2] - black
     counts = (before > _LEAST_LEVEL) & (after > _LEAST_LEVEL) & (x * x + y * y < _FRACTION**2)
     counts &= count > _LEAST_PART * compared.size / (_ROWS * _COLUMNS)
     safe_before, safe_after = np.maximum(before, 1), np.maximum(after, 1)
-    logarithms = [math.log(ratio) for ratio in (safe_after / safe_before).ravel()]
-    squares = _sums(kept * distance * distance) / count / (safe_before * safe_before)
-    return np.reshape(logarithms, counts.shape), counts * (squares / _INDEPENDENT + _EXACT**2)
+    logarithms = np.array([math.log(ratio) for ratio in safe_after / safe_before])
+    squares = (kept * distance * distance).sum(axis=1) / count / (safe_before * safe_before)
+    return logarithms, counts * (squares / _INDEPENDENT + _EXACT**2), (safe_before + safe_after) / 2
 
 
-def _cell_motion(kept: Field, count: Field, fields: tuple[Field, ...], mean: list[Field]) -> tuple[Field, Field, Field]:
-    """Contrast and motion of each cell: least squares of the later picture by the earlier one and the gradients."""
+def _by_cell(field: Field) -> Field:
+    """(cells, pixels), row by row."""
+    rows, columns = field.shape
+    cells = field.reshape(_ROWS, rows // _ROWS, _COLUMNS, columns // _COLUMNS).swapaxes(1, 2)
+    return np.ascontiguousarray(cells.reshape(_ROWS * _COLUMNS, -1))
+
+
+def _cell_motion(products: Field, mean: Field) -> tuple[Field, Field, Field]:
+    """Contrast and motion of each cell: least squares of the later picture by the earlier one and the gradients.
+
+    Args:
+        products: (cells, 4, 4) mean products of earlier picture, gradients across and along, and later picture.
+        mean: (4, cells) their means.
+    """
 
     def common(one: int, other: int) -> Field:
-        return _sums(kept * fields[one] * fields[other]) / count - mean[one] * mean[other]
+        return np.asarray(products[:, one, other] - mean[one] * mean[other])
 
     aa, bb, cc = common(0, 0) + _FLAT, common(1, 1) + _FLAT_GRADIENT, common(2, 2) + _FLAT_GRADIENT
     ab, ac, bc = common(0, 1), common(0, 2), common(1, 2)
@@ -176,54 +177,10 @@ def _cell_motion(kept: Field, count: Field, fields: tuple[Field, ...], mean: lis
     return contrast, x, y
 
 
-def _fitted(ratios: Field, variances: Field, cell_terms: NDArray[np.int64]) -> LocalChange:
-    values = np.rint(ratios * UNIT).astype(np.int64)
-    weights = variances.min() / variances
-    found = np.zeros(TERMS + 1)
-    found[0] = float(np.partition(values, len(values) // 2)[len(values) // 2])
-    robust = np.ones(len(values))
-    for _ in range(_PASSES):
-        left = values - np.rint(_products(found, cell_terms))
-        scaled = np.abs(left) * np.sqrt(weights)
-        middle = _MEDIAN * float(np.partition(scaled, len(scaled) // 2)[len(scaled) // 2]) + 1
-        robust = np.maximum(0, 1 - (scaled / (_BIWEIGHT * middle)) ** 2) ** 2
-        whole = np.rint(weights * robust * _WEIGHT_UNIT).astype(np.int64)
-        weighted = cell_terms * whole
-        matrix = (weighted @ cell_terms.T).astype(np.float64)
-        inverse = _inverse(matrix + np.diag(np.full(TERMS + 1, 1e-9 * matrix[0, 0])))
-        sides = (weighted @ values).astype(np.float64) * _TERM_UNIT
-        found = np.array([math.fsum(row * sides) for row in inverse])
-    left = values - np.rint(_products(found, cell_terms)).astype(np.int64)
-    freedom = max(math.fsum(robust) - TERMS - 1, 1.0)
-    square = float(np.vdot(whole, left * left)) / freedom
-    variance = [square * float(inverse[at, at]) * _TERM_UNIT**2 for at in range(1, TERMS + 1)]
-    return LocalChange(np.rint(found[1:]).astype(np.int64), tuple(variance))
-
-
-def _products(found: Field, cell_terms: NDArray[np.int64]) -> Field:
-    """The field in each cell."""
-    total = np.zeros(cell_terms.shape[1])
-    for value, each in zip(found, cell_terms, strict=True):
-        total = total + value * each / _TERM_UNIT
-    return total
-
-
-def _inverse(matrix: Field) -> Field:
-    """The inverse of a positive definite matrix, by Gauss and Jordan: LAPACK's last bits depend on the processor."""
-    size = len(matrix)
-    both = np.concatenate([matrix, np.eye(size)], axis=1)
-    for pivot in range(size):
-        both[pivot] /= both[pivot, pivot]
-        for row in range(size):
-            if row != pivot:
-                both[row] -= both[row, pivot] * both[pivot]
-    return np.asarray(both[:, size:])
-
-
 def _cell_terms() -> NDArray[np.int64]:
-    """(6, cells) the constant and the terms in each cell, in units of `_TERM_UNIT`."""
+    """(6, cells) the constant and the terms in each cell, in units of `cell_fit.TERM_UNIT`."""
     fields = [np.ones((_ROWS, _COLUMNS)), *terms((_ROWS, _COLUMNS))]
-    return np.asarray(np.rint(np.array(fields).reshape(TERMS + 1, -1) * _TERM_UNIT), np.int64)
+    return np.asarray(np.rint(np.array(fields).reshape(TERMS + 1, -1) * TERM_UNIT), np.int64)
 
 
 _CELL_TERMS = _cell_terms()

@@ -91,15 +91,16 @@ def small_luma(picture: Picture) -> SmallLuma:
     return SmallLuma(levels.astype(np.float64), tuple(textures), step)
 
 
-def relit(small: SmallLuma, factors: NDArray[np.float32], *, black: int) -> SmallLuma:
-    """Reduced luma whose light is multiplied by a smooth field; the search for the shift does not need it exact.
+def relit(small: SmallLuma, factors: NDArray[np.float32], added: NDArray[np.float32], *, black: int) -> SmallLuma:
+    """Reduced luma whose light is changed by smooth fields; the search for the shift does not need it exact.
 
     Args:
         small: the reduced luma.
-        factors: (h, w).
-        black: level of black, in 8-bit levels, which stays.
+        factors: (h, w) of the light above black.
+        added: (h, w) levels that are added afterwards.
+        black: level of black, in 8-bit levels.
     """
-    levels = np.clip((small.levels - black) * factors + black, 0, 255)
+    levels = np.clip((small.levels - black) * factors + black + added, 0, 255)
     return replace(small, levels=np.rint(levels * ROUNDING) / ROUNDING)
 
 

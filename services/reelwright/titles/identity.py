@@ -10,7 +10,7 @@ from typing import IO, Self
 
 from reelwright.titles.recipe import Recipe
 
-PLAN_RULES = 3
+PLAN_RULES = 4
 """Version of the rules by which shots, segments, batches and corrections follow from a source, and segments and film
 from restored frames. Incremented when a change of the code gives any source another plan or any film other bytes, so
 that no run has parts that were made by different rules."""
@@ -129,7 +129,7 @@ def engine_matches(identity: str, wanted: str) -> bool:
     Two whole identities match only when they are equal, because all have the same number of words.
 
     Args:
-        identity: of the engine, e.g. `openvino-2026.4.1+chain.12 fp32 cpu avx2 reel-s@0123456789ab`.
+        identity: of the engine, e.g. `openvino-2026.4.1+chain.13 fp32 cpu avx2 reel-s@0123456789ab`.
         wanted: words that the identity must have, in any order. A name without its version, such as `openvino`, is
             enough. The empty text wants nothing.
     """

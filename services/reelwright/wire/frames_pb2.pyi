@@ -85,7 +85,7 @@ class FadingInfo(_message.Message):
     def __init__(self, black: _Optional[float] = ..., white: _Optional[float] = ..., from_black: _Optional[float] = ..., from_white: _Optional[float] = ..., to_black: _Optional[float] = ..., to_white: _Optional[float] = ...) -> None: ...
 
 class CorrectionInfo(_message.Message):
-    __slots__ = ("gain", "offset", "move_right", "move_down", "right", "down", "light", "level", "local_x", "local_y", "local_xy", "local_xx", "local_yy", "local_lift", "rotation", "move_rotation")
+    __slots__ = ("gain", "offset", "move_right", "move_down", "right", "down", "light", "level", "local_x", "local_y", "local_xy", "local_xx", "local_yy", "local_lift", "rotation", "move_rotation", "local_offset")
     GAIN_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     MOVE_RIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +102,7 @@ class CorrectionInfo(_message.Message):
     LOCAL_LIFT_FIELD_NUMBER: _ClassVar[int]
     ROTATION_FIELD_NUMBER: _ClassVar[int]
     MOVE_ROTATION_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_OFFSET_FIELD_NUMBER: _ClassVar[int]
     gain: float
     offset: float
     move_right: float
@@ -118,7 +119,8 @@ class CorrectionInfo(_message.Message):
     local_lift: float
     rotation: float
     move_rotation: float
-    def __init__(self, gain: _Optional[float] = ..., offset: _Optional[float] = ..., move_right: _Optional[float] = ..., move_down: _Optional[float] = ..., right: _Optional[float] = ..., down: _Optional[float] = ..., light: _Optional[float] = ..., level: _Optional[float] = ..., local_x: _Optional[float] = ..., local_y: _Optional[float] = ..., local_xy: _Optional[float] = ..., local_xx: _Optional[float] = ..., local_yy: _Optional[float] = ..., local_lift: _Optional[float] = ..., rotation: _Optional[float] = ..., move_rotation: _Optional[float] = ...) -> None: ...
+    local_offset: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, gain: _Optional[float] = ..., offset: _Optional[float] = ..., move_right: _Optional[float] = ..., move_down: _Optional[float] = ..., right: _Optional[float] = ..., down: _Optional[float] = ..., light: _Optional[float] = ..., level: _Optional[float] = ..., local_x: _Optional[float] = ..., local_y: _Optional[float] = ..., local_xy: _Optional[float] = ..., local_xx: _Optional[float] = ..., local_yy: _Optional[float] = ..., local_lift: _Optional[float] = ..., rotation: _Optional[float] = ..., move_rotation: _Optional[float] = ..., local_offset: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Payload(_message.Message):
     __slots__ = ("pix_fmt", "width", "height", "frames", "codec", "digest", "inline", "reference")
