@@ -4,7 +4,7 @@ The weight set for undamaged film leaves scratches, and how far each pixel stand
 not tell them from the scene. What tells them is that they go on: so the picture is averaged in bands of rows, and a
 path through the bands counts by how far it stands out from both of its sides in each, up to a limit. Many weak places
 then count more than one strong one. (The path of best sum: Viterbi 1967; as lines of scratches: Newson et al.,
-IEEE TIP 23(3), 2014.) Where a path was found, the set for damaged film restores (`weight_sets.mix`). A post or the edge
+IEEE TIP 23(3), 2014.) Where a path was found, the set for damaged film restores (`enlarge.mix`). A post or the edge
 of a door may be taken for a scratch: then as many columns are restored by the other set, which decides for itself.
 """
 
@@ -20,6 +20,8 @@ from reelwright.restoration.window_network import MIDDLE
 Field = NDArray[np.float32]
 
 _BANDS = 6
+# In bands of fewer rows what a scene shows does not average out: posts of film of 68 rows pass for scratches.
+_LEAST_ROWS = 20
 # Distance from the middle of a line to its last column, and to the first and the last of those on either side that it
 # must stand out from.
 _LINE, _NEAR, _FAR = 1, 3, 6
@@ -29,7 +31,7 @@ _FLOOR = 0.3
 _EXPECTED, _MOST = 0.4, 1.5
 # Mean of that over all bands from which a path is taken for a scratch, a little and wholly. Chosen on seven pieces of
 # film without scratches and with drawn ones (`python -m tests.bench.bench_scratches`).
-_PERHAPS, _CERTAIN = 0.72, 0.86
+_PERHAPS, _CERTAIN = 0.78, 0.92
 # Columns to which the result reaches around a line, and over how many it fades.
 _WIDTH, _FADE = 9, 5
 
@@ -42,8 +44,10 @@ def scratch_lines(window: Window) -> Field | None:
 
     Returns:
         (6, W) float32, 0 to 1: for six bands of equal height how surely a column lies in a scratch; None where there is
-        none in the whole frame.
+        none in the whole frame, and for pictures of fewer than 120 rows.
     """
+    if len(window[MIDDLE]) < _BANDS * _LEAST_ROWS:
+        return None
     bands = _bands(window[MIDDLE - 1 : MIDDLE + 2])
     line = _mean(bands, -_LINE, _LINE)
     left, right = _mean(bands, -_FAR, -_NEAR), _mean(bands, _NEAR, _FAR)

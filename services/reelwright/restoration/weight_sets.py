@@ -2,25 +2,23 @@
 
 The two sets of a scale are mixed by the grain that was measured. One set for both is a compromise: trained alike, a
 set for undamaged film alone gained 1.2 dB more there, and sharpened no film that was never sharp. The results are mixed
-and not the weights, since two trainings end in places between which nothing works. The share is a continuous function
-of the frame's own measurement: it is the same in every batch, segment and worker, and no picture changes abruptly when
-the grain does. The set for undamaged film leaves scratches, so where one runs the other set counts, whatever the grain.
+and not the weights (`enlarge.mix`), since two trainings end in places between which nothing works. The share is a
+continuous function of the frame's own measurement: it is the same in every batch, segment and worker, and no picture
+changes abruptly when the grain does. The set for undamaged film leaves scratches, so where one runs the other set
+counts, whatever the grain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.restoration.window_network import SCALES, WindowNetwork
 
-Luma = NDArray[np.float32]
-Columns = NDArray[np.bool_]
 Tensor = TypeVar("Tensor")
 
 # Names of the tensors of the set for undamaged film, and of that for detail, begin so.
@@ -141,33 +139,3 @@ def undamaged_share(figures: NDArray[np.float32]) -> float:
     """
     share = (_DAMAGED_FROM - float(figures[0])) / (_DAMAGED_FROM - _UNDAMAGED_BELOW)
     return min(1.0, max(0.0, share))
-
-
-def mix(
-    sets: Sequence[Callable[[Columns | None], Luma]], figures: NDArray[np.float32], scratched: Luma | None = None
-) -> Luma:
-    """The result of a scale's sets for one frame; a set whose share is zero does not run.
-
-    Args:
-        sets: for each of `NetworkWeights.sets`, what makes its result, (rows, columns) float32, in those columns of the
-            source that are wanted; None for all.
-        figures: (4,) float32, see `measurement.Measurement.figures`.
-        scratched: where the set for damaged film counts alone, whatever the grain: see `scratch_lines`.
-    """
-    share = undamaged_share(figures) if len(sets) > 1 else 0.0
-    if share == 0 or (share == 1 and scratched is None):
-        return sets[int(share)](None)
-    # Without grain nothing but the lines is taken from the set for damaged film, so it runs around them alone.
-    wanted = _around(scratched) if scratched is not None and share == 1 else None
-    damaged, undamaged = sets[0](wanted), sets[1](None)
-    if scratched is None:
-        return damaged * np.float32(1 - share) + undamaged * np.float32(share)
-    lines = cv2.resize(scratched, damaged.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    shares = (1 - np.asarray(lines, np.float32)) * np.float32(share)
-    return np.asarray(damaged * (1 - shares) + undamaged * shares, np.float32)
-
-
-def _around(scratched: Luma) -> Columns:
-    """The columns that the shares reach when they are enlarged: interpolation reaches one column further."""
-    reached = cv2.dilate(scratched.max(axis=0)[None], np.ones((1, 3), np.uint8))
-    return np.asarray(reached[0] > 0, np.bool_)
