@@ -45,7 +45,7 @@ def test_an_edge_is_no_line() -> None:
 
 def test_a_short_line_is_none() -> None:
     """A line over a third of the height belongs to the scene: a post, or a lamp."""
-    assert scratch_lines(codes(scratched(panned((2, 0.5)), 25, first=50, last=100))) is None
+    assert scratch_lines(codes(scratched(panned((2, 0.5)), 70, first=50, last=100))) is None
 
 
 def test_a_black_frame_has_no_lines() -> None:
