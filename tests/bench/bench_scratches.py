@@ -87,8 +87,8 @@ def _time(engine: Engine, windows: list[NDArray[np.uint8]]) -> float:
     def seconds(*, with_lines: bool) -> float:
         began = time.process_time()
         for window, (codes, network_input) in zip(windows, inputs, strict=True):
-            scratched = scratch_lines(window) if with_lines else None
-            engine.upscale(codes.astype(np.float32) / 255, replace(network_input, scratched=scratched), _SCALE)
+            lines = scratch_lines(window) if with_lines else None
+            engine.upscale(codes.astype(np.float32) / 255, replace(network_input, lines=lines), _SCALE)
         return time.process_time() - began
 
     return median(seconds(with_lines=True) / seconds(with_lines=False) for _ in range(3))
@@ -97,7 +97,7 @@ def _time(engine: Engine, windows: list[NDArray[np.uint8]]) -> float:
 def _restored(engine: Engine, film: NDArray[np.uint8], number: int) -> _Results:
     prepared = prepare(window_of(film, number))
     luma, window = prepared.frames[MIDDLE].astype(np.float32) / 255, prepared.network_input()
-    inputs = (window, replace(window, scratched=None))
+    inputs = (window, replace(window, lines=None))
     return _Results(*(np.clip(engine.upscale(luma, each, _SCALE), 0, 1) * 255 for each in inputs))
 
 

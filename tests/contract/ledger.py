@@ -352,8 +352,13 @@ class LedgerContract:
         claim_output(RunLedger(root, runs[0]), f"{root} films/b.mp4")
 
     def test_an_output_that_nobody_claimed_is_free(self, root: str) -> None:
-        """Without claims, as in one process, a film may be delivered."""
-        check_claim(RunLedger(root, RUN), f"{root} films/a.mp4")
+        """Without claims, as in one process, a film may be delivered; once another run has the output, it may not."""
+        output, other = f"{root} films/a.mp4", f"{1:020x}"
+        check_claim(RunLedger(root, RUN), output)
+        RunLedger(root, other).put_request(request_of(run=other, output=output))
+        claim_output(RunLedger(root, other), output)
+        with pytest.raises(OutputError, match=f"run {other} has this output now"):
+            check_claim(RunLedger(root, RUN), output)
 
     def test_nothing_is_delivered_of_an_unfinished_run(self, root: str) -> None:
         """Delivering a film that was never assembled is an error."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reelwright.restoration.scratch_lines import scratch_lines
-from tests.support.windows import Field, codes, panned
+from reelwright.restoration.window import prepare
+from tests.support.windows import Field, codes, grainy, panned
 
 ROWS, COLUMNS = 160, 192
 
@@ -46,6 +47,13 @@ def test_an_edge_is_no_line() -> None:
 def test_a_short_line_is_none() -> None:
     """A line over a third of the height belongs to the scene: a post, or a lamp."""
     assert scratch_lines(codes(scratched(panned((2, 0.5)), 70, first=50, last=100))) is None
+
+
+def test_lines_are_looked_for_in_film_with_little_grain_alone() -> None:
+    """Film with much grain is restored by the set for damaged film as a whole, so no line is looked for there."""
+    film = scratched(panned((2, 0.5)), 70)
+    assert prepare(codes(film)).network_input().lines is not None
+    assert prepare(codes(grainy(film, 8))).network_input().lines is None
 
 
 def test_a_black_frame_has_no_lines() -> None:

@@ -85,9 +85,9 @@ def test_where_a_scratch_runs_the_first_set_restores(name: str, files: dict[str,
     """Of film without grain the columns of a scratch are those of the first set, and the others those of the second."""
     window = window_of(CLEAN)
     rows, columns = window.maps.shape[1:]
-    scratched = np.zeros((6, columns), np.float32)
-    scratched[:, columns // 2 :] = 1
-    found = engine_of(name, files["both"]).upscale(known_picture(), replace(window, scratched=scratched), 2)
+    lines = np.zeros((6, columns), np.float32)
+    lines[:, columns // 2 :] = 1
+    found = engine_of(name, files["both"]).upscale(known_picture(), replace(window, lines=lines), 2)
     damaged, undamaged = (
         engine_of(name, files[kind]).upscale(known_picture(), window, 2) for kind in ("damaged", "undamaged")
     )

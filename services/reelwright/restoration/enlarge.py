@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelwright.restoration.engine import Engine
+from reelwright.restoration.tiling import Columns
 from reelwright.restoration.weight_sets import NetworkWeights, undamaged_share
 from reelwright.restoration.window_network import NetworkInput
 
 Luma = NDArray[np.float32]
-Columns = NDArray[np.bool_]
 
 
 def enlarge(engine: Engine, luma: Luma, window: NetworkInput | None, scale: int) -> Luma:
@@ -70,11 +70,11 @@ def mixed_residual(
     smallest = min(networks)
     if len(sets) == 1 and len(networks[smallest].sets) > 1:
         sets.append(lambda _: _further(luma, residual(smallest, 1, None), smallest, scale))
-    return mix(sets, window.figures, window.scratched)
+    return mix(sets, window.figures, window.lines)
 
 
 def mix(
-    sets: Sequence[Callable[[Columns | None], Luma]], figures: NDArray[np.float32], scratched: Luma | None = None
+    sets: Sequence[Callable[[Columns | None], Luma]], figures: NDArray[np.float32], lines: Luma | None = None
 ) -> Luma:
     """The result of a scale's sets for one frame; a set whose share is zero does not run.
 
@@ -82,24 +82,24 @@ def mix(
         sets: for each of `NetworkWeights.sets`, what makes its result, (rows, columns) float32, in those columns of the
             source that are wanted; None for all.
         figures: (4,) float32, see `measurement.Measurement.figures`.
-        scratched: where the set for damaged film counts alone, whatever the grain: see `scratch_lines`.
+        lines: where the set for damaged film counts alone, whatever the grain: see `scratch_lines`.
     """
     share = undamaged_share(figures) if len(sets) > 1 else 0.0
-    if share == 0 or (share == 1 and scratched is None):
+    if share == 0 or (share == 1 and lines is None):
         return sets[int(share)](None)
     # Without grain nothing but the lines is taken from the set for damaged film, so it runs around them alone.
-    wanted = _around(scratched) if scratched is not None and share == 1 else None
+    wanted = _around(lines) if lines is not None and share == 1 else None
     damaged, undamaged = sets[0](wanted), sets[1](None)
-    if scratched is None:
+    if lines is None:
         return damaged * np.float32(1 - share) + undamaged * np.float32(share)
-    lines = cv2.resize(scratched, damaged.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    shares = (1 - np.asarray(lines, np.float32)) * np.float32(share)
+    enlarged = cv2.resize(lines, damaged.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    shares = (1 - np.asarray(enlarged, np.float32)) * np.float32(share)
     return np.asarray(damaged * (1 - shares) + undamaged * shares, np.float32)
 
 
-def _around(scratched: Luma) -> Columns:
+def _around(lines: Luma) -> Columns:
     """The columns that the shares reach when they are enlarged: interpolation reaches one column further."""
-    reached = cv2.dilate(scratched.max(axis=0)[None], np.ones((1, 3), np.uint8))
+    reached = cv2.dilate(lines.max(axis=0)[None], np.ones((1, 3), np.uint8))
     return np.asarray(reached[0] > 0, np.bool_)
 
 

@@ -17,7 +17,6 @@ from reelwright.media.frame_damage import FrameDamage
 from reelwright.restoration.alignment import AlignedWindow
 from reelwright.restoration.dust import CERTAIN_DUST
 from reelwright.restoration.optical_flow import Codes, Window
-from reelwright.restoration.scratch_lines import scratch_lines
 from reelwright.restoration.window_network import MIDDLE
 
 # Grain of this many levels is 1 for the network.
@@ -63,7 +62,6 @@ class Measurement:
         dust: (H, W) uint8, how far a speck stands out from its neighbours: 0 for none, `dust.CERTAIN_DUST` at the
             threshold, 255 from twice of it on.
         scratch: (H, W) uint8, how far a thin vertical line stands out; 128 is none, above is brighter, below darker.
-        scratched: see `scratch_lines`.
     """
 
     grain: float
@@ -72,7 +70,6 @@ class Measurement:
     sharpness: float
     dust: Codes
     scratch: Codes
-    scratched: NDArray[np.float32] | None
 
     def figures(self) -> NDArray[np.float32]:
         """The figures as the network reads them: grain, its size, blockiness, sharpness; (4,) float32, about 0 to 1."""
@@ -107,7 +104,6 @@ def measure(aligned: AlignedWindow, window: Window, grain: GrainMeasurement, dus
         sharpness=sharpness(middle),
         dust=dust,
         scratch=scratch_map(window),
-        scratched=scratch_lines(window),
     )
 
 

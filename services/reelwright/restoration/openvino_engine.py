@@ -15,10 +15,10 @@ from openvino import opset13 as ops
 from safetensors.numpy import load_file
 
 from reelwright.restoration.engine import Precision, format_identity
-from reelwright.restoration.enlarge import Columns, add_residual, mixed_residual
+from reelwright.restoration.enlarge import add_residual, mixed_residual
 from reelwright.restoration.models import ModelFile
 from reelwright.restoration.self_ensemble import ensembled
-from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Luma, Planes, run_tiled
+from reelwright.restoration.tiling import MAX_COLUMNS, MAX_ROWS, Columns, Luma, Planes, run_tiled
 from reelwright.restoration.weight_sets import blend, detail_share, split_scales
 from reelwright.restoration.window_network import (
     DIFFERENCE_GAIN,

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from reelwright.restoration.alignment import align
 from reelwright.restoration.dust import find_dust
 from reelwright.restoration.measurement import Measurement, measure, measure_grain
 from reelwright.restoration.optical_flow import Codes, Window, WindowMotion
 from reelwright.restoration.repair import repair
+from reelwright.restoration.scratch_lines import scratch_lines
+from reelwright.restoration.weight_sets import undamaged_share
 from reelwright.restoration.window_network import FRAMES, MIDDLE, NetworkInput
 
 
@@ -23,11 +26,13 @@ class PreparedWindow:
         frames: (5, H, W) uint8, aligned, the middle one repaired.
         agreement: (4, H // 2, W // 2) uint8, see `alignment.AlignedWindow`.
         measurement: of the middle frame before it was repaired.
+        lines: see `scratch_lines`; None too where the weight set for damaged film restores the whole frame.
     """
 
     frames: Codes
     agreement: Codes
     measurement: Measurement
+    lines: NDArray[np.float32] | None
 
     def with_middle(self, codes: Codes) -> PreparedWindow:
         """The same with another middle frame, (H, W) uint8."""
@@ -47,8 +52,7 @@ class PreparedWindow:
         for frame, difference in zip(others, differences, strict=True):
             cv2.subtract(frame, middle, dst=difference, dtype=cv2.CV_8S)
         maps = np.stack([self.measurement.dust, self.measurement.scratch])
-        found = self.measurement
-        return NetworkInput(differences, maps, self.agreement, found.figures(), detail, found.scratched)
+        return NetworkInput(differences, maps, self.agreement, self.measurement.figures(), detail, self.lines)
 
 
 def prepare(window: Window, motion: WindowMotion | None = None) -> PreparedWindow:
@@ -65,4 +69,5 @@ def prepare(window: Window, motion: WindowMotion | None = None) -> PreparedWindo
     measurement = measure(aligned, window, grain, dust.map)
     frames = dust.frames.copy()
     frames[MIDDLE] = repair(dust.frames, dust.map)
-    return PreparedWindow(frames, aligned.agreement, measurement)
+    lines = scratch_lines(window) if undamaged_share(measurement.figures()) else None
+    return PreparedWindow(frames, aligned.agreement, measurement, lines)

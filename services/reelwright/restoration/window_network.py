@@ -55,7 +55,7 @@ class NetworkInput:
         agreement: (4, H // 2, W // 2) uint8, see `alignment.AlignedWindow`.
         figures: (4,) float32, see `measurement.Measurement.figures`.
         detail: share of the weight set for detail, 0 to 1; a network without such a set ignores it.
-        scratched: where the set for damaged film restores, whatever the grain, see `scratch_lines`; None for nowhere.
+        lines: where the set for damaged film restores, whatever the grain, see `scratch_lines`; None for nowhere.
     """
 
     differences: NDArray[np.int8]
@@ -63,7 +63,7 @@ class NetworkInput:
     agreement: NDArray[np.uint8]
     figures: NDArray[np.float32]
     detail: float = 0.0
-    scratched: NDArray[np.float32] | None = None
+    lines: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
