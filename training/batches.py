@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from training.samples import SampleFiles
+from training.sample_files import SampleFiles
 
 Field = NDArray[np.float32]
 Array = TypeVar("Array")
@@ -40,22 +40,62 @@ class Batch(Generic[Array]):
         return self.frames, self.maps, self.agreement, self.figures, self.truth
 
 
+@dataclass(frozen=True, slots=True)
+class PairBatch(Generic[Array]):
+    """Windows of which each has another a frame later.
+
+    Attributes:
+        windows: (2 * N) of them, the later ones behind the others, in the same order.
+        motion: (N, scale * H, scale * W, 2) float32: how far right and down each pixel of the first truth lies in the
+            second, in pixels.
+    """
+
+    windows: Batch[Array]
+    motion: Array
+
+
 def draw_batch(files: SampleFiles, size: int, seed: int, number: int) -> Batch[NDArray[Any]]:
     """Batch `number`: `size` samples anywhere in `files`, some of them mirrored or brightened the other way round."""
     rng = np.random.default_rng((seed, number))
     samples = files.read(rng.integers(0, len(files), size))
-    across, down, invert = (bool(rng.random() < share) for share in (0.5, 0.5, 0.15))
+    return _arrays(samples, _draw_turns(rng))
 
+
+def draw_pairs(files: SampleFiles, size: int, seed: int, number: int) -> PairBatch[NDArray[Any]]:
+    """Batch `number` of `size` windows, an even number, from files of `pairs.pair_type`; turned like `draw_batch`'s."""
+    rng = np.random.default_rng((seed, number))
+    pairs = files.read(rng.integers(0, len(files), size // 2))
+    turns = _draw_turns(rng)
+    signs = np.array([-1 if turns.across else 1, -1 if turns.down else 1], np.float32)
+    motion = pairs["motion"][:, :: int(signs[1]), :: int(signs[0])].astype(np.float32) * signs
+    return PairBatch(_arrays(pairs["windows"].T.reshape(-1), turns), motion)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """What is done to a batch: mirrored across, mirrored down, made negative, reversed in time within the windows."""
+
+    across: bool
+    down: bool
+    negative: bool
+    backwards: bool
+
+
+def _draw_turns(rng: np.random.Generator) -> _Turns:
+    return _Turns(*(bool(rng.random() < share) for share in (0.5, 0.5, 0.15, 0.5)))
+
+
+def _arrays(samples: NDArray[Any], turns: _Turns) -> Batch[NDArray[Any]]:
     def field(stored: NDArray[Any]) -> Field:
-        turned = stored[..., :: -1 if down else 1, :: -1 if across else 1]
+        turned = stored[..., :: -1 if turns.down else 1, :: -1 if turns.across else 1]
         return np.ascontiguousarray(turned, np.float32) / np.float32(255)
 
     frames, truth = field(samples["frames"]), field(samples["truth"][:, None])
     scratch = field(samples["scratch"])
-    if invert:
+    if turns.negative:
         frames, truth, scratch = 1 - frames, 1 - truth, 1 - scratch
     # Grain, dust and codec know no direction of time.
-    order = slice(None, None, -1 if rng.random() < 0.5 else 1)
+    order = slice(None, None, -1 if turns.backwards else 1)
     return Batch(
         frames=np.ascontiguousarray(frames[:, order]),
         maps=np.stack([field(samples["dust"]), scratch], axis=1),

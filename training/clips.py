@@ -7,7 +7,7 @@ move and deform: so there is parallax, occlusion and disocclusion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -37,6 +37,20 @@ _FLAT = 8.0
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """Frames, and where the middle one goes.
+
+    Attributes:
+        frames: (frames, size, size) float32 in [0, 1].
+        motion: (size, size, 2) float32: how far right and down each pixel of the middle frame lies in the next one, in
+            pixels. What is covered there by a layer in front is followed beneath it.
+    """
+
+    frames: Field
+    motion: Field
+
+
+@dataclass(frozen=True, slots=True)
 class Motion:
     """How one layer moves.
 
@@ -62,6 +76,14 @@ class Motion:
         offset = self.velocity * frame + self.acceleration * frame**2 / 2 + self.shake[frame + len(self.shake) // 2]
         return np.column_stack([linear, centre + offset - linear @ np.full(2, size / 2)])
 
+    def onward(self, size: int, centre: NDArray[np.float64]) -> Field:
+        """The motion of the layer's pixels from the middle frame to the next; as in `Clip`."""
+        here, there = (np.vstack([self.matrix(frame, size, centre), [0, 0, 1]]) for frame in (0, 1))
+        step = np.linalg.solve(there, here) - np.eye(3)
+        down, across = np.mgrid[:size, :size]
+        places = np.stack([across, down, np.ones_like(down)], axis=-1)
+        return np.asarray(places @ step[:2].T, np.float32)
+
 
 def draw_motion(rng: np.random.Generator, frames: int, size: int = _SIZE) -> Motion:
     """A motion: still, or a pan of up to about a tenth of `size` a frame with some turn, zoom and shake."""
@@ -81,7 +103,7 @@ def draw_motion(rng: np.random.Generator, frames: int, size: int = _SIZE) -> Mot
 
 def draw_clip(
     photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int, *, soft: float = SOFT_SHARE
-) -> Field:
+) -> Clip:
     """A clip; a function of the photographs and the state of `rng`.
 
     Args:
@@ -90,17 +112,17 @@ def draw_clip(
         frames: an odd number of frames.
         size: rows and columns.
         soft: share of the clips that are themselves soft.
-
-    Returns:
-        (frames, size, size) float32 in [0, 1].
     """
     clip = _layer(photographs, rng, frames, size)
     for _ in range(int(rng.choice(3, p=_LAYER_SHARES))):
         front, masks = _layer(photographs, rng, frames, size), _masks(rng, frames, size)
-        clip += (front - clip) * masks
-    clip = _graded(clip, rng)
+        before = masks[frames // 2, :, :, None] > 0.5
+        motion = np.where(before, front.motion, clip.motion)
+        clip = Clip(clip.frames + (front.frames - clip.frames) * masks, motion)
+    clip = _turned(clip, rng)
+    clip = replace(clip, frames=_graded(clip.frames, rng))
     if rng.random() < soft:
-        clip = _softened(clip, rng)
+        clip = replace(clip, frames=_softened(clip.frames, rng))
     return _barred(clip, rng) if rng.random() < _BARRED_SHARE else clip
 
 
@@ -131,7 +153,7 @@ def _line(length: float, angle: float) -> Field:
     return kernel.astype(np.float32) / np.float32(kernel.sum())
 
 
-def _layer(photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int) -> Field:
+def _layer(photographs: Sequence[Photograph], rng: np.random.Generator, frames: int, size: int) -> Clip:
     for _ in range(4):
         photograph = photographs[int(rng.integers(len(photographs)))]
         motion, room = draw_motion(rng, frames, size), np.array(photograph.shape[::-1], np.float64)
@@ -143,7 +165,7 @@ def _layer(photographs: Sequence[Photograph], rng: np.random.Generator, frames: 
             break
     offsets = range(-(frames // 2), frames // 2 + 1)
     views = [middle if t == 0 else _view(photograph, motion.matrix(t, size, centre), size) for t in offsets]
-    return np.stack(views).astype(np.float32)
+    return Clip(np.stack(views).astype(np.float32), motion.onward(size, centre))
 
 
 def _view(photograph: Photograph, matrix: NDArray[np.float64], size: int) -> Photograph:
@@ -170,24 +192,33 @@ def _masks(rng: np.random.Generator, frames: int, size: int) -> Field:
     return np.stack(masks)
 
 
-def _barred(clip: Field, rng: np.random.Generator) -> Field:
+def _barred(clip: Clip, rng: np.random.Generator) -> Clip:
     """The same clip between two black bars with hard edges that stay in place: above and below, or at both sides."""
-    barred = clip.copy()
-    rows = barred if rng.random() < 0.7 else barred.transpose(0, 2, 1)
+    frames, motion = clip.frames.copy(), clip.motion.copy()
+    upright = rng.random() < 0.7
+    rows = frames if upright else frames.transpose(0, 2, 1)
+    moves = motion if upright else motion.transpose(1, 0, 2)
     size = rows.shape[1]
     first, last = (round(float(rng.uniform(*_BAR)) * size) for _ in range(2))
     rows[:, :first] = rows[:, size - last :] = float(rng.uniform(*_BLACK))
-    return barred
+    moves[:first] = moves[size - last :] = 0
+    return Clip(frames, motion)
 
 
-def _graded(clip: Field, rng: np.random.Generator) -> Field:
-    """Turned, mirrored, and with the black, white and gamma of some print; the same for all frames."""
+def _turned(clip: Clip, rng: np.random.Generator) -> Clip:
+    """Turned and mirrored; the same for all frames."""
+    frames, motion = clip.frames, clip.motion
     if rng.random() < 0.5:
-        clip = clip[:, :, ::-1]
+        frames, motion = frames[:, :, ::-1], motion[:, ::-1] * np.array([-1, 1], np.float32)
     if rng.random() < 0.25:
-        clip = clip[:, ::-1]
+        frames, motion = frames[:, ::-1], motion[::-1] * np.array([1, -1], np.float32)
     if rng.random() < 0.25:
-        clip = clip.transpose(0, 2, 1)
+        frames, motion = frames.transpose(0, 2, 1), motion.transpose(1, 0, 2)[..., ::-1]
+    return Clip(frames, np.ascontiguousarray(motion))
+
+
+def _graded(frames: Field, rng: np.random.Generator) -> Field:
+    """With the black, white and gamma of some print; the same for all frames."""
     black, white, gamma = rng.uniform(0, 0.12), rng.uniform(0.8, 1.0), rng.uniform(0.75, 1.35)
-    graded = black + (white - black) * np.power(np.clip(clip, 0, 255) / np.float32(255), np.float32(gamma))
+    graded = black + (white - black) * np.power(np.clip(frames, 0, 255) / np.float32(255), np.float32(gamma))
     return np.ascontiguousarray(graded, np.float32)

@@ -6,7 +6,7 @@ be told and made again; the same draw and the same random numbers give the same 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -105,27 +105,29 @@ def draw_damage(rng: np.random.Generator, kinds: Collection[Kind] = tuple(Kind))
     )
 
 
-def apply(clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2) -> Codes:
+def apply(
+    clip: Field, damage: Damage, rng: np.random.Generator, scale: int = 2, *, steady: Sequence[int] | None = None
+) -> Codes:
     """What is left of a clip.
 
     Args:
         clip: (frames, scale * rows, scale * columns) float32 in [0, 1].
         damage: what it goes through.
-        rng: random numbers of grain, dirt, flicker and weave. The middle frame neither flickers nor weaves, so that the
-            clean middle frame is its truth.
+        rng: random numbers of grain, dirt, flicker and weave.
         scale: 2, or 4, which is made by halving twice.
+        steady: frames that neither flicker nor weave, so that the clean one is their truth; the middle one by default.
 
     Returns:
         (frames, rows, columns) uint8.
     """
-    middle = len(clip) // 2
-    film = np.stack([blurred(frame, damage.lens) for frame in _woven(clip, damage, rng)])
+    steady = [len(clip) // 2] if steady is None else list(steady)
+    film = np.stack([blurred(frame, damage.lens) for frame in _woven(clip, damage, rng, steady)])
     source = film
     for _ in range(scale // 2):
         source = np.stack([shrink(frame, damage.shrinking) for frame in source])
     if damage.flicker:
         gains = 1 + rng.normal(0, damage.flicker, len(source))
-        gains[middle] = 1
+        gains[steady] = 1
         source *= gains.astype(np.float32)[:, None, None]
     strength = damage.grain / np.sqrt(2) if damage.copy else damage.grain
     if damage.grain:
@@ -194,11 +196,11 @@ def _draw_codec(rng: np.random.Generator, *, gentle: bool) -> tuple[Codec, int]:
     return "none", 0
 
 
-def _woven(clip: Field, damage: Damage, rng: np.random.Generator) -> Field:
+def _woven(clip: Field, damage: Damage, rng: np.random.Generator, steady: Sequence[int]) -> Field:
     if not damage.weave:
         return clip
     places = rng.normal(0, damage.weave, (len(clip), 2))
-    places[len(clip) // 2] = 0
+    places[list(steady)] = 0
     size = (clip.shape[2], clip.shape[1])
     moves = [np.array([[1, 0, x], [0, 1, y]], np.float64) for x, y in places]
     pairs = zip(clip, moves, strict=True)

@@ -10,9 +10,10 @@ Vinyals, Dean: arXiv:1503.02531; for pictures: arXiv:1912.01252).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from reelwright.restoration.window_network import SCALES
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.export import read
 from training.precision import Precision, arranged, residual
-from training.samples import Samples, sample_type
+from training.sample_files import Samples, pair_type, sample_type
 
 _BATCH = 50
 
@@ -78,8 +79,15 @@ def _unit(stored: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(stored, np.float32) / np.float32(255))
 
 
-def _parts(path: Path, scale: int, done: int) -> Iterator[Samples]:
-    kind = sample_type(scale)
+def distilled_pairs(pairs: Samples, teacher: Teacher, share: float) -> Samples:
+    """The same of (N,) of `pair_type`: both windows of each."""
+    found = pairs.copy()
+    windows = pairs["windows"]
+    found["windows"] = distilled(windows.reshape(-1), teacher, share).reshape(windows.shape)
+    return found
+
+
+def _parts(path: Path, kind: np.dtype[Any], done: int) -> Iterator[Samples]:
     count = path.stat().st_size // kind.itemsize
     stored = np.memmap(path, kind, "r", shape=(count,))
     for first in range(done, count, _BATCH):
@@ -100,15 +108,21 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     teacher = Teacher(read(given.teacher, given.scale).sets[0], given.precision)
     given.target.mkdir(parents=True, exist_ok=True)
-    size = sample_type(given.scale).itemsize
-    for path in sorted(given.samples.glob("*.samples")):
-        target = given.target / path.name
-        done = target.stat().st_size // size if target.exists() else 0
-        with target.open("ab") as file:
-            file.truncate(done * size)
-            for part in _parts(path, given.scale, done):
-                file.write(distilled(part, teacher, given.share).tobytes())
-        print(f"{path.name}: {target.stat().st_size // size} samples", flush=True)
+    single, paired = sorted(given.samples.glob("*.samples")), sorted(given.samples.glob("*.pairs"))
+    for path in (*single, *paired):
+        kind, change = (pair_type, distilled_pairs) if path in paired else (sample_type, distilled)
+        _write(path, given.target / path.name, kind(given.scale), partial(change, teacher=teacher, share=given.share))
+
+
+def _write(path: Path, target: Path, kind: np.dtype[Any], change: Callable[[Samples], Samples]) -> None:
+    """Goes on with a file of changed samples where it ends."""
+    size = kind.itemsize
+    done = target.stat().st_size // size if target.exists() else 0
+    with target.open("ab") as file:
+        file.truncate(done * size)
+        for part in _parts(path, kind, done):
+            file.write(change(part).tobytes())
+    print(f"{path.name}: {target.stat().st_size // size}", flush=True)
 
 
 if __name__ == "__main__":

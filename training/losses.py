@@ -11,6 +11,8 @@ _RIM = 4
 # Squared error of 0.3 levels, about that of rounding a picture to integers: better than that is not looked for. With
 # one level, patches of undamaged film that are restored to 48 dB and more, as in soft film, no longer counted.
 _LEVEL = (0.3 / 255) ** 2
+# Flicker counts where the truths of two frames, one moved onto the other, agree; elsewhere something is covered.
+_FOLLOWED = 3 / 255
 # Pixels of the truth per side of the places whose detail is compared, and the detail, in levels, that counts as none.
 _PLACE, _FLAT = 8, 0.75 / 255
 # Blur, in standard deviations of the truth's pixels, between the bands of detail: fine lines, texture, small shapes.
@@ -44,6 +46,38 @@ def lost_detail(picture: Tensor, truth: Tensor, scale: int) -> Tensor:
     """
     strengths = [_strengths(_inner(image, scale)) for image in (picture, truth)]
     return torch.stack([(own / true).log().abs().mean() for own, true in zip(*strengths, strict=True)]).mean()
+
+
+Pair = tuple[Tensor, Tensor]
+
+
+def flickers(pictures: Pair, truths: Pair, motion: Tensor, scale: int) -> Tensor:
+    """Mean squared change of the error along the motion, of each pair of adjacent frames; (N,).
+
+    An error that moves with the picture is seen as a softer or wrong picture; one that changes is seen as flicker as
+    well.
+
+    Args:
+        pictures: of the first frames and of the frames after them, each (N, 1, rows, columns) in [0, 1].
+        truths: the same of their truths.
+        motion: (N, rows, columns, 2), see `batches.PairBatch`.
+        scale: of the network.
+    """
+    rows, columns = motion.shape[1:3]
+    down, across = torch.meshgrid(
+        torch.arange(rows, device=motion.device), torch.arange(columns, device=motion.device), indexing="ij"
+    )
+    places = (torch.stack([across, down], dim=-1) + motion) / motion.new_tensor([columns - 1, rows - 1]) * 2 - 1
+    error, later = (picture - truth for picture, truth in zip(pictures, truths, strict=True))
+    moved, shown = (
+        functional.grid_sample(field, places, "bicubic", padding_mode="border", align_corners=True)
+        for field in (later, truths[1])
+    )
+    rim = _RIM * scale / columns * 2
+    followed = (places.abs().amax(dim=-1) < 1 - rim)[:, None] & ((shown - truths[0]).abs() < _FOLLOWED)
+    counted = _inner(followed.to(error.dtype), scale)
+    squares = _inner(moved - error, scale).square() * counted
+    return squares.sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1)
 
 
 def _strengths(image: Tensor) -> list[Tensor]:

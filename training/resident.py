@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.batches import Batch
-from training.samples import sample_type
+from training.sample_files import sample_type
 
 # Samples are copied in pieces of so many, so that a large file needs little memory of the host.
 _PIECE = 4096

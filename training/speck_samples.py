@@ -156,7 +156,7 @@ def from_photographs(photographs: Sequence[Photograph], clips: Sequence[int]) ->
     """The specks of clips made from photographs, each from its number; things fly across some of them."""
     for number in clips:
         rng = np.random.default_rng([_SEED, number])
-        clip = np.stack([shrink(frame, "area") for frame in draw_clip(photographs, rng, FRAMES, _CLIP)])
+        clip = np.stack([shrink(frame, "area") for frame in draw_clip(photographs, rng, FRAMES, _CLIP).frames])
         if rng.random() < _FLYING:
             fly(clip, rng)
         if rng.random() < _FLASHING:

@@ -18,15 +18,17 @@ import torch
 from torch import Tensor
 
 from reelwright.restoration.window_network import SCALES, WindowNetwork
-from training.batches import draw_batch
+from training.batches import draw_batch, draw_pairs
 from training.damage import Kind
 from training.export import read
 from training.precision import Precision
 from training.rescale import rescaled
-from training.samples import SampleFiles
+from training.sample_files import SampleFiles
 from training.trainer import Plan, Training
 
 _REPORT, _SAVE_SECONDS, _REFRESH, _PACED = 50, 300, 200, 20
+# Of so many batches one is of pairs, where there are any.
+_PAIRS = 4
 
 
 def train(
@@ -44,13 +46,16 @@ def train(
 ) -> None:
     """Trains to the plan's end, or until `stopped` of the step is true, from `checkpoint` where it exists.
 
+    Where the folder has pairs (`pairs.py`), a quarter of the batches are drawn from them.
+
     Without a checkpoint it starts from `weights`, tensors of the same network by name, or from new weights.
 
     With `minutes` the plan is shortened or lengthened to end by then, at the pace of the last steps: for a machine that
     others use too.
     """
     torch.set_num_threads(threads)
-    training, files = Training(network, plan, precision), SampleFiles(samples, network.scale, kinds)
+    training = Training(network, plan, precision)
+    files, pairs = (SampleFiles(samples, network.scale, kinds, pairs=pairs) for pairs in (False, True))
     if checkpoint.exists():
         training.load(checkpoint)
     elif weights is not None:
@@ -65,7 +70,12 @@ def train(
             training.plan, paced = replace(training.plan, steps=training.step + int(left)), now
         if training.step % _REFRESH == 0:
             files.refresh()
-        loss = training.learn(draw_batch(files, plan.batch, plan.seed, training.step))
+            pairs.refresh()
+        if len(pairs) and training.step % _PAIRS == 0:
+            drawn = draw_pairs(pairs, plan.batch, plan.seed, training.step)
+            loss = training.learn(drawn.windows, drawn.motion)
+        else:
+            loss = training.learn(draw_batch(files, plan.batch, plan.seed, training.step))
         if training.step % _REPORT == 0:
             pace = (time.monotonic() - began) / (training.step - first)
             where = f"{training.step}/{training.plan.steps}, {pace:.2f} s a step, {len(files)} samples"
@@ -101,6 +111,7 @@ def main() -> None:
     parser.add_argument(
         "--detail", type=float, default=0.0, help="weight of lost detail in the loss; 0.06 for the set for detail"
     )
+    parser.add_argument("--steady", type=float, default=1.0, help="weight of flicker in the loss of pairs")
     parser.add_argument("--precision", choices=get_args(Precision), help="of the convolutions; the faster by default")
     names = [kind.name.lower() for kind in Kind]
     parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to learn from; all by default")
@@ -110,7 +121,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    plan = Plan(given.steps, detail=given.detail)
+    plan = Plan(given.steps, detail=given.detail, steady=given.steady)
     plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
     weights = None
     if given.weights:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -16,7 +17,7 @@ from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from training.batches import Batch
 from training.gains import Gains
-from training.losses import charbonnier, decibels, lost_detail, squared_errors
+from training.losses import charbonnier, decibels, flickers, lost_detail, squared_errors
 from training.muon import Muon
 from training.precision import Precision, arranged, faster_precision, residual
 
@@ -34,6 +35,7 @@ class Plan:
         squared: share of the steps, at the end, that minimise squared error in dB instead of the Charbonnier error.
         seed: of the weights at the start and of the order of samples.
         detail: weight of `losses.lost_detail` beside the error in dB; 0 leaves it out.
+        steady: weight of `losses.flickers`, in dB like the error, in batches of pairs.
     """
 
     steps: int
@@ -44,6 +46,7 @@ class Plan:
     squared: float = 0.9
     seed: int = 1
     detail: float = 0.0
+    steady: float = 0.0
 
     def share_at(self, step: int) -> float:
         """The share of the highest learning rate at a step: linear warm-up under half a cosine."""
@@ -74,8 +77,13 @@ class Training:
             torch.optim.AdamW(rest, plan.small_rate, betas=(0.9, 0.98), weight_decay=1e-5),
         ]
 
-    def learn(self, batch: Batch[NDArray[Any]]) -> float:
-        """One step on a batch; its loss."""
+    def learn(self, batch: Batch[NDArray[Any]], motion: NDArray[np.float32] | None = None) -> float:
+        """One step on a batch; its loss.
+
+        Args:
+            batch: any windows, or those of a `batches.PairBatch`.
+            motion: that of the pairs.
+        """
         share = self.plan.share_at(self.step)
         for optimizer, rate in zip(self.optimizers, (self.plan.rate, self.plan.small_rate), strict=True):
             optimizer.param_groups[0]["lr"] = rate * share
@@ -93,6 +101,10 @@ class Training:
             loss = decibels(squares)
             if self.plan.detail:
                 loss = loss + self.plan.detail * lost_detail(restored, truth, scale)
+            if motion is not None:
+                pictures, truths = ((both[: len(motion)], both[len(motion) :]) for both in (restored, truth))
+                change = flickers(pictures, truths, torch.from_numpy(motion).to(self.device), scale)
+                loss = loss + self.plan.steady * decibels(change)
         self.net.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 0.5)

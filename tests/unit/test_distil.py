@@ -12,8 +12,10 @@ from reelwright.restoration.weight_sets import WeightSet
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet, enlarge
 from tests.support.windows import codes, texture
-from training.distil import Teacher, distilled
-from training.samples import Samples, make
+from training.distil import Teacher, distilled, distilled_pairs
+from training.pairs import make_pairs
+from training.sample_files import Samples
+from training.samples import make
 from training.trainer import start
 
 SMALL = WindowNetwork(channels=8, layers=3)
@@ -56,3 +58,14 @@ def test_a_teacher_looks_at_as_many_copies_as_it_ships_with(samples: Samples) ->
     inside = ((copies > 0) & (copies < 255)).all(axis=0)
     assert inside.mean() > 0.5
     assert np.abs(both - copies.mean(axis=0))[inside].max() < 0.01
+
+
+def test_both_windows_of_a_pair_get_their_own_picture() -> None:
+    """The truths of pairs become those of their windows alone; their motion stays."""
+    pairs = make_pairs([codes(texture(420, 500, seed)) for seed in (0, 1)], 3, 1)
+    teacher = Teacher(weights(SMALL, trained=False))
+    found = distilled_pairs(pairs, teacher, 0.5)
+    for later in range(2):
+        alone = distilled(np.ascontiguousarray(pairs["windows"][:, later]), teacher, 0.5)
+        assert np.array_equal(found["windows"][:, later], alone)
+    assert np.array_equal(found["motion"], pairs["motion"])

@@ -24,7 +24,8 @@ from training.losses import lost_detail
 from training.muon import orthonormal
 from training.precision import Precision, faster_precision
 from training.recording import recorded
-from training.samples import SampleFiles, make, sample_type
+from training.sample_files import SampleFiles, sample_type
+from training.samples import make
 from training.train import train
 from training.trainer import Plan, start
 
@@ -87,7 +88,7 @@ def test_motion_is_exact() -> None:
 
 def test_clips_have_the_asked_size_and_range(photos: list[Photograph]) -> None:
     """Five frames in [0, 1], most clips moving."""
-    clips = [draw_clip(photos, np.random.default_rng(n), 5, 128) for n in range(8)]
+    clips = [draw_clip(photos, np.random.default_rng(n), 5, 128).frames for n in range(8)]
     assert all(clip.shape == (5, 128, 128) and clip.min() >= 0 and clip.max() <= 1 for clip in clips)
     assert sum(float(np.abs(clip[4] - clip[0]).mean()) > 0.004 for clip in clips) >= 4
 
@@ -96,7 +97,7 @@ def test_a_part_of_the_clips_lies_between_black_bars(photos: list[Photograph]) -
     """Of forty clips a few, and not most, have bars that are one dark level in every frame, with a hard edge."""
     barred = []
     for n in range(40):
-        clip = draw_clip(photos, np.random.default_rng(n), 5, 128, soft=0)
+        clip = draw_clip(photos, np.random.default_rng(n), 5, 128, soft=0).frames
         upright = clip if clip[:, :12].std() < 1e-6 else clip.transpose(0, 2, 1)
         if upright[:, :12].std() < 1e-6 and upright[:, -12:].std() < 1e-6 and upright[0, 0, 0] < 0.07:
             bar = next(row for row in range(128) if upright[:, row].std() > 1e-6)
@@ -183,7 +184,7 @@ def test_samples_may_be_of_some_kinds_alone(photos: list[Photograph]) -> None:
 
 def test_undamaged_clips_are_recorded_with_their_truth(photos: list[Photograph]) -> None:
     """The truth of undamaged clips has the grain, blur and codec of a recording; their clip alone has not."""
-    clip = draw_clip(photos, np.random.default_rng(3), 5, 128)
+    clip = draw_clip(photos, np.random.default_rng(3), 5, 128).frames
     changes = [np.abs(recorded(clip, np.random.default_rng(seed)) - clip).mean() for seed in range(16)]
     assert any(change == 0 for change in changes)
     assert 0.001 < np.mean(changes) < 0.03

@@ -17,7 +17,8 @@ from training.damage import Kind
 from training.dataset import Photograph
 from training.on_gpu import Recipe, Session, train
 from training.resident import ResidentSamples
-from training.samples import make, sample_type
+from training.sample_files import sample_type
+from training.samples import make
 
 CPU = torch.device("cpu")
 
