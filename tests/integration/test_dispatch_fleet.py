@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,14 +11,11 @@ import pytest
 from reelwright.bus.topics import DEAD_LETTER, RESTORED
 from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.media.picture import Picture
 from reelwright.wire.frames_pb2 import RestoredBatch
 from tests.support.child_process import KEEPALIVE, POISON, ChildProcess
 from tests.support.dispatch_harness import (
-    FRAMES_PER_BATCH,
     TIMEOUT_SECONDS,
     DispatchHarness,
-    FakeRestorer,
     batch,
     until,
 )
@@ -78,35 +74,6 @@ def test_a_frozen_dispatcher_is_noticed(make_harness: MakeHarness, tmp_path_fact
         until(lambda: not worker.connected, "the worker to notice")
         child.resume()
         until(lambda: worker.connected, "the stream again")
-
-
-def test_workers_of_different_speeds_are_kept_busy(make_harness: MakeHarness) -> None:
-    """Of workers with 1, 2 and 4 times a speed, each is busy at least 90 % of the time while there is work."""
-    h = make_harness(hold_batches=256)
-    spans: dict[str, list[tuple[float, float]]] = {}
-
-    def paced(name: str, seconds: float) -> FakeRestorer:
-        spans[name] = []
-
-        def work(_: Picture) -> None:
-            began = time.monotonic()
-            time.sleep(seconds)
-            spans[name].append((began, time.monotonic()))
-
-        return FakeRestorer(work)
-
-    h.publish(*[batch(f"r{number % 4}", number // 4, 0) for number in range(96)])
-    for name, seconds in (("slow", 0.12), ("middling", 0.06), ("fast", 0.03)):
-        h.start_worker(name, paced(name, seconds))
-    until(lambda: h.held_frame_bytes() == 0, "all batches")
-    first = max(each[0][0] for each in spans.values())
-    last = min(each[-1][1] for each in spans.values())
-    for name, each in spans.items():
-        busy = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in each)
-        assert busy / (last - first) >= 0.9, name
-    counts = {name: len(each) for name, each in spans.items()}
-    assert sum(counts.values()) == 96 * FRAMES_PER_BATCH
-    assert counts["slow"] < counts["middling"] < counts["fast"]
 
 
 def test_several_dispatchers_share_the_work(make_harness: MakeHarness, tmp_path: Path) -> None:

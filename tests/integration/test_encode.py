@@ -139,7 +139,9 @@ def test_gray_levels_stay(profile: str, colour_range: int, tmp_path: Path) -> No
     if profile == "prores":
         # Its 10-bit video levels end at 4 and 1019 of 1023 (SMPTE RDD 36): what lies beyond is no code.
         codes = np.clip(codes, 1, 254.75)
-    for _, planes in decoded(path):
+    shown = list(decoded(path))
+    assert len(shown) == 3
+    for _, planes in shown:
         assert np.abs(planes[0] - codes).mean() < 0.6
         assert all(np.abs(chroma - 128).max() == 0 for chroma in planes[1:])
 

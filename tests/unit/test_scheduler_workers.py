@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 import pytest
 from prometheus_client import REGISTRY
 
@@ -33,6 +35,31 @@ def restore_all(h: SchedulerHarness, *streams: int) -> None:
                 if lease.batch.key not in h.all_ended():
                     h.scheduler.complete_batch(stream, lease.lease_id)
                     h.scheduler.add_credits(stream, 1)
+
+
+def test_workers_of_different_speeds_are_kept_busy() -> None:
+    """Workers that take 1, 2 and 4 seconds for a batch, and whose receipts are answered late, never wait for work."""
+    h = SchedulerHarness()
+    for number in range(96):
+        h.scheduler.add_batch(batch(f"r{number % 4}", number))
+    seconds = {h.connect(name, credits_=3): cost for name, cost in (("fast", 1.0), ("middling", 2.0), ("slow", 4.0))}
+    free_at, taken = dict.fromkeys(seconds, h.clock.now), dict.fromkeys(seconds, 0)
+    receipts: list[tuple[float, int, str]] = []
+    while True:
+        for stream, cost in seconds.items():
+            for lease in h.granted(stream)[taken[stream] :]:
+                assert taken[stream] == 0 or h.clock.now <= free_at[stream], "it had to wait"
+                taken[stream] += 1
+                free_at[stream] = max(free_at[stream], h.clock.now) + cost
+                heapq.heappush(receipts, (free_at[stream] + 0.9, stream, lease.lease_id))
+        if not receipts:
+            break
+        h.clock.now, stream, lease_id = heapq.heappop(receipts)
+        h.scheduler.complete_batch(stream, lease_id)
+        h.scheduler.add_credits(stream, 1)
+    fast, middling, slow = taken.values()
+    assert fast + middling + slow == 96
+    assert fast > 1.7 * middling > 1.7 * 1.7 * slow
 
 
 def test_one_broken_worker_fails_no_title() -> None:
