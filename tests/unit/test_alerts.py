@@ -22,6 +22,8 @@ FINE = {"reelwright_titles_finished_total": "0+1x400", "reelwright_titles_late_t
 LOST = {"ReelwrightFramesLost", "ReelwrightFramesLostToday"}
 RUNNING = 'reelwright_titles{state="decoded"}'
 COMMITTED = "reelwright_segments_committed_total"
+FILM_MISSING = 'reelwright_titles{state="committed"}'
+FINISHED = "reelwright_titles_finished_total"
 CASES: list[tuple[str, dict[str, str], set[str]]] = [
     ("all on time", FINE, set()),
     ("a lost frame", {**FINE, "reelwright_frames_lost_total": "0x390 1x10"}, LOST),
@@ -43,6 +45,18 @@ CASES: list[tuple[str, dict[str, str], set[str]]] = [
     ("commits while a title runs", {RUNNING: "1x400", COMMITTED: "0+1x400"}, set()),
     ("rare commits while a title runs", {RUNNING: "1x400", COMMITTED: "0x370 1x30"}, set()),
     ("a title that has begun after hours without one", {RUNNING: "0x380 1x20", COMMITTED: "9x400"}, set()),
+    (
+        "a film that is assembled for hours",
+        {RUNNING: "1x180 0x220", FILM_MISSING: "0x180 1x220", COMMITTED: "0+1x180 180x220"},
+        set(),
+    ),
+    ("a film that nobody delivers", {FILM_MISSING: "0x20 1x380", FINISHED: "9x400"}, {"ReelwrightNoDelivery"}),
+    ("films one after another", {FILM_MISSING: "1x400", FINISHED: "0x100 1x100 2x100 3x100"}, set()),
+    (
+        "no commit while another film is assembled",
+        {RUNNING: "1x400", FILM_MISSING: "0x300 1x100", COMMITTED: "9x400"},
+        {"ReelwrightNoCommit"},
+    ),
     ("titles past their deadline", {**FINE, "reelwright_titles_overdue": "0x370 1x30"}, {"ReelwrightTitlesOverdue"}),
     ("failed titles", {**FINE, "reelwright_titles_failed_total": "0x390 5x10"}, {"ReelwrightTitlesFail"}),
     ("a dead letter", {**FINE, "reelwright_dead_letters_total": "0x390 1x10"}, {"ReelwrightDeadLetters"}),
@@ -60,7 +74,7 @@ CASES: list[tuple[str, dict[str, str], set[str]]] = [
 def test_an_alert_names_metrics_and_a_runbook_that_exist(alert: dict[str, Any]) -> None:
     """Each metric, label and state of an alert is one of the services, and its runbook is a page of the docs."""
     assert unknown_names(alert["expr"]) == []
-    states = {state for group in re.findall(r'state=~"([^"]*)"', alert["expr"]) for state in group.split("|")}
+    states = {state for group in re.findall(r'state=~?"([^"]*)"', alert["expr"]) for state in group.split("|")}
     assert states <= set(TITLE_STATES)
     page = alert["annotations"]["runbook_url"].removeprefix("RUNBOOKS/")
     assert (ROOT / "docs" / "runbooks" / page).is_file()

@@ -69,8 +69,21 @@ def test_titles_are_counted_by_state_with_the_age_of_the_oldest() -> None:
     submit(titles, "old", submitted=time.time() - 3600)
     submit(titles, "new", submitted=time.time())
     begin(titles)
-    assert [titles.count(state) for state in metrics.TITLE_STATES] == [1, 1, 0]
+    assert [titles.count(state) for state in metrics.TITLE_STATES] == [1, 1, 0, 0]
     assert 3600 <= titles.oldest_seconds() < 7200
+
+
+@pytest.mark.parametrize("segments", [2, 0], ids=["its own", "of an adopted film"])
+def test_a_title_that_waits_for_its_film_alone_has_a_state_of_its_own(segments: int) -> None:
+    """From the commit of its last segment to its outcome a title is `committed`, however long the film takes."""
+    titles = table_of()
+    submit(titles, "run")
+    title = begin(titles)
+    titles.finish_pass(title, segments)
+    for segment in range(segments):
+        assert [titles.count(state) for state in metrics.TITLE_STATES] == [0, 0, 1, 0]
+        title.window.mark_committed(segment)
+    assert [titles.count(state) for state in metrics.TITLE_STATES] == [0, 0, 0, 1]
 
 
 def test_a_title_submitted_twice_is_one_title() -> None:

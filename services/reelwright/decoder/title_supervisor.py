@@ -140,7 +140,7 @@ class TitleSupervisor:
             log.warning("film not copied, restoring it", idle_seconds=round(title.stall_seconds))
             ledger.discard_adopted_film()
             self._titles.restart_stalled(title)
-        elif title.phase == "decoded" and len(title.window.committed) >= title.segments:
+        elif title.committed:
             # Repeated until the title has an outcome, because an encoder may have died while it assembled the film.
             planned = TitlePlanned(segments=title.segments)
             publish_event(self._bus, Event(run=title.run, attempt=title.attempt, title_planned=planned))

@@ -68,6 +68,19 @@ class TitleState:
         """Number of the run's attempt that this is."""
         return self.request.attempt
 
+    @property
+    def committed(self) -> bool:
+        """Whether it is decoded and every segment is committed, so that only its film is missing.
+
+        True for a title without segments, too: its film is a copy of another run's.
+        """
+        return self.phase == "decoded" and len(self.window.committed) >= self.segments
+
+    @property
+    def state(self) -> str:
+        """Its phase, or `committed`: one of `metrics.TITLE_STATES`."""
+        return "committed" if self.committed else self.phase
+
     def may_begin(self, now: float) -> bool:
         """Whether a pass may begin as soon as a decode thread is free."""
         ended = self.ended or self.failure is not None
@@ -130,9 +143,9 @@ class TitleTable:
         with self._lock:
             return list(self._titles.values())
 
-    def count(self, phase: str) -> int:
-        """How many titles are in a phase of `TitleState.phase`."""
-        return sum(title.phase == phase for title in self.titles())
+    def count(self, state: str) -> int:
+        """How many titles have a state of `TitleState.state`."""
+        return sum(title.state == state for title in self.titles())
 
     def oldest_seconds(self) -> float:
         """Seconds since the oldest title was submitted; 0 without one, or without a time of submission."""
@@ -164,9 +177,10 @@ class TitleTable:
             pause_seconds: time before that pass.
         """
         with self._lock:
+            # Before the phase, which other threads read with it.
+            title.segments = segments or 0
             # `restart` may have closed the window just as the pass reached its end.
             title.phase = "waiting" if segments is None or title.window.closed else "decoded"
-            title.segments = segments or 0
             title.not_before = time.monotonic() + pause_seconds
 
     def restart(self, title: TitleState) -> None:
