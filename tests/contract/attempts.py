@@ -10,6 +10,8 @@ from pathlib import Path
 from reelwright.ledger.attempts import place_request
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.runs import Runs
+from reelwright.store.folder import Folder
 from tests.contract.ledger import FAILED
 from tests.support.ledgers import RUN, plan_of, put_file, record_of, request_of, shown_of
 
@@ -102,6 +104,30 @@ class AttemptContract:
         assert first.pictures.shown(0, 0) is None
         assert second.committed_segments() == {1}
         assert second.segment_file(record_of(1), tmp_path).read_bytes() == b"film"
+
+    def test_an_outcome_without_content_ends_its_attempt(self, root: str, tmp_path: Path) -> None:
+        """An attempt whose outcome cannot be read has failed, and the next one adopts its segments."""
+        first = RunLedger(root, RUN)
+        first.put_request(request_of())
+        put_file(first, tmp_path, 0, b"film")
+        first.commit_segment(record_of(0))
+        Folder(f"{root}/{RUN}").create("outcome.json", b"")
+        outcome = first.outcome()
+        assert outcome is not None
+        assert (outcome.state, outcome.exit_code, outcome.error) == ("failed", 1, "LedgerError")
+        assert "outcome.json: not a whole Outcome" in outcome.reason
+        assert Runs(root).only_outcome(RUN) == outcome
+        second = place_request(first, request_of(), request_of())
+        assert second is not None
+        assert (second.attempt, second.outcome(), second.committed_segments()) == (2, None, {0})
+
+    def test_an_outcome_without_content_is_replaced(self, root: str) -> None:
+        """An outcome that cannot be read gives way to the next one, which stands."""
+        first = RunLedger(root, RUN)
+        Folder(f"{root}/{RUN}").create("outcome.json", b"")
+        assert first.put_outcome(FAILED)
+        assert not first.put_outcome(Outcome(state="finished"))
+        assert first.outcome() == FAILED
 
     def test_the_last_attempt_is_found(self, root: str) -> None:
         """The last attempt is the one submitted last, not one whose submission was killed before its request."""

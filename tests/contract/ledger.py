@@ -207,7 +207,7 @@ class LedgerContract:
         assert RunLedger(root, RUN).request() == request_of(output="elsewhere.mp4", deadline=0)
 
     def test_the_first_outcome_stands(self, root: str) -> None:
-        """The first outcome stands until it is cleared, and later writers learn it."""
+        """The first outcome of an attempt stands, and later writers learn it."""
         ledger = RunLedger(root, RUN)
         assert ledger.outcome() is None
         assert ledger.put_outcome(FAILED)

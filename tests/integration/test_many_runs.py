@@ -205,3 +205,29 @@ def test_prune_removes_what_ended_long_ago(
         with_payloads = {case for case in cases if list(tmp_path.glob(f"{names[case]}/payloads/*/*"))}
         assert with_payloads == {"again", "running"}
     assert capsys.readouterr().out == "0 removed, 3 kept\n"
+
+
+def test_a_run_whose_outcome_cannot_be_read_hides_no_other(
+    ledger: Callable[[str], RunLedger],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 60 runs one has an empty outcome: it is shown as failed and why, with or without an index, and is pruned."""
+    monkeypatch.setenv("REELWRIGHT_STORE_KEEP_DAYS", "7")
+    names, damaged = [name_of(number) for number in range(60)], name_of(30)
+    for name in names:
+        ledger(name).put_request(request_of(run=name))
+        ledger(name).put_outcome(ENDED["finished"])
+    (tmp_path / damaged / "outcome.json").write_bytes(b"")
+    assert status(capsys, "--state", "failed")[0] == [damaged]
+    assert set(status(capsys)[0]) == set(names)
+    assert run(["runs", "index"]) == 0
+    assert status(capsys, "--state", "failed") == ([damaged], "")
+    assert set(status(capsys)[0]) == set(names)
+    assert run(["status", damaged]) == 0
+    assert "outcome.json: not a whole Outcome" in capsys.readouterr().out
+    for name in names:
+        os.utime(tmp_path / name / "outcome.json", (time.time() - 8 * DAY,) * 2)
+    assert run(["runs", "prune"]) == 0
+    assert not [name for name in names if (tmp_path / name).exists()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.protocol import Record
 from reelwright.bus.topics import FRAMES, TITLES, segment_key
 from reelwright.client import connection as cluster
+from reelwright.client.cancellation import cancel
 from reelwright.client.dead_letters import read_dead_letter
 from reelwright.client.request import parse_deadline
-from reelwright.client.submission import submit
+from reelwright.client.status import read_status
+from reelwright.client.submission import next_attempt, submit
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
@@ -162,6 +165,27 @@ def test_an_attempt_whose_request_cannot_be_used_fails_with_its_own_exit_code(tm
     assert outcome is not None
     assert (outcome.state, outcome.exit_code, outcome.error) == ("failed", 2, "RecipeError")
     assert ledger.latest().attempt == 2
+
+
+def test_a_run_whose_outcome_cannot_be_read_is_submitted_again(tmp_path: Path) -> None:
+    """After an attempt with an empty outcome a submission begins the next attempt."""
+    bus, ledger = LocalBus(), RunLedger(str(tmp_path / "ledger"), RUN)
+    request = request_of(output=str(tmp_path / "out.mp4"))
+    assert submit(request, ledger, bus)
+    (tmp_path / "ledger" / RUN / "outcome.json").touch()
+    assert next_attempt(request, ledger) == 2
+    assert submit(request, ledger, bus)
+    assert (ledger.latest().attempt, ledger.latest().outcome()) == (2, None)
+
+
+def test_a_run_whose_outcome_cannot_be_read_is_cancelled(tmp_path: Path) -> None:
+    """A run with an empty outcome is shown as failed until it is cancelled."""
+    bus, open_ledger = LocalBus(), partial(RunLedger, str(tmp_path / "ledger"))
+    submit(request_of(output=str(tmp_path / "out.mp4")), open_ledger(RUN), bus)
+    (tmp_path / "ledger" / RUN / "outcome.json").touch()
+    assert read_status(RUN, open_ledger).state == "failed"
+    assert cancel(RUN, open_ledger, bus)[1]
+    assert read_status(RUN, open_ledger).state == "cancelled"
 
 
 @pytest.mark.parametrize("role", ["decoder", "inference", "encoder"])

@@ -48,6 +48,29 @@ def test_late_events_of_an_earlier_attempt_change_nothing(tmp_path: Path) -> Non
     assert ledger(RUN, 2).outcome() is None
 
 
+@pytest.mark.parametrize("failed", [False, True], ids=["by its outcome", "by a failure"])
+def test_a_title_whose_outcome_cannot_be_read_ends(failed: bool, tmp_path: Path) -> None:
+    """A title with an empty outcome is acknowledged, and a failure that is known replaces the empty outcome."""
+    bus, ledger = LocalBus(), partial(RunLedger, str(tmp_path))
+    titles = TitleTable(2, lambda: InFlightWindow(2), stall_seconds=60)
+    titles.add_request(request_of(), Record(topic="titles", partition=0, offset=1, key=b"key", value=b"value"))
+    (tmp_path / RUN).mkdir()
+    (tmp_path / RUN / "outcome.json").touch()
+    if failed:
+        (title,) = titles.titles()
+        titles.mark_failed(title, TitleFailed(reason="no frames", exit_code=2))
+    acknowledged: list[Record] = []
+    supervisor = TitleSupervisor(titles, bus, ledger, acknowledged.append)
+    try:
+        until(lambda: acknowledged, "the title ends")
+    finally:
+        supervisor.close()
+        bus.close()
+    outcome = ledger(RUN).outcome()
+    assert outcome is not None
+    assert (outcome.reason == "no frames") == failed
+
+
 @pytest.mark.parametrize("copied", [False, True], ids=["by nobody", "by an encoder"])
 def test_a_film_that_no_encoder_copies_is_restored(copied: bool, tmp_path: Path) -> None:
     """A title whose adopted film nobody copies is decoded after a while; a copy that takes long is waited for."""

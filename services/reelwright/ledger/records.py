@@ -17,7 +17,7 @@ The first attempt of a run has the folder RUN itself, a later one RUN/attempts/0
     RUN/segments/000007.json      SegmentRecord, the commit                                 (encoder, after the rest)
     RUN/payloads/000007/DIGEST    a payload too large for a message                         (decoder, inference)
     RUN/marks/encode-000007-ID    WorkMark, while dangerous work is under way               (decoder, encoder)
-    RUN/outcome.json              Outcome; the first one stands                             (who ends the attempt)
+    RUN/outcome.json              Outcome; the first one that can be read stands            (who ends the attempt)
 
 Both previews of a pair show the same area of the picture. docs/ledger.md describes every field.
 """

@@ -15,6 +15,7 @@ from reelwright.bus.claim_check import remove_payloads
 from reelwright.ledger import delivery
 from reelwright.ledger.documents import DocumentFolder, differing_keys
 from reelwright.ledger.film_folder import FilmFolder
+from reelwright.ledger.outcomes import read_outcome, write_outcome
 from reelwright.ledger.pruning import remove_attempt, remove_temporary, remove_work
 from reelwright.ledger.records import (
     Adoption,
@@ -283,9 +284,9 @@ class RunLedger:
     def put_outcome(self, outcome: Outcome) -> bool:
         """Writes how the attempt ended, unless an outcome is there; whether the ledger now holds this outcome.
 
-        An attempt that is in the index is entered there as ended.
+        An outcome that cannot be read is replaced. An attempt that is in the index is entered there as ended.
         """
-        if not self._documents.create("outcome.json", outcome) and self.outcome() != outcome:
+        if not write_outcome(self._documents, outcome):
             return False
         # An attempt without a usable request stays unfinished in the index.
         with suppress(LedgerError, RecipeError):
@@ -294,8 +295,8 @@ class RunLedger:
         return True
 
     def outcome(self) -> Outcome | None:
-        """How the attempt ended; None while it has not."""
-        return self._documents.read("outcome.json", Outcome)
+        """How the attempt ended; None while it has not. An outcome that cannot be read is a failure."""
+        return read_outcome(self._documents)
 
     def prune(self) -> None:
         """Removes what this attempt and those before it worked with; requests, titles and outcomes stay."""

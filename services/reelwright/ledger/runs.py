@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reelwright.ledger.documents import DocumentFolder
+from reelwright.ledger.outcomes import OUTCOME_NAME, read_outcome
 from reelwright.ledger.records import Outcome
 from reelwright.store.folder import Folder
 from reelwright.titles.identity import FIRST_ATTEMPT, attempt_folder, is_run
@@ -31,8 +32,8 @@ class Runs:
         return list_runs(self.root)
 
     def outcome(self, run: str, attempt: int) -> Outcome | None:
-        """How an attempt ended; None while it has not."""
-        return self._documents.read(f"{attempt_folder(run, attempt)}/outcome.json", Outcome)
+        """How an attempt ended; None while it has not. An outcome that cannot be read is a failure."""
+        return read_outcome(self._documents, f"{attempt_folder(run, attempt)}/{OUTCOME_NAME}")
 
     def has_request(self, run: str, attempt: int) -> bool:
         """Whether an attempt was submitted."""
@@ -48,7 +49,7 @@ class Runs:
 
     def ended_at(self, run: str, attempt: int) -> float | None:
         """When an attempt ended, in Unix seconds by the clock of the store; None while it has not."""
-        return self._folder.modified(f"{attempt_folder(run, attempt)}/outcome.json")
+        return self._folder.modified(f"{attempt_folder(run, attempt)}/{OUTCOME_NAME}")
 
 
 def list_runs(root: str) -> list[str]:
