@@ -117,6 +117,19 @@ TWO_POOLS = {
         (1, "unmeasured"),
         (1, "unmeasured"),
     ),
+    # Nobody has seen a pod of the cheaper one: it may be a removed pool, or an invented one.
+    "a pool that is not proven takes nothing from one that is": TwoPools(
+        [cpu(speed=None), gpu()], [load(87_000, 1000)], (1, "unmeasured"), (1, "deadline")
+    ),
+    "a pool with pods takes work before it is measured": TwoPools(
+        [cpu(speed=None, pods=1), gpu()], [load(87_000, 1000)], (1, "unmeasured"), (0, "cheaper_pool")
+    ),
+    "both unknown, and the dearer one has waited for long": TwoPools(
+        [cpu(speed=None), gpu(speed=None, yields=False)],
+        [load(1e9, 1000)],
+        (1, "unmeasured"),
+        (1, "unmeasured"),
+    ),
     "spot pods that do not come": TwoPools(
         [cpu(fails_to_start=True), gpu()], [load(87_000, 1000)], (10, "deadline"), (1, "deadline")
     ),

@@ -23,6 +23,12 @@ from reelwright.titles.identity import engine_matches
 _FORGET_POOL_SECONDS = 600.0
 # What is known of a pool without pods may be wrong: its model may have been replaced. A pod that is started finds out.
 _FORGET_WORKER_SECONDS = 3600.0
+# Another description of a pool is believed once the former one was not asked about for so long.
+_REPLACE_SECONDS = 60.0
+# Anyone who reaches the port can ask about pools of any name.
+_MAX_POOLS = 100
+# For so long a pool waits for the first pod of a cheaper one: longer than most pods take to come, with a new node.
+_YIELD_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,7 @@ class _PoolRecord:
         asked_at: when KEDA asked about it last.
         busy_at: when it last held or restored a batch.
         short_since: since when it has fewer pods than wanted; None while it has enough.
+        yields_since: when it left work to cheaper pools for the first time, before its first pod; None before that.
         seen: its last worker; None before the first one.
         starts: how long its pods take to come.
     """
@@ -83,6 +90,7 @@ class _PoolRecord:
     asked_at: float = -math.inf
     busy_at: float = -math.inf
     short_since: float | None = None
+    yields_since: float | None = None
     seen: _SeenWorker | None = None
     starts: PodStarts = field(default_factory=PodStarts)
 
@@ -104,12 +112,26 @@ class KnownPools:
         self._scheduler, self._speeds, self._clock = scheduler, speeds, clock
         self._records: dict[str, _PoolRecord] = {}
 
-    def describe(self, pool: ScaledPool) -> None:
-        """Notes how a pool is scaled now."""
-        record, now = self._record(pool.name), self._clock()
+    def describe(self, pool: ScaledPool) -> bool:
+        """Notes how a pool is scaled now, because the pools share the work.
+
+        Args:
+            pool: as who asks describes it.
+
+        Returns:
+            Whether that is what is known of the pool from now on. It is not while another description of the pool is
+            asked about, nor when too many pools are known.
+        """
+        record, now = self._records.get(pool.name), self._clock()
+        if record is None and len(self._records) >= _MAX_POOLS:
+            return False
+        if record and record.scaled not in {None, pool} and now - record.asked_at <= _REPLACE_SECONDS:
+            return False
+        record = self._record(pool.name)
         record.scaled, record.asked_at = pool, now
         # A worker that has just connected was asked for before this call.
         self._see_workers(now)
+        return True
 
     def record_missing(self, name: str, pods: int) -> None:
         """Notes how many pods a pool has less than are wanted; 0 or less if it has enough."""
@@ -119,6 +141,12 @@ class KnownPools:
         elif record.short_since is None:
             record.short_since = now
         record.starts.request(pods, now)
+
+    def record_yielded(self, name: str) -> None:
+        """Notes that a pool that is not proven has left work to cheaper ones."""
+        record = self._records.get(name)
+        if record and record.yields_since is None:
+            record.yields_since = self._clock()
 
     def record_restored(self, name: str) -> None:
         """Notes that a worker of a pool has restored a batch."""
@@ -144,18 +172,36 @@ class KnownPools:
             metrics.POD_FRAMES_PER_SECOND.labels(pool=pool).set(self._speeds.frames_per_second(pool))
             metrics.POOL_COST_PER_HOUR.labels(pool=pool).set(costs[pool])
 
-    def states(self) -> list[PoolState]:
-        """The pools that are scaled, and those that have workers without being scaled."""
+    def states(self, asked: ScaledPool | None = None) -> list[PoolState]:
+        """The pools that are scaled, and those that have workers without being scaled.
+
+        Args:
+            asked: a pool as who asks describes it; that counts for this answer, whatever else is known of the pool.
+        """
         workers: dict[str, list[ConnectedWorker]] = {}
         for worker in self._scheduler.connected_workers():
             if not worker.draining:
                 workers.setdefault(worker.hello.pool, []).append(worker)
         names = {name for name, record in self._records.items() if record.scaled} | workers.keys()
-        return [self._state(name, workers.get(name, [])) for name in sorted(names)]
+        names |= {asked.name} if asked else set()
+        return [self._state(name, self._scaled(name, asked), workers.get(name, [])) for name in sorted(names)]
 
-    def able(self, model_sha256: str, engine: str, states: Sequence[PoolState]) -> frozenset[str]:
-        """Names of those of the pools that may restore a title."""
-        return frozenset(state.name for state in states if self._can_restore(state.name, model_sha256, engine))
+    def able(
+        self, model_sha256: str, engine: str, states: Sequence[PoolState], asked: ScaledPool | None = None
+    ) -> frozenset[str]:
+        """Names of those of the pools that may restore a title; `asked` as of `states`."""
+        return frozenset(
+            state.name
+            for state in states
+            if self._can_restore(state.name, self._scaled(state.name, asked), model_sha256, engine)
+        )
+
+    def _scaled(self, name: str, asked: ScaledPool | None) -> ScaledPool | None:
+        """How a pool is scaled; None when that is not known."""
+        if asked and asked.name == name:
+            return asked
+        record = self._records.get(name)
+        return record.scaled if record else None
 
     def _record(self, name: str) -> _PoolRecord:
         return self._records.setdefault(name, _PoolRecord())
@@ -168,10 +214,10 @@ class KnownPools:
             if record.scaled:
                 record.starts.see(names.get(pool, []), record.scaled.start_seconds, now)
 
-    def _state(self, name: str, workers: list[ConnectedWorker]) -> PoolState:
+    def _state(self, name: str, scaled: ScaledPool | None, workers: list[ConnectedWorker]) -> PoolState:
         now, record, pods = self._clock(), self._records.get(name) or _PoolRecord(), len(workers)
         # A pool that nobody scales has the pods that it has.
-        scaled = record.scaled or ScaledPool(
+        scaled = scaled or ScaledPool(
             name=name,
             min_pods=pods,
             max_pods=pods,
@@ -179,6 +225,7 @@ class KnownPools:
         )
         start = record.starts.seconds(scaled.start_seconds) + self._speeds.first_batch_seconds(name)
         waited = 0.0 if record.short_since is None else now - record.short_since
+        yielded = 0.0 if record.yields_since is None else now - record.yields_since
         leases = [self._scheduler.count_leases(worker) for worker in workers]
         held = [worker.credits + count for worker, count in zip(workers, leases, strict=True)]
         return PoolState(
@@ -194,19 +241,21 @@ class KnownPools:
             batches_per_pod=max(held, default=1) or 1,
             idle_seconds=now - record.busy_at,
             fails_to_start=waited > failed_after(start),
+            # Of a pool that is not remembered nobody would know for how long it has waited.
+            yields=name in self._records and yielded < _YIELD_SECONDS,
         )
 
-    def _can_restore(self, name: str, model_sha256: str, engine: str) -> bool:
+    def _can_restore(self, name: str, scaled: ScaledPool | None, model_sha256: str, engine: str) -> bool:
         """Whether a pool may restore a title: by its workers, by its last one, or by what KEDA says of it."""
         record = self._records.get(name)
-        if record is None:
+        if record is None and scaled is None:
             return False
-        seen = record.seen
-        if seen and seen.revision == record.revision and self._clock() - seen.at < _FORGET_WORKER_SECONDS:
+        seen, revision = record.seen if record else None, scaled.revision if scaled else ""
+        if seen and seen.revision == revision and self._clock() - seen.at < _FORGET_WORKER_SECONDS:
             return model_sha256 in seen.models and engine_matches(seen.engine, engine)
-        if record.scaled and record.scaled.model_sha256 not in {"", model_sha256}:
+        if scaled and scaled.model_sha256 not in {"", model_sha256}:
             return False
-        known = record.scaled.engine if record.scaled else ""
+        known = scaled.engine if scaled else ""
         # The engine of a title is a whole identity, or words of one.
         wanted = engine.split()
         return not (known and wanted and engine != known) or engine_matches(engine, known)

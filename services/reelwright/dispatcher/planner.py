@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from reelwright.dispatcher.connected_worker import ConnectedWorker
 from reelwright.dispatcher.decisions import BatchFinished, Decision, LeaseGranted
@@ -115,15 +116,21 @@ class Planner:
     def pods(self, pool: ScaledPool) -> PodsWanted:
         """How many pods a pool should have, and why.
 
+        Anyone may ask. So the answer holds for the pool as it is described here, and only a description that is
+        believed counts in the answers for other pools.
+
         Args:
-            pool: as it is scaled now; it is remembered, because the pools share the work.
+            pool: as it is scaled now.
         """
-        self.pools.describe(pool)
-        states = self.pools.states()
-        answer = pods_wanted(states, self.loads(states))[pool.name]
+        remembered = self.pools.describe(pool)
+        states = self.pools.states(pool)
+        answer = pods_wanted(states, self.loads(states, pool))[pool.name]
         (state,) = [each for each in states if each.name == pool.name]
-        self.pools.record_missing(pool.name, answer.pods - state.pods)
-        metrics.set_pods_wanted(pool.name, answer.pods, answer.reason)
+        if answer.reason == "cheaper_pool" and not state.proven:
+            self.pools.record_yielded(pool.name)
+        if remembered:
+            self.pools.record_missing(pool.name, answer.pods - state.pods)
+            metrics.set_pods_wanted(pool.name, answer.pods, answer.reason)
         return answer
 
     def encoders(self, segments_per_pod: float) -> int:
@@ -132,22 +139,23 @@ class Planner:
         waiting = sum(title.segments_to_encode for title in titles)
         return max(math.ceil(waiting / segments_per_pod), 1 if titles or self._scheduler.pending_batches() else 0)
 
-    def loads(self, states: list[PoolState]) -> list[TitleLoad]:
-        """What is left of each title that is not done."""
+    def loads(self, states: list[PoolState], asked: ScaledPool) -> list[TitleLoad]:
+        """What is left of each title that is not done, for the pools of `KnownPools.states(asked)`."""
+        able = partial(self.pools.able, states=states, asked=asked)
         now = self._wall_clock()
         pending: dict[tuple[str, int], list[QueuedBatch]] = {}
         for batch in self._scheduler.pending_batches():
             pending.setdefault((batch.key.run, batch.key.attempt), []).append(batch)
         loads = []
         for key, title in ({(title.run, title.attempt): title for title in self.titles.titles()}).items():
-            if load := self._load(title, pending.pop(key, []), states, now):
+            if load := self._load(title, pending.pop(key, []), able, now):
                 loads.append(load)
         # Titles without reports: their decoder has an earlier version.
         loads += [
             TitleLoad(
                 pixels=sum(batch.pixels for batch in batches),
                 seconds=(batches[0].deadline or now + self._target_seconds) - now,
-                pools=self.pools.able(batches[0].model_sha256, batches[0].engine, states),
+                pools=able(batches[0].model_sha256, batches[0].engine),
                 batches=self._peak(key),
             )
             for key, batches in pending.items()
@@ -167,7 +175,7 @@ class Planner:
             self._first_leases[worker.stream] = None
 
     def _load(
-        self, title: TitleUnderWay, pending: list[QueuedBatch], states: list[PoolState], now: float
+        self, title: TitleUnderWay, pending: list[QueuedBatch], able: Callable[[str, str], frozenset[str]], now: float
     ) -> TitleLoad | None:
         """What is left of a title; None when everything is restored."""
         progress = title.progress
@@ -183,7 +191,7 @@ class Planner:
         return TitleLoad(
             pixels=pixels,
             seconds=due - now,
-            pools=self.pools.able(model, progress.engine, states),
+            pools=able(model, progress.engine),
             batches=self._peak((title.run, title.attempt)),
         )
 

@@ -61,6 +61,7 @@ class PoolState:
         batches_per_pod: batches that one of its pods holds at most, 1 or more.
         idle_seconds: since the pool last held or restored a batch.
         fails_to_start: pods that were wanted have not come in a multiple of the time that they need.
+        yields: before its first pod it waits for that of a cheaper pool of which nothing is known either.
     """
 
     name: str
@@ -74,6 +75,12 @@ class PoolState:
     batches_per_pod: int = 1
     idle_seconds: float = math.inf
     fails_to_start: bool = False
+    yields: bool = True
+
+    @property
+    def proven(self) -> bool:
+        """Whether it has pods, or its speed was measured. Any other pool may be an invented one, or a removed one."""
+        return self.pods > 0 or self.speed is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,14 +119,19 @@ class _Share:
     Attributes:
         load: the title.
         left: pixels of it that no pool has taken yet.
+        awaited: whether a pool that is not proven starts its first pod for it.
     """
 
     load: TitleLoad
     left: float
+    awaited: bool = False
 
 
 def pods_wanted(pools: Sequence[PoolState], loads: Sequence[TitleLoad]) -> dict[str, PodsWanted]:
     """The number of pods that each pool should have, with the reason.
+
+    Work is moved away from a pool only to those that have pods or were measured. A pool that is not proven starts a
+    first pod and takes nothing; other such pools wait for it while they yield.
 
     Args:
         pools: the pools.
@@ -140,7 +152,8 @@ def pods_wanted(pools: Sequence[PoolState], loads: Sequence[TitleLoad]) -> dict[
 
 def _answer(pool: PoolState, mine: Sequence[_Share], chosen: Sequence[tuple[PoolState, int]]) -> PodsWanted:
     """The answer for a pool, after the cheaper ones have taken their shares."""
-    rest = [share for share in mine if share.left > 0]
+    waits = pool.yields and not pool.proven
+    rest = [share for share in mine if share.left > 0 and not (waits and share.awaited)]
     if not rest:
         return _without_work(pool, bool(mine))
     if pool.speed is None:
@@ -203,6 +216,10 @@ def _take(pool: PoolState, pods: int, mine: Sequence[_Share]) -> None:
         return
     if pool.fails_to_start:
         pods = min(pods, pool.pods)
+    if not pool.proven:
+        for share in mine:
+            share.awaited = share.awaited or pods > 0
+        return
     taken = 0.0
     for share in mine:
         if pool.speed is None:
