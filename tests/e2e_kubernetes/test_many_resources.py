@@ -74,8 +74,9 @@ def test_five_hundred_restorations_settle(
     assert memory < 256
 
 
+@pytest.mark.parametrize("name", ["news", f"{'newsreels-' * 5}1950s.{'newsreels-' * 5}1960s"], ids=["short", "long"])
 def test_a_catalog_makes_restorations_of_its_titles(
-    namespace: Namespace, start: Start, ledger: str, tmp_path: Path
+    name: str, namespace: Namespace, start: Start, ledger: str, tmp_path: Path
 ) -> None:
     """Each file of a folder becomes a Restoration, at most two at a time; what ends makes room for the next."""
     start()
@@ -90,7 +91,7 @@ def test_a_catalog_makes_restorations_of_its_titles(
         "maxRunning": 2,
         "pollSeconds": 5,
     }
-    namespace.create("Catalog", "news", spec)
+    namespace.create("Catalog", name, spec)
     until(lambda: queued(namespace) == 2, "two are submitted")
     for made in namespace.find_all():
         assert made["spec"]["class"] == "bulk"
@@ -100,7 +101,7 @@ def test_a_catalog_makes_restorations_of_its_titles(
     until(lambda: sorted(phases(namespace)) == ["Finished", "Finished", "Pending"], "the third has room")
     (feed / "3.mov").touch()
     until(lambda: len(phases(namespace)) == 4, "a new title is found")
-    condition = namespace.condition("news", "Ready", "catalogs")
+    condition = namespace.condition(name, "Ready", "catalogs")
     assert condition == ("True", "FeedRead")
 
 

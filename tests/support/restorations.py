@@ -8,7 +8,7 @@ from typing import Any
 
 from reelwright.client.forecast import FinishForecast
 from reelwright.client.status import RunStatus
-from reelwright.controller.api import Document, ResourceConflict, ResourceKind, ResourceNotFound
+from reelwright.controller.api import EVENTS, ApiRefusal, Document, ResourceConflict, ResourceKind, ResourceNotFound
 from reelwright.controller.resources import FINALIZER, Restoration, RestorationSpec
 from reelwright.controller.restoration_facts import Resolution, RestorationFacts, RunFacts
 from reelwright.controller.run_client import RunClient
@@ -73,16 +73,34 @@ class MemoryApi:
     Attributes:
         documents: by name.
         events: reasons of the Events created.
+        refused: sources of the Restorations that are not valid.
     """
 
     def __init__(self, *documents: Document) -> None:
         self.documents = {document["metadata"]["name"]: document for document in documents}
         self.events: list[str] = []
+        self.refused: set[str] = set()
 
-    def create(self, _kind: ResourceKind, document: Document) -> Document:
-        """Takes an Event."""
-        self.events.append(document["reason"])
-        return document
+    def create(self, kind: ResourceKind, document: Document) -> Document:
+        """Takes an Event, or a Restoration, which it may refuse."""
+        if kind == EVENTS:
+            self.events.append(document["reason"])
+            return document
+        name = document["metadata"]["name"]
+        if name in self.documents:
+            raise ResourceConflict(name)
+        if document["spec"]["source"] in self.refused:
+            raise ApiRefusal("source is not valid", "the Kubernetes API")
+        versions = {"resourceVersion": "1", "generation": 1, "uid": f"uid-{name}", "finalizers": []}
+        made = {**copy.deepcopy(document), "metadata": {**document["metadata"], **versions}, "status": {}}
+        self.documents[name] = made
+        return copy.deepcopy(made)
+
+    def get(self, _kind: ResourceKind, name: str) -> Document:
+        """A document."""
+        if name not in self.documents:
+            raise ResourceNotFound(name)
+        return copy.deepcopy(self.documents[name])
 
     def patch(self, _kind: ResourceKind, name: str, changes: Document, *, status: bool = False) -> Document:
         """Merges changes; see KubernetesApi."""

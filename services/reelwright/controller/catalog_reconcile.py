@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from reelwright.controller.api import Document
+from reelwright.controller.catalog_ownership import catalog_label
 from reelwright.controller.catalog_resources import Catalog, CatalogStatus, CatalogTitles, TitleProblem
 from reelwright.controller.resources import (
     API_VERSION,
@@ -65,8 +67,9 @@ class CatalogFacts:
     Attributes:
         catalog: the resource as it was seen last.
         now: the present.
-        restorations: those with this catalog's label.
+        restorations: those that this catalog has made.
         feed: what was read; None when that failed.
+        refused: by the name of the Restoration that could not be made, why.
         delivered: outputs whose film is there, among those of titles without a Restoration.
         trouble: why the feed cannot be read; None if it can.
     """
@@ -75,6 +78,7 @@ class CatalogFacts:
     now: datetime
     restorations: Sequence[Restoration]
     feed: FeedContent | None = None
+    refused: Mapping[str, TitleProblem] = field(default_factory=dict)
     delivered: frozenset[str] = frozenset()
     trouble: Trouble | None = None
 
@@ -101,11 +105,33 @@ def output_of(catalog: Catalog, title: FeedTitle) -> str:
 
 
 def restoration_name(catalog: Catalog, title: FeedTitle) -> str:
-    """The name of a title's Restoration. It follows from the source, so that no title is made twice."""
+    """The name of a title's Restoration. It follows from catalog, title and source, so that no title is made twice."""
+    # The readable parts are cut, and where one ends is not to be seen: those of two catalogs may be the same.
+    identity = json.dumps([catalog.metadata.name, title.name, title.source])
+    return _name(catalog.metadata.name[:_MOST_NAME].rstrip("-."), title, identity)
+
+
+def titles_to_make(catalog: Catalog, titles: Sequence[FeedTitle], made: Sequence[Restoration]) -> list[FeedTitle]:
+    """The titles without a Restoration.
+
+    Args:
+        catalog: the catalog.
+        titles: of its feed.
+        made: the Restorations that it has made, under names of any version.
+    """
+    known = {each.metadata.name for each in made}
+    return [title for title in titles if known.isdisjoint(_names(catalog, title))]
+
+
+def _names(catalog: Catalog, title: FeedTitle) -> Iterator[str]:
+    yield restoration_name(catalog, title)
+    # Of the first version, whose digest was that of the source alone.
+    yield _name(catalog.metadata.name[:_MOST_NAME], title, title.source)
+
+
+def _name(catalog: str, title: FeedTitle, identity: str) -> str:
     readable = re.sub(r"[^a-z0-9]+", "-", title.name.lower()).strip("-")[:_MOST_NAME].strip("-")
-    digest = hashlib.sha256(title.source.encode()).hexdigest()[:10]
-    parts = (catalog.metadata.name[:_MOST_NAME], readable, digest)
-    return "-".join(filter(None, parts))
+    return "-".join(filter(None, (catalog, readable, hashlib.sha256(identity.encode()).hexdigest()[:10])))
 
 
 def reconcile_catalog(facts: CatalogFacts) -> CatalogDecision:
@@ -115,22 +141,26 @@ def reconcile_catalog(facts: CatalogFacts) -> CatalogDecision:
         return CatalogDecision((), (), catalog.status)
     if facts.trouble is not None or facts.feed is None:
         return CatalogDecision((), _expired(facts), _unread(facts))
-    known = {each.metadata.name for each in facts.restorations}
-    missing = [title for title in facts.feed.titles if restoration_name(catalog, title) not in known]
-    waiting = [title for title in missing if output_of(catalog, title) not in facts.delivered]
+    missing = titles_to_make(catalog, facts.feed.titles, facts.restorations)
+    undone = [title for title in missing if output_of(catalog, title) not in facts.delivered]
+    waiting = [title for title in undone if restoration_name(catalog, title) not in facts.refused]
+    refused = [title for title in undone if restoration_name(catalog, title) in facts.refused]
     room = 0 if spec.suspend else max(0, spec.max_running - sum(map(_takes_room, facts.restorations)))
-    chosen = waiting[: min(room, _MOST_AT_ONCE)]
+    # What was refused is tried again, and after the others, so that these go on.
+    chosen = [*waiting, *refused][: min(room, _MOST_AT_ONCE)]
+    begun = min(len(chosen), len(waiting))
     phases = [each.status.phase for each in facts.restorations]
     failed = [each for each in facts.restorations if _needs_person(each)]
     titles = CatalogTitles(
         found=len(facts.feed.titles),
-        waiting=len(waiting) - len(chosen),
-        running=len(facts.restorations) - phases.count("Finished") - len(failed) + len(chosen),
-        finished=phases.count("Finished") + len(missing) - len(waiting),
-        failed=len(failed),
+        waiting=len(waiting) - begun,
+        running=len(facts.restorations) - phases.count("Finished") - len(failed) + begun,
+        finished=phases.count("Finished") + len(missing) - len(undone),
+        failed=len(failed) + len(refused),
     )
+    refusals = [facts.refused[restoration_name(catalog, title)] for title in refused]
     failures = [TitleProblem(name=each.metadata.name, reason=each.status.message or "failed") for each in failed]
-    problems = tuple([*facts.feed.problems, *failures][:_MOST_PROBLEMS])
+    problems = tuple([*refusals, *facts.feed.problems, *failures][:_MOST_PROBLEMS])
     status = catalog.status.model_copy(
         update={
             "observed_generation": catalog.metadata.generation,
@@ -202,7 +232,7 @@ def _restoration(facts: CatalogFacts, title: FeedTitle) -> Document:
     metadata = {
         "name": restoration_name(catalog, title),
         "namespace": catalog.metadata.namespace,
-        "labels": {CATALOG_LABEL: catalog.metadata.name[:63]},
+        "labels": {CATALOG_LABEL: catalog_label(catalog.metadata.name)},
         "ownerReferences": [owner],
     }
     return {"apiVersion": API_VERSION, "kind": "Restoration", "metadata": metadata, "spec": spec}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,17 +17,19 @@ from reelwright.controller.api import (
     ResourceConflict,
     ResourceNotFound,
 )
+from reelwright.controller.catalog_ownership import is_made_by
 from reelwright.controller.catalog_reconcile import (
     CatalogFacts,
     FeedContent,
     output_of,
     reconcile_catalog,
     restoration_name,
+    titles_to_make,
 )
 from reelwright.controller.catalog_resources import Catalog, CatalogFeed, TitleProblem
 from reelwright.controller.feeds import delivered_outputs, read_feed
 from reelwright.controller.resource_cache import ResourceCache
-from reelwright.controller.resources import CATALOG_LABEL, Restoration
+from reelwright.controller.resources import Restoration
 from reelwright.controller.run_client import trouble_of
 from reelwright.controller.status_writer import StatusWriter
 from reelwright.telemetry.logs import get_logger
@@ -35,6 +37,8 @@ from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import ReelwrightError
 
 log = get_logger(__name__)
+
+_FOREIGN = "another Restoration has this name, which this Catalog has not made; delete it, or name the title otherwise"
 
 
 class _Read(NamedTuple):
@@ -45,12 +49,14 @@ class _Read(NamedTuple):
         at: monotonic seconds.
         content: what.
         delivered: outputs whose film was there.
+        refused: by the name of the Restoration that could not be made, why.
     """
 
     feed: CatalogFeed
     at: float
     content: FeedContent
     delivered: frozenset[str]
+    refused: Mapping[str, TitleProblem]
 
 
 class CatalogWorker:
@@ -96,23 +102,19 @@ class CatalogWorker:
             self._read.pop(name, None)
             return None
         catalog = Catalog.model_validate(document)
-        labelled = [each for each in self._restorations.all() if _catalog_of(each) == name]
-        facts = CatalogFacts(
-            catalog=catalog, now=datetime.now(UTC), restorations=[Restoration.model_validate(each) for each in labelled]
-        )
-        facts = self._with_feed(facts)
+        made = [Restoration.model_validate(each) for each in self._restorations.all() if is_made_by(each, name)]
+        facts = self._with_feed(CatalogFacts(catalog=catalog, now=datetime.now(UTC), restorations=made))
         decision = reconcile_catalog(facts)
-        refused = [problem for made in decision.create if (problem := self._create(made)) is not None]
+        refused = self._create_all(name, decision.create, facts.refused)
         for each in decision.delete:
             self._may_act()
             with suppress(ResourceNotFound):
                 self._api.delete(RESTORATIONS, each)
         self._may_act()
         status = decision.status
-        if refused:
-            status = status.model_copy(
-                update={"problems": (*refused, *status.problems)[:20], "message": refused[0].reason}
-            )
+        if refused != facts.refused:
+            self._read[name] = self._read[name]._replace(refused=refused)
+            status = reconcile_catalog(replace(facts, refused=refused)).status
         self._writer.write_status(document, status)
         self._emit_change(document, catalog, status.condition_reason, status.message)
         return 0.0 if facts.trouble is not None else float(catalog.spec.poll_seconds)
@@ -125,33 +127,46 @@ class CatalogWorker:
         if read is None or read.feed != spec.feed or time.monotonic() - read.at >= spec.poll_seconds:
             try:
                 content = read_feed(spec.feed, self._settle_seconds)
-                known = {each.metadata.name for each in facts.restorations}
-                missing = [title for title in content.titles if restoration_name(catalog, title) not in known]
+                missing = titles_to_make(catalog, content.titles, facts.restorations)
                 delivered = delivered_outputs([output_of(catalog, title) for title in missing])
             except ReelwrightError as error:
                 return replace(facts, trouble=trouble_of(error))
             heartbeat()
-            read = self._read[name] = _Read(spec.feed, time.monotonic(), content, delivered)
-        return replace(facts, feed=read.content, delivered=read.delivered)
+            refused = read.refused if read is not None else {}
+            if refused:
+                names = {restoration_name(catalog, title) for title in missing}
+                refused = {each: problem for each, problem in refused.items() if each in names}
+            read = self._read[name] = _Read(spec.feed, time.monotonic(), content, delivered, refused)
+        return replace(facts, feed=read.content, delivered=read.delivered, refused=read.refused)
 
-    def _create(self, document: Document) -> TitleProblem | None:
-        """Creates a Restoration; why the API server refuses it, if it does."""
+    def _create_all(
+        self, catalog: str, documents: Sequence[Document], refused: Mapping[str, TitleProblem]
+    ) -> Mapping[str, TitleProblem]:
+        """Creates Restorations; what is refused after that, of what was refused before it."""
+        tried = {each["metadata"]["name"]: self._create(catalog, each) for each in documents}
+        return {name: problem for name, problem in {**refused, **tried}.items() if problem is not None}
+
+    def _create(self, catalog: str, document: Document) -> TitleProblem | None:
+        """Creates a Restoration; why it could not be, if so."""
         self._may_act()
+        name = document["metadata"]["name"]
         try:
-            self._restorations.put_document(self._api.create(RESTORATIONS, document))
-            # The watch reports nothing that is in the cache already.
-            self._created(document["metadata"]["name"])
+            made = self._api.create(RESTORATIONS, document)
         except ResourceConflict:
-            # Made before, by a process that was killed before it saw it.
-            return None
+            # Made before, by a process that was killed before it saw it, or by somebody else.
+            try:
+                made = self._api.get(RESTORATIONS, name)
+            except ResourceNotFound:
+                return None
+            if not is_made_by(made, catalog):
+                return TitleProblem(name=name, reason=_FOREIGN)
         except ApiRefusal as error:
-            return TitleProblem(name=document["metadata"]["name"], reason=error.what)
+            return TitleProblem(name=name, reason=error.what)
+        self._restorations.put_document(made)
+        # The watch reports nothing that is in the cache already.
+        self._created(name)
         return None
 
     def _emit_change(self, document: Document, catalog: Catalog, reason: str, message: str | None) -> None:
         if reason != catalog.status.condition_reason:
             self._writer.emit(document, reason, message or reason, warning=reason != "FeedRead")
-
-
-def _catalog_of(document: Document) -> str:
-    return str(document["metadata"].get("labels", {}).get(CATALOG_LABEL, ""))

@@ -17,10 +17,10 @@ from reelwright.controller.api import (
     ResourceKind,
     ResourceNotFound,
 )
+from reelwright.controller.catalog_ownership import catalog_of
 from reelwright.controller.catalog_worker import CatalogWorker
 from reelwright.controller.election import LeaderElection
 from reelwright.controller.resource_cache import ResourceCache, ResourceWatcher
-from reelwright.controller.resources import CATALOG_LABEL
 from reelwright.controller.restoration_facts import Next
 from reelwright.controller.restoration_worker import RestorationWorker
 from reelwright.controller.run_client import RunClient
@@ -193,9 +193,8 @@ class ControllerService:
     def _wake_catalog(self, name: str) -> None:
         """Has the catalog of a Restoration look again: one that has ended makes room for the next."""
         document = self._restorations.get(name)
-        labels = document["metadata"].get("labels", {}) if document is not None else {}
-        if CATALOG_LABEL in labels:
-            self._queue.add_after(_Key(CATALOGS, labels[CATALOG_LABEL]), _CATALOG_SECONDS)
+        if document is not None and (catalog := catalog_of(document)):
+            self._queue.add_after(_Key(CATALOGS, catalog), _CATALOG_SECONDS)
 
     def _waiting_keys(self) -> int:
         """Keys that this process should be working on. Those of a replica that does not lead are another one's work."""

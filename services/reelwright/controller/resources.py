@@ -23,7 +23,7 @@ FINALIZER = f"{GROUP}/work"
 """Held by a Restoration until its work has stopped."""
 
 CATALOG_LABEL = f"{GROUP}/catalog"
-"""Label of a Restoration: name of the Catalog that made it."""
+"""Label of a Restoration: the Catalog that made it, see `catalog_ownership.catalog_label`."""
 
 Phase = Literal["Pending", "Running", "Finished", "Failed", "Suspended"]
 ConditionStatus = Literal["True", "False", "Unknown"]

@@ -64,7 +64,7 @@ class StatusWriter:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "name": f"{metadata['name'][:200]}.{uuid.uuid4().hex[:16]}",
+                "name": f"{metadata['name'][:200].rstrip('-.')}.{uuid.uuid4().hex[:16]}",
                 "namespace": metadata["namespace"],
             },
             "eventTime": format_microtime(datetime.now(UTC)),
