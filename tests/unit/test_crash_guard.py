@@ -180,6 +180,22 @@ def test_a_process_that_is_told_to_stop_is_not_counted(ledger: RunLedger) -> Non
             assert marks(ledger, "encode-000001") == []
 
 
+def test_a_mark_that_is_written_while_the_process_is_told_to_stop_is_removed(tmp_path: Path) -> None:
+    """Work that begins at the moment of the stop leaves no mark, although the stop did not know its mark."""
+    guard = process()
+
+    class Store(WorkMarks):
+        def put_mark(self, unit: str) -> str:
+            name = super().put_mark(unit)
+            guard.stop()
+            return name
+
+    ledger = RunLedger(str(tmp_path), RUN)
+    ledger.work_marks = Store(Folder(f"{tmp_path}/{RUN}"))
+    with guard.begin(ledger, "encode-000001", WHAT) as work, work.call():
+        assert marks(ledger, "encode-000001") == []
+
+
 def test_a_process_that_is_stopped_because_it_hangs_is_counted(
     ledger: RunLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

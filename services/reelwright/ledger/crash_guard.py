@@ -84,10 +84,16 @@ class CrashGuard:
             return None
         mark = _Mark(marks, unit)
         with self._lock:
-            self._marks.add(mark)
-            if self._thread is None:
+            stopped = self._stopped.is_set()
+            if not stopped:
+                self._marks.add(mark)
+            if not stopped and self._thread is None:
                 self._thread = SupervisedThread("work-marks", self._refresh, restart_until=self._stopped, daemon=True)
                 self._thread.start()
+        if stopped:
+            # `stop` was called while the mark was being written, and did not know it.
+            self.remove_mark(mark)
+            return None
         return mark
 
     def remove_mark(self, mark: _Mark) -> None:
