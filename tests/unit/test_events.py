@@ -32,12 +32,14 @@ def test_an_error_of_one_line_keeps_its_kind_and_its_line(kind: type[OneLineErro
     assert arrived.exit_code == error.exit_code
 
 
-@pytest.mark.parametrize("error", [ValueError("odd\nvalue"), errors.CorruptPayload("bad bytes"), OSError(5, "I/O")])
+@pytest.mark.parametrize(
+    "error", [ValueError("odd\nvalue"), errors.CorruptPayload("bad\n  bytes\n"), OSError(5, "I/O")]
+)
 def test_any_other_error_is_a_failure_of_ours(error: Exception) -> None:
-    """It names the service, the kind and the reason, and the exit code is 1."""
+    """It names the service, the kind and the reason in one line, and the exit code is 1."""
     arrived = through_the_wire(error)
     assert type(arrived) is errors.RestorationFailed
-    assert str(arrived) == f"decoder: {type(error).__name__}: {error}"
+    assert str(arrived) == f"decoder: {type(error).__name__}: {' '.join(str(error).split())}"
     assert arrived.exit_code == 1
 
 

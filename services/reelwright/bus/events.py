@@ -12,7 +12,7 @@ from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles import errors
-from reelwright.titles.errors import OneLineError, UnusableMessage, UserError
+from reelwright.titles.errors import OneLineError, UnusableMessage, UserError, one_line
 from reelwright.wire.titles_pb2 import Event, TitleFailed
 
 log = get_logger(__name__)
@@ -42,7 +42,7 @@ def title_failure(run: str, attempt: int, service: str, error: Exception) -> Eve
         reason, code = str(error), error.exit_code
     else:
         reason, code = f"{service}: {type(error).__name__}: {error}", 1
-    failure = TitleFailed(reason=reason, exit_code=code, error=type(error).__name__)
+    failure = TitleFailed(reason=one_line(reason), exit_code=code, error=type(error).__name__)
     return Event(run=run, attempt=attempt, title_failed=failure)
 
 

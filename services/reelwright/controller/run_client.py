@@ -30,6 +30,7 @@ from reelwright.titles.errors import (
     RecipeError,
     ReelwrightError,
     UnavailableError,
+    one_line,
 )
 from reelwright.titles.named_recipes import recipe_names
 from reelwright.titles.recipe_parsing import merge_recipe
@@ -173,4 +174,4 @@ def trouble_of(error: ReelwrightError) -> Trouble:
         reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), "NotValid")
         return Trouble(reason, str(error), error.temporary)
     log.exception("step failed", exc_info=error)
-    return Trouble("InternalError", f"{type(error).__name__}: {error}"[:1000], temporary=True)
+    return Trouble("InternalError", one_line(f"{type(error).__name__}: {error}")[:1000], temporary=True)

@@ -27,7 +27,14 @@ from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.tracing import TRACEPARENT, span
 from reelwright.telemetry.watchdog import watched
-from reelwright.titles.errors import CorruptPayload, OneLineError, UnavailableError, UnusableMessage, is_temporary
+from reelwright.titles.errors import (
+    CorruptPayload,
+    OneLineError,
+    UnavailableError,
+    UnusableMessage,
+    is_temporary,
+    one_line,
+)
 from reelwright.wire.frames_pb2 import RestoredBatch
 from reelwright.wire.titles_pb2 import Event, SegmentCommitted, SegmentWanted
 
@@ -230,7 +237,7 @@ class SegmentWorker:
         except UnavailableError as unavailable:
             log.warning("commit not checked", reason=str(unavailable))
         log.warning("batch unusable", reason=str(error))
-        wanted = SegmentWanted(segment=number, reason=str(error))
+        wanted = SegmentWanted(segment=number, reason=one_line(str(error)))
         publish_event(self._bus, Event(run=run, attempt=attempt, segment_wanted=wanted))
 
     def _refuse_batch(self, record: Record, segment: Segment, error: ForeignEngine) -> None:
@@ -240,7 +247,7 @@ class SegmentWorker:
         if bound := self._ledger(run, attempt).engine():
             # A dispatcher that did not know it would lease the run's next batches to the same engine again.
             announce_engine(self._bus, run, attempt, bound)
-        wanted = SegmentWanted(segment=number, reason=str(error))
+        wanted = SegmentWanted(segment=number, reason=one_line(str(error)))
         publish_event(self._bus, Event(run=run, attempt=attempt, segment_wanted=wanted))
         self._acknowledge_batch(record, segment)
 
