@@ -33,6 +33,8 @@ from tests.support.aged_scenes import shot, uneven_fields
 from tests.support.films import whole_film
 
 Numbers = NDArray[np.float64]
+# Frames that are timed, and how often.
+TIMED, ROUNDS = 60, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,11 @@ def main() -> None:
             left = " ".join(f"{_left(each, steady):.2f}" for each in (made, gained, evened))
             print(f"{name:8} {kind:18} {left}; {added} of {len(made)}", flush=True)
     cv2.setNumThreads(1)
+    print("CPU time of a frame, best of rounds taken in turn: look-ahead, step, both as a share of reel-s")
     for size in ((360, 480), (576, 720)):
         for kind in ("none", "gain 3 %", "offset 2.5"):
-            _print_time(size, kind)
+            for name in ("still", "chaplin"):
+                _print_time(size, kind, name)
 
 
 def _clip(name: str, first: int, count: int) -> Numbers:
@@ -122,29 +126,33 @@ def _evened(frames: Numbers, *, better: float, full_range: bool) -> tuple[Number
     return np.stack([each.planes[0] * level for each in lit]), sum(bool(each.local_offset) for each in found)
 
 
-def _print_time(size: tuple[int, int], kind: str) -> None:
+def _print_time(size: tuple[int, int], kind: str, name: str) -> None:
     """CPU time of look-ahead and worker's step, and that of a frame with `reel-s` enlarged twice."""
-    still = np.tile(cv2.resize(shot(1).frames[0], size[::-1]).astype(np.float64), (40, 1, 1))
-    made, _ = _made(still, 16, 4.0, KINDS[kind])
+    frames = _clip("chaplin", 20, TIMED) if name == "chaplin" else np.tile(shot(1).frames[0], (TIMED, 1, 1))
+    grain = 0.0 if name == "chaplin" else 4.0
+    resized = [cv2.resize(frame.astype(np.float64), size[::-1], interpolation=cv2.INTER_AREA) for frame in frames]
+    made, _ = _made(np.stack(resized), 16, grain, KINDS[kind])
     chroma = (np.full((size[0] // 2, size[1] // 2), 128, np.uint8),) * 2
     pictures = [Picture("yuv420p", size[1], size[0], (luma.astype(np.uint8), *chroma)) for luma in made]
-    started = time.process_time()
-    steadied = list(look_ahead(_decoded(pictures), Recipe(deflicker="on"), 3 * made[0].size // 2, full_range=False))
-    ahead = time.process_time()
-    for frame in steadied:
-        assert frame.record.correction is not None
-        even_light(frame.picture, frame.record.correction, full_range=False)
-    lit = time.process_time()
     restorer = Restorer(create_engine("openvino", resolve_model("reel-s")), 2, 0.4)
-    windows = FrameWindows(pictures[:FRAMES], 0, [True] + [False] * (FRAMES - 1))
-    times = []
-    for _ in range(3):
-        begun = time.process_time()
-        restorer.restore(pictures[MIDDLE], "yuv420p", window=windows.window(MIDDLE))
-        times.append(1000 * (time.process_time() - begun))
-    found, evened = (1000 * each / len(made) for each in (ahead - started, lit - ahead))
-    print(f"{size[1]}x{size[0]} {kind}: look-ahead {found:.1f} ms, step {evened:.1f}: ", end="")
-    print(f"{(found + evened) / min(times):.1%} of {min(times):.0f} ms with reel-s", flush=True)
+    window = FrameWindows(pictures[:FRAMES], 0, [True] + [False] * (FRAMES - 1)).window(MIDDLE)
+    ahead, step, restored = [], [], []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        steadied = list(look_ahead(_decoded(pictures), Recipe(deflicker="on"), 3 * made[0].size // 2, full_range=False))
+        ahead.append((time.process_time() - started) / TIMED)
+        started = time.process_time()
+        for frame in steadied:
+            assert frame.record.correction is not None
+            even_light(frame.picture, frame.record.correction, full_range=False)
+        step.append((time.process_time() - started) / TIMED)
+        for _ in range(3):
+            started = time.process_time()
+            restorer.restore(pictures[MIDDLE], "yuv420p", window=window)
+            restored.append(time.process_time() - started)
+    both, whole = min(ahead) + min(step), min(restored)
+    print(f"{size[1]}x{size[0]} {name:8} {kind:12} {1000 * min(ahead):4.1f} ms, {1000 * min(step):3.1f} ms: ", end="")
+    print(f"{both / whole:.1%} of {1000 * whole:.0f} ms", flush=True)
 
 
 def _left(frames: Numbers, steady: Numbers) -> float:

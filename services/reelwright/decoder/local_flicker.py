@@ -135,7 +135,7 @@ def _left(fits: Sequence[FieldFit]) -> float:
 def _corrections(fits: Sequence[FieldFit], before: int) -> tuple[float, ...]:
     """The correction of each term."""
     paths = np.stack([each.terms for each in fits]).T
-    noise = [math.fsum(each.variances[term] for each in fits) / len(fits) for term in range(TERMS)]
+    noise = [math.fsum(term) / len(fits) for term in zip(*(each.variances for each in fits), strict=True)]
     return tuple(correction(path, before, error) for path, error in zip(paths, noise, strict=True))
 
 
@@ -204,12 +204,11 @@ def _walk(changes: Numbers, noise: float, found: Evidence) -> float:
 
 def _same_light(path: Numbers, at: int, largest: int) -> tuple[int, int]:
     """First and last frame around a frame between which no light was switched."""
-    first = last = at
-    while first > max(0, at - _MOST_REACH) and not _is_switch(path, first - 1, largest):
-        first -= 1
-    while last < min(len(path) - 1, at + _MOST_REACH) and not _is_switch(path, last, largest):
-        last += 1
-    return first, last
+    first, last = max(0, at - _MOST_REACH), min(len(path) - 1, at + _MOST_REACH)
+    large = first + np.flatnonzero(np.abs(np.diff(path[first : last + 1])) > _SWITCHED * largest)
+    switches = [frame for frame in large.tolist() if _is_switch(path, frame, largest)]
+    before, after = (frame + 1 for frame in switches if frame < at), (frame for frame in switches if frame >= at)
+    return max(before, default=first), min(after, default=last)
 
 
 def _is_switch(path: Numbers, at: int, largest: int) -> bool:
@@ -230,12 +229,10 @@ def _smooth(path: Numbers, at: int, walk: float) -> float:
     mirror.
     """
     fall = 1 + walk / 2 - math.sqrt(walk + walk * walk / 4)
-    powers = [1.0]
-    while len(powers) < 3 * len(path):
-        powers.append(powers[-1] * fall)
     count = len(path)
-    weights = [
-        powers[abs(frame - at)] + powers[at + frame + 1] + powers[2 * count - 1 - at - frame] for frame in range(count)
-    ]
-    distances = [int(value) for value in path - path[at]]
-    return math.fsum(a * b for a, b in zip(weights, distances, strict=True)) / math.fsum(weights)
+    powers = np.full(3 * count, fall)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    frames = np.arange(count)
+    weights = powers[np.abs(frames - at)] + powers[at + 1 + frames] + powers[2 * count - 1 - at - frames]
+    return math.fsum((weights * (path - path[at])).tolist()) / math.fsum(weights.tolist())

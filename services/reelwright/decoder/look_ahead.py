@@ -10,13 +10,14 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from reelwright.decoder.local_flicker import LocalFlicker, local_flicker
 from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
-from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Tolerance, fit, smooth_value
+from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Path, Tolerance, fit, smooth_value
 from reelwright.decoder.rotation_weave import LEAST as LEAST_ROTATION
 from reelwright.decoder.rotation_weave import UNIT as ROTATION_UNIT
 from reelwright.decoder.rotation_weave import rotation_weave
@@ -103,18 +104,22 @@ class _Run:
         self._names = [*(["light", "contrast"] if recipe.deflicker == "on" else [])]
         self._names += ["right", "down"] if recipe.stabilise == "on" else []
         self._names += ["rotation"] if recipe.stabilise_rotation == "on" else []
-        self._placements: deque[Placement] = deque()
+        self._levels: deque[float] = deque()
+        measured = [*self._names, *(["rotation_error"] if "rotation" in self._names else [])]
+        self._paths: dict[str, deque[int]] = {name: deque() for name in measured}
         self._lines: dict[str, dict[int, Line | None]] = {name: {} for name in self._names}
-        # Numbers of the frames in the run: the first one in `_placements`, and the next to be fitted and yielded.
+        # Numbers of frames in the run: the first one in `_levels` and `_paths`, the next to be fitted and yielded.
         self._first = self._fitted = self._yielded = 0
 
     def add(self, frame: DecodedFrame, placement: Placement, local: _Local) -> None:
         self._held.append((frame, placement, local))
-        self._placements.append(placement)
+        self._levels.append(placement.level)
+        for name, path in self._paths.items():
+            path.append(_whole(placement, name))
 
     def ready(self) -> Iterator[DecodedFrame]:
         """The frames that have all frames within reach."""
-        end = self._first + len(self._placements)
+        end = self._first + len(self._levels)
         while self._fitted + self._reach < end:
             self._fit_next()
         while self._yielded + MEAN_REACH < self._fitted:
@@ -122,32 +127,31 @@ class _Run:
 
     def rest(self) -> Iterator[DecodedFrame]:
         """The other frames, as the run ends here."""
-        while self._fitted < self._first + len(self._placements):
+        while self._fitted < self._first + len(self._levels):
             self._fit_next()
         while self._held:
             yield self._next()
 
     def _fit_next(self) -> None:
         while self._first < self._fitted - self._reach:
-            self._placements.popleft()
+            for measured in (self._levels, *self._paths.values()):
+                measured.popleft()
             self._first += 1
-        within = list(self._placements)[: self._fitted - self._first + self._reach + 1]
         at = self._fitted - self._first
+        within = {name: _first_of(path, at + self._reach + 1) for name, path in self._paths.items()}
         picture = self._held[self._fitted - self._yielded][0].picture
         light = 0.0
         for name in self._names:
-            tolerance = _tolerance(name, picture.height, within[at].level)
-            path = np.array([_whole(each, name) for each in within], np.int64)
+            path, tolerance = within[name], _tolerance(name, picture.height, self._levels[at])
             line, share = fit(path, at, tolerance), 1.0
             if line is not None and name == "light":
-                level = within[at].level * _UNITS[name]
+                level = self._levels[at] * _UNITS[name]
                 share = light = light_flicker(path, (line.first, line.last), tolerance.least, level)
             elif line is not None and name == "contrast":
                 span = line.first, line.last
                 share = contrast_flicker(path, span, tolerance.least, _UNITS[name], light=light)
             elif line is not None and name == "rotation":
-                errors = np.array([_whole(each, "rotation_error") for each in within], np.int64)
-                share = rotation_weave(path, errors, line)
+                share = rotation_weave(path, within["rotation_error"], line)
             self._lines[name][self._fitted] = _moved(line, self._first, share) if line and share else None
         self._fitted += 1
 
@@ -187,6 +191,10 @@ def _correction(placement: Placement, changes: dict[str, float], local: _Local) 
         local_offset=local.offsets,
         local_lift=local.lift,
     )
+
+
+def _first_of(path: deque[int], count: int) -> Path:
+    return np.fromiter(islice(path, count), np.int64)
 
 
 def _whole(placement: Placement, name: str) -> int:

@@ -12,6 +12,7 @@ Paths are whole numbers and all sums are exact, so that all processors find the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,8 @@ def unsteadiness(path: Path) -> float:
     return float(lowest) / width / _QUARTILE
 
 
-def _spans(frames: int, at: int) -> list[tuple[int, int]]:
+@lru_cache(maxsize=1024)
+def _spans(frames: int, at: int) -> tuple[tuple[int, int], ...]:
     """First and last frame of each span to try: around the frame and on each side of it, the longest first."""
     spans = set()
     reach = max(at, frames - 1 - at)
@@ -119,7 +121,7 @@ def _spans(frames: int, at: int) -> list[tuple[int, int]]:
         reach = reach * 4 // 5
     long_enough = [span for span in spans if span[1] - span[0] + 1 >= _LEAST_FRAMES]
     # Of two as long, the one around the frame, then the one before it.
-    return sorted(long_enough, key=lambda span: (span[0] - span[1], abs(span[0] + span[1] - 2 * at), span))
+    return tuple(sorted(long_enough, key=lambda span: (span[0] - span[1], abs(span[0] + span[1] - 2 * at), span)))
 
 
 def _fitted(path: Path, at: int, span: tuple[int, int], *, allowed: float, together: float) -> Line | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ _BIWEIGHT, _MEDIAN, _PASSES = 4.7, 1.4826, 8
 # Cells that are further from a field than so many standard deviations show something else, and count as these.
 _MOST_DISTANCE = 3.0
 _WEIGHT_UNIT = 4096
+# Numbers that are fitted: a gain's terms and a factor; an offset's with the constant one, and a factor.
+_COUNTS = (TERMS + 1, TERMS + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class FieldFit:
     terms: Numbers
     variances: tuple[float, ...]
     left: float
+
+
+class _Fitted(NamedTuple):
+    """The terms of a field and their variances."""
+
+    terms: Numbers
+    variances: tuple[float, ...]
 
 
 def fit_gain_and_offset(
@@ -61,67 +71,70 @@ def fit_gain_and_offset(
     values = np.rint(ratios * UNIT).astype(np.int64)
     least = float(variances.min())
     weights = least / variances
-    # Of a small change the logarithm of the ratio is what was added divided by the light.
-    shares = np.rint(cell_terms * (MIDDLE / light)).astype(np.int64)
-    fits = [
-        (_fitted(values, weights, each), len(each)) for each in (cell_terms, np.concatenate([cell_terms[:1], shares]))
-    ]
-    most = _MOST_DISTANCE * _deviation(fits[0][0][2])
+    # Of a small change the logarithm of the ratio is what was added divided by the light. The gain's last term is 0.
+    terms = np.zeros((2, len(cell_terms) + 1, len(values)), np.int64)
+    terms[0, :-1] = cell_terms
+    terms[1, 0], terms[1, 1:] = cell_terms[0], np.rint(cell_terms * (MIDDLE / light))
+    found, distances = _fitted(values, weights, terms)
+    most = _MOST_DISTANCE * float(_deviations(distances)[0])
     gain, offset = (
-        FieldFit(terms, variance, _left(scaled, most, count) / (least * UNIT * UNIT))
-        for (terms, variance, scaled), count in fits
+        FieldFit(each.terms, each.variances, _left(scaled, most, count) / (least * UNIT * UNIT))
+        for each, scaled, count in zip(found, distances, _COUNTS, strict=True)
     )
     return gain, offset
 
 
-def _fitted(values: Numbers, weights: Field, cell_terms: Numbers) -> tuple[Numbers, tuple[float, ...], Field]:
-    """The terms, their variances, and the weighted distance of each cell from the field."""
-    count = len(cell_terms)
-    found = np.zeros(count)
-    found[0] = float(np.partition(values, len(values) // 2)[len(values) // 2])
-    robust, roots = np.ones(len(values)), np.sqrt(weights)
+def _fitted(values: Numbers, weights: Field, terms: Numbers) -> tuple[list[_Fitted], Field]:
+    """Both fits, and the weighted distance of each cell from the fields: (2, n)."""
+    shares, beside = terms / TERM_UNIT, np.concatenate([terms, np.broadcast_to(values, (2, 1, len(values)))], axis=1)
+    beside, roots = beside.swapaxes(1, 2), np.sqrt(weights)
+    found = np.zeros(terms.shape[:2])
+    found[:, 0] = float(np.partition(values, len(values) // 2)[len(values) // 2])
     for _ in range(_PASSES):
-        scaled = np.abs(values - np.rint(_products(found, cell_terms))) * roots
-        robust = np.maximum(0, 1 - (scaled / (_BIWEIGHT * _deviation(scaled))) ** 2) ** 2
+        scaled = np.abs(values - np.rint(_fields(found, shares))) * roots
+        robust = np.maximum(0, 1 - (scaled / (_BIWEIGHT * _deviations(scaled)[:, None])) ** 2) ** 2
         whole = np.rint(weights * robust * _WEIGHT_UNIT).astype(np.int64)
-        weighted = cell_terms * whole
-        matrix = (weighted @ cell_terms.T).astype(np.float64)
-        inverse = _inverse(matrix + np.diag(np.full(count, 1e-9 * matrix[0, 0])))
-        sides = (weighted @ values).astype(np.float64) * TERM_UNIT
-        found = np.array([math.fsum(row * sides) for row in inverse])
-    left = values - np.rint(_products(found, cell_terms)).astype(np.int64)
-    freedom = max(math.fsum(robust) - count, 1.0)
-    square = float(np.vdot(whole, left * left)) / freedom
-    variance = [square * float(inverse[at, at]) * TERM_UNIT**2 for at in range(count - TERMS, count)]
-    return np.rint(found[-TERMS:]).astype(np.int64), tuple(variance), np.abs(left) * roots
+        # The normal equations, with their right sides in the last column.
+        equations = ((terms * whole[:, None]) @ beside).astype(np.float64)
+        inverses = _inverses(equations[:, :, :-1])
+        products = inverses * (equations[:, :, -1] * TERM_UNIT)[:, None]
+        found = np.array([[math.fsum(row) for row in each] for each in products.tolist()])
+    left = values - np.rint(_fields(found, shares)).astype(np.int64)
+    fits = []
+    for number, count in enumerate(_COUNTS):
+        freedom = max(math.fsum(robust[number].tolist()) - count, 1.0)
+        square = float((whole[number] * left[number] * left[number]).sum()) / freedom
+        variances = tuple(square * float(inverses[number, at, at]) * TERM_UNIT**2 for at in range(count - TERMS, count))
+        fits.append(_Fitted(np.rint(found[number, count - TERMS : count]).astype(np.int64), variances))
+    return fits, np.abs(left) * roots
 
 
-def _deviation(distances: Field) -> float:
-    """Robust standard deviation."""
-    return _MEDIAN * float(np.partition(distances, len(distances) // 2)[len(distances) // 2]) + 1
+def _deviations(distances: Field) -> Field:
+    """Robust standard deviation of each row."""
+    middle = distances.shape[1] // 2
+    return np.asarray(_MEDIAN * np.partition(distances, middle, axis=1)[:, middle] + 1)
 
 
 def _left(distances: Field, most: float, count: int) -> float:
     """Mean square of distances of which none counts more than another one."""
     squares = np.minimum(distances, most) ** 2
-    return math.fsum(squares) / max(len(squares) - count, 1)
+    return math.fsum(squares.tolist()) / max(len(squares) - count, 1)
 
 
-def _products(found: Field, cell_terms: Numbers) -> Field:
-    """The field in each cell."""
-    total = np.zeros(cell_terms.shape[1])
-    for value, each in zip(found, cell_terms, strict=True):
-        total = total + value * each / TERM_UNIT
-    return total
+def _fields(found: Field, shares: Field) -> Field:
+    """The fields in each cell: the terms are added one after another."""
+    return np.asarray(np.add.reduce(found[:, :, None] * shares, axis=1))
 
 
-def _inverse(matrix: Field) -> Field:
-    """The inverse of a positive definite matrix, by Gauss and Jordan: LAPACK's last bits depend on the processor."""
-    size = len(matrix)
-    both = np.concatenate([matrix, np.eye(size)], axis=1)
+def _inverses(matrices: Field) -> Field:
+    """The inverses of positive definite matrices, by Gauss and Jordan: LAPACK's last bits depend on the processor."""
+    size = matrices.shape[1]
+    both = matrices + 1e-9 * matrices[:, :1, :1] * np.eye(size)
     for pivot in range(size):
-        both[pivot] /= both[pivot, pivot]
-        for row in range(size):
-            if row != pivot:
-                both[row] -= both[row, pivot] * both[pivot]
-    return np.asarray(both[:, size:])
+        divisors, factors = both[:, pivot, pivot, None].copy(), both[:, :, pivot, None].copy()
+        both[:, :, pivot] = 0
+        both[:, pivot, pivot] = 1
+        own = both[:, pivot] / divisors
+        both -= factors * own[:, None]
+        both[:, pivot] = own
+    return both

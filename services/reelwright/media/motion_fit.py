@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,20 +66,16 @@ def fit_motion(here: Field, there: Field, centre: tuple[float, float] | None) ->
         centre: column and row, in pixels of the parts, about which the scene may have turned; None for a shift alone.
     """
     radius, rim = (1.0, 1) if centre is None else (max(here.shape) / 2, 2)
-    gradients = _gradients(here + there, centre, radius)
-    here, there = here[rim:-rim, rim:-rim], there[rim:-rim, rim:-rim]
-    fields = _in_cells(np.ones(here.shape), here, there, *gradients)
-    whole, half = _all_products(fields)
+    fields = _fields(here, there, centre, rim)
+    whole = _all_products(fields)
     kept, light = whole, _light(whole)
+    distance, beside = np.empty(fields.shape[1]), np.empty(fields.shape[1])
     left_out = np.empty(0, np.intp)
     for _ in range(_TRIMS):
         motion = _solved(_equations(kept, light))
-        distance = there - light.after - light.contrast * (here - light.before)
-        for amount, gradient in zip(motion, gradients, strict=True):
-            distance += amount * gradient
-        np.abs(distance, out=distance)
+        _find_distances(fields, motion, light, (distance, beside))
         # Rounded, so that the sum is exact.
-        mean = float(np.rint(distance * ROUNDING).sum()) / ROUNDING / distance.size
+        mean = float(_whole_parts(distance, beside).sum()) / ROUNDING / distance.size
         left_out = np.flatnonzero(distance > _TRIM * mean)
         kept = whole - _products(fields, left_out)
         light = _light(kept)
@@ -87,26 +85,59 @@ def fit_motion(here: Field, there: Field, centre: tuple[float, float] | None) ->
     if centre is None:
         return MotionFit(pixels * motion[0], pixels * motion[1], 0.0, 0.0, light)
     degrees = math.degrees(pixels / radius)
-    half = half - _products(fields, left_out[_in_half(*np.divmod(left_out, here.shape[1]))])
-    one, other = (_solved(_equations(products, light))[2] for products in (half, kept - half))
+    half = _half(here.shape[0] - 2 * rim, here.shape[1] - 2 * rim)
+    products = _products(fields, np.flatnonzero(half)) - _products(fields, left_out[half[left_out]])
+    one, other = (_solved(_equations(each, light))[2] for each in (products, kept - products))
     return MotionFit(pixels * motion[0], pixels * motion[1], degrees * motion[2], degrees * (one - other) / 2, light)
 
 
-def _gradients(both: Field, centre: tuple[float, float] | None, radius: float) -> tuple[Field, ...]:
-    """Four times the gradient of the mean of both pictures; with a centre, also what a turn by 1 / `radius` takes off.
+def _fields(here: Field, there: Field, centre: tuple[float, float] | None, rim: int) -> Field:
+    """Ones, the levels of both pictures and their gradients without a rim: (n, pixels)."""
+    rows, columns = here.shape[0] - 2 * rim, here.shape[1] - 2 * rim
+    fields = np.empty((_GRADIENTS + (2 if centre is None else 3), rows, columns))
+    fields[_ONES] = 1
+    fields[_HERE], fields[_THERE] = here[rim:-rim, rim:-rim], there[rim:-rim, rim:-rim]
+    _find_gradients(here + there, centre, fields[_GRADIENTS:])
+    return fields.reshape(len(fields), -1)
+
+
+def _find_distances(fields: Field, motion: tuple[float, ...], light: Light, out: tuple[Field, Field]) -> None:
+    """Writes how far each pixel is from the common change to the first of `out`, and over the second."""
+    distance, beside = out
+    np.subtract(fields[_HERE], light.before, out=beside)
+    np.multiply(beside, light.contrast, out=beside)
+    np.subtract(fields[_THERE], light.after, out=distance)
+    np.subtract(distance, beside, out=distance)
+    for amount, gradient in zip(motion, fields[_GRADIENTS:], strict=True):
+        np.multiply(gradient, amount, out=beside)
+        np.add(distance, beside, out=distance)
+    np.abs(distance, out=distance)
+
+
+def _whole_parts(values: Field, out: Field) -> Field:
+    """Values in whole numbers of 1 / ROUNDING."""
+    return np.rint(np.multiply(values, ROUNDING, out=out), out=out)
+
+
+def _find_gradients(both: Field, centre: tuple[float, float] | None, out: Field) -> None:
+    """Four times the gradient of the mean of both pictures; with a centre, also what a turn takes off.
+
+    The turn moves a pixel that is half the longer side away by one pixel.
 
     Differences of two pixels make fine detail less steep than it is, and a rotation larger. Where it is measured, they
     are of fourth order (Fornberg, Mathematics of Computation 51, 1988), and a rim of two pixels is left out, not one.
     """
-    across, along = both[1:-1, 2:] - both[1:-1, :-2], both[2:, 1:-1] - both[:-2, 1:-1]
     if centre is None:
-        return across, along
-    across = _round((8 * across[1:-1, 1:-1] - both[2:-2, 4:] + both[2:-2, :-4]) / 6)
-    along = _round((8 * along[1:-1, 1:-1] - both[4:, 2:-2] + both[:-4, 2:-2]) / 6)
-    rows, columns = across.shape
+        np.subtract(both[1:-1, 2:], both[1:-1, :-2], out=out[0])
+        np.subtract(both[2:, 1:-1], both[:-2, 1:-1], out=out[1])
+        return
+    across, along = both[2:-2, 3:-1] - both[2:-2, 1:-3], both[3:-1, 2:-2] - both[1:-3, 2:-2]
+    out[0] = _round((8 * across - both[2:-2, 4:] + both[2:-2, :-4]) / 6)
+    out[1] = _round((8 * along - both[4:, 2:-2] + both[:-4, 2:-2]) / 6)
+    (rows, columns), radius = across.shape, max(both.shape) / 2
     x = (np.arange(2, columns + 2) - centre[0]) / radius
     y = (np.arange(2, rows + 2)[:, None] - centre[1]) / radius
-    return across, along, _round(x * along - y * across)
+    out[2] = _round(x * out[1] - y * out[0])
 
 
 def _round(values: Field) -> Field:
@@ -117,42 +148,29 @@ def _round(values: Field) -> Field:
     return values
 
 
-def _in_cells(*fields: Field) -> Field:
-    """Fields of the same size with rows of zeros below them up to whole cells: (n, rows of cells, _CELL, w)."""
-    rows, columns = fields[0].shape
-    whole = np.zeros((len(fields), -(-rows // _CELL), _CELL, columns))
-    for rim, field in zip(whole.reshape(len(fields), -1, columns), fields, strict=True):
-        rim[:rows] = field
-    return whole
-
-
-def _in_half(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether pixels are in the cells of one colour of a chessboard."""
-    return np.asarray((rows // _CELL + columns // _CELL) % 2, bool)
-
-
-def _all_products(fields: Field) -> tuple[Field, Field]:
-    """Sums of the products of each two fields, over all pixels and over one half; (n, n).
-
-    BLAS would wake its threads for each of these small sums, which takes ten times as long.
-    """
-    count, rows, _, columns = fields.shape
-    half = _in_half(np.arange(rows)[:, None] * _CELL, np.arange(columns))
-    sums = np.zeros((2, count, count))
-    for at, other in zip(*np.triu_indices(count), strict=True):
-        found = np.einsum("bij,bij->bj", fields[at], fields[other])
-        sums[:, at, other] = sums[:, other, at] = found.sum(), found[half].sum()
-    return sums[0], sums[1]
+@lru_cache(maxsize=64)
+def _half(rows: int, columns: int) -> NDArray[np.bool_]:
+    """Whether pixels, row by row, are in the cells of one colour of a chessboard; (rows * columns,)."""
+    return ((np.arange(rows)[:, None] // _CELL + np.arange(columns) // _CELL) % 2).astype(bool).ravel()
 
 
 def _products(fields: Field, pixels: NDArray[np.intp]) -> Field:
     """Sums of the products of each two fields over some pixels; (n, n)."""
-    some = fields.reshape(len(fields), -1)[:, pixels]
-    return np.asarray(np.einsum("ik,jk->ij", some, some))
+    return _all_products(fields.take(pixels, axis=1)) if len(pixels) else np.zeros((len(fields), len(fields)))
+
+
+def _all_products(fields: Field) -> Field:
+    """Sums of the products of each two fields over all pixels; (n, n).
+
+    BLAS would wake its threads for each of these small sums, which takes ten times as long.
+    """
+    return np.asarray(cv2.mulTransposed(fields, False), np.float64)
 
 
 # Rows of a table of products: of ones, of the levels of both pictures, and from here on of the gradients.
 _ONES, _HERE, _THERE, _GRADIENTS = range(4)
+# Of two and of three gradients each pair.
+_PAIRS = {count: np.triu_indices(count) for count in (2, 3)}
 
 
 def _light(products: Field) -> Light:
@@ -183,7 +201,7 @@ def _equations(products: Field, light: Light) -> _Equations:
     ones, here, there = (products[row, _GRADIENTS:] for row in (_ONES, _HERE, _THERE))
     gradients = products[_GRADIENTS:, _GRADIENTS:]
     return _Equations(
-        tuple(gradients[np.triu_indices(len(gradients))].tolist()),
+        tuple(gradients[_PAIRS[len(gradients)]].tolist()),
         tuple((level * ones - (there - light.contrast * here)).tolist()),
     )
 

@@ -7,10 +7,12 @@ last bit.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from reelwright.media.motion_fit import ROUNDING, Field, fit_motion
@@ -25,6 +27,7 @@ _LEAST_SIDE = 32
 _LEVELS, _REACH = 3, 4
 _KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _PASSES = 4
+_PLACES = [(x, y) for y in range(-_REACH, _REACH + 1) for x in range(-_REACH, _REACH + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,14 @@ def relit(small: SmallLuma, factors: NDArray[np.float32], added: NDArray[np.floa
         added: (h, w) levels that are added afterwards.
         black: level of black, in 8-bit levels.
     """
-    levels = np.clip((small.levels - black) * factors + black + added, 0, 255)
-    return replace(small, levels=np.rint(levels * ROUNDING) / ROUNDING)
+    levels = (small.levels - black) * factors
+    levels += black
+    levels += added
+    np.clip(levels, 0, 255, out=levels)
+    levels *= ROUNDING
+    np.rint(levels, out=levels)
+    levels /= ROUNDING
+    return replace(small, levels=levels)
 
 
 def register(earlier: SmallLuma, later: SmallLuma, *, rotation: bool = False) -> Registration:
@@ -118,7 +127,7 @@ def register(earlier: SmallLuma, later: SmallLuma, *, rotation: bool = False) ->
     fits = {place: _refine(earlier, later, *place, rotation=rotation)}
     for _ in range(_PASSES):
         closer = round(fits[place].right), round(fits[place].down)
-        if closer == place or not _overlaps(later.levels, *closer):
+        if closer == place or _overlap(*later.levels.shape, *closer) is None:
             break
         place = closer
         if place not in fits:
@@ -130,43 +139,76 @@ def register(earlier: SmallLuma, later: SmallLuma, *, rotation: bool = False) ->
 
 def _search(earlier: SmallLuma, later: SmallLuma) -> tuple[int, int]:
     """The shift in whole pixels with the least difference of the textures."""
-    right = down = 0
-    reach = _REACH
-    for one, other in zip(reversed(earlier.textures), reversed(later.textures), strict=True):
+    (one, other), *finer = zip(reversed(earlier.textures), reversed(later.textures), strict=True)
+    right, down = _search_all(one, other)
+    for one, other in finer:
         right, down = 2 * right, 2 * down
-        places = [(right + x, down + y) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)]
+        places = [(right + x, down + y) for y in range(-1, 2) for x in range(-1, 2)]
         # Of equal differences the smallest shift counts: a picture without detail does not move.
         costs = [(_difference(one, other, *place), abs(place[0]) + abs(place[1]), place) for place in places]
         right, down = min(costs)[2]
-        reach = 1
     return right, down
 
 
+def _search_all(earlier: Codes, later: Codes) -> tuple[int, int]:
+    """The same within `_REACH` of no shift in the smallest textures, all shifts at once."""
+    rows, columns = later.shape
+    inside, counts, order = _all_overlaps(rows, columns)
+    around = np.pad(earlier.astype(np.float32), _REACH)
+    moved = sliding_window_view(around, (rows, columns))[::-1, ::-1]
+    distances = np.abs(moved - later.astype(np.float32)).reshape(len(counts), -1)
+    # Sums of whole numbers below 2**24 are exact in float32.
+    costs = np.where(counts > 0, np.einsum("ij,ij->i", distances, inside) / np.maximum(counts, 1), np.inf)
+    return _PLACES[order[costs[order].argmin()]]
+
+
+@lru_cache(maxsize=16)
+def _all_overlaps(rows: int, columns: int) -> tuple[NDArray[np.float32], Field, NDArray[np.intp]]:
+    """Of each shift in `_PLACES` where both pictures are, how many pixels that is, and the shifts from the smallest on.
+
+    The number is 0 where a shift leaves too little.
+    """
+    inside = np.zeros((len(_PLACES), rows, columns), np.float32)
+    counts = np.zeros(len(_PLACES))
+    for number, place in enumerate(_PLACES):
+        if (parts := _overlap(rows, columns, *place)) is not None:
+            inside[number][parts.there] = 1
+            counts[number] = parts.size
+    order = sorted(range(len(_PLACES)), key=lambda number: (sum(map(abs, _PLACES[number])), _PLACES[number]))
+    return inside.reshape(len(_PLACES), -1), counts, np.array(order)
+
+
 def _difference(earlier: Codes, later: Codes, right: int, down: int) -> float:
-    if not _overlaps(later, right, down):
+    parts = _overlap(*later.shape, right, down)
+    if parts is None:
         return float("inf")
-    one, other = _common(earlier, later, right, down)
-    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size
+    return float(cv2.norm(earlier[parts.here], later[parts.there], cv2.NORM_L1)) / parts.size
 
 
-def _overlaps(later: NDArray[np.generic], right: int, down: int) -> bool:
-    """Whether a shift leaves at least half of the rows and of the columns."""
-    rows, columns = later.shape
-    return bool(abs(right) <= columns // 2 and abs(down) <= rows // 2)
+class _Overlap(NamedTuple):
+    """The parts of both pictures that show the same after a shift of the scene, and how many pixels they have."""
+
+    here: tuple[slice, slice]
+    there: tuple[slice, slice]
+    size: int
 
 
-def _common(earlier: NDArray[Any], later: NDArray[Any], right: int, down: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The parts of both pictures that show the same after a shift of the scene."""
-    rows, columns = later.shape
-    there = later[max(0, down) : rows + min(0, down), max(0, right) : columns + min(0, right)]
-    here = earlier[max(0, -down) : rows + min(0, -down), max(0, -right) : columns + min(0, -right)]
-    return here, there
+@lru_cache(maxsize=4096)
+def _overlap(rows: int, columns: int, right: int, down: int) -> _Overlap | None:
+    """The parts of pictures of a size; None if a shift leaves less than half of the rows or of the columns."""
+    if abs(right) > columns // 2 or abs(down) > rows // 2:
+        return None
+    there = slice(max(0, down), rows + min(0, down)), slice(max(0, right), columns + min(0, right))
+    here = slice(max(0, -down), rows + min(0, -down)), slice(max(0, -right), columns + min(0, -right))
+    return _Overlap(here, there, (rows - abs(down)) * (columns - abs(right)))
 
 
 def _refine(earlier: SmallLuma, later: SmallLuma, right: int, down: int, *, rotation: bool) -> Registration:
     """The motion in fractions of a pixel near a shift in whole ones, and the change of light; in pixels of `levels`."""
-    here, there = _common(earlier.levels, later.levels, right, down)
     rows, columns = later.levels.shape
+    parts = _overlap(rows, columns, right, down)
+    assert parts is not None, (right, down)
+    here, there = earlier.levels[parts.here], later.levels[parts.there]
     centre = ((columns - 1) / 2 - max(0, right), (rows - 1) / 2 - max(0, down)) if rotation else None
     found = fit_motion(here, there, centre)
     light = found.light
