@@ -2,20 +2,23 @@
 
 Light of parts that flickers is made of a smooth gain, a smooth offset, both, or a light leak at one side, new in each
 frame. It is evened out by `deflicker`, and by the same step as if its fields were gains alone. Printed is what is left
-from frame to frame in blocks of 8x8 samples, in levels, without the change of the whole. Then what the step takes.
+from frame to frame in blocks of 8x8 samples, in levels, without the change of the whole; the same of aged film; and
+what the step takes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from unittest import mock
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.aging import Ager, age_preset
 from reelwright.decoder import local_flicker
 from reelwright.decoder.look_ahead import look_ahead
 from reelwright.media.frame_record import DecodedFrame, FrameRecord
@@ -35,6 +38,8 @@ from tests.support.films import whole_film
 Numbers = NDArray[np.float64]
 # Frames that are timed, and how often.
 TIMED, ROUNDS = 60, 4
+# Frames of the aged film.
+AGED = 230
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ def main() -> None:
             evened, added = _evened(made, better=local_flicker.BETTER, full_range=full_range)
             left = " ".join(f"{_left(each, steady):.2f}" for each in (made, gained, evened))
             print(f"{name:8} {kind:18} {left}; {added} of {len(made)}", flush=True)
+    for seed in (5, 3, 7):
+        _print_aged(seed)
     cv2.setNumThreads(1)
     print("CPU time of a frame, best of rounds taken in turn: look-ahead, step, both as a share of reel-s")
     for size in ((360, 480), (576, 720)):
@@ -87,6 +94,23 @@ def main() -> None:
 def _clip(name: str, first: int, count: int) -> Numbers:
     frames = islice(FrameReader(probe(str(whole_film(name))), Recipe()), first, first + count)
     return np.stack([frame.picture.planes[0].astype(np.float64) for frame in frames])
+
+
+def _print_aged(seed: int) -> None:
+    """The shots of `bikes` aged by the film-damage simulator: flicker of parts, and of the whole, before and after."""
+    frames = list(islice(FrameReader(probe(str(whole_film("bikes"))), Recipe()), AGED))
+    starts = [index for index, frame in enumerate(frames) if frame.record.shot_start or not index]
+    lumas, damage = [frame.picture.planes[0].astype(np.uint8) for frame in frames], age_preset("print-1940")
+    agers = [Ager(each, seed, *lumas[0].shape[::-1]) for each in (damage, dataclasses.replace(damage, flicker=0))]
+    made, steady = (
+        np.stack([ager.age(index, (luma,))[0] for index, luma in enumerate(lumas)]).astype(np.float64) for ager in agers
+    )
+    for first, last in pairwise([*starts, AGED]):
+        if last - first >= 8:
+            evened, _ = _evened(made[first:last], better=local_flicker.BETTER, full_range=False)
+            left = [f"{_left(each, steady[first:last]):.2f}" for each in (made[first:last], evened)]
+            whole = [f"{_left_of_whole(each, steady[first:last]):.2f}" for each in (made[first:last], evened)]
+            print(f"bikes print-1940 {seed} from {first}: {' to '.join(left)}, whole {' to '.join(whole)}", flush=True)
 
 
 def _made(frames: Numbers, black: int, grain: float, flicker: Flicker) -> tuple[Numbers, Numbers]:
@@ -160,6 +184,11 @@ def _left(frames: Numbers, steady: Numbers) -> float:
     blocks = np.stack([cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in frames - steady])
     changes = np.diff(blocks, axis=0)
     changes = changes - changes.mean(axis=(1, 2), keepdims=True)
+    return float(np.sqrt(np.square(changes).mean() / 2))
+
+
+def _left_of_whole(frames: Numbers, steady: Numbers) -> float:
+    changes = np.diff((frames - steady).mean(axis=(1, 2)))
     return float(np.sqrt(np.square(changes).mean() / 2))
 
 

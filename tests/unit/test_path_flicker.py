@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
+from reelwright.decoder.path_flicker import Flicker, contrast_flicker, light_flicker
 from reelwright.media.flicker_evidence import evidence
 from reelwright.media.picture import eight_bits
 from reelwright.media.probe import probe
@@ -85,8 +85,21 @@ def test_a_fade_hides_no_flicker() -> None:
     """Flicker beside and in a fade is found, and the fade alone has none."""
     fade = 1000 * np.clip(np.arange(100) - 40, 0, 24).astype(np.int64)
     flicker = np.rint(1000 * np.random.default_rng(5).standard_normal(100)).astype(np.int64)
-    assert light_flicker(fade, (0, 40), LEAST, LEVEL) == 0
-    assert light_flicker(fade + flicker, (0, 40), LEAST, LEVEL) > 0.9
+    assert light_flicker(fade, (0, 40), LEAST, LEVEL).share == 0
+    assert light_flicker(fade + flicker, (0, 40), LEAST, LEVEL).share > 0.9
+
+
+@pytest.mark.parametrize(
+    ("times", "least", "most"), [(0.5, 1, 1), (1.0, 1, 1), (1.35, 0.2, 0.8), (1.6, 0, 0), (5.0, 0, 0)]
+)
+def test_contrast_that_flickers_more_than_light_is_motion(times: float, least: float, most: float) -> None:
+    """A gain changes both alike: contrast counts up to 1.2 times the light's flicker, and not from 1.5 times on."""
+    flicker = np.rint(2000 * np.random.default_rng(5).standard_normal(100)).astype(np.int64)
+    light = light_flicker(flicker, (0, 99), LEAST, LEVEL)
+    light = light._replace(variance=light.variance / LEVEL**2)
+    contrast = np.rint(times * flicker).astype(np.int64)
+    share = contrast_flicker(contrast, (0, 99), LEAST, LEVEL, light=light)
+    assert least <= share / light.share <= most
 
 
 @given(st.lists(st.integers(-50_000, 50_000), min_size=1, max_size=193), st.floats(0, 1), st.data())
@@ -95,8 +108,8 @@ def test_a_share_is_a_share(path: list[int], light: float, data: st.DataObject) 
     first = data.draw(st.integers(0, len(path) - 1))
     span = first, data.draw(st.integers(first, len(path) - 1))
     shares = (
-        light_flicker(np.array(path, np.int64), span, LEAST, LEVEL),
-        contrast_flicker(np.array(path, np.int64), span, LEAST, 100_000, light=light),
+        light_flicker(np.array(path, np.int64), span, LEAST, LEVEL).share,
+        contrast_flicker(np.array(path, np.int64), span, LEAST, 100_000, light=Flicker(light, light)),
     )
     assert all(0 <= share <= 1 for share in shares)
     assert len(path) >= 8 or not any(shares)

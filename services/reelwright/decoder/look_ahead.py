@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reelwright.decoder.local_flicker import LocalFlicker, local_flicker
-from reelwright.decoder.path_flicker import contrast_flicker, light_flicker
+from reelwright.decoder.path_flicker import NO_FLICKER, contrast_flicker, light_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Path, Tolerance, fit, smooth_value
 from reelwright.decoder.rotation_weave import LEAST as LEAST_ROTATION
 from reelwright.decoder.rotation_weave import UNIT as ROTATION_UNIT
@@ -42,6 +42,8 @@ _MOST_ROTATION = 0.5
 # Flicker is smaller than this share of the scene's level, and than this change of contrast; more is in the scene.
 _MOST_FLICKER, _LEAST_FLICKER = 0.2, 0.2
 _MOST_CONTRAST, _LEAST_CONTRAST = 0.25, 0.002
+# In nearly black film a level more or less is nothing.
+_LEAST_LIGHT = 8.0
 # Standard deviations by which five frames in a row may differ: more of them would be a fade that begins, while weave is
 # slow in itself.
 _SLOW_FLICKER, _SLOW_WEAVE = 2.5, 4.5
@@ -64,8 +66,8 @@ def look_ahead(
         return
     reach = max(_LEAST_REACH, min(_MOST_REACH, _HELD_BYTES // frame_bytes - MEAN_REACH))
     tracker = SceneTracker(rotation=recipe.stabilise_rotation == "on")
-    run = _Run(recipe, reach)
     black, _ = code_range(full_range=full_range)
+    run = _Run(recipe, reach, black)
     if recipe.deflicker == "on":
         measured = local_flicker(frames, frame_bytes, black=black)
     else:
@@ -81,7 +83,7 @@ def look_ahead(
         placement = tracker.place_small(small, shot_start=frame.record.shot_start)
         if not placement.linked:
             yield from run.rest()
-            run = _Run(recipe, reach)
+            run = _Run(recipe, reach, black)
         run.add(frame, placement, _Local(found.gains, found.offsets, round(lift, 3)))
         yield from run.ready()
     yield from run.rest()
@@ -98,8 +100,8 @@ class _Local(NamedTuple):
 class _Run:
     """Frames in a row that are smoothed together: a shot, or a part of it without a break."""
 
-    def __init__(self, recipe: Recipe, reach: int) -> None:
-        self._recipe, self._reach = recipe, reach
+    def __init__(self, recipe: Recipe, reach: int, black: int) -> None:
+        self._reach, self._black = reach, black
         self._held: deque[tuple[DecodedFrame, Placement, _Local]] = deque()
         self._names = [*(["light", "contrast"] if recipe.deflicker == "on" else [])]
         self._names += ["right", "down"] if recipe.stabilise == "on" else []
@@ -134,24 +136,28 @@ class _Run:
 
     def _fit_next(self) -> None:
         while self._first < self._fitted - self._reach:
-            for measured in (self._levels, *self._paths.values()):
-                measured.popleft()
+            self._levels.popleft()
+            for path in self._paths.values():
+                path.popleft()
             self._first += 1
         at = self._fitted - self._first
         within = {name: _first_of(path, at + self._reach + 1) for name, path in self._paths.items()}
         picture = self._held[self._fitted - self._yielded][0].picture
-        light = 0.0
+        light = NO_FLICKER
         for name in self._names:
-            path, tolerance = within[name], _tolerance(name, picture.height, self._levels[at])
-            line, share = fit(path, at, tolerance), 1.0
+            whole, tolerance = within[name], _tolerance(name, picture.height, self._levels[at])
+            line, share = fit(whole, at, tolerance), 1.0
             if line is not None and name == "light":
-                level = self._levels[at] * _UNITS[name]
-                share = light = light_flicker(path, (line.first, line.last), tolerance.least, level)
+                level = self._levels[at]
+                light = light_flicker(whole, (line.first, line.last), tolerance.least, level * _UNITS[name])
+                # As a share of the light, which is what flicker multiplies.
+                lit = max(level - self._black, _LEAST_LIGHT) * _UNITS[name]
+                share, light = light.share, light._replace(variance=light.variance / lit**2)
             elif line is not None and name == "contrast":
                 span = line.first, line.last
-                share = contrast_flicker(path, span, tolerance.least, _UNITS[name], light=light)
+                share = contrast_flicker(whole, span, tolerance.least, _UNITS[name], light=light)
             elif line is not None and name == "rotation":
-                share = rotation_weave(path, within["rotation_error"], line)
+                share = rotation_weave(whole, within["rotation_error"], line)
             self._lines[name][self._fitted] = _moved(line, self._first, share) if line and share else None
         self._fitted += 1
 

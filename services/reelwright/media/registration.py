@@ -94,6 +94,14 @@ def small_luma(picture: Picture) -> SmallLuma:
     return SmallLuma(levels.astype(np.float64), tuple(textures), step)
 
 
+def halved(small: SmallLuma) -> SmallLuma:
+    """The same at half the size."""
+    rows, columns = (side // 2 for side in small.levels.shape)
+    means = cv2.resize(small.levels[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA)
+    levels = np.rint(np.asarray(means, np.float64) * ROUNDING) / ROUNDING
+    return SmallLuma(levels, small.textures[1:], 2 * small.step)
+
+
 def relit(small: SmallLuma, factors: NDArray[np.float32], added: NDArray[np.float32], *, black: int) -> SmallLuma:
     """Reduced luma whose light is changed by smooth fields; the search for the shift does not need it exact.
 
@@ -103,7 +111,7 @@ def relit(small: SmallLuma, factors: NDArray[np.float32], added: NDArray[np.floa
         added: (h, w) levels that are added afterwards.
         black: level of black, in 8-bit levels.
     """
-    levels = (small.levels - black) * factors
+    levels: Field = (small.levels - black) * factors
     levels += black
     levels += added
     np.clip(levels, 0, 255, out=levels)
@@ -159,7 +167,7 @@ def _search_all(earlier: Codes, later: Codes) -> tuple[int, int]:
     distances = np.abs(moved - later.astype(np.float32)).reshape(len(counts), -1)
     # Sums of whole numbers below 2**24 are exact in float32.
     costs = np.where(counts > 0, np.einsum("ij,ij->i", distances, inside) / np.maximum(counts, 1), np.inf)
-    return _PLACES[order[costs[order].argmin()]]
+    return _PLACES[int(order[int(costs[order].argmin())])]
 
 
 @lru_cache(maxsize=16)
