@@ -5,53 +5,12 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from reelwright.dispatcher.forecast_service import ForecastService
 from reelwright.dispatcher.known_pools import ScaledPool
-from reelwright.dispatcher.planner import Planner
 from reelwright.dispatcher.pod_starts import PodStarts
 from reelwright.wire.forecast_pb2 import OUTLOOK_AT_RISK, OUTLOOK_HELD, OUTLOOK_MISSED, PlannedTitle, TitleForecast
-from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleFinished, TitleProgress
-from tests.support.schedulers import SchedulerHarness, batch
-
-HOUR = 3600.0
-CPU = ScaledPool(name="cpu", max_pods=10, start_seconds=30.0)
-
-
-class PlannerHarness(SchedulerHarness):
-    """A scheduler with a planner. The clock is also that of Unix seconds; frames have one pixel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.planner = Planner(self.scheduler, target_seconds=HOUR, clock=self.clock, wall_clock=self.clock)
-        self.forecast = ForecastService(self.planner, self.clock)
-
-    def follow(self, seconds: float = 0.0) -> None:
-        """Lets the planner see the decisions; of a restored batch it is said how long it took."""
-        for decision in self.scheduler.pop_decisions():
-            self.planner.record_decision(decision, seconds)
-            self.keep(decision)
-        self.planner.sample()
-
-    def restore(self, stream: int, run: str, *, seconds: float, number: int = 0) -> None:
-        """A worker is leased a batch of a run and restores it."""
-        self.scheduler.add_batch(batch(run, number))
-        self.scheduler.add_credits(stream, 1)
-        self.follow()
-        self.clock.now += seconds
-        self.scheduler.complete_batch(stream, self.granted(stream)[-1].lease_id)
-        self.follow(seconds)
-
-    def progress(self, run: str, frames: int, *, committed: int = 0, attempt: int = 1, **fields: object) -> None:
-        """A decoder reports a title."""
-        known = {"model_sha256": "m", "frame_pixels": 1, "submitted": self.clock.now, "priority_class": "standard"}
-        progress = TitleProgress(frames=frames, frames_committed=committed, **{**known, **fields})  # type: ignore[arg-type]
-        self.planner.record_event(Event(run=run, attempt=attempt, title_progress=progress))
-
-    def pass_time(self, seconds: float) -> None:
-        """Moves the clock, with samples on the way."""
-        for _ in range(int(seconds)):
-            self.clock.now += 1
-            self.planner.sample()
+from reelwright.wire.titles_pb2 import Event, SegmentCommitted, TitleFinished
+from tests.support.planners import CPU, PlannerHarness
+from tests.support.schedulers import batch
 
 
 def test_a_title_told_of_wakes_the_first_pod() -> None:
@@ -182,85 +141,6 @@ def test_work_goes_to_the_next_pool_when_pods_do_not_come() -> None:
     assert (h.planner.pods(CPU), h.planner.pods(gpu)) == ((1, "unmeasured"), (0, "cheaper_pool"))
     h.pass_time(3 * 30 + 61)
     assert (h.planner.pods(CPU), h.planner.pods(gpu)) == ((1, "unmeasured"), (1, "unmeasured"))
-
-
-def invented(number: int = 0, **changes: object) -> ScaledPool:
-    """A pool of which there are no pods, as anyone who reaches the port may describe it."""
-    known = {"name": f"invented{number}", "max_pods": 100_000, "price_per_hour": 0.0, "start_seconds": 1e9}
-    return ScaledPool(**{**known, **changes})  # type: ignore[arg-type]
-
-
-def test_an_invented_pool_takes_no_work() -> None:
-    """A question about a pool without pods changes no answer for measured pools and for those with pods."""
-    h = PlannerHarness()
-    h100 = ScaledPool(name="h100", max_pods=20, price_per_hour=6.0)
-    stream = h.connect("w", pool="h100", engine="torch")
-    h.restore(stream, "warm", seconds=1.0)
-    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
-    h.scheduler.disconnect_worker(stream)
-    h.connect("new", pool="cpu", engine="openvino")
-    for number in range(20):
-        h.scheduler.add_batch(batch("r", number))
-    h.pass_time(1)
-    h.progress("r", 2000, engine="torch", deadline=h.clock.now + 400)
-    h.progress("s", 2000, engine="openvino", deadline=h.clock.now + 400)
-    assert h.planner.pods(CPU) == (1, "unmeasured")
-    assert h.planner.pods(h100) == (7, "deadline")
-    for number in range(3):
-        h.planner.pods(invented(number))
-    assert h.planner.pods(CPU) == (1, "unmeasured")
-    assert h.planner.pods(h100) == (7, "deadline")
-
-
-def test_an_invented_pool_cannot_keep_the_first_pod_away() -> None:
-    """Before anything is measured a pool waits for cheaper ones for a quarter of an hour at most."""
-    h = PlannerHarness()
-    h100 = ScaledPool(name="h100", price_per_hour=6.0)
-    h.progress("r", 2000)
-    h.planner.pods(invented())
-    assert h.planner.pods(h100) == (0, "cheaper_pool")
-    for number in range(10):
-        h.pass_time(91)
-        h.progress("r", 2000)
-        h.planner.pods(invented(number))
-        answer = h.planner.pods(h100)
-    assert answer == (1, "unmeasured")
-    for number in range(200):
-        h.planner.pods(invented(number))
-    assert h.planner.pods(ScaledPool(name="a real pool that came later", price_per_hour=9.0)) == (1, "unmeasured")
-
-
-def test_a_question_does_not_replace_what_is_known_of_a_pool() -> None:
-    """Another description of a pool counts for its own answer, and is believed once nobody uses the former one."""
-    h = PlannerHarness()
-    stream = h.connect("w", pool="cpu")
-    h.restore(stream, "warm", seconds=1.0)
-    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
-    for number in range(20):
-        h.scheduler.add_batch(batch("r", number))
-    h.pass_time(1)
-    h.progress("r", 2000, deadline=h.clock.now + 300)
-    gpu, changed = ScaledPool(name="gpu", price_per_hour=6.0), ScaledPool(name="cpu", max_pods=1, start_seconds=30.0)
-    assert h.planner.pods(CPU) == (9, "deadline")
-    before = h.planner.pools.states()
-    assert h.planner.pods(changed).pods == 1
-    assert h.planner.pools.states() == before
-    assert REGISTRY.get_sample_value("reelwright_pods_wanted", {"pool": "cpu", "reason": "deadline"}) == 9
-    assert h.planner.pods(gpu) == (0, "cheaper_pool")
-    h.pass_time(61)
-    h.planner.pods(changed)
-    assert h.planner.pods(gpu) == (1, "unmeasured")
-
-
-def test_only_so_many_pools_are_remembered() -> None:
-    """Of pools without workers that are asked about, a hundred are remembered; each question has an answer."""
-    h = PlannerHarness()
-    h.progress("r", 1000)
-    for number in range(500):
-        h.planner.pods(invented(number))
-    assert len(h.planner.pools.states()) == 100
-    shown = [series for series in REGISTRY.collect() if series.name == "reelwright_pods_wanted"]
-    assert sum(sample.labels["pool"].startswith("invented") for each in shown for sample in each.samples) == 100
 
 
 def test_a_pool_gets_only_titles_that_it_can_restore() -> None:

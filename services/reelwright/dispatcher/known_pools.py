@@ -19,13 +19,14 @@ from reelwright.dispatcher.scheduler import Scheduler
 from reelwright.telemetry import metrics
 from reelwright.titles.identity import engine_matches
 
-# KEDA asks every 15 or 30 seconds. A pool that it has not asked about for so long is not scaled by it any more.
-_FORGET_POOL_SECONDS = 600.0
+FORGET_POOL_SECONDS = 600.0
+"""KEDA asks every 15 or 30 seconds. What it has not asked about for so long is not scaled by it any more."""
+
 # What is known of a pool without pods may be wrong: its model may have been replaced. A pod that is started finds out.
 _FORGET_WORKER_SECONDS = 3600.0
 # Another description of a pool is believed once the former one was not asked about for so long.
 _REPLACE_SECONDS = 60.0
-# Anyone who reaches the port can ask about pools of any name.
+# Anyone who reaches the ports can ask about pools of any name, and connect workers of them.
 _MAX_POOLS = 100
 # For so long a pool waits for the first pod of a cheaper one: longer than most pods take to come, with a new node.
 _YIELD_SECONDS = 900.0
@@ -95,6 +96,11 @@ class _PoolRecord:
     starts: PodStarts = field(default_factory=PodStarts)
 
     @property
+    def seen_at(self) -> float:
+        """When a worker of it was connected last."""
+        return self.seen.at if self.seen else -math.inf
+
+    @property
     def revision(self) -> str:
         return self.scaled.revision if self.scaled else ""
 
@@ -123,7 +129,7 @@ class KnownPools:
             asked about, nor when too many pools are known.
         """
         record, now = self._records.get(pool.name), self._clock()
-        if record is None and len(self._records) >= _MAX_POOLS:
+        if record is None and sum(known.seen is None for known in self._records.values()) >= _MAX_POOLS:
             return False
         if record and record.scaled not in {None, pool} and now - record.asked_at <= _REPLACE_SECONDS:
             return False
@@ -162,13 +168,10 @@ class KnownPools:
             if self._scheduler.count_leases(worker):
                 record.busy_at = now
         self._see_workers(now)
-        for pool, record in list(self._records.items()):
+        self._forget(now)
+        for pool, record in self._records.items():
             if record.scaled:
                 metrics.POD_START_SECONDS.labels(pool=pool).set(record.starts.seconds(record.scaled.start_seconds))
-            if record.asked_at < now - _FORGET_POOL_SECONDS:
-                record.scaled = None
-                if not record.seen or record.seen.at < now - _FORGET_WORKER_SECONDS:
-                    del self._records[pool]
             metrics.POD_FRAMES_PER_SECOND.labels(pool=pool).set(self._speeds.frames_per_second(pool))
             metrics.POOL_COST_PER_HOUR.labels(pool=pool).set(costs[pool])
 
@@ -205,6 +208,20 @@ class KnownPools:
 
     def _record(self, name: str) -> _PoolRecord:
         return self._records.setdefault(name, _PoolRecord())
+
+    def _forget(self, now: float) -> None:
+        """Forgets how pools were scaled that nobody asks about, and those that had no worker for long."""
+        unscaled = [each for each in self._records.items() if each[1].asked_at < now - FORGET_POOL_SECONDS]
+        unscaled.sort(key=lambda each: each[1].seen_at)
+        for number, (pool, record) in enumerate(unscaled):
+            if record.scaled:
+                record.scaled = None
+                metrics.remove_scaled_pool(pool)
+            surplus = number < len(unscaled) - _MAX_POOLS
+            if record.seen_at < (now if surplus else now - _FORGET_WORKER_SECONDS):
+                del self._records[pool]
+                self._speeds.forget(pool)
+                metrics.remove_pool(pool)
 
     def _see_workers(self, now: float) -> None:
         names: dict[str, list[str]] = {}

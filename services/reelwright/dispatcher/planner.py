@@ -14,7 +14,7 @@ from functools import partial
 
 from reelwright.dispatcher.connected_worker import ConnectedWorker
 from reelwright.dispatcher.decisions import BatchFinished, Decision, LeaseGranted
-from reelwright.dispatcher.known_pools import KnownPools, ScaledPool
+from reelwright.dispatcher.known_pools import FORGET_POOL_SECONDS, KnownPools, ScaledPool
 from reelwright.dispatcher.pods_wanted import PodsWanted, PoolState, TitleLoad, pods_wanted
 from reelwright.dispatcher.pool_speeds import PoolSpeeds
 from reelwright.dispatcher.queued_batch import QueuedBatch
@@ -69,6 +69,7 @@ class Planner:
         self._clock, self._wall_clock = clock, wall_clock
         self.speeds, self.titles = PoolSpeeds(), TitlesUnderWay(clock)
         self.pools = KnownPools(scheduler, self.speeds, clock)
+        self._encoders_asked_at = -math.inf
         self._samples: deque[_BatchSample] = deque()
         # When each new worker got its first lease, by stream; None once it has restored a batch.
         self._first_leases: dict[int, float | None] = {}
@@ -109,6 +110,8 @@ class Planner:
         streams = {worker.stream for worker in self._scheduler.connected_workers()}
         self._first_leases = {stream: at for stream, at in self._first_leases.items() if stream in streams}
         self.pools.sample()
+        if self._encoders_asked_at < now - FORGET_POOL_SECONDS:
+            metrics.remove_scaled_pool("encoder")
         titles, wall_now = self.titles.titles(), self._wall_clock()
         metrics.FRAMES_LEFT.set(sum(title.frames_left for title in titles))
         metrics.TITLES_OVERDUE.set(sum(0 < title.progress.deadline < wall_now for title in titles))
@@ -135,6 +138,7 @@ class Planner:
 
     def encoders(self, segments_per_pod: float) -> int:
         """How many encoders are wanted: by the segments of which restored frames wait, and one for any title."""
+        self._encoders_asked_at = self._clock()
         titles = self.titles.titles()
         waiting = sum(title.segments_to_encode for title in titles)
         return max(math.ceil(waiting / segments_per_pod), 1 if titles or self._scheduler.pending_batches() else 0)

@@ -64,6 +64,10 @@ class PoolSpeeds:
         known = speed.first_batch_seconds or seconds
         speed.first_batch_seconds = known + _FIRST_BATCH_WEIGHT * (seconds - known)
 
+    def forget(self, pool: str) -> None:
+        """Forgets what was measured of a pool."""
+        self._pools.pop(pool, None)
+
     def pixels_per_second(self, pool: str) -> float | None:
         """Luma samples of the source that a pod restores in a second; None before its pool's first batch."""
         speed = self._pools.get(pool)

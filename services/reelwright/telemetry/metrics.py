@@ -182,6 +182,21 @@ def set_pods_wanted(pool: str, pods: int, reason: str) -> None:
     PODS_WANTED.labels(pool=pool, reason=reason).set(pods)
 
 
+def remove_scaled_pool(pool: str) -> None:
+    """Ends the series of a pool, or of `encoder`, that is not scaled any more."""
+    if (reason := _wanted_reasons.pop(pool, None)) is not None:
+        PODS_WANTED.remove(pool, reason)
+    POD_START_SECONDS.remove(pool)
+
+
+def remove_pool(pool: str) -> None:
+    """Ends every series of a pool that is gone."""
+    remove_scaled_pool(pool)
+    _pools.discard(pool)
+    for gauge in (WORKERS_CONNECTED, POD_FRAMES_PER_SECOND, POOL_COST_PER_HOUR):
+        gauge.remove(pool)
+
+
 def watch_bus(topics: tuple[str, ...], held_bytes: Callable[[str], int]) -> None:
     """Sets the gauge of the bus: it reads the bytes that each topic holds whenever metrics are requested.
 
