@@ -22,11 +22,23 @@ from numpy.typing import NDArray
 from reelwright.aging import Ager, age_preset
 from reelwright.decoder.look_ahead import look_ahead
 from reelwright.media.picture import Picture
-from reelwright.media.registration import Registration, register, small_luma
+from reelwright.media.registration import small_luma
+from reelwright.media.rotation_fit import Turn
 from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.stabilise import move
 from reelwright.titles.recipe import Recipe
-from tests.support.aged_scenes import STEADY, UPRIGHT, Codes, decoded, evened, local_light, shot, uneven_light, unsteady
+from tests.support.aged_scenes import (
+    STEADY,
+    UPRIGHT,
+    Codes,
+    decoded,
+    evened,
+    local_light,
+    shot,
+    turn_between,
+    uneven_light,
+    unsteady,
+)
 
 Numbers = NDArray[np.float64]
 FRAMES = 100
@@ -199,11 +211,11 @@ def _place(frame: Codes, reference: Codes) -> Sequence[float]:
     return found.right, found.down
 
 
-def _registered(frame: Codes, reference: Codes) -> Registration:
+def _registered(frame: Codes, reference: Codes) -> Turn:
     rows, columns = frame.shape
     pictures = (Picture("gray", columns, rows, (np.ascontiguousarray(each),)) for each in (reference, frame))
     before, after = (small_luma(each) for each in pictures)
-    return register(before, after, rotation=True)
+    return turn_between(before, after)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from reelwright.cli.main import run
 from reelwright.media.picture import Picture, eight_bits
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.media.registration import register, small_luma
+from reelwright.media.registration import small_luma
 from reelwright.titles.recipe import Recipe
-from tests.support.aged_scenes import shot, turning
+from tests.support.aged_scenes import shot, turn_between, turning
 from tests.support.clipmaker import Film, write_film
 from tests.support.clips import F
 from tests.support.commands import kill_after_commits, manifest_of, sha256
@@ -63,7 +63,7 @@ def clean_and_turned(folder: Path) -> tuple[list[Picture], Path]:
     pictures = []
     for index, luma in enumerate(small):
         turn = turning(float(rng.normal(0, DEGREES)), (columns, rows))
-        turned = cv2.warpAffine(luma, turn, (columns, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        turned = cv2.warpAffine(luma, turn, (columns, rows), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
         pictures.append(gray(ager.age(index, (np.asarray(turned, np.uint8),))[0]))
     path = folder / "turned.mkv"
     write_film(path, Film([(F(index, 25), picture) for index, picture in enumerate(pictures)], codec="ffv1"))
@@ -72,9 +72,8 @@ def clean_and_turned(folder: Path) -> tuple[list[Picture], Path]:
 
 def rotations(pictures: list[Picture], clean: list[Picture]) -> NDArray[np.float64]:
     """By how many degrees pictures are turned against those that are not, from frame to frame."""
-    pairs = zip(pictures, clean, strict=True)
-    found = [register(small_luma(other), small_luma(each), rotation=True).rotation for each, other in pairs]
-    return np.diff(found)
+    pairs = ((small_luma(other), small_luma(each)) for each, other in zip(pictures, clean, strict=True))
+    return np.diff([turn_between(*pair).rotation for pair in pairs])
 
 
 @pytest.fixture(scope="module")

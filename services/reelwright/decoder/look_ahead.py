@@ -18,9 +18,8 @@ import numpy as np
 from reelwright.decoder.local_flicker import LocalFlicker, local_flicker
 from reelwright.decoder.path_flicker import NO_FLICKER, contrast_flicker, light_flicker
 from reelwright.decoder.path_smoothing import MEAN_REACH, Line, Path, Tolerance, fit, smooth_value
-from reelwright.decoder.rotation_weave import LEAST as LEAST_ROTATION
 from reelwright.decoder.rotation_weave import UNIT as ROTATION_UNIT
-from reelwright.decoder.rotation_weave import rotation_weave
+from reelwright.decoder.rotation_weave import rotation_back
 from reelwright.media.colour import code_range
 from reelwright.media.frame_correction import FrameCorrection
 from reelwright.media.frame_record import DecodedFrame
@@ -37,8 +36,6 @@ _HELD_BYTES = 192 << 20
 _UNITS = {"right": 1000, "down": 1000, "light": 1000, "contrast": 100_000, "rotation": ROTATION_UNIT}
 # A projector's weave is smaller than this share of the picture's height; what moves further is the camera.
 _MOST_WEAVE, _LEAST_WEAVE = 0.01, 0.05
-# Degrees. What turns further is the camera, or something that fills the picture.
-_MOST_ROTATION = 0.5
 # Flicker is smaller than this share of the scene's level, and than this change of contrast; more is in the scene.
 _MOST_FLICKER, _LEAST_FLICKER = 0.2, 0.2
 _MOST_CONTRAST, _LEAST_CONTRAST = 0.25, 0.002
@@ -105,9 +102,11 @@ class _Run:
         self._held: deque[tuple[DecodedFrame, Placement, _Local]] = deque()
         self._names = [*(["light", "contrast"] if recipe.deflicker == "on" else [])]
         self._names += ["right", "down"] if recipe.stabilise == "on" else []
-        self._names += ["rotation"] if recipe.stabilise_rotation == "on" else []
+        self._rotation = recipe.stabilise_rotation == "on"
+        # By how many degrees the fitted frames that wait are turned.
+        self._turns: deque[float] = deque()
         self._levels: deque[float] = deque()
-        measured = [*self._names, *(["rotation_error"] if "rotation" in self._names else [])]
+        measured = [*self._names, *(["rotation", "rotation_error"] if self._rotation else [])]
         self._paths: dict[str, deque[int]] = {name: deque() for name in measured}
         self._lines: dict[str, dict[int, Line | None]] = {name: {} for name in self._names}
         # Numbers of frames in the run: the first one in `_levels` and `_paths`, the next to be fitted and yielded.
@@ -156,9 +155,9 @@ class _Run:
             elif line is not None and name == "contrast":
                 span = line.first, line.last
                 share = contrast_flicker(whole, span, tolerance.least, _UNITS[name], light=light)
-            elif line is not None and name == "rotation":
-                share = rotation_weave(whole, within["rotation_error"], line)
             self._lines[name][self._fitted] = _moved(line, self._first, share) if line and share else None
+        turned = rotation_back(within["rotation"], within["rotation_error"], at) if self._rotation else 0.0
+        self._turns.append(turned)
         self._fitted += 1
 
     def _next(self) -> DecodedFrame:
@@ -169,11 +168,11 @@ class _Run:
             changes[name] = (smooth_value(self._lines[name], value, self._yielded) - value) / _UNITS[name]
             self._lines[name].pop(self._yielded - MEAN_REACH, None)
         self._yielded += 1
-        correction = _correction(placement, changes, local)
+        correction = _correction(placement, changes, self._turns.popleft(), local)
         return replace(frame, record=frame.record.model_copy(update={"correction": correction}))
 
 
-def _correction(placement: Placement, changes: dict[str, float], local: _Local) -> FrameCorrection:
+def _correction(placement: Placement, changes: dict[str, float], turn: float, local: _Local) -> FrameCorrection:
     gain = math.exp(changes["contrast"])
     offset = (placement.level * (1 - gain) + changes["light"]) / 255
     in_x, in_y, in_xy, in_xx, in_yy = local.gains
@@ -182,7 +181,7 @@ def _correction(placement: Placement, changes: dict[str, float], local: _Local) 
         offset=round(offset, 6),
         move_right=round(changes["right"], 3),
         move_down=round(changes["down"], 3),
-        move_rotation=round(changes["rotation"], 3),
+        move_rotation=round(turn, 3),
         right=placement.right,
         down=placement.down,
         # As it was in the source.
@@ -222,7 +221,6 @@ def _tolerance(name: str, height: int, level: float) -> Tolerance:
     least, most = {
         "light": (_LEAST_FLICKER, max(1.0, _MOST_FLICKER * level)),
         "contrast": (_LEAST_CONTRAST, _MOST_CONTRAST),
-        "rotation": (LEAST_ROTATION, _MOST_ROTATION),
     }.get(name, (_LEAST_WEAVE, max(1.0, _MOST_WEAVE * height)))
     together = _SLOW_FLICKER if name in {"light", "contrast"} else _SLOW_WEAVE
     return Tolerance(round(least * _UNITS[name]), round(most * _UNITS[name]), together)

@@ -12,8 +12,8 @@ from reelwright.titles.recipe import Recipe, value_of
 from reelwright.titles.recipe_parsing import load_recipe
 
 # Flicker in per cent of the light, of the whole picture or of its parts. Weave as a share of the picture's height; a
-# camera in the hand shows less of it. Rotation in degrees: from here on the whole of it is taken back.
-_FLICKER, _WEAVE, _ROTATION = 0.5, 0.0012, 0.025
+# camera in the hand shows less of it. Rotation in degrees: from about here on some of it is taken back.
+_FLICKER, _WEAVE, _ROTATION = 0.5, 0.0012, 0.015
 _STRONG_GRAIN, _WEAK_GRAIN = 6.0, 1.5
 _BLOCKS = 0.35
 # Shares of the picture from which opening shadows, or taking glare off, is worth it, and the slopes.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from reelwright.media.motion_fit import ROUNDING, Field, fit_motion
 from reelwright.media.picture import Picture, eight_bits
+from reelwright.media.rotation_fit import Turn, fit_rotation
 
 Codes = NDArray[np.uint8]
 
@@ -27,6 +28,8 @@ _LEAST_SIDE = 32
 _LEVELS, _REACH = 3, 4
 _KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 _PASSES = 4
+# The shift is known to about a pixel before the rotation is fitted.
+_TURN_PASSES = 2
 _PLACES = [(x, y) for y in range(-_REACH, _REACH + 1) for x in range(-_REACH, _REACH + 1)]
 
 
@@ -57,9 +60,6 @@ class Registration:
         contrast: how many times the contrast of the earlier picture the later one has in the common part.
         common: share of the earlier picture that was compared, 0 to 1.
         likeness: correlation of both there, -1 to 1; 1 when neither has any detail.
-        rotation: by how many degrees the scene turned clockwise about the later picture's centre; 0 if not asked for.
-        rotation_error: half of by how much more one half of the picture turned than the other: as unsure as `rotation`,
-            without what the scene turned. A half is every other cell of a chessboard.
     """
 
     right: float
@@ -69,8 +69,6 @@ class Registration:
     contrast: float
     common: float
     likeness: float
-    rotation: float = 0.0
-    rotation_error: float = 0.0
 
 
 def small_luma(picture: Picture) -> SmallLuma:
@@ -121,28 +119,58 @@ def relit(small: SmallLuma, factors: NDArray[np.float32], added: NDArray[np.floa
     return replace(small, levels=levels)
 
 
-def register(earlier: SmallLuma, later: SmallLuma, *, rotation: bool = False) -> Registration:
-    """Registers two pictures of the same size.
-
-    Args:
-        earlier: the one before.
-        later: the one after it.
-        rotation: whether the scene may have turned, by a degree or so. The shift is then that of the later picture's
-            centre, otherwise of the whole.
-    """
+def register(earlier: SmallLuma, later: SmallLuma) -> Registration:
+    """Registers two pictures of the same size, the one before and the one after it."""
     place = _search(earlier, later)
     # Two places may each lead to the other, where the scene lies halfway between them.
-    fits = {place: _refine(earlier, later, *place, rotation=rotation)}
+    fits = {place: _refine(earlier, later, *place)}
     for _ in range(_PASSES):
         closer = round(fits[place].right), round(fits[place].down)
         if closer == place or _overlap(*later.levels.shape, *closer) is None:
             break
         place = closer
         if place not in fits:
-            fits[place] = _refine(earlier, later, *place, rotation=rotation)
+            fits[place] = _refine(earlier, later, *place)
     found = fits[place]
     step = later.step
     return replace(found, right=found.right * step, down=found.down * step)
+
+
+def register_turn(earlier: SmallLuma, later: SmallLuma, near: tuple[float, float], contrast: float) -> Turn | None:
+    """Finds how a picture turned about its centre against an earlier one of the same size, by a degree or so.
+
+    Args:
+        earlier: the one before.
+        later: the one after it.
+        near: how far the scene moved right and down, within a few samples.
+        contrast: how many times the contrast of the earlier picture the later one has.
+
+    Returns:
+        The turn; its lengths are in samples, and its shift is that of the picture's centre. None where the pictures
+        have too little in common, or are too small.
+    """
+    step, (rows, columns) = later.step, later.levels.shape
+    right, down = round(near[0] / step), round(near[1] / step)
+    found = None
+    for _ in range(_TURN_PASSES):
+        if (parts := _overlap(rows, columns, right, down)) is None:
+            break
+        here, there = earlier.levels[parts.here], later.levels[parts.there]
+        centre = (columns - 1) / 2 - max(0, right), (rows - 1) / 2 - max(0, down)
+        if (beside := fit_rotation(here, there, contrast, centre)) is None:
+            break
+        found = replace(
+            beside,
+            right=(right + beside.right) * step,
+            down=(down + beside.down) * step,
+            lever_right=beside.lever_right * step,
+            lever_down=beside.lever_down * step,
+        )
+        closer = right + round(beside.right), down + round(beside.down)
+        if closer == (right, down):
+            break
+        right, down = closer
+    return found
 
 
 def _search(earlier: SmallLuma, later: SmallLuma) -> tuple[int, int]:
@@ -211,14 +239,11 @@ def _overlap(rows: int, columns: int, right: int, down: int) -> _Overlap | None:
     return _Overlap(here, there, (rows - abs(down)) * (columns - abs(right)))
 
 
-def _refine(earlier: SmallLuma, later: SmallLuma, right: int, down: int, *, rotation: bool) -> Registration:
+def _refine(earlier: SmallLuma, later: SmallLuma, right: int, down: int) -> Registration:
     """The motion in fractions of a pixel near a shift in whole ones, and the change of light; in pixels of `levels`."""
-    rows, columns = later.levels.shape
-    parts = _overlap(rows, columns, right, down)
+    parts = _overlap(*later.levels.shape, right, down)
     assert parts is not None, (right, down)
-    here, there = earlier.levels[parts.here], later.levels[parts.there]
-    centre = ((columns - 1) / 2 - max(0, right), (rows - 1) / 2 - max(0, down)) if rotation else None
-    found = fit_motion(here, there, centre)
+    found = fit_motion(earlier.levels[parts.here], later.levels[parts.there])
     light = found.light
     return Registration(
         right=right + found.right,
@@ -228,6 +253,4 @@ def _refine(earlier: SmallLuma, later: SmallLuma, right: int, down: int, *, rota
         contrast=light.contrast,
         common=light.count / earlier.levels.size,
         likeness=light.likeness,
-        rotation=found.rotation,
-        rotation_error=found.rotation_error,
     )
