@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.runs import Runs
+from reelwright.telemetry.logs import get_logger
+from reelwright.titles.errors import OutputError
+
+log = get_logger(__name__)
 
 _READERS = 16
 _SECONDS_OF_DAY = 86_400.0
@@ -37,14 +41,27 @@ def prune_runs(root: str, keep_days: float) -> Pruned:
         keep_days: days, by the clock of the store.
 
     Raises:
-        OutputError: the ledger cannot be read or changed.
+        OutputError: the ledger cannot be read, or a run cannot be read or changed; all others are done before.
         UnavailableError: the store does not answer.
     """
     oldest = time.time() - keep_days * _SECONDS_OF_DAY
     with ThreadPoolExecutor(_READERS) as pool:
         runs = Runs(root)
-        removed = list(pool.map(partial(_prune, runs, oldest), runs.names()))
+        results = list(pool.map(partial(_try_prune, runs, oldest), runs.names()))
+    for refusal in results:
+        if isinstance(refusal, OutputError):
+            raise refusal
+    removed = [result is True for result in results]
     return Pruned(sum(removed), len(removed) - sum(removed))
+
+
+def _try_prune(runs: Runs, oldest: float, run: str) -> bool | OutputError:
+    """Whether a run was removed; or why it cannot be read or changed, which must not keep the others."""
+    try:
+        return _prune(runs, oldest, run)
+    except OutputError as error:
+        log.warning("run not pruned", run=run, reason=str(error))
+        return error
 
 
 def _prune(runs: Runs, oldest: float, run: str) -> bool:
