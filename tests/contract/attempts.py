@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from reelwright.ledger.attempts import place_request
+from reelwright.ledger.output_claims import check_claim, claim_output
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.runs import Runs
 from reelwright.store.folder import Folder
+from reelwright.titles.errors import OutputError
 from tests.contract.ledger import FAILED
 from tests.support.ledgers import RUN, plan_of, put_file, record_of, request_of, shown_of
 
@@ -69,6 +73,8 @@ class AttemptContract:
         assert not third.agrees_with_adopted(plan_of(0, digest="other"))
         assert third.agrees_with_adopted(plan_of(2, digest="other"))
         assert third.agrees_with_adopted(plan_of(0).model_copy(update={"format": 99})), "written by another version"
+        Folder(f"{root}/{RUN}").replace("plan/000000.json", b"")
+        assert not third.agrees_with_adopted(plan_of(0)), "the earlier plan cannot be read"
 
     def test_an_attempts_own_commit_is_not_compared_with_an_earlier_plan(self, root: str, tmp_path: Path) -> None:
         """A segment that an attempt made again of other pictures than the earlier attempt stays committed."""
@@ -128,6 +134,34 @@ class AttemptContract:
         assert first.put_outcome(FAILED)
         assert not first.put_outcome(Outcome(state="finished"))
         assert first.outcome() == FAILED
+
+    @pytest.mark.parametrize("document", ["adopted.json", "engine.json"])
+    def test_an_attempt_whose_documents_cannot_be_read_is_followed_by_another(
+        self, root: str, tmp_path: Path, document: str
+    ) -> None:
+        """After an attempt whose engine or adoption cannot be read the next one begins, without its segments."""
+        second = RunLedger(root, RUN).at(2)
+        second.put_request(request_of(attempt=2))
+        put_file(second, tmp_path, 0, b"film")
+        second.commit_segment(record_of(0))
+        Folder(f"{root}/{RUN}/attempts/000002").create(document, b"")
+        second.put_outcome(FAILED)
+        third = place_request(second.at(2), request_of(attempt=2), request_of())
+        assert third is not None
+        assert (third.attempt, third.engine(), third.committed_segments()) == (3, "", set())
+
+    def test_a_claim_without_content_is_taken_over(self, root: str) -> None:
+        """An output whose claim cannot be read is claimed by the next run, and the run that had it is refused."""
+        output, (first, second) = f"{root} films/a.mp4", (RunLedger(root, f"{number:020x}") for number in (1, 2))
+        claim_output(first, output)
+        claims = Folder(f"{root}/output-claims")
+        (folder,) = claims.list_names("")
+        claims.replace(f"{folder}/000000001.json", b"")
+        check_claim(first, output)
+        claim_output(second, output)
+        check_claim(second, output)
+        with pytest.raises(OutputError, match=f"run {second.run} has this output now"):
+            check_claim(first, output)
 
     def test_the_last_attempt_is_found(self, root: str) -> None:
         """The last attempt is the one submitted last, not one whose submission was killed before its request."""

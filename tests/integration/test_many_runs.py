@@ -231,3 +231,43 @@ def test_a_run_whose_outcome_cannot_be_read_hides_no_other(
         os.utime(tmp_path / name / "outcome.json", (time.time() - 8 * DAY,) * 2)
     assert run(["runs", "prune"]) == 0
     assert not [name for name in names if (tmp_path / name).exists()]
+
+
+def test_other_documents_that_cannot_be_read_hide_no_run(
+    ledger: Callable[[str], RunLedger], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Of a run under way the document that is empty is named, and an empty entry of the index is not needed."""
+    running, ended, other = (ledger(name_of(number)) for number in range(3))
+    for each in (running, ended, other):
+        put(each, priority_class="bulk")
+    (tmp_path / running.run / "title.json").touch()
+    ended.put_outcome(ENDED["failed"])
+    (entry,) = tmp_path.glob(f"index/failed/*/{ended.run}-*")
+    entry.write_bytes(b"")
+    assert set(status(capsys, "--class", "bulk")[0]) == {running.run, ended.run, other.run}
+    assert status(capsys, "--state", "failed")[0] == [ended.run]
+    assert run(["status", running.run]) == 0
+    assert "title.json: not a whole TitleRecord" in capsys.readouterr().out
+    assert run(["runs", "index"]) == 0
+    assert entry.stat().st_size > 0
+
+
+def test_a_run_that_cannot_be_pruned_keeps_no_other(
+    ledger: Callable[[str], RunLedger],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The runs after one whose outcome the store refuses to read are pruned, and then the command names that run."""
+    monkeypatch.setenv("REELWRIGHT_STORE_KEEP_DAYS", "7")
+    names, refused = [name_of(number) for number in range(60)], name_of(0)
+    for name in names:
+        put(ledger(name))
+        ledger(name).put_outcome(ENDED["finished"])
+        os.utime(tmp_path / name / "outcome.json", (time.time() - 8 * DAY,) * 2)
+    (tmp_path / refused / "outcome.json").unlink()
+    (tmp_path / refused / "outcome.json").mkdir()
+    capsys.readouterr()
+    assert run(["runs", "prune"]) == 2
+    assert f"{refused}/outcome.json" in capsys.readouterr().err
+    assert [name for name in names if (tmp_path / name).exists()] == [refused]

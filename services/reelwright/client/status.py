@@ -15,7 +15,7 @@ from reelwright.ledger.progress import count_committed_frames
 from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import OpenLedger, RunLedger
 from reelwright.store.folder import parent_folder
-from reelwright.titles.errors import UnavailableError, UserError
+from reelwright.titles.errors import LedgerError, RecipeError, UnavailableError, UserError
 from reelwright.titles.identity import FIRST_ATTEMPT, RunId
 from reelwright.titles.request import PriorityClass, RunRequest
 
@@ -40,7 +40,7 @@ class RunStatus(BaseModel):
         priority_class: express, standard or bulk.
         source: location of the source.
         output: location of the restored film.
-        reason: why the run ended without a film; empty otherwise.
+        reason: why the run ended without a film, or which of its documents cannot be read; empty otherwise.
         cost: of a finished run: what its restoration has cost, as in the manifest.
         exit_code: exit code of `status --wait` for this run; 0 unless it ended without a film.
         submitted: Unix seconds.
@@ -135,10 +135,20 @@ def ended_status(request: RunRequest, outcome: Outcome) -> RunStatus:
 
 
 def unfinished_status(ledger: RunLedger, request: RunRequest) -> RunStatus:
-    """The state of an attempt that has no outcome."""
-    status, title = _queued(request), ledger.title()
+    """The state of an attempt that has no outcome; as far as its documents can be read."""
+    status = _queued(request)
+    try:
+        _add_progress(status, ledger, request)
+    except (LedgerError, RecipeError) as error:
+        # One document that cannot be read must not hide the other runs of a listing.
+        status.reason = str(error)
+    return status
+
+
+def _add_progress(status: RunStatus, ledger: RunLedger, request: RunRequest) -> None:
+    title = ledger.title()
     if title is None:
-        return status
+        return
     status.state, estimate = "running", request.recipe.excerpt.frames(title.source.video.frames_estimate)
     committed, end = ledger.committed_segments(), ledger.plan_end()
     status.planned = end is not None
@@ -146,7 +156,6 @@ def unfinished_status(ledger: RunLedger, request: RunRequest) -> RunStatus:
     status.segments_planned = end.segments if end is not None else ledger.count_planned()
     status.frames = end.frames if end is not None else estimate
     status.frames_committed = count_committed_frames(ledger, committed)
-    return status
 
 
 def _queued(request: RunRequest) -> RunStatus:

@@ -61,7 +61,6 @@ def list_statuses(
     Raises:
         OutputError: the ledger cannot be read.
         UnavailableError: the store does not answer.
-        LedgerError: an entry of the index is not whole.
     """
     runs, index = Runs(root), RunIndex(root)
     indexed = index.is_complete()
@@ -106,7 +105,11 @@ def _read(
 def _entry_status(runs: Runs, index: RunIndex, state: RunState | None, entry: IndexEntry) -> RunStatus | None:
     """The state of a run of the index; None when it has none, or is not wanted."""
     if entry.ended:
-        ended = index.ended(entry)
+        try:
+            ended = index.ended(entry)
+        except (LedgerError, RecipeError):
+            # The documents of the run are the truth.
+            return _document_status(RunLedger(runs.root, entry.run).latest())
         return None if ended is None else ended_status(ended.request, ended.outcome)
     if (
         state in ENDED_STATES

@@ -19,7 +19,10 @@ from reelwright.ledger.documents import DocumentFolder
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.store.folder import Folder
 from reelwright.store.location import open_location
-from reelwright.titles.errors import OutputError
+from reelwright.telemetry.logs import get_logger
+from reelwright.titles.errors import LedgerError, OutputError
+
+log = get_logger(__name__)
 
 # No name of a run has a hyphen.
 _FOLDER = "output-claims"
@@ -129,7 +132,13 @@ class _OutputClaims:
     def _latest(self) -> tuple[int, OutputClaim | None]:
         while numbers := self._numbers():
             # Removed since the listing: there is a higher one.
-            if (claim := self._documents.read(_name(numbers[-1]), OutputClaim)) is not None:
+            try:
+                claim = self._documents.read(_name(numbers[-1]), OutputClaim)
+            except LedgerError as error:
+                # Whose it was is not known. Of two runs that have the output then, `check` refuses the first one.
+                log.warning("claim unusable", reason=str(error))
+                return numbers[-1], None
+            if claim is not None:
                 return numbers[-1], claim
         return 0, None
 

@@ -34,9 +34,12 @@ from reelwright.ledger.work_marks import WorkMarks
 from reelwright.store.allowed_locations import UNRESTRICTED, AllowedLocations
 from reelwright.store.folder import Folder
 from reelwright.store.retry import NO_RETRY, RetryPolicy
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import LedgerError, LostSegment, RecipeError
 from reelwright.titles.identity import FIRST_ATTEMPT, RunId, SegmentNumber, attempt_folder, engine_matches
 from reelwright.titles.request import RunRequest
+
+log = get_logger(__name__)
 
 # What may differ between two requests for the same attempt.
 _TITLE_MAY_DIFFER: dict[str, bool | set[str]] = {
@@ -138,15 +141,19 @@ class RunLedger:
     def adopt(self, earlier: RunLedger) -> None:
         """Adopts the committed segments of an earlier attempt that has ended, and what it had adopted.
 
-        Of a finished attempt only the film is adopted, if it is whole at its output. The first adoption stands.
+        Of a finished attempt only the film is adopted, if it is whole at its output; nothing of one whose engine or own
+        adoption cannot be read. The first adoption stands.
         """
-        outcome, found, film = earlier.outcome(), {}, ""
+        outcome, found, film, engine = earlier.outcome(), {}, "", ""
         if outcome is not None and outcome.state != "finished":
-            found, film = earlier._holders(), earlier.adopted_film()
+            try:
+                found, film, engine = earlier._holders(), earlier.adopted_film(), earlier.engine()
+            except LedgerError as error:
+                log.warning("nothing adopted", reason=str(error))
         elif outcome is not None:
             film = delivery.adoptable_film(self.run, outcome.output, self._allowed)
         self._documents.create(_ADOPTION, Adoption.of(found, film))
-        if found and (engine := earlier.engine()):
+        if found and engine:
             self._documents.create(_ENGINE, EngineBinding(engine=engine))
 
     def adopted(self) -> dict[int, int]:
@@ -272,7 +279,11 @@ class RunLedger:
         earlier = self._holder(plan.segment)
         if earlier is None or self._segments.read_record(plan.segment) is not None:
             return True
-        known = earlier.plan(plan.segment)
+        try:
+            known = earlier.plan(plan.segment)
+        except LedgerError as error:
+            log.warning("earlier plan unusable", reason=str(error))
+            return False
         return known is not None and not any(differing_keys(plan.content(), known.content()))
 
     def check_locations(self, request: RunRequest) -> None:
