@@ -172,6 +172,30 @@ def test_a_paused_partition_does_not_stop_others(kafka: KafkaServer) -> None:
         bus.close()
 
 
+def test_a_paused_partition_lags(kafka: KafkaServer) -> None:
+    """What is published to a paused partition counts as lag, also where its new owner has fetched nothing."""
+    topic, group = new_topic(kafka, partitions=1), new_group()
+    bus = open_bus(kafka)
+    try:
+        first = bus.consumer([topic], group)
+        for number in range(10):
+            bus.publish(topic, b"k", b"%d" % number)
+        for record in collect(first, 10):
+            first.acknowledge(record)
+        first.pause(first.assignment())
+        for number in range(30):
+            bus.publish(topic, b"k", b"%d" % number)
+        until(lambda: first.lag(topic) == 30, "the partition lags behind what it does not fetch")
+        first.close()
+        second = bus.consumer([topic], group)
+        until(lambda: second.pause(second.assignment()) or second.assignment(), "it has the partition, paused")
+        for number in range(5):
+            bus.publish(topic, b"k", b"%d" % number)
+        until(lambda: second.lag(topic) == 35, "the partition of a new owner lags")
+    finally:
+        bus.close()
+
+
 def test_a_dead_letter_that_is_too_large(kafka: KafkaServer) -> None:
     """A record that is too large for the dead-letter topic is published there without its value."""
     prefix = new_group()

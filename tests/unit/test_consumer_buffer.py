@@ -82,10 +82,20 @@ def test_lag_counts_what_is_not_acknowledged() -> None:
     """The lag of a topic is what lies between its acknowledged records and its end, delivered or not."""
     buffer = ConsumerBuffer(100, watermarks=True)
     buffer.assign([_A, _B])
-    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 0}
+    assert buffer.lag({_A: 9, _B: 4}, {}) == {"topic": 0}
     buffer.add_fetched(_A, [record(5), record(6)])
-    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 4}
+    assert buffer.lag({_A: 9, _B: 4}, {}) == {"topic": 4}
     (first,) = buffer.poll(0, 1)
-    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 4}
+    assert buffer.lag({_A: 9, _B: 4}, {}) == {"topic": 4}
     buffer.acknowledge(first)
-    assert buffer.lag({_A: 9, _B: 4}) == {"topic": 3}
+    assert buffer.lag({_A: 9, _B: 4}, {}) == {"topic": 3}
+
+
+def test_lag_counts_what_is_not_fetched() -> None:
+    """A partition of which nothing was fetched lags by what lies between the client's position and its end."""
+    buffer = ConsumerBuffer(100, watermarks=True)
+    buffer.assign([_A, _B])
+    buffer.pause([_A])
+    assert buffer.lag({_A: 40_000, _B: 4}, {_A: 10, _B: 4}) == {"topic": 39_990}
+    buffer.add_fetched(_B, [record(4), record(5)])
+    assert buffer.lag({_A: 40_000, _B: 6}, {_A: 10, _B: 6}) == {"topic": 39_992}

@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 from kafka import KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
+from kafka.consumer.subscription_state import TopicPartitionState
 from kafka.coordinator.base import BaseCoordinator
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.compat import KafkaNetClient
@@ -54,6 +55,12 @@ PRIVATE_PARTS: list[tuple[Callable[..., object], str]] = [
     (Fetcher.fetch_records, "aec7275fea19760d"),
     (Fetcher._send_fetches_async, "a5d605e90e1e03c9"),
     (Fetcher._clean_done_fetch_futures, "522c88c9324e1421"),
+    # next_offset.
+    (TopicPartitionState._get_position, "753acdede90767fd"),
+    # request_end_offsets.
+    (Fetcher.beginning_or_end_offset, "ae57ab151ad9e90c"),
+    (Fetcher._fetch_offsets_by_times_async, "1052309351e11dd2"),
+    (KafkaConnectionManager.call_soon, "56ad0940f05ce02b"),
     # wait_full_polls, has_heartbeat, request_rejoin, needs_join, call_when_rejoin_requested.
     (ConsumerCoordinator.need_rejoin, "7f90bc6c6f09cb6e"),
     (BaseCoordinator._do_heartbeat, "7bcdc4e49cffee49"),

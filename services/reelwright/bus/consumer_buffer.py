@@ -172,17 +172,19 @@ class ConsumerBuffer:
                 if partition.next_fetched
             }
 
-    def lag(self, ends: Mapping[TopicPartition, int]) -> dict[str, int]:
+    def lag(self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]) -> dict[str, int]:
         """Records that are not acknowledged, by topic.
 
         Args:
             ends: the offset after the last record of each partition, as far as it is known.
+            positions: the offset of the record that the client fetches next, likewise. Before the first record of a
+                partition came that is its committed offset.
         """
         lags: dict[str, int] = {}
         with self._changed:
             for topic_partition, partition in self._partitions.items():
                 end = ends.get(topic_partition, 0)
-                start = partition.records[0].offset if partition.records else end
+                start = partition.records[0].offset if partition.records else positions.get(topic_partition, end)
                 if partition.watermark is not None:
                     start = partition.watermark.committable
                 lags[topic_partition.topic] = lags.get(topic_partition.topic, 0) + max(0, end - start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,9 @@ from reelwright.bus.kafka.offsets import LAST_COMMIT_MS, OffsetCommitter, Rebala
 from reelwright.bus.kafka.overrides import (
     call_when_fetched,
     call_when_rejoin_requested,
+    next_offset,
     open_client,
+    request_end_offsets,
     set_fetch_wait,
     wait_full_polls,
 )
@@ -47,6 +50,8 @@ _IDLE_AFTER_SECONDS = 1.0
 # partition there is no fetch to wait for, so the wait is bounded: by this many times as long as a fetch is held.
 _IDLE_WAIT_FACTOR = 1.5
 _REOPEN_SECONDS = 1.0
+# So often the brokers are asked for the ends of paused partitions.
+_PAUSED_ENDS_SECONDS = 5.0
 _ASSIGNMENT_CHECK_SECONDS = 0.02
 _MISSING_TOPIC_SECONDS = 5.0
 
@@ -94,6 +99,8 @@ class KafkaBusConsumer(Consumer):
         )
         self._instance = f"{settings.instance}-{number}" if settings.instance else None
         self._lag: dict[str, int] = {}
+        self._paused_ends: Mapping[KafkaTopicPartition, int] = {}
+        self._ends_due, self._ends_requested = -math.inf, False
         self._listener_start: dict[TopicPartition, int] = {}
         self._rate_limited_log = RateLimitedLog()
         self._stop, self._has_start = threading.Event(), threading.Event()
@@ -157,6 +164,8 @@ class KafkaBusConsumer(Consumer):
     def lag(self, topic: str) -> int:
         """Records of a topic that are not acknowledged, in the assigned partitions; a fraction of a second old.
 
+        The ends of paused partitions are seconds old.
+
         Args:
             topic: the broker's name of a topic.
         """
@@ -185,6 +194,8 @@ class KafkaBusConsumer(Consumer):
     def _consume(self) -> None:
         """Consumes with one client, until it fails or this consumer is closed."""
         consumer = self._open_client()
+        # The former client may have taken an answer with it.
+        self._ends_requested = False
         try:
             if self.group is None:
                 self._seek_listener(consumer)
@@ -216,12 +227,7 @@ class KafkaBusConsumer(Consumer):
                 if self.group is not None:
                     settled = membership.check()
                     committer.commit_if_due()
-                self._lag = self._buffer.lag(
-                    {
-                        TopicPartition(*partition): consumer.highwater(partition) or 0
-                        for partition in consumer.assignment()
-                    }
-                )
+                self._measure_lag(consumer)
                 rests = idle and settled
                 with suppress(kafka_errors.RetriableError):
                     timeout = 0 if rests else _POLL_MS
@@ -237,6 +243,26 @@ class KafkaBusConsumer(Consumer):
         finally:
             with suppress(Exception):
                 consumer.close(timeout_ms=LAST_COMMIT_MS)
+
+    def _measure_lag(self, consumer: KafkaConsumer) -> None:
+        assigned, paused = consumer.assignment(), consumer.paused()
+        # The answers to fetches tell the end of a partition, but none is fetched while it is paused.
+        if paused and not self._ends_requested and time.monotonic() >= self._ends_due:
+            self._ends_requested = True
+            request_end_offsets(consumer, paused, self._handle_ends)
+        ends, positions = {}, {}
+        for each in assigned:
+            partition = TopicPartition(*each)
+            known = self._paused_ends.get(each, 0) if each in paused else 0
+            ends[partition] = max(consumer.highwater(each) or 0, known)
+            if (position := next_offset(consumer, each)) is not None:
+                positions[partition] = position
+        self._lag = self._buffer.lag(ends, positions)
+
+    def _handle_ends(self, ends: Mapping[KafkaTopicPartition, int]) -> None:
+        self._paused_ends = {**self._paused_ends, **ends}
+        self._ends_due = time.monotonic() + _PAUSED_ENDS_SECONDS
+        self._ends_requested = False
 
     def _handle_fetch(self, answered: bool) -> None:
         if answered:

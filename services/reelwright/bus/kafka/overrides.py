@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer
+from kafka import TopicPartition as KafkaTopicPartition
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
 from kafka.net.connection import KafkaConnection
@@ -21,6 +22,7 @@ from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaTCPTransport
+from kafka.protocol.consumer import OffsetSpec
 
 from reelwright.bus.kafka.client import ACCESS_ERRORS
 
@@ -97,6 +99,39 @@ def call_when_fetched(consumer: KafkaConsumer, call: Callable[[bool], None]) -> 
         future.add_errback(lambda _: call(False))
     if consumer._fetcher._completed_fetches:
         call(True)
+
+
+def next_offset(consumer: KafkaConsumer, partition: KafkaTopicPartition) -> int | None:
+    """The offset of the record that the client fetches next, without asking the broker; None while it is not known.
+
+    Args:
+        consumer: the consumer.
+        partition: one of its assigned partitions.
+    """
+    position = consumer._subscription.assignment[partition].position
+    return None if position is None else int(position.offset)
+
+
+def request_end_offsets(
+    consumer: KafkaConsumer,
+    partitions: Collection[KafkaTopicPartition],
+    call: Callable[[Mapping[KafkaTopicPartition, int]], None],
+) -> None:
+    """Asks the brokers for the ends of partitions, and does not wait. `end_offsets` would, for as long as none answers.
+
+    Args:
+        consumer: the consumer.
+        partitions: the partitions.
+        call: called once, on a thread of the library, with the offsets after the last records of those partitions
+            whose leaders have answered; with none after a failure.
+    """
+    fetcher = consumer._fetcher
+    timestamps = dict.fromkeys(partitions, OffsetSpec.LATEST)
+    future = fetcher._manager.call_soon(
+        fetcher._fetch_offsets_by_times_async, timestamps, consumer.config["request_timeout_ms"]
+    )
+    future.add_callback(lambda found: call({partition: end.offset for partition, end in found.items()}))
+    future.add_errback(lambda _: call({}))
 
 
 def call_when_rejoin_requested(consumer: KafkaConsumer, call: Callable[[], None]) -> None:
