@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from reelwright.local.recommendation import recommend
 from reelwright.media.probe import probe
 from reelwright.titles.overrides import resolve_recipe
 from tests.support import clips
+from tests.support.clipmaker import Film, write_film
 from tests.support.films import gray_in_colour, locally_flickering_film, real_film, turning_film, unsteady_film
+from tests.support.scenes import scene
 
 STEADY = FilmMeasurement(
     frames=288,
@@ -69,6 +72,15 @@ def test_an_unsteady_film_gets_steady(capsys: pytest.CaptureFixture[str]) -> Non
     assert first.startswith(f"reelwright restore {source} --recipe faithful")
     assert "--set deflicker=on --set stabilise=on" in first
     assert any(reason.strip().startswith("flicker of ") for reason in reasons)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_film_of_a_few_frames_is_measured_whole(frames: int, tmp_path: Path) -> None:
+    """The frames that the decoder holds back to put them in order are measured too."""
+    source = tmp_path / "short.mp4"
+    shots = [(Fraction(number, 25), scene(number, "yuv420p", 64, 48)) for number in range(frames)]
+    write_film(source, Film(shots, options={"bf": "2"}))
+    assert measure_film(probe(str(source))).frames == frames
 
 
 @pytest.mark.parametrize("name", ["chaplin", "bikes"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
 
@@ -63,17 +64,16 @@ def sample_runs(
 
 
 def _decoded(container: InputContainer, stream: VideoStream, bound: ReadBound) -> Iterator[av.VideoFrame]:
-    """Frames that decode without an error; FrameReader reports the others."""
-    try:
+    """Frames that decode without an error, to the last one that the decoder holds; FrameReader reports the others."""
+    with suppress(av.FFmpegError, OSError):
         for packet in packets(container, stream):
             bound.renew()
-            yield from _frames(packet)
-    except (av.FFmpegError, OSError):
-        return
+            yield from _frames(stream, packet)
+    yield from _frames(stream, None)
 
 
-def _frames(packet: Packet[VideoStream]) -> list[av.VideoFrame]:
+def _frames(stream: VideoStream, packet: Packet[VideoStream] | None) -> list[av.VideoFrame]:
     try:
-        return [frame for frame in packet.decode() if not frame.is_corrupt]
+        return [frame for frame in stream.codec_context.decode(packet) if not frame.is_corrupt]
     except av.FFmpegError:
         return []
