@@ -15,9 +15,9 @@ from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.runs import Runs
 from reelwright.store.folder import Folder
-from reelwright.titles.errors import OutputError
+from reelwright.titles.errors import LedgerError, OutputError
 from tests.contract.ledger import FAILED
-from tests.support.ledgers import RUN, plan_of, put_file, record_of, request_of, shown_of
+from tests.support.ledgers import RUN, plan_of, put_file, record_of, request_of, shown_of, title_of
 
 
 class AttemptContract:
@@ -134,6 +134,25 @@ class AttemptContract:
         assert first.put_outcome(FAILED)
         assert not first.put_outcome(Outcome(state="finished"))
         assert first.outcome() == FAILED
+
+    def test_a_title_without_content_is_replaced(self, root: str) -> None:
+        """A title that cannot be read is written again, and one of another request is refused."""
+        ledger = RunLedger(root, RUN)
+        Folder(f"{root}/{RUN}").create("title.json", b"")
+        ledger.put_title(title_of())
+        assert ledger.title() == title_of()
+        with pytest.raises(LedgerError, match="written before with other content"):
+            ledger.put_title(title_of().model_copy(update={"out_width": 2}))
+
+    def test_a_run_whose_request_cannot_be_read_has_its_output(self, root: str) -> None:
+        """The output of a run under way is refused to another run, also when the request cannot be read."""
+        output, (first, second) = f"{root} films/a.mp4", (RunLedger(root, f"{number:020x}") for number in (1, 2))
+        claim_output(first, output)
+        Folder(f"{root}/{first.run}").create("request.json", b"")
+        with pytest.raises(OutputError, match=f"run {first.run} is under way for this output"):
+            claim_output(second, output)
+        first.put_outcome(FAILED)
+        claim_output(second, output)
 
     @pytest.mark.parametrize("document", ["adopted.json", "engine.json"])
     def test_an_attempt_whose_documents_cannot_be_read_is_followed_by_another(

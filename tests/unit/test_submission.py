@@ -15,7 +15,7 @@ from reelwright.client import connection as cluster
 from reelwright.client.cancellation import cancel
 from reelwright.client.dead_letters import read_dead_letter
 from reelwright.client.request import parse_deadline
-from reelwright.client.status import read_status
+from reelwright.client.status import outcomes, read_status
 from reelwright.client.submission import next_attempt, submit
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.ledger.records import Outcome
@@ -176,6 +176,15 @@ def test_a_run_whose_outcome_cannot_be_read_is_submitted_again(tmp_path: Path) -
     assert next_attempt(request, ledger) == 2
     assert submit(request, ledger, bus)
     assert (ledger.latest().attempt, ledger.latest().outcome()) == (2, None)
+
+
+def test_a_run_whose_request_cannot_be_read_is_cancelled(tmp_path: Path) -> None:
+    """A run with an empty request ends when it is cancelled."""
+    bus, open_ledger = LocalBus(), partial(RunLedger, str(tmp_path / "ledger"))
+    submit(request_of(output=str(tmp_path / "out.mp4")), open_ledger(RUN), bus)
+    (tmp_path / "ledger" / RUN / "request.json").write_bytes(b"")
+    assert cancel(RUN, open_ledger, bus)[1]
+    assert [outcome.state for _, outcome in outcomes([RUN], open_ledger)] == ["cancelled"]
 
 
 def test_a_run_whose_outcome_cannot_be_read_is_cancelled(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def known_ledger(run: str, ledger: OpenLedger) -> RunLedger:
     """
     with suppress(ValueError):
         found = ledger(RunId(run)).latest()
-        if found.request() is not None:
+        if found.is_submitted():
             return found
     raise UserError(f"no run named {run!r}", "", "`reelwright status` lists the runs of this ledger")
 

@@ -9,7 +9,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.main import IncEx
 
 from reelwright.store.folder import Folder
+from reelwright.telemetry.logs import get_logger
 from reelwright.titles.errors import LedgerError
+
+log = get_logger(__name__)
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -51,28 +54,33 @@ class DocumentFolder:
             document: what to write.
             may_differ: fields in which the document that is there may differ, as pydantic's `exclude`.
         """
-        if not self.create(name, document):
-            self._check_agreement(name, document, may_differ)
+        if not self.create(name, document) and (known := self.read(name, type(document))) is not None:
+            self._check_agreement(name, document, known, may_differ)
 
     def replace_agreeing(self, name: str, document: BaseModel, may_differ: IncEx) -> None:
-        """Replaces a document by one that differs from it in the fields of `may_differ` at most."""
-        if self._check_agreement(name, document, may_differ) != document:
+        """Replaces a document by one that differs from it in the fields of `may_differ` at most.
+
+        One that cannot be read is replaced as well.
+        """
+        try:
+            known = self.read(name, type(document))
+        except LedgerError as error:
+            log.warning("document replaced, it was not whole", reason=str(error))
+            known = None
+        if known is not None:
+            self._check_agreement(name, document, known, may_differ)
+        if known != document:
             self.replace(name, document)
 
     def replace(self, name: str, document: BaseModel) -> None:
         """Writes a document; whatever was there is replaced."""
         self._folder.replace(name, document.model_dump_json().encode())
 
-    def _check_agreement(self, name: str, document: Document, may_differ: IncEx | None) -> Document | None:
-        """Returns the document that is there, after comparing it."""
-        known = self.read(name, type(document))
-        if known is not None:
-            ours, theirs = document.model_dump(exclude=may_differ), known.model_dump(exclude=may_differ)
-            keys = ", ".join(differing_keys(ours, theirs))
-            if keys:
-                what = f"{self._folder.address(name)}: written before with other content ({keys})"
-                raise LedgerError(f"{what}; submit the title again")
-        return known
+    def _check_agreement(self, name: str, document: Document, known: Document, may_differ: IncEx | None) -> None:
+        ours, theirs = document.model_dump(exclude=may_differ), known.model_dump(exclude=may_differ)
+        if keys := ", ".join(differing_keys(ours, theirs)):
+            what = f"{self._folder.address(name)}: written before with other content ({keys})"
+            raise LedgerError(f"{what}; submit the title again")
 
 
 def differing_keys(ours: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -63,7 +63,7 @@ def claim_output(ledger: RunLedger, output: str) -> None:
 
     def state_of(run: str, attempt: int) -> tuple[bool, bool]:
         other = RunLedger(ledger.root, run, attempt, retry=ledger.retry)
-        return other.request() is not None, other.outcome() is not None
+        return other.is_submitted(), other.outcome() is not None
 
     _OutputClaims(ledger, output).claim(ledger.run, ledger.attempt, state_of)
 

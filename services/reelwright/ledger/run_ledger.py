@@ -114,9 +114,13 @@ class RunLedger:
         """
         for number in sorted(self._numbers(), reverse=True):
             # Killed just before it wrote the request, a submission leaves a folder without one.
-            if self.at(number)._folder.exists(_REQUEST):
+            if self.at(number).is_submitted():
                 return self.at(number)
         return self.at(FIRST_ATTEMPT)
+
+    def is_submitted(self) -> bool:
+        """Whether the attempt has a request, which need not be readable."""
+        return self._folder.exists(_REQUEST)
 
     def create_request(self, request: RunRequest) -> bool:
         """Writes the request of an attempt that nobody has submitted yet; whether it was written."""
