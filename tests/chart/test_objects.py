@@ -225,33 +225,6 @@ def test_without_keda_a_pool_has_a_fixed_number_or_an_autoscaler() -> None:
     assert "replicas" not in find(scaled, "Deployment", "inference-a")["spec"]
 
 
-def test_only_workers_keda_and_the_controller_reach_the_dispatcher() -> None:
-    """Workers reach the port of leases, KEDA and the controller that of the scaler, and everything else is denied."""
-    made = objects(*GIVEN)
-    rules = find(made, "NetworkPolicy", "dispatcher")["spec"]["ingress"]
-    reached = {rule["ports"][0]["port"]: rule["from"][0] for rule in rules}
-    labels = reached["grpc"]["podSelector"]["matchLabels"]
-    assert labels["app.kubernetes.io/component"] == "inference"
-    assert labels["app.kubernetes.io/instance"] == "film"
-    asking = next(rule["from"] for rule in rules if rule["ports"][0]["port"] == "scaler")
-    assert asking[1]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "controller"
-    assert reached["scaler"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "keda"}
-    everything = find(made, "NetworkPolicy", "all")["spec"]
-    assert everything["policyTypes"] == ["Ingress", "Egress"]
-
-
-def test_ports_of_broker_and_store_are_open() -> None:
-    """The ports that pods may reach are those of the broker's and the store's addresses."""
-    made = objects(
-        "--set=bus.bootstrapServers=a:9093\\,b:9094",
-        "--set=store.ledger=s3://films/ledger,store.endpoint=http://minio:9000",
-    )
-    broker = find(made, "NetworkPolicy", "broker")["spec"]["egress"][0]["ports"]
-    store = find(made, "NetworkPolicy", "store")["spec"]["egress"][0]["ports"]
-    assert [port["port"] for port in broker] == [9093, 9094]
-    assert [port["port"] for port in store] == [9000]
-
-
 def test_the_chart_has_a_test() -> None:
     """`helm test` finds a pod; a file of .helmignore must not hide it."""
     pod = pods(objects(*GIVEN))["Pod film-test"]

@@ -39,6 +39,7 @@ _MISTAKES = {
     "--set=pools[0].name=a,pools[0].settings.AWS_SECRET_ACCESS_KEY=x": "AWS_SECRET_ACCESS_KEY is a secret",
     "--set=autoscaling.type=keda": "the cluster has no KEDA: install it",
     "--set=autoscaling.type=hpa,pools[0].name=a,pools[0].minReplicas=0": "cannot scale to 0 pods",
+    "--set-json=networkPolicy.apiServerPorts=[]": "at '/networkPolicy/apiServerPorts': minItems: got 0, want 1",
     "--set=monitoring.rules.enabled=true": "the cluster does not have it: install it",
 }
 
