@@ -51,6 +51,36 @@ def test_ports_of_broker_and_store_are_open() -> None:
     assert [port["port"] for port in store] == [9000]
 
 
+_CLAIM = "--set=store.volume.existingClaim=films"
+
+
+@pytest.mark.parametrize(
+    ("values", "reached"),
+    [
+        (("--set=store.ledger=s3://films/ledger",), True),
+        (("--set=store.ledger=s3://films/ledger", _CLAIM), True),
+        (("--set=store.ledger=s3://films/ledger,store.sources={/films/in},store.outputs={/films/out}", _CLAIM), True),
+        (("--set=store.ledger=/films/ledger", _CLAIM), False),
+        (("--set=store.ledger=/films/ledger,store.sources={/films/in}", _CLAIM), False),
+        (("--set=store.ledger=/films/ledger,store.sources={/films/in,s3://scans}", _CLAIM), True),
+        (("--set=store.ledger=/films/ledger,store.outputs={s3://films/out}", _CLAIM), True),
+    ],
+)
+def test_s3_is_reached_where_it_is_used(values: tuple[str, ...], reached: bool) -> None:
+    """The port of S3 is open when ledger, sources or films are there, whether or not a folder is mounted too."""
+    made = objects("--set=bus.bootstrapServers=kafka:9092", *values)
+    names = {document["metadata"]["name"] for document in made if document["kind"] == "NetworkPolicy"}
+    assert ("film-store" in names) is reached
+
+
+def test_a_development_release_reaches_no_s3() -> None:
+    """With the store of `development`, the port of S3 stays closed, unless sources are allowed there."""
+    for values, reached in (((), False), (("--set=store.sources={s3://scans}",), True)):
+        made = objects("--set=development.enabled=true", *values)
+        names = {document["metadata"]["name"] for document in made if document["kind"] == "NetworkPolicy"}
+        assert ("film-store" in names) is reached
+
+
 @pytest.mark.parametrize("value", _EMPTY)
 def test_an_empty_list_opens_nothing(value: str) -> None:
     """No rule is without ports or with an empty list of peers, which Kubernetes reads as all of them."""

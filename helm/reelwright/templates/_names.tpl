@@ -98,7 +98,7 @@ labels:
 {{- end -}}
 {{- end -}}
 
-{{/* The claim of the shared folder; empty where the store is S3. */}}
+{{/* The claim of the shared folder; empty where the store is S3 alone. */}}
 {{- define "reelwright.filmsClaim" -}}
 {{- if .Values.development.enabled -}}
 {{- include "reelwright.fullname" . }}-films
