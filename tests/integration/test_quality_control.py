@@ -192,6 +192,37 @@ def test_films_that_are_alike_show_no_differences(capsys: pytest.CaptureFixture[
     assert "data-motion" not in text
 
 
+def test_the_report_of_two_films_replaces_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Neither the source, a film and what lies beside it nor another file; nothing is compared before that is known."""
+    source, one = tmp_path / "source.mkv", tmp_path / "one.mp4"
+    shutil.copy(small_film(4), source)
+    assert run(["restore", str(source), "-o", str(one), f"--set=model={small_network()}"]) == 0
+    (tmp_path / "link.html").hardlink_to(source)
+    (tmp_path / "other.html").write_text("mine")
+    (tmp_path / "one.c2pa").write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for name, said in {
+        "source.mkv": "is the source itself",
+        "link.html": "is the source itself",
+        "one.mp4": "is the source itself",
+        "one.mp4.manifest.json": "is the source itself",
+        "one.mp4.report.html": "is the source itself",
+        "one.c2pa": "is the source itself",
+        "new.txt": "name it new.html",
+        "none/new.html": "no such folder",
+    }.items():
+        for option in ([], ["--overwrite"]):
+            found = printed(capsys, "compare", one, one, "--report", tmp_path / name, *option, code=2)
+            assert said in found
+            assert "shot 1" not in found
+    page = tmp_path / "other.html"
+    assert "exists already" in printed(capsys, "compare", one, one, "--report", page, code=2)
+    assert "not on a disk" in printed(capsys, "compare", one, one, "--report", "s3://bucket/page.html", code=2)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    printed(capsys, "compare", one, one, "--report", f"file://{page}", "--overwrite")
+    assert page.read_text().startswith("<!")
+
+
 def test_a_film_that_is_cut_short_has_no_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One line names the film and the frame that it does not have."""
     copy = tmp_path / "film.mp4"

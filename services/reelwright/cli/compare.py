@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,16 +21,18 @@ def command(
         ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Write a page with both films side by side to this file.")
+        str | None, typer.Option("--report", help="Write a page with both films side by side to this file (.html).")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of the report's name.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two films of one source shot by shot, by what was measured in their frames."""
     from reelwright.ledger.comparison import compare
     from reelwright.ledger.manifest_file import read_manifest
     from reelwright.ledger.report.formatting import comparison_sentence, frame_time
-    from reelwright.local.comparison_report import write_report
+    from reelwright.local.comparison_report import check_page, write_report
 
+    page = None if report is None else check_page(one, other, report, overwrite=overwrite)
     first = read_manifest(one)
     shots = compare(first, read_manifest(other))
     if as_json:
@@ -52,8 +53,8 @@ def command(
         for shot in shots:
             at = frame_time(first, shot.first_frame)
             print_result(f"shot {shot.number:<5} {at}  {comparison_sentence(shot.one, shot.other)}")
-    if report is not None:
-        write_report(Path(one), Path(other), report)
+    if page is not None:
+        write_report(one, other, page)
         print_notice(f"report  {report}")
     further = [shot for shot in shots if most is not None and shot.further > most]
     if further:

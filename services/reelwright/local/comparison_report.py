@@ -6,38 +6,68 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reelwright.ledger.comparison import compare
+from reelwright.ledger.delivery import credentials_location, manifest_location, report_location
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.records import SegmentPlan
 from reelwright.ledger.report.certificate import WORST_SHOTS
 from reelwright.ledger.report.page import write_comparison
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.ledger.source_places import source_places
 from reelwright.local.compared_frames import ComparedFrames, FramePair
 from reelwright.media.bars import film_bars, restored_size
 from reelwright.media.finished_film import pictures_of
 from reelwright.media.frame_record import FrameRecord
 from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
-from reelwright.store.output_guard import guard_output
+from reelwright.store.location import local_path
+from reelwright.store.output_guard import guard_output, refuse_existing
 from reelwright.store.scratch import scratch_folder
-from reelwright.titles.errors import InputError
+from reelwright.titles.errors import InputError, OutputError
 
 
-def write_report(one: Path, other: Path, page: Path) -> None:
+def check_page(one: str, other: str, page: str, *, overwrite: bool) -> Path:
+    """Refuses, before any work, a page that would replace what it is about, or another file. Writes nothing.
+
+    Args:
+        one: location of a film; its manifest lies beside it.
+        other: location of another film of its source.
+        page: where the page is to go.
+        overwrite: whether it may replace a page.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: a manifest cannot be read.
+        OutputError: the page is not an .html file on a disk of this machine; it is a source, a film or a file beside a
+            film; it exists, or cannot be written.
+    """
+    path = local_path(page, "name a file on a disk")
+    for film in (one, other):
+        beside = (film, *(locate(film) for locate in (manifest_location, report_location, credentials_location)))
+        for known in (*source_places(read_manifest(film), film), *beside):
+            guard_output(known, str(path))
+    if path.suffix.lower() != ".html":
+        raise OutputError("the report is an .html file", page, f"name it {path.stem}.html")
+    if not overwrite:
+        refuse_existing(path)
+    return path
+
+
+def write_report(one: str, other: str, page: Path) -> None:
     """Reads both films and writes the page.
 
     Args:
-        one: a film; its manifest lies beside it.
-        other: another film of its source.
-        page: where the page goes.
+        one: location of a film; its manifest lies beside it.
+        other: location of another film of its source.
+        page: where the page goes, as `check_page` returns it.
 
     Raises:
         InputError: a film cannot be read, or see `ledger.comparison.compare`.
-        OutputError: the page cannot be written, or is one of the films.
+        OutputError: the page cannot be written.
         UnavailableError: the disk is full.
     """
-    for film in (one, other):
-        guard_output(str(film), str(page))
-    first, second = read_manifest(str(one)), read_manifest(str(other))
+    first, second = read_manifest(one), read_manifest(other)
     compare(first, second)
     with scratch_folder("comparison", None) as folder:
         ledger = RunLedger(str(folder), second.run)
@@ -47,7 +77,7 @@ def write_report(one: Path, other: Path, page: Path) -> None:
         write_comparison(first, second, ledger, page, differing=differing)
 
 
-def _put_pictures(ledger: RunLedger, *films: tuple[Path, Manifest]) -> dict[int, int]:
+def _put_pictures(ledger: RunLedger, *films: tuple[str, Manifest]) -> dict[int, int]:
     """Puts previews of both films, and the frames in which they differ most; those frames by the index of their shot.
 
     There are none of films that show different areas of the source: with its black borders restored and without.
@@ -70,7 +100,7 @@ def _put_pictures(ledger: RunLedger, *films: tuple[Path, Manifest]) -> dict[int,
     return {shot: frame for shot, (frame, _) in compared.shots().items()}
 
 
-def _pairs(films: Sequence[tuple[Path, Manifest]]) -> Iterator[FramePair]:
+def _pairs(films: Sequence[tuple[str, Manifest]]) -> Iterator[FramePair]:
     """The frames of both films, which are read side by side, so that few pictures are in memory."""
     readers = [
         pictures_of(path, range(known.frames_out), film_bars(known.source.video, known.recipe)) for path, known in films
@@ -79,7 +109,7 @@ def _pairs(films: Sequence[tuple[Path, Manifest]]) -> Iterator[FramePair]:
         found = [next(reader, None) for reader in readers]
         for (path, _), picture in zip(films, found, strict=True):
             if picture is None:
-                raise InputError(f"frame {frame} is missing", str(path), "restore the film again")
+                raise InputError(f"frame {frame} is missing", path, "restore the film again")
         one, other = (picture for _, picture in filter(None, found))
         yield FramePair(frame, one, other)
 

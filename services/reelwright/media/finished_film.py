@@ -146,7 +146,7 @@ def frame_digests(path: str | Path, threads: int = 0) -> Iterator[str]:
             raise CorruptPayload(f"{path}: frame {count} does not decode: {error.strerror}") from None
 
 
-def pictures_of(path: Path, wanted: Container[int], bars: Bars) -> Iterator[tuple[int, Picture]]:
+def pictures_of(path: str | Path, wanted: Container[int], bars: Bars) -> Iterator[tuple[int, Picture]]:
     """Some of a film's decoded pictures without their borders, each with its index.
 
     Args:

@@ -103,6 +103,23 @@ def open_location(location: str, kind: type[UserError] = OutputError) -> Locatio
     return Location(_file_system(protocol, where, kind), protocol, f"/{rest}" if protocol == "memory" else rest)
 
 
+def local_path(location: str, remedy: str, kind: type[UserError] = OutputError) -> Path:
+    """The path of a location on a disk of this machine: relative if it is given so.
+
+    Args:
+        location: a path or an address with `file://`.
+        remedy: what to do about an address of a store.
+        kind: type of the error to raise.
+
+    Raises:
+        UserError: of type `kind`: it is in a store, or see `open_location`.
+    """
+    opened = open_location(location, kind)
+    if not opened.local:
+        raise kind("not on a disk of this machine", location, remedy)
+    return Path(opened.path if _ADDRESS.fullmatch(location) else location)
+
+
 def same_object(first: str, second: str) -> bool:
     """Whether two locations are one file or object, whatever they are called.
 
