@@ -12,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 from reelwright.bus.settings import BusSettings
+from reelwright.controller.run_client import BrokerUnreachable, trouble_of
 from reelwright.controller.settings import ControllerSettings
 from reelwright.decoder.settings import DecoderSettings
 from reelwright.dispatcher.settings import DispatcherSettings
@@ -19,6 +20,17 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.inference.settings import InferenceSettings
 from reelwright.store.settings import StoreSettings
 from reelwright.telemetry import metrics
+from reelwright.titles.errors import (
+    BrokerError,
+    InputError,
+    InternalError,
+    ModelError,
+    OutputError,
+    RecipeError,
+    ReelwrightError,
+    UnavailableError,
+    UserError,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "services" / "reelwright"
@@ -107,3 +119,31 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         if fragment:
             headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
             assert fragment in {re.sub(r"[^a-z0-9 -]", "", text.lower()).replace(" ", "-") for text in headings}, target
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("no such file"),
+        InternalError("contradiction"),
+        *(
+            kind("what")
+            for kind in (
+                BrokerError,
+                BrokerUnreachable,
+                InputError,
+                ModelError,
+                OutputError,
+                RecipeError,
+                UnavailableError,
+                UserError,
+            )
+        ),
+    ],
+    ids=lambda error: f"{type(error).__name__}: {error}",
+)
+def test_every_reason_of_a_restoration_is_in_its_page(error: ReelwrightError) -> None:
+    """What a condition gives as the reason of an error has a row in the table of reasons."""
+    page = (ROOT / "docs" / "kubernetes" / "restorations.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert any(f"`{trouble_of(error).reason}`" in row for row in rows)
