@@ -95,9 +95,9 @@ def test_a_refused_worker_logs_it_once_and_retries(
     h = make_harness()
     early = h.start_worker("early", retry_seconds=0.02)
     until(lambda: [record.message for record in caplog.records].count("worker refused") >= 3, "refusals")
-    assert not early.ready
+    assert early.unready == "it reaches no dispatcher"
     monkeypatch.setattr(worker_streams, "PROTOCOL", PROTOCOL + 1)  # reads the one after it, too
-    until(lambda: early.ready, "the worker to connect")
+    until(lambda: not early.unready, "the worker to connect")
     (logged,) = [record for record in caplog.records if record.message == "refused by dispatcher"]
     assert "upgrade the dispatcher" in vars(logged)["reason"]
 
@@ -140,7 +140,7 @@ def test_health_reports_the_drain(make_harness: MakeHarness) -> None:
         closer = threading.Thread(target=lambda: h.dispatcher.close(drain_seconds=TIMEOUT_SECONDS))
         closer.start()
         until(lambda: states() == {HealthCheckResponse.NOT_SERVING}, "NOT_SERVING")
-    assert not h.dispatcher.ready
+    assert h.dispatcher.unready
     raw.send(receipt=Receipt(lease=lease.lease_id))
     closer.join(TIMEOUT_SECONDS)
 
@@ -238,12 +238,12 @@ def test_a_dispatcher_process_serves_until_it_is_stopped(
     monkeypatch.setenv("REELWRIGHT_DISPATCHER_ADDRESS", f"unix:{socket}")
     bus, stop = LocalBus(), threading.Event()
     dispatcher = create_dispatcher(bus)
-    assert not dispatcher.ready
+    assert dispatcher.unready == "it takes no workers yet"
     serving = threading.Thread(target=dispatcher.run, args=(stop,))
     serving.start()
     message = batch("r", 0, 0)
     publish_message(bus, FRAMES["standard"], segment_key("r", 0), message)
-    until(lambda: dispatcher.ready, "the dispatcher to be ready")
+    until(lambda: not dispatcher.unready, "the dispatcher to be ready")
     raw = RawWorker(f"unix:{socket}", "w")
     raw.send(credits=1)
     lease = raw.receive_lease()
@@ -254,7 +254,7 @@ def test_a_dispatcher_process_serves_until_it_is_stopped(
     stop.set()
     serving.join(TIMEOUT_SECONDS)
     assert not serving.is_alive()
-    assert not dispatcher.ready
+    assert dispatcher.unready == "it takes no workers yet"
 
 
 def test_a_worker_without_its_model_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

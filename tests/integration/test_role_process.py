@@ -36,7 +36,7 @@ def die():
     raise ValueError("meant to die")
 
 class Role:
-    ready = True
+    unready = ""
 
     def run(self, stop):
         SupervisedThread("reader", die, daemon=True).start()

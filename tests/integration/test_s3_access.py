@@ -31,7 +31,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.process import service
 
 class Role:
-    ready = True
+    unready = ""
 
     def __init__(self, retry):
         self.ledger = RunLedger(sys.argv[1], sys.argv[2], retry=retry)

@@ -25,17 +25,21 @@ class _Leases:
     Attributes:
         lease: the document; None before it is created.
         down: whether the API server does not answer.
+        deleted: whether somebody deletes it after the next reading.
     """
 
     lease: Document | None = None
-    down = False
+    down = deleted = False
 
     def get(self, _kind: object, name: str) -> Document:
         """The Lease."""
         self._check()
         if self.lease is None:
             raise ResourceNotFound(name)
-        return {**self.lease, "spec": dict(self.lease["spec"]), "metadata": dict(self.lease["metadata"])}
+        found = {**self.lease, "spec": dict(self.lease["spec"]), "metadata": dict(self.lease["metadata"])}
+        if self.deleted:
+            self.lease, self.deleted = None, False
+        return found
 
     def create(self, _kind: object, document: Document) -> Document:
         """Creates it."""
@@ -47,7 +51,8 @@ class _Leases:
     def replace(self, _kind: object, _name: str, document: Document) -> Document:
         """Replaces the version that the document has."""
         self._check()
-        assert self.lease is not None
+        if self.lease is None:
+            raise ResourceNotFound
         version = self.lease["metadata"]["resourceVersion"]
         if document["metadata"]["resourceVersion"] != version:
             raise ResourceConflict
@@ -122,4 +127,16 @@ def test_a_released_lease_is_taken_at_once(candidates: Any) -> None:
     stop.set()
     one.run(stop)
     two.step()
+    assert (one.leading, two.leading) == (False, True)
+
+
+def test_a_lease_that_is_deleted_while_it_is_renewed_is_created_again(candidates: Any) -> None:
+    """Of a Lease that is gone between reading and writing nobody is the holder; the next try creates it."""
+    leases, _, one, two = candidates
+    one.step()
+    leases.deleted = True
+    one.step()
+    assert not one.leading
+    two.step()
+    one.step()
     assert (one.leading, two.leading) == (False, True)

@@ -67,7 +67,8 @@ class LeaderElection:
         began, was_leading = self._clock(), self.leading
         try:
             held = self._try()
-        except ResourceConflict:
+        except (ResourceConflict, ResourceNotFound):
+            # Another candidate was faster, or somebody has deleted the Lease.
             held = False
         except OneLineError as error:
             # Whether the request had an effect is not known; the Lease stays ours until its time is over.

@@ -104,9 +104,10 @@ class ControllerService:
         }
 
     @property
-    def ready(self) -> bool:
-        """Whether the resources are listed and watched. A replica that does not lead is ready to take over."""
-        return not any(watcher.trouble for watcher in self._watchers)
+    def unready(self) -> str:
+        """Why the resources are not listed and watched. A replica that does not lead is ready to take over."""
+        trouble = next((watcher.trouble for watcher in self._watchers if watcher.trouble), "")
+        return trouble and f"it does not see the resources of Kubernetes: {trouble}"
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set, then ends the present work and releases the Lease."""

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from reelwright.controller.api import Document, KubernetesApi, ResourceKind, WatchExpired
+from reelwright.controller.api import Document, KubernetesApi, ResourceKind, ResourceNotFound, WatchExpired
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.watchdog import heartbeat, waiting
 from reelwright.titles.errors import OneLineError
@@ -121,8 +121,14 @@ class ResourceWatcher:
             except WatchExpired:
                 log.info("watch expired", resource=self._kind.plural)
                 self._version = ""
-            except OneLineError as error:
+            except (OneLineError, ResourceNotFound) as error:
                 self.trouble = str(error)
+                if isinstance(error, ResourceNotFound):
+                    self._version = ""
+                    self.trouble = (
+                        f"the custom resource definition {self._kind.plural}.{self._kind.group} is not installed; "
+                        "set crds.install=true in the chart's values"
+                    )
                 log.warning("watch interrupted", resource=self._kind.plural, reason=self.trouble, pause_seconds=pause)
                 with waiting():
                     stop.wait(pause)

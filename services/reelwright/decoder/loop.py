@@ -65,9 +65,9 @@ class DecoderService:
         self._running = False
 
     @property
-    def ready(self) -> bool:
-        """Whether it accepts titles."""
-        return self._running and self._bus.connected
+    def unready(self) -> str:
+        """Why it accepts no titles; empty when it does."""
+        return "" if self._running and self._bus.connected else "it takes no titles yet"
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. The next decoder continues the titles without an outcome."""

@@ -86,9 +86,10 @@ class DispatcherService:
         return self._address.done() and not self._outcome.done()
 
     @property
-    def ready(self) -> bool:
-        """Whether it takes work: workers can connect, and the bus answers."""
-        return self.serving and not self._closing.is_set() and self._bus.connected
+    def unready(self) -> str:
+        """Why it takes no workers; empty when they can connect, and the bus answers."""
+        takes = self.serving and not self._closing.is_set() and self._bus.connected
+        return "" if takes else "it takes no workers yet"
 
     @property
     def scaler_address(self) -> str:

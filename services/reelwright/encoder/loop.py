@@ -66,9 +66,9 @@ class EncoderService:
         self._running = False
 
     @property
-    def ready(self) -> bool:
-        """Whether it accepts restored frames."""
-        return self._running and self._bus.connected
+    def unready(self) -> str:
+        """Why it accepts no restored frames; empty when it does."""
+        return "" if self._running and self._bus.connected else "it takes no frames yet"
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set. Segments that are not complete then are delivered again."""

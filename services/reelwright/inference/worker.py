@@ -106,9 +106,9 @@ class InferenceWorker:
         return self._pool.connected
 
     @property
-    def ready(self) -> bool:
-        """Whether it takes work: a dispatcher has accepted its stream, and the bus answers."""
-        return self._pool.connected and self._bus.connected
+    def unready(self) -> str:
+        """Why it takes no work; empty when a dispatcher has accepted its stream, and the bus answers."""
+        return "" if self._pool.connected and self._bus.connected else "it reaches no dispatcher"
 
     def held_leases(self) -> list[HeldLease]:
         """The leases it holds, in order of arrival."""

@@ -8,15 +8,6 @@ from typing import Protocol
 from reelwright.bus.protocol import Bus
 from reelwright.store.retry import RetryPolicy
 
-UNREADY = {
-    "decoder": "it takes no titles yet",
-    "dispatcher": "it takes no workers yet",
-    "inference": "it reaches no dispatcher",
-    "encoder": "it takes no frames yet",
-    "controller": "it does not see the resources of Kubernetes yet",
-}
-"""Why a role is not ready although its bus answers."""
-
 WITHOUT_BUS = frozenset({"controller"})
 """Roles that start without a broker, and connect to it when they need it."""
 
@@ -25,8 +16,8 @@ class Role(Protocol):
     """What a role's `create` returns."""
 
     @property
-    def ready(self) -> bool:
-        """Whether it takes work."""
+    def unready(self) -> str:
+        """Why it takes no work although its bus answers, in one line; empty when it takes work."""
 
     def run(self, stop: threading.Event) -> None:
         """Serves until `stop` is set, then drains."""

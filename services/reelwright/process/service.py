@@ -12,7 +12,7 @@ from functools import partial
 from reelwright import __version__
 from reelwright.bus.protocol import Bus
 from reelwright.client.connection import connect
-from reelwright.process.roles import UNREADY, WITHOUT_BUS, Role, create
+from reelwright.process.roles import WITHOUT_BUS, Role, create
 from reelwright.process.signals import StopSignals
 from reelwright.settings import ServeSettings, naming_variables, read_settings
 from reelwright.store.retry import RetryPolicy
@@ -138,7 +138,7 @@ class _Process:
             return self._retry.trouble or self._lacks
         if self._bus is not None and not self._bus.connected:
             return "the bus does not answer"
-        return self._retry.trouble or ("" if self._work.ready else UNREADY[self._role])
+        return self._retry.trouble or self._work.unready
 
     def _await_stop(self) -> None:
         """Waits for a stop signal or a dead thread; then lets the role drain for the grace period."""
