@@ -10,6 +10,7 @@ from reelwright.ledger.delivery import manifest_location, report_location
 from reelwright.ledger.judgement import Judgement
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
+from reelwright.ledger.redone_film import film_lock
 from reelwright.ledger.report.page import with_judgements
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError
@@ -18,7 +19,8 @@ from reelwright.titles.errors import InputError
 def accept_shot(film: str, shot: int, remark: str) -> bool:
     """Writes into a film's manifest that a person accepts a shot, and then into its report.
 
-    After an interruption in between, the next judgement writes both into the report.
+    After an interruption in between, the next judgement writes both into the report. While a shot of the film is
+    restored again, this is done at once, and the film that is made has it.
 
     Args:
         film: its location.
@@ -33,6 +35,11 @@ def accept_shot(film: str, shot: int, remark: str) -> bool:
         OutputError: manifest or report cannot be written.
     """
     check_shot(read_manifest(film), film, shot)
+    with film_lock(film):
+        return _accept(film, shot, remark)
+
+
+def _accept(film: str, shot: int, remark: str) -> bool:
     folder, name = parent_folder(manifest_location(film))
     data = folder.read(name)
     assert data is not None, "the manifest was read a moment ago"

@@ -12,6 +12,7 @@ from pathlib import Path
 from reelwright.ledger.film_times import worst_time_error
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
+from reelwright.ledger.redone_film import finish_replacement
 from reelwright.media.finished_film import FilmTimeline, frame_digests, missing_copies, read_timeline
 from reelwright.media.held_files import held
 from reelwright.media.source_file import open_bytes
@@ -53,13 +54,17 @@ class VerifyReport:
 def verify(film: str | Path) -> VerifyReport:
     """Checks checksum, frame count, every time of every stream, lossless frames, stream copies, timecode and chapters.
 
+    Where a shot was restored again and the film's replacement was interrupted, the replacement is finished first.
+
     Args:
         film: its path, or its location in a store, where it is read by ranges.
 
     Raises:
         InputError: there is no such film, or no whole manifest beside it.
-        UnavailableError: the store that it lies in does not answer.
+        OutputError: a replacement is to be finished, and the folder of the film cannot be written.
+        UnavailableError: the store that it lies in does not answer, or a disk is full.
     """
+    finish_replacement(str(film))
     # The film is opened for several checks, and all of them must be of one film.
     with held(str(film)):
         return _verify(str(film))

@@ -16,14 +16,14 @@ import reelwright
 from reelwright.decoder.title_description import describe_title
 from reelwright.encoder.title_assembly import film_facts
 from reelwright.ledger.acceptance import check_shot
-from reelwright.ledger.delivery import report_location
 from reelwright.ledger.edits import EditAccount, is_deinterlaced
 from reelwright.ledger.film_facts import FilmFacts
 from reelwright.ledger.judgement import Redoing
 from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import Manifest
-from reelwright.ledger.manifest_file import read_manifest, write_manifest
+from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.records import PlanEnd, TitleRecord
+from reelwright.ledger.redone_film import film_lock, finish_replacement, is_half_replaced, redo_folder, replace_film
 from reelwright.ledger.redone_shot import with_shot
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
@@ -39,7 +39,7 @@ from reelwright.media.held_files import held
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
 from reelwright.media.toolchain import toolchain_identity
-from reelwright.store.scratch import scratch_folder
+from reelwright.store.scratch import known_scratch_folder
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError
 
@@ -73,11 +73,16 @@ def redo_shot(
         OutputError: the film cannot be replaced.
         UnavailableError: a disk is full.
     """
-    with run_lock(film.with_name(f".{film.name}.redo.lock")):
+    # Before the lock, which would make the folder of a name that was mistyped.
+    if not film.is_file():
+        raise InputError("no such file", str(film), "give a film on a disk of this machine")
+    lock = film.with_name(f".{film.name}.redo.lock")
+    with run_lock(lock):
         try:
+            finish_replacement(str(film))
             return _redone(film, shot, settings, engine=engine, threads=threads, on_progress=on_progress)
         finally:
-            film.with_name(f".{film.name}.redo.lock").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
 
 
 def _redone(
@@ -98,7 +103,7 @@ def _redone(
     title = describe_title(job.request, manifest.source)
     with (
         held(job.request.source, job.request.fingerprint),
-        scratch_folder("redo", film.parent) as folder,
+        known_scratch_folder(redo_folder(film), lambda: is_half_replaced(film)) as folder,
     ):
         made = RedoneSegments(title, manifest, shot - 1, recipes, job=job, folder=folder)
         made.restore(on_progress)
@@ -109,19 +114,20 @@ def _redone(
         result = with_shot(manifest, made.shot(), account, facts)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         redone = Redoing(shot=shot, settings=tuple(settings), at=at)
-        result = result.model_copy(update={"redone": (*manifest.redone, redone)})
         ledger = RunLedger(str(folder / "ledger"), manifest.run)
         put_pictures(ledger, result, draft, made)
-        write_report(result, ledger, str(draft), folder)
-        Path(report_location(str(draft))).replace(report_location(str(film)))
-        draft.replace(film)
-        write_manifest(result, str(film))
+        with film_lock(str(film)):
+            # What people said of its shots during the hours that this may have taken.
+            present = read_manifest(str(film))
+            if present.film_sha256 != manifest.film_sha256:
+                raise InputError("another film was put in its place meanwhile", str(film), "run the command again")
+            result = result.model_copy(update={"redone": (*manifest.redone, redone), "judgements": present.judgements})
+            write_report(result, ledger, str(draft), folder)
+            replace_film(film, result)
     return result
 
 
 def _check_film(film: Path, manifest: Manifest) -> None:
-    if not film.is_file():
-        raise InputError("no such file", str(film), "give a film on a disk of this machine")
     if file_sha256(film) != manifest.film_sha256:
         raise InputError("not the film of its manifest", str(film), "restore the film again")
     if any(stream.kind == "captions" and stream.packets for stream in manifest.streams):

@@ -14,6 +14,7 @@ from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.records import Outcome
+from reelwright.ledger.redone_film import finish_replacement
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
 from reelwright.local.pipeline import restore_here
@@ -60,6 +61,7 @@ def run_job(
             # Removed while it is held: a process that waits for it notices and makes a new one.
             stack.callback(lock.unlink, missing_ok=True)
         ledger = RunLedger(str(job.ledger), job.request.run).latest()
+        finish_replacement(str(job.output))
         done = ledger.film.delivered_manifest(str(job.output))
         if done is not None:
             return done
