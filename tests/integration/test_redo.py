@@ -216,6 +216,26 @@ def test_a_film_whose_source_is_gone_or_another_is_refused(tmp_path: Path, capsy
     assert str(source) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("former", [False, True])
+def test_a_film_is_redone_from_any_folder(former: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative source is found again, also by the manifest of an earlier version, which kept it as it was typed."""
+    (folder := tmp_path / "films").mkdir()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    shutil.copy(uneven_film(*SHOTS), folder / "source.mkv")
+    monkeypatch.chdir(tmp_path)
+    assert run(["restore", "films/source.mkv", "-o", "films/film.mp4", f"--set=model={small_network()}"]) == 0
+    film = folder / "film.mp4"
+    known = manifest_of(film)
+    assert known["source"]["location"] == str(folder / "source.mkv")
+    if former:
+        known["source"]["location"] = "films/source.mkv"
+        film.with_name("film.mp4.manifest.json").write_text(json.dumps(known))
+        shutil.copy(film, elsewhere / "source.mkv")
+    monkeypatch.chdir(elsewhere)
+    assert redo(film, 1, "grain.keep=1")["source"]["location"] == str(folder / "source.mkv")
+    assert run(["verify", str(film)]) == 0
+
+
 def test_a_film_with_captions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its pictures hold captions already, and would be given them again."""
     film = tmp_path / "film.mp4"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 from collections.abc import Callable
@@ -78,6 +79,22 @@ def check(output: Path) -> None:
         assert manifest_of(output)[key] == manifest[key]
     assert len(manifest_of(output)["pts"]) == FRAMES
     assert run(["verify", str(output)]) == 0
+
+
+def test_a_restoration_goes_on_from_another_folder(tmp_path: Path) -> None:
+    """One that an earlier version began, which kept the relative path that was typed, also from another folder."""
+    (tmp_path / "source.mkv").symlink_to(uneven_film(*SHOTS))
+    output = tmp_path / "out.mp4"
+    process = start("restore", "source.mkv", "-o", output, *OPTIONS, cwd=tmp_path)
+    assert wait_until(lambda: bool(records(tmp_path)), process)
+    process.kill()
+    process.communicate()
+    absolute = json.dumps(str(tmp_path / "source.mkv"))
+    for path in (*tmp_path.glob(".reelwright/*/request.json"), *tmp_path.glob(".reelwright/*/title.json")):
+        assert absolute in path.read_text()
+        path.write_text(path.read_text().replace(absolute, '"source.mkv"'))
+    assert resume(output) < undisturbed().segments
+    check(output)
 
 
 @pytest.mark.parametrize("moment", ["planned", "first", "middle", "assembly"])

@@ -17,7 +17,7 @@ from reelwright.media.held_files import held
 from reelwright.media.probe import probe
 from reelwright.media.toolchain import toolchain_identity
 from reelwright.restoration.models import ModelFile
-from reelwright.store.location import open_location
+from reelwright.store.location import absolute_location
 from reelwright.store.output_guard import guard_output, refuse_source
 from reelwright.titles.errors import InputError, UserError
 from reelwright.titles.identity import run_id
@@ -56,8 +56,7 @@ def resolve_title(source: str, output: str, recipe: Recipe, engine: str) -> Reso
         OutputError: see `check_output`.
         UnavailableError: the store of the source or of the model does not answer.
     """
-    source, opened = _address(source, InputError), open_location(output)
-    output = opened.address(opened.path)
+    source, output = absolute_location(source, InputError), absolute_location(output)
     fingerprint = source_fingerprint(source)
     with held(source, fingerprint):
         found = probe(source)
@@ -147,9 +146,3 @@ def check_output(source: str, output: str, profile: str) -> None:
         check_suffix(output, profile)
     guard_output(source, output, (MANIFEST_SUFFIX, REPORT_SUFFIX))
     refuse_source(source, credentials_location(output))
-
-
-def _address(location: str, kind: type[UserError]) -> str:
-    """An absolute path or URL, because a service has another working directory than the person."""
-    opened = open_location(location, kind)
-    return opened.address(opened.path)

@@ -14,7 +14,7 @@ from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.engine_factory import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
-from reelwright.store.location import open_location
+from reelwright.store.location import absolute_location, open_location
 from reelwright.titles.errors import InputError, OutputError
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
@@ -74,8 +74,10 @@ def make_job(source: str, output: Path | None, *, recipe: Recipe, engine: str, t
         ModelError: no such model, or the engine cannot run it.
         OutputError: see `client.request.check_output`.
     """
+    # The manifest keeps it: `redo` may be called from another folder.
+    named, source = source, absolute_location(source, InputError)
     fingerprint = source_fingerprint(source)
-    output = output or _default_output(source, profile_spec(recipe.profile).suffix)
+    output = output or _default_output(named, profile_spec(recipe.profile).suffix)
     check_output(source, str(output), recipe.profile)
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from reelwright.ledger.redone_shot import with_shot
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.segments import file_sha256
+from reelwright.ledger.source_places import source_places
 from reelwright.local.job import make_job
 from reelwright.local.redone_pictures import put_pictures
 from reelwright.local.redone_segments import RedoneSegments
@@ -35,6 +37,7 @@ from reelwright.local.shot_recipes import shot_recipes
 from reelwright.media.assemble import assemble_film
 from reelwright.media.film_format import film_format
 from reelwright.media.film_segments import taken_out
+from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.held_files import held
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
@@ -98,8 +101,11 @@ def _redone(
     check_shot(manifest, str(film), shot)
     recipes = shot_recipes(manifest, shot - 1, settings)
     _check_film(film, manifest)
-    job = make_job(manifest.source.location, film, recipe=manifest.recipe, engine=engine, threads=threads)
+    job = make_job(_source(film, manifest), film, recipe=manifest.recipe, engine=engine, threads=threads)
     _check_maker(film, manifest, fingerprint=job.request.fingerprint, engine=job.request.engine)
+    manifest = manifest.model_copy(
+        update={"source": manifest.source.model_copy(update={"location": job.request.source})}
+    )
     title = describe_title(job.request, manifest.source)
     with (
         held(job.request.source, job.request.fingerprint),
@@ -132,6 +138,16 @@ def _check_film(film: Path, manifest: Manifest) -> None:
         raise InputError("not the film of its manifest", str(film), "restore the film again")
     if any(stream.kind == "captions" and stream.packets for stream in manifest.streams):
         raise InputError("its pictures hold captions, which would be doubled", str(film), "restore the film again")
+
+
+def _source(film: Path, manifest: Manifest) -> str:
+    """Where the film's source lies: the first of its places with that source, or the first of all."""
+    places = source_places(manifest, str(film))
+    for place in places[1:] and places:
+        with suppress(InputError):
+            if source_fingerprint(place) == manifest.source_fingerprint:
+                return place
+    return places[0]
 
 
 def _check_maker(film: Path, manifest: Manifest, *, fingerprint: str, engine: str) -> None:

@@ -103,6 +103,16 @@ def open_location(location: str, kind: type[UserError] = OutputError) -> Locatio
     return Location(_file_system(protocol, where, kind), protocol, f"/{rest}" if protocol == "memory" else rest)
 
 
+def absolute_location(location: str, kind: type[UserError] = OutputError) -> str:
+    """The absolute path or the URL of a location, for a reader that has another working directory than the person.
+
+    Raises:
+        UserError: of type `kind`, see `open_location`.
+    """
+    opened = open_location(location, kind)
+    return opened.address(opened.path)
+
+
 def local_path(location: str, remedy: str, kind: type[UserError] = OutputError) -> Path:
     """The path of a location on a disk of this machine: relative if it is given so.
 
