@@ -44,6 +44,15 @@ def objects(*values: str) -> tuple[dict[str, Any], ...]:
     return tuple(document for document in yaml.safe_load_all(done.stdout) if document)
 
 
+@cache
+def installation(namespace: str, release: str, *values: str) -> str:
+    """The name of the installation of a release, with a broker and a store of its own."""
+    only = ("--show-only=templates/settings.yaml", "--set=development.enabled=true")
+    done = run_helm("template", release, str(CHART), f"--namespace={namespace}", _KUBERNETES, *only, *values)
+    assert done.returncode == 0, done.stderr
+    return str(yaml.safe_load(done.stdout)["data"]["REELWRIGHT_INSTALLATION"])
+
+
 def refusal(*values: str) -> str:
     """What helm says against values."""
     done = run_helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", _KUBERNETES, *values)

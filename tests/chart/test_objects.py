@@ -231,12 +231,6 @@ def test_the_chart_has_a_test() -> None:
     assert pod["containers"][0]["args"] == ["/etc/reelwright/test/restore_clip.py"]
 
 
-def test_two_releases_have_two_installations() -> None:
-    """The installation's name has the namespace and the release, so two releases on one broker do not meet."""
-    data = find(objects(*GIVEN), "ConfigMap", "settings")["data"]
-    assert data["REELWRIGHT_INSTALLATION"] == "films-film"
-
-
 def test_a_change_of_settings_replaces_the_pods() -> None:
     """A changed setting changes the pods' template, and with it the Job of the topics gets another name."""
     before, after = objects(*GIVEN), objects(*GIVEN, "--set=bus.partitions=24")

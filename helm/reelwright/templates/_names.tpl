@@ -3,14 +3,20 @@
 {{- default .Release.Name .Values.fullnameOverride | trunc 30 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of the installation: a part of the names of topics and groups, and the ledger's folder. */}}
+{{/*
+The name of the installation: a part of the names of topics and groups, and the ledger's folder. Without a hyphen in the
+release's name there is one way to split NAMESPACE-RELEASE; of others, and of those cut off, a hash keeps two releases apart.
+*/}}
 {{- define "reelwright.installation" -}}
+{{- $release := .Release.Name -}}
+{{- $name := ternary $release (printf "%s-%s" .Release.Namespace $release) (eq $release .Release.Namespace) -}}
 {{- if .Values.installation -}}
 {{- .Values.installation -}}
-{{- else if eq .Release.Name .Release.Namespace -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else if and (regexMatch "^[a-z0-9]+$" $release) (le (len $name) 40) -}}
+{{- $name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Namespace .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- $hash := printf "%s/%s" .Release.Namespace $release | sha256sum | trunc 8 -}}
+{{- printf "%s-%s" ($name | replace "." "-" | trunc 31 | trimSuffix "-") $hash -}}
 {{- end -}}
 {{- end -}}
 
