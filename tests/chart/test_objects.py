@@ -7,32 +7,12 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from pydantic_settings import BaseSettings
 
-from reelwright.bus.settings import BusSettings
-from reelwright.client.forecast import ForecastSettings
-from reelwright.controller.settings import ControllerSettings
-from reelwright.dispatcher.settings import DispatcherSettings
-from reelwright.encoder.settings import EncoderSettings
-from reelwright.inference.settings import InferenceSettings
-from reelwright.settings import InstallationSettings, ServeSettings
-from reelwright.store.settings import StoreSettings
 from tests.chart.rendering import CHART, GIVEN, environment, find, objects, pods
 
 _PROFILES = {path.stem: path for path in sorted((CHART / "profiles").glob("*.yaml"))}
 _VERSIONS = ("1.27", "1.30", "1.33", "1.35", "1.37")
 _OWN_API = ("keda.sh/", "cert-manager.io/", "monitoring.coreos.com/", "apiextensions.k8s.io/")
-_SETTINGS: tuple[type[BaseSettings], ...] = (
-    BusSettings,
-    StoreSettings,
-    DispatcherSettings,
-    InferenceSettings,
-    EncoderSettings,
-    ForecastSettings,
-    ControllerSettings,
-    ServeSettings,
-    InstallationSettings,
-)
 _GPU = (
     "--set=pools[0].name=h100,pools[0].image=cuda,pools[0].gpu.resourceName=nvidia.com/gpu,pools[0].batchSeconds=5",
     "--set=pools[1].name=dra,pools[1].image=cuda,pools[1].gpu.resourceClaimTemplateName=gpu",
@@ -78,20 +58,6 @@ def test_only_the_controller_can_call_kubernetes() -> None:
     allowed = {resource for rule in find(made, "Role", "controller")["rules"] for resource in rule["resources"]}
     assert "secrets" not in allowed
     assert "*" not in allowed
-
-
-def test_every_variable_is_a_setting() -> None:
-    """Each variable that the chart sets is one that the services read, so no value is without effect."""
-    known = {
-        f"{kind.model_config['env_prefix']}{field}".upper() for kind in _SETTINGS for field in kind.model_fields
-    } | {"REELWRIGHT_METRICS_PORT"}
-    values = ("--set=grpc.tls.enabled=true,grpc.tls.certManager.enabled=true,grpc.token.secretName=token",)
-    login = ("--set=bus.securityProtocol=SASL_SSL,bus.credentials.secretName=kafka,bus.tls.caSecretName=ca",)
-    made = objects(*GIVEN, *values, *login, "--set=bus.tls.clientSecretName=client")
-    named = set(find(made, "ConfigMap", "settings")["data"])
-    for pod in pods(made).values():
-        named |= set(environment(pod))
-    assert {name for name in named if name.startswith("REELWRIGHT_")} <= known
 
 
 def test_secrets_are_only_referred_to() -> None:

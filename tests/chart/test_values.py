@@ -37,6 +37,8 @@ _MISTAKES = {
     "--set=pools[0].name=a,pools[0].spot=true,pools[0].batchSeconds=60": "batchSeconds 60 needs 140 seconds to stop",
     "--set=settings.REELWRIGHT_BUS_PASSWORD=x": "settings.REELWRIGHT_BUS_PASSWORD is a secret",
     "--set=pools[0].name=a,pools[0].settings.AWS_SECRET_ACCESS_KEY=x": "AWS_SECRET_ACCESS_KEY is a secret",
+    "--set=settings.REELWRIGHT_STORE_KEEP_DAYS=7": "settings.REELWRIGHT_STORE_KEEP_DAYS is made by the chart",
+    "--set=decoder.settings.REELWRIGHT_GRACE_SECONDS=7": "decoder.settings.REELWRIGHT_GRACE_SECONDS is made by",
     "--set=autoscaling.type=keda": "the cluster has no KEDA: install it",
     "--set=autoscaling.type=hpa,pools[0].name=a,pools[0].minReplicas=0": "cannot scale to 0 pods",
     "--set-json=networkPolicy.apiServerPorts=[]": "at '/networkPolicy/apiServerPorts': minItems: got 0, want 1",

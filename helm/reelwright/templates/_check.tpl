@@ -45,10 +45,13 @@
 {{- range $values.pools -}}
 {{- $_ := set $settings (printf "pool %s: settings" .name) .settings -}}
 {{- end -}}
+{{- $made := include "reelwright.chartVariables" . | fromJsonArray -}}
 {{- range $where, $variables := $settings -}}
 {{- range $name, $value := $variables -}}
 {{- if regexMatch "(PASSWORD|TOKEN|SECRET_ACCESS_KEY|ACCESS_KEY_ID)$" $name -}}
 {{- $problems = append $problems (printf "%s.%s is a secret, and values are not secret: put it into a Secret (bus.credentials, store.credentialsSecretName, grpc.token)" $where $name) -}}
+{{- else if has $name $made -}}
+{{- $problems = append $problems (printf "%s.%s is made by the chart of its other values: change those, and leave it out" $where $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

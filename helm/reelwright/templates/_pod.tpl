@@ -100,26 +100,13 @@ spec:
             name: {{ $values.store.credentialsSecretName }}
         {{- end }}
       env:
-        - name: POD_NAME
-          valueFrom: {fieldRef: {fieldPath: metadata.name}}
-        {{- with $values.bus.credentials }}
-        {{- if .secretName }}
-        - name: REELWRIGHT_BUS_USERNAME
-          valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .usernameKey }}}}
-        - name: REELWRIGHT_BUS_PASSWORD
-          valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .passwordKey }}}}
-        {{- end }}
-        {{- end }}
-        {{- if $authority }}
-        - name: AWS_CA_BUNDLE
-          value: /etc/reelwright/store-ca/{{ $values.store.tls.caKey }}
-        {{- end }}
+        {{- include "reelwright.sharedEnv" . | nindent 8 }}
         {{- with .env }}
         {{- . | nindent 8 }}
         {{- end }}
         {{- range $name, $value := .config.settings }}
         - name: {{ $name }}
-          value: {{ $value | toString | quote }}
+          value: {{ include "reelwright.text" $value | quote }}
         {{- end }}
       {{- if .service }}
       ports:
@@ -209,6 +196,24 @@ spec:
     {{- range .volumes }}
     - {{ toJson . }}
     {{- end }}
+{{- end -}}
+
+{{/* Variables of every role. Arguments: root, store. */}}
+{{- define "reelwright.sharedEnv" -}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- with .root.Values.bus.credentials }}
+{{- if .secretName }}
+- name: REELWRIGHT_BUS_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .usernameKey }}}}
+- name: REELWRIGHT_BUS_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .passwordKey }}}}
+{{- end }}
+{{- end }}
+{{- if and .store .root.Values.store.tls.caSecretName }}
+- name: AWS_CA_BUNDLE
+  value: /etc/reelwright/store-ca/{{ .root.Values.store.tls.caKey }}
+{{- end }}
 {{- end -}}
 
 {{/* Variables with the token of gRPC. Arguments: root, role. */}}
