@@ -42,6 +42,8 @@ _MISTAKES = {
     "--set=autoscaling.type=keda": "the cluster has no KEDA: install it",
     "--set=autoscaling.type=hpa,pools[0].name=a,pools[0].minReplicas=0": "cannot scale to 0 pods",
     "--set-json=networkPolicy.apiServerPorts=[]": "at '/networkPolicy/apiServerPorts': minItems: got 0, want 1",
+    "--set=autoscaling.type=hpa,encoder.replicas=0,encoder.maxReplicas=4": "encoder: a HorizontalPodAutoscaler cannot",
+    "--set=dispatcher.replicas=0": "at '/dispatcher/replicas': minimum: got 0, want 1",
     "--set=monitoring.rules.enabled=true": "the cluster does not have it: install it",
 }
 

@@ -100,6 +100,9 @@
 {{- if and .maxReplicas (lt (int .maxReplicas) (int .replicas)) -}}
 {{- $problems = append $problems (printf "encoder.replicas %d is more than encoder.maxReplicas %d" (int .replicas) (int .maxReplicas)) -}}
 {{- end -}}
+{{- if and .maxReplicas (eq $values.autoscaling.type "hpa") (lt (int .replicas) 1) -}}
+{{- $problems = append $problems "encoder: a HorizontalPodAutoscaler cannot scale to 0 pods: set encoder.replicas to 1, or autoscaling.type to keda" -}}
+{{- end -}}
 {{- end -}}
 {{- $has := .Capabilities.APIVersions -}}
 {{- if and (eq $values.autoscaling.type "keda") (not ($has.Has "keda.sh/v1alpha1")) -}}
