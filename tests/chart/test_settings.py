@@ -82,7 +82,7 @@ def test_settings_keep_their_digits(tmp_path: Path) -> None:
     assert find(made, "ConfigMap", "settings")["data"].items() >= expected.items()
     for name in ("decoder", "inference-cpu"):
         assert environment(pods(made)[f"Deployment film-{name}"]).items() >= expected.items()
-    assert BusSettings(max_bytes=expected["REELWRIGHT_BUS_MAX_BYTES"]).max_bytes == 1 << 30  # type: ignore[arg-type]
+    assert BusSettings(max_bytes=expected["REELWRIGHT_BUS_MAX_BYTES"]).max_bytes == 1 << 30
 
 
 def test_a_size_may_be_a_number(tmp_path: Path) -> None:
