@@ -25,6 +25,7 @@ from tests.support.clipmaker import Film, write_film
 from tests.support.commands import manifest_of
 from tests.support.damaged_files import joined
 from tests.support.scenes import scene
+from tests.support.transport_clock import PICTURE, SOUND, set_clock, wrapping
 from tests.support.unrestored_films import make_unrestored_film
 
 WRAP = Fraction(1 << 33, 90_000)
@@ -153,6 +154,61 @@ def test_a_wrap_alone_is_no_join(tmp_path: Path) -> None:
     assert {after - before for before, after in pairwise(steps)} == {3600}
 
 
+def _begun_at_a_wrap(path: Path, codec: str, first: int) -> Path:
+    """50 pictures and sound; those of `first` begin the file, behind a wrap of the clock, the others before it."""
+    late = {PICTURE: Fraction(0), SOUND: Fraction(0), first: Fraction(2, 5)}
+    shots = [(late[PICTURE] + Fraction(number, 25), scene(number, "yuv420p", 64, 48)) for number in range(50)]
+    write_film(path, Film(shots, codec=codec, options={"bf": "2"}, audio="mp2", audio_start=late[SOUND]))
+    wrapping(path, first=first, start=9000)
+    return path
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("first", [PICTURE, SOUND])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_streams_on_both_sides_of_a_wrap_stay_in_step(codec: str, first: int, tmp_path: Path) -> None:
+    """A file whose first packet lies behind a wrap of the clock that others lie in front of is one recording."""
+    source, same = (_begun_at_a_wrap(tmp_path / f"{name}.ts", codec, first) for name in ("wrapped", "same"))
+    wrapping(same, first=first, start=90_000 * 10)
+    info = probe(str(source))
+    assert [join.at_start for join in info.joins or ()] == [True]
+    assert (info.duration, info.notes) == (2.0, ())
+    film, other = (make_unrestored_film(path, "web", _folder(path.with_suffix(""))) for path in (source, same))
+    assert [picture.digest() for picture in film.pictures] == [picture.digest() for picture in other.pictures]
+    found, wanted = times_of(film.path), times_of(other.path)
+    shifts = [now - then for kind in wanted for now, then in zip(found[kind], wanted[kind], strict=True)]
+    assert max(shifts) - min(shifts) <= Fraction(2, 10_000)
+    outcomes = settle_outcomes(
+        film.result.streams, film.result.timed_streams, read_timeline(film.path).streams, film.result.shift
+    )
+    assert all(one.times and not one.times.continued and one.times.error <= one.times.tolerance for one in outcomes)
+
+
+@pytest.mark.parametrize("first", [PICTURE, SOUND])
+def test_a_join_behind_a_wrap_at_the_start(first: int, tmp_path: Path) -> None:
+    """Another recording follows at once on one that begins on both sides of a wrap, and a large file has the same."""
+    parts = [
+        _begun_at_a_wrap(tmp_path / "0.ts", "mpeg2video", first),
+        recording(tmp_path / "1.ts", 40, first=70, at=7200),
+    ]
+    info = probe(str(joined(*parts)))
+    assert [join.at_start for join in info.joins or ()] == [True, False]
+    assert abs(info.duration - 90 / 25) < 0.2
+    assert [note for note in info.notes if "another recording begins" in note] == list(info.notes)
+    bare = info.model_copy(update={"joins": None, "notes": ()})
+    assert with_recordings(bare) == info
+    film = make_unrestored_film(Path(info.location), "web", tmp_path)
+    found = times_of(film.path)
+    assert len(found["video"]) == 90
+    steps = {kind: max(after - before for before, after in pairwise(times)) for kind, times in found.items()}
+    assert steps["video"] < Fraction(1, 5)
+    assert steps["audio"] < Fraction(1, 5)
+
+
 def test_a_recording_without_sound_between_others_shifts_the_sound_behind_it(tmp_path: Path) -> None:
     """Sound that is missing in one recording is in step again in the next."""
     parts = [recording(tmp_path / f"{n}.ts", 30, audio="" if n == 1 else "mp2", first=40 * n) for n in range(3)]
@@ -205,7 +261,7 @@ def test_captions_stay_with_their_pictures_behind_a_join(tmp_path: Path) -> None
 def test_a_damaged_time_is_no_join(tmp_path: Path) -> None:
     """One packet with a time of its own far away leaves the clock of the others as it is."""
     source = recording(tmp_path / "whole.ts", 50, options={"bf": "0"})
-    _set_clock(source, picture=20, ticks=90_000 * 5000)
+    set_clock(source, picture=20, ticks=90_000 * 5000)
     assert probe(str(source)).joins == ()
 
 
@@ -214,7 +270,7 @@ def test_sound_whose_clock_goes_on_keeps_it(tmp_path: Path) -> None:
     source = recording(tmp_path / "whole.ts", 100, options={"bf": "0"})
     sound = times_of(source)["audio"]
     for picture in range(48, 100):
-        _set_clock(source, picture=picture, ticks=36_000 + 3600 * (picture - 48))
+        set_clock(source, picture=picture, ticks=36_000 + 3600 * (picture - 48))
     film = make_unrestored_film(source, "web", tmp_path)
     assert len(film.pictures) == 100
     found = times_of(film.path)
@@ -232,19 +288,3 @@ def test_a_file_that_was_too_large_for_probe_gets_its_joins_later(tmp_path: Path
     assert (found.joins, found.duration) == (info.joins, info.duration)
     assert set(found.notes) == set(info.notes)
     assert with_recordings(info) is info
-
-
-def _set_clock(path: Path, *, picture: int, ticks: int) -> None:
-    """Overwrites the time of the picture with this number in a transport stream (ISO/IEC 13818-1, 2.4.3.7)."""
-    data, number = bytearray(path.read_bytes()), -1
-    for at in range(0, len(data), 188):
-        pes = at + 4 + (1 + data[at + 4] if data[at + 3] & 0x20 else 0)
-        if not data[at + 1] & 0x40 or data[pes : pes + 4] != b"\0\0\1\xe0":
-            continue
-        number += 1
-        if number == picture:
-            for field in [9, 14] if data[pes + 7] & 0x40 else [9]:
-                low = ((ticks >> 15 & 0x7FFF) << 1 | 1) << 16 | (ticks & 0x7FFF) << 1 | 1
-                data[pes + field] = data[pes + field] & 0xF0 | ticks >> 29 & 0x0E | 1
-                data[pes + field + 1 : pes + field + 5] = low.to_bytes(4, "big")
-    path.write_bytes(data)

@@ -4,6 +4,9 @@ Transport and program streams have no header, so a file may hold several recordi
 own clock. Players play them through. As FFmpeg does (`ts_discontinuity_detect` in fftools/ffmpeg_demux.c), all streams
 get one offset from the join on, so that they stay in step. Other than there, the joins are found before anything else
 is read: a packet belongs to the recording in which it lies in the file, in whatever order the demuxer gives packets.
+
+The 33-bit clock of a recording may wrap. libavformat continues it by the file's first packet; where that lies behind
+the wrap, the times of other streams in front of it are far ahead, and are put right here.
 """
 
 from __future__ import annotations
@@ -20,7 +23,16 @@ from av.packet import Packet
 from av.stream import Stream
 
 from reelwright.media.container import open_source, packets
-from reelwright.media.joined_clock import STEP_AHEAD, STEP_BACK, WRAP, WRAP_MARGIN, WRAP_UNIT, decoding_time, join_notes
+from reelwright.media.joined_clock import (
+    STEP_AHEAD,
+    STEP_BACK,
+    WRAP,
+    WRAP_MARGIN,
+    WRAP_UNIT,
+    decoding_time,
+    join_notes,
+    unwrapped,
+)
 from reelwright.media.programmes import other_programmes, read_programmes
 from reelwright.media.source_info import ClockJoin, SourceInfo
 from reelwright.media.stream_choice import video_stream
@@ -37,7 +49,7 @@ class Recordings:
     """The recordings in a file.
 
     Attributes:
-        joins: where those behind the first one begin.
+        joins: where those behind the first one begin, and first of all the file's start if its clock wraps there.
         duration: of all pictures on the continued clock, in seconds; 0 without a join.
     """
 
@@ -79,9 +91,15 @@ def with_recordings(info: SourceInfo) -> SourceInfo:
     found = read_recordings(info.location, info.size)
     if not found.joins:
         return info.model_copy(update={"joins": ()})
-    frames = round(found.duration * info.video.average_rate)
-    update = {"duration": float(found.duration), "video": info.video.model_copy(update={"frames_estimate": frames})}
-    notes = (*info.notes, *join_notes(found.joins, info.video.start_pts * info.video.time_base))
+    video = info.video
+    start, frames = video.start_pts, round(found.duration * video.average_rate)
+    if found.joins[0].at_start:
+        start = unwrapped(start, round(found.joins[0].clock / video.time_base), video.time_base)
+    update = {
+        "duration": float(found.duration),
+        "video": video.model_copy(update={"frames_estimate": frames, "start_pts": start}),
+    }
+    notes = (*info.notes, *join_notes(found.joins, start * video.time_base))
     return info.model_copy(update={**update, "joins": found.joins, "notes": notes})
 
 
@@ -113,6 +131,8 @@ class _StreamClock:
         # Time of the first packet behind each jump of the picture, by the jump's number.
         self.behind: dict[int, int] = {}
         self.start = self.end = 0
+        # Whether the clock of the first recording wraps as libavformat gives it.
+        self.wraps = False
         self._last: int | None = None
         self._wrapped = self._packets = 0
 
@@ -136,12 +156,13 @@ class _StreamClock:
 
     def _followed(self, packet: Packet[Stream], decoded: int, shown: int, last: int) -> tuple[int, int]:
         """The packet's times without a wrap of the clock; notes a jump."""
-        margin = WRAP_MARGIN / self.unit
-        if self.jumps and self.unit == WRAP_UNIT and abs(decoded + self._wrapped - last + WRAP) < margin:
-            self._wrapped += WRAP
-        unwrapped = decoded + self._wrapped
-        if -STEP_BACK <= (unwrapped - last) * self.unit <= STEP_AHEAD:
-            return unwrapped, shown + self._wrapped
+        near = unwrapped(decoded, self.jumps[-1].start if self.jumps else self.start, self.unit)
+        if abs(near - last) * self.unit < WRAP_MARGIN:
+            self._wrapped = near - decoded
+            self.wraps |= near != decoded and not self.jumps
+        continued = decoded + self._wrapped
+        if -STEP_BACK <= (continued - last) * self.unit <= STEP_AHEAD:
+            return continued, shown + self._wrapped
         self._wrapped = self._packets = 0
         if self.jumps and self._returns(self.jumps[-1], decoded, last):
             self.end = self.jumps.pop().end
@@ -149,6 +170,27 @@ class _StreamClock:
             self.jumps.append(_Jump(packet.pos or 0, last=last, first=decoded, end=self.end, start=shown))
             self.end = shown
         return decoded, shown
+
+    def turns_to(self, start: int) -> int:
+        """Wraps of the clock between the first recording's start and a time of another stream, in the stream's unit."""
+        began = self.unit == WRAP_UNIT and self._last is not None
+        return round((start - self.start) / WRAP) if began else 0
+
+    def align(self, start: int) -> None:
+        """Brings the times of the first recording to the side of a wrap on which `start` is."""
+        wraps = self.turns_to(start) * WRAP
+        self.start += wraps
+        if self.jumps:
+            self.jumps[0].last += wraps
+            self.jumps[0].end += wraps
+        else:
+            self.end += wraps
+            self.behind = {number: time + wraps for number, time in self.behind.items()}
+
+    @property
+    def wrapped(self) -> int:
+        """What the last packet's times were moved by, for a wrap."""
+        return self._wrapped
 
     def _returns(self, jump: _Jump, decoded: int, last: int) -> bool:
         """Whether the clock is back where it was before the last jump: the times in between are damaged."""
@@ -173,11 +215,19 @@ def _clocks(container: InputContainer, location: str) -> tuple[_StreamClock, lis
             clock.add(packet)
             if clock is not picture and picture.jumps and (packet.pos or 0) > picture.jumps[-1].position:
                 time = packet.pts if packet.pts is not None else packet.dts
-                clock.behind.setdefault(len(picture.jumps) - 1, time or 0)
+                clock.behind.setdefault(len(picture.jumps) - 1, (time or 0) + clock.wrapped)
     return picture, [clock for clock in clocks.values() if clock is not picture]
 
 
 def _joins(picture: _StreamClock, sound: Sequence[_StreamClock], size: int) -> Iterator[ClockJoin]:
+    clocks = (picture, *sound)
+    if any(clock.wraps or clock.turns_to(picture.start) for clock in clocks):
+        # Near zero, as libavformat counts where a file's first packet lies in front of the wrap.
+        start = picture.start - round(picture.start / WRAP) * WRAP
+        for clock in clocks:
+            clock.align(start)
+        begin = start * picture.unit
+        yield ClockJoin(time=begin, clock=begin, offset=Fraction(0), positions={picture.index: 0})
     offset = Fraction(0)
     for number, jump in enumerate(picture.jumps):
         positions = {picture.index: jump.position}

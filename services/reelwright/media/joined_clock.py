@@ -57,23 +57,38 @@ class JoinedClock:
         if not reached:
             return False
         join, unit = self._joins[reached - 1], packet.time_base
-        offset, least = round(join.offset / unit), round((join.clock - WRAP_MARGIN) / unit)
+        offset, start = round(join.offset / unit), round(join.clock / unit)
         if packet.dts is not None:
-            packet.dts = _unwrapped(decoding_time(packet), least, unit) + offset
+            packet.dts = unwrapped(decoding_time(packet), start, unit) + offset
         if packet.pts is not None:
-            packet.pts = _unwrapped(packet.pts, least, unit) + offset
-        return reached != before
+            packet.pts = unwrapped(packet.pts, start, unit) + offset
+        return reached != before and not join.at_start
 
 
 def decoding_time(packet: Packet[StreamT]) -> int:
     """When a packet is decoded; its PTS where it has no DTS, or one that cannot belong to it; 0 for no time.
 
-    Where a stream states PTS alone, libavformat takes DTS from the packets before, in front of a join too.
+    Where a stream states PTS alone, libavformat takes DTS from the packets before, in front of a join too. A wrap of
+    the clock may lie between DTS and PTS.
     """
     pts, dts = packet.pts, packet.dts
     if pts is None or dts is None:
         return (pts if dts is None else dts) or 0
+    if packet.time_base == WRAP_UNIT:
+        dts += round((pts - dts) / WRAP) * WRAP
     return dts if -STEP_BACK <= (pts - dts) * packet.time_base <= STEP_AHEAD else pts
+
+
+def unwrapped(time: int, start: int, unit: Fraction) -> int:
+    """A time of the 33-bit clock, on a clock that goes on from a little before a recording's start; others as they are.
+
+    Args:
+        time: as the file states it, in `unit`.
+        start: of the recording's picture, likewise.
+        unit: of the stream, in seconds.
+    """
+    least = start - WRAP_MARGIN * WRAP_UNIT.denominator
+    return least + (time - least) % WRAP if unit == WRAP_UNIT else time
 
 
 def join_notes(joins: Sequence[ClockJoin], start: Fraction) -> Iterator[str]:
@@ -83,6 +98,7 @@ def join_notes(joins: Sequence[ClockJoin], start: Fraction) -> Iterator[str]:
         joins: of a file.
         start: time of its first picture, from which people count.
     """
+    joins = [join for join in joins if not join.at_start]
     for join in joins[:_MOST_NOTES]:
         yield (
             f"another recording begins at {timestamp(join.time - start)}, where the clock goes to "
@@ -90,7 +106,3 @@ def join_notes(joins: Sequence[ClockJoin], start: Fraction) -> Iterator[str]:
         )
     if len(joins) > _MOST_NOTES:
         yield f"{len(joins) - _MOST_NOTES} more recordings follow in the same way"
-
-
-def _unwrapped(time: int, least: int, unit: Fraction) -> int:
-    return time + WRAP if time < least and unit == WRAP_UNIT else time

@@ -146,6 +146,9 @@ class Chapter(DocumentValue):
 class ClockJoin(DocumentValue):
     """Where a file goes on with another recording, whose clock starts over or is hours ahead.
 
+    A file's first one may be at its start, with the offset 0: no other recording begins there, but some of the times
+    lie in front of a wrap of the 33-bit clock and some behind it.
+
     Attributes:
         time: when the recording begins on the continued clock, in seconds.
         clock: when it begins on its own clock, in seconds.
@@ -158,6 +161,11 @@ class ClockJoin(DocumentValue):
     clock: Rational
     offset: Rational
     positions: dict[int, int]
+
+    @property
+    def at_start(self) -> bool:
+        """Whether it is at the file's start, for a wrap of the clock alone."""
+        return not any(self.positions.values())
 
 
 class SourceInfo(DocumentValue):
