@@ -223,10 +223,10 @@ def _joins(picture: _StreamClock, sound: Sequence[_StreamClock], size: int) -> I
     clocks = (picture, *sound)
     if any(clock.wraps or clock.turns_to(picture.start) for clock in clocks):
         # Near zero, as libavformat counts where a file's first packet lies in front of the wrap.
-        start = picture.start - round(picture.start / WRAP) * WRAP
+        near = picture.start - round(picture.start / WRAP) * WRAP
         for clock in clocks:
-            clock.align(start)
-        begin = start * picture.unit
+            clock.align(near)
+        begin = near * picture.unit
         yield ClockJoin(time=begin, clock=begin, offset=Fraction(0), positions={picture.index: 0})
     offset = Fraction(0)
     for number, jump in enumerate(picture.jumps):
