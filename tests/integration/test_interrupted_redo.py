@@ -175,6 +175,7 @@ def test_a_film_that_was_replaced_during_a_redo_stays(tmp_path: Path) -> None:
 
 def test_a_film_that_is_not_there_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A name that was mistyped is refused before anything is written."""
-    redo(tmp_path / "none" / "film.mp4", code=2)
-    assert "no such file" in capsys.readouterr().err
+    for name in ("none/film.mp4", "long" * 80):
+        redo(tmp_path / name, code=2)
+        assert "no such file" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -84,6 +84,26 @@ def test_a_source_in_the_place_of_a_report_is_not_replaced(
     assert "is the source itself" in line
 
 
+@pytest.mark.parametrize("command", ["restore", "age"])
+def test_an_output_in_a_store_is_refused_and_an_address_of_a_file_taken(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line says what to do for a store; `file://` is a path, of the source as of the output."""
+    source = copied(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    line = refused(capfd, tmp_path, command, source, "-o", "s3://bucket/out.mp4")
+    assert "s3://bucket/out.mp4: not on a disk of this machine; " in line
+    assert "submit" in line or command == "age"
+    assert run([command, f"file://{source}", "-o", f"file://{tmp_path}/out.mp4"]) == 0
+    assert (tmp_path / "out.mp4").is_file()
+
+
+def test_an_address_of_a_file_without_an_output(tmp_path: Path) -> None:
+    """The film goes beside the source, as it does for a path."""
+    assert run(["restore", f"file://{copied(tmp_path)}"]) == 0
+    assert run(["verify", str(tmp_path / "film.restored.mp4")]) == 0
+
+
 def test_age_replaces_a_file_only_when_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """An existing output of `age` needs `--overwrite`."""
     source, output = copied(tmp_path), tmp_path / "old.mp4"

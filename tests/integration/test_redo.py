@@ -249,7 +249,7 @@ def test_a_film_with_captions_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     ("key", "value", "said"),
     [
         ("version", "0.0.1", "made by version 0.0.1"),
-        ("toolchains", ["plan-0"], "made with other versions of the libraries"),
+        ("toolchains", ["plan-0"], "made with plan-0, this is plan-"),
         ("engine", "torch-1", "made with engine torch-1"),
         ("film_sha256", "00", "not the film of its manifest"),
     ],
@@ -263,3 +263,27 @@ def test_a_film_of_another_version_is_refused(
     manifest.write_text(json.dumps({**manifest_of(film), key: value}))
     redo(film, 1, "grain.keep=1", code=2)
     assert said in capsys.readouterr().err
+
+
+def test_only_what_differs_is_said_of_a_toolchain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A film of other plan rules alone: the line names them, and no library."""
+    film = copied(restored("web"), tmp_path)
+    (made,) = manifest_of(film)["toolchains"]
+    rules, _, libraries = made.partition(" ")
+    manifest = film.with_name(f"{film.name}.manifest.json")
+    manifest.write_text(json.dumps({**manifest_of(film), "toolchains": [f"plan-0 {libraries}"]}))
+    redo(film, 1, "grain.keep=1", code=2)
+    assert f"made with plan-0, this is {rules}; restore the film again" in capsys.readouterr().err
+
+
+def test_a_film_may_be_named_by_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of a file of this machine is taken; a store is refused, and no folder of its name is made."""
+    film = copied(restored("web"), tmp_path)
+    assert run(["redo", f"file://{film}", "--shot", "1", "--set", "grain.keep=1"]) == 0
+    (empty := tmp_path / "empty").mkdir()
+    monkeypatch.chdir(empty)
+    assert run(["redo", "s3://bucket/film.mp4", "--shot", "1", "--set", "grain.keep=1"]) == 2
+    assert "not on a disk of this machine; copy the film" in capsys.readouterr().err
+    assert not list(empty.iterdir())

@@ -112,7 +112,7 @@ def default_engine() -> Engine:
 
 def request_for(source: Path, output: Path, **recipe: object) -> RunRequest:
     """A request for a film, as the command line makes it."""
-    return make_job(str(source), output, recipe=Recipe(**recipe), engine="auto", threads=1).request
+    return make_job(str(source), str(output), recipe=Recipe(**recipe), engine="auto", threads=1).request
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from reelwright.cli.output import print_notice
 
 def command(
     source: Annotated[str, typer.Argument(metavar="IN", help="A clean film.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the aged film goes (.mp4).")],
+    output: Annotated[str, typer.Option("-o", "--output", help="Where the aged film goes (.mp4).")],
     preset: Annotated[str, typer.Option(help="print-1940, print-1910 or tv-1970.")] = "print-1940",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random damage.")] = 0,
     shrink: Annotated[int, typer.Option(min=1, max=4, help="Divides width and height.")] = 2,
@@ -20,6 +19,8 @@ def command(
 ) -> None:
     """Make a clean film look like an old print."""
     from reelwright.aging.film import age_film
+    from reelwright.store.location import local_path
 
-    frames = age_film(source, output, preset, seed=seed, shrink=shrink, overwrite=overwrite)
+    path = local_path(output, "copy the aged film to the store afterwards")
+    frames = age_film(source, path, preset, seed=seed, shrink=shrink, overwrite=overwrite)
     print_notice(f"aged    {output}  {frames} frames, {preset}")

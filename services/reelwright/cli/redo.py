@@ -9,11 +9,11 @@ import typer
 
 from reelwright.cli.options import EngineOption
 from reelwright.cli.output import print_notice
-from reelwright.titles.errors import Interrupted
+from reelwright.titles.errors import InputError, Interrupted
 
 
 def command(
-    film: Annotated[Path, typer.Argument(metavar="FILM", help="A restored film; its manifest lies beside it.")],
+    film: Annotated[str, typer.Argument(metavar="FILM", help="A restored film; its manifest lies beside it.")],
     shot: Annotated[int, typer.Option("--shot", help="The shot, counted from 1; `reelwright qc` lists them.")],
     assign: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting of the shot, e.g. tone.glare=0.2.")
@@ -27,15 +27,17 @@ def command(
     from reelwright.ledger.delivery import credentials_location
     from reelwright.ledger.report.formatting import qc_sentence
     from reelwright.local.redo import redo_shot
+    from reelwright.store.location import local_path
 
+    path = local_path(film, "copy the film, its manifest and its report to a disk", InputError)
     signing = configured_signing()
     try:
-        with ProgressDisplay(film.name) as display:
-            manifest = redo_shot(film, shot, assign, engine=engine, threads=threads, on_progress=display.update)
+        with ProgressDisplay(path.name) as display:
+            manifest = redo_shot(path, shot, assign, engine=engine, threads=threads, on_progress=display.update)
     except KeyboardInterrupt:
         raise Interrupted("stopped; the film is as it was") from None
     print_notice(f"shot {shot} of {film}: {qc_sentence(manifest.shots[shot - 1])}")
     if signing is not None:
-        print_notice(f"credentials  {sign_film(str(film), signing)}")
-    elif Path(credentials := credentials_location(str(film))).exists():
+        print_notice(f"credentials  {sign_film(str(path), signing)}")
+    elif Path(credentials := credentials_location(str(path))).exists():
         print_notice(f"{credentials} is of the former film: sign it again with `reelwright sign`")

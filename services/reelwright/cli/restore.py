@@ -14,7 +14,7 @@ from reelwright.titles.errors import Interrupted
 
 def command(
     source: Annotated[str, typer.Argument(metavar="IN", help="The film.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where the restored film goes.")] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="Where the restored film goes.")] = None,
     recipe: RecipeOption = "faithful",
     scale: ScaleOption = None,
     profile: ProfileOption = None,

@@ -6,6 +6,7 @@ The film comes first: from then on the next caller moves the rest. The manifest 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ from reelwright.ledger.segments import file_sha256
 from reelwright.store.failures import output_error
 from reelwright.store.local import move_durably
 from reelwright.store.location import open_location
+from reelwright.titles.errors import InputError
 
 
 def redo_folder(film: Path) -> Path:
     """The folder beside a film in which the new one is made; the files in it have the names of the film's."""
-    return film.with_name(f".{film.name}.redo")
+    return film.parent / f".{film.name}.redo"
 
 
 @contextmanager
@@ -58,10 +60,11 @@ def finish_replacement(film: str) -> None:
     """Finishes the replacement of a film that was interrupted; does nothing, and writes nothing, when there was none.
 
     Raises:
+        InputError: that is no location.
         OutputError: the folder of the film cannot be written.
         UnavailableError: the disk is full.
     """
-    location = open_location(film)
+    location = open_location(film, InputError)
     if location.local and is_half_replaced(Path(location.path)):
         with film_lock(film):
             pass
@@ -70,10 +73,9 @@ def finish_replacement(film: str) -> None:
 def is_half_replaced(film: Path) -> bool:
     """Whether a new film is in its place and its report or manifest is not."""
     draft = redo_folder(film) / film.name
-    manifest = Path(manifest_location(str(draft)))
-    # The file of the film last, which is long: the first two say no of almost every film.
+    # The film last, which takes long to read: the first say no of almost every film.
     return (
-        manifest.is_file()
+        os.path.isfile(manifest_location(str(draft)))  # noqa: PTH113 - it accepts names that are too long
         and not draft.exists()
         and film.is_file()
         and file_sha256(film) == read_manifest(str(draft)).film_sha256

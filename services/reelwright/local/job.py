@@ -14,10 +14,12 @@ from reelwright.media.fingerprint import source_fingerprint
 from reelwright.media.profiles import profile_spec
 from reelwright.restoration.engine_factory import engine_identity
 from reelwright.restoration.models import ModelFile, resolve_model
-from reelwright.store.location import absolute_location, open_location
+from reelwright.store.location import absolute_location, local_path, open_location
 from reelwright.titles.errors import InputError, OutputError
 from reelwright.titles.recipe import Recipe
 from reelwright.titles.request import RunRequest
+
+_TO_A_STORE = "`reelwright restore` writes to a disk of this machine; use `reelwright submit` for a store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +68,24 @@ class RestorationJob:
             self.ledger.rmdir()
 
 
-def make_job(source: str, output: Path | None, *, recipe: Recipe, engine: str, threads: int | None) -> RestorationJob:
+def make_job(source: str, output: str | None, *, recipe: Recipe, engine: str, threads: int | None) -> RestorationJob:
     """Resolves what a person asks for into a job. Writes nothing.
 
     Raises:
         InputError: no such source.
         ModelError: no such model, or the engine cannot run it.
-        OutputError: see `client.request.check_output`.
+        OutputError: the output is not on a disk of this machine; or see `client.request.check_output`.
     """
     # The manifest keeps it: `redo` may be called from another folder.
     named, source = source, absolute_location(source, InputError)
     fingerprint = source_fingerprint(source)
-    output = output or _default_output(named, profile_spec(recipe.profile).suffix)
-    check_output(source, str(output), recipe.profile)
+    suffix = profile_spec(recipe.profile).suffix
+    path = _default_output(named, suffix) if output is None else local_path(output, _TO_A_STORE)
+    check_output(source, str(path), recipe.profile)
     model = resolve_model(recipe.model)
     threads = threads or os.cpu_count() or 1
     request = title_request(
-        source, str(output), recipe=recipe, model=model, engine=engine_identity(engine, model), fingerprint=fingerprint
+        source, str(path), recipe=recipe, model=model, engine=engine_identity(engine, model), fingerprint=fingerprint
     )
     return RestorationJob(request, model, engine, threads)
 
@@ -90,4 +93,5 @@ def make_job(source: str, output: Path | None, *, recipe: Recipe, engine: str, t
 def _default_output(source: str, suffix: str) -> Path:
     if not open_location(source, InputError).local:
         raise OutputError("the output needs a name", source, "give one with -o")
-    return Path(source).with_name(f"{Path(source).stem}.restored{suffix}")
+    path = local_path(source, "")
+    return path.with_name(f"{path.stem}.restored{suffix}")

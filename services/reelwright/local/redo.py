@@ -6,6 +6,7 @@ their other frames by the recipe that made them, and must come out as the manife
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -77,7 +78,7 @@ def redo_shot(
         UnavailableError: a disk is full.
     """
     # Before the lock, which would make the folder of a name that was mistyped.
-    if not film.is_file():
+    if not os.path.isfile(film):  # noqa: PTH113 - unlike Path.is_file, it accepts names that are too long
         raise InputError("no such file", str(film), "give a film on a disk of this machine")
     lock = film.with_name(f".{film.name}.redo.lock")
     with run_lock(lock):
@@ -101,7 +102,7 @@ def _redone(
     check_shot(manifest, str(film), shot)
     recipes = shot_recipes(manifest, shot - 1, settings)
     _check_film(film, manifest)
-    job = make_job(_source(film, manifest), film, recipe=manifest.recipe, engine=engine, threads=threads)
+    job = make_job(_source(film, manifest), str(film), recipe=manifest.recipe, engine=engine, threads=threads)
     _check_maker(film, manifest, fingerprint=job.request.fingerprint, engine=job.request.engine)
     manifest = manifest.model_copy(
         update={"source": manifest.source.model_copy(update={"location": job.request.source})}
@@ -158,10 +159,18 @@ def _check_maker(film: Path, manifest: Manifest, *, fingerprint: str, engine: st
     if manifest.version != reelwright.__version__:
         made = f"made by version {manifest.version}, this is {reelwright.__version__}"
         raise InputError(made, str(film), remedy)
-    if manifest.toolchains != (toolchain_identity(manifest.recipe.profile),):
-        raise InputError("made with other versions of the libraries", str(film), remedy)
+    present = toolchain_identity(manifest.recipe.profile)
+    if manifest.toolchains != (present,):
+        raise InputError(_difference(manifest.toolchains, present), str(film), remedy)
     if manifest.engine != engine:
         raise InputError(f"made with engine {manifest.engine}, this is {engine}", str(film), remedy)
+
+
+def _difference(toolchains: tuple[str, ...], present: str) -> str:
+    """In which parts the toolchains of a film are not the present one: plan rules, a library, an encoder."""
+    made = dict.fromkeys(part for each in toolchains if each != present for part in each.split())
+    others = " ".join(part for part in made if part not in present.split())
+    return f"made with {others or 'unknown libraries'}, this is {' '.join(p for p in present.split() if p not in made)}"
 
 
 def _assembled(film: Path, draft: Path, title: TitleRecord, made: RedoneSegments) -> FilmFacts:
