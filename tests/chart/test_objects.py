@@ -120,6 +120,17 @@ def test_a_pool_has_its_gpu() -> None:
     assert claim["containers"][0]["resources"]["claims"] == [{"name": "gpu"}]
 
 
+def test_a_pool_may_have_a_number_as_its_name() -> None:
+    """Labels, variables and the trigger of a pool `1` have texts, which Kubernetes asks for."""
+    made = objects(*GIVEN, "--set=autoscaling.type=keda", '--set-json=pools=[{"name":"1"}]')
+    for document in made:
+        if not document["apiVersion"].startswith(_OWN_API):
+            kubernetes_validate.validate(document, _VERSIONS[-1], strict=True)
+    (trigger,) = find(made, "ScaledObject", "inference-1")["spec"]["triggers"]
+    assert trigger["metadata"]["pool"] == "1"
+    assert environment(pods(made)["Deployment film-inference-1"])["REELWRIGHT_INFERENCE_POOL"] == "1"
+
+
 def test_a_pool_has_time_for_its_batches() -> None:
     """The time to stop follows from the time of a batch, and is longer than what the worker takes for itself."""
     made = pods(objects(*GIVEN, *_GPU))["Deployment film-inference-h100"]

@@ -23,10 +23,10 @@ release's name there is one way to split NAMESPACE-RELEASE; of others, and of th
 {{/* Labels that select the pods of a component. Arguments: root, component, and pool for a pool. */}}
 {{- define "reelwright.selector" -}}
 app.kubernetes.io/name: reelwright
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .pool }}
-reelwright.io/pool: {{ .name }}
+reelwright.io/pool: {{ .name | quote }}
 {{- end }}
 {{- end -}}
 
