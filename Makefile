@@ -55,7 +55,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.local $(VENV)/.cluster
 
 demo: $(VENV)/.local  ## age a clip to a 1940s print, restore it, show both side by side; FILM=my.mp4 restores yours
-	$(BIN)/python -m scripts.demo $(FILM)
+	$(BIN)/python -m scripts.demo $(if $(FILM),'$(subst ','\'',$(FILM))')
 
 up: $(VENV)/.cluster  ## a cluster here: broker, store, one of each role; Ctrl-C stops it
 	$(BIN)/python -m scripts.up

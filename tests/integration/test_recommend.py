@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from fractions import Fraction
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_a_film_of_a_few_frames_is_measured_whole(frames: int, tmp_path: Path) -
     shots = [(Fraction(number, 25), scene(number, "yuv420p", 64, 48)) for number in range(frames)]
     write_film(source, Film(shots, options={"bf": "2"}))
     assert measure_film(probe(str(source))).frames == frames
+
+
+def test_the_command_can_be_typed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The printed command names the film as one argument, whatever its name begins with."""
+    monkeypatch.chdir(tmp_path)
+    write_film(Path("-my film.mp4"), Film([(Fraction(0), scene(0, "yuv420p", 64, 48))]))
+    assert run(["recommend", "--", "-my film.mp4"]) == 0
+    command = shlex.split(capsys.readouterr().out.splitlines()[0])
+    assert command[:3] == ["reelwright", "restore", "./-my film.mp4"]
 
 
 @pytest.mark.parametrize("name", ["chaplin", "bikes"])

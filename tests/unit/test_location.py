@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import pytest
 
 from reelwright.ledger.delivery import check_destination
 from reelwright.store.folder import parent_folder
-from reelwright.store.location import open_location, same_object
+from reelwright.store.location import open_location, same_object, shell_argument
 from reelwright.titles.errors import OutputError
 from tests.support.ledgers import request_of
 
@@ -134,3 +135,11 @@ def test_the_ledger_is_known_under_every_name(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="is inside the ledger"):
             check_destination(request_of(output=f"{tmp_path}/{output}"), str(tmp_path / "ledger"))
     check_destination(request_of(output=f"{tmp_path}/film.mp4"), str(tmp_path / "ledger"))
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "-dash.mp4", "my film.mp4", "it's $HOME.mp4", "s3://films/a b.mp4"])
+def test_a_location_in_a_printed_command_is_one_argument(name: str) -> None:
+    """A shell gives back the location, and no option: a path that begins with a hyphen is one of the folder."""
+    (found,) = shlex.split(shell_argument(name))
+    assert found.removeprefix("./") == name
+    assert not found.startswith("-")

@@ -10,7 +10,7 @@ from reelwright.cli.output import print_notice
 
 
 def command(
-    source: Annotated[str, typer.Argument(metavar="IN", help="A clean film.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A clean film.")],
     output: Annotated[str, typer.Option("-o", "--output", help="Where the aged film goes (.mp4).")],
     preset: Annotated[str, typer.Option(help="print-1940, print-1910 or tv-1970.")] = "print-1940",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random damage.")] = 0,

@@ -12,12 +12,14 @@ from reelwright.cli.output import print_notice, print_result
 
 
 def command(
-    one: Annotated[str, typer.Argument(metavar="A", help="A restored film; its manifest lies beside it.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another restoration of the same source.")],
-    most: Annotated[
+    one: Annotated[str, typer.Argument(metavar="FILM", help="A restored film; its manifest lies beside it.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="Another restoration of the same source.")],
+    tolerance: Annotated[
         float | None,
         typer.Option(
-            "--most", metavar="LEVELS", help="Exit code 1 when a shot of B departs so much further from the source."
+            "--tolerance",
+            metavar="LEVELS",
+            help="Exit code 1 when a shot of OTHER departs further from the source than FILM's by more than this.",
         ),
     ] = None,
     report: Annotated[
@@ -56,8 +58,8 @@ def command(
     if page is not None:
         write_report(one, other, page)
         print_notice(f"report  {report}")
-    further = [shot for shot in shots if most is not None and shot.further > most]
+    further = [shot for shot in shots if tolerance is not None and shot.further > tolerance]
     if further:
         numbers = ", ".join(str(shot.number) for shot in further)
-        print_notice(f"{other} departs over {most:g} levels further from the source in shot {numbers}")
+        print_notice(f"{other} departs over {tolerance:g} levels further from the source in shot {numbers}")
         raise typer.Exit(1)

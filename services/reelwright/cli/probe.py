@@ -11,7 +11,7 @@ from reelwright.cli.output import print_result
 
 
 def command(
-    source: Annotated[str, typer.Argument(metavar="IN", help="The film.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The film.")],
     recipe: RecipeOption = "faithful",
     assign: SetOption = None,
     as_json: JsonOption = False,

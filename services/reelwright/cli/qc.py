@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ from reelwright.titles.errors import UserError
 
 def command(
     film: Annotated[str, typer.Argument(metavar="FILM", help="A restored film; its manifest lies beside it.")],
-    most: Annotated[int, typer.Option("--most", min=1, help="List at most so many shots.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="List at most so many shots.")] = 20,
     shot: Annotated[int | None, typer.Option("--shot", help="The shot to accept, counted from 1.")] = None,
     accept: Annotated[
         str | None,
@@ -30,6 +29,7 @@ def command(
     from reelwright.ledger.manifest_file import read_manifest
     from reelwright.ledger.report.certificate import worst_shots
     from reelwright.ledger.report.formatting import judgement_of, qc_sentence
+    from reelwright.store.location import shell_argument
 
     if (shot is None) != (accept is None):
         raise UserError("--shot and --accept belong together", "reelwright qc", "give both, or neither")
@@ -42,7 +42,7 @@ def command(
     if c2pa:
         print_result(json.dumps(definition(manifest), indent=2))
         return
-    worst = worst_shots(manifest, most)
+    worst = worst_shots(manifest, limit)
     if as_json:
         shots = [{"shot": each.number, "at": each.at, **each.shot.model_dump(mode="json")} for each in worst]
         print_result(json.dumps(shots, indent=2))
@@ -53,5 +53,5 @@ def command(
         judged = judgement_of(manifest, each.number)
         print_result(f"shot {each.number:<5} {each.at}  {qc_sentence(each.shot)}{f', {judged}' if judged else ''}")
     if worst:
-        again = f"reelwright redo {shlex.quote(film)} --shot {worst[0].number} --set KEY=VALUE"
+        again = f"reelwright redo {shell_argument(film)} --shot {worst[0].number} --set KEY=VALUE"
         print_status(f"restore a shot again: {again}")

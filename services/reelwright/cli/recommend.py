@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated
 
 import typer
@@ -12,19 +11,20 @@ from reelwright.cli.output import print_result
 
 
 def command(
-    source: Annotated[str, typer.Argument(metavar="FILM", help="The film.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The film.")],
     as_json: JsonOption = False,
 ) -> None:
     """Measure samples of a film, and say which recipe and settings suit it, and why."""
     from reelwright.local.film_measurement import measure_film
     from reelwright.local.recommendation import recommend
     from reelwright.media.probe import probe
+    from reelwright.store.location import shell_argument
 
     found = recommend(measure_film(probe(source)))
     if as_json:
         print_result(found.model_dump_json(indent=2))
         return
     settings = "".join(f" --set {key}={value}" for key, value in found.settings.items())
-    print_result(f"reelwright restore {shlex.quote(source)} --recipe {found.recipe}{settings}")
+    print_result(f"reelwright restore {shell_argument(source)} --recipe {found.recipe}{settings}")
     for reason in found.reasons:
         print_result(f"  {reason}")

@@ -13,7 +13,7 @@ from reelwright.titles.errors import Interrupted
 
 
 def command(
-    source: Annotated[str, typer.Argument(metavar="IN", help="The film.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The film.")],
     output: Annotated[str | None, typer.Option("-o", "--output", help="Where the restored film goes.")] = None,
     recipe: RecipeOption = "faithful",
     scale: ScaleOption = None,

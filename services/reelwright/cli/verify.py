@@ -10,7 +10,7 @@ from reelwright.cli.output import print_notice
 
 
 def command(
-    film: Annotated[str, typer.Argument(metavar="OUT", help="A restored film; its manifest lies beside it.")],
+    film: Annotated[str, typer.Argument(metavar="FILM", help="A restored film; its manifest lies beside it.")],
 ) -> None:
     """Check a restored film against its manifest; exit code 0 when all of it holds, 1 when not."""
     from reelwright.ledger.verify import verify

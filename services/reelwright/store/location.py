@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,3 +224,11 @@ def _file_system(protocol: str, where: str, kind: type[UserError]) -> AbstractFi
         # botocore retries already; both together would multiply the time until a dead store is detected.
         fs.retries = 1
     return fs
+
+
+def shell_argument(location: str) -> str:
+    """A path or URL as a person types it into a shell, in a command that is printed for them.
+
+    A path that begins with a hyphen would be read as an option.
+    """
+    return shlex.quote(f"./{location}" if location.startswith("-") else location)

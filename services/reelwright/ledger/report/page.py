@@ -23,6 +23,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.timestamp import time_span, timestamp
 from reelwright.store.failures import output_error
 from reelwright.store.folder import parent_folder
+from reelwright.store.location import shell_argument
 from reelwright.store.scratch import scratch_folder
 
 # With more shots the pictures would be too small to judge, so only evenly spaced shots are shown.
@@ -93,13 +94,15 @@ def with_judgements(page: str, manifest: Manifest) -> str | None:
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("reelwright.ledger.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["shell_argument"] = shell_argument
+    return environment
 
 
 def _page(
