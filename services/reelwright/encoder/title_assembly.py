@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path, PurePath
 
 from reelwright.ledger.film_facts import FilmFacts
@@ -23,7 +24,7 @@ from reelwright.media.finished_film import FilmTimeline, read_timeline
 from reelwright.media.held_files import held
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
-from reelwright.media.stream_times import settle_outcomes
+from reelwright.media.stream_times import check_places, settle_outcomes
 from reelwright.media.tags import lost_tags
 from reelwright.store.scratch import scratch_folder
 from reelwright.telemetry import metrics
@@ -110,8 +111,13 @@ def film_facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: Assemble
         end: the totals of its plan.
         assembled: what was made.
         seconds: that it took.
+
+    Raises:
+        InternalError: a stream is far from its place in the film.
     """
     timeline = read_timeline(path)
+    streams = settle_outcomes(assembled.streams, assembled.timed_streams, timeline.streams, assembled.shift)
+    check_places(streams, (timeline.pts[-1] - timeline.pts[0]) * timeline.time_base if timeline.pts else Fraction(0))
     return FilmFacts(
         name=PurePath(title.request.output).name,
         sha256=file_sha256(path),
@@ -122,7 +128,7 @@ def film_facts(path: Path, title: TitleRecord, end: PlanEnd, assembled: Assemble
         time_base=timeline.time_base,
         pts=timeline.pts,
         lossless=profile_spec(title.request.recipe.profile).lossless,
-        streams=settle_outcomes(assembled.streams, assembled.timed_streams, timeline.streams, assembled.shift),
+        streams=streams,
         chapters=assembled.chapters,
         seconds={"assemble": seconds},
         notes=(*end.notes, *assembled.notes, *_container_losses(title, assembled, timeline)),

@@ -14,6 +14,7 @@ from av.stream import Stream
 
 from reelwright.media.stream_outcome import StreamOutcome, StreamTimes
 from reelwright.media.tags import lost_tags
+from reelwright.titles.errors import InternalError
 
 # A converted stream is cut into other packets. Its first one may lie a codec's delay early and its last one may be
 # filled up: two frames of AAC, the longest there are here.
@@ -116,6 +117,22 @@ def settle_outcomes(
         }
         settled.append(outcome.model_copy(update=update))
     return tuple(settled)
+
+
+def check_places(outcomes: Sequence[StreamOutcome], length: Fraction) -> None:
+    """Checks that no stream lies apart from its place in a film by more than what damage within it explains.
+
+    Args:
+        outcomes: settled.
+        length: of the film's picture, in seconds.
+
+    Raises:
+        InternalError: one is further from its place than the film and the stream last together.
+    """
+    for one in outcomes:
+        times = one.times
+        if times and times.error > times.tolerance + length + times.source_last - times.source_first:
+            raise InternalError(f"{one.kind} stream {one.index} is {times.error:.0f} s from its place in the film")
 
 
 def _without_unplayed(
