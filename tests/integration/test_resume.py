@@ -132,13 +132,14 @@ def test_a_restoration_killed_again_and_again_arrives(tmp_path: Path) -> None:
     check(output)
 
 
-def test_an_interrupted_restoration_says_so_and_goes_on(tmp_path: Path) -> None:
-    """Ctrl-C ends with 130 and one line, and the next run keeps the committed segments."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_restoration_says_so_and_goes_on(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C or SIGTERM ends with 130 and one line, and the next run keeps the committed segments."""
     output = tmp_path / "out.mp4"
     total = undisturbed().segments
     process = start("restore", uneven_film(*SHOTS), "-o", output, *OPTIONS)
     assert wait_until(lambda: len(records(tmp_path)) >= 1, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     said, complained = process.communicate()
     assert process.returncode == 130
     assert said == ""

@@ -192,7 +192,7 @@ def test_a_killed_writer_leaves_whole_documents(tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from reelwright.ledger.locks import run_lock
+from reelwright.store.locks import run_lock
 with run_lock(Path(sys.argv[1]), lambda: print("waiting", flush=True)):
     print("held", flush=True)
     sys.stdin.read()

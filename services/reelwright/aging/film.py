@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -21,7 +22,9 @@ from reelwright.media.profiles import profile_spec
 from reelwright.media.reader import FrameReader
 from reelwright.media.source_info import SourceInfo
 from reelwright.store.failures import output_error
+from reelwright.store.locks import run_lock
 from reelwright.store.output_guard import guard_output, refuse_existing
+from reelwright.store.scratch import known_scratch_folder
 from reelwright.titles.errors import OutputError
 from reelwright.titles.recipe import Recipe
 
@@ -30,7 +33,16 @@ _RATE = {"preset": "veryfast", "crf": "24"}
 _TARGET = pixel_format("yuv420p")
 
 
-def age_film(source: str, output: Path, preset: str, *, seed: int, shrink: int, overwrite: bool = False) -> int:
+def age_film(
+    source: str,
+    output: Path,
+    preset: str,
+    *,
+    seed: int,
+    shrink: int,
+    overwrite: bool = False,
+    on_frame: Callable[[], None] = lambda: None,
+) -> int:
     """Writes an aged copy of a film as H.264 in MP4.
 
     Args:
@@ -40,6 +52,7 @@ def age_film(source: str, output: Path, preset: str, *, seed: int, shrink: int, 
         seed: of the random damage; the same seed gives the same file.
         shrink: divides width and height; both are rounded down to even numbers.
         overwrite: replace a file at the output.
+        on_frame: called after each frame.
 
     Returns:
         The number of frames.
@@ -59,21 +72,36 @@ def age_film(source: str, output: Path, preset: str, *, seed: int, shrink: int, 
     film = _format(info, shrink)
     ager = Ager(damage, seed, film.width, film.height)
     spec = dataclasses.replace(profile_spec("web"), options=_RATE)
+    lock = output.with_name(f".{output.name}.age.lock")
     try:
-        with tempfile.TemporaryDirectory(prefix=".reelwright-age-", dir=output.parent) as folder:
-            segment, draft = Path(folder) / "segment.mkv", Path(folder) / "film.mp4"
+        with (
+            run_lock(lock),
+            _removed(lock),
+            known_scratch_folder(output.with_name(f".{output.name}.age"), lambda: False) as folder,
+        ):
+            segment, draft = folder / "segment.mkv", folder / "film.mp4"
             encoder = SegmentEncoder(segment, spec, film)
             frames = []
             for frame in FrameReader(info, Recipe(bars="ignore")):
                 small = _small(frame.picture, film)
                 encoder.add(Picture(_TARGET.name, film.width, film.height, ager.age(frame.index, small)))
                 frames.append(frame.record)
+                on_frame()
             encoder.finish()
             assemble_film(draft, [SegmentInput(segment, frames)], source=info, spec=spec, film=film)
             draft.replace(output)
     except OSError as error:
         raise output_error(error, str(output)) from None
     return len(frames)
+
+
+@contextmanager
+def _removed(lock: Path) -> Iterator[None]:
+    """Removes a lock's file while the lock is held, at the end of a `with` block."""
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
 
 
 def _format(info: SourceInfo, shrink: int) -> FilmFormat:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from reelwright.cli.interrupts import check_interrupted, interruptible
 from reelwright.cli.output import print_notice
 
 
@@ -22,5 +23,8 @@ def command(
     from reelwright.store.location import local_path
 
     path = local_path(output, "copy the aged film to the store afterwards")
-    frames = age_film(source, path, preset, seed=seed, shrink=shrink, overwrite=overwrite)
+    with interruptible("stopped; no film was written"):
+        frames = age_film(
+            source, path, preset, seed=seed, shrink=shrink, overwrite=overwrite, on_frame=check_interrupted
+        )
     print_notice(f"aged    {output}  {frames} frames, {preset}")

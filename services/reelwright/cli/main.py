@@ -29,6 +29,7 @@ from reelwright.cli import (
     topics,
     verify,
 )
+from reelwright.cli.interrupts import handle_stop_signals
 from reelwright.cli.output import prepare_streams, print_error, print_result
 from reelwright.titles.errors import REPORT_AT, Interrupted, OneLineError, ReelwrightError
 
@@ -72,6 +73,9 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 def main() -> None:
     """Runs the command line and exits with its code: 0 done, 2 the person must correct something, 1 our failure."""
     prepare_streams()
+    # A role stops by its own rules. Any other command must remove the films under way that it made beside the output.
+    if sys.argv[1:2] != ["serve"]:
+        handle_stop_signals()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from reelwright.cli.interrupts import check_interrupted, interruptible
 from reelwright.cli.options import EngineOption
 from reelwright.cli.output import print_notice
-from reelwright.titles.errors import InputError, Interrupted
+from reelwright.titles.errors import InputError
 
 
 def command(
@@ -28,14 +29,17 @@ def command(
     from reelwright.ledger.report.formatting import qc_sentence
     from reelwright.local.redo import redo_shot
     from reelwright.store.location import local_path
+    from reelwright.telemetry.progress import ProgressMeter
 
     path = local_path(film, "copy the film, its manifest and its report to a disk", InputError)
     signing = configured_signing()
-    try:
-        with ProgressDisplay(path.name) as display:
-            manifest = redo_shot(path, shot, assign, engine=engine, threads=threads, on_progress=display.update)
-    except KeyboardInterrupt:
-        raise Interrupted("stopped; the film is as it was") from None
+    with interruptible("stopped; the film is as it was"), ProgressDisplay(path.name) as display:
+
+        def update(meter: ProgressMeter) -> None:
+            check_interrupted()
+            display.update(meter)
+
+        manifest = redo_shot(path, shot, assign, engine=engine, threads=threads, on_progress=update)
     print_notice(f"shot {shot} of {film}: {qc_sentence(manifest.shots[shot - 1])}")
     if signing is not None:
         print_notice(f"credentials  {sign_film(str(path), signing)}")

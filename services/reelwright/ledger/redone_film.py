@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reelwright.ledger.delivery import manifest_location, report_location
-from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest, write_manifest
 from reelwright.ledger.segments import file_sha256
 from reelwright.store.failures import output_error
 from reelwright.store.local import move_durably
 from reelwright.store.location import open_location
+from reelwright.store.locks import run_lock
 from reelwright.titles.errors import InputError
 
 

@@ -41,6 +41,7 @@ _TICK_SECONDS = 0.25
 _CLOSE_SECONDS = 30.0
 # The path of a Unix socket has at most 103 bytes on macOS and 107 on Linux; `/reelwright-abcdefgh/dispatch` has 29.
 _LONGEST_TMPDIR = 74
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
@@ -106,15 +107,23 @@ def restore_here(job: RestorationJob, tick: Callable[[], None]) -> None:
 
 @contextmanager
 def _interrupts(outcomes: queue.SimpleQueue[Event | BaseException]) -> Iterator[None]:
-    """Puts Ctrl-C into the queue. Python would raise it at any point, and loses it when that is inside a finalizer."""
+    """Puts Ctrl-C into the queue. Python would raise it at any point, and loses it when that is inside a finalizer.
+
+    So with the other signals that raise it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGINT, lambda *_: outcomes.put(KeyboardInterrupt()))
+    numbers = [each for each in _STOP_SIGNALS if callable(signal.getsignal(each))]
+    former = {
+        number: signal.signal(number, lambda *_: outcomes.put(KeyboardInterrupt()))
+        for number in {signal.SIGINT, *numbers}
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _check_and_tick(worker: InferenceWorker, tick: Callable[[], None]) -> None:

@@ -21,7 +21,6 @@ from reelwright.ledger.acceptance import check_shot
 from reelwright.ledger.edits import EditAccount, is_deinterlaced
 from reelwright.ledger.film_facts import FilmFacts
 from reelwright.ledger.judgement import Redoing
-from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.records import PlanEnd, TitleRecord
@@ -43,6 +42,7 @@ from reelwright.media.held_files import held
 from reelwright.media.picture_clock import SegmentInput
 from reelwright.media.profiles import profile_spec
 from reelwright.media.toolchain import toolchain_identity
+from reelwright.store.locks import run_lock
 from reelwright.store.scratch import known_scratch_folder
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.titles.errors import InputError

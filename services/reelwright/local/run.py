@@ -10,7 +10,6 @@ from prometheus_client import REGISTRY
 
 from reelwright.decoder.title_description import describe_title
 from reelwright.ledger.attempts import place_request, readable_request
-from reelwright.ledger.locks import run_lock
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.records import Outcome
@@ -19,6 +18,7 @@ from reelwright.ledger.run_ledger import RunLedger
 from reelwright.local.job import RestorationJob
 from reelwright.local.pipeline import restore_here
 from reelwright.media.probe import probe
+from reelwright.store.locks import run_lock
 from reelwright.telemetry.progress import ProgressMeter
 from reelwright.telemetry.server import TelemetryServer
 from reelwright.titles.errors import InputError

@@ -47,8 +47,8 @@ def known_scratch_folder(folder: Path, is_needed: Callable[[], bool]) -> Iterato
     """
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
         try:
+            folder.mkdir()
             yield folder
         finally:
             if not is_needed():
