@@ -144,7 +144,9 @@ def _check_film(film: Path, manifest: Manifest) -> None:
 def _source(film: Path, manifest: Manifest) -> str:
     """Where the film's source lies: the first of its places with that source, or the first of all."""
     places = source_places(manifest, str(film))
-    for place in places[1:] and places:
+    if len(places) == 1:
+        return places[0]
+    for place in places:
         with suppress(InputError):
             if source_fingerprint(place) == manifest.source_fingerprint:
                 return place
