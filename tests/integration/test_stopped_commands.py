@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ from tests.support.commands import start, wait_until
 from tests.support.films import small_film, small_network
 
 INTERRUPTED = 130
+
+
+@pytest.fixture(autouse=True)
+def hangup() -> Iterator[None]:
+    """Commands inherit what SIGHUP does here; it is ignored where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def hidden(folder: Path) -> set[str]:
@@ -39,6 +48,13 @@ def test_a_stopped_command_leaves_no_film_under_way(command: str, number: signal
     assert stopped(command, tmp_path, number) == INTERRUPTED
     assert not hidden(tmp_path)
     assert run(["verify", str(tmp_path / "film.mp4")]) == 0
+
+
+def test_a_command_under_nohup_goes_on(tmp_path: Path) -> None:
+    """Where SIGHUP is ignored when a command starts, it makes its film in spite of one."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert stopped("age", tmp_path, signal.SIGHUP) == 0
+    assert not hidden(tmp_path)
 
 
 @pytest.mark.parametrize("command", ["age", "redo"])
