@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from reelwright.aging import Ager, age_preset
 from reelwright.decoder.look_ahead import look_ahead
 from reelwright.media.picture import Picture
-from reelwright.media.registration import small_luma
-from reelwright.media.rotation_fit import Turn
+from reelwright.media.registration import SmallLuma, register, small_luma
 from reelwright.restoration.deflicker import even_light
 from reelwright.restoration.stabilise import move
 from reelwright.titles.recipe import Recipe
@@ -171,7 +170,7 @@ def _print_rotation() -> None:
 
 def _rotation_left(found: Codes, reference: Codes) -> tuple[float, float]:
     """Standard deviation of the rotation against a reference, and of its change from frame to frame over sqrt(2)."""
-    rotations = [_registered(frame, other).rotation for frame, other in zip(found, reference, strict=True)]
+    rotations = [_rotation(frame, other) for frame, other in zip(found, reference, strict=True)]
     return float(np.std(rotations)), float(np.std(np.diff(rotations)) / np.sqrt(2))
 
 
@@ -207,15 +206,21 @@ def _left(found: Codes, reference: Codes) -> tuple[float, float]:
 
 
 def _place(frame: Codes, reference: Codes) -> Sequence[float]:
-    found = _registered(frame, reference)
+    """How far right and down the frame lies. A fit of rotation as well would leave part of that to the rotation."""
+    found = register(*_small(frame, reference))
     return found.right, found.down
 
 
-def _registered(frame: Codes, reference: Codes) -> Turn:
+def _rotation(frame: Codes, reference: Codes) -> float:
+    return turn_between(*_small(frame, reference)).rotation
+
+
+def _small(frame: Codes, reference: Codes) -> tuple[SmallLuma, SmallLuma]:
+    """The reference and the frame, as the look-ahead registers them."""
     rows, columns = frame.shape
     pictures = (Picture("gray", columns, rows, (np.ascontiguousarray(each),)) for each in (reference, frame))
     before, after = (small_luma(each) for each in pictures)
-    return turn_between(before, after)
+    return before, after
 
 
 if __name__ == "__main__":
