@@ -9,13 +9,24 @@ from __future__ import annotations
 import numpy as np
 
 from training.codecs import recorded_in_h264
-from training.damage import Field, blurred, grained
+from training.damage import Field, Kind, blurred, grained
 
 # Shares of the clips, and the ranges of blur (sigma in pixels of the truth), grain (levels of 255, drawn by its
 # logarithm; size and dependence on tone as in `grained`) and H.264 (crf).
 _SOFT, _BLUR = 0.7, (0.3, 1.1)
 _GRAINY, _GRAIN, _SIZE, _DENSITY = 0.6, (0.4, 6.0), (0.3, 1.2), (0.0, 0.8)
 _CODED, _CRF = 0.6, (12, 26)
+
+
+def true_clip(clip: Field, kind: Kind, rng: np.random.Generator) -> Field:
+    """A clip before its damage: as it may have been recorded, or as it is before it becomes film.
+
+    Args:
+        clip: (frames, rows, columns) float32 in [0, 1].
+        kind: of the damage.
+        rng: random numbers.
+    """
+    return clip if kind is Kind.FILM else recorded(clip, rng)
 
 
 def recorded(clip: Field, rng: np.random.Generator) -> Field:

@@ -28,7 +28,7 @@ from training.damage import Kind, apply, draw_damage
 from training.dataset import FOLDER, Photograph, photographs
 from training.pairs import make_pairs
 from training.patches import CLIP, corners, cut
-from training.recording import recorded
+from training.recording import true_clip
 from training.sample_files import Samples, pair_type, sample_type
 
 # Windows at the end of a shot have stand-ins for missing frames.
@@ -46,9 +46,8 @@ def make(
 ) -> Samples:
     """The four samples of one clip, a function of the arguments; (4,) of `sample_type(scale)`."""
     rng = np.random.default_rng((seed, number))
-    clip, damage = draw_clip(shots, rng, FRAMES, scale * CLIP, soft=soft).frames, draw_damage(rng, kinds)
-    if damage.kind is not Kind.FILM:
-        clip = recorded(clip, rng)
+    drawn, damage = draw_clip(shots, rng, FRAMES, scale * CLIP, soft=soft), draw_damage(rng, kinds)
+    clip = true_clip(drawn.frames, damage.kind, rng)
     window = apply(clip, damage, rng, scale)
     if rng.random() < _END_SHARE:
         window = _at_an_end(window, rng)

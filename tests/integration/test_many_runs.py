@@ -30,6 +30,13 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], R
     return lambda name: RunLedger(str(tmp_path), name)
 
 
+@pytest.fixture
+def end_ago(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
+    """Makes a run one that ended so many days ago; `runs prune` keeps those of a week."""
+    monkeypatch.setenv("REELWRIGHT_STORE_KEEP_DAYS", "7")
+    return lambda name, days: os.utime(tmp_path / name / "outcome.json", (time.time() - days * DAY,) * 2)
+
+
 def put(found: RunLedger, **request: object) -> None:
     """Submits an attempt as `submit` does, without a broker."""
     request_ = request_of(run=found.run, attempt=found.attempt, **request)
@@ -177,10 +184,9 @@ def test_prune_removes_what_ended_long_ago(
     ledger: Callable[[str], RunLedger],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    end_ago: Callable[[str, float], None],
 ) -> None:
     """Old ended runs go with everything they have; of young failed ones the payloads; running ones stay as they are."""
-    monkeypatch.setenv("REELWRIGHT_STORE_KEEP_DAYS", "7")
     claims, now = ClaimCheck(str(tmp_path), 0), time.time()
     cases = {"old": ("failed", 8), "young": ("cancelled", 6), "again": ("finished", 8), "running": ("", 8)}
     names = {case: name_of(number) for number, case in enumerate(cases)}
@@ -191,7 +197,7 @@ def test_prune_removes_what_ended_long_ago(
         claims.store_if_large(payload_of(b"frames"), found.run, 0)
         if state:
             found.put_outcome(ENDED[state])
-            os.utime(tmp_path / found.run / "outcome.json", (now - age * DAY,) * 2)
+            end_ago(found.run, age)
         if case == "again":
             put(found.at(2), submitted=now)
     for _ in range(2):
@@ -211,10 +217,9 @@ def test_a_run_whose_outcome_cannot_be_read_hides_no_other(
     ledger: Callable[[str], RunLedger],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    end_ago: Callable[[str, float], None],
 ) -> None:
     """Of 60 runs one has an empty outcome: it is shown as failed and why, with or without an index, and is pruned."""
-    monkeypatch.setenv("REELWRIGHT_STORE_KEEP_DAYS", "7")
     names, damaged = [name_of(number) for number in range(60)], name_of(30)
     for name in names:
         ledger(name).put_request(request_of(run=name))
@@ -228,7 +233,7 @@ def test_a_run_whose_outcome_cannot_be_read_hides_no_other(
     assert run(["status", damaged]) == 0
     assert "outcome.json: not a whole Outcome" in capsys.readouterr().out
     for name in names:
-        os.utime(tmp_path / name / "outcome.json", (time.time() - 8 * DAY,) * 2)
+        end_ago(name, 8)
     assert run(["runs", "prune"]) == 0
     assert not [name for name in names if (tmp_path / name).exists()]
 
@@ -256,15 +261,14 @@ def test_a_run_that_cannot_be_pruned_keeps_no_other(
     ledger: Callable[[str], RunLedger],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    end_ago: Callable[[str, float], None],
 ) -> None:
     """The runs after one whose outcome the store refuses to read are pruned, and then the command names that run."""
-    monkeypatch.setenv("REELWRIGHT_STORE_KEEP_DAYS", "7")
     names, refused = [name_of(number) for number in range(60)], name_of(0)
     for name in names:
         put(ledger(name))
         ledger(name).put_outcome(ENDED["finished"])
-        os.utime(tmp_path / name / "outcome.json", (time.time() - 8 * DAY,) * 2)
+        end_ago(name, 8)
     (tmp_path / refused / "outcome.json").unlink()
     (tmp_path / refused / "outcome.json").mkdir()
     capsys.readouterr()

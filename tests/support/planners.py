@@ -5,7 +5,7 @@ from __future__ import annotations
 from reelwright.dispatcher.forecast_service import ForecastService
 from reelwright.dispatcher.known_pools import ScaledPool
 from reelwright.dispatcher.planner import Planner
-from reelwright.wire.titles_pb2 import Event, TitleProgress
+from reelwright.wire.titles_pb2 import Event, TitleFinished, TitleProgress
 from tests.support.schedulers import SchedulerHarness, batch
 
 HOUR = 3600.0
@@ -35,6 +35,13 @@ class PlannerHarness(SchedulerHarness):
         self.clock.now += seconds
         self.scheduler.complete_batch(stream, self.granted(stream)[-1].lease_id)
         self.follow(seconds)
+
+    def measure(self, pool: str, engine: str = "one-1") -> int:
+        """A worker of a pool connects and restores a title of one batch in a second; its stream."""
+        stream = self.connect("w", pool=pool, engine=engine)
+        self.restore(stream, "warm", seconds=1.0)
+        self.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+        return stream
 
     def progress(self, run: str, frames: int, *, committed: int = 0, attempt: int = 1, **fields: object) -> None:
         """A decoder reports a title."""

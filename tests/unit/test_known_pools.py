@@ -6,7 +6,6 @@ from prometheus_client import REGISTRY
 
 from reelwright.dispatcher.known_pools import ScaledPool
 from reelwright.telemetry import metrics
-from reelwright.wire.titles_pb2 import Event, TitleFinished
 from tests.support.planners import CPU, PlannerHarness
 from tests.support.schedulers import batch
 
@@ -21,9 +20,7 @@ def test_an_invented_pool_takes_no_work() -> None:
     """A question about a pool without pods changes no answer for measured pools and for those with pods."""
     h = PlannerHarness()
     h100 = ScaledPool(name="h100", max_pods=20, price_per_hour=6.0)
-    stream = h.connect("w", pool="h100", engine="torch")
-    h.restore(stream, "warm", seconds=1.0)
-    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    stream = h.measure("h100", "torch")
     h.scheduler.disconnect_worker(stream)
     h.connect("new", pool="cpu", engine="openvino")
     for number in range(20):
@@ -60,9 +57,7 @@ def test_an_invented_pool_cannot_keep_the_first_pod_away() -> None:
 def test_a_question_does_not_replace_what_is_known_of_a_pool() -> None:
     """Another description of a pool counts for its own answer, and is believed once nobody uses the former one."""
     h = PlannerHarness()
-    stream = h.connect("w", pool="cpu")
-    h.restore(stream, "warm", seconds=1.0)
-    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    h.measure("cpu")
     for number in range(20):
         h.scheduler.add_batch(batch("r", number))
     h.pass_time(1)

@@ -40,9 +40,7 @@ def test_the_speed_is_that_of_the_work_alone() -> None:
 def test_pods_follow_the_work_that_is_left() -> None:
     """Frames that are restored are not left, before and after their commit, and the deadline decides on the pods."""
     h = PlannerHarness()
-    stream = h.connect("w", pool="cpu")
-    h.restore(stream, "warm", seconds=1.0)
-    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    stream = h.measure("cpu")
     for number in range(20):
         h.scheduler.add_batch(batch("r", number))
     h.pass_time(1)
@@ -210,9 +208,7 @@ def test_a_forecast_tells_whether_the_deadline_holds() -> None:
     """With the pods there are, with as many as there may be, or not at all; in words too."""
     h = PlannerHarness()
     h.planner.pods(CPU)
-    stream = h.connect("w", pool="cpu")
-    h.restore(stream, "warm", seconds=1.0)
-    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    h.measure("cpu")
     h.planner.pods(CPU)
     now = h.clock.now
     h.progress("r", 1000, deadline=now + 1200)
@@ -232,9 +228,7 @@ def test_a_deadline_can_be_checked_before_the_submission() -> None:
     """A title that is only planned is counted behind those that are under way."""
     h = PlannerHarness()
     h.planner.pods(CPU)
-    stream = h.connect("w", pool="cpu")
-    h.restore(stream, "warm", seconds=1.0)
-    h.planner.record_event(Event(run="warm", attempt=1, title_finished=TitleFinished()))
+    h.measure("cpu")
     title = PlannedTitle(frames=500, frame_pixels=1, model_sha256="m", priority_class="standard")
     alone = h.forecast.check(title).finish
     assert alone == pytest.approx(h.clock.now + 500)

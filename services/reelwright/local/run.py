@@ -55,11 +55,7 @@ def run_job(
         if metrics_port is not None:
             stack.enter_context(TelemetryServer(metrics_port))
         stack.callback(job.remove_ledger_if_empty)
-        for name in (job.output.name, job.request.run):
-            lock = job.ledger / f"{name}.lock"
-            stack.enter_context(run_lock(lock, on_wait))
-            # Removed while it is held: a process that waits for it notices and makes a new one.
-            stack.callback(lock.unlink, missing_ok=True)
+        _take_locks(stack, job, on_wait)
         ledger = RunLedger(str(job.ledger), job.request.run).latest()
         finish_replacement(str(job.output))
         done = ledger.film.delivered_manifest(str(job.output))
@@ -86,6 +82,15 @@ def run_job(
         manifest = read_manifest(str(job.output))
         job.remove_run()
         return manifest
+
+
+def _take_locks(stack: ExitStack, job: RestorationJob, on_wait: Callable[[], None]) -> None:
+    """Holds the output's lock and the run's until the stack ends."""
+    for name in (job.output.name, job.request.run):
+        lock = job.ledger / f"{name}.lock"
+        stack.enter_context(run_lock(lock, on_wait))
+        # Removed while it is held: a process that waits for it notices and makes a new one.
+        stack.callback(lock.unlink, missing_ok=True)
 
 
 def _begin(latest: RunLedger, request: RunRequest) -> RunLedger:
