@@ -96,11 +96,12 @@ def wait_until_ready(namespace: str, selector: str, seconds: float = 600) -> Non
     """Waits until every pod of a release is ready.
 
     Raises:
-        AssertionError: it takes too long; the message has the pods' states.
+        AssertionError: it takes too long; the message has the pods' states, and what the nodes lack.
     """
     try:
         wait_for(lambda: not unready(namespace, selector), "the release is ready", seconds)
     except AssertionError as error:
         pods = kubectl("-n", namespace, "get", "pods", "-o", "wide")
         events = kubectl("-n", namespace, "get", "events", "--sort-by=.lastTimestamp")
-        raise AssertionError(f"{error}\n{pods}\n{events[-3000:]}") from None
+        taints = kubectl("get", "nodes", "-o", "jsonpath={.items[*].spec.taints}")
+        raise AssertionError(f"{error}\n{pods}\n{events[-3000:]}\ntaints of the nodes: {taints}") from None
