@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import cv2
+import fsspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -54,6 +55,14 @@ def test_the_worst_shots_are_listed_first(capsys: pytest.CaptureFixture[str]) ->
     assert printed(capsys, "qc", film(), "--limit", 1).splitlines() == [lines[0], hint]
     listed = json.loads(printed(capsys, "qc", film(), "--json"))
     assert [each["shot"] for each in listed] == [index + 1 for index in worst]
+
+
+def test_a_film_in_a_store_is_to_be_copied_before_a_shot_is_restored_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list of its shots ends with that, as `redo` refuses the address."""
+    with fsspec.open("memory://judged/film.mp4.manifest.json", "wb") as stream:
+        stream.write(Path(f"{film()}.manifest.json").read_bytes())
+    hint = printed(capsys, "qc", "memory://judged/film.mp4").splitlines()[-1]
+    assert hint.endswith("`reelwright redo` on a copy of the film, its manifest and its report on a disk")
 
 
 def test_a_judgement_stays_in_the_manifest(capsys: pytest.CaptureFixture[str]) -> None:

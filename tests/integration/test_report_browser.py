@@ -104,6 +104,14 @@ def test_it_opens_offline_with_every_picture(page: Page, html: Path) -> None:
     assert page.console_errors() == []
 
 
+def test_what_is_hidden_is_not_drawn(page: Page) -> None:
+    """No hidden element takes any room, above all no picture without a source."""
+    hidden = page.evaluate(
+        "[...document.querySelectorAll('[hidden]')].map(each => [each.id, each.getClientRects().length])"
+    )
+    assert hidden == [["mask", 0], ["missing", 0]]
+
+
 def test_a_script_in_the_title_is_shown_and_not_run(page: Page) -> None:
     """The script is the text of the heading, and the document's title is unchanged."""
     assert page.evaluate("document.querySelector('h1').textContent") == HOSTILE
@@ -136,7 +144,7 @@ def test_repairs_are_shown_over_the_picture(page: Page) -> None:
     assert [drawn(x, 0.37) for x in (0.3, 0.4, 0.6, 0.7)] == [False, True, True, False]
     assert "; repaired: dust 6.2 % of the samples" in page.evaluate("document.getElementById('where').textContent")
     page.evaluate("document.querySelectorAll('.shot')[6].click()")
-    assert page.evaluate("document.getElementById('mask').hidden") is True
+    assert page.evaluate("document.getElementById('mask').getClientRects().length") == 0
     assert page.evaluate("document.getElementById('where').textContent").endswith("; nothing repaired in this frame")
     page.evaluate("document.querySelectorAll('.shot')[2].click()")
     assert page.evaluate("document.getElementById('marks').disabled") is True

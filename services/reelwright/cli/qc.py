@@ -29,7 +29,7 @@ def command(
     from reelwright.ledger.manifest_file import read_manifest
     from reelwright.ledger.report.certificate import worst_shots
     from reelwright.ledger.report.formatting import judgement_of, qc_sentence
-    from reelwright.store.location import shell_argument
+    from reelwright.store.location import open_location, shell_argument
 
     if (shot is None) != (accept is None):
         raise UserError("--shot and --accept belong together", "reelwright qc", "give both, or neither")
@@ -53,5 +53,7 @@ def command(
         judged = judgement_of(manifest, each.number)
         print_result(f"shot {each.number:<5} {each.at}  {qc_sentence(each.shot)}{f', {judged}' if judged else ''}")
     if worst:
-        again = f"reelwright redo {shell_argument(film)} --shot {worst[0].number} --set KEY=VALUE"
+        again = "`reelwright redo` on a copy of the film, its manifest and its report on a disk"
+        if open_location(film).local:
+            again = f"reelwright redo {shell_argument(film)} --shot {worst[0].number} --set KEY=VALUE"
         print_status(f"restore a shot again: {again}")
