@@ -15,8 +15,10 @@ from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.runs import list_runs
 from reelwright.store.folder import Folder
+from reelwright.store.location import open_location, same_object
 from reelwright.store.retry import RetryPolicy
-from reelwright.titles.errors import OutputError, UnavailableError
+from reelwright.store.source import open_ranged
+from reelwright.titles.errors import InputError, OutputError, UnavailableError
 from scripts.servers.s3 import S3Server
 from tests.contract.ledger import payload_of
 from tests.support.clips import clip
@@ -145,7 +147,11 @@ def test_a_name_that_a_disk_cannot_have_is_permanent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", ["403 ExpiredToken", "403 AccessDenied", "403 InvalidAccessKeyId", "404 NoSuchBucket"]
+    "answer",
+    [
+        *("400 ExpiredToken", "400 InvalidToken", "400 AuthorizationHeaderMalformed", "403 ExpiredToken"),
+        *("403 AccessDenied", "403 InvalidAccessKeyId", "404 NoSuchBucket"),
+    ],
 )
 def test_a_refusal_at_a_place_of_the_services_is_temporary(answer: str) -> None:
     """Where a policy waits for access, a store that refuses its caller counts as unavailable, for every operation."""
@@ -160,6 +166,46 @@ def test_a_refusal_at_a_place_of_the_services_is_temporary(answer: str) -> None:
         ):
             with pytest.raises(UnavailableError, match="s3://films/ledger"):
                 step()
+
+
+HEADS: dict[str, Callable[[Folder], object]] = {
+    "size": lambda folder: folder.size("film"),
+    "exists": lambda folder: folder.exists("film"),
+    "modified": lambda folder: folder.modified("film"),
+    "transfer": lambda folder: folder.transfer("film", folder, "copy"),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_an_expired_token_is_known_by_an_answer_without_a_body(name: str) -> None:
+    """A request whose error has no body is refused for the token, as one whose error names it."""
+    with FaultyS3Server("400 ExpiredToken") as server, aws_environment(server.env):
+        with pytest.raises(UnavailableError, match="does not know the credentials") as caught:
+            HEADS[name](Folder("s3://films/ledger", RetryPolicy(0, waits_for_access=True)))
+        assert caught.value.refused
+        with pytest.raises(OutputError, match="does not know the credentials"):
+            HEADS[name](Folder("s3://films/ledger"))
+
+
+def test_a_source_with_an_expired_token_is_refused() -> None:
+    """Opening a source, and comparing it with the output, say that the token was refused."""
+    with FaultyS3Server("400 ExpiredToken") as server, aws_environment(server.env):
+        with pytest.raises(InputError, match="does not know the credentials") as caught:
+            open_ranged(open_location("s3://films/one.mp4"))
+        assert caught.value.refused
+        with pytest.raises(OutputError, match="does not know the credentials"):
+            same_object("s3://films/one.mp4", "s3://films/One.mp4")
+
+
+@pytest.mark.parametrize("data", [None, b"", b"film"])
+def test_a_refusal_that_another_request_does_not_confirm_is_temporary(data: bytes | None) -> None:
+    """A store that refuses a request and answers another one about the same file counts as unavailable."""
+    with FaultyS3Server("heads") as server, aws_environment(server.env):
+        folder = Folder("s3://films/ledger")
+        if data is not None:
+            folder.replace("film", data)
+        with pytest.raises(UnavailableError, match="s3://films/ledger/film"):
+            folder.size("film")
 
 
 def test_an_incomplete_response_is_temporary() -> None:

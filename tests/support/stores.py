@@ -54,8 +54,8 @@ class FaultyS3Server:
 
     Args:
         fault: `refuses` answers 501 to conditional writes; `ignores` overwrites despite the condition; `cuts` closes
-            connections in the middle of a response; a status and an error code, such as `503 SlowDown`, are the answer
-            to every request.
+            connections in the middle of a response; `heads` answers 400 to HEAD alone; a status and an error code, such
+            as `503 SlowDown`, are the answer to every request.
     """
 
     def __init__(self, fault: str) -> None:
@@ -106,7 +106,8 @@ class _FaultyHandler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         found = self._objects.get(self._key)
-        self._answer(404 if found is None else 200, found or b"", body=False)
+        status = 404 if found is None else 200
+        self._answer(400 if self._fault == "heads" else status, found or b"", body=False)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -34,7 +34,8 @@ _UNKNOWN_KEYS = ("the store does not know the credentials", _KEYS_REMEDY)
 _FORBIDDEN = ("the store does not allow it", "check the credentials and what they permit")
 _ELSEWHERE = ("the bucket is in another region", "set AWS_DEFAULT_REGION to that region")
 _REFUSALS = {
-    **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"), _UNKNOWN_KEYS),
+    **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch", "401"), _UNKNOWN_KEYS),
+    **dict.fromkeys(("ExpiredToken", "InvalidToken", "TokenRefreshRequired"), _UNKNOWN_KEYS),
     **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "AccountProblem", "MethodNotAllowed", "403"), _FORBIDDEN),
     **dict.fromkeys(("PermanentRedirect", "AuthorizationHeaderMalformed", "301", "307"), _ELSEWHERE),
     "NoSuchBucket": ("no such bucket", "create it, or name another"),

@@ -346,10 +346,10 @@ class Folder:
         try:
             yield
         except store_exceptions() as error:
-            on_scratch = scratch is not None and is_local_disk_full(error)
-            where = str(scratch) if on_scratch else self.address(name)
+            if scratch is not None and is_local_disk_full(error):
+                raise store_error(error, str(scratch)) from None
             store_kind = UnavailableError if self.retry.waits_for_access else None
-            raise store_error(error, where, store_kind=store_kind) from None
+            raise self._location.error(error, self._path(name), store_kind=store_kind) from None
 
 
 def _written_at(details: dict[str, Any]) -> float:

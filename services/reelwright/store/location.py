@@ -15,8 +15,8 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from reelwright.store.failures import is_not_found, store_error, store_exceptions
-from reelwright.titles.errors import OutputError, UserError
+from reelwright.store.failures import is_not_found, s3_answer, store_error, store_exceptions
+from reelwright.titles.errors import OneLineError, OutputError, UnavailableError, UserError
 
 # A request to a store that does not answer fails after two tries of 15 s. An answer that it is busy (5xx, SlowDown)
 # is retried once. A caller that can wait longer retries on the UnavailableError.
@@ -32,6 +32,8 @@ _S3: dict[str, Any] = {
     },
 }
 _OPTIONS: dict[str, dict[str, Any]] = {"s3": _S3, "memory": {}}
+# HTTP status for a range of an empty file.
+_NO_RANGE = 416
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[^\s]*)?")
 _ADDRESS = re.compile(r"([A-Za-z0-9+.:-]+)://(.*)", re.DOTALL)
@@ -59,6 +61,36 @@ class Location:
     def address(self, path: str) -> str:
         """A path of the same file system, as a person writes it."""
         return path if self.local else f"{self.protocol}://{path.lstrip('/')}"
+
+    def error(
+        self,
+        error: Exception,
+        path: str,
+        kind: type[OneLineError] = OutputError,
+        *,
+        store_kind: type[OneLineError] | None = None,
+    ) -> OneLineError:
+        """The one-line error for an exception of the file system, see `failures.store_error`.
+
+        An answer to HEAD has no body, and so none of S3's codes: 400 may mean an expired token, another region, or a
+        request that is wrong for this object. The answer to GET has the code, so one asks for a byte of the object.
+
+        Args:
+            error: one of `store_exceptions()`.
+            path: of the file, in the form that the file system uses.
+            kind: see `failures.store_error`.
+            store_kind: see there.
+        """
+        where = self.address(path)
+        if self.protocol == "s3" and "/" in path and s3_answer(error).code == "400":
+            try:
+                self.fs.cat_file(path, start=0, end=1)
+            except store_exceptions() as answer:
+                if not is_not_found(answer) and s3_answer(answer).status != _NO_RANGE:
+                    return store_error(answer, where, kind, store_kind=store_kind)
+            # The store has another opinion now: of a token that was replaced meanwhile, for one.
+            return UnavailableError("the store refused the request for a moment (400)", where, "run it again")
+        return store_error(error, where, kind, store_kind=store_kind)
 
     def is_inside(self, folder: Location) -> bool:
         """Whether it is `folder` or below it, under any name that the file system knows."""
@@ -180,7 +212,7 @@ def _is_one_object(first: Location, second: Location) -> bool:
         except store_exceptions() as error:
             if is_not_found(error):
                 return False
-            raise store_error(error, location.address(location.path)) from None
+            raise location.error(error, location.path) from None
         found.append(tuple(details.get(key) for key in ("ETag", "size", "LastModified", "created")))
     return found[0] == found[1]
 

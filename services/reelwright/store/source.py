@@ -155,7 +155,7 @@ def open_ranged(location: Location) -> Source:
     except store_exceptions() as error:
         if is_not_found(error):
             raise InputError("no such file", address, "check the address") from None
-        raise store_error(error, address, InputError) from None
+        raise location.error(error, location.path, InputError) from None
     return Source(opened[0], address, opened[1])
 
 
