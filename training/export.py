@@ -25,6 +25,7 @@ from torch import Tensor
 from reelwright.restoration.weight_sets import (
     DETAIL,
     DETAIL_SHARE,
+    TEMPORAL_FILTER,
     UNDAMAGED,
     NetworkWeights,
     WeightSet,
@@ -79,7 +80,11 @@ def read(path: Path, scale: int | None = None) -> NetworkWeights[Tensor]:
 
 
 def write(
-    target: Path, first: NetworkWeights[Tensor], *others: NetworkWeights[Tensor], detail_share: float = 0.0
+    target: Path,
+    first: NetworkWeights[Tensor],
+    *others: NetworkWeights[Tensor],
+    detail_share: float = 0.0,
+    filtered: bool = False,
 ) -> None:
     """Writes weight sets for one scale or several as `target`, whole or not at all.
 
@@ -88,6 +93,7 @@ def write(
         first: those whose tensors have no prefix for their scale.
         others: those for other scales.
         detail_share: share of their sets for detail where a recipe names none, 0 to 1.
+        filtered: whether results are averaged along the motion where a recipe does not say.
 
     Raises:
         SystemExit: two are for one scale.
@@ -108,7 +114,8 @@ def write(
         tensors |= {own + DETAIL + name: tensor for name, tensor in (weights.detail or {}).items()}
     arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.write_bytes(save(arrays, networks_to_metadata(networks) | {DETAIL_SHARE: f"{detail_share:g}"}))
+    shares = {DETAIL_SHARE: f"{detail_share:g}"} | ({TEMPORAL_FILTER: "on"} if filtered else {})
+    draft.write_bytes(save(arrays, networks_to_metadata(networks) | shares))
     draft.replace(target)
 
 
@@ -171,6 +178,7 @@ def main() -> None:
     parser.add_argument("--detail", type=Path, nargs="+", default=[], help="weight sets for detail of damaged film")
     parser.add_argument("--detail-reach", type=float, default=1.0, help="how far towards it the recipe's 1 lies")
     parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
+    parser.add_argument("--filtered", action="store_true", help="average results along the motion by default")
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     parser.add_argument("--also-scale", type=int, choices=SCALES, help="which of theirs; the first of each by default")
     parser.add_argument(
@@ -186,7 +194,7 @@ def main() -> None:
         networks = with_detail(networks, detail, given.detail_reach)
     for scale, copies in given.ensemble:
         networks = [with_ensemble(own, copies) if own.network.scale == scale else own for own in networks]
-    write(given.target, *networks, detail_share=given.detail_share)
+    write(given.target, *networks, detail_share=given.detail_share, filtered=given.filtered)
 
 
 if __name__ == "__main__":

@@ -140,6 +140,7 @@ def test_a_redone_shot_is_what_its_settings_make(tmp_path: Path) -> None:
         "deflicker=on",
         "limits.unsupported=0.5",
         "detail=0.5",
+        "temporal_filter=on",
         "grain.mode=synthetic",
         "tone.glare=0.5",
     )

@@ -67,9 +67,12 @@ SHOTS = (10, 7, 9, 1)
 
 @cache
 def films() -> tuple[Path, ...]:
-    """Films of one to five frames, one with cuts inside batches, one with damage, four unsteady ones."""
+    """Films of one to five frames, one with cuts inside batches, one with damage, four unsteady ones.
+
+    The last one is the one with cuts again. Its frames are averaged along the motion.
+    """
     small = (small_film(frames) for frames in range(1, 6))
-    return (*small, uneven_film(*SHOTS), broken("ffv1", 13), *unsteady_films())
+    return (*small, uneven_film(*SHOTS), broken("ffv1", 13), *unsteady_films(), uneven_film(*SHOTS))
 
 
 def unsteady_films() -> tuple[Path, ...]:
@@ -90,8 +93,10 @@ def restored(folder: Path, *, parallel: int = 1) -> list[dict[str, Any]]:
             # Several frames of the film with tone are past such a limit, others are not.
             limits = {"coarse_difference": 0.265} if source == uneven_film(*SHOTS) else {}
             steps = {"deflicker": step, "stabilise": step, "stabilise_rotation": turn, "tone": tone, "limits": limits}
+            filtered = number == len(films()) - 1
+            steps["temporal_filter"] = "on" if filtered else "off"
             request = request_for(source, output, on_damage="conceal", **steps)
-            assert request.halo_frames == 2
+            assert request.halo_frames == 2 + filtered
             harness.submit(request)
             event = harness.wait(request)
             assert event.WhichOneof("event") == "title_finished", event
@@ -115,6 +120,9 @@ def test_the_borders_of_batches_and_segments_change_no_pixel(tmp_path: Path, mon
         assert "deflicker" in {edit["step"] for edit in manifest["edits"]}
     (turned,) = manifests[10]["shots"]
     assert 0 < turned["steadiness"]["rotation_after"] < turned["steadiness"]["rotation_before"] / 3
+    pairs = zip(manifests[5]["frame_digests"], manifests[11]["frame_digests"], strict=True)
+    # Nothing is averaged over a cut, and the last shot has one frame.
+    assert [one == other for one, other in pairs] == [False] * sum(SHOTS[:-1]) + [True]
     held_back = manifests[5]["frame_fidelity"]["held_back"]
     assert 0 < sum(share > 0 for share in held_back) < sum(SHOTS)
     wanted = [manifest["frame_digests"] for manifest in manifests]

@@ -104,7 +104,15 @@ def test_a_batch_that_claims_too_much_is_unusable(message: FrameBatch, reason: s
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("scale", 0), ("scale", 1000), ("grain_keep", -1), ("grain_keep", math.nan), ("detail", 1.5)]
+    ("field", "value"),
+    [
+        ("scale", 0),
+        ("scale", 1000),
+        ("grain_keep", -1),
+        ("grain_keep", math.nan),
+        ("detail", 1.5),
+        ("temporal_filter", "always"),
+    ],
 )
 def test_work_that_no_recipe_asks_for_is_unusable(field: str, value: float) -> None:
     """An enlargement or a share of grain that is outside of what a recipe may ask for is refused."""

@@ -135,8 +135,10 @@ def _methods(job: Job, grain: float) -> dict[str, Method]:
 
 @cache
 def _all_methods(model: Path, scale: int, grain: float, vapoursynth: Path | None) -> dict[str, Method]:
-    detail = resolve_model(str(model)).detail
-    return methods(_engine(model), scale, grain=grain, detail=detail, vapoursynth=vapoursynth)
+    ours = resolve_model(str(model))
+    return methods(
+        _engine(model), scale, grain=grain, detail=ours.detail, filtered=ours.temporal_filter, vapoursynth=vapoursynth
+    )
 
 
 @cache

@@ -11,7 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelwright.media.picture import Picture
 from reelwright.restoration.engine import Engine
+from reelwright.restoration.frame_windows import FrameWindows
+from reelwright.restoration.restore import Restorer
 from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import FRAMES, MIDDLE
 from training import material
@@ -50,7 +53,7 @@ AROUND = 4
 
 
 def methods(
-    engine: Engine, scale: int, *, grain: float, detail: float, vapoursynth: Path | None = None
+    engine: Engine, scale: int, *, grain: float, detail: float, filtered: bool, vapoursynth: Path | None = None
 ) -> dict[str, Method]:
     """Everything that can run here, bicubic first and ours last.
 
@@ -59,6 +62,7 @@ def methods(
         scale: enlargement.
         grain: levels of grain in the film, which the denoisers of others are told; ours measures it.
         detail: share of the weight set for detail.
+        filtered: whether our results are averaged along the motion.
         vapoursynth: the Python that has it; None leaves it out.
     """
     found: dict[str, Method] = {BASE: per_window(bicubic(scale))}
@@ -72,8 +76,8 @@ def methods(
         found["MVTools + bicubic"] = _around(degrained, partial(enlarge_bicubic, scale=scale))
         if span := peer_files(scale).get(_SPAN):
             found[f"MVTools + {_SPAN}"] = _around(degrained, partial(_mean_channel, SingleFrame(span)))
-    found[OURS_WITHOUT_DETAIL] = per_window(partial(restore_window, engine, scale))
-    found[OURS] = per_window(partial(restore_window, engine, scale, detail=detail))
+    found[OURS_WITHOUT_DETAIL] = partial(restore_frames, engine, scale, filtered=filtered)
+    found[OURS] = partial(restore_frames, engine, scale, detail=detail, filtered=filtered)
     return found
 
 
@@ -99,6 +103,25 @@ def restore_window(engine: Engine, scale: int, window: Codes, detail: float = 0.
     prepared = prepare(window)
     luma = prepared.frames[MIDDLE].astype(np.float32) / np.float32(255)
     return engine.upscale(luma, prepared.network_input(detail), scale)
+
+
+def restore_frames(
+    engine: Engine, scale: int, clip: Codes, numbers: Sequence[int], *, detail: float = 0.0, filtered: bool = False
+) -> list[Luma]:
+    """Frames of a clip, repaired, restored and enlarged, without grain put back.
+
+    Args:
+        engine: runs our networks.
+        scale: enlargement.
+        clip: (n, H, W) uint8, a single shot.
+        numbers: of the frames, ascending.
+        detail: share of the weight set for detail.
+        filtered: whether results are averaged along the motion.
+    """
+    pictures = [Picture("gray", frame.shape[1], frame.shape[0], (frame,)) for frame in clip]
+    windows = FrameWindows(pictures, 0, [True] + [False] * (len(clip) - 1), near=filtered)
+    restorer = Restorer(engine, scale, 0.0, detail=detail, filtered=filtered)
+    return [restorer.clean_luma(windows.window(number)) for number in numbers]
 
 
 def peer_files(scale: int) -> dict[str, Path]:

@@ -75,6 +75,8 @@ def _check_shares(work: Work) -> None:
         raise UnusableMessage(f"the batch asks for grain {work.grain_keep}, from 0 to 1")
     if work.grain_mode not in {"", *get_args(GrainMode)}:
         raise UnusableMessage(f"the batch asks for grain of the mode {work.grain_mode!r}")
+    if work.temporal_filter not in {"", "off", "on"}:
+        raise UnusableMessage(f"the batch asks for a temporal filter {work.temporal_filter!r}")
     if not 0 <= work.detail <= 1:
         raise UnusableMessage(f"the batch asks for detail {work.detail}, from 0 to 1")
 

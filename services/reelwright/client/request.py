@@ -127,7 +127,7 @@ def title_request(
         engine=engine,
         model_sha256=model.sha256,
         toolchain=toolchain,
-        halo_frames=model.halo_frames,
+        halo_frames=model.halo_frames_of(recipe),
     )
 
 

@@ -47,6 +47,7 @@ def work_of(title: TitleRecord, recipe: Recipe) -> Work:
         grain_seed=grain_seed(title.request.fingerprint),
         limits=LimitsInfo(**recipe.limits.model_dump()),
         detail=recipe.detail,
+        temporal_filter=recipe.temporal_filter or "",
         recipe_keys=recipe.changed_keys(),
         pix_fmt=title.out_pix_fmt,
         full_range=title.source.video.colour.range == RANGE_FULL,

@@ -50,7 +50,7 @@ class DispatcherSettings(BaseSettings):
         tls_client_ca: PEM file of the authorities that sign the workers' certificates; turns on mutual TLS.
         token: what workers must know, at least 16 characters; use it together with TLS where others may listen.
         max_batch_bytes: most bytes that the pictures of a batch may take when they are decoded, at 6 bytes a pixel. The
-            default admits a picture of 4096x4096 with four halo frames; raise it with the decoder's limits.
+            default admits a picture of 4096x4096 with six halo frames; raise it with the decoder's limits.
         drain_seconds: how long a stopping dispatcher waits for receipts of leased batches.
     """
 
@@ -79,7 +79,7 @@ class DispatcherSettings(BaseSettings):
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     token: SecretStr | None = Field(default=None, min_length=16)
-    max_batch_bytes: int = Field(default=512 << 20, ge=1)
+    max_batch_bytes: int = Field(default=768 << 20, ge=1)
     drain_seconds: float = Field(default=20.0, ge=0)
 
     @property

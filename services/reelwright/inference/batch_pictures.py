@@ -48,6 +48,7 @@ def restore_batch(
         shot_starts=[frame.shot_start for frame in batch.frames],
         full_range=batch.work.full_range,
         halo_frames=restorer.halo_frames,
+        near=restorer.is_filtered(batch.work),
     )
     own, restored = corrections[batch.halo_before :][: len(batch.frames)], list[RestoredFrame]()
     with metrics.timed("restoration"):

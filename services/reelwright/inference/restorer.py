@@ -55,6 +55,10 @@ class PictureRestorer:
         """Frames before and after each frame that the model reads."""
         return self._engine.halo_frames
 
+    def is_filtered(self, work: Work) -> bool:
+        """Whether results are averaged with those of their neighbours, whose windows are then needed too."""
+        return self._engine.halo_frames > 0 and self._model.is_filtered(work.temporal_filter)
+
     def restore(
         self,
         picture: Picture,
@@ -93,7 +97,9 @@ class PictureRestorer:
             is_measured=work.grain_mode == "table",
             seed=work.grain_seed,
         )
-        restorer = Restorer(self._engine, work.scale, grain, detail=detail, limits=limits)
+        restorer = Restorer(
+            self._engine, work.scale, grain, detail=detail, limits=limits, filtered=self.is_filtered(work)
+        )
         siting = (work.chroma_x, work.chroma_y if work.HasField("chroma_y") else DEFAULT_SITING[1])
         return restorer.restore(
             picture,
@@ -116,6 +122,7 @@ def lit_frames(
     shot_starts: Sequence[bool],
     full_range: bool,
     halo_frames: int,
+    near: bool,
 ) -> Iterator[tuple[Picture, FrameWindow | None]]:
     """The frames of a batch as `PictureRestorer.restore` takes them, each with its window, made when it is asked for.
 
@@ -128,6 +135,7 @@ def lit_frames(
         shot_starts: of each of its own frames, whether a shot starts there.
         full_range: whether code values use the whole depth.
         halo_frames: see `PictureRestorer.halo_frames`; without any there are no windows.
+        near: see `FrameWindows`.
     """
     lit = [
         picture if light is None else even_light(picture, light, full_range=full_range)
@@ -139,6 +147,6 @@ def lit_frames(
         picture if fading is None else even_contrast(picture, fading, full_range=full_range)
         for picture, fading in zip(lit, around, strict=True)
     ]
-    windows = FrameWindows(lit, before, list(shot_starts)) if halo_frames else None
+    windows = FrameWindows(lit, before, list(shot_starts), near=near) if halo_frames else None
     for number in range(len(shot_starts)):
         yield lit[before + number], windows.window(number) if windows else None

@@ -42,7 +42,7 @@ class InferenceSettings(ClientTlsSettings):
         max_message_bytes: largest gRPC message.
         token: what the dispatchers ask for.
         max_batch_bytes: most bytes that the pictures of a batch may take when they are decoded, at 6 bytes a pixel. The
-            default admits a picture of 4096x4096 with four halo frames; raise it with the decoder's limits.
+            default admits a picture of 4096x4096 with six halo frames; raise it with the decoder's limits.
     """
 
     model_config = SettingsConfigDict(env_prefix="REELWRIGHT_INFERENCE_", frozen=True)
@@ -60,7 +60,7 @@ class InferenceSettings(ClientTlsSettings):
     retry_seconds: float = Field(default=5.0, gt=0)
     keepalive_seconds: float = Field(default=5.0, gt=0)
     max_message_bytes: int = Field(default=128 << 20, ge=1 << 20)
-    max_batch_bytes: int = Field(default=512 << 20, ge=1)
+    max_batch_bytes: int = Field(default=768 << 20, ge=1)
     token: SecretStr | None = Field(default=None, min_length=16)
 
     @property

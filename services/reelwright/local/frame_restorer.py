@@ -44,12 +44,12 @@ class FrameRestorer:
         self._title, self._starts, self._recipes = title, starts, recipes
         self._video, self._recipe = title.source.video, title.request.recipe
         engine = create_engine(job.engine, job.model, threads=job.threads, streams=job.threads)
-        self._restorer = PictureRestorer(engine, job.model)
+        self._model, self._restorer = job.model, PictureRestorer(engine, job.model)
 
     @property
     def halo_frames(self) -> int:
-        """How many frames before and after each one the model reads."""
-        return self._restorer.halo_frames
+        """How many frames before and after each one are read."""
+        return max(self._model.halo_frames_of(recipe) for recipe in (self._recipe, *self._recipes.values()))
 
     def recipe_of(self, frame: int) -> Recipe:
         """The recipe of the frame's shot."""
@@ -96,6 +96,7 @@ class FrameRestorer:
             shot_starts=[frame.record.shot_start for frame in part.frames],
             full_range=self._video.colour.range == RANGE_FULL,
             halo_frames=self._restorer.halo_frames,
+            near=self.halo_frames > self._restorer.halo_frames,
         )
 
     def _light(self, frame: DecodedFrame) -> FrameCorrection | None:

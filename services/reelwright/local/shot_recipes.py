@@ -13,6 +13,7 @@ SHOT_KEYS = (
     "grain.keep",
     "grain.mode",
     "detail",
+    "temporal_filter",
     "deflicker",
     "stabilise",
     "stabilise_rotation",

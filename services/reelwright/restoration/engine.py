@@ -14,7 +14,7 @@ from reelwright.restoration.window_network import NetworkInput
 
 Precision = Literal["auto", "fp32", "bf16"]
 
-CHAIN_RULES = 14
+CHAIN_RULES = 15
 """Version of the steps around the network (align, measure, repair, highlights, tone, grain, quantise) and of the
 certificate. Incremented when a change of the code gives any frame other samples or figures of fidelity, so that workers
 of two versions never make parts of one film."""
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
 
 def format_identity(runtime: str, precision: str, model: ModelFile, device: str = "cpu") -> str:
-    """Writes an engine's identity, e.g. `openvino-2026.4.1+chain.14 fp32 cpu avx2 reel-s@0123456789ab`.
+    """Writes an engine's identity, e.g. `openvino-2026.4.1+chain.15 fp32 cpu avx2 reel-s@0123456789ab`.
 
     Args:
         runtime: the library.

@@ -11,9 +11,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from reelwright.restoration.weight_sets import DETAIL_SHARE, WeightSet, network_prefixes, split_scales
+from reelwright.restoration.weight_sets import (
+    DETAIL_SHARE,
+    TEMPORAL_FILTER,
+    WeightSet,
+    network_prefixes,
+    split_scales,
+)
 from reelwright.restoration.window_network import MIDDLE, WindowNetwork, networks_from_metadata
 from reelwright.titles.errors import ModelError
+from reelwright.titles.recipe import Recipe
 
 # The limit of the reference implementation of safetensors.
 _HEADER_LIMIT = 100_000_000
@@ -35,6 +42,7 @@ class ModelFile:
             engine loads through spandrel.
         scales: the enlargements that it has weights for, ascending; () for another family.
         detail: share of its weight set for detail where a recipe names none, 0 to 1.
+        temporal_filter: whether its results are averaged along the motion where a recipe does not say.
     """
 
     name: str
@@ -43,11 +51,27 @@ class ModelFile:
     networks: dict[str, WindowNetwork]
     scales: tuple[int, ...]
     detail: float
+    temporal_filter: bool = False
 
     @property
     def halo_frames(self) -> int:
         """Frames before and after each frame that the network reads; 0 for a network on single frames."""
         return MIDDLE if self.networks else 0
+
+    def halo_frames_of(self, recipe: Recipe) -> int:
+        """Frames before and after each frame that a recipe with this model reads.
+
+        The temporal filter needs the result of one more frame on either side, if the network reads windows.
+        """
+        return self.halo_frames + (self.halo_frames > 0 and self.is_filtered(recipe.temporal_filter))
+
+    def is_filtered(self, wanted: str | None) -> bool:
+        """Whether results are averaged along the motion.
+
+        Args:
+            wanted: the recipe's `temporal_filter`.
+        """
+        return wanted == "on" if wanted else self.temporal_filter
 
     @property
     def card(self) -> str:
@@ -95,10 +119,10 @@ def _load(name: str, path: Path) -> ModelFile:
     return ModelFile(name, path, sha256, *_networks(header, path))
 
 
-def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwork], tuple[int, ...], float]:
-    """The `reel` networks in a file, the scales that it has weights for and its share of detail.
+def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwork], tuple[int, ...], float, bool]:
+    """The `reel` networks in a file, the scales that it has weights for, its share of detail, and if it is filtered.
 
-    For another family none, () and 0.
+    For another family none, (), 0 and no.
 
     Raises:
         ModelError: the file names a `reel` network and does not hold exactly its tensors.
@@ -109,7 +133,7 @@ def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwo
             raise ModelError("a network of version 0.1, which reads single frames", str(path), "train it again")
         networks = networks_from_metadata(metadata)
         if not networks:
-            return {}, (), 0.0
+            return {}, (), 0.0, False
         if not networks.keys() <= network_prefixes():
             raise ValueError("unexpected networks")
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
@@ -124,10 +148,13 @@ def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwo
         detail = float(metadata.get(DETAIL_SHARE, "0"))
         if not 0 <= detail <= 1:
             raise ValueError("unexpected share of detail")
+        filtered = metadata.get(TEMPORAL_FILTER, "off")
+        if filtered not in {"off", "on"}:
+            raise ValueError("unexpected temporal filter")
     except (ValueError, TypeError, KeyError):
         what = "its tensors are not those of the reel network it names"
         raise ModelError(what, str(path), "export it again") from None
-    return networks, tuple(by_scale), detail
+    return networks, tuple(by_scale), detail, filtered == "on"
 
 
 def _check_set(weights: WeightSet[list[int]], scale: int) -> None:

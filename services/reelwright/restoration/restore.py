@@ -1,6 +1,6 @@
 """Restores one frame in a chain of steps over its window.
 
-Align, measure, repair, recover highlights, enlarge, tone, grain, quantise.
+Align, measure, repair, recover highlights, enlarge, temporal filter, tone, grain, quantise.
 
 At the end the result is measured against the source.
 
@@ -35,9 +35,9 @@ from reelwright.restoration.quantise import quantise
 from reelwright.restoration.repair import repair_luma
 from reelwright.restoration.stabilise import move
 from reelwright.restoration.synthetic_grain import added_grain, measured_grain
+from reelwright.restoration.temporal_filter import Neighbour, neighbour_weight, temporal_filter
 from reelwright.restoration.tint import tint_of
 from reelwright.restoration.tone import ToneMap, tone_map
-from reelwright.restoration.window import prepare
 from reelwright.restoration.window_network import MIDDLE, NetworkInput
 
 Luma = NDArray[np.float32]
@@ -80,7 +80,8 @@ class _RepairedFrame:
         damage: what was measured.
         scratch: see `Reference`.
         repaired: see `Reference`.
-        recovered: share of the picture to which detail of its neighbours was put back.
+        is_put_back: whether detail of its neighbours was put back.
+        recovered: share of the picture to which it was.
     """
 
     luma: Luma
@@ -88,6 +89,7 @@ class _RepairedFrame:
     damage: FrameDamage | None = None
     scratch: Codes | None = None
     repaired: Codes | None = None
+    is_put_back: bool = False
     recovered: float = 0.0
 
 
@@ -100,6 +102,7 @@ class Restorer:
         grain: what is added of the removed grain, or its share, 0 to 1.
         detail: share of the network's weight set for detail, 0 to 1.
         limits: how far a frame may depart from its source; None for as far as it does.
+        filtered: whether results are averaged with those of their neighbours, where windows have them.
     """
 
     def __init__(
@@ -110,10 +113,11 @@ class Restorer:
         *,
         detail: float = 0.0,
         limits: FidelityLimits | None = None,
+        filtered: bool = False,
     ) -> None:
         self._engine, self._scale = engine, scale
         self._grain_wanted = grain if isinstance(grain, GrainWanted) else GrainWanted(grain)
-        self._detail, self._limits = detail, limits
+        self._detail, self._limits, self._filtered = detail, limits, filtered
 
     def restore(
         self,
@@ -143,9 +147,11 @@ class Restorer:
         size = (picture.width * self._scale, picture.height * self._scale)
         gain = code_gain(source, target, full_range=full_range)
         levels = level_range(source.depth, full_range=full_range)
+        if window is None and self._engine.halo_frames:
+            window = FrameWindows([picture], 0, [True]).window(0)
         found = self._repaired(picture, window, None if tone is None else blown_white(tone, levels))
         toned = None if tone is None else tone_map(found.luma, tone, levels)
-        enlarged, grain = self._enlarged(found, toned, frame)
+        enlarged, grain = self._enlarged(found, window, toned, frame)
         measured = self._measured(found, enlarged, toned)
         luma = move(enlarged, moved.enlarged(self._scale))
         planes: list[Plane] = [quantise(luma, target, gain * ((1 << source.depth) - 1))]
@@ -172,13 +178,16 @@ class Restorer:
         fidelity = measured.figures.model_copy(update={"tint": tint_of(picture, restored, gain)})
         return RestoredFrame(restored, found.damage, change, fidelity, measured.mask, measured.departure, grain)
 
+    def clean_luma(self, window: FrameWindow) -> Luma:
+        """The luma of a window's frame restored and enlarged, in [0, 1] or slightly beyond, without tone and grain."""
+        return self._filtered_luma(self._repaired(window.picture, window, None), window)
+
     def _repaired(self, picture: Picture, window: FrameWindow | None, white: float | None) -> _RepairedFrame:
         luma = picture.planes[0].astype(np.float32)
         luma *= np.float32(1 / ((1 << picture.format.depth) - 1))
-        if not self._engine.halo_frames:
+        if window is None or not self._engine.halo_frames:
             return _RepairedFrame(luma)
-        window = window or FrameWindows([picture], 0, [True]).window(0)
-        prepared = prepare(window.codes, window.motion)
+        prepared = window.prepared()
         codes, repaired = window.codes[MIDDLE], prepared.frames[MIDDLE]
         luma, share = repair_luma(luma, codes, repaired), 0.0
         added = None if white is None else recovered_detail(window.codes, window.motion.small, white)
@@ -192,12 +201,39 @@ class Restorer:
             prepared.measurement.summary(),
             prepared.measurement.scratch,
             repaired_samples(codes, repaired, luma.shape),
+            added is not None,
             share,
         )
 
-    def _enlarged(self, found: _RepairedFrame, toned: ToneMap | None, frame: int) -> tuple[Luma, FrameGrain | None]:
+    def _filtered_luma(self, found: _RepairedFrame, window: FrameWindow | None) -> Luma:
+        """Luma enlarged, and averaged with that of its neighbours where that is wanted."""
+        weight = neighbour_weight(found.damage.grain) if self._filtered and found.damage else 0.0
+        if window is None or found.inputs is None or not weight:
+            return enlarge(self._engine, found.luma, found.inputs, self._scale)
+        flows = window.motion.before[0], window.motion.after[0]
+        agreement = found.inputs.agreement[MIDDLE - 1 : MIDDLE + 1]
+        neighbours = [
+            Neighbour(self._alone(near), flow, agreed)
+            for near, flow, agreed in zip(window.near, flows, agreement, strict=True)
+            if near is not None
+        ]
+        own = enlarge(self._engine, found.luma, found.inputs, self._scale) if found.is_put_back else self._alone(window)
+        return temporal_filter(own, neighbours, self._scale, weight)
+
+    def _alone(self, window: FrameWindow) -> Luma:
+        """The luma of a frame enlarged, as its neighbours need it; this is done once. It must not be changed."""
+
+        def enlarged() -> Luma:
+            found = self._repaired(window.picture, window, None)
+            return enlarge(self._engine, found.luma, found.inputs, self._scale)
+
+        return window.enlarged.get(enlarged)
+
+    def _enlarged(
+        self, found: _RepairedFrame, window: FrameWindow | None, toned: ToneMap | None, frame: int
+    ) -> tuple[Luma, FrameGrain | None]:
         """Luma enlarged, with its tone and grain, in the same unit; beside it the grain of `RestoredFrame`."""
-        restored = enlarge(self._engine, found.luma, found.inputs, self._scale)
+        restored = self._filtered_luma(found, window)
         grain = added_grain(restored, found.luma, found.scratch, self._grain_wanted, frame=frame)
         clean, measured = restored, None
         if toned is not None:

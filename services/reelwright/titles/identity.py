@@ -129,7 +129,7 @@ def engine_matches(identity: str, wanted: str) -> bool:
     Two whole identities match only when they are equal, because all have the same number of words.
 
     Args:
-        identity: of the engine, e.g. `openvino-2026.4.1+chain.14 fp32 cpu avx2 reel-s@0123456789ab`.
+        identity: of the engine, e.g. `openvino-2026.4.1+chain.15 fp32 cpu avx2 reel-s@0123456789ab`.
         wanted: words that the identity must have, in any order. A name without its version, such as `openvino`, is
             enough. The empty text wants nothing.
     """

@@ -117,6 +117,9 @@ class Recipe(BaseModel):
             restored frame again.
         fading: how far contrast that a shot lost against an earlier shot of the same view is brought back, 0 to 1; 0
             leaves it.
+        temporal_filter: `on` averages each restored frame with its restored neighbours along the motion, so that
+            texture changes less from frame to frame; None for what the model's file says. A model that reads single
+            frames ignores it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,6 +139,7 @@ class Recipe(BaseModel):
     excerpt: Excerpt = Excerpt()
     duplicates: Literal["keep", "restore-once"] = "keep"
     fading: float = Field(default=0.0, ge=0.0, le=1.0)
+    temporal_filter: Literal["off", "on"] | None = None
 
     @property
     def steadies(self) -> bool:

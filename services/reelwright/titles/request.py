@@ -51,7 +51,7 @@ class RunRequest(VersionedDocument):
         submitted: Unix seconds at which the run was submitted; 0 for a film that is restored without a cluster.
         frames_estimate: number of frames of the source, about; 0 if `submit` did not say.
         frame_pixels: luma samples of one of them; 0 likewise.
-        halo_frames: frames before and after each frame that the model reads, 0 to 2.
+        halo_frames: frames before and after each frame that workers read, 0 to 3.
     """
 
     run: str
@@ -69,7 +69,7 @@ class RunRequest(VersionedDocument):
     submitted: float = 0.0
     frames_estimate: int = Field(default=0, ge=0)
     frame_pixels: int = Field(default=0, ge=0)
-    halo_frames: int = Field(default=0, ge=0, le=2)
+    halo_frames: int = Field(default=0, ge=0, le=3)
 
     @property
     def due(self) -> float:

@@ -143,7 +143,7 @@ class Payload(_message.Message):
     def __init__(self, pix_fmt: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., frames: _Optional[int] = ..., codec: _Optional[str] = ..., digest: _Optional[bytes] = ..., inline: _Optional[bytes] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
-    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y", "limits", "recipe_keys", "detail", "grain_mode", "grain_seed")
+    __slots__ = ("scale", "model", "model_sha256", "grain_keep", "pix_fmt", "full_range", "chroma_x", "chroma_y", "limits", "recipe_keys", "detail", "grain_mode", "grain_seed", "temporal_filter")
     SCALE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +157,7 @@ class Work(_message.Message):
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     GRAIN_MODE_FIELD_NUMBER: _ClassVar[int]
     GRAIN_SEED_FIELD_NUMBER: _ClassVar[int]
+    TEMPORAL_FILTER_FIELD_NUMBER: _ClassVar[int]
     scale: int
     model: str
     model_sha256: str
@@ -170,7 +171,8 @@ class Work(_message.Message):
     detail: float
     grain_mode: str
     grain_seed: int
-    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., limits: _Optional[_Union[LimitsInfo, _Mapping]] = ..., recipe_keys: _Optional[_Iterable[str]] = ..., detail: _Optional[float] = ..., grain_mode: _Optional[str] = ..., grain_seed: _Optional[int] = ...) -> None: ...
+    temporal_filter: str
+    def __init__(self, scale: _Optional[int] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., grain_keep: _Optional[float] = ..., pix_fmt: _Optional[str] = ..., full_range: _Optional[bool] = ..., chroma_x: _Optional[float] = ..., chroma_y: _Optional[float] = ..., limits: _Optional[_Union[LimitsInfo, _Mapping]] = ..., recipe_keys: _Optional[_Iterable[str]] = ..., detail: _Optional[float] = ..., grain_mode: _Optional[str] = ..., grain_seed: _Optional[int] = ..., temporal_filter: _Optional[str] = ...) -> None: ...
 
 class LimitsInfo(_message.Message):
     __slots__ = ("unsupported", "coarse_difference")
