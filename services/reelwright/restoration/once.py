@@ -17,7 +17,7 @@ class Once(Generic[T]):
         self._found: list[T] = []
 
     def get(self, compute: Callable[[], T]) -> T:
-        """The value; `compute` makes it, and its error is raised to whoever asked for it."""
+        """The value; `compute` makes it, and its error goes to the one who asked."""
         with self._lock:
             if not self._found:
                 self._found.append(compute())
