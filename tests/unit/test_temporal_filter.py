@@ -55,7 +55,7 @@ def test_errors_that_change_become_weaker() -> None:
 
 def test_what_moved_is_followed() -> None:
     """A neighbour that is the frame moved by whole pixels changes nothing away from the border."""
-    frame = cv2.GaussianBlur(noise(0), (0, 0), 1.5)
+    frame = np.asarray(cv2.GaussianBlur(noise(0), (0, 0), 1.5), np.float32)
     flow, agreement = still(180, 32)
     # Right and down in pixels of half of the source's size: a quarter of those of the result.
     flow += np.array([1.5, -1.0], np.float32)
@@ -76,7 +76,7 @@ def test_where_neighbours_show_something_else_nothing_changes() -> None:
 def test_a_large_picture_has_no_seams() -> None:
     """A picture that is filtered in many parts comes out as if flow and agreement had been enlarged whole."""
     rng = np.random.default_rng(3)
-    flow = cv2.GaussianBlur(rng.normal(0, 3, (90, 16, 2)).astype(np.float32), (0, 0), 2)
+    flow = np.asarray(cv2.GaussianBlur(rng.normal(0, 3, (90, 16, 2)).astype(np.float32), (0, 0), 2), np.float32)
     agreement = rng.integers(0, 256, (90, 16), np.uint8)
     full = cv2.resize(flow, (64, 360), interpolation=cv2.INTER_LINEAR) * 4
     across, down = (
