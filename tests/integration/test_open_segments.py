@@ -21,6 +21,7 @@ from reelwright.bus.events import EventListener
 from reelwright.bus.local.bus import LocalBus
 from reelwright.bus.messages import publish_message
 from reelwright.bus.topics import RESTORED, segment_key
+from reelwright.encoder import segment_builder
 from reelwright.encoder.encoder_budget import EncoderBudget
 from reelwright.encoder.loop import EncoderService
 from reelwright.encoder.segment_builder import SegmentBuilder
@@ -28,6 +29,7 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.ledger.crash_guard import CrashGuard
 from reelwright.ledger.report.images import mask_codes
 from reelwright.ledger.run_ledger import RunLedger
+from reelwright.media.encode import SegmentEncoder
 from reelwright.media.frame_record import FrameRecord
 from reelwright.media.picture import Picture
 from reelwright.media.repair_mask import mask_picture
@@ -38,6 +40,7 @@ from reelwright.wire.titles_pb2 import Event
 from tests.support.commands import TIMEOUT_SECONDS
 from tests.support.dispatch_harness import until
 from tests.support.ledgers import title_of, video_of
+from tests.support.stage_clock import StageClock
 
 RUNS = [f"{number:020x}" for number in range(6)]
 SEGMENTS, BATCHES, BATCH_FRAMES, SIZE = 2, 3, 4, 64
@@ -338,3 +341,17 @@ def test_memory_does_not_grow_with_the_number_of_titles() -> None:
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     assert peak(12) < 1.3 * peak(4)
+
+
+def test_the_stage_encode_is_all_that_the_record_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The codec's flush is of the stage, as frames are, in metric and record; decoding payloads is `transport`."""
+    clock = StageClock(monkeypatch)
+    clock.charge(SegmentEncoder, "add", 1)
+    clock.charge(SegmentEncoder, "finish", 100)
+    clock.charge(segment_builder, "decode_payload", 1000)
+    with builder_of(tmp_path, EncoderBudget(codecs=1, bytes_held=0)) as builder:
+        for number in range(BATCHES):
+            record = builder.encode_batch(batch(RUNS[0], 0, number))
+    assert record is not None
+    assert record.seconds["encode"] == BATCHES * BATCH_FRAMES + 100
+    assert clock.counted() == {"encode": record.seconds["encode"], "transport": 1000 * BATCHES}

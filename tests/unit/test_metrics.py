@@ -86,9 +86,12 @@ def test_bus_bytes_are_read_when_asked() -> None:
 def test_timed_counts_failures_too() -> None:
     """The seconds of a stage grow even when the work in it raises."""
     before = REGISTRY.get_sample_value("reelwright_stage_seconds_total", {"stage": "assemble"}) or 0
-    with pytest.raises(KeyError), metrics.timed("assemble"):
+    totals = {"assemble": 0.0}
+    with pytest.raises(KeyError), metrics.timed("assemble", totals):
         raise KeyError
-    assert (REGISTRY.get_sample_value("reelwright_stage_seconds_total", {"stage": "assemble"}) or 0) > before
+    grown = (REGISTRY.get_sample_value("reelwright_stage_seconds_total", {"stage": "assemble"}) or 0) - before
+    assert grown == pytest.approx(totals["assemble"])
+    assert grown > 0
 
 
 @pytest.mark.parametrize(("host", "asked"), [("", "127.0.0.1"), ("", "[::1]"), ("::1", "[::1]")])

@@ -22,6 +22,7 @@ from reelwright.media.jpeg import PREVIEW_WIDTH, jpeg
 from reelwright.media.reader import FrameReader
 from reelwright.media.repeats import unfolded
 from reelwright.media.transport import encode_payload
+from reelwright.telemetry import metrics
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted
 
@@ -113,7 +114,8 @@ class SegmentPublisher:
         publish_event(self._bus, Event(run=self._ledger.run, attempt=self._ledger.attempt, segment_wanted=wanted))
 
     def _publish_batch(self, batch: BatchFrames) -> None:
-        payload = encode_payload(batch.pictures(), self._codec)
+        with metrics.timed("transport"):
+            payload = encode_payload(batch.pictures(), self._codec)
         run, attempt = self._title.request.run, self._title.request.attempt
         message = FrameBatch(
             run=run,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import groupby
@@ -130,7 +129,7 @@ def _publish_segments(
     source = sought_frames(reader, ledger, guard) if takeover else reader
     with closing(guarded_frames(source, ledger, guard, takeover.point.index if takeover else 0)) as decoded:
         stream = batches(
-            _prepared(_measured(decoded, seconds), title),
+            _timed(_prepared(_counted(decoded), title), seconds),
             *segment_and_batch_length(title),
             title.request.halo_frames,
             segment=takeover.point_segment if takeover else 0,
@@ -189,14 +188,20 @@ def _source_info(request: RunRequest, ledger: RunLedger, settings: DecoderSettin
     return probe(request.source, settings.limits)
 
 
-def _measured(frames: Iterable[DecodedFrame], seconds: dict[str, float]) -> Iterator[DecodedFrame]:
-    """Yields the frames and adds the time that reading them takes to `seconds["decode"]`."""
-    started = time.perf_counter()
+def _counted(frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:
+    """Yields the frames as they are read, and counts them."""
     for frame in frames:
         heartbeat()
-        elapsed = time.perf_counter() - started
-        seconds["decode"] += elapsed
-        metrics.STAGE_SECONDS.labels(stage="decode").inc(elapsed)
         metrics.FRAMES_DECODED.inc()
         yield frame
-        started = time.perf_counter()
+
+
+def _timed(frames: Iterable[DecodedFrame], seconds: dict[str, float]) -> Iterator[DecodedFrame]:
+    """Yields the frames; what it takes to make them is the stage `decode`, and added to `seconds["decode"]`."""
+    steps = iter(frames)
+    while True:
+        with metrics.timed("decode", seconds):
+            frame = next(steps, None)
+        if frame is None:
+            return
+        yield frame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -165,7 +164,8 @@ class SegmentBuilder:
             with self._work.call():
                 try:
                     content = self._claims.load(ready.payload, ready.run, ready.segment, ready.attempt)
-                    pictures = decode_payload(ready.payload, content)
+                    with metrics.timed("transport"):
+                        pictures = decode_payload(ready.payload, content)
                     figures = BatchFigures.of(ready)
                     records = [frame_from_wire(info) for info in ready.frames]
                     worst = worst_of(ready, self._claims)
@@ -177,7 +177,8 @@ class SegmentBuilder:
                     for index, each in worst.items()
                     if figures.fidelity
                 }
-                self._encode_pictures(ready, records, pictures, found)
+                with metrics.timed("encode", self._account.seconds):
+                    self._encode_pictures(ready, records, pictures, found)
             self._account.add_figures(records, figures)
             self._buffer.mark_used()
         return self._commit() if self._buffer.complete else None
@@ -189,7 +190,7 @@ class SegmentBuilder:
         pictures: list[Picture],
         worst: Mapping[int, tuple[WorstFrame, float]],
     ) -> None:
-        started, account, encoder = time.perf_counter(), self._account, self._open_encoder()
+        account, encoder = self._account, self._open_encoder()
         recipe, video = self._title.request.recipe, self._title.source.video
         if not account.frames:
             account.first_frame = batch.first_frame
@@ -205,20 +206,17 @@ class SegmentBuilder:
         self._shown.release()
         account.seconds["restoration"] += batch.seconds
         account.cost += batch.cost
-        elapsed = time.perf_counter() - started
-        account.seconds["encode"] += elapsed
-        metrics.STAGE_SECONDS.labels(stage="encode").inc(elapsed)
         metrics.FRAMES_ENCODED.inc(sum(1 + len(record.repeats) for record in records))
 
     def _commit(self) -> SegmentRecord:
-        started, account = time.perf_counter(), self._account
-        with self._work.call():
+        account = self._account
+        # A codec that looks ahead encodes most of a segment here.
+        with self._work.call(), metrics.timed("encode", account.seconds):
             self._shown.end()
             self._open_encoder().finish()
             # The grain that the recipe leaves to players.
             if grainy := account.grainy_frames():
                 write_grain_table(self._path, self._title, grainy, account.first_frame)
-        account.seconds["encode"] += time.perf_counter() - started
         record = account.record(self._number, self._path, self.engine)
         # The file before the record: a record in the ledger promises that its file is complete.
         self._ledger.put_segment_file(self._number, self._path)

@@ -59,8 +59,8 @@ def restore_batch(
             heartbeat()
             found = restorer.restore(picture, window, batch.work, frame=frame, moved=correction.move, tone=tone)
             restored.append(found)
-    shot_starts = [frame.shot_start for frame in batch.frames]
-    return restored, worst_frames(pictures, batch.halo_before, shot_starts, restored)
+        shot_starts = [frame.shot_start for frame in batch.frames]
+        return restored, worst_frames(pictures, batch.halo_before, shot_starts, restored)
 
 
 def matches_digest(lease: HeldLease) -> bool:

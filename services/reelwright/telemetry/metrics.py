@@ -133,13 +133,19 @@ for _cause in REFUSAL_CAUSES:
 
 
 @contextmanager
-def timed(stage: str) -> Iterator[None]:
-    """Adds the wall seconds of a `with` block to a stage of STAGES."""
+def timed(stage: str, totals: dict[str, float] | None = None) -> Iterator[None]:
+    """Adds the wall seconds of a `with` block to a stage of STAGES, and to `totals[stage]` if there are totals.
+
+    Blocks of one thread must not be nested: their seconds would count twice.
+    """
     started = time.perf_counter()
     try:
         yield
     finally:
-        STAGE_SECONDS.labels(stage=stage).inc(time.perf_counter() - started)
+        elapsed = time.perf_counter() - started
+        STAGE_SECONDS.labels(stage=stage).inc(elapsed)
+        if totals is not None:
+            totals[stage] += elapsed
 
 
 # Pools come and go with releases; what is more is forgotten once it is empty.
