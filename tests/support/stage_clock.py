@@ -39,7 +39,7 @@ class StageClock:
 
         self._monkeypatch.setattr(owner, name, charged)
 
-    def counted(self) -> dict[str, float]:
+    def counted(self) -> dict[str, Any]:
         """Seconds of each stage since the clock was made, where there are any."""
         grown = {stage: _counted(stage) - before for stage, before in self._before.items()}
         return {stage: pytest.approx(seconds) for stage, seconds in grown.items() if seconds}

@@ -172,11 +172,12 @@ def test_a_list_is_a_feed(tmp_path: Path) -> None:
         json.dumps({"name": "b"}),
         json.dumps({"source": "s3://films/c.mov", "recipie": "clean"}),
         json.dumps({"source": "s3://films/d.mov", "name": "D"}),
+        "[" * 100_000,
     ]
     (tmp_path / "feed.jsonl").write_text("\n".join(lines))
     content = read_feed(CatalogFeed.model_validate({"jsonLines": {"location": f"{tmp_path}/feed.jsonl"}}), 60)
     assert [(title.name, title.fields.get("recipe")) for title in content.titles] == [("a", "clean"), ("D", None)]
-    assert [problem.name for problem in content.problems] == ["line 3", "line 4", "line 5"]
+    assert [problem.name for problem in content.problems] == ["line 3", "line 4", "line 5", "line 7"]
     assert "unknown field 'recipie'" in content.problems[2].reason
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,16 +82,27 @@ def test_an_unread_request_goes_to_the_next_decoder(tmp_path: Path) -> None:
     bus.close()
 
 
-def test_a_request_with_an_unknown_recipe_fails_its_title(tmp_path: Path) -> None:
-    """A recipe of a later version, on the bus and in the ledger, ends in an outcome that names the key."""
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (lambda recipe: recipe.replace('"scale"', '"skale"'), "unknown key 'skale'; upgrade"),
+        (lambda _: "[" * 100_000, "nested too deeply"),
+    ],
+    ids=["of a later version", "nested"],
+)
+def test_a_request_with_a_recipe_that_cannot_be_used_fails_its_title(
+    tmp_path: Path, written: Callable[[str], str], said: str
+) -> None:
+    """A recipe that cannot be used, on the bus and in the ledger, ends in an outcome that says why."""
     store, bus, stop = UnavailableStore(tmp_path), LocalBus(), threading.Event()
     store.available.set()
     ledger = RunLedger(str(tmp_path), RUN)
     request = request_of()
     ledger.put_request(request)
     stored = tmp_path / RUN / "request.json"
-    recipe = request.recipe.canonical().replace('"scale"', '"skale"')
-    stored.write_text(stored.read_text().replace("scale", "skale"))
+    recipe = written(request.recipe.canonical())
+    document = json.loads(stored.read_text())
+    stored.write_text(json.dumps({**document, "recipe": recipe}))
     message = request_to_wire(request)
     message.recipe = recipe
     decoder = DecoderService(bus, store.open, ClaimCheck(str(tmp_path), 1), DecoderSettings())
@@ -99,7 +112,7 @@ def test_a_request_with_an_unknown_recipe_fails_its_title(tmp_path: Path) -> Non
         publish_message(bus, TITLES, run_key(RUN), message)
         outcome = outcome_of(ledger)
         assert (outcome.state, outcome.exit_code, outcome.error) == ("failed", 2, "RecipeError")
-        assert "unknown key 'skale'; upgrade" in outcome.reason
+        assert said in outcome.reason
     finally:
         stop.set()
         thread.join()

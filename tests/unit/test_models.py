@@ -81,6 +81,10 @@ def _endless_header(path: Path) -> None:
     path.write_bytes(b"\xff" * 64)
 
 
+def _nested_header(path: Path) -> None:
+    path.write_bytes((100_000).to_bytes(8, "little") + b"[" * 100_000)
+
+
 @pytest.mark.parametrize(
     ("suffix", "write"),
     [
@@ -90,6 +94,7 @@ def _endless_header(path: Path) -> None:
         (".safetensors", _truncated),
         (".safetensors", _cut_in_the_header),
         (".safetensors", _endless_header),
+        (".safetensors", _nested_header),
     ],
 )
 def test_an_invalid_model_file_is_refused_in_one_line(

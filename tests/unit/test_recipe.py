@@ -10,7 +10,7 @@ from reelwright.cli.main import run
 from reelwright.titles.errors import RecipeError
 from reelwright.titles.named_recipes import recipe_names, recipe_summary
 from reelwright.titles.recipe import Recipe, Tone, recipe_keys
-from reelwright.titles.recipe_parsing import load_recipe
+from reelwright.titles.recipe_parsing import load_recipe, parse_recipe_text
 
 
 def test_every_shipped_recipe_is_valid() -> None:
@@ -90,16 +90,59 @@ def test_a_value_out_of_range_is_refused_by_its_key(key: str, value: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["@x", "[", "{a", "'", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/m #2/x.safetensors",
+        "@x",
+        "[",
+        "{a",
+        "[x]",
+        "a: b",
+        "&a b",
+        "*a",
+        "!x",
+        "- x",
+        "# x",
+        "x ",
+        "on",
+        "",
+        "{a: " * 2000,
+    ],
+)
+def test_a_text_is_taken_whole(text: str) -> None:
+    """A value of `--set` is the text that was written, whatever YAML would make of it."""
+    assert load_recipe("faithful", {"model": text}).model == text
+
+
+@pytest.mark.parametrize("text", ['"/m #2"', "'/m #2'"])
+def test_quotes_around_a_text_are_not_of_it(text: str) -> None:
+    """A text in quotes is what stands between them."""
+    assert load_recipe("faithful", {"model": text}).model == "/m #2"
+
+
+@pytest.mark.parametrize("text", ["'", '"a" b', "\x00", "9" * 5000, "<<"])
 def test_a_value_that_cannot_be_read_is_refused_by_its_key(text: str) -> None:
-    """A value that is not YAML is an error that names the key."""
+    """A value that is neither a whole text nor a number is an error that names the key."""
     with pytest.raises(RecipeError) as caught:
         load_recipe("faithful", {"model": text})
     assert "model" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["scale = [", "just words", "", "a: [", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scale = [",
+        "just words",
+        "",
+        "a: [",
+        "\x00",
+        "scale = " + "[" * 3000,
+        "scale: " + "[" * 3000,
+        "a = " + "9" * 5000,
+    ],
+)
 @pytest.mark.parametrize("suffix", [".toml", ".yaml"])
 def test_a_broken_recipe_file_is_one_line(tmp_path: Path, text: str, suffix: str) -> None:
     """A file that is not a recipe is an error that names its path."""
@@ -112,6 +155,14 @@ def test_a_broken_recipe_file_is_one_line(tmp_path: Path, text: str, suffix: str
         load_recipe(str(path))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_a_nested_recipe_on_the_wire_is_one_line(depth: int) -> None:
+    """A text that is nested too deeply to be read, or to be shown, is an error as any other."""
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe_text('{"scale": ' + "[" * depth + "]" * depth + "}")
+    assert len(str(caught.value)) < 200
 
 
 def test_yaml_and_toml_say_the_same(tmp_path: Path) -> None:

@@ -85,10 +85,17 @@ def _read_lines(data: bytes) -> FeedContent:
         if not line.strip():
             continue
         try:
-            titles.append(_title(json.loads(line)))
+            titles.append(_title(_entry(line)))
         except (ValueError, UserError) as error:
             problems.append(TitleProblem(name=f"line {number}", reason=f"line {number} of the feed: {error}"))
     return FeedContent(titles, problems)
+
+
+def _entry(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _title(entry: object) -> FeedTitle:

@@ -177,7 +177,7 @@ def _header(path: Path) -> dict[str, Any]:
         end = max(value["data_offsets"][1] for name, value in header.items() if name != "__metadata__")
         if len(text) != length or path.stat().st_size != 8 + length + end:
             raise ValueError("truncated")
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
         remedy = "convert it to safetensors (a pickle can run code when it is loaded)"
         raise ModelError("not a safetensors file, or cut short", str(path), remedy) from None
     return header

@@ -150,7 +150,7 @@ def networks_from_metadata(metadata: Mapping[str, str]) -> dict[str, WindowNetwo
     try:
         described = {**json.loads(metadata.get("networks", "{}")), "": json.loads(metadata["network"])}
         return {prefix: WindowNetwork.from_fields(fields) for prefix, fields in described.items()}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ValueError("no such reel network") from None
 
 

@@ -16,6 +16,8 @@ from reelwright.titles.errors import RecipeError
 from reelwright.titles.named_recipes import recipe_names, recipe_text
 from reelwright.titles.recipe import Recipe, recipe_keys
 
+# YAML's name of a text.
+_TEXT = "tag:yaml.org,2002:str"
 # At others AV1's film grain is not like the source's: its filter reaches three samples far.
 _TABLE_SCALES = (2, 3)
 
@@ -101,9 +103,15 @@ def parse_recipe(document: dict[str, Any], where: str = "recipe", unknown_key: s
             inner = list(first["input"]) if isinstance(first["input"], dict) else []
             remedy = unknown_key or nearest(".".join([key, *map(str, inner[:1])]), recipe_keys())
             raise RecipeError(f"unknown key {key!r}", where, remedy) from None
-        raise RecipeError(f"{key}: {first['msg']} (got {first['input']!r})", where, "correct the value") from None
+        raise RecipeError(f"{key}: {first['msg']} (got {_shown(first['input'])})", where, "correct the value") from None
     _check_table(recipe, where)
     return recipe
+
+
+def _shown(value: object) -> str:
+    """A value as an error names it."""
+    # What is nested may be too deep to be written down.
+    return "several values" if isinstance(value, dict | list) else repr(value)
 
 
 def _check_table(recipe: Recipe, where: str) -> None:
@@ -125,8 +133,8 @@ def parse_recipe_text(text: str) -> Recipe:
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
-        raise RecipeError(f"not a valid recipe: {error}", "recipe", "submit the title again") from None
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"not a valid recipe: {_reason(error)}", "recipe", "submit the title again") from None
     if not isinstance(document, dict):
         raise RecipeError("not a valid recipe: no keys in it", "recipe", "submit the title again")
     # A newer version wrote it. Without the key the film would be another one than was asked for.
@@ -148,17 +156,27 @@ def _parse_file(path: Path) -> dict[str, Any]:
         document = tomllib.loads(text) if path.suffix == ".toml" else _read_yaml(text)
     except OSError as error:
         raise RecipeError(error.strerror or "cannot be read", str(path), "give a recipe's name or file") from None
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"not a valid recipe: {error}", str(path), "write it as TOML or YAML") from None
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"not a valid recipe: {_reason(error)}", str(path), "write it as TOML or YAML") from None
     if not isinstance(document, dict):
         raise RecipeError("not a valid recipe: no keys in it", str(path), "write KEY = VALUE lines")
     return document
 
 
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
 def _value(dotted: str, text: str) -> object:
+    """A value of `--set`: a number, null or a text in quotes as in YAML; any other text is taken whole."""
     try:
-        return _read_yaml(text) if text else text
-    except yaml.YAMLError:
+        if text[:1] in {'"', "'"}:
+            return _read_yaml(text)
+        loader = _YamlLoader(text)
+        tag = loader.resolve(yaml.ScalarNode, text, (True, False)) if text else _TEXT  # type: ignore[no-untyped-call]
+        value: object = loader.construct_object(yaml.ScalarNode(tag, text))
+        return value
+    except (ValueError, yaml.YAMLError, RecursionError):
         raise RecipeError(f"{dotted}: {text!r} is no value", "--set", f"quote it: {dotted}='\"{text}\"'") from None
 
 
