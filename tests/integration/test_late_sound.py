@@ -1,4 +1,4 @@
-"""Sound of transport and program streams that begins late, or never."""
+"""Sound of transport and program streams that begins before the picture, late, or never."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 from reelwright.media.probe import probe
 from tests.support.clipmaker import Film, write_film
 from tests.support.scenes import scene
-from tests.support.unrestored_films import UnrestoredFilm, make_unrestored_film
+from tests.support.unrestored_films import UnrestoredFilm, decoded, decoded_sound, make_unrestored_film
+
+# FFmpeg gives times within a minute before the wrap of the 33-bit clock as negative ones.
+_WRAP = Fraction(1 << 33, 90_000)
 
 
 def _film(path: Path, audio_start: int = 0) -> Path:
@@ -56,3 +59,22 @@ def test_text_behind_a_transport_stream_does_not_make_its_sound_incomplete(tmp_p
     film = make_unrestored_film(source, "web", tmp_path)
     assert _outcome(film) == _outcome(whole)
     assert film.result.notes == whole.result.notes
+
+
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+@pytest.mark.parametrize("lead", [Fraction(20, 25), Fraction(40, 25), Fraction(63, 25)])
+def test_sound_before_a_picture_below_zero_stays_in_step(lead: Fraction, profile: str, tmp_path: Path) -> None:
+    """A recording that begins shortly before its clock wraps keeps the sound in front of its first picture, in time."""
+    source = tmp_path / "wrapping.ts"
+    shots = [(lead + Fraction(number, 25), scene(number, "yuv420p", 64, 48)) for number in range(50)]
+    offset = {"output_ts_offset": str(float(_WRAP - 3))}
+    write_film(source, Film(shots, codec="mpeg2video", options={"bf": "0"}, audio="mp2", container_options=offset))
+    film = make_unrestored_film(source, profile, tmp_path)
+    step = []
+    for path in (source, film.path):
+        first, samples = decoded_sound(path)
+        step.append((next(decoded(path))[0] - first, len(samples)))
+    assert step[0][0] > lead - Fraction(1, 10)
+    assert abs(step[1][0] - step[0][0]) <= Fraction(2, 1000)
+    assert step[1][1] == step[0][1]
+    assert min(film.result.shift, decoded_sound(film.path)[0]) >= 0

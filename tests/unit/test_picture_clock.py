@@ -91,7 +91,19 @@ def test_timescale_is_bounded() -> None:
 
 @pytest.mark.parametrize(
     ("start", "earliest", "shift"),
-    [(0, 0, 0), (5, 5, 0), (-1, -1, 1), (100, 0, 0), (7200, 7199, -7199), (7200, None, -7200), (61, 59, 0)],
+    [
+        (0, 0, 0),
+        (5, 5, 0),
+        (-1, -1, 1),
+        (-1, -3, 3),
+        (1, -3, 3),
+        (-1, 0, 1),
+        (-1, None, 1),
+        (100, 0, 0),
+        (7200, 7199, -7199),
+        (7200, None, -7200),
+        (61, 59, 0),
+    ],
 )
 def test_the_film_keeps_the_sources_clock(start: int, earliest: int | None, shift: int) -> None:
     """Only times below zero and hours of nothing move a film, and then no stream is moved below zero by it."""

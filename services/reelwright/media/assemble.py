@@ -25,7 +25,14 @@ from reelwright.media.encode import BITEXACT, output_errors, set_colour
 from reelwright.media.film_chapters import FilmChapters
 from reelwright.media.film_format import FilmFormat, coded_colour
 from reelwright.media.other_packets import OtherPackets
-from reelwright.media.picture_clock import PictureClock, SegmentInput, film_shift, movie_scale, timescale
+from reelwright.media.picture_clock import (
+    PictureClock,
+    SegmentInput,
+    earliest_start,
+    film_shift,
+    movie_scale,
+    timescale,
+)
 from reelwright.media.profiles import ProfileSpec, encoded_size
 from reelwright.media.segment_packets import SegmentPackets
 from reelwright.media.source_info import SourceInfo
@@ -101,9 +108,8 @@ def assemble_film(
     if first is None or not first.frames:
         raise InternalError("a film needs at least one frame")
     with open_source(source.location) as other:
-        earliest = None if other.start_time is None else Fraction(other.start_time, av.time_base)
         start = first.frames[0].pts * film.time_base
-        shift = film_shift(start, earliest)
+        shift = film_shift(start, earliest_start(other))
         timecode = None if pictures_only else start_timecode(other, source.location, start, film.average_rate)
         if timecode is not None:
             timecode = film_timecode(timecode, start + shift, film.average_rate, spec.container)

@@ -9,6 +9,9 @@ from fractions import Fraction
 from math import lcm
 from pathlib import Path
 
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
@@ -123,12 +126,35 @@ def film_shift(start: Fraction, earliest: Fraction | None) -> Fraction:
 
     Args:
         start: the first frame's time in seconds.
-        earliest: the time the source's first stream starts; None where it does not say.
+        earliest: of the source, as `earliest_start` gives it.
     """
-    if start < 0:
-        return -start
     begin = start if earliest is None else min(start, earliest)
-    return -begin if begin > _LATEST_START else Fraction(0)
+    return Fraction(0) if 0 <= begin <= _LATEST_START else -begin
+
+
+def earliest_start(source: InputContainer) -> Fraction | None:
+    """The time in seconds at which the source's first stream starts; None where it does not say.
+
+    Below zero only sound that is heard and subtitles count. Codecs are primed with sound before zero, which is not
+    heard, and pictures before the first one that decodes are not shown.
+    """
+    if source.start_time is None:
+        return None
+    earliest = Fraction(source.start_time, av.time_base)
+    if earliest >= 0:
+        return earliest
+    starts = (_first_moment(stream) for stream in source.streams if stream.type in {"audio", "subtitle"})
+    return min((start for start in starts if start is not None), default=Fraction(0))
+
+
+def _first_moment(stream: Stream) -> Fraction | None:
+    """When a stream of sound is first heard or a subtitle is first shown, in seconds."""
+    if stream.start_time is None:
+        return None
+    start = stream.start_time * Fraction(stream.time_base or 1)
+    if isinstance(stream, AudioStream) and stream.sample_rate:
+        start += Fraction(stream.codec_context.delay, stream.sample_rate)
+    return start
 
 
 def timescale(time_base: Fraction) -> int:
