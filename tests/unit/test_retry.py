@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from reelwright.store.retry import RetryPolicy
+from reelwright.store.waiting import WAITING
 from reelwright.titles.errors import OutputError, UnavailableError
 
 
@@ -71,6 +72,23 @@ def test_a_limited_policy_ends_by_itself_and_with_its_parent() -> None:
     retry.stop()
     with pytest.raises(UnavailableError):
         retry.with_limit(3600).call(Store(failures=10**9))
+
+
+@pytest.mark.parametrize("kind", ["limited", "another"])
+def test_every_wait_of_the_process_is_counted(kind: str) -> None:
+    """What waits for a source or an output is counted as what waits for the ledger; a limited policy is its parent's."""
+    own, store = RetryPolicy(), Store(failures=10**9)
+    policy = own.with_limit(3600) if kind == "limited" else RetryPolicy(3600)
+    waiting = threading.Thread(target=lambda: policy.call(store))
+    before = WAITING.count(refused=False)
+    waiting.start()
+    for _ in range(2):
+        assert store.requested.acquire(timeout=60)
+    assert WAITING.count(refused=False) == before + 1
+    assert own.trouble == ("no answer" if kind == "limited" else "")
+    store.failures = 0
+    waiting.join(60)
+    assert (WAITING.count(refused=False), own.trouble) == (before, "")
 
 
 def test_stop_ends_a_pause_without_another_try() -> None:

@@ -69,7 +69,7 @@ def test_titles_are_counted_by_state_with_the_age_of_the_oldest() -> None:
     submit(titles, "old", submitted=time.time() - 3600)
     submit(titles, "new", submitted=time.time())
     begin(titles)
-    assert [titles.count(state) for state in metrics.TITLE_STATES] == [1, 1, 0, 0]
+    assert [titles.count(state) for state in metrics.TITLE_STATES] == [1, 0, 1, 0, 0]
     assert 3600 <= titles.oldest_seconds() < 7200
 
 
@@ -81,9 +81,26 @@ def test_a_title_that_waits_for_its_film_alone_has_a_state_of_its_own(segments: 
     title = begin(titles)
     titles.finish_pass(title, segments)
     for segment in range(segments):
-        assert [titles.count(state) for state in metrics.TITLE_STATES] == [0, 0, 1, 0]
+        assert [titles.count(state) for state in metrics.TITLE_STATES] == [0, 0, 0, 1, 0]
         title.window.mark_committed(segment)
-    assert [titles.count(state) for state in metrics.TITLE_STATES] == [0, 0, 0, 1]
+    assert [titles.count(state) for state in metrics.TITLE_STATES] == [0, 0, 0, 0, 1]
+
+
+def test_a_title_is_postponed_until_a_pass_reaches_a_segment() -> None:
+    """While its source does not answer a title keeps one state through pauses and passes; then it is decoded."""
+    titles = table_of()
+    submit(titles, "run")
+    for _ in range(3):
+        title = begin(titles)
+        titles.finish_pass(title, None, pause_seconds=1e-9)
+        assert title.state == "postponed"
+    begin(titles)
+    assert title.state == "postponed"
+    title.window.mark_committed(0)
+    assert not title.window.acquire(0)
+    assert title.state == "decoding"
+    titles.finish_pass(title, None)
+    assert title.state == "waiting"
 
 
 def test_a_title_submitted_twice_is_one_title() -> None:

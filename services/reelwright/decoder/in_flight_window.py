@@ -34,10 +34,12 @@ class InFlightWindow:
                 lambda: self._closed or segment in self._committed or len(self._in_flight) < self._size
             )
             self._last_progress = time.monotonic()
-            if self._closed or segment in self._committed:
+            if self._closed:
+                return False
+            self._used = True
+            if segment in self._committed:
                 return False
             self._in_flight.add(segment)
-            self._used = True
             return True
 
     def mark_committed(self, segment: int) -> None:
@@ -62,7 +64,7 @@ class InFlightWindow:
 
     @property
     def used(self) -> bool:
-        """Whether a segment was put in flight."""
+        """Whether the pass has reached a segment, to publish it or to skip it."""
         with self._changed:
             return self._used
 

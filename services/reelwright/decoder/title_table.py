@@ -37,6 +37,7 @@ class TitleState:
         pass_began: when the present pass began, on the monotonic clock.
         not_before: when the next pass may begin, on the same clock.
         checked_at: when the ledger was last read for it, on the same clock; 0 to have it read at once.
+        postponed: the last pass ended because something did not answer, or a store refused access to the source.
         refusals: passes in a row that ended because a store refused access to the source.
         ended: the ledger has an outcome.
         may_seek: a pass may begin at a later frame than the first (see `decoder.takeover`).
@@ -54,6 +55,7 @@ class TitleState:
     pass_began: float = 0.0
     not_before: float = 0.0
     checked_at: float = 0.0
+    postponed: bool = False
     refusals: int = 0
     ended: bool = False
     may_seek: bool = True
@@ -78,7 +80,12 @@ class TitleState:
 
     @property
     def state(self) -> str:
-        """Its phase, or `committed`: one of `metrics.TITLE_STATES`."""
+        """Its phase, or `committed` or `postponed`: one of `metrics.TITLE_STATES`.
+
+        It is postponed from such a pass until a later one reaches a segment, whatever its phase is meanwhile.
+        """
+        if self.postponed and not (self.phase == "decoding" and self.window.used):
+            return "postponed"
         return "committed" if self.committed else self.phase
 
     def may_begin(self, now: float) -> bool:
@@ -174,11 +181,11 @@ class TitleTable:
         Args:
             title: the title.
             segments: how many it has, all of them published; None to begin another pass.
-            pause_seconds: time before that pass.
+            pause_seconds: time before that pass; more than 0 postpones the title.
         """
         with self._lock:
             # Before the phase, which other threads read with it.
-            title.segments = segments or 0
+            title.segments, title.postponed = segments or 0, pause_seconds > 0
             # `restart` may have closed the window just as the pass reached its end.
             title.phase = "waiting" if segments is None or title.window.closed else "decoded"
             title.not_before = time.monotonic() + pause_seconds
@@ -221,7 +228,7 @@ class TitleTable:
     def count_refusal(self, title: TitleState) -> int:
         """Counts a pass that ended because a store refused access to the source; returns how many did in a row."""
         with self._lock:
-            # Of a pass that published a segment the source was allowed for a while.
+            # In a pass that reached a segment the source was allowed for a while.
             title.refusals = 1 if title.window.used else title.refusals + 1
             return title.refusals
 

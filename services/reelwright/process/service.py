@@ -16,6 +16,7 @@ from reelwright.process.roles import WITHOUT_BUS, Role, create
 from reelwright.process.signals import StopSignals
 from reelwright.settings import ServeSettings, naming_variables, read_settings
 from reelwright.store.retry import RetryPolicy
+from reelwright.store.waiting import WAITING
 from reelwright.telemetry import metrics
 from reelwright.telemetry.logs import get_logger, log_as_service
 from reelwright.telemetry.server import TelemetryServer
@@ -73,7 +74,7 @@ class _Process:
         self._grace_exceeded = False
         # Names of the threads that an exception ended; they end the process.
         self._dead: list[str] = []
-        metrics.watch_store(lambda cause: self._retry.count_waiting(refused=cause == "refused"))
+        metrics.watch_store(lambda cause: WAITING.count(refused=cause == "refused"))
         metrics.BUILD_INFO.labels(version=__version__, role=role).set(1)
 
     def run(self, port: int, host: str) -> int:

@@ -17,6 +17,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from reelwright.store.waiting import WAITING, WaitingOperations
 from reelwright.telemetry.logs import get_logger
 from reelwright.telemetry.watchdog import heartbeat
 from reelwright.titles.errors import UnavailableError
@@ -47,9 +48,7 @@ class RetryPolicy:
     def __init__(self, seconds: float = math.inf, *, waits_for_access: bool = False) -> None:
         self._seconds, self.waits_for_access = seconds, waits_for_access
         self._stopped = threading.Event()
-        # The last error of each operation that is being repeated now.
-        self._failing: dict[object, UnavailableError] = {}
-        self._lock = threading.Lock()
+        self._failing = WaitingOperations()
 
     def stop(self) -> None:
         """Ends every pause at once; from now on no operation is tried twice."""
@@ -58,22 +57,15 @@ class RetryPolicy:
     @property
     def trouble(self) -> str:
         """Why an operation is being repeated now, as one line; empty when none is."""
-        with self._lock:
-            return str(next(iter(self._failing.values()), ""))
-
-    def count_waiting(self, *, refused: bool) -> int:
-        """How many operations are being repeated now.
-
-        Args:
-            refused: count those that a store refuses, and not those that it does not answer.
-        """
-        with self._lock:
-            return sum(error.refused is refused for error in self._failing.values())
+        return self._failing.trouble
 
     def with_limit(self, seconds: float) -> RetryPolicy:
-        """A policy for another folder: it retries for at most `seconds`, and `stop` of this one stops it too."""
+        """A policy for another folder: it retries for at most `seconds`.
+
+        `stop` of this one stops it too, and `trouble` of this one has its errors.
+        """
         other = RetryPolicy(min(seconds, self._seconds))
-        other._stopped = self._stopped
+        other._stopped, other._failing = self._stopped, self._failing
         return other
 
     def call(self, operation: Callable[[], Result]) -> Result:
@@ -99,8 +91,8 @@ class RetryPolicy:
                 return operation()
             except UnavailableError as error:
                 last_error = error
-                with self._lock:
-                    self._failing[try_once] = error
+                for table in (self._failing, WAITING):
+                    table.note(try_once, error)
                 raise
 
         retrying = Retrying(
@@ -114,8 +106,8 @@ class RetryPolicy:
         try:
             return retrying(try_once)
         finally:
-            with self._lock:
-                self._failing.pop(try_once, None)
+            for table in (self._failing, WAITING):
+                table.end(try_once)
 
 
 NO_RETRY = RetryPolicy(seconds=0)

@@ -111,7 +111,7 @@ CONTROLLER_QUEUE = Gauge("reelwright_controller_queue", "Resources that wait for
 
 STORE_CAUSES = ("unavailable", "refused")
 STAGES = ("decode", "transport", "restoration", "publish", "encode", "assemble")
-TITLE_STATES = ("waiting", "decoding", "decoded", "committed")
+TITLE_STATES = ("waiting", "postponed", "decoding", "decoded", "committed")
 RETRY_CAUSES = ("failure", "expiry", "disconnect")
 QUARANTINE_CAUSES = ("failures", "self_test")
 RECONCILE_RESULTS = ("settled", "waiting", "retry", "conflict", "error")
