@@ -5,11 +5,11 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import units
 
 from scripts.dashboards.panels import Dashboard, Graph, Query, count
-from scripts.dashboards.queries import per_hour
+from scripts.dashboards.queries import per_hour, series
 
 _LOST, _DEAD = "reelwright_frames_lost_total", "reelwright_dead_letters_total"
 _QUARANTINED, _RETRIED = "reelwright_workers_quarantined_total", "reelwright_batches_retried_total"
-_REFUSED = "reelwright_messages_refused_total"
+_REFUSED, _POSTPONED = "reelwright_messages_refused_total", 'state="postponed"'
 
 DASHBOARD = Dashboard(
     "Reliability",
@@ -57,6 +57,15 @@ DASHBOARD = Dashboard(
                 "Restored batches of another engine than their run's, and titles without a request in the ledger.",
                 Query(per_hour("reelwright_batches_refused_total"), "batches of another engine"),
                 Query(per_hour("reelwright_stray_titles_total"), "stray titles"),
+            ),
+        ),
+        (
+            Graph(
+                "Waiting for a store",
+                units.Short,
+                "Operations that are repeated, by cause, and titles whose source cannot be read.",
+                Query(f"sum by (cause) ({series('reelwright_store_waiting')})", "{{cause}}"),
+                Query(f"sum({series('reelwright_titles', _POSTPONED)})", "titles postponed"),
             ),
         ),
     ),

@@ -12,7 +12,8 @@ _COST_OF_DELIVERED_HOUR = (
 )
 _LATE, _FAILED, _FINISHED = (growth(f"reelwright_titles_{end}_total") for end in ("late", "failed", "finished"))
 _ON_TIME = f"1 - ({_LATE} + {_FAILED}) / {above_zero(f'({_FINISHED} + {_FAILED})')}"
-_KNOWN, _WAITING, _RUNNING = "reelwright_titles", 'state="waiting"', 'state!="waiting"'
+_KNOWN, _WAITING, _RUNNING = "reelwright_titles", 'state="waiting"', 'state!~"waiting|postponed"'
+_POSTPONED = 'state="postponed"'
 _LEFT = of_titles("reelwright_frames_left")
 
 DASHBOARD = Dashboard(
@@ -26,6 +27,13 @@ DASHBOARD = Dashboard(
                 f"sum({series(_KNOWN, _RUNNING)})",
                 units.Short,
                 "Decoded or being decoded.",
+            ),
+            Number(
+                "Postponed",
+                f"sum({series(_KNOWN, _POSTPONED)})",
+                units.Short,
+                "The source cannot be read now.",
+                red_from=1,
             ),
             Number(
                 "Overdue",

@@ -31,7 +31,7 @@ _QUERIES = [
 ]
 
 
-_FIRING = {"ReelwrightTitlesLateFast", "ReelwrightTitlesLateSlow", "ReelwrightDeadLetters"}
+_FIRING = {"ReelwrightTitlesLateSlow", "ReelwrightDeadLetters"}
 
 
 @dataclass(frozen=True, slots=True)

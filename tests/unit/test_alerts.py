@@ -24,10 +24,19 @@ RUNNING = 'reelwright_titles{state="decoded"}'
 COMMITTED = "reelwright_segments_committed_total"
 FILM_MISSING = 'reelwright_titles{state="committed"}'
 FINISHED = "reelwright_titles_finished_total"
+DECODER = 'reelwright_build_info{role="decoder", pod="d-0"}'
+WAITING = 'reelwright_titles{state="waiting"}'
+POSTPONED = 'reelwright_titles{state="postponed"}'
+NOT_ANSWERED = 'reelwright_store_waiting{cause="unavailable"}'
 CASES: list[tuple[str, dict[str, str], set[str]]] = [
     ("all on time", FINE, set()),
     ("a lost frame", {**FINE, "reelwright_frames_lost_total": "0x390 1x10"}, LOST),
     ("a frame lost before the first scrape", {**FINE, "reelwright_frames_lost_total": "_x390 1x10"}, LOST),
+    (
+        "a frame lost days ago, and a pause of the scrapes an hour ago",
+        {**FINE, "reelwright_frames_lost_total": "1x330 _x10 1x60"},
+        {"ReelwrightFramesLostToday"},
+    ),
     ("a frame lost hours ago", {**FINE, "reelwright_frames_lost_total": "0x200 1x200"}, {"ReelwrightFramesLostToday"}),
     (
         "every fifth title late",
@@ -39,11 +48,49 @@ CASES: list[tuple[str, dict[str, str], set[str]]] = [
         {"reelwright_titles_finished_total": "0+10x400", "reelwright_titles_late_total": "0+1x400"},
         {"ReelwrightTitlesLateSlow"},
     ),
+    (
+        "one late title of one",
+        {"reelwright_titles_finished_total": "0x390 1x10", "reelwright_titles_late_total": "0x390 1x10"},
+        {"ReelwrightTitlesLateSlow"},
+    ),
     ("late titles of hours ago", {**FINE, "reelwright_titles_late_total": "0+1x200 200x200"}, set()),
     ("no commit while a title runs", {RUNNING: "1x400", COMMITTED: "0+1x360 360x40"}, {"ReelwrightNoCommit"}),
     ("a title runs without any encoder", {RUNNING: "1x400"}, {"ReelwrightNoCommit"}),
     ("commits while a title runs", {RUNNING: "1x400", COMMITTED: "0+1x400"}, set()),
     ("rare commits while a title runs", {RUNNING: "1x400", COMMITTED: "0x370 1x30"}, set()),
+    (
+        "no commit while a decoder is replaced now and then",
+        {RUNNING: "1x370 _x4 1x30", COMMITTED: "9x400"},
+        {"ReelwrightNoCommit"},
+    ),
+    (
+        "no commit while titles change their state all the time",
+        {RUNNING: " ".join(["1x8 0x0"] * 40), COMMITTED: "9x400"},
+        {"ReelwrightNoCommit"},
+    ),
+    ("titles that no decoder takes", {WAITING: "5x400", COMMITTED: "9x400"}, {"ReelwrightNoCommit"}),
+    ("titles that wait for others", {WAITING: "5x400", RUNNING: "1x400", COMMITTED: "0+1x400"}, set()),
+    (
+        "a source that does not answer",
+        {POSTPONED: "0x350 1x50", COMMITTED: "9x400"},
+        {"ReelwrightNoCommit", "ReelwrightStoreWaiting"},
+    ),
+    ("a source of one title of many", {POSTPONED: "0x350 1x50", COMMITTED: "0+1x400"}, {"ReelwrightStoreWaiting"}),
+    ("a store that does not answer", {NOT_ANSWERED: "0x370 3x30"}, {"ReelwrightStoreWaiting"}),
+    ("an output that does not answer", {NOT_ANSWERED: "0x350" + " 1x2 0x2" * 9}, {"ReelwrightStoreWaiting"}),
+    ("requests that are tried twice", {NOT_ANSWERED: " ".join(["0x9 1x0"] * 37)}, set()),
+    (
+        "all decoders are gone",
+        {DECODER: "1x100 _x300", RUNNING: "1x100 _x300", COMMITTED: "9x400"},
+        {"ReelwrightRoleMissing"},
+    ),
+    (
+        "a decoder is replaced",
+        {DECODER: "1x390 _x10", 'reelwright_build_info{role="decoder", pod="d-1"}': "_x394 1x6"},
+        set(),
+    ),
+    ("a decoder that starts slowly", {DECODER: "1x380 _x8 1x10"}, set()),
+    ("no encoder while there is no work", {'reelwright_build_info{role="encoder"}': "1x100 _x300"}, set()),
     ("a title that has begun after hours without one", {RUNNING: "0x380 1x20", COMMITTED: "9x400"}, set()),
     (
         "a film that is assembled for hours",
@@ -59,6 +106,24 @@ CASES: list[tuple[str, dict[str, str], set[str]]] = [
     ),
     ("titles past their deadline", {**FINE, "reelwright_titles_overdue": "0x370 1x30"}, {"ReelwrightTitlesOverdue"}),
     ("failed titles", {**FINE, "reelwright_titles_failed_total": "0x390 5x10"}, {"ReelwrightTitlesFail"}),
+    (
+        "titles failed before the first scrape",
+        {"reelwright_titles_failed_total": "_x390 5x10"},
+        {"ReelwrightTitlesFail"},
+    ),
+    ("three failed titles", {**FINE, "reelwright_titles_failed_total": "7x390 10x10"}, set()),
+    ("titles failed days ago, and a pause", {"reelwright_titles_failed_total": "9x330 _x10 9x60"}, set()),
+    (
+        "a dead letter before the first scrape",
+        {"reelwright_dead_letters_total": "_x390 1x10"},
+        {"ReelwrightDeadLetters"},
+    ),
+    ("a dead letter of days ago, and a pause", {"reelwright_dead_letters_total": "1x330 _x10 1x60"}, set()),
+    (
+        "a worker in quarantine before the first scrape",
+        {'reelwright_workers_quarantined_total{cause="self_test"}': "_x390 1x10"},
+        {"ReelwrightWorkersQuarantined"},
+    ),
     ("a dead letter", {**FINE, "reelwright_dead_letters_total": "0x390 1x10"}, {"ReelwrightDeadLetters"}),
     ("unserved batches", {**FINE, "reelwright_batches_unserved": "0x370 1x30"}, {"ReelwrightBatchesUnserved"}),
     (

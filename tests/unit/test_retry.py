@@ -76,7 +76,7 @@ def test_a_limited_policy_ends_by_itself_and_with_its_parent() -> None:
 
 @pytest.mark.parametrize("kind", ["limited", "another"])
 def test_every_wait_of_the_process_is_counted(kind: str) -> None:
-    """What waits for a source or an output is counted as what waits for the ledger; a limited policy is its parent's."""
+    """What waits for a source or an output is counted too; a limited policy also shows it in its parent."""
     own, store = RetryPolicy(), Store(failures=10**9)
     policy = own.with_limit(3600) if kind == "limited" else RetryPolicy(3600)
     waiting = threading.Thread(target=lambda: policy.call(store))
