@@ -55,7 +55,13 @@ class PairBatch(Generic[Array]):
 
 
 def draw_batch(files: SampleFiles, size: int, seed: int, number: int) -> Batch[NDArray[Any]]:
-    """Batch `number`: `size` samples anywhere in `files`, some of them mirrored or brightened the other way round."""
+    """Batch `number`: `size` samples anywhere in `files`, some of them mirrored or brightened the other way round.
+
+    Raises:
+        SystemExit: there are no samples yet.
+    """
+    if not len(files):
+        raise SystemExit(f"no samples to learn from in {files.folder}: make them with `python -m training.samples`")
     rng = np.random.default_rng((seed, number))
     samples = files.read(rng.integers(0, len(files), size))
     return _arrays(samples, _draw_turns(rng))

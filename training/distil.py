@@ -105,10 +105,12 @@ def main() -> None:
     parser.add_argument("--precision", choices=get_args(Precision), default="fp32", help="of the convolutions")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    teacher = Teacher(read(given.teacher, given.scale).sets[0], given.precision)
-    given.target.mkdir(parents=True, exist_ok=True)
     single, paired = sorted(given.samples.glob("*.samples")), sorted(given.samples.glob("*.pairs"))
+    if not (single or paired):
+        raise SystemExit(f"no samples in {given.samples}: make them with `python -m training.samples`")
+    torch.set_num_threads(given.threads)
+    given.target.mkdir(parents=True, exist_ok=True)
+    teacher = Teacher(read(given.teacher, given.scale).sets[0], given.precision)
     for path in (*single, *paired):
         kind, change = (pair_type, distilled_pairs) if path in paired else (sample_type, distilled)
         _write(path, given.target / path.name, kind(given.scale), partial(change, teacher=teacher, share=given.share))

@@ -55,6 +55,9 @@ class SampleFiles:
         scale: of the networks that learn from them.
         kinds: the kinds of damage to read.
         pairs: whether to read pairs in place of single samples.
+
+    Attributes:
+        folder: with the files.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class SampleFiles:
         *,
         pairs: bool = False,
     ) -> None:
-        self._folder, self._pattern = folder, "*.pairs" if pairs else "*.samples"
+        self.folder, self._pattern = folder, "*.pairs" if pairs else "*.samples"
         self._type = pair_type(scale) if pairs else sample_type(scale)
         self._kinds = np.array(sorted(kinds), np.int32)
         self._maps: list[Samples] = []
@@ -78,7 +81,7 @@ class SampleFiles:
     def refresh(self) -> None:
         """Looks for what has been added; a sample that is half written does not count."""
         self._maps, self._chosen = [], []
-        for path in sorted(self._folder.glob(self._pattern)):
+        for path in sorted(self.folder.glob(self._pattern)):
             count = path.stat().st_size // self._type.itemsize
             if count:
                 samples = np.memmap(path, self._type, "r", shape=(count,))

@@ -82,6 +82,15 @@ def _append(path: Path, make_clip: Callable[[int], Samples], size: int, numbers:
                 print(f"{path.name}: {index + 1} clips in {time.monotonic() - began:.0f} s", flush=True)
 
 
+def _check_unshared(folder: Path, seed: int, processes: int, suffix: str) -> None:
+    """Refuses to make clips that files of another number of processes have or are to have."""
+    for path in sorted(folder.glob(f"{seed}-*of*.{suffix}")):
+        others = path.stem.rpartition("of")[2]
+        if others != str(processes):
+            what = f"{path} has clips of the same seed, shared among {others} processes"
+            raise SystemExit(f"{what}: go on with --processes {others}, or give another --seed or folder")
+
+
 def main() -> None:
     """Reads the command line and makes samples."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -100,9 +109,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     shots = photographs(given.photos)
     print(f"{len(shots)} photographs", flush=True)
+    suffix = "pairs" if given.pairs else "samples"
+    _check_unshared(given.folder, given.seed, given.processes, suffix)
     context = multiprocessing.get_context("fork")
     kinds = [Kind[name.upper()] for name in given.kinds]
-    made, of_type, suffix = (make_pairs, pair_type, "pairs") if given.pairs else (make, sample_type, "samples")
+    made, of_type = (make_pairs, pair_type) if given.pairs else (make, sample_type)
     make_clip = partial(made, shots, given.seed, scale=given.scale, kinds=kinds, soft=given.soft)
     workers = [
         context.Process(
@@ -120,6 +131,8 @@ def main() -> None:
         worker.start()
     for worker in workers:
         worker.join()
+    if failed := sum(worker.exitcode != 0 for worker in workers):
+        raise SystemExit(f"{failed} of {len(workers)} processes failed: the samples are not all there")
 
 
 if __name__ == "__main__":

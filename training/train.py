@@ -112,7 +112,11 @@ def main() -> None:
         "--detail", type=float, default=0.0, help="weight of lost detail in the loss; 0.06 for the set for detail"
     )
     parser.add_argument("--steady", type=float, default=1.0, help="weight of flicker in the loss of pairs")
-    parser.add_argument("--precision", choices=get_args(Precision), help="of the convolutions; the faster by default")
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        help="of the convolutions; the checkpoint's, else the faster, by default",
+    )
     names = [kind.name.lower() for kind in Kind]
     parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to learn from; all by default")
     given = parser.parse_args()

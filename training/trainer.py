@@ -60,7 +60,8 @@ class Training:
     Args:
         network: what to train.
         plan: how.
-        precision: of its convolutions; None for the faster one, measured before the first step.
+        precision: of its convolutions; None for that of the checkpoint, or where there is none for the faster one,
+            measured before the first step.
     """
 
     def __init__(self, network: WindowNetwork, plan: Plan, precision: Precision | None = None) -> None:
@@ -121,6 +122,7 @@ class Training:
             "network": asdict(self.net.network),
             "plan": asdict(self.plan),
             "step": self.step,
+            "precision": self._precision,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -145,6 +147,9 @@ class Training:
         for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(stored)
         self.step = state["step"]
+        if self._precision is None:
+            # Earlier checkpoints have none.
+            self._precision = state.get("precision")
 
     @torch.no_grad()
     def _follow(self) -> None:

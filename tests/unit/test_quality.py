@@ -12,12 +12,14 @@ from reelwright.restoration.restore import Restorer
 from tests.support.windows import codes, panned, texture
 from training.metrics import psnr
 from training.quality import ffmpeg
+from training.quality.__main__ import arguments
 from training.quality.dirt import Dirt
 from training.quality.measures import BANDS, Figures, band_energies, detail_kept, flicker, grain_kept, tint
 from training.quality.page import Results, best_peer, page
 from training.quality.sheets import write_sheet
 from training.quality.statistics import mean
 
+ROOT = Path(__file__).resolve().parents[2]
 STILL = np.tile(np.linspace(0.2, 0.8, 96, dtype=np.float32), (3, 64, 1))
 
 
@@ -118,6 +120,27 @@ def test_the_page_tells_every_method_and_piece() -> None:
     assert "| mean, ours | 80.0% (70.0% to 90.0%) | 0.020% (0.010% to 0.030%) | 80.0% (80.0% to 80.0%) |" in page(
         results, ""
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ([], "docs"),
+        (["--processes", "1"], "docs"),
+        (["services/reelwright/restoration/weights/reel-s.safetensors"], "docs"),
+        (["services/reelwright/restoration/weights/reel-m.safetensors"], "training/runs/quality-reel-m"),
+        (["training/runs/rs4.pt"], "training/runs/quality-rs4"),
+        (["--no-peers"], "training/runs/quality-reel-s"),
+        (["--treatments", "film"], "training/runs/quality-reel-s"),
+        (["--pieces", "bikes"], "training/runs/quality-reel-s"),
+        (["--frames", "1"], "training/runs/quality-reel-s"),
+        (["training/runs/rs4.pt", "--no-peers", "--docs", "out"], "out"),
+    ],
+)
+def test_only_the_whole_page_goes_to_the_docs(given: list[str], folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What measures another model, or a part, writes into a folder of its own, unless one is named."""
+    monkeypatch.chdir(ROOT)
+    assert ROOT / arguments(given).docs == ROOT / folder
 
 
 def test_a_sheet_has_its_parts_side_by_side(tmp_path: Path) -> None:

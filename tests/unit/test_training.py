@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -14,7 +16,7 @@ import torch
 from reelwright.restoration.window_network import WindowNetwork
 from reelwright.restoration.window_torch import WindowNet
 from tests.support.windows import codes, decibels, panned, texture
-from training import artefacts
+from training import artefacts, trainer
 from training.batches import draw_batch
 from training.clips import Motion, draw_clip
 from training.codecs import Codec, compress
@@ -22,7 +24,7 @@ from training.damage import Damage, Kind, apply, draw_damage, grained, shrink
 from training.dataset import Photograph
 from training.losses import lost_detail
 from training.muon import orthonormal
-from training.precision import Precision, faster_precision
+from training.precision import Precision, faster_precision, residual
 from training.recording import recorded
 from training.sample_files import SampleFiles, sample_type
 from training.samples import make
@@ -222,6 +224,67 @@ def test_a_resumed_training_goes_on_as_if_it_had_never_stopped(folder: Path, pre
     for part in ("net", "average"):
         assert all(torch.equal(whole[part][name], parts[part][name]) for name in whole[part])
     assert float(whole["net"]["conv2.weight"].abs().max()) > 0
+
+
+def test_a_resumed_training_keeps_its_precision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The precision is measured once: the checkpoint has it, unless it is an earlier one or another is asked for."""
+    chosen: list[Precision] = []
+
+    def note(net: WindowNet, inputs: tuple[torch.Tensor, ...], precision: Precision) -> torch.Tensor:
+        chosen.append(precision)
+        return residual(net, inputs, precision)
+
+    monkeypatch.setattr(trainer, "residual", note)
+    network, path = WindowNetwork(channels=8, layers=3), folder / "run.pt"
+    learn = partial(train, path, folder, network=network, threads=1)
+    for steps, measured, asked in ((1, "bf16", None), (2, "fp32", None), (3, "bf16", "fp32")):
+        monkeypatch.setattr(trainer, "faster_precision", lambda *_, measured=measured: measured)
+        learn(plan=Plan(steps, batch=2), precision=asked)
+    assert chosen == ["bf16", "bf16", "fp32"]
+    state = torch.load(path, weights_only=True)
+    assert state.pop("precision") == "fp32"
+    torch.save(state, path)
+    learn(plan=Plan(4, batch=2))
+    assert chosen[-1] == "bf16"
+
+
+def test_without_samples_a_training_ends_with_what_to_do(tmp_path: Path) -> None:
+    """A folder without samples, or without any of the kinds to learn from, is one line that names it."""
+    network = WindowNetwork(channels=8, layers=3)
+    with pytest.raises(SystemExit, match=rf"^no samples to learn from in {tmp_path}: make them with"):
+        train(tmp_path / "run.pt", tmp_path, network=network, plan=Plan(1), threads=1)
+    assert not (tmp_path / "run.pt").exists()
+
+
+def made_by_command(photos: list[Photograph], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`python -m training.samples` with two clips of these photographs."""
+    pictures = folder.parent / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for number, photo in enumerate(photos):
+        cv2.imwrite(str(pictures / f"{number}.png"), cv2.resize(photo, None, fx=2, fy=2))
+    command = [sys.executable, "-m", "training.samples", folder, "--photos", pictures, "--clips", "2", *options]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_samples_that_could_not_be_made_are_a_failure(photos: list[Photograph], tmp_path: Path) -> None:
+    """When processes fail the command ends with 1, and its last line says how many."""
+    (tmp_path / "file").touch()
+    done = made_by_command(photos, tmp_path / "file", "--processes", "2")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "2 of 2 processes failed: the samples are not all there"
+
+
+def test_no_clip_is_made_twice_in_a_folder(photos: list[Photograph], tmp_path: Path) -> None:
+    """Another number of processes for a seed that is there is refused before any work; the same one goes on."""
+    target = tmp_path / "samples"
+    assert made_by_command(photos, target, "--processes", "1").returncode == 0
+    refused = made_by_command(photos, target, "--processes", "2")
+    assert refused.returncode == 1
+    assert "go on with --processes 1, or give another --seed or folder" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert made_by_command(photos, target, "--processes", "1").returncode == 0
+    assert [path.name for path in target.iterdir()] == ["11-0of1.samples"]
+    assert len(SampleFiles(target)) == 8
 
 
 def test_a_training_may_start_from_finished_weights(folder: Path) -> None:

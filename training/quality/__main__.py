@@ -2,6 +2,8 @@
 
 With MODEL it measures another file of networks, a safetensors file of `training.export` or a checkpoint of
 `training.train`, whose averaged weights count. Pieces and peers that are not on this machine are left out.
+The page goes to docs when all of it is measured with its defaults, to a folder in training/runs otherwise; --docs names
+another one.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +27,8 @@ from training.quality.sheets import write_sheet
 from training.quality.vapoursynth_filters import check
 
 _ROOT = Path(__file__).resolve().parents[2]
+# Arguments that decide on what is measured.
+_MEASURED = ("model", "frames", "pieces", "treatments", "scales", "no_peers")
 # Scales, treatments and pieces of the sheets, and where their part begins, in pixels of the truth.
 SHEETS = {
     (2, "film", "chaplin"): (60, 230),
@@ -59,8 +63,8 @@ def collect(jobs: list[Job], processes: int, sheets: Path, progress: Callable[[R
             progress(results)
 
 
-def main() -> None:
-    """Reads the command line and writes the page."""
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, with the folder of the page in `docs`."""
     parser = argparse.ArgumentParser(description=__doc__)
     packaged = _ROOT / "services/reelwright/restoration/weights/reel-s.safetensors"
     parser.add_argument("model", type=Path, nargs="?", default=packaged)
@@ -70,8 +74,20 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=int, help="enlargements; all of the file's networks by default")
     parser.add_argument("--no-peers", action="store_true", help="bicubic and the networks of the file alone")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder of the page and its images")
-    given = parser.parse_args()
+    parser.add_argument("--docs", type=Path, help="folder of the page and its images")
+    found = parser.parse_args(given)
+    if found.docs is None:
+        found.model = found.model.resolve()
+        # Anything else than the whole page of the default model would replace that by a part, or by another model's.
+        other = any(getattr(found, name) != parser.get_default(name) for name in _MEASURED)
+        found.docs = _ROOT / "training/runs" / f"quality-{found.model.stem}" if other else _ROOT / "docs"
+    return found
+
+
+def main() -> None:
+    """Reads the command line and writes the page."""
+    given = arguments()
+    print(f"writes {given.docs / 'quality.md'}", flush=True)
     pieces = [piece for piece in material.PIECES if piece.name in given.pieces]
     scales = given.scales or resolve_model(str(given.model)).scales
     vapoursynth = None if given.no_peers else _vapoursynth()
