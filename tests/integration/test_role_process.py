@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -35,6 +34,14 @@ def die():
     wait_for("die")
     raise ValueError("meant to die")
 
+class CountedSignals(service.StopSignals):
+    def wait(self, seconds):
+        with (folder / "checks").open("a") as file:
+            file.write("x")
+        return super().wait(seconds)
+
+service.StopSignals = CountedSignals
+
 class Role:
     unready = ""
 
@@ -61,14 +68,20 @@ def role_process(folder: Path, grace_seconds: int) -> Process:
 
 def test_a_frozen_process_does_not_take_the_thaw_for_a_signal(tmp_path: Path) -> None:
     """A process that was frozen for longer than it waits for signals goes on working."""
-    process = role_process(tmp_path, grace_seconds=100_000)
+    folders = [tmp_path / name for name in ("frozen", "working")]
+    for folder in folders:
+        folder.mkdir()
+    process, beside = (role_process(folder, grace_seconds=100_000) for folder in folders)
     process.freeze()
-    thaw_at = time.monotonic() + 2.5
-    until(lambda: time.monotonic() > thaw_at, "the process has been frozen for a while")
+    checks = folders[1] / "checks"
+    before = checks.stat().st_size
+    # Of three that begin, two wait for as long as the frozen process wants to.
+    until(lambda: checks.stat().st_size > before + 2, "another one has waited for signals twice meanwhile")
+    beside.kill()
     process.thaw()
     until(lambda: process.get("/readyz") == (200, "ready\n"), "it answers")
-    (tmp_path / "die").touch()
-    (tmp_path / "drained").touch()
+    (folders[0] / "die").touch()
+    (folders[0] / "drained").touch()
     assert process.wait() == 1
     messages = [line["message"] for line in process.lines()]
     assert messages.index("thread died") < messages.index("role stopping")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,15 @@ def unknown_names(expression: str) -> list[str]:
         unknown += [f"{metric}{{{label}}}" for label in used - known[metric] - _TARGET_LABELS]
     grouped = {label for group in _GROUPING.findall(expression) for label in re.findall(r"\w+", group)}
     return sorted([*unknown, *(grouped - labels)])
+
+
+def label_values(expressions: Iterable[str]) -> dict[tuple[str, str], set[str]]:
+    """The values that expressions name of each label of each metric."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for metric, matchers in (found for each in expressions for found in _SELECTOR.findall(each)):
+        for label, value in re.findall(r'(\w+)\s*!?=\s*"([^"]*)"', matchers):
+            found.setdefault((metric, label), set()).add(value)
+    return found
 
 
 def dashboard_queries() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,13 +7,22 @@ import os
 import re
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 
 from scripts.dashboards.generator import generate
-from tests.support.promql import DASHBOARDS, dashboard_queries, known_metrics, unknown_names, with_variables
+from tests.support.promql import (
+    DASHBOARDS,
+    dashboard_queries,
+    known_metrics,
+    label_values,
+    selectors,
+    unknown_names,
+    with_variables,
+)
 
 PROMTOOL = shutil.which("promtool")
 
@@ -42,19 +51,22 @@ def test_every_query_is_whole_with_namespace_and_window() -> None:
 
 @pytest.mark.skipif(PROMTOOL is None and "CI" not in os.environ, reason="needs promtool")
 def test_an_idle_cluster_shows_no_infinity(tmp_path: Path) -> None:
-    """With every metric at 0, no query gives NaN or infinity: a panel that divides by nothing says nothing."""
-    series = [
-        {"series": name + "{" + ", ".join(f'{label}="x"' for label in ("namespace", *labels)) + "}", "values": "0x60"}
-        for name, labels in known_metrics().items()
-    ]
+    """With every metric at 0, every selector finds one, and no query gives NaN or infinity."""
     queries = [with_variables(target["expr"], namespace="x", window="5m") for _, target in dashboard_queries()]
+    named = label_values(queries)
+    series = [
+        {"series": name + "{" + ", ".join(f'{label}="{value}"' for label, value in of_one) + "}", "values": "0x60"}
+        for name, labels in known_metrics().items()
+        for of_one in product(
+            *([(label, value) for value in sorted(named.get((name, label), set()) | {"x"})] for label in labels),
+            [("namespace", "x")],
+        )
+    ]
+    unsound = {f"count(({query}) != ({query}) or abs({query}) == Inf) or vector(0)" for query in queries}
+    missing = {f"absent({selector}) or vector(0)" for query in queries for selector in selectors(query)}
     asked = [
-        {
-            "expr": f"count(({query}) != ({query}) or abs({query}) == Inf) or vector(0)",
-            "eval_time": "60m",
-            "exp_samples": [{"labels": "{}", "value": 0}],
-        }
-        for query in queries
+        {"expr": expression, "eval_time": "60m", "exp_samples": [{"labels": "{}", "value": 0}]}
+        for expression in sorted(unsound | missing)
     ]
     path = tmp_path / "test.yaml"
     test = {"interval": "1m", "input_series": series, "promql_expr_test": asked}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
+
+import pytest
 
 from reelwright.store.retry import RetryPolicy
+from reelwright.telemetry import watchdog
 from reelwright.telemetry.threads import SupervisedThread
 from reelwright.telemetry.watchdog import heartbeat, stuck_loops, waiting, watched
 from tests.support.role_processes import until
@@ -44,12 +48,11 @@ def test_a_thread_that_waits_for_work_is_not_stuck() -> None:
     assert stuck_loops(COUNTING) == []
 
 
-def test_a_retry_is_progress() -> None:
+def test_a_retry_is_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that tries an unavailable store again and again is not stuck."""
-
-    def succeed() -> list[str]:
-        return stuck_loops(0.01)
-
+    now = 0.0
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: now))
     with watched("supervisor"):
-        until(lambda: stuck_loops(0.01), "it is stuck")
-        assert RetryPolicy().call(succeed) == []
+        now = 120.0
+        assert stuck_loops(60) == ["supervisor"]
+        assert RetryPolicy().call(lambda: stuck_loops(60)) == []
