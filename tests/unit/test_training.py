@@ -237,9 +237,11 @@ def test_a_resumed_training_keeps_its_precision(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(trainer, "residual", note)
     network, path = WindowNetwork(channels=8, layers=3), folder / "run.pt"
     learn = partial(train, path, folder, network=network, threads=1)
-    for steps, measured, asked in ((1, "bf16", None), (2, "fp32", None), (3, "bf16", "fp32")):
+    steps: tuple[tuple[int, Precision, Precision | None], ...]
+    steps = ((1, "bf16", None), (2, "fp32", None), (3, "bf16", "fp32"))
+    for count, measured, asked in steps:
         monkeypatch.setattr(trainer, "faster_precision", lambda *_, measured=measured: measured)
-        learn(plan=Plan(steps, batch=2), precision=asked)
+        learn(plan=Plan(count, batch=2), precision=asked)
     assert chosen == ["bf16", "bf16", "fp32"]
     state = torch.load(path, weights_only=True)
     assert state.pop("precision") == "fp32"
