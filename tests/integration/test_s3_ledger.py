@@ -19,6 +19,7 @@ from reelwright.ledger.records import Outcome
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.ledger.runs import list_runs
 from reelwright.store.folder import Folder
+from reelwright.store.retry import RetryPolicy
 from reelwright.titles.errors import OutputError
 from scripts.servers.s3 import S3Server
 from tests.contract.attempt_machine import AttemptMachine
@@ -130,6 +131,18 @@ def test_thousands_of_files_are_pruned(root: str) -> None:
     assert ledger.request() == request_of()
 
 
+@pytest.mark.parametrize("place", ["store", "disk"])
+def test_names_after_a_folder_do_not_begin_with_it(root: str, tmp_path: Path, place: str) -> None:
+    """Names go on after the one that is given, whether it is a file or a folder, or gone."""
+    folder = Folder(root if place == "store" else str(tmp_path))
+    for name in ("abc/one", "abd/one", "abd/two", "abe", "abf/one"):
+        folder.replace(f"runs/{name}", b"x")
+    assert list(folder.iterate_names("runs")) == ["abc", "abd", "abe", "abf"]
+    assert list(folder.iterate_names("runs", "abd")) == ["abe", "abf"]
+    assert list(folder.iterate_names("runs", "abe")) == ["abf"]
+    assert list(folder.iterate_names("runs", "abdd")) == ["abe", "abf"]
+
+
 def test_a_large_film_arrives_whole(root: str, tmp_path: Path) -> None:
     """A file that is sent and fetched in parts is unchanged."""
     film = tmp_path / "film.mkv"
@@ -151,6 +164,19 @@ def test_a_server_without_conditional_writes_keeps_the_first_writer(kind: str) -
             assert not ledger.put_outcome(Outcome(state="cancelled"))
             assert ledger.outcome() == Outcome(state="failed")
         assert list_runs("s3://films/ledger") == sorted([RUN, RUN[::-1]])
+
+
+def test_a_creation_succeeds_although_the_server_fails_after_it() -> None:
+    """What was written is created, even if the server cannot be asked afterwards whether it heeds conditions."""
+    with FaultyS3Server("breaks") as server, aws_environment(server.env):
+        folder = Folder("s3://films/ledger", RetryPolicy(60))
+        assert folder.create("one", b"1")
+        assert folder.read("one") == b"1"
+        server.mend("ignores")
+        # The next creation finds out what the server does.
+        assert folder.create("two", b"2")
+        assert not folder.create("two", b"another")
+        assert folder.read("two") == b"2"
 
 
 def answers(root: str) -> dict[str, str]:

@@ -54,8 +54,9 @@ class FaultyS3Server:
 
     Args:
         fault: `refuses` answers 501 to conditional writes; `ignores` overwrites despite the condition; `cuts` closes
-            connections in the middle of a response; `heads` answers 400 to HEAD alone; a status and an error code, such
-            as `503 SlowDown`, are the answer to every request.
+            connections in the middle of a response; `heads` answers 400 to HEAD alone; `breaks` answers 503 to
+            every write but the first; a status and an error code, such as `503 SlowDown`, are the answer to every
+            request.
     """
 
     def __init__(self, fault: str) -> None:
@@ -75,6 +76,10 @@ class FaultyS3Server:
         self._server.server_close()
         self._thread.join()
 
+    def mend(self, fault: str) -> None:
+        """Has it behave in another way from now on."""
+        self._server.fault = fault  # type: ignore[attr-defined]
+
     @property
     def env(self) -> dict[str, str]:
         """The AWS_* variables with which an S3 client finds this server."""
@@ -92,6 +97,8 @@ class _FaultyHandler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers["Content-Length"]))
         if self._fault == "refuses" and self.headers["If-None-Match"]:
             self._answer(501, _error("NotImplemented"))
+        elif self._fault == "breaks" and self._objects:
+            self._answer(503, _error("SlowDown"))
         else:
             self._objects[self._key] = data
             self._answer(200, b"")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from reelwright.store.failures import s3_answer
+from reelwright.store.failures import s3_answer, store_exceptions
 from reelwright.store.location import Location
 
 # Parts of 16 MiB, four at a time: 64 MiB of memory for a film of any length. S3 takes 10,000 parts of an object.
@@ -68,14 +68,16 @@ def create(location: Location, path: str, data: bytes) -> bool:
         return _create_after_check(location, path, data)
     try:
         created = _create_if_absent(location, path, data)
-        if created and endpoint not in _supports_conditions:
-            # Some servers ignore the condition. Creating the same content a second time is harmless and detects that.
-            _supports_conditions[endpoint] = not _create_if_absent(location, path, data)
     except OSError as error:
         if s3_answer(error).code not in _NOT_IMPLEMENTED:
             raise
         _supports_conditions[endpoint] = False
         return _create_after_check(location, path, data)
+    if created and endpoint not in _supports_conditions:
+        # Some servers ignore the condition. Creating the same content a second time is harmless and detects that. The
+        # file is there whatever becomes of it: where it fails, the next creation detects.
+        with suppress(*store_exceptions()):
+            _supports_conditions[endpoint] = not _create_if_absent(location, path, data)
     return created
 
 
@@ -85,7 +87,7 @@ def list_page(location: Location, folder: str, after: str, token: str) -> tuple[
     Args:
         location: on S3.
         folder: path of the folder.
-        after: the first page begins after the file with this name; empty for the start.
+        after: names begin after this one; empty for the start.
         token: what the page before returned; empty for the first page.
 
     Returns:
@@ -99,7 +101,9 @@ def list_page(location: Location, folder: str, after: str, token: str) -> tuple[
     page = location.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, Delimiter="/", **start)
     paths = [item["Key"] for item in page.get("Contents", ())]
     paths += [item["Prefix"].rstrip("/") for item in page.get("CommonPrefixes", ())]
-    return sorted(path.removeprefix(key) for path in paths if path != key), page.get("NextContinuationToken", "")
+    names = {path.removeprefix(key) for path in paths}
+    # The key of a folder ends with a slash, and so it comes after its own name.
+    return sorted(names - {"", after}), page.get("NextContinuationToken", "")
 
 
 def upload(location: Location, path: str, local: Path) -> None:
