@@ -84,7 +84,7 @@ def write(
     first: NetworkWeights[Tensor],
     *others: NetworkWeights[Tensor],
     detail_share: float = 0.0,
-    filtered: bool = False,
+    filtered: Sequence[int] = (),
 ) -> None:
     """Writes weight sets for one scale or several as `target`, whole or not at all.
 
@@ -93,7 +93,7 @@ def write(
         first: those whose tensors have no prefix for their scale.
         others: those for other scales.
         detail_share: share of their sets for detail where a recipe names none, 0 to 1.
-        filtered: whether results are averaged along the motion where a recipe does not say.
+        filtered: scales of those whose results are averaged along the motion where a recipe does not say.
 
     Raises:
         SystemExit: two are for one scale.
@@ -114,8 +114,10 @@ def write(
         tensors |= {own + DETAIL + name: tensor for name, tensor in (weights.detail or {}).items()}
     arrays = {name: tensor.float().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    shares = {DETAIL_SHARE: f"{detail_share:g}"} | ({TEMPORAL_FILTER: "on"} if filtered else {})
-    draft.write_bytes(save(arrays, networks_to_metadata(networks) | shares))
+    defaults = {DETAIL_SHARE: f"{detail_share:g}"}
+    if filtered:
+        defaults[TEMPORAL_FILTER] = ",".join(map(str, filtered))
+    draft.write_bytes(save(arrays, networks_to_metadata(networks) | defaults))
     draft.replace(target)
 
 
@@ -178,7 +180,14 @@ def main() -> None:
     parser.add_argument("--detail", type=Path, nargs="+", default=[], help="weight sets for detail of damaged film")
     parser.add_argument("--detail-reach", type=float, default=1.0, help="how far towards it the recipe's 1 lies")
     parser.add_argument("--detail-share", type=float, default=0.0, help="of that set, where a recipe names none")
-    parser.add_argument("--filtered", action="store_true", help="average results along the motion by default")
+    parser.add_argument(
+        "--filtered",
+        type=int,
+        choices=SCALES,
+        nargs="+",
+        default=[],
+        help="scales with the temporal filter by default",
+    )
     parser.add_argument("--also", type=Path, nargs="+", default=[], help="networks of other scales")
     parser.add_argument("--also-scale", type=int, choices=SCALES, help="which of theirs; the first of each by default")
     parser.add_argument(

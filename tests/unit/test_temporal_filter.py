@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,9 +21,11 @@ from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import Restorer
 from reelwright.restoration.temporal_filter import Neighbour, neighbour_weight, temporal_filter
 from reelwright.restoration.window_network import NetworkInput
+from reelwright.titles.errors import ModelError
 from reelwright.titles.recipe import Recipe
 from tests.support.grainy_films import aged_frames
 from tests.support.scenes import scene
+from training.export import read_all, write
 from training.quality.measures import flicker
 
 REEL_S = resolve_model("reel-s")
@@ -175,10 +178,21 @@ def test_old_film_flickers_less(engine: Engine) -> None:
 
 
 def test_a_recipe_or_the_models_file_asks_for_it() -> None:
-    """One more halo frame travels where results are averaged; the recipe decides, or else the file."""
-    on, off = Recipe(temporal_filter="on"), Recipe(temporal_filter="off")
-    assert [REEL_S.halo_frames_of(recipe) for recipe in (Recipe(), on, off)] == [2, 3, 2]
-    filtered = replace(REEL_S, temporal_filter=True)
-    assert [filtered.halo_frames_of(recipe) for recipe in (Recipe(), on, off)] == [3, 3, 2]
-    single = replace(REEL_S, networks={})
-    assert single.halo_frames_of(on) == 0
+    """One more halo frame travels where results are averaged; the recipe decides, or else the file for its scale."""
+    recipes = [Recipe(scale=scale, temporal_filter=said) for scale in (2, 3, 4) for said in (None, "on", "off")]
+    # Three times is what the network by two makes, made larger.
+    for scales, frames in (((), [2, 2, 2]), ((4,), [2, 2, 3]), ((2,), [3, 3, 2]), ((2, 4), [3, 3, 3])):
+        model = replace(REEL_S, temporal_filter=scales)
+        assert [model.halo_frames_of(recipe) for recipe in recipes] == [n for by in frames for n in (by, 3, 2)]
+    single = replace(REEL_S, networks={}, scales=(), temporal_filter=())
+    assert {single.halo_frames_of(recipe) for recipe in recipes} == {0}
+
+
+def test_a_file_names_its_scales(tmp_path: Path) -> None:
+    """What the export writes is read; a scale that the file has no network for is refused."""
+    source, target = read_all(REEL_S.path), tmp_path / "mine.safetensors"
+    write(target, *source.values(), filtered=(2, 4))
+    assert resolve_model(str(target)).temporal_filter == (2, 4)
+    write(target, source[2], filtered=(2, 4))
+    with pytest.raises(ModelError, match="tensors"):
+        resolve_model(str(target))

@@ -137,7 +137,12 @@ def _methods(job: Job, grain: float) -> dict[str, Method]:
 def _all_methods(model: Path, scale: int, grain: float, vapoursynth: Path | None) -> dict[str, Method]:
     ours = resolve_model(str(model))
     return methods(
-        _engine(model), scale, grain=grain, detail=ours.detail, filtered=ours.temporal_filter, vapoursynth=vapoursynth
+        _engine(model),
+        scale,
+        grain=grain,
+        detail=ours.detail,
+        filtered=ours.is_filtered(None, scale),
+        vapoursynth=vapoursynth,
     )
 
 

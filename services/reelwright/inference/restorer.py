@@ -57,7 +57,7 @@ class PictureRestorer:
 
     def is_filtered(self, work: Work) -> bool:
         """Whether results are averaged with those of their neighbours, whose windows are then needed too."""
-        return self._engine.halo_frames > 0 and self._model.is_filtered(work.temporal_filter)
+        return self._model.is_filtered(work.temporal_filter, work.scale)
 
     def restore(
         self,

@@ -42,7 +42,7 @@ class ModelFile:
             engine loads through spandrel.
         scales: the enlargements that it has weights for, ascending; () for another family.
         detail: share of its weight set for detail where a recipe names none, 0 to 1.
-        temporal_filter: whether its results are averaged along the motion where a recipe does not say.
+        temporal_filter: scales of the networks whose results are averaged along the motion where a recipe does not say.
     """
 
     name: str
@@ -51,7 +51,7 @@ class ModelFile:
     networks: dict[str, WindowNetwork]
     scales: tuple[int, ...]
     detail: float
-    temporal_filter: bool = False
+    temporal_filter: tuple[int, ...] = ()
 
     @property
     def halo_frames(self) -> int:
@@ -63,15 +63,19 @@ class ModelFile:
 
         The temporal filter needs the result of one more frame on either side, if the network reads windows.
         """
-        return self.halo_frames + (self.halo_frames > 0 and self.is_filtered(recipe.temporal_filter))
+        return self.halo_frames + self.is_filtered(recipe.temporal_filter, recipe.scale)
 
-    def is_filtered(self, wanted: str | None) -> bool:
-        """Whether results are averaged along the motion.
+    def is_filtered(self, wanted: str | None, scale: int) -> bool:
+        """Whether results are averaged along the motion; never those of a network on single frames.
 
         Args:
             wanted: the recipe's `temporal_filter`.
+            scale: of the enlargement; see `enlarge.enlarge` for the network that it takes.
         """
-        return wanted == "on" if wanted else self.temporal_filter
+        if not self.networks:
+            return False
+        own = scale if scale in self.scales else self.scales[0]
+        return wanted == "on" if wanted else own in self.temporal_filter
 
     @property
     def card(self) -> str:
@@ -119,10 +123,10 @@ def _load(name: str, path: Path) -> ModelFile:
     return ModelFile(name, path, sha256, *_networks(header, path))
 
 
-def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwork], tuple[int, ...], float, bool]:
-    """The `reel` networks in a file, the scales that it has weights for, its share of detail, and if it is filtered.
-
-    For another family none, (), 0 and no.
+def _networks(
+    header: dict[str, Any], path: Path
+) -> tuple[dict[str, WindowNetwork], tuple[int, ...], float, tuple[int, ...]]:
+    """What a `ModelFile` says of the `reel` networks in a file; for another family none, (), 0 and ().
 
     Raises:
         ModelError: the file names a `reel` network and does not hold exactly its tensors.
@@ -133,7 +137,7 @@ def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwo
             raise ModelError("a network of version 0.1, which reads single frames", str(path), "train it again")
         networks = networks_from_metadata(metadata)
         if not networks:
-            return {}, (), 0.0, False
+            return {}, (), 0.0, ()
         if not networks.keys() <= network_prefixes():
             raise ValueError("unexpected networks")
         tensors = {name: value for name, value in header.items() if name != "__metadata__"}
@@ -148,13 +152,13 @@ def _networks(header: dict[str, Any], path: Path) -> tuple[dict[str, WindowNetwo
         detail = float(metadata.get(DETAIL_SHARE, "0"))
         if not 0 <= detail <= 1:
             raise ValueError("unexpected share of detail")
-        filtered = metadata.get(TEMPORAL_FILTER, "off")
-        if filtered not in {"off", "on"}:
+        filtered = tuple(int(scale) for scale in metadata.get(TEMPORAL_FILTER, "").split(",") if scale)
+        if not set(filtered) <= by_scale.keys():
             raise ValueError("unexpected temporal filter")
     except (ValueError, TypeError, KeyError):
         what = "its tensors are not those of the reel network it names"
         raise ModelError(what, str(path), "export it again") from None
-    return networks, tuple(by_scale), detail, filtered == "on"
+    return networks, tuple(by_scale), detail, filtered
 
 
 def _check_set(weights: WeightSet[list[int]], scale: int) -> None:

@@ -25,7 +25,7 @@ Tensor = TypeVar("Tensor")
 UNDAMAGED, DETAIL = "undamaged.", "detail."
 # In the metadata of a file: the share of the set for detail where a recipe names none, as a decimal number.
 DETAIL_SHARE = "detail"
-# There too: `on` if results are averaged along the motion where a recipe does not say.
+# There too: the scales at which results are averaged along the motion where a recipe does not say, as `2,4`.
 TEMPORAL_FILTER = "temporal_filter"
 # `Measurement.figures` up to which a frame counts as undamaged, and from which on as damaged: grain of 1 and 3.25
 # levels. On seven pieces the mixture gained more between them than either set (`python -m training.weight_sets`).
