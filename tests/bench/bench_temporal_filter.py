@@ -18,7 +18,6 @@ from reelwright.decoder.segmenter import BATCH_MAX_FRAMES
 from reelwright.media.picture import Picture
 from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
-from reelwright.restoration.engine import Engine
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.frame_windows import FrameWindows
 from reelwright.restoration.models import resolve_model
@@ -26,23 +25,31 @@ from reelwright.restoration.restore import Restorer
 from reelwright.titles.recipe import Recipe
 from tests.support.films import whole_film
 
-_PAIRS, _HALO, _FIRST = 5, 3, 40
+_PAIRS, _HALO, _FIRST = 3, 3, 40
 
 
 def main() -> None:
-    """Prints a line per model."""
+    """Prints a line per network."""
     pictures = _aged()
-    print(f"{pictures[0].width}x{pictures[0].height}, a batch of {BATCH_MAX_FRAMES} frames, x2, one thread")
+    print(f"{pictures[0].width}x{pictures[0].height}, a batch of {BATCH_MAX_FRAMES} frames, one thread")
     for name in ("reel-s", "reel-m"):
         model = resolve_model(name)
         engine = create_engine("openvino", model, threads=1, streams=1)
-        _seconds(engine, model.detail, pictures, filtered=True)
-        pairs = [
-            tuple(_seconds(engine, model.detail, pictures, filtered=filtered) for filtered in (False, True))
-            for _ in range(_PAIRS)
-        ]
-        ratio, without = median(after / before for before, after in pairs), min(before for before, _ in pairs)
-        print(f"{name}: {1000 * without:.0f} ms a frame without, {ratio:.2f} times that with it")
+        for scale in model.scales:
+            restorers = [
+                Restorer(engine, scale, Recipe().grain.keep, detail=model.detail, filtered=filtered)
+                for filtered in (False, True)
+            ]
+            _seconds(restorers[1], pictures, filtered=True)
+            pairs = [
+                [
+                    _seconds(restorer, pictures, filtered=filtered)
+                    for filtered, restorer in zip((False, True), restorers, strict=True)
+                ]
+                for _ in range(_PAIRS)
+            ]
+            ratio, without = median(after / before for before, after in pairs), min(before for before, _ in pairs)
+            print(f"{name} x{scale}: {1000 * without:.0f} ms a frame without, {ratio:.2f} times that with it")
 
 
 def _aged() -> list[Picture]:
@@ -56,9 +63,8 @@ def _aged() -> list[Picture]:
     return pictures
 
 
-def _seconds(engine: Engine, detail: float, pictures: list[Picture], *, filtered: bool) -> float:
+def _seconds(restorer: Restorer, pictures: list[Picture], *, filtered: bool) -> float:
     """CPU time of a frame of a batch."""
-    restorer = Restorer(engine, 2, Recipe().grain.keep, detail=detail, filtered=filtered)
     left_out = 0 if filtered else 1
     sent = pictures[left_out : len(pictures) - left_out]
     windows = FrameWindows(sent, _HALO - left_out, [False] * BATCH_MAX_FRAMES, near=filtered)
