@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import shutil
 import tempfile
@@ -23,7 +24,8 @@ from reelwright.dispatcher.loop import DispatcherService
 from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.inference.settings import InferenceSettings
 from reelwright.titles.errors import UserError
-from reelwright.wire.dispatch_pb2 import Failure, Receipt, Release, WorkerMessage
+from reelwright.wire import PROTOCOL
+from reelwright.wire.dispatch_pb2 import Failure, Hello, Receipt, Release, StartRequest, WorkerMessage
 from reelwright.wire.dispatch_pb2_grpc import DispatchStub
 from tests.support.certificates import Authority
 from tests.support.dispatch_harness import DispatchHarness, RawWorker, batch, until
@@ -58,6 +60,28 @@ def test_a_intruder_cannot_end_anothers_leases(make_harness: MakeHarness) -> Non
     assert (h.failed_titles(), h.wanted_segments()) == ([], [])
     worker.send(receipt=Receipt(lease=lease))
     until(lambda: h.held_frame_bytes() == 0, "the owner's receipt")
+
+
+def test_the_stream_of_a_client_that_does_not_read_ends(make_harness: MakeHarness) -> None:
+    """A client that reads nothing of what it asks for loses its stream; others go on."""
+    h = make_harness()
+    before = refused("unread")
+    hello = Hello(worker="silent", protocol=PROTOCOL, session="ab" * 16)
+    request = WorkerMessage(start_request=StartRequest(lease="0" * 32))
+    # Without probes of the bandwidth the client's window has 64 KiB, and answers wait at the dispatcher soon.
+    with grpc.insecure_channel(h.address, options=[("grpc.http2.bdp_probe", 0)]) as channel:
+        requests = itertools.chain([WorkerMessage(hello=hello)], itertools.repeat(request))
+        call = DispatchStub(channel).Work(requests)  # type: ignore[no-untyped-call]
+        until(lambda: "protocol" in dict(call.initial_metadata()), "the client to be accepted")
+        until(lambda: h.dispatcher.counts().workers == 0, "the end of the stream")
+        worker = h.connect_raw_worker("worker")
+        worker.send(credits=1)
+        h.publish(batch("r", 0, 0))
+        worker.send(receipt=Receipt(lease=worker.receive_lease().lease_id))
+        until(lambda: h.held_frame_bytes() == 0, "the receipt of another worker")
+        with pytest.raises(grpc.RpcError, match="does not read"):
+            list(call)
+    assert refused("unread") == before + 1
 
 
 def test_a_receipt_counts_on_the_next_stream_of_its_session(make_harness: MakeHarness) -> None:

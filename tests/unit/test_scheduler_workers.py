@@ -208,6 +208,15 @@ def test_a_start_request_is_answered_after_the_end_of_the_batch(end: str) -> Non
     assert h.ended(BatchFinished) == [lease.batch.key]
 
 
+def test_a_start_request_that_names_no_lease_is_not_answered() -> None:
+    """A text that cannot be the id of a lease is counted and not sent back."""
+    h = SchedulerHarness()
+    stream, before = h.connect("w"), refused("unknown_lease")
+    for text in ("", "0" * 31, "0" * 60000):
+        h.scheduler.start_exclusive_batch(stream, text)
+    assert (h.other_decisions(), refused("unknown_lease")) == ([], before + 3)
+
+
 def test_credits_have_a_limit() -> None:
     """A worker holds and asks for no more batches than the limit, and what it asks for beyond is counted."""
     h = SchedulerHarness()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from reelwright.dispatcher.batch_retries import BatchHistory, Cause, RetryLimits
 from reelwright.dispatcher.queued_batch import BatchKey
 
+_ID_BYTES = 16
+
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class GrantedLease:
@@ -106,6 +108,11 @@ class LeaseTable:
         """A lease that is active, or has ended without a receipt while its batch is pending; None otherwise."""
         return self._active.get(lease_id) or self._ended.get(lease_id)
 
+    @staticmethod
+    def can_be_id(text: str) -> bool:
+        """Whether a text has the length of a lease's id."""
+        return len(text) == 2 * _ID_BYTES
+
     def failed_workers(self, key: BatchKey) -> frozenset[str]:
         """Names of the workers that have reported a failure of a batch."""
         history = self._history.get(key)
@@ -119,7 +126,7 @@ class LeaseTable:
         """Leases a batch to a worker in a session."""
         history = self._history.get(key)
         lease = GrantedLease(
-            id=secrets.token_hex(16),
+            id=secrets.token_hex(_ID_BYTES),
             key=key,
             worker=worker,
             session=session,

@@ -156,10 +156,12 @@ class Scheduler:
         """Allows a worker to start a batch that was leased exclusively; gives no answer about another worker's lease.
 
         The worker asks once and takes no other batch before the answer. A lease that has expired is therefore allowed
-        too, and so is one whose batch has ended: that batch is restored, and its receipt is refused.
+        too, and so is one whose batch has ended: that batch is restored, and its receipt is refused. Nothing is known of
+        such a lease any more, so every id of a lease's length is answered.
         """
         is_own = self._find_lease(stream, lease_id) is not None
-        if stream in self._workers and (is_own or self._leases.find(lease_id) is None):
+        has_ended = self._leases.find(lease_id) is None and self._leases.can_be_id(lease_id)
+        if stream in self._workers and (is_own or has_ended):
             self._leases.start_exclusive(lease_id)
             self._decisions.append(StartAllowed(stream, lease_id))
 

@@ -35,6 +35,8 @@ log = get_logger(__name__)
 # Messages that wait for the scheduler. Above it no more are read, so that no client can fill the memory with them.
 _MAX_BACKLOG = 1000
 _BACKLOG_PAUSE_SECONDS = 0.01
+# Answers to start requests, a quarantine and the stream's end, of which a worker has one each.
+_OTHER_DECISIONS = 10
 
 
 class WorkerStreams(DispatchServicer):
@@ -52,14 +54,27 @@ class WorkerStreams(DispatchServicer):
         self._settings, self._send, self._backlog = settings, send, backlog
         self._numbers = itertools.count(1)
         self._outboxes: dict[int, asyncio.Queue[StreamDecision]] = {}
+        # A worker that reads has at most so many unread leases and as many revocations.
+        self._max_outbox = 2 * settings.max_credits + _OTHER_DECISIONS
+        self._writers: dict[int, asyncio.Task[None]] = {}
         # Open streams by the host that they come from, and the session of each open stream's worker.
         self._peers: Counter[str] = Counter()
         self._sessions: dict[int, WorkerHello] = {}
 
     def deliver(self, decision: StreamDecision) -> None:
-        """Sends a decision to its stream's worker; has no effect when the stream has ended."""
-        if outbox := self._outboxes.get(decision.stream):
+        """Sends a decision to its stream's worker; has no effect when the stream has ended.
+
+        Ends the stream when more waits for its worker than a worker that reads can cause.
+        """
+        outbox = self._outboxes.get(decision.stream)
+        if outbox is None:
+            return
+        if outbox.qsize() < self._max_outbox:
             outbox.put_nowait(decision)
+        elif not (writer := self._writers[decision.stream]).cancelling():
+            log.warning("worker does not read", worker=self._sessions[decision.stream].name, stream=decision.stream)
+            # A message that closes the stream would wait behind the others.
+            writer.cancel()
 
     async def Work(  # noqa: N802 - the name in dispatch.proto
         self, messages: AsyncIterator[WorkerMessage], context: grpc.aio.ServicerContext[Any, Any]
@@ -113,22 +128,24 @@ class WorkerStreams(DispatchServicer):
         # Before the first await: a second stream with the worker's name must find its session here.
         outbox = self._outboxes[stream] = asyncio.Queue()
         self._sessions[stream] = hello
+        writer = self._writers[stream] = asyncio.create_task(_write(outbox, context))
         self._send(WorkerConnected(stream, hello))
         log.info("worker connected", worker=hello.name, stream=stream, engine=hello.engine, pool=hello.pool)
         reader = asyncio.create_task(self._read(stream, messages))
         try:
-            # Informs the worker that it is accepted.
-            await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
-            while not isinstance(decision := await outbox.get(), StreamClosed):
-                await context.write(_encode(decision))
+            await asyncio.wait({writer})
         finally:
             # Before any await: gRPC may cancel this handler a second time, and the leases must return.
-            del self._outboxes[stream], self._sessions[stream]
+            del self._outboxes[stream], self._sessions[stream], self._writers[stream]
             self._send(WorkerDisconnected(stream))
             reader.cancel()
-            (outcome,) = await asyncio.gather(reader, return_exceptions=True)
+            writer.cancel()
+            outcome, _ = await asyncio.gather(reader, writer, return_exceptions=True)
             reason = repr(outcome) if isinstance(outcome, Exception) else ""
             log.info("worker disconnected", worker=hello.name, stream=stream, reason=reason)
+        if writer.cancelled():
+            await _refuse(context, "unread", grpc.StatusCode.RESOURCE_EXHAUSTED, "the worker does not read its messages")
+        writer.result()
 
     async def _read(self, stream: int, messages: AsyncIterator[WorkerMessage]) -> None:
         try:
@@ -138,6 +155,13 @@ class WorkerStreams(DispatchServicer):
                     await asyncio.sleep(_BACKLOG_PAUSE_SECONDS)
         finally:
             self.deliver(StreamClosed(stream))
+
+
+async def _write(outbox: asyncio.Queue[StreamDecision], context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    # Informs the worker that it is accepted.
+    await context.send_initial_metadata((("protocol", str(PROTOCOL)),))
+    while not isinstance(decision := await outbox.get(), StreamClosed):
+        await context.write(_encode(decision))
 
 
 def _encode(decision: LeaseGranted | StartAllowed | RunRevoked | WorkerQuarantined) -> DispatcherMessage:

@@ -116,7 +116,17 @@ RETRY_CAUSES = ("failure", "expiry", "disconnect")
 QUARANTINE_CAUSES = ("failures", "self_test")
 RECONCILE_RESULTS = ("settled", "waiting", "retry", "conflict", "error")
 RESTORATION_PHASES = ("Pending", "Running", "Finished", "Failed", "Suspended")
-REFUSAL_CAUSES = ("credits", "foreign_lease", "hello", "name", "quarantine", "streams", "token", "unknown_lease")
+REFUSAL_CAUSES = (
+    "credits",
+    "foreign_lease",
+    "hello",
+    "name",
+    "quarantine",
+    "streams",
+    "token",
+    "unknown_lease",
+    "unread",
+)
 
 # A labelled counter exists only once it is used. Alerts and ratios need it to read 0 before.
 for _stage in STAGES:
