@@ -144,7 +144,7 @@ class WorkerStreams(DispatchServicer):
             reason = repr(outcome) if isinstance(outcome, Exception) else ""
             log.info("worker disconnected", worker=hello.name, stream=stream, reason=reason)
         if writer.cancelled():
-            await _refuse(context, "unread", grpc.StatusCode.RESOURCE_EXHAUSTED, "the worker does not read its messages")
+            await _refuse(context, "unread", grpc.StatusCode.RESOURCE_EXHAUSTED, "the worker does not read")
         writer.result()
 
     async def _read(self, stream: int, messages: AsyncIterator[WorkerMessage]) -> None:
