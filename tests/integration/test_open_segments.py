@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import queue
 import subprocess
@@ -318,11 +319,11 @@ def test_fidelity_is_measured_in_each_frame_or_in_none(measured: int, tmp_path: 
 
 
 def test_a_segment_costs_what_its_batches_cost(tmp_path: Path) -> None:
-    """A batch whose cost is no number from 0 is refused; the record has the sum of the others' costs."""
+    """A batch whose cost or time is no number from 0 is refused; the record has the sum of the others' costs."""
     with builder_of(tmp_path, EncoderBudget(codecs=1, bytes_held=0)) as builder:
-        for wrong in (math.nan, math.inf, -0.5):
+        for field, wrong in itertools.product(("cost", "seconds"), (math.nan, math.inf, -0.5, 1.7e308)):
             paid = batch(RUNS[0], 0, 0)
-            paid.cost = wrong
+            setattr(paid, field, wrong)
             with pytest.raises(UnusableMessage, match="which is a number from 0"):
                 builder.encode_batch(paid)
         for number, cost in enumerate((0.25, 0.0, 0.5)):

@@ -106,7 +106,11 @@ def test_a_dispatcher_that_has_just_started_leaves_the_pods_alone(make_harness: 
         ({"pool": "Not A Pool"}, "pool"),
         ({"pool": "cpu", "maxPods": "many"}, "maxPods"),
         ({"pool": "cpu", "pricePerHour": "-1"}, "pricePerHour"),
+        ({"pool": "cpu", "minPods": "5", "maxPods": "2"}, "maxPods"),
+        ({"pool": "cpu", "minPods": "101"}, "maxPods"),
+        ({"pool": "cpu", "startSeconds": "1e308"}, "startSeconds"),
         ({"role": "encoder", "segmentsPerPod": "0"}, "segmentsPerPod"),
+        ({"role": "encoder", "minPods": "5", "maxPods": "2"}, "maxPods"),
     ],
 )
 def test_wrong_metadata_is_named(h: DispatchHarness, metadata: dict[str, str], named: str) -> None:

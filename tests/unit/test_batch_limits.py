@@ -111,11 +111,14 @@ def test_a_batch_that_claims_too_much_is_unusable(message: FrameBatch, reason: s
         ("grain_keep", -1),
         ("grain_keep", math.nan),
         ("detail", 1.5),
+        ("chroma_x", math.nan),
+        ("chroma_x", -2.5),
+        ("chroma_y", math.inf),
         ("temporal_filter", "always"),
     ],
 )
 def test_work_that_no_recipe_asks_for_is_unusable(field: str, value: float) -> None:
-    """An enlargement or a share of grain that is outside of what a recipe may ask for is refused."""
+    """An enlargement, a share of grain or a place of chroma that is outside of what a recipe may ask for is refused."""
     message = batch(RUN, 0, 0)
     setattr(message.work, field, value)
     with pytest.raises(UnusableMessage, match="the batch asks for"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from prometheus_client import REGISTRY
 
@@ -35,6 +37,33 @@ def test_the_speed_is_that_of_the_work_alone() -> None:
         h.pass_time(60)
     assert h.planner.speeds.frames_per_second("cpu") == pytest.approx(0.5)
     assert REGISTRY.get_sample_value("reelwright_pod_frames_per_second", {"pool": "cpu"}) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 1e308, -1.0, 5e-324])
+def test_seconds_that_cannot_be_are_ignored(wrong: float) -> None:
+    """Seconds of a receipt that no restoration takes do not change the speed of a pool."""
+    h = PlannerHarness()
+    stream = h.measure("cpu")
+    speed = h.planner.speeds.pixels_per_second("cpu")
+    h.scheduler.add_batch(batch("warm", 1))
+    h.scheduler.add_credits(stream, 1)
+    h.scheduler.complete_batch(stream, h.granted(stream)[-1].lease_id)
+    h.follow(wrong)
+    assert h.planner.speeds.pixels_per_second("cpu") == speed
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 1e308, -1.0])
+def test_times_that_cannot_be_are_none(wrong: float) -> None:
+    """A title with a deadline or a submission at no time is scaled and forecast as if it had none."""
+    h = PlannerHarness()
+    h.measure("cpu")
+    h.progress("r", 9000)
+    known = h.planner.pods(CPU)
+    h.progress("r", 9000, deadline=wrong, submitted=wrong)
+    h.pass_time(1)
+    assert h.planner.pods(CPU) == known
+    planned = PlannedTitle(frames=10, frame_pixels=1, model_sha256="m", priority_class="standard", deadline=wrong)
+    assert h.forecast.check(planned).deadline == 0
 
 
 def test_pods_follow_the_work_that_is_left() -> None:

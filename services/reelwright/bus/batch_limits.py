@@ -16,6 +16,8 @@ MAX_SCALE = 4
 STEADYING = frozenset({"deflicker", "stabilise", "stabilise_rotation"})
 # Keys by which each frame has its tone.
 OPENING = frozenset({"tone.glare", "tone.shadows"})
+# The first chroma sample is at most 1.5 luma samples away from the first luma sample (4:1:1).
+_MAX_SITING = 2.0
 # Three planes without subsampling, 16 bits a sample: no pixel format has more.
 _MAX_PIXEL_BYTES = 6
 
@@ -77,6 +79,8 @@ def _check_shares(work: Work) -> None:
         raise UnusableMessage(f"the batch asks for grain of the mode {work.grain_mode!r}")
     if work.temporal_filter not in {"", "off", "on"}:
         raise UnusableMessage(f"the batch asks for a temporal filter {work.temporal_filter!r}")
+    if not (abs(work.chroma_x) <= _MAX_SITING and abs(work.chroma_y) <= _MAX_SITING):
+        raise UnusableMessage(f"the batch asks for chroma at {work.chroma_x:g} and {work.chroma_y:g}, within 2")
     if not 0 <= work.detail <= 1:
         raise UnusableMessage(f"the batch asks for detail {work.detail}, from 0 to 1")
 

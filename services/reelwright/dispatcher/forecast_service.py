@@ -15,7 +15,7 @@ from reelwright.dispatcher.pods_wanted import PoolState
 from reelwright.dispatcher.ready_queue import CLASS_WEIGHTS
 from reelwright.dispatcher.titles_under_way import TitleUnderWay
 from reelwright.media.timestamp import time_span
-from reelwright.titles.request import due_time
+from reelwright.titles.request import due_time, known_time
 from reelwright.wire import forecast_pb2 as wire
 from reelwright.wire.forecast_pb2_grpc import ForecastServicer
 from reelwright.wire.titles_pb2 import TitleProgress
@@ -76,7 +76,7 @@ class ForecastService(ForecastServicer):
             priority_class=planned.priority_class,
             model_sha256=planned.model_sha256,
             engine=planned.engine,
-            deadline=planned.deadline,
+            deadline=known_time(planned.deadline),
             submitted=self._clock(),
             waiting=True,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 from collections import Counter
@@ -29,6 +28,7 @@ from reelwright.dispatcher.settings import DispatcherSettings
 from reelwright.telemetry.tracing import TRACEPARENT
 from reelwright.telemetry.watchdog import heartbeat, watched
 from reelwright.titles.errors import RestorationFailed, UnusableMessage, UserError, one_line
+from reelwright.titles.request import known_time
 from reelwright.wire.frames_pb2 import FrameBatch
 from reelwright.wire.titles_pb2 import Event, SegmentWanted, TitleFailed
 
@@ -195,7 +195,6 @@ def _read_batch(record: Record, settings: DispatcherSettings) -> QueuedBatch:
 def _parse_deadline(text: str) -> float | None:
     """Unix seconds; None when the header is not a number: then the run only has no deadline."""
     try:
-        seconds = float(text)
+        return known_time(float(text)) or None
     except ValueError:
         return None
-    return seconds if math.isfinite(seconds) else None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 # After so many seconds of a pod's work a measurement counts half: films differ, and so do machines of one pool.
 _HALF_LIFE_SECONDS = 300.0
+# No batch is restored so fast or takes so long. Anything else would decide about the pool for hours, or for ever.
+_LEAST_SECONDS, _MOST_SECONDS = 1e-6, 86_400.0
 # The weight of the latest first batch of a pod. Few pods start, so each of them counts much.
 _FIRST_BATCH_WEIGHT = 0.5
 
@@ -45,10 +47,10 @@ class PoolSpeeds:
             pool: of the worker.
             frames: of the batch.
             pixels: luma samples of all of its frames.
-            seconds: wall seconds that one thread of the worker restored it.
+            seconds: wall seconds that one thread of the worker restored it; what cannot be is ignored.
             parallel: batches that the worker restores at the same time.
         """
-        if seconds <= 0:
+        if not _LEAST_SECONDS <= seconds <= _MOST_SECONDS:
             return
         speed = self._pools.setdefault(pool, _Speed())
         # The pod worked on other batches in the same seconds.

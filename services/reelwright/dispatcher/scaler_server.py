@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from reelwright.dispatcher.forecast_service import ForecastService
 from reelwright.dispatcher.known_pools import ScaledPool
@@ -41,19 +41,42 @@ _MAX_REQUEST_BYTES = 64 << 10
 _MAX_ANSWER_BYTES = 16 << 20
 # KEDA has one connection for all of its triggers, and a stream in it for each trigger of the kind `external-push`.
 _STREAMS_PER_CONNECTION = 200
+# More pods than a cluster has, and a price at which sums are numbers.
+_MOST_PODS = 1_000_000
+_MOST_PRICE = 1e9
 _SERVICES = tuple(
     descriptor.services_by_name[name].full_name
     for descriptor, name in ((keda.DESCRIPTOR, "ExternalScaler"), (forecast_pb2.DESCRIPTOR, "Forecast"))
 )
 
 
-class _InferenceMetadata(BaseModel):
+class _Metadata(BaseModel):
+    """What the metadata of both kinds of triggers have.
+
+    Attributes:
+        min_pods: least number of pods.
+        max_pods: largest number of pods.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    min_pods: int = Field(default=0, ge=0, alias="minPods")
+    max_pods: int = Field(default=100, ge=1, le=_MOST_PODS, alias="maxPods", validate_default=True)
+
+    @field_validator("max_pods")
+    @classmethod
+    def _check_order(cls, most: int, info: ValidationInfo) -> int:
+        least = info.data.get("min_pods", 0)
+        if least > most:
+            raise ValueError(f"maxPods is {most}, less than minPods, {least}")
+        return most
+
+
+class _InferenceMetadata(_Metadata):
     """Metadata of a trigger that scales a pool of workers; texts, as KEDA passes them. Other keys are KEDA's own.
 
     Attributes:
         pool: name of the pool.
-        min_pods: least number of pods.
-        max_pods: largest number of pods.
         price_per_hour: of a pod.
         start_seconds: from the request for a pod until it connects.
         engine: first word of the engine's identity; empty if it is not known.
@@ -61,32 +84,22 @@ class _InferenceMetadata(BaseModel):
         model_sha256: of the pool's model; empty if it is not known.
     """
 
-    model_config = ConfigDict(extra="ignore")
-
     pool: str = Field(pattern=POOL_NAME.pattern)
-    min_pods: int = Field(default=0, ge=0, alias="minPods")
-    max_pods: int = Field(default=100, ge=1, alias="maxPods")
-    price_per_hour: float = Field(default=0.0, ge=0, alias="pricePerHour", allow_inf_nan=False)
-    start_seconds: float = Field(default=60.0, ge=0, alias="startSeconds", allow_inf_nan=False)
+    price_per_hour: float = Field(default=0.0, ge=0, le=_MOST_PRICE, alias="pricePerHour", allow_inf_nan=False)
+    start_seconds: float = Field(default=60.0, ge=0, le=86_400, alias="startSeconds", allow_inf_nan=False)
     engine: str = ""
     revision: str = ""
     model_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", alias="modelSha256")
 
 
-class _EncoderMetadata(BaseModel):
+class _EncoderMetadata(_Metadata):
     """Metadata of a trigger that scales encoders.
 
     Attributes:
-        min_pods: least number of pods.
-        max_pods: largest number of pods.
         segments_per_pod: open segments for which one pod is wanted.
     """
 
-    model_config = ConfigDict(extra="ignore")
-
-    min_pods: int = Field(default=0, ge=0, alias="minPods")
-    max_pods: int = Field(default=100, ge=1, alias="maxPods")
-    segments_per_pod: float = Field(default=4.0, gt=0, alias="segmentsPerPod", allow_inf_nan=False)
+    segments_per_pod: float = Field(default=4.0, ge=0.001, alias="segmentsPerPod", allow_inf_nan=False)
 
 
 class ExternalScaler(ExternalScalerServicer):

@@ -156,8 +156,8 @@ class Scheduler:
         """Allows a worker to start a batch that was leased exclusively; gives no answer about another worker's lease.
 
         The worker asks once and takes no other batch before the answer. A lease that has expired is therefore allowed
-        too, and so is one whose batch has ended: that batch is restored, and its receipt is refused. Nothing is known of
-        such a lease any more, so every text of the length of an id is answered.
+        too, and so is one whose batch has ended: that batch is restored, and its receipt is refused. Nothing is known
+        of such a lease any more, so every text of the length of an id is answered.
         """
         is_own = self._find_lease(stream, lease_id) is not None
         has_ended = self._leases.find(lease_id) is None and self._leases.can_be_id(lease_id)

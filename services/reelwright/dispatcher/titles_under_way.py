@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reelwright.dispatcher.queued_batch import QueuedBatch
+from reelwright.titles.request import known_time
 from reelwright.wire.titles_pb2 import TitleProgress
 
 # Decoders repeat their reports at least once a minute. A title without reports has lost its end event, or belongs to a
@@ -72,7 +73,9 @@ class TitlesUnderWay:
     def record_progress(self, run: str, attempt: int, progress: TitleProgress) -> None:
         """Records a decoder's report of a title."""
         if title := self._title(run, attempt):
-            title.progress = progress
+            title.progress.CopyFrom(progress)
+            title.progress.deadline = known_time(progress.deadline)
+            title.progress.submitted = known_time(progress.submitted)
             for segment in title.committed:
                 title.restored.pop(segment, None)
             title.committed.clear()

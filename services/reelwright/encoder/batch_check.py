@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from reelwright.bus.batch_limits import check_frame_count
 from reelwright.ledger.records import TitleRecord
 from reelwright.media.bars import restored_size
@@ -15,6 +13,8 @@ from reelwright.wire.frames_pb2 import Payload, RestoredBatch
 
 # Many times what the decoder makes of a segment.
 _MAX_BATCHES = 1024
+# Many times what a batch takes or costs, and so little that the sum over a film is a number.
+_MOST = 1e9
 
 
 def check_restored_batch(batch: RestoredBatch, title: TitleRecord) -> None:
@@ -33,8 +33,9 @@ def check_restored_batch(batch: RestoredBatch, title: TitleRecord) -> None:
     found = (payload.pix_fmt, payload.width, payload.height)
     if found != wanted:
         raise UnusableMessage(f"pictures of {_shown(found)}, the title's are {_shown(wanted)}")
-    if not (math.isfinite(batch.cost) and batch.cost >= 0):
-        raise UnusableMessage(f"a cost of {batch.cost:g}, which is a number from 0")
+    for what, value in (("a cost", batch.cost), ("seconds", batch.seconds)):
+        if not 0 <= value <= _MOST:
+            raise UnusableMessage(f"{what} of {value:g}, which is a number from 0 to {_MOST:g}")
     if batch.batch >= _MAX_BATCHES:
         raise UnusableMessage(f"batch {batch.batch} of a segment, which has at most {_MAX_BATCHES}")
 

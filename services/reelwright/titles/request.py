@@ -13,6 +13,8 @@ from reelwright.titles.versions import VersionedDocument
 
 # A title without a deadline counts as due a day after its submission: after urgent titles, but not last for ever.
 _DEFAULT_DUE_SECONDS = 86_400.0
+# The end of the year 9999, the last that dates have.
+_LAST_TIME = 253_402_300_799.0
 
 PriorityClass = Literal["express", "standard", "bulk"]
 
@@ -75,6 +77,11 @@ class RunRequest(VersionedDocument):
     def due(self) -> float:
         """Unix seconds by which the title is due; see `due_time`."""
         return due_time(self.deadline, self.submitted)
+
+
+def known_time(seconds: float) -> float:
+    """A time that somebody else has sent, in Unix seconds; 0, as if none were known, when it cannot be one."""
+    return seconds if 0 <= seconds <= _LAST_TIME else 0.0
 
 
 def due_time(deadline: float, submitted: float) -> float:
