@@ -201,6 +201,37 @@ def test_a_store_that_comes_and_goes(tmp_path: Path, s3: S3Server, monkeypatch: 
     assert sha256(tmp_path / "out.mp4") == undisturbed()
 
 
+def test_a_title_whose_source_does_not_answer_is_postponed(
+    tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the store of its source is down a title is counted as postponed through all passes; then it is finished."""
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    film, key = small_film(COUNT), f"{tmp_path.name}.mp4"
+    s3.client().put_object(Bucket=s3.bucket, Key=key, Body=film.read_bytes())
+    request = request_for(film, tmp_path / "out.mp4").model_copy(update={"source": f"s3://{s3.bucket}/{key}"})
+    with pipeline_harness(str(tmp_path / "ledger")) as here:
+        s3.kill()
+        try:
+            here.submit(request)
+            until(lambda: _titles("postponed") == 1, "it is postponed")
+            until(partial(_postponed_all_the_time, caplog, passes=3), "passes")
+        finally:
+            s3.start()
+        assert here.wait(request).HasField("title_finished")
+        assert _titles("postponed") == 0
+    assert sha256(tmp_path / "out.mp4") == undisturbed()
+
+
+def _postponed_all_the_time(caplog: pytest.LogCaptureFixture, passes: int) -> bool:
+    assert (_titles("postponed"), _titles("waiting"), _titles("decoding")) == (1, 0, 0)
+    return caplog.messages.count("decode postponed") >= passes
+
+
+def _titles(state: str) -> float | None:
+    return REGISTRY.get_sample_value("reelwright_titles", {"state": state})
+
+
 def test_a_dropped_frame_is_counted_and_fails_the_title(tmp_path: Path) -> None:
     """A frame that is missing in the assembled film is a lost frame; that film is not delivered."""
 
