@@ -92,8 +92,10 @@ def test_a_truncated_film_is_refused(name: str, tmp_path: Path, capfd: pytest.Ca
 
 
 @pytest.mark.parametrize("name", ["bframes_mkv", "ffv1", "mpeg4_avi"])
-def test_a_truncated_film_is_restored_up_to_the_cut_when_told(name: str, tmp_path: Path) -> None:
-    """With `on_damage=conceal` the film ends at the cut; manifest and report say so."""
+def test_a_truncated_film_is_restored_up_to_the_cut_when_told(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With `on_damage=conceal` the film ends at the cut; manifest, report, `restore` and `verify` say so."""
     source, output = cut(name, Fraction(2, 3)), tmp_path / "out.mp4"
     assert run(["restore", str(source), "-o", str(output), "--set", "on_damage=conceal"]) == 0
     manifest = manifest_of(output)
@@ -101,7 +103,11 @@ def test_a_truncated_film_is_restored_up_to_the_cut_when_told(name: str, tmp_pat
     assert whole // 2 < manifest["frames_in"] == manifest["frames_out"] < whole
     assert manifest["truncated_at"] is not None
     assert "cut off" in output.with_name("out.mp4.report.html").read_text()
+    told = capfd.readouterr().out
+    (note,) = [line for line in told.splitlines() if "the source ends early" in line]
+    assert "bytes are missing at its end" in told
     assert run(["verify", str(output)]) == 0
+    assert note.removeprefix("note    ") in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["bframes_mp4", "ffv1", "mpeg2_ps"])
@@ -116,15 +122,18 @@ def test_a_damaged_packet_ends_the_title_with_its_time(
     assert "on_damage=conceal" in line
 
 
-def test_a_damaged_packet_is_concealed_when_told(tmp_path: Path) -> None:
-    """With `on_damage=conceal` the previous frame replaces it, and manifest and report list it."""
+def test_a_damaged_packet_is_concealed_when_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With `on_damage=conceal` the previous frame replaces it; manifest, report, `restore` and `verify` say so."""
     source, output = broken("mjpeg_avi", 30, 31), tmp_path / "out.mp4"
     assert run(["restore", str(source), "-o", str(output), "--set", "on_damage=conceal"]) == 0
     manifest = manifest_of(output)
     assert manifest["concealed"] == [30, 31]
     assert manifest["frames_in"] == manifest["frames_out"] == len(clips.truth("mjpeg_avi").times)
     assert "conceal" in output.with_name("out.mp4.report.html").read_text()
+    said = "2 frames of the source did not decode, the first at 00:00:01.200, and repeat others"
+    assert f"note    {said}" in capfd.readouterr().out
     assert run(["verify", str(output)]) == 0
+    assert said in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reelwright.client.status import ended_status
+from reelwright.ledger.damage_notes import damage_notes
 from reelwright.ledger.delivery import manifest_location
 from reelwright.ledger.film_times import film_duration
 from reelwright.ledger.manifest_builder import build_manifest
 from reelwright.ledger.manifest_file import read_manifest, write_manifest
-from reelwright.ledger.records import PlanEnd
+from reelwright.ledger.records import Outcome, PlanEnd
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.media.frame_damage import FrameDamage
+from reelwright.media.timestamp import timestamp
 from reelwright.titles.errors import InputError, LedgerError
-from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, title_of
+from tests.support.ledgers import RUN, film_of, planned, put_file, put_run, record_of, request_of, title_of
 
 FRAMES = planned((7, 1, 4), concealed=(3,))
 MEASURED = FrameDamage(grain=4, grain_size=0.5, blockiness=0.2, sharpness=0.4, dust=0)
@@ -39,6 +42,21 @@ def test_every_frame_is_accounted_for(ledger: RunLedger) -> None:
     assert len(manifest.frame_digests) == 12
     assert manifest.concealed == (3,)
     assert manifest.seconds == {"assemble": 2.0, "decode": 1.5, "encode": 3.0}
+
+
+def test_what_was_done_about_damage_is_told(ledger: RunLedger) -> None:
+    """Repeated frames and the place where a truncated source ended are in words, and `status` has them."""
+    whole = build_manifest(ledger, film_of(12))
+    assert damage_notes(whole.model_copy(update={"concealed": ()})) == ()
+    cut = whole.model_copy(update={"truncated_at": 12})
+    first = timestamp(3 * whole.time_base)
+    notes = (
+        f"1 frame of the source did not decode, at {first}, and repeats the one before",
+        f"the source ends early, at {timestamp(12 * whole.source.video.time_base)}, and the film ends there",
+    )
+    assert damage_notes(cut) == notes
+    outcome = Outcome(state="finished", output="a.mp4", frames=12, damage=notes)
+    assert ended_status(request_of(), outcome).damage == notes
 
 
 def test_the_cost_of_a_film_is_that_of_its_segments(tmp_path: Path) -> None:

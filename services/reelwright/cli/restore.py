@@ -26,6 +26,7 @@ def command(
 ) -> None:
     """Restore one film. After an interruption the same command goes on where it stopped."""
     from reelwright.cli.progress import ProgressDisplay
+    from reelwright.ledger.damage_notes import damage_notes
     from reelwright.local.job import make_job
     from reelwright.local.run import run_job
     from reelwright.telemetry.tracing import start_tracing
@@ -50,7 +51,8 @@ def command(
         said += [f"not kept: {', '.join(stream.not_kept)}"] if stream.not_kept else []
         if said:
             print_notice(f"note    {stream.kind} stream {stream.index}: {stream.outcome}, {'; '.join(said)}")
-    for note in manifest.notes:
+    # What was found in the source may be said again of the film.
+    for note in dict.fromkeys((*manifest.source.notes, *damage_notes(manifest), *manifest.notes)):
         print_notice(f"note    {note}")
 
 

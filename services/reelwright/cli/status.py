@@ -109,5 +109,5 @@ def _line(status: RunStatus) -> str:
         parts.append(f"{status.frames} frames")
     if status.eta:
         parts.append(f"restored about {datetime.fromtimestamp(status.eta).astimezone():%Y-%m-%d %H:%M},")
-    parts += [status.output, status.reason or status.forecast]
+    parts += [status.output, status.reason or status.forecast or "; ".join(status.damage)]
     return "  ".join(parts).rstrip()

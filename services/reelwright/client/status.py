@@ -42,6 +42,7 @@ class RunStatus(BaseModel):
         output: location of the restored film.
         reason: why the run ended without a film, or which of its documents cannot be read; empty otherwise.
         cost: of a finished run: what its restoration has cost, as in the manifest.
+        damage: of a finished run: what was done about a damaged source, as sentences.
         exit_code: exit code of `status --wait` for this run; 0 unless it ended without a film.
         submitted: Unix seconds.
         deadline: Unix seconds; 0 without a deadline.
@@ -63,6 +64,7 @@ class RunStatus(BaseModel):
     output: str = ""
     reason: str = ""
     cost: float = 0.0
+    damage: tuple[str, ...] = ()
     exit_code: int = 0
     submitted: float = 0.0
     deadline: float = 0.0
@@ -129,7 +131,7 @@ def ended_status(request: RunRequest, outcome: Outcome) -> RunStatus:
     status = _queued(request)
     status.state, status.reason, status.exit_code = outcome.state, outcome.reason, outcome.exit_code
     status.frames = status.frames_committed = outcome.frames
-    status.cost = outcome.cost
+    status.cost, status.damage = outcome.cost, outcome.damage
     status.output = outcome.output or status.output
     return status
 

@@ -15,6 +15,7 @@ from reelwright.encoder.settings import EncoderSettings
 from reelwright.encoder.title_assembly import assemble_title
 from reelwright.ledger.adopted_film import fetch_adopted_film
 from reelwright.ledger.crash_guard import CrashGuard
+from reelwright.ledger.damage_notes import damage_notes
 from reelwright.ledger.film_times import film_duration
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.output_claims import check_claim
@@ -143,7 +144,13 @@ class FilmAssembler:
             ledger.film.check_replaceable(output, request.fingerprint)
         ledger.film.deliver(output)
         # After the film is delivered and before anything is removed that could make it again.
-        outcome = Outcome(state="finished", output=output, frames=manifest.frames_out, cost=manifest.cost)
+        outcome = Outcome(
+            state="finished",
+            output=output,
+            frames=manifest.frames_out,
+            cost=manifest.cost,
+            damage=damage_notes(manifest),
+        )
         if not ledger.put_outcome(outcome):
             return
         ledger.prune()

@@ -56,6 +56,7 @@ class Outcome(VersionedDocument):
         output: of a finished run: location of the film.
         frames: of a finished run: number of frames in the film.
         cost: of a finished run: that of its manifest.
+        damage: of a finished run: what was done about a damaged source, as sentences.
     """
 
     state: Annotated[OutcomeState, BeforeValidator(_known_state)]
@@ -65,6 +66,7 @@ class Outcome(VersionedDocument):
     output: str = ""
     frames: int = 0
     cost: float = 0.0
+    damage: tuple[str, ...] = ()
 
 
 class Adoption(VersionedDocument):

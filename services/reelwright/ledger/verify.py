@@ -9,6 +9,7 @@ from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
 
+from reelwright.ledger.damage_notes import damage_notes
 from reelwright.ledger.film_times import worst_time_error
 from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
@@ -104,7 +105,8 @@ def _checksum(stream: BufferedReader, manifest: Manifest) -> Check:
 
 def _accounting(manifest: Manifest) -> Check:
     lost = manifest.frames_in - manifest.frames_out
-    return Check("accounting", lost == 0, f"{manifest.frames_in} frames in, {manifest.frames_out} out")
+    counts = f"{manifest.frames_in} frames in, {manifest.frames_out} out"
+    return Check("accounting", lost == 0, "; ".join([counts, *damage_notes(manifest)]))
 
 
 def _count(timeline: FilmTimeline, manifest: Manifest) -> Check:
