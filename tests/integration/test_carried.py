@@ -195,6 +195,28 @@ def test_every_tag_is_kept_or_listed(profile: str, tmp_path: Path) -> None:
     assert "title" not in outcome.not_kept
 
 
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_titles_of_tracks_are_kept(suffix: str, profile: str, tmp_path: Path) -> None:
+    """The titles of the picture's and the sound's track stay titles, whatever container they come from."""
+
+    def named(out: Any) -> list[Packet[Any]]:
+        out.streams.video[0].metadata["title"] = "Restored print"
+        out.streams.audio[0].metadata["title"] = "Commentary"
+        return []
+
+    source = write_film(tmp_path / f"source{suffix}", "aac", extra=named)
+    film = make_unrestored_film(source, profile, tmp_path)
+    assert [stream.title for stream in film.info.streams] == ["Commentary"]
+    outcome = settled(film)
+    assert (outcome.title, "title" in outcome.not_kept, "name" in outcome.not_kept) == ("Commentary", False, False)
+    assert lost_tags(film.result.picture_tags, read_timeline(film.path).picture_tags) == ()
+    with av.open(str(film.path)) as container:
+        tracks = [{key.lower(): value for key, value in stream.metadata.items()} for stream in container.streams]
+    key = "title" if film.path.suffix == ".mkv" else "name"
+    assert [track[key] for track in tracks] == ["Restored print", "Commentary"]
+
+
 def test_a_lost_tag_of_the_picture_is_listed(tmp_path: Path) -> None:
     """MP4 holds no artist of a track; the manifest says so of the picture's tags, as of those of sound."""
     source, output = tmp_path / "source.mkv", tmp_path / "film.mp4"

@@ -34,6 +34,7 @@ from reelwright.media.programmes import other_programmes, read_programmes, telet
 from reelwright.media.source_file import open_file
 from reelwright.media.source_info import Bars, Chapter, ClockJoin, SourceInfo, StreamInfo, VideoInfo
 from reelwright.media.stream_choice import film_streams, single_pictures, video_stream
+from reelwright.media.tags import track_title
 from reelwright.titles.errors import InputError
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _stream(stream: Stream) -> StreamInfo:
         kind=stream.type,
         codec=context.codec.canonical_name if context is not None else stream.metadata.get("mimetype", ""),
         language=stream.metadata.get("language", ""),
-        title=stream.metadata.get("title", stream.metadata.get("filename", "")),
+        title=track_title(stream.metadata) or stream.metadata.get("filename", ""),
         details=details,
     )
 

@@ -27,8 +27,9 @@ _OF_THE_FILE = {
 }
 # What an MXF file says about the program that wrote it and about its own packages.
 _OF_AN_MXF_FILE = ("uid", "generation_uid", "operational_pattern_ul", "product_", "toolkit_", "application_platform")
-# MP4 holds a track's title in a box that libavformat reads under another name.
-_SAME = {"name": "title"}
+_TITLE = "title"
+# MP4 holds a track's title in a box that libavformat reads under this name.
+_MP4_TITLE = "name"
 
 
 def film_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -47,9 +48,14 @@ def stream_tags(tags: Mapping[str, str], spec: ProfileSpec) -> dict[str, str]:
 
     Most players show an MP4 track under its handler's name, so that gets the title too.
     """
-    kept = film_tags(tags)
-    title = next((value for key, value in kept.items() if key.lower() == "title"), "")
+    kept = _titled(film_tags(tags))
+    title = track_title(kept)
     return {"handler_name": title, **kept} if title and spec.container != "matroska" else kept
+
+
+def track_title(tags: Mapping[str, str]) -> str:
+    """A track's title, whatever container it is read from; empty if it has none."""
+    return next((value for key, value in _titled(tags).items() if key.lower() == _TITLE), "")
 
 
 def disposition_names(disposition: Disposition) -> frozenset[str]:
@@ -62,9 +68,10 @@ def lost_tags(wanted: Mapping[str, str], found: Mapping[str, str]) -> tuple[str,
 
     Containers differ in the case of keys, and a language that is not known is none.
     """
-    held = {_SAME.get(key.lower(), key.lower()): value for key, value in found.items()}
-    lost = (key for key, value in film_tags(wanted).items() if value.strip() and held.get(_key(key)) != value)
-    return tuple(sorted(_key(key) for key in lost if (_key(key), wanted[key]) != ("language", "und")))
+    held = {key.lower(): value for key, value in _titled(found).items()}
+    kept = {key.lower(): value for key, value in _titled(film_tags(wanted)).items() if value.strip()}
+    lost = (key for key, value in kept.items() if held.get(key) != value)
+    return tuple(sorted(key for key in lost if (key, kept[key]) != ("language", "und")))
 
 
 def muxer_tag_options(spec: ProfileSpec, tags: Mapping[str, str], *, cover: bool) -> dict[str, str]:
@@ -98,8 +105,11 @@ def _usual_form_holds(spec: ProfileSpec, tags: Mapping[str, str]) -> bool:
         return not lost_tags(tags, read.metadata)
 
 
-def _key(key: str) -> str:
-    return key.lower()
+def _titled(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags, with the title that an MP4 or MOV file gives a track under the key that other containers have."""
+    if any(key.lower() == _TITLE for key in tags):
+        return dict(tags)
+    return {_TITLE if key.lower() == _MP4_TITLE else key: value for key, value in tags.items()}
 
 
 def _is_of_the_file(key: str, value: str) -> bool:
