@@ -70,6 +70,20 @@ def test_cues_of_one_time_are_not_pushed_apart(profile: str, codec: str, tmp_pat
 
 
 @pytest.mark.parametrize("profile", ["web", "master", "prores"])
+def test_a_cue_longer_than_the_picture_is_kept(profile: str, tmp_path: Path) -> None:
+    """A subtitle that stays after the two seconds of picture lasts as long as in the source."""
+    source = source_with(
+        tmp_path / "source.mkv", "subrip", [(100, 400, "first"), (600, 2600, "stays"), (700, 300, "a")]
+    )
+    film = make_unrestored_film(source, profile, tmp_path)
+    assert shown(film.path, 300) == {"first"}
+    assert shown(film.path, 800) == {"stays", "a"}
+    assert shown(film.path, 3190) == {"stays"}
+    assert shown(film.path, 3210) == set()
+    assert in_time(film)
+
+
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
 def test_overlapping_cues(profile: str, tmp_path: Path) -> None:
     """Cues that overlap are shown together for as long as both last, in a text track of one sample at a time too."""
     source = source_with(tmp_path / "source.mkv", "subrip", [(100, 900, "first"), (400, 900, "second")])

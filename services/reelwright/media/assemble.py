@@ -156,9 +156,12 @@ class _Assembly:
                 encoded = template.streams.video[0]
                 codec = encoded.codec_context.codec.canonical_name
                 video = self._add_video(container, encoded)
-            length = min(Fraction(self._source.duration) or _LONGEST_SUBTITLE, _LONGEST_SUBTITLE)
             planner = StreamPlanner(
-                location=self._source.location, film=container, spec=self._spec, shift=self._shift, length=length
+                location=self._source.location,
+                film=container,
+                spec=self._spec,
+                shift=self._shift,
+                longest_subtitle=self._longest_subtitle(),
             )
             if self._pictures_only:
                 others = planner.leave_out(self._other, self._main)
@@ -182,6 +185,11 @@ class _Assembly:
         if self._completed_later:
             matroska.complete_picture(self._out, self._display_ratio, self._film.hdr, self._siting)
         return self._result(pictures.frames, captions, packets)
+
+    def _longest_subtitle(self) -> Fraction:
+        """Seconds that a subtitle of the source may last: as long as the file, whose picture may end earlier."""
+        file = Fraction(self._other.duration or 0, av.time_base)
+        return min(max(file, Fraction(self._source.duration)) or _LONGEST_SUBTITLE, _LONGEST_SUBTITLE)
 
     def _muxer_options(self) -> dict[str, str]:
         cover = any(is_cover(stream) for stream in self._other.streams)

@@ -26,7 +26,7 @@ from reelwright.media.programmes import other_programmes, read_programmes, telet
 from reelwright.media.stream_copy import StreamClock, StreamCopy, StreamWriter
 from reelwright.media.stream_outcome import StreamOutcome
 from reelwright.media.subtitle_copy import SubtitleCopy
-from reelwright.media.tags import describe_stream
+from reelwright.media.tags import describe_stream, track_title
 from reelwright.media.text_conversion import convert_text
 
 # Sound that can be decoded and encoded again without a loss.
@@ -62,14 +62,14 @@ class StreamPlanner:
         film: the film; its header is not written yet.
         spec: its profile.
         shift: seconds from the source's time to the film's.
-        length: seconds that the film lasts; a subtitle that lasts longer is an endless one.
+        longest_subtitle: seconds; a subtitle that lasts longer is an endless one.
     """
 
     location: str
     film: OutputContainer
     spec: ProfileSpec
     shift: Fraction
-    length: Fraction
+    longest_subtitle: Fraction
 
     def add_streams(self, source: InputContainer, main: VideoStream) -> OtherStreams:
         """Adds to the film what it takes over of the source besides `main`."""
@@ -109,7 +109,7 @@ class StreamPlanner:
             kind="cover" if is_cover(stream) else stream.type,
             codec=codec_name(stream),
             language=stream.metadata.get("language", ""),
-            title=stream.metadata.get("title", ""),
+            title=track_title(stream.metadata),
             outcome="left out",
             reason=f"{self.spec.suffix[1:]} files hold no {codec_name(stream)} {stream.type}",
         )
@@ -161,7 +161,7 @@ class StreamPlanner:
 
     def _add_subtitles(self, stream: SubtitleStream, outcome: StreamOutcome) -> StreamWriter | StreamOutcome:
         if self._holds(stream):
-            return SubtitleCopy(outcome, self._clock(self._copy_of(stream)), self.shift, self.length)
+            return SubtitleCopy(outcome, self._clock(self._copy_of(stream)), self.shift, self.longest_subtitle)
         if not stream.codec_context.codec.text_sub:
             return outcome
         if outcome.codec == "eia_608":
@@ -169,7 +169,7 @@ class StreamPlanner:
             describe_stream(track.target, stream, self.spec)
             return track
         converted = convert_text(
-            stream, self.film, spec=self.spec, outcome=outcome, shift=self.shift, longest=self.length
+            stream, self.film, spec=self.spec, outcome=outcome, shift=self.shift, longest=self.longest_subtitle
         )
         describe_stream(converted.target, stream, self.spec)
         return converted

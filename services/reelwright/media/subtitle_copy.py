@@ -29,7 +29,7 @@ class SubtitleEnds:
     Subtitles behind them in the file may start earlier, so the guessed ones are held back too.
 
     Args:
-        longest: seconds; a longer duration is an endless one. It is the length of the film.
+        longest: seconds; a longer duration is an endless one.
 
     Attributes:
         timeless: packets that the source gives no time, so that no film can show them.
