@@ -125,6 +125,26 @@ def test_a_judgement_of_nothing_is_refused(
     assert said in printed(capsys, "qc", film(), *arguments, code=2)
 
 
+def test_a_shot_of_another_film_is_not_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is written for a film that is not the manifest's, changed by one byte, say."""
+    copy = tmp_path / "film.mp4"
+    for suffix in ("", ".manifest.json"):
+        shutil.copyfile(f"{film()}{suffix}", f"{copy}{suffix}")
+    manifest = copy.with_name(f"{copy.name}.manifest.json")
+    before = manifest.read_bytes()
+    content = bytearray(copy.read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    assert "not the film of its manifest" in printed(capsys, "qc", copy, "--shot", 1, "--accept", "", code=2)
+    assert manifest.read_bytes() == before
+
+
+@pytest.mark.parametrize("tolerance", ["-1", "nan"])
+def test_a_tolerance_below_zero_is_refused(tolerance: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No film departs less than not at all."""
+    assert "--tolerance" in printed(capsys, "compare", film(), film(), "--tolerance", tolerance, code=2)
+
+
 def test_the_c2pa_definition_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """As JSON, with an action for each step of the edit list."""
     found = json.loads(printed(capsys, "qc", film(), "--c2pa"))

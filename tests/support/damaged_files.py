@@ -7,13 +7,14 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 
 from tests.support import clipmaker
-from tests.support.clipmaker import Film
+from tests.support.clipmaker import Film, frame_of
 from tests.support.clips import clip, clip_folder
 from tests.support.scenes import scene
 
@@ -97,6 +98,16 @@ def _image(path: Path) -> None:
     cv2.imwrite(str(path), scene(0).planes[0])
 
 
+def _animation(path: Path) -> None:
+    """Three pictures as a GIF or an animated PNG."""
+    with av.open(str(path), "w", format="apng" if path.suffix == ".png" else "gif") as out:
+        video: Any = out.add_stream("apng" if path.suffix == ".png" else "gif", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "rgb24" if path.suffix == ".png" else "rgb8"
+        for number in range(3):
+            out.mux(video.encode(frame_of(scene(number, "yuv420p", 64, 48), video.pix_fmt)))
+        out.mux(video.encode(None))
+
+
 def _sized(width: int, height: int) -> Callable[[Path], object]:
     def build(path: Path) -> None:
         picture = scene(0, "yuv420p", 64, 64)
@@ -177,6 +188,8 @@ _BUILDERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "jpeg": ("jpg", _image),
     "tiff": ("tif", _image),
     "bmp": ("bmp", _image),
+    "gif": ("gif", _animation),
+    "apng": ("png", _animation),
     "png_named_mp4": ("mp4", lambda path: path.write_bytes(bad_file("png").read_bytes())),
     "sound": ("m4a", _sound),
     "sound_wav": ("wav", _sound),
@@ -209,6 +222,8 @@ REFUSED: dict[str, str] = {
     "jpeg": "still image",
     "tiff": "still image",
     "bmp": "still image",
+    "gif": "GIF and animated PNG files are not read",
+    "apng": "GIF and animated PNG files are not read",
     "png_named_mp4": "still image",
     "sound": "no picture",
     "sound_wav": "no picture",

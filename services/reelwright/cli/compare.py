@@ -9,6 +9,7 @@ import typer
 
 from reelwright.cli.options import JsonOption
 from reelwright.cli.output import print_notice, print_result
+from reelwright.titles.errors import UserError
 
 
 def command(
@@ -34,6 +35,9 @@ def command(
     from reelwright.ledger.report.formatting import comparison_sentence, frame_time
     from reelwright.local.comparison_report import check_page, write_report
 
+    # NaN is no number of levels either.
+    if tolerance is not None and not tolerance >= 0:
+        raise UserError(f"--tolerance {tolerance:g} is below 0", "reelwright compare", "give levels, such as 0.5")
     page = None if report is None else check_page(one, other, report, overwrite=overwrite)
     first = read_manifest(one)
     shots = compare(first, read_manifest(other))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -12,6 +13,7 @@ from reelwright.ledger.manifest import Manifest
 from reelwright.ledger.manifest_file import read_manifest
 from reelwright.ledger.redone_film import film_lock
 from reelwright.ledger.report.page import with_judgements
+from reelwright.media.source_file import open_bytes
 from reelwright.store.folder import parent_folder
 from reelwright.titles.errors import InputError
 
@@ -31,11 +33,12 @@ def accept_shot(film: str, shot: int, remark: str) -> bool:
         Whether the report has it; false when there is none, or one of an earlier version.
 
     Raises:
-        InputError: no whole manifest lies beside the film, or it has no such shot.
+        InputError: no whole manifest lies beside the film, it has no such shot, or the film is not the manifest's.
         OutputError: manifest or report cannot be written.
     """
     check_shot(read_manifest(film), film, shot)
     with film_lock(film):
+        check_film(read_manifest(film), film)
         return _accept(film, shot, remark)
 
 
@@ -54,6 +57,18 @@ def _accept(film: str, shot: int, remark: str) -> bool:
     if changed is not None:
         folder.replace(report, changed.encode())
     return changed is not None
+
+
+def check_film(manifest: Manifest, film: str) -> None:
+    """Refuses a film that is not the one that a manifest describes; reads all of it.
+
+    Raises:
+        InputError: the film has other bytes, or cannot be read.
+        UnavailableError: its store does not answer.
+    """
+    with open_bytes(film) as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != manifest.film_sha256:
+            raise InputError("not the film of its manifest", film, "restore the film again")
 
 
 def check_shot(manifest: Manifest, film: str, shot: int) -> None:

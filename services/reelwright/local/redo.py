@@ -17,7 +17,7 @@ from pathlib import Path
 import reelwright
 from reelwright.decoder.title_description import describe_title
 from reelwright.encoder.title_assembly import film_facts
-from reelwright.ledger.acceptance import check_shot
+from reelwright.ledger.acceptance import check_film, check_shot
 from reelwright.ledger.edits import EditAccount, is_deinterlaced
 from reelwright.ledger.film_facts import FilmFacts
 from reelwright.ledger.judgement import Redoing
@@ -28,7 +28,6 @@ from reelwright.ledger.redone_film import film_lock, finish_replacement, is_half
 from reelwright.ledger.redone_shot import with_shot
 from reelwright.ledger.report.page import write_report
 from reelwright.ledger.run_ledger import RunLedger
-from reelwright.ledger.segments import file_sha256
 from reelwright.ledger.source_places import source_places
 from reelwright.local.job import make_job
 from reelwright.local.redone_pictures import put_pictures
@@ -135,8 +134,7 @@ def _redone(
 
 
 def _check_film(film: Path, manifest: Manifest) -> None:
-    if file_sha256(film) != manifest.film_sha256:
-        raise InputError("not the film of its manifest", str(film), "restore the film again")
+    check_film(manifest, str(film))
     if any(stream.kind == "captions" and stream.packets for stream in manifest.streams):
         raise InputError("its pictures hold captions, which would be doubled", str(film), "restore the film again")
 

@@ -58,7 +58,6 @@ _STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a still image"),
     (b"\xff\xd8\xff", "a still image"),
-    (b"GIF8", "a still image"),
     (b"BM", "a still image"),
     (b"II*\0", "a still image"),
     (b"MM\0*", "a still image"),
@@ -234,6 +233,8 @@ def _refuse_stills(container: InputContainer, location: str) -> None:
 
 def _unreadable(location: str, head: bytes) -> InputError:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"GIF8") or (start.startswith(b"\x89PNG") and b"acTL" in head):
+        return InputError("GIF and animated PNG files are not read", location, "convert it to an MKV or MP4 file")
     for mark, kind in _HEADS:
         if start.startswith(mark):
             return InputError(f"{kind}, not a film", location, "give the film file itself")
