@@ -27,9 +27,11 @@ class PlannerHarness(SchedulerHarness):
             self.keep(decision)
         self.planner.sample()
 
-    def restore(self, stream: int, run: str, *, seconds: float, number: int = 0) -> None:
+    def restore(
+        self, stream: int, run: str, *, seconds: float, number: int = 0, segment: int = 0, repeats: int = 0
+    ) -> None:
         """A worker is leased a batch of a run and restores it."""
-        self.scheduler.add_batch(batch(run, number))
+        self.scheduler.add_batch(batch(run, number, segment=segment, repeats=repeats))
         self.scheduler.add_credits(stream, 1)
         self.follow()
         self.clock.now += seconds

@@ -38,16 +38,19 @@ def batch(
     model: str = "m",
     engine: str = "",
     value: bytes = b"",
+    segment: int = 0,
+    repeats: int = 0,
 ) -> QueuedBatch:
     """A batch of one frame."""
     return QueuedBatch(
-        key=BatchKey(run, 0, number),
+        key=BatchKey(run, segment, number),
         priority=priority,
         model="name",
         model_sha256=model,
         engine=engine,
         first_frame=0,
         frames=1,
+        film_frames=1 + repeats,
         pixels=1,
         deadline=None,
         value=value,

@@ -91,6 +91,26 @@ def test_pods_follow_the_work_that_is_left() -> None:
     assert title.frames_left == 180
 
 
+def test_a_batch_that_is_restored_again_counts_once() -> None:
+    """Neither a batch restored twice nor one of a segment that its decoder counts as committed is counted again."""
+    h = PlannerHarness()
+    stream = h.connect("w", pool="cpu")
+    h.progress("r", 100)
+    for _ in range(2):
+        h.restore(stream, "r", seconds=1.0, segment=3, repeats=4)
+    (title,) = h.planner.titles.titles()
+    assert (title.frames_left, title.segments_to_encode) == (95, 1)
+    # A segment whose commit was announced after the report was made is restored still.
+    h.planner.record_event(Event(run="r", attempt=1, segment_committed=SegmentCommitted(segment=3, frames=5)))
+    h.progress("r", 100, committed=20, segments_committed=[0, 2, 4, 5])
+    assert (title.frames_left, title.segments_to_encode) == (75, 0)
+    h.progress("r", 100, committed=25, segments_committed=[0, 2, 3, 5])
+    for segment, left in ((3, 75), (0, 75), (2, 74), (5, 73)):
+        h.restore(stream, "r", seconds=1.0, segment=segment)
+        assert (segment, title.frames_left) == (segment, left)
+    assert title.segments_to_encode == 2
+
+
 def test_a_pod_on_its_way_is_not_asked_for_twice() -> None:
     """While pods start, the number stays what it was: their start time has begun to pass."""
     h = PlannerHarness()

@@ -15,7 +15,7 @@ from reelwright.decoder.title_table import TitleTable
 from reelwright.ledger.run_ledger import RunLedger
 from reelwright.wire.titles_pb2 import Event
 from tests.support.dispatch_harness import TIMEOUT_SECONDS
-from tests.support.ledgers import RUN, request_of
+from tests.support.ledgers import RUN, planned, put_run, request_of, title_of
 
 
 def test_progress_is_published_when_a_title_is_added_and_when_it_begins(tmp_path: Path) -> None:
@@ -33,6 +33,25 @@ def test_progress_is_published_when_a_title_is_added_and_when_it_begins(tmp_path
         assert (progress.frames, progress.frame_pixels, progress.deadline) == (240, 1000, 5000.0)
         assert titles.start_next_pass() is not None
         assert not events.get(timeout=TIMEOUT_SECONDS).title_progress.waiting
+    finally:
+        publisher.close()
+        listener.close()
+        bus.close()
+
+
+def test_progress_says_which_segments_are_committed(tmp_path: Path) -> None:
+    """The ranges of the committed segments are published beside the number of their frames."""
+    bus, events, ledger = LocalBus(), queue.SimpleQueue[Event](), RunLedger(str(tmp_path / "ledger"), RUN)
+    put_run(ledger, tmp_path, title_of(), planned([5]), segment=1)
+    ledger.discard_segment(2)
+    listener = EventListener(bus, events.put)
+    titles = TitleTable(2, lambda: InFlightWindow(3), 300.0)
+    titles.add_request(request_of(), Record(topic="t", partition=0, offset=0, key=b"", value=b""))
+    assert titles.start_next_pass() is not None
+    publisher = ProgressPublisher(titles, bus, partial(RunLedger, str(tmp_path / "ledger")))
+    try:
+        progress = events.get(timeout=TIMEOUT_SECONDS).title_progress
+        assert (progress.frames_committed, list(progress.segments_committed)) == (4, [0, 2, 3, 5])
     finally:
         publisher.close()
         listener.close()

@@ -38,6 +38,7 @@ def batch(
         engine="",
         first_frame=0,
         frames=frames,
+        film_frames=frames,
         pixels=frames,
         deadline=deadline,
         value=b"",

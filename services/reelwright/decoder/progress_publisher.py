@@ -114,6 +114,9 @@ def _progress_event(title: TitleState, ledger: RunLedger) -> Event:
         estimate = max(0, request.recipe.excerpt.frames(video.frames_estimate))
         progress.frames = end.frames if end is not None else estimate
         progress.frame_pixels = video.width * video.height
-        progress.frames_committed = count_committed_frames(ledger, ledger.committed_segments())
+        committed = ledger.committed_segments()
+        progress.frames_committed = count_committed_frames(ledger, committed)
+        # Where a range begins or ends, exactly one of two adjacent segments is committed.
+        progress.segments_committed[:] = sorted(committed ^ {segment + 1 for segment in committed})
         progress.engine = ledger.engine() or request.engine
     return Event(run=title.run, attempt=title.attempt, title_progress=progress)

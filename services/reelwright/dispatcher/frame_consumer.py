@@ -185,6 +185,7 @@ def _read_batch(record: Record, settings: DispatcherSettings) -> QueuedBatch:
         engine=record.headers.get("engine", ""),
         first_frame=message.first_frame,
         frames=len(message.frames),
+        film_frames=sum(1 + len(frame.repeats) for frame in message.frames),
         pixels=len(message.frames) * message.payload.width * message.payload.height,
         deadline=_parse_deadline(record.headers.get("deadline", "")),
         value=record.value,

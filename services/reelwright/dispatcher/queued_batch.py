@@ -40,6 +40,7 @@ class QueuedBatch:
         engine: the engine that a worker must have, in words as for `titles.identity.engine_matches`.
         first_frame: index in the title of its first frame.
         frames: number of frames.
+        film_frames: number of frames of the film that they are: with their repeats.
         pixels: luma samples of these frames together.
         deadline: when the film is wanted, in unix seconds; None without a deadline.
         value: the FrameBatch message, serialized.
@@ -53,6 +54,7 @@ class QueuedBatch:
     engine: str
     first_frame: int
     frames: int
+    film_frames: int
     pixels: int
     deadline: float | None
     value: bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,7 +25,7 @@ class TitleUnderWay:
         attempt: number of the attempt.
         last_reported: when its last report arrived, on the table's clock, in seconds.
         progress: its decoder's last report; an empty message before.
-        restored: frames of each segment that were restored and are not in `progress.frames_committed`.
+        restored: of each segment that is not in `progress.frames_committed` the frames of each batch that was restored.
         committed: those of these segments that are committed.
     """
 
@@ -32,19 +33,26 @@ class TitleUnderWay:
     attempt: int
     last_reported: float
     progress: TitleProgress = field(default_factory=TitleProgress)
-    restored: dict[int, int] = field(default_factory=dict)
+    restored: dict[int, dict[int, int]] = field(default_factory=dict)
     committed: set[int] = field(default_factory=set)
 
     @property
     def frames_left(self) -> int:
         """Frames that are still to be restored; an estimate until the source was read to its end."""
-        done = self.progress.frames_committed + sum(self.restored.values())
-        return max(0, self.progress.frames - done)
+        restored = sum(sum(batches.values()) for batches in self.restored.values())
+        return max(0, self.progress.frames - self.progress.frames_committed - restored)
 
     @property
     def segments_to_encode(self) -> int:
         """Segments of which restored frames wait for their commit."""
         return len(self.restored.keys() - self.committed)
+
+    def is_reported(self, segment: int) -> bool:
+        """Whether `progress.frames_committed` contains a segment."""
+        if not self.progress.segments_committed:
+            return False
+        # The bounds of ranges, so after an odd number of them a range is open.
+        return bisect_right(self.progress.segments_committed, segment) % 2 == 1
 
 
 class TitlesUnderWay:
@@ -76,15 +84,18 @@ class TitlesUnderWay:
             title.progress.CopyFrom(progress)
             title.progress.deadline = known_time(progress.deadline)
             title.progress.submitted = known_time(progress.submitted)
-            for segment in title.committed:
-                title.restored.pop(segment, None)
-            title.committed.clear()
+            # A decoder of an earlier version does not say which segments it counts.
+            tells = bool(progress.segments_committed)
+            for segment in list(title.restored):
+                if title.is_reported(segment) if tells else segment in title.committed:
+                    del title.restored[segment]
+            title.committed &= title.restored.keys()
 
     def record_restored(self, batch: QueuedBatch) -> None:
-        """Records that a batch was restored."""
-        if title := self._title(batch.key.run, batch.key.attempt):
-            segment = batch.key.segment
-            title.restored[segment] = title.restored.get(segment, 0) + batch.frames
+        """Records that a batch was restored; one that was restored before, or is committed, is not counted again."""
+        title, segment = self._title(batch.key.run, batch.key.attempt), batch.key.segment
+        if title and not title.is_reported(segment):
+            title.restored.setdefault(segment, {})[batch.key.batch] = batch.film_frames
 
     def record_commit(self, run: str, attempt: int, segment: int) -> None:
         """Records that a segment was committed."""

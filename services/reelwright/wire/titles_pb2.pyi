@@ -1,6 +1,7 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -80,7 +81,7 @@ class EngineBound(_message.Message):
     def __init__(self, engine: _Optional[str] = ...) -> None: ...
 
 class TitleProgress(_message.Message):
-    __slots__ = ("frames", "frames_committed", "frame_pixels", "priority_class", "model_sha256", "deadline", "submitted", "engine", "waiting")
+    __slots__ = ("frames", "frames_committed", "frame_pixels", "priority_class", "model_sha256", "deadline", "submitted", "engine", "waiting", "segments_committed")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     FRAMES_COMMITTED_FIELD_NUMBER: _ClassVar[int]
     FRAME_PIXELS_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +91,7 @@ class TitleProgress(_message.Message):
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
     frames: int
     frames_committed: int
     frame_pixels: int
@@ -99,7 +101,8 @@ class TitleProgress(_message.Message):
     submitted: float
     engine: str
     waiting: bool
-    def __init__(self, frames: _Optional[int] = ..., frames_committed: _Optional[int] = ..., frame_pixels: _Optional[int] = ..., priority_class: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., engine: _Optional[str] = ..., waiting: _Optional[bool] = ...) -> None: ...
+    segments_committed: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, frames: _Optional[int] = ..., frames_committed: _Optional[int] = ..., frame_pixels: _Optional[int] = ..., priority_class: _Optional[str] = ..., model_sha256: _Optional[str] = ..., deadline: _Optional[float] = ..., submitted: _Optional[float] = ..., engine: _Optional[str] = ..., waiting: _Optional[bool] = ..., segments_committed: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class TitlePlanned(_message.Message):
     __slots__ = ("segments", "frames")
