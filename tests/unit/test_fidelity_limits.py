@@ -11,6 +11,8 @@ from reelwright.bus.batch_limits import check_batch
 from reelwright.media.picture import Picture
 from reelwright.restoration.engine_factory import create_engine
 from reelwright.restoration.fidelity_limits import FidelityLimits
+from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
+from reelwright.restoration.grain import GrainWanted
 from reelwright.restoration.models import resolve_model
 from reelwright.restoration.restore import RestoredFrame, Restorer
 from reelwright.titles.errors import UnusableMessage
@@ -45,7 +47,20 @@ class Inventing:
         return np.asarray(enlarged + self._levels * (2 - 2 * ((x + y) % 2)), np.float32)
 
 
+PLAIN = fidelity_of(unsupported=0, coarse_difference=0)
 GREY = Picture("gray12le", 64, 48, (np.full((48, 64), 1600, np.uint16),))
+
+
+REEL = create_engine("auto", resolve_model("reel-s"), threads=1)
+
+
+def grainy_window() -> FrameWindow:
+    """A scene with grain of six levels."""
+    random, pictures = np.random.default_rng(0), []
+    for _ in range(5):
+        luma = scene(0, "gray", 240, 134).planes[0] + random.normal(0, 6, (134, 240))
+        pictures.append(Picture("gray", 240, 134, (np.clip(luma, 0, 255).astype(np.uint8),)))
+    return FrameWindows(pictures, 0, [True] + [False] * 4).window(2)
 
 
 def restored(levels: float, limits: FidelityLimits | None, picture: Picture = GREY) -> RestoredFrame:
@@ -59,13 +74,13 @@ def restored(levels: float, limits: FidelityLimits | None, picture: Picture = GR
 def test_as_much_is_held_back_as_the_limit_needs(unsupported: float, difference: float, share: float) -> None:
     """The figure that is further past its limit decides; the share is rounded up."""
     found = fidelity_of(unsupported=unsupported, coarse_difference=difference)
-    assert FidelityLimits(4, 5).held_back(found) == share
+    assert FidelityLimits(4, 5).held_back(found, PLAIN) == share
 
 
 def test_with_a_limit_of_nothing_nothing_is_left() -> None:
     """A limit of 0 takes all of the network's work back, if there is any."""
-    assert FidelityLimits(0, 9).held_back(fidelity_of(unsupported=0.1)) == 1
-    assert FidelityLimits(0, 0).held_back(fidelity_of()) == 0
+    assert FidelityLimits(0, 9).held_back(fidelity_of(unsupported=0.1), PLAIN) == 1
+    assert FidelityLimits(0, 0).held_back(PLAIN, PLAIN) == 0
     plain = restored(6, FidelityLimits(0, 0)).picture.planes[0]
     assert np.array_equal(plain, restored(0, None).picture.planes[0])
 
@@ -82,6 +97,36 @@ def test_a_frame_past_a_limit_keeps_it(limits: FidelityLimits) -> None:
     base = plain.picture.planes[0].astype(int)
     left, all_of_it = found.picture.planes[0] - base, full.picture.planes[0] - base
     assert left.max() == pytest.approx(all_of_it.max() / 3, abs=1)
+
+
+def test_what_the_bicubic_enlargement_loses_is_counted() -> None:
+    """A figure falls to that of the bicubic enlargement at most, which may itself be past a limit."""
+    found, plain = fidelity_of(coarse_difference=1.5), fidelity_of(unsupported=0, coarse_difference=0.5)
+    assert [FidelityLimits(8, limit).held_back(found, plain) for limit in (1.5, 1, 0.5, 0.2)] == [0, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("limit", [0.3, 0.2])
+def test_a_frame_of_film_keeps_its_limit(scale: int, limit: float) -> None:
+    """Grain of which the bicubic enlargement loses a part too: no frame ends above the limit."""
+    window, limits = grainy_window(), FidelityLimits(8, limit)
+    full = Restorer(REEL, scale, 0.0).restore(window.picture, "gray", window=window).fidelity
+    found = Restorer(REEL, scale, 0.0, limits=limits).restore(window.picture, "gray", window=window).fidelity
+    assert full is not None
+    assert found is not None
+    assert full.coarse_difference > limit >= found.coarse_difference
+    assert 0 < found.held_back < 1
+
+
+def test_players_add_the_grain_that_a_limit_did_not_put_back() -> None:
+    """With `grain.mode=table` the table of a frame that was held back has as much less grain as the frame has more."""
+    window, wanted = grainy_window(), GrainWanted(0, is_measured=True)
+    strengths = []
+    for limits in (None, FidelityLimits(8, 0.3), FidelityLimits(8, 0)):
+        found = Restorer(REEL, 2, wanted, limits=limits).restore(window.picture, "gray", window=window)
+        assert found.grain is not None
+        strengths.append(max(found.grain.strength))
+    assert strengths[0] > 1.5 * strengths[1] > 1.5 * strengths[2]
 
 
 def test_near_the_limit_nothing_jumps() -> None:

@@ -9,7 +9,7 @@ Each step is a pure function in a module of its own. A linear filter enlarges ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ from reelwright.restoration.chroma import DEFAULT_SITING, enlarge_chroma, neutra
 from reelwright.restoration.engine import Engine
 from reelwright.restoration.enlarge import enlarge
 from reelwright.restoration.fidelity import MeasuredFidelity, Reference, measure_fidelity, repaired_samples
-from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back
+from reelwright.restoration.fidelity_limits import FidelityLimits, hold_back, keep_limits
 from reelwright.restoration.frame_windows import FrameWindow, FrameWindows
 from reelwright.restoration.grain import GrainWanted
 from reelwright.restoration.highlights import blown_white, put_back, recovered_detail
@@ -151,8 +151,9 @@ class Restorer:
             window = FrameWindows([picture], 0, [True]).window(0)
         found = self._repaired(picture, window, None if tone is None else blown_white(tone, levels))
         toned = None if tone is None else tone_map(found.luma, tone, levels)
-        enlarged, grain = self._enlarged(found, window, toned, frame)
+        enlarged, clean = self._enlarged(found, window, toned, frame)
         measured = self._measured(found, enlarged, toned)
+        grain = self._missing_grain(found, clean, enlarged, measured.figures.held_back)
         luma = move(enlarged, moved.enlarged(self._scale))
         planes: list[Plane] = [quantise(luma, target, gain * ((1 << source.depth) - 1))]
         if target.planes == 3:
@@ -231,29 +232,31 @@ class Restorer:
 
     def _enlarged(
         self, found: _RepairedFrame, window: FrameWindow | None, toned: ToneMap | None, frame: int
-    ) -> tuple[Luma, FrameGrain | None]:
-        """Luma enlarged, with its tone and grain, in the same unit; beside it the grain of `RestoredFrame`."""
+    ) -> tuple[Luma, Luma]:
+        """Luma enlarged, with its tone and grain, in the same unit; beside it without them, for `_missing_grain`."""
         restored = self._filtered_luma(found, window)
         grain = added_grain(restored, found.luma, found.scratch, self._grain_wanted, frame=frame)
-        clean, measured = restored, None
+        clean = restored
         if toned is not None:
             clean = restored.copy() if self._grain_wanted.is_measured else restored
             restored = toned.apply(restored)
-        if self._grain_wanted.is_measured:
-            measured = measured_grain(clean, found.luma, found.scratch, restored)
         # Grain comes after the tone, so that no shadow that is opened lifts it.
         if grain is not None:
             restored += grain
-        return restored, measured
+        return restored, clean
 
     def _measured(self, found: _RepairedFrame, enlarged: Luma, toned: ToneMap | None) -> MeasuredFidelity:
         """How enlarged luma agrees with the source, without the tint; past a limit the luma is changed in place."""
         opened = found.luma if toned is None else toned.apply(found.luma.copy())
         reference = Reference(found.luma, opened, found.repaired, found.scratch)
-        measured = measure_fidelity(reference, enlarged)
-        held_back = 0.0 if self._limits is None else self._limits.held_back(measured.figures)
-        if not held_back:
-            return measured
-        hold_back(enlarged, opened, held_back)
-        measured = measure_fidelity(reference, enlarged)
-        return replace(measured, figures=measured.figures.model_copy(update={"held_back": held_back}))
+        if self._limits is None:
+            return measure_fidelity(reference, enlarged)
+        return keep_limits(reference, enlarged, self._limits)
+
+    def _missing_grain(self, found: _RepairedFrame, clean: Luma, enlarged: Luma, held_back: float) -> FrameGrain | None:
+        """The grain of `RestoredFrame`: a limit has put back a share of what was removed, and players add the rest."""
+        if not self._grain_wanted.is_measured:
+            return None
+        if clean is not enlarged and held_back:
+            hold_back(clean, found.luma, held_back)
+        return measured_grain(clean, found.luma, found.scratch, enlarged)
