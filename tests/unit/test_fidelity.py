@@ -201,6 +201,15 @@ def test_a_tint_in_one_corner_is_found(pix_fmt: str, level: int) -> None:
     assert tint_of(source, Picture(pix_fmt, 128, 128, (*planes[:2], tinted)), 1.0) == pytest.approx(6)
 
 
+@pytest.mark.parametrize("size", [(2, 2), (4, 6), (6, 4)])
+def test_the_tint_of_a_picture_with_few_chroma_samples_is_measured(size: tuple[int, int]) -> None:
+    """A picture with less chroma than parts is compared in as many parts as it has."""
+    small = (np.full((size[1], size[0]), 90, np.uint8), *[np.full((size[1] // 2, size[0] // 2), 120, np.uint8)] * 2)
+    large = tuple(plane.repeat(4, 0).repeat(4, 1) for plane in small)
+    tinted = Picture("yuv420p", 4 * size[0], 4 * size[1], (*large[:2], large[2] + np.uint8(6)))
+    assert tint_of(Picture("yuv420p", *size, small), tinted, 1.0) == 6
+
+
 def test_what_the_recipe_asks_for_is_no_difference() -> None:
     """Opened tone and a moved frame are compared with a reference that has both; the brightness has the tone in it."""
     picture = Picture("gray", COLUMNS, ROWS, (np.asarray(np.rint(texture(ROWS, COLUMNS)), np.uint8),))

@@ -57,6 +57,13 @@ def test_a_missing_model_file_is_named_as_a_file() -> None:
     assert "no such model file" in line(caught)
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "/" + "a" * 300])
+def test_a_name_that_no_file_can_have_is_one_line(name: str) -> None:
+    """A name that is too long for the file system is refused with its reason."""
+    with pytest.raises(ModelError, match="File name too long"):
+        resolve_model(name)
+
+
 def _text(path: Path) -> None:
     path.write_text("not a network\n" * 100)
 

@@ -17,12 +17,13 @@ Luma = NDArray[np.float32]
 @given(
     length=st.integers(1, 2000).map(lambda n: 2 * n),
     halo=st.integers(1, 20).map(lambda n: 2 * n),
-    extra=st.integers(1, 100).map(lambda n: 2 * n),
+    extra=st.integers(-10, 100).map(lambda n: 2 * n),
 )
 def test_tiles_supply_every_sample_once_and_contain_its_halo(length: int, halo: int, extra: int) -> None:
     """Tiles have one size and aligned starts, supply each sample once, and read the halo around what they supply."""
-    largest = 2 * halo + extra
-    found = spans(length, largest, halo, 2)
+    found = spans(length, max(2, 2 * halo + extra), halo, 2)
+    # Where the largest tile would supply nothing, tiles supply as little as they can.
+    largest = 2 * halo + max(2, extra)
     assert [span.first for span in found] == [0, *(span.last for span in found[:-1])]
     assert found[-1].last == length
     assert len({span.size for span in found}) == 1
@@ -62,6 +63,17 @@ def test_wanted_columns_are_those_of_the_whole_frame(columns: list[int]) -> None
     assert np.array_equal(few[:, wanted.repeat(2)], whole[:, wanted.repeat(2)])
     assert len(computed) <= min(2 * len(columns), 7)
     assert max(computed) <= 128
+
+
+def test_few_columns_are_computed_with_a_halo_of_any_size() -> None:
+    """A network that reads further than the usual tile for few columns has a wider tile."""
+    luma, wanted = np.ones((8, 900), np.float32), np.arange(900) == 400
+
+    def same(tile: list[NDArray[np.generic]]) -> Luma:
+        assert tile[0].shape[2] <= 4 * 80
+        return np.asarray(tile[0][0], np.float32)
+
+    assert run_tiled([luma[None]], same, scale=1, halo=80, multiple=2, wanted=wanted)[:, 400].all()
 
 
 def test_a_halo_that_is_too_small_changes_samples() -> None:

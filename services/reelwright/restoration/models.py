@@ -95,12 +95,15 @@ def resolve_model(name_or_path: str) -> ModelFile:
     Raises:
         ModelError: neither exists, or the file is not a valid safetensors file.
     """
-    packaged = _weights() / f"{name_or_path}.safetensors"
-    if packaged.is_file():
-        return _load(name_or_path, packaged)
-    path = Path(name_or_path)
-    if path.is_file():
-        return _load(path.stem, path)
+    packaged, path = _weights() / f"{name_or_path}.safetensors", Path(name_or_path)
+    try:
+        if packaged.is_file():
+            return _load(name_or_path, packaged)
+        if path.is_file():
+            return _load(path.stem, path)
+    except OSError as error:
+        # A name that is too long, or a folder that must not be read.
+        raise ModelError(error.strerror or "cannot be read", name_or_path, "check the path") from None
     if path.suffix or "/" in name_or_path:
         raise ModelError("no such model file", name_or_path, "check the path")
     names = [path.stem for path in sorted(_weights().glob("*.safetensors"))]
@@ -155,7 +158,7 @@ def _networks(
         filtered = tuple(int(scale) for scale in metadata.get(TEMPORAL_FILTER, "").split(",") if scale)
         if not set(filtered) <= by_scale.keys():
             raise ValueError("unexpected temporal filter")
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         what = "its tensors are not those of the reel network it names"
         raise ModelError(what, str(path), "export it again") from None
     return networks, tuple(by_scale), detail, filtered

@@ -25,7 +25,7 @@ MARGIN = 8
 # The activations of a tile of this size fit into the memory of a small GPU.
 MAX_ROWS, MAX_COLUMNS = 768, 1344
 # Columns of a tile where few columns of the result are wanted. It supplies them less twice the halo, which is 20 for
-# `reel-s` and 28 for `reel-m`.
+# `reel-s` and 28 for `reel-m`. Tiles of deeper networks supply half of their columns.
 _FEW_COLUMNS = 128
 
 
@@ -49,10 +49,11 @@ def spans(length: int, largest: int, halo: int, multiple: int) -> list[Span]:
 
     Args:
         length: samples of the axis, a multiple of `multiple`.
-        largest: maximum samples of a tile.
+        largest: maximum samples of a tile; a tile has more where it would supply none.
         halo: samples at each end of a tile that it reads and does not supply, except at the ends of the frame.
         multiple: divisor of every start and size.
     """
+    largest = max(largest, 2 * halo + multiple)
     if length <= largest:
         return [Span(0, length, 0, length)]
     step = largest - 2 * halo
@@ -103,7 +104,7 @@ def run_tiled(
     column_spans = spans(width, largest[1], halo, multiple)
     if wanted is not None:
         within = np.pad(wanted, (MARGIN, width - columns - MARGIN))
-        few = spans(width, min(largest[1], _FEW_COLUMNS), halo, multiple)
+        few = spans(width, min(largest[1], max(_FEW_COLUMNS, 4 * halo)), halo, multiple)
         column_spans = [span for span in few if within[span.first : span.last].any()]
     if len(row_spans) == 1 and column_spans == [Span(0, width, 0, width)]:
         whole = run(padded)
