@@ -24,7 +24,7 @@ from tests.support import mp4_edit
 from tests.support.carried_clips import CUES, captioned, tagged, write_hdr, write_timed
 from tests.support.commands import manifest_of
 from tests.support.pyav import in_seconds
-from tests.support.stream_clips import write_film
+from tests.support.stream_clips import subtitles, write_film
 from tests.support.unrestored_films import UnrestoredFilm, make_unrestored_film
 
 NTSC = Fraction(30000, 1001)
@@ -215,6 +215,31 @@ def test_titles_of_tracks_are_kept(suffix: str, profile: str, tmp_path: Path) ->
         tracks = [{key.lower(): value for key, value in stream.metadata.items()} for stream in container.streams]
     key = "title" if film.path.suffix == ".mkv" else "name"
     assert [track[key] for track in tracks] == ["Restored print", "Commentary"]
+
+
+@pytest.mark.parametrize("profile", ["web", "master", "prores"])
+@pytest.mark.parametrize("shown", [(), (1,), (0, 1)])
+def test_subtitles_that_are_off_stay_off(shown: tuple[int, ...], profile: str, tmp_path: Path) -> None:
+    """Subtitles are shown unasked in the film where they are in the source, and nowhere else."""
+
+    def tracks(out: Any) -> list[Packet[Any]]:
+        packets = [packet for _ in range(2) for packet in subtitles(out, "subrip", [(100, 400, "words")])]
+        for number, stream in enumerate(out.streams.subtitles):
+            stream.disposition = Disposition.default if number in shown else Disposition(0)
+        return packets
+
+    film = make_unrestored_film(write_film(tmp_path / "source.mkv", "aac", extra=tracks), profile, tmp_path)
+    with av.open(str(film.path)) as container:
+        found = [bool(stream.disposition & Disposition.default) for stream in container.streams.subtitles]
+        assert found == [number in shown for number in range(2)]
+        assert container.streams.video[0].disposition & Disposition.default
+    assert subtitle_packets(film.path) == 2
+
+
+def subtitle_packets(path: Path) -> int:
+    """How many subtitles a film shows."""
+    with av.open(str(path)) as container:
+        return sum(len(bytes(packet)) > 2 for packet in container.demux(*container.streams.subtitles) if packet.size)
 
 
 def test_a_lost_tag_of_the_picture_is_listed(tmp_path: Path) -> None:

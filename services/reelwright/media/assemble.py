@@ -24,6 +24,7 @@ from reelwright.media.container import open_source
 from reelwright.media.encode import BITEXACT, output_errors, set_colour
 from reelwright.media.film_chapters import FilmChapters
 from reelwright.media.film_format import FilmFormat, coded_colour
+from reelwright.media.mp4_tracks import hide_subtitles
 from reelwright.media.other_packets import OtherPackets
 from reelwright.media.picture_clock import (
     PictureClock,
@@ -172,6 +173,7 @@ class _Assembly:
             )
             container.metadata.update(film_tags(self._source.metadata))
             self._chapters.write(container)
+            hidden = self._spec.container != "matroska" and _hides_subtitles(container)
             container.start_encoding()
             clock = PictureClock(self._spec.reorder, round(self._shift / self._film.time_base))
             pictures = SegmentPackets(chain([first], pending), video, film=self._film, clock=clock, captions=captions)
@@ -182,6 +184,8 @@ class _Assembly:
                 container.close()
             raise
         container.close()
+        if hidden:
+            hide_subtitles(self._out)
         if self._completed_later:
             matroska.complete_picture(self._out, self._display_ratio, self._film.hdr, self._siting)
         return self._result(pictures.frames, captions, packets)
@@ -263,6 +267,13 @@ class _Assembly:
             timed_streams=others.timed,
             timecode=self._timecode,
         )
+
+
+def _hides_subtitles(film: OutputContainer) -> bool:
+    """Whether a film has subtitles of which none is to be shown unasked."""
+    return bool(film.streams.subtitles) and not any(
+        stream.disposition & Disposition.default for stream in film.streams.subtitles
+    )
 
 
 def _decoding_time(packet: Packet[Stream]) -> float:

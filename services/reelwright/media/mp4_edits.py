@@ -71,12 +71,29 @@ def track_edits(location: str, track: int) -> TrackEdits | None:
             return None
 
 
+def boxes(handle: IO[bytes], at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, and start and end of the content, of each box of a file between two offsets; at most 4096 of them."""
+    for _ in range(_MAX_BOXES):
+        if at + 8 > end:
+            return
+        handle.seek(at)
+        head = handle.read(16)
+        size, header = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, header = int.from_bytes(head[8:16], "big"), 16
+        after = end if size == 0 else at + size
+        if after < at + header or after > end:
+            return
+        yield head[4:8], at + header, after
+        at = after
+
+
 def _edits_of(handle: IO[bytes], track: int) -> TrackEdits | None:
-    movie = next((box for box in _boxes(handle, 0, handle.seek(0, 2)) if box[0] == b"moov"), None)
+    movie = next((box for box in boxes(handle, 0, handle.seek(0, 2)) if box[0] == b"moov"), None)
     if movie is None:
         return None
     movie_scale = 0
-    for kind, start, end in _boxes(handle, *movie[1:]):
+    for kind, start, end in boxes(handle, *movie[1:]):
         if kind == b"mvhd":
             movie_scale, _ = _scale_and_length(_read(handle, start, end))
         elif kind == b"trak":
@@ -125,7 +142,7 @@ def _track_number(content: bytes) -> int:
 
 
 def _leaves(handle: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    for kind, inner, after in _boxes(handle, start, end):
+    for kind, inner, after in boxes(handle, start, end):
         if kind in _CONTAINERS:
             yield from _leaves(handle, inner, after)
         elif kind in {b"tkhd", b"mdhd", b"elst"}:
@@ -135,20 +152,3 @@ def _leaves(handle: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, by
 def _read(handle: IO[bytes], start: int, end: int) -> bytes:
     handle.seek(start)
     return handle.read(min(end - start, 16 + 20 * _MAX_EDITS))
-
-
-def _boxes(handle: IO[bytes], at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, and start and end of the content, of each box between two offsets."""
-    for _ in range(_MAX_BOXES):
-        if at + 8 > end:
-            return
-        handle.seek(at)
-        head = handle.read(16)
-        size, header = int.from_bytes(head[:4], "big"), 8
-        if size == 1:
-            size, header = int.from_bytes(head[8:16], "big"), 16
-        after = end if size == 0 else at + size
-        if after < at + header or after > end:
-            return
-        yield head[4:8], at + header, after
-        at = after
