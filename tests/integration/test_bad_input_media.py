@@ -16,8 +16,11 @@ from reelwright.media.probe import probe
 from reelwright.media.reader import FrameReader
 from reelwright.titles.errors import DamagedSource, InputError, OneLineError
 from reelwright.titles.recipe import Recipe
+from tests.support.clipmaker import Film, write_film
 from tests.support.clips import clip, clip_folder, truth
 from tests.support.damaged_files import REFUSED, bad_file, broken, cut
+from tests.support.scenes import scene
+from tests.support.transport_clock import drop_pictures
 
 _HALF = Fraction(1, 2)
 # Clips of every way in which decoders report damage.
@@ -208,6 +211,25 @@ def test_frames_that_the_demuxer_skips_are_missed(name: str, mark: bytes) -> Non
     frames, reader = _read(path, on_damage="conceal")
     assert frames
     assert any("may be missing" in note for note in reader.notes)
+
+
+@pytest.mark.parametrize("on_damage", ["fail", "conceal"])
+@pytest.mark.parametrize(("first", "count"), [(14, 3), (21, 3)])
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_pictures_that_a_transport_stream_lacks_are_noted(
+    codec: str, first: int, count: int, on_damage: str, tmp_path: Path
+) -> None:
+    """What remains decodes, but the packets' counters jump; the note has the time, also where a key frame follows."""
+    path, options = tmp_path / "missing.ts", {"bf": "0", "g": "12"}
+    shots = [(Fraction(number, 25), scene(number, "yuv420p", 64, 48)) for number in range(50)]
+    write_film(path, Film(shots, codec=codec, options=options, audio="mp2"))
+    frames, reader = _read(path, on_damage=on_damage)
+    assert (len(frames), reader.notes) == (50, ())
+    drop_pictures(path, first, count)
+    _, reader = _read(path, on_damage=on_damage)
+    (note,) = [note for note in reader.notes if "pictures may be missing there" in note]
+    near = float(note.partition("near 00:00:")[2].partition(":")[0])
+    assert 0 <= first / 25 - near < 0.2
 
 
 def test_a_whole_film_is_not_truncated() -> None:

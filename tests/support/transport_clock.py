@@ -39,6 +39,15 @@ def wrapping(path: Path, *, first: int, start: int) -> None:
     path.write_bytes(b"".join([*tables, *ahead, *others, *packets[end:]]))
 
 
+def drop_pictures(path: Path, first: int, count: int) -> None:
+    """Removes the packets of some pictures, counted from 0 in the order of decoding."""
+    packets = _packets(path)
+    begun = _begun(packets, PICTURE)
+    start, end = packets.index(begun[first]), packets.index(begun[first + count])
+    gone = [packet for packet in packets[start:end] if _pid(packet) == PICTURE]
+    path.write_bytes(b"".join(packet for packet in packets if not any(packet is each for each in gone)))
+
+
 def _packets(path: Path) -> list[bytearray]:
     data = path.read_bytes()
     return [bytearray(data[at : at + _PACKET]) for at in range(0, len(data), _PACKET)]

@@ -99,6 +99,10 @@ class VideoDecoder:
         self._begun = self._seen_key_frame = False
         self._first_key_pts: int | None = None
         self._gaps: list[str] = []
+        # Where a transport stream's counters jump within a recording: the first time, and how often.
+        self._counted = container.format.name == "mpegts"
+        self._first_jump: int | None = None
+        self._jumps = 0
         self._key_frames = KeyFrames(container, stream)
         self._reorder_depth = stream.codec_context.reorder_depth
         # Damage was met, or packets that an edit list cuts off.
@@ -118,6 +122,12 @@ class VideoDecoder:
     def notes(self) -> tuple[str, ...]:
         """One sentence for each kind of repair and omission."""
         notes = [*self._gaps, *join_notes(self._joins, self._times.start)]
+        if self._first_jump is not None:
+            times = "once" if self._jumps == 1 else f"{self._jumps} times"
+            notes.append(
+                f"the counters of the transport stream's packets jump {times}, first near "
+                f"{self._times.time_of(self._first_jump)}: pictures may be missing there"
+            )
         if self._tracker.leading:
             seconds = float(self._times.seconds(self._tracker.leading_time))
             first = "first whole picture" + (" of a recording" if self._joins else "")
@@ -177,12 +187,20 @@ class VideoDecoder:
         for entry in self._packets():
             held.append(entry)
             if len(held) > _JOINT:
-                packet, begins = held.popleft()
-                yield packet, any(later.is_keyframe or joined for later, joined in held), begins
+                yield self._next_of(held)
         while held:
-            packet, begins = held.popleft()
-            yield packet, any(later.is_keyframe or joined for later, joined in held), begins
+            yield self._next_of(held)
         yield None, False, False
+
+    def _next_of(self, held: deque[tuple[Packet[VideoStream], bool]]) -> tuple[Packet[VideoStream], bool, bool]:
+        packet, begins = held.popleft()
+        joined = any(later_begins for _, later_begins in held)
+        if self._counted and packet.is_corrupt and not joined:
+            # Whole pictures that are missing are no error to a decoder.
+            self._jumps += 1
+            if self._first_jump is None:
+                self._first_jump = self.end if packet.pts is None else packet.pts
+        return packet, joined or any(later.is_keyframe for later, _ in held), begins
 
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
         """The stream's packets, each with whether it begins another recording."""
