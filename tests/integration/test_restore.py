@@ -46,6 +46,13 @@ def resolution(path: Path) -> Fraction:
         return in_seconds(1, film.streams.video[0].time_base)
 
 
+def test_transparency_that_is_left_out_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What was found in the source is printed after the restoration, too, and is in the report."""
+    restore_quickly(clips.clip("alpha"), tmp_path / "out.mp4")
+    assert "note    transparency is left out (yuv420p)" in capfd.readouterr().out
+    assert "transparency is left out" in (tmp_path / "out.mp4.report.html").read_text()
+
+
 @pytest.mark.parametrize("name", clips.FILMS)
 def test_the_film_has_every_frame_once_in_order_at_its_time(name: str, tmp_path: Path) -> None:
     """The film has every frame of the source, each at the time at which a player shows it in the source."""
