@@ -32,9 +32,13 @@ from reelwright.restoration.window_network import (
     input_planes,
 )
 
-# Compiled networks that are kept, one for each scale, weight set, share of detail and tile size. A worker sees titles
-# of many sizes, and each takes memory.
-_MAX_COMPILED = 6
+# Compiled networks are kept, one for each scale, weight set, share of detail and tile size, because a worker's batches
+# are of several titles in turn. For each stream one takes about 10 MB and 130 bytes for each sample of its tile with
+# `reel-s`, 180 with `reel-m` (growth of the process, bf16). So small tiles count less; of the largest ones six are
+# kept.
+_OWN_SAMPLES = 80_000
+_MAX_SAMPLES = 6 * (MAX_ROWS * MAX_COLUMNS + _OWN_SAMPLES)
+_MAX_BLENDED = 6
 
 
 # Scale, number of the weight set, share of detail, rows and columns of a tile.
@@ -64,9 +68,10 @@ class OpenVinoEngine:
         assert model.networks
         stored = {name: tensor.astype(np.float32) for name, tensor in load_file(str(model.path)).items()}
         self._networks = split_scales(model.networks, stored)
-        self._tensors = lru_cache(_MAX_COMPILED)(self._blend)
+        self._tensors = lru_cache(_MAX_BLENDED)(self._blend)
         self._options = compile_options(threads, streams, precision)
         self._streams, self._largest = streams, largest
+        # The one that was used last comes last.
         self._requests: dict[_Compiled, queue.LifoQueue[Any]] = {}
         self._lock = threading.Lock()
         self.identity = format_identity("openvino", resolve_precision(precision), model)
@@ -112,19 +117,29 @@ class OpenVinoEngine:
 
     def _pool(self, key: _Compiled) -> queue.LifoQueue[Any]:
         """The requests of a scale's weight set for tiles of one size."""
-        scale, number, detail, shape = key
         with self._lock:
-            if key not in self._requests:
-                weights = self._networks[scale]
-                graph = build_graph(weights.sets[number].network, self._tensors(scale, number, detail), shape)
-                compiled = ov.Core().compile_model(graph, "CPU", self._options)
-                pool: queue.LifoQueue[Any] = queue.LifoQueue()
-                for _ in range(self._streams):
-                    pool.put(compiled.create_infer_request())
-                if len(self._requests) == _MAX_COMPILED:
+            pool = self._requests.pop(key, None)
+            if pool is None:
+                while self._requests and sum(map(_samples, [*self._requests, key])) > _MAX_SAMPLES:
                     del self._requests[next(iter(self._requests))]
-                self._requests[key] = pool
-            return self._requests[key]
+                pool = self._compile(key)
+            self._requests[key] = pool
+            return pool
+
+    def _compile(self, key: _Compiled) -> queue.LifoQueue[Any]:
+        scale, number, detail, shape = key
+        graph = build_graph(self._networks[scale].sets[number].network, self._tensors(scale, number, detail), shape)
+        compiled = ov.Core().compile_model(graph, "CPU", self._options)
+        pool: queue.LifoQueue[Any] = queue.LifoQueue()
+        for _ in range(self._streams):
+            pool.put(compiled.create_infer_request())
+        return pool
+
+
+def _samples(key: _Compiled) -> int:
+    """What a compiled network counts in `_MAX_SAMPLES`."""
+    rows, columns = key[3]
+    return rows * columns + _OWN_SAMPLES
 
 
 def compile_options(threads: int, streams: int, precision: Precision) -> dict[str, Any]:
