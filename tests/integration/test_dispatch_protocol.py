@@ -209,6 +209,16 @@ def test_a_worker_whose_handler_fails_connects_again(
     assert logged.exc_info is not None
 
 
+def test_a_receipt_without_a_lease_ends_a_stall(make_harness: MakeHarness) -> None:
+    """A worker whose restored batch of another dispatcher is on the bus is stalled no longer."""
+    h = make_harness()
+    raw = h.connect_raw_worker("w")
+    raw.send(stalled=Stalled())
+    until(lambda: h.dispatcher.counts().stalled_workers == 1, "the stall")
+    raw.send(receipt=Receipt())
+    until(lambda: h.dispatcher.counts().stalled_workers == 0, "the end of the stall")
+
+
 def test_messages_about_unknown_leases_are_ignored(make_harness: MakeHarness) -> None:
     """Receipts, failures and releases of leases that do not exist change nothing."""
     h = make_harness(max_failures=1)

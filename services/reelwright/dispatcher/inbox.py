@@ -143,6 +143,8 @@ def apply_message(scheduler: Scheduler, message: InboxMessage) -> None:
 
 def _apply_worker_message(scheduler: Scheduler, stream: int, message: WorkerMessage) -> None:
     match message.WhichOneof("message"):
+        case "receipt" if not message.receipt.lease:
+            scheduler.clear_stalled(stream)
         case "receipt":
             scheduler.complete_batch(stream, message.receipt.lease)
         case "failure":

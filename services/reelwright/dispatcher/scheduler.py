@@ -170,14 +170,16 @@ class Scheduler:
         if worker := self._workers.get(stream):
             self._leases.mark_stalled(worker.name)
 
+    def clear_stalled(self, stream: int) -> None:
+        """Records that what a worker restored no longer waits."""
+        if worker := self._workers.get(stream):
+            self._leases.clear_stalled(worker.name)
+
     def complete_batch(self, stream: int, lease_id: str) -> None:
         """Ends a batch that is restored and on the bus, also when the lease has ended before."""
-        worker = self._workers.get(stream)
-        if worker is None:
-            return
-        self._leases.clear_stalled(worker.name)
-        lease = self._find_lease(stream, lease_id)
-        if lease is None:
+        self.clear_stalled(stream)
+        worker, lease = self._workers.get(stream), self._find_lease(stream, lease_id)
+        if worker is None or lease is None:
             return
         worker.proven = True
         self._quarantine.count_restored(worker.name)

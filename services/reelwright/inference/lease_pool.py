@@ -141,6 +141,11 @@ class LeasePool:
         with self._lock:
             lease.session.stalled = False
             self._end(lease, WorkerMessage(receipt=Receipt(lease=lease.id, seconds=lease.seconds)))
+            # The other dispatchers may get no receipt for long, and would count no loss of this worker until then.
+            for session in self.sessions:
+                if session.stalled:
+                    session.stalled = False
+                    session.send_now(WorkerMessage(receipt=Receipt()))
 
     def fail(
         self, lease: HeldLease, error: Exception, *, payload_unusable: bool = False, permanent: bool = False
