@@ -30,7 +30,7 @@ def test_films_after_their_deadline_are_counted(
     # The deadline in the title's record is long over.
     put_run(ledger, tmp_path, title_of(str(tmp_path / "a.mp4")), planned([4]))
     ledger.put_request(request_of(deadline=0.0 if seconds is None else time.time() + seconds))
-    made = SimpleNamespace(frames_out=4, cost=0.0, pts=())
+    made = SimpleNamespace(frames_out=4, cost=0.0, pts=(), concealed=(), truncated_at=None)
     monkeypatch.setattr(film_assembler, "assemble_title", lambda *_, **__: made)
     monkeypatch.setattr(film_assembler, "check_claim", lambda *_: None)
     monkeypatch.setattr(FilmFolder, "deliver", lambda *_: None)
