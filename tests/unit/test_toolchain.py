@@ -27,7 +27,7 @@ from reelwright.titles.recipe import Profile
 
 _PROFILES = get_args(Profile)
 # Changes only together with PLAN_RULES.
-_PLANS = {6: "05af43ac781e"}
+_PLANS = {7: "05af43ac781e"}
 _NOT_PLANNED = {"correction", "tone", "duplicate", "repeats", "skipped", "fading"}
 
 

@@ -10,7 +10,7 @@ from typing import IO, Self
 
 from reelwright.titles.recipe import Recipe
 
-PLAN_RULES = 6
+PLAN_RULES = 7
 """Version of the rules by which shots, segments, batches and corrections follow from a source, and segments and film
 from restored frames. Incremented when a change of the code gives any source another plan or any film other bytes, so
 that no run has parts that were made by different rules."""
