@@ -88,6 +88,38 @@ def train(
 
 def main() -> None:
     """Reads the command line and trains."""
+    given = _arguments()
+    network = WindowNetwork(given.channels, given.layers, scale=given.scale or 2)
+    # A step is finished before the checkpoint is written; Kubernetes and shells stop a process by SIGTERM.
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    plan = Plan(given.steps, detail=given.detail, steady=given.steady)
+    plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
+    weights = None
+    if given.weights:
+        stored = read(given.weights, given.weights_scale or given.scale)
+        chosen = stored.sets[1 if given.undamaged else 0]
+        chosen = rescaled(chosen, given.scale or chosen.network.scale)
+        network, weights = chosen.network, chosen.tensors
+        # Weights that were trained before are past the Charbonnier error.
+        plan = replace(plan, squared=1.0)
+    kinds = [Kind[name.upper()] for name in given.kinds]
+    train(
+        given.checkpoint,
+        given.samples,
+        network=network,
+        plan=plan,
+        threads=given.threads,
+        stopped=lambda _: stop.is_set(),
+        minutes=given.minutes,
+        kinds=kinds,
+        weights=weights,
+        precision=given.precision,
+    )
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="where the training is kept; continued when it is there")
     parser.add_argument("samples", type=Path, help="folder of `training.samples`")
@@ -119,35 +151,7 @@ def main() -> None:
     )
     names = [kind.name.lower() for kind in Kind]
     parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="damage to learn from; all by default")
-    given = parser.parse_args()
-    network = WindowNetwork(given.channels, given.layers, scale=given.scale or 2)
-    # A step is finished before the checkpoint is written; Kubernetes and shells stop a process by SIGTERM.
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    plan = Plan(given.steps, detail=given.detail, steady=given.steady)
-    plan = replace(plan, rate=plan.rate * given.rates, small_rate=plan.small_rate * given.rates)
-    weights = None
-    if given.weights:
-        stored = read(given.weights, given.weights_scale or given.scale)
-        chosen = stored.sets[1 if given.undamaged else 0]
-        chosen = rescaled(chosen, given.scale or chosen.network.scale)
-        network, weights = chosen.network, chosen.tensors
-        # Weights that were trained before are past the Charbonnier error.
-        plan = replace(plan, squared=1.0)
-    kinds = [Kind[name.upper()] for name in given.kinds]
-    train(
-        given.checkpoint,
-        given.samples,
-        network=network,
-        plan=plan,
-        threads=given.threads,
-        stopped=lambda _: stop.is_set(),
-        minutes=given.minutes,
-        kinds=kinds,
-        weights=weights,
-        precision=given.precision,
-    )
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

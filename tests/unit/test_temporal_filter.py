@@ -163,7 +163,7 @@ def test_each_frame_goes_through_the_network_once(engine: Engine) -> None:
 
 
 def test_old_film_flickers_less(engine: Engine) -> None:
-    """Of a real film, aged, the result changes less along the motion, and does not lose detail for it."""
+    """Of a real film, aged, the result changes less along the motion, and keeps most of its fine detail."""
     frames = list(aged_frames("chaplin", "print-1940", 40, 5))
     pictures = [frame.picture for frame in frames]
     lumas = {}

@@ -29,7 +29,8 @@ class FrameWindow:
         codes: five frames (H, W) uint8 luma in the order of time; H and W are even and at least 32, the last row and
             column repeated where the pictures are smaller.
         motion: how they move.
-        enlarged: (scale * H, scale * W) float32, the frame's luma enlarged, which its neighbours need as well.
+        enlarged: (scale * H, scale * W) float32, the frame's luma enlarged, which its neighbours need as well: by the
+            first recipe that asks, so a window serves one recipe.
         near: the windows of the frame before and of the one after, which have none themselves; None beyond a cut.
     """
 
